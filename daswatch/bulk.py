@@ -1,0 +1,63 @@
+"""What becomes of one document of a bulk request: decided here from OpenSearch's answer, acted upon by the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Fate(Enum):
+    """What OpenSearch's answer to one action means for us."""
+
+    WRITTEN = "written"
+    ALREADY_THERE = "already there"  # its id exists: an earlier delivery wrote it
+    RETRY = "retry"  # overloaded or failing over: soon it may work
+    REDELIVER = "redeliver"  # blocked, closed, denied: waiting within this invocation is no use
+    REFUSED = "refused"  # this document can never be written
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action of a bulk request.
+
+    `lines` is the action and its source, each ended by a newline; `record` is the position of the stream record it
+    comes from, or None where nothing is lost if it fails; `document_id` names it in a dead letter.
+    """
+
+    lines: bytes
+    record: int | None
+    document_id: str = ""
+
+
+# 400s that are not the document's fault: the index is closed, or the cluster's shard limit is reached.
+_NOT_THE_DOCUMENTS_FAULT = frozenset(
+    {
+        "index_closed_exception",
+        "validation_exception",
+        "invalid_index_name_exception",
+        "illegal_state_exception",
+    }
+)
+# Not found: the index was deleted and may not be created. Forbidden: a read-only block (full disks), or no permission.
+_NEEDS_SOMEBODY = frozenset({401, 403, 404})
+
+
+def fate_of(status: int, error_type: str) -> Fate:
+    """The fate of an action from its item's `status` and `error.type` (empty without an error)."""
+    if 200 <= status < 300:
+        return Fate.WRITTEN
+    if status == 409:
+        return Fate.ALREADY_THERE
+    if status == 429 or status >= 500:
+        return Fate.RETRY
+    if status in _NEEDS_SOMEBODY or error_type in _NOT_THE_DOCUMENTS_FAULT:
+        return Fate.REDELIVER
+    return Fate.REFUSED
+
+
+def backoff_seconds(attempt: int, chance: float) -> float:
+    """How long to wait before retry number `attempt` (from 0): full jitter under 0.1 s, 0.2 s, ... 5 s.
+
+    `chance` is from [0, 1). Jitter spreads the functions that a recovering cluster sees at once.
+    """
+    return chance * min(5.0, 0.1 * 2.0 ** min(attempt, 10))

@@ -1,0 +1,77 @@
+"""Dead letters: what is kept of a stream record that can never succeed, and the line that tells about it.
+
+The record itself, still encrypted, goes to S3; the line, without any payload, goes to the index `das-dead-letters`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import orjson
+
+from daswatch.bulk import Action
+from daswatch.envelope import ActivityStream
+from daswatch.errors import Reason
+from daswatch.stream_records import StreamRecord
+
+INDEX = "das-dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A stream record that is kept as a whole, with the reason; `position` is its place in the batch."""
+
+    position: int
+    stream_record: StreamRecord
+    stream: ActivityStream | None
+    reason: Reason
+    detail: str
+    document_ids: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The same for each delivery of the record, so that a redelivery adds nothing."""
+        record = orjson.dumps(
+            self.stream_record.raw, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=repr
+        )
+        return blake2b(f"{self.reason}/".encode() + record, digest_size=16).hexdigest()
+
+    @property
+    def object_key(self) -> str:
+        """Its S3 key, by database and day of arrival."""
+        resource = self.stream.resource_id if self.stream else "unknown"
+        day = self.stream_record.arrived_at[:10].replace("-", "/")
+        return f"dead-letters/{resource}/{day}/{self.id}.json"
+
+    def object_body(self) -> bytes:
+        """What S3 keeps: the reason, and the record as Lambda delivered it."""
+        return orjson.dumps(
+            {
+                "reason": self.reason.value,
+                "detail": self.detail,
+                "documentIds": self.document_ids,
+                "record": self.stream_record.raw,
+            },
+            option=orjson.OPT_NON_STR_KEYS,
+            default=repr,
+        )
+
+    def action(self, object_uri: str, ingested_at: str) -> Action:
+        """The line for the index."""
+        head = {"create": {"_index": INDEX, "_id": self.id}}
+        line = {
+            "@timestamp": self.stream_record.arrived_at,
+            "ingestedAt": ingested_at,
+            "reason": self.reason.value,
+            "detail": self.detail,
+            "documentIds": list(self.document_ids),
+            "object": object_uri,
+            "resourceId": self.stream.resource_id if self.stream else "",
+            "awsAccountId": self.stream.account_id if self.stream else "",
+            "awsRegion": self.stream.region if self.stream else "",
+            "shardId": self.stream_record.shard_id[:200],
+            "sequenceNumber": self.stream_record.sequence_number[:200],
+        }
+        present = {name: value for name, value in line.items() if value}
+        return Action(orjson.dumps(head) + b"\n" + orjson.dumps(present) + b"\n", self.position)

@@ -1,0 +1,412 @@
+"""Activity event -> flat document, its deterministic id and the index it belongs to.
+
+A document keeps AWS's field names. Null, empty strings and empty lists are left out: the engines use all of them for
+"nothing". What is no field of the reference, or not of its type, is kept under `unknownFields`; what even that field
+type cannot take (very long, very deep, very many) is kept as JSON text under `unknownFieldsText`. So no event can be
+refused for its shape, and none loses a field.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+import orjson
+
+from daswatch.activity import Activity, activity_of, outcome_of
+from daswatch.envelope import ActivityStream
+from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
+from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_noise
+from daswatch.redact import Redaction, redacted
+from daswatch.statements import statement_hash
+
+DEFAULT_INDEX_PREFIX = "das-events"
+UNDATED = "undated"
+
+# The `substring` field of commandText holds this much: a Lucene term takes 32,766 bytes, a character at most 3.
+SUBSTRING_CHARACTERS = 10_922
+_SLICE_CHARACTERS = 10_000
+_SLICE_OVERLAP = 1_000  # a pattern up to this long is found across the cut
+
+# Activity streams exist since 2019. Another time is a broken clock's; it must not create an index for each such day.
+_PLAUSIBLE_YEARS = range(2019, 2100)
+_MILLISECOND = timedelta(milliseconds=1)
+
+# What one value of a flat_object can be: a single term, together with its path.
+_FLAT_CHARACTERS = 8_000
+_FLAT_NAME_CHARACTERS = 200
+_FLAT_FIELDS = 256
+_FLAT_DEPTH = 4
+_LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
+
+# All that AWS writes but Oracle's missing offset; `fromisoformat` takes more forms, and reads the rest.
+_AWS_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?:\+00)?", re.ASCII)
+
+_TEXT, _NUMBER, _TEXT_LIST, _NATIVE = range(4)
+# AWS's fields by what they become. Identifiers are text for all engines: SQL Server's are hexadecimal, Oracle's exceed
+# 32 bits, leading zeros count, and an SQLSTATE is no number.
+_FIELDS: dict[str, int] = {
+    **dict.fromkeys(
+        (
+            "class",
+            "clientApplication",
+            "command",
+            "commandText",
+            "databaseName",
+            "dbid",
+            "dbProtocol",
+            "dbUserName",
+            "endTime",
+            "errorMessage",
+            "exitCode",
+            "logTime",
+            "netProtocol",
+            "objectName",
+            "objectType",
+            "remoteHost",
+            "remotePort",
+            "serverHost",
+            "serverType",
+            "serverVersion",
+            "serviceName",
+            "sessionId",
+            "startTime",
+            "statementId",
+            "transactionId",
+            "type",
+        ),
+        _TEXT,
+    ),
+    **dict.fromkeys(("pid", "rowCount", "substatementId"), _NUMBER),
+    "paramList": _TEXT_LIST,
+    "engineNativeAuditFields": _NATIVE,
+}
+_WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An activity event as indexed: `source` is what OpenSearch keeps under `id` in `index`."""
+
+    index: str
+    id: str
+    source: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Flattening:
+    """What is the same for all documents of an invocation. Times are ISO 8601 in UTC."""
+
+    ingested_at: str
+    index_prefix: str = DEFAULT_INDEX_PREFIX
+    excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
+    redaction: Redaction = Redaction.OFF
+
+
+@dataclass(slots=True)
+class Flattened:
+    """The documents of one monitoring record, and what was dropped, counted by reason."""
+
+    documents: list[Document] = field(default_factory=list)
+    dropped: dict[Noise, int] = field(default_factory=dict)
+
+
+def flatten(
+    record: MonitoringRecord, stream: ActivityStream, version: str, arrived_at: str, flattening: Flattening
+) -> Flattened:
+    """All events of one monitoring record, in their order, as documents.
+
+    `arrived_at` stands in as the time of events that have none of their own.
+    """
+    common = _common_fields(record, stream, version, flattening.ingested_at)
+    instance = f"{stream.resource_id}/{record.instance_id}/".encode("utf-8", "replace")
+    flattened = Flattened()
+    times_seen: dict[bytes, int] = {}
+    for event in record.events:
+        if is_heartbeat(event):
+            _count(flattened.dropped, Noise.HEARTBEAT)
+            continue
+        engine = engine_of(event, version)
+        activity = activity_of(event, engine)
+        if is_noise(event, activity, flattening.excluded_users):
+            _count(flattened.dropped, Noise.AWS_USER)
+            continue
+        content = instance + orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+        ordinal = times_seen.get(content, 0)
+        times_seen[content] = ordinal + 1
+
+        moment, timestamp, note = _own_time(event)
+        source = {
+            "@timestamp": timestamp or arrived_at,
+            "engine": engine,
+            "activity": activity.value,
+            "outcome": outcome_of(event, engine).value,
+            **common,
+        }
+        unknown = _copy_fields(event, source)
+        if record.unknown_fields:
+            unknown["monitoringRecord"] = record.unknown_fields
+        if unknown:
+            _keep_unknown(unknown, source)
+        if note:
+            source["ingestNotes"] = [note]
+        _derive(source, engine, activity)
+        if flattening.redaction is not Redaction.OFF:
+            source = redacted(source, engine, flattening.redaction)
+        slices = _slices(source.get("commandText", ""))
+        if slices:
+            source["commandTextSlices"] = slices
+
+        day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
+        flattened.documents.append(
+            Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
+        )
+    return flattened
+
+
+def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
+    """22 characters: the second of the event, then 96 bits of its content's hash.
+
+    `content` names the instance too; `ordinal` tells equal events of one record apart. The time in front puts new ids
+    behind old ones, so that OpenSearch need not look for them in segments of an earlier time
+    (docs/decisions/0002-document-ids.md).
+    """
+    digest = blake2b(content, digest_size=12, salt=ordinal.to_bytes(4) if ordinal else b"").digest()
+    second = int(moment.timestamp()) if moment else 0
+    return urlsafe_b64encode(second.to_bytes(4) + digest).decode("ascii").rstrip("=")
+
+
+def _count(counts: dict[Noise, int], reason: Noise) -> None:
+    counts[reason] = counts.get(reason, 0) + 1
+
+
+def _common_fields(record: MonitoringRecord, stream: ActivityStream, version: str, ingested_at: str) -> dict[str, Any]:
+    fields = {
+        "resourceId": stream.resource_id,
+        "awsAccountId": stream.account_id,
+        "awsRegion": stream.region,
+        "clusterId": record.cluster_id,
+        "instanceId": record.instance_id,
+        "version": version,
+        "ingestedAt": ingested_at,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _own_time(event: Event) -> tuple[datetime | None, str, str]:
+    """The event's time, once as a moment and once as ISO 8601 with all its digits, or a note on why it has none."""
+    text = event.get("logTime")
+    if text is None or text == "":
+        return None, "", "time-missing"
+    moment = _moment(text)
+    if moment is None:
+        return None, "", "time-unreadable"
+    if moment.year not in _PLAUSIBLE_YEARS:
+        return None, "", "time-implausible"
+    if _AWS_TIME.fullmatch(text):
+        return moment, f"{text[:10]}T{text[11:].removesuffix('+00')}Z", ""
+    return moment, f"{moment.replace(tzinfo=None).isoformat()}Z", ""
+
+
+def _moment(text: object) -> datetime | None:
+    """A point in time in UTC. Oracle gives none of an offset: its source column is EVENT_TIMESTAMP_UTC."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _copy_fields(event: Event, source: dict[str, Any]) -> dict[str, Any]:
+    """Copy AWS's fields in their documented types; returns those that are unknown or of no such type."""
+    unknown: dict[str, Any] = {}
+    for name, value in event.items():
+        if value is None or value == "" or value == []:
+            continue
+        kind = _FIELDS.get(name)
+        if kind == _TEXT:
+            if isinstance(value, str):
+                source[name] = value
+            elif isinstance(value, int) and not isinstance(value, bool):
+                source[name] = str(value)
+            else:
+                unknown[name] = value
+        elif kind == _NUMBER:
+            number = _number(value)
+            if number is None:
+                unknown[name] = value
+            else:
+                source[name] = number
+        elif kind == _TEXT_LIST:
+            if isinstance(value, list):
+                source[name] = [_as_text(item) for item in value]
+            else:
+                source[name] = [_as_text(value)]
+        elif kind == _NATIVE and isinstance(value, dict):
+            native = {key: item for key, item in value.items() if item is not None and item != ""}
+            if native:
+                unknown[name] = native
+        else:
+            unknown[name] = value
+    return unknown
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str):
+        try:
+            value = int(value)
+        except ValueError:
+            return None
+    if isinstance(value, int) and not isinstance(value, bool) and _LONG_MIN <= value <= _LONG_MAX:
+        return value
+    return None
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _derive(source: dict[str, Any], engine: str, activity: Activity) -> None:
+    """Add what follows from AWS's fields."""
+    objects = _objects(source, engine, activity)
+    if objects:
+        source["objects"] = objects
+    remote_ip = _ip(source.get("remoteHost", ""))
+    if remote_ip:
+        source["remoteIp"] = remote_ip
+    text = source.get("commandText")
+    if text and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX":
+        source["statementHash"] = statement_hash(text, engine)
+    duration = _duration_ms(source, engine)
+    if duration is not None:
+        source["durationMs"] = duration
+
+
+def _objects(source: Mapping[str, Any], engine: str, activity: Activity) -> list[str]:
+    """The tables and other objects an event names, in lower case, with their schema as far as the engine tells it.
+
+    Aurora MySQL lists several in one string and leaves the schema to `databaseName`; Oracle gives the schema as
+    `objectType`; SQL Server in its native fields, if these are on.
+    """
+    name = source.get("objectName")
+    if not name or activity in _WITHOUT_STATEMENT:
+        return []
+    names = [part.strip() for part in name.split(",")] if engine == "mysql" else [name]
+    schema = ""
+    if engine == "mysql":
+        schema = source.get("databaseName", "")
+    elif engine == "oracle":
+        schema = source.get("objectType", "")
+    elif engine == "sqlserver" and source.get("class") != "SCHEMA":
+        native = source.get("engineNativeAuditFields", {}).get("schema_name", "")
+        schema = native if isinstance(native, str) else ""
+    qualified = (f"{schema}.{part}" if schema and "." not in part else part for part in names if part)
+    return list(dict.fromkeys(part.lower() for part in qualified))
+
+
+@lru_cache(maxsize=4096)
+def _ip(host: str) -> str | None:
+    """The address, if `remoteHost` is one: it may as well be a name, `localhost`, `[local]` or `local machine`."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        if address.scope_id:
+            return str(IPv6Address(int(address)))
+    return str(address)
+
+
+def _duration_ms(source: Mapping[str, Any], engine: str) -> float | None:
+    """How long a statement ran, in ms: PostgreSQL's logTime is the end of execution, MySQL gives an endTime."""
+    start = source.get("startTime")
+    if not start:
+        return None
+    end = source.get("endTime") or (source.get("logTime") if engine == "postgresql" else None)
+    begun, ended = _moment(start), _moment(end)
+    if begun is None or ended is None or ended < begun:
+        return None
+    return (ended - begun) / _MILLISECOND
+
+
+def _slices(text: str) -> list[str]:
+    """A long statement in overlapping slices, so that all of it can be searched by substring."""
+    if len(text) <= SUBSTRING_CHARACTERS:
+        return []
+    step = _SLICE_CHARACTERS - _SLICE_OVERLAP
+    return [text[start : start + _SLICE_CHARACTERS] for start in range(0, len(text) - _SLICE_OVERLAP, step)]
+
+
+def _keep_unknown(unknown: dict[str, Any], source: dict[str, Any]) -> None:
+    """Put what has no field of its own where it fits; `engineNativeAuditFields` keeps its own flat_object."""
+    native = unknown.pop("engineNativeAuditFields", None)
+    too_large: dict[str, Any] = {}
+    for name, fields in (("engineNativeAuditFields", native), ("unknownFields", unknown)):
+        if not fields:
+            continue
+        if not isinstance(fields, dict):
+            too_large[name] = fields
+            continue
+        fitting, rest = _split_fitting(fields)
+        if fitting:
+            source[name] = fitting
+        if rest:
+            too_large[name] = rest
+    if too_large:
+        source["unknownFieldsText"] = orjson.dumps(too_large).decode()
+
+
+def _split_fitting(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    fitting: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    room = _FLAT_FIELDS
+    for name, value in fields.items():
+        leaves = _leaves(name, value, _FLAT_DEPTH)
+        if leaves is None or leaves > room:
+            rest[name] = value
+        else:
+            room -= leaves
+            fitting[name] = value
+    return fitting, rest
+
+
+def _leaves(name: str, value: object, depth: int) -> int | None:
+    """How many values a field brings into a flat_object, or None where it does not fit there."""
+    if not name.strip() or len(name) > _FLAT_NAME_CHARACTERS or "." in name or "\x00" in name:
+        return None
+    match value:
+        case None | bool():
+            return 1
+        case str():
+            return 1 if len(value) <= _FLAT_CHARACTERS else None
+        case int():
+            return 1 if _LONG_MIN <= value <= _LONG_MAX else None
+        case float():
+            return 1 if math.isfinite(value) else None
+        case dict() if depth:
+            return _sum(_leaves(key, item, depth - 1) for key, item in value.items())
+        case list() if depth:
+            return _sum(_leaves(name, item, depth - 1) for item in value)
+        case _:
+            return None
+
+
+def _sum(counts: Iterator[int | None]) -> int | None:
+    total = 1
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total

@@ -1,0 +1,102 @@
+"""Stream record -> envelope: the first step, before any key is asked for.
+
+In: the base64 text that Lambda hands over for one Kinesis (or Firehose) record, and the ARN of the stream it came from.
+Out: an `Envelope`, and the `ActivityStream` with the encryption context under which KMS unwraps its data keys.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass
+
+import orjson
+
+from daswatch.errors import EnvelopeError, Reason
+
+ENVELOPE_TYPE = "DatabaseActivityMonitoringRecords"
+
+# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix tells an Aurora cluster from an RDS instance.
+_STREAM_ARN = re.compile(
+    r"arn:(?P<partition>aws[\w-]*):kinesis:(?P<region>[\w-]+):(?P<account>\d{12}):stream/"
+    r"aws-rds-das-(?P<resource>(?P<kind>cluster|db)-[\w-]+)",
+    re.ASCII,
+)
+_CONTEXT_KEY = {"cluster": "aws:rds:dbc-id", "db": "aws:rds:db-id"}
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityStream:
+    """Whose activity it is, all of it read from the stream's ARN."""
+
+    resource_id: str
+    context_key: str
+    account_id: str
+    region: str
+
+    @property
+    def encryption_context(self) -> dict[str, str]:
+        """The context that RDS bound the data keys to: KMS refuses any other."""
+        return {self.context_key: self.resource_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A stream record's content: still encrypted, split into its parts."""
+
+    version: str
+    ciphertext: bytes
+    wrapped_data_key: bytes
+
+
+def activity_stream(arn: str) -> ActivityStream:
+    """Read whose activity a stream carries from its ARN.
+
+    Raises EnvelopeError where the stream is not named as RDS names activity streams: without the resource id nothing
+    that it carries can be decrypted.
+    """
+    match = _STREAM_ARN.fullmatch(arn)
+    if match is None:
+        raise EnvelopeError(
+            Reason.NOT_AN_ACTIVITY_STREAM,
+            "the event source is not a Kinesis stream named aws-rds-das-cluster-… or aws-rds-das-db-…",
+        )
+    return ActivityStream(
+        resource_id=match["resource"],
+        context_key=_CONTEXT_KEY[match["kind"]],
+        account_id=match["account"],
+        region=match["region"],
+    )
+
+
+def read_envelope(data: str | bytes) -> Envelope:
+    """Decode what Lambda gives as a record's `data`. Raises EnvelopeError.
+
+    An unknown version is kept as it is: AWS adds fields under new versions and breaks none.
+    """
+    content = _base64(data, "the record")
+    try:
+        envelope = orjson.loads(content)
+    except orjson.JSONDecodeError as exc:
+        raise EnvelopeError(Reason.NOT_JSON, f"{len(content)} bytes that are not JSON") from exc
+    if not isinstance(envelope, dict) or "databaseActivityEvents" not in envelope:
+        raise EnvelopeError(Reason.NOT_AN_ENVELOPE, "not a JSON object with databaseActivityEvents")
+    if envelope.get("type") != ENVELOPE_TYPE:
+        raise EnvelopeError(Reason.ANOTHER_TYPE, f"type is not {ENVELOPE_TYPE}")
+    key, ciphertext = envelope.get("key"), envelope["databaseActivityEvents"]
+    if not isinstance(ciphertext, str):
+        raise EnvelopeError(Reason.NOT_AN_ENVELOPE, "databaseActivityEvents is not a string")
+    if not isinstance(key, str) or not key:
+        raise EnvelopeError(Reason.DATA_KEY_MISSING, "the envelope has no data key")
+    return Envelope(
+        version=str(envelope.get("version") or ""),
+        ciphertext=_base64(ciphertext, "databaseActivityEvents"),
+        wrapped_data_key=_base64(key, "key"),
+    )
+
+
+def _base64(text: str | bytes, what: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as exc:  # binascii.Error is one; so is text outside ASCII
+        raise EnvelopeError(Reason.NOT_BASE64, f"{what} is not base64") from exc

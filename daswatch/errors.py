@@ -1,0 +1,103 @@
+"""What can go wrong, split by what the caller does about it.
+
+::
+
+    DaswatchError
+    ├── SettingsError        stop: somebody must correct the deployment's settings
+    ├── DependencyError      retry: what we depend on does not serve us now
+    │   ├── KmsUnavailable
+    │   ├── SearchUnavailable
+    │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
+    │   └── ArchiveUnavailable
+    └── RecordError          dead-letter: this stream record can never succeed
+        ├── EnvelopeError            what Kinesis holds is no envelope of an activity stream
+        ├── DecryptError             the envelope does not open
+        └── MonitoringRecordError    it opened, but what is inside is no monitoring record
+
+Every message and detail is written to logs and to the dead-letter index: none may quote a payload, SQL text or a key.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a stream record, or a part of it, became a dead letter."""
+
+    NOT_AN_ACTIVITY_STREAM = "not-an-activity-stream"
+    NOT_BASE64 = "not-base64"
+    NOT_JSON = "not-json"
+    NOT_AN_ENVELOPE = "not-an-envelope"
+    ANOTHER_TYPE = "another-type"
+    DATA_KEY_MISSING = "data-key-missing"
+    DATA_KEY_REFUSED = "data-key-refused"
+    NOT_DECRYPTABLE = "not-decryptable"
+    NOT_GZIP = "not-gzip"
+    TOO_LARGE = "too-large"
+    TRAILING_BYTES = "trailing-bytes"
+    NOT_A_MONITORING_RECORD = "not-a-monitoring-record"
+    EVENTS_NOT_A_LIST = "events-not-a-list"
+    EVENT_NOT_AN_OBJECT = "event-not-an-object"
+    DOCUMENT_REFUSED = "document-refused"
+    UNEXPECTED = "unexpected"
+
+
+class DaswatchError(Exception):
+    """The root: whatever Daswatch raises on purpose."""
+
+
+class SettingsError(DaswatchError):
+    """Settings are missing or wrong; the message names each with what it should look like."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("settings: " + "; ".join(problems))
+        self.problems = problems
+
+
+class DependencyError(DaswatchError):
+    """A service that we need does not serve us now: fail the batch, deliver it again."""
+
+
+class KmsUnavailable(DependencyError):
+    """KMS throttles, times out, or denies us the key: it says nothing about the record itself."""
+
+
+class SearchUnavailable(DependencyError):
+    """OpenSearch refuses or does not answer."""
+
+
+class TemplatesMissing(SearchUnavailable):
+    """The index template is not installed, so a write would create a guessed mapping."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"index template {name!r} is not installed at this endpoint: run `daswatch setup`, "
+            "then the records are delivered again; nothing was written"
+        )
+        self.name = name
+
+
+class ArchiveUnavailable(DependencyError):
+    """S3 did not take a dead letter."""
+
+
+class RecordError(DaswatchError):
+    """A stream record that can never succeed; `reason` is counted, `detail` tells a person more."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class EnvelopeError(RecordError):
+    """What Kinesis holds is no envelope of an activity stream."""
+
+
+class DecryptError(RecordError):
+    """The envelope does not open: a wrong key, a changed or truncated message, or one that is too large."""
+
+
+class MonitoringRecordError(RecordError):
+    """It opened, but what is inside is no monitoring record."""

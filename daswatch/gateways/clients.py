@@ -1,0 +1,107 @@
+"""Clients for AWS and OpenSearch from settings; the only place that makes them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import orjson
+from botocore.config import Config
+from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy.serializer import JSONSerializer
+from requests_aws4auth import AWS4Auth
+
+from daswatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from types_boto3_kms.client import KMSClient
+    from types_boto3_s3.client import S3Client
+
+    from daswatch.settings import SearchEndpoint
+
+# Kept short: a call that hangs would eat the invocation, and the records are delivered again.
+_AWS = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    tcp_keepalive=True,
+    max_pool_connections=8,
+)
+
+
+def kms_client() -> KMSClient:
+    """KMS in the function's region."""
+    return boto3.client("kms", config=_AWS)
+
+
+def s3_client() -> S3Client:
+    """S3 in the function's region."""
+    return boto3.client("s3", config=_AWS)
+
+
+def search_client(endpoint: SearchEndpoint) -> OpenSearch:
+    """A client of the endpoint in its way of signing in. It never retries by itself: the gateway decides.
+
+    Raises SettingsError where the credentials it needs are not there.
+    """
+    return OpenSearch(
+        endpoint.url,
+        connection_class=Urllib3HttpConnection,
+        http_auth=_authentication(endpoint),
+        ca_certs=endpoint.ca_bundle or None,
+        max_retries=0,
+        retry_on_timeout=False,
+        serializer=_Orjson(),
+        pool_maxsize=2,
+    )
+
+
+class _Orjson(JSONSerializer):
+    """opensearch-py's JSON, read by orjson: a bulk's answer has a line for each document."""
+
+    def loads(self, s: str) -> Any:
+        return orjson.loads(s)
+
+
+class RequestSigner:
+    """Signs opensearch-py's urllib3 requests with requests-aws4auth.
+
+    The pair of RequestsHttpConnection and AWS4Auth costs twice the processor time for each request.
+    """
+
+    def __init__(self, auth: AWS4Auth) -> None:
+        self._auth = auth
+
+    def __call__(self, method: str, url: str, body: Any) -> dict[str, str]:
+        """The headers to add to a request."""
+        request = SimpleNamespace(method=method, url=url, body=body, headers={})
+        return dict(self._auth(request).headers)
+
+
+def _authentication(endpoint: SearchEndpoint) -> Any:
+    if endpoint.auth == "none":
+        return None
+    if endpoint.auth == "basic":
+        return _basic(endpoint.secret_arn)
+    session = boto3.Session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise SettingsError(["AWS credentials are missing (expected: the function's role, or a profile)"])
+    if session.region_name is None:
+        raise SettingsError(["AWS_REGION is missing (expected: the region of the OpenSearch endpoint)"])
+    return RequestSigner(
+        AWS4Auth(refreshable_credentials=credentials, region=session.region_name, service=endpoint.service)
+    )
+
+
+def _basic(secret_arn: str) -> tuple[str, str]:
+    answer = boto3.client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
+    try:
+        secret = orjson.loads(answer["SecretString"])
+        return secret["username"], secret["password"]
+    except (KeyError, TypeError, ValueError):
+        # The parser's error would quote the secret: it is not told, nor chained.
+        raise SettingsError(
+            ['OPENSEARCH_SECRET_ARN is no such secret (expected: {"username": …, "password": …})']
+        ) from None

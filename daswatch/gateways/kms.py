@@ -1,0 +1,96 @@
+"""KMS: unwraps data keys, once for each.
+
+AWS's samples call KMS for every record, heartbeats included: at list price some four dollars a month for an idle
+instance, thousands for a busy one, and a quota shared with the whole account. RDS wraps many records under one data key, so the
+unwrapped keys are kept in memory, bounded in number and age, by the exact wrapped bytes and encryption context.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from daswatch.decrypt import DataKey, data_key
+from daswatch.envelope import ActivityStream
+from daswatch.errors import DecryptError, KmsUnavailable, Reason
+
+if TYPE_CHECKING:
+    from types_boto3_kms.client import KMSClient
+
+DEFAULT_MAX_DATA_KEYS = 1_000
+# How long a revoked KMS key still opens records of data keys already seen.
+DEFAULT_MAX_AGE_SECONDS = 900
+
+# The ciphertext or its encryption context is wrong, and will be for ever. All else may pass: throttling, a key that is
+# disabled or pending deletion, a role that lacks the permission.
+_REFUSALS = frozenset({"InvalidCiphertextException", "IncorrectKeyException", "InvalidKeyUsageException"})
+
+
+@dataclass(slots=True)
+class KmsCounts:
+    """What the cache saved."""
+
+    calls: int = 0
+    hits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    answer: DataKey | DecryptError
+    until: float
+
+
+class DataKeys:
+    """Unwrapped data keys, cached. Refusals are kept too: the same bytes are refused again."""
+
+    def __init__(
+        self,
+        client: KMSClient,
+        max_keys: int = DEFAULT_MAX_DATA_KEYS,
+        max_age_seconds: float = DEFAULT_MAX_AGE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._max_keys = max_keys
+        self._max_age_seconds = max_age_seconds
+        self._clock = clock
+        self._entries: OrderedDict[tuple[str, str, bytes], _Entry] = OrderedDict()
+        self.counts = KmsCounts()
+
+    def unwrap(self, wrapped: bytes, stream: ActivityStream) -> DataKey:
+        """The data key. Raises DecryptError where KMS refuses these bytes in this context, KmsUnavailable otherwise."""
+        name = (stream.context_key, stream.resource_id, wrapped)
+        entry = self._entries.get(name)
+        if entry is not None and self._clock() < entry.until:
+            self._entries.move_to_end(name)
+            self.counts.hits += 1
+        else:
+            entry = _Entry(self._ask(wrapped, stream), self._clock() + self._max_age_seconds)
+            self._entries[name] = entry
+            self._entries.move_to_end(name)
+            if len(self._entries) > self._max_keys:
+                self._entries.popitem(last=False)
+        if isinstance(entry.answer, DecryptError):
+            raise DecryptError(entry.answer.reason, entry.answer.detail)
+        return entry.answer
+
+    def _ask(self, wrapped: bytes, stream: ActivityStream) -> DataKey | DecryptError:
+        self.counts.calls += 1
+        try:
+            answer = self._client.decrypt(CiphertextBlob=wrapped, EncryptionContext=stream.encryption_context)
+        except ClientError as exc:
+            code = exc.response.get("Error", {}).get("Code", "")
+            if code in _REFUSALS:
+                return DecryptError(Reason.DATA_KEY_REFUSED, f"KMS answered {code} for the context of this stream")
+            raise KmsUnavailable(f"KMS Decrypt: {code}") from exc
+        except BotoCoreError as exc:
+            raise KmsUnavailable(f"KMS Decrypt: {type(exc).__name__}") from exc
+        try:
+            return data_key(answer["Plaintext"])
+        except DecryptError as refusal:
+            return refusal

@@ -1,0 +1,240 @@
+"""OpenSearch: bulk writes that lose and double nothing, and the templates they need.
+
+Every write is a `create` under a deterministic id (or an update that may run twice), so whatever was interrupted is
+simply sent again: what arrived the first time answers 409.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as SearchConnectionError
+from opensearchpy.exceptions import SerializationError, TransportError
+
+from daswatch.bulk import Action, Fate, backoff_seconds, fate_of
+from daswatch.errors import SearchUnavailable
+
+# Below this there is no time left for a request to be answered.
+_SHORTEST_REQUEST_SECONDS = 0.5
+_LONGEST_REQUEST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Until when work may go on, by a monotonic clock."""
+
+    at: float
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Deadline:
+        """So many seconds from now."""
+        return cls(clock() + seconds, clock)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; negative when it has passed."""
+        return self.at - self.clock()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An action that can never be written, and OpenSearch's name for the reason (its text may quote the document)."""
+
+    action: Action
+    error_type: str
+
+
+@dataclass(slots=True)
+class BulkResult:
+    """What became of the actions of one or more bulk requests; `written` counts those of stream records."""
+
+    written: int = 0
+    already_there: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    unwritten: list[Action] = field(default_factory=list)
+    cause: str = ""  # why the unwritten are unwritten
+    requests: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: BulkResult) -> None:
+        """Take another result's outcomes into this one."""
+        self.written += other.written
+        self.already_there += other.already_there
+        self.refused += other.refused
+        self.unwritten += other.unwritten
+        self.cause = self.cause or other.cause
+        self.requests += other.requests
+        self.seconds += other.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    status: int
+    error_type: str
+
+
+class _RequestFailed(Exception):
+    """A bulk request failed as a whole."""
+
+    def __init__(self, fate: Fate, cause: str) -> None:
+        super().__init__(cause)
+        self.fate = fate
+        self.cause = cause
+
+
+class SearchGateway:
+    """An OpenSearch endpoint. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._sleep = sleep
+        self._chance = chance
+
+    def write(self, actions: Sequence[Action], deadline: Deadline) -> BulkResult:
+        """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
+
+        A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
+        and refused alone.
+        """
+        begun = time.perf_counter()
+        result = BulkResult()
+        pending: list[Sequence[Action]] = [actions]
+        attempt = 0
+        while pending:
+            batch = pending.pop()
+            if not batch:
+                continue
+            if deadline.remaining < _SHORTEST_REQUEST_SECONDS:
+                self._give_up(result, [batch, *pending], "out of time")
+                break
+            try:
+                items = self._send(batch, deadline)
+            except _RequestFailed as failure:
+                result.requests += 1
+                if failure.fate is Fate.REFUSED:
+                    if len(batch) == 1:
+                        result.refused.append(Refusal(batch[0], failure.cause))
+                    else:
+                        middle = len(batch) // 2
+                        pending += [batch[middle:], batch[:middle]]
+                    continue
+                if failure.fate is Fate.REDELIVER or not self._wait(attempt, deadline):
+                    self._give_up(result, [batch, *pending], failure.cause)
+                    break
+                attempt += 1
+                pending.append(batch)
+                continue
+            result.requests += 1
+            if items is None:
+                result.written += sum(action.record is not None for action in batch)
+                continue
+            again = self._sort(batch, items, result)
+            if not again:
+                continue
+            if not self._wait(attempt, deadline):
+                self._give_up(result, [again, *pending], "OpenSearch is overloaded")
+                break
+            attempt += 1
+            pending.append(again)
+        result.seconds = time.perf_counter() - begun
+        return result
+
+    def template_versions(self) -> dict[str, int]:
+        """The installed index templates by name, each with its version (0 where it has none).
+
+        Raises SearchUnavailable.
+        """
+        answer = self.request(
+            "GET",
+            "/_index_template",
+            {"filter_path": "index_templates.name,index_templates.index_template.version"},
+        )
+        templates = answer.get("index_templates", []) if isinstance(answer, dict) else []
+        return {entry["name"]: entry.get("index_template", {}).get("version", 0) for entry in templates}
+
+    def request(self, method: str, path: str, params: dict[str, str] | None = None, body: Any = None) -> Any:
+        """One request as it is. Raises SearchUnavailable with the status, never with OpenSearch's text."""
+        try:
+            return self._client.transport.perform_request(method, path, params=params or {}, body=body)
+        except SearchConnectionError as exc:
+            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except TransportError as exc:
+            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}") from exc
+
+    def _send(self, batch: Sequence[Action], deadline: Deadline) -> list[_Item] | None:
+        """One bulk request: None where all went well, otherwise each action's status."""
+        timeout = min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
+        try:
+            answer = self._client.transport.perform_request(
+                "POST",
+                "/_bulk",
+                params={
+                    "filter_path": "errors,items.*.status,items.*.error.type",
+                    "request_timeout": timeout,
+                },
+                body=b"".join([action.lines for action in batch]),
+            )
+        except SearchConnectionError as exc:
+            raise _RequestFailed(Fate.RETRY, f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except SerializationError as exc:
+            raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no JSON") from exc
+        except TransportError as exc:
+            status = exc.status_code if isinstance(exc.status_code, int) else 503
+            fate = Fate.REFUSED if status == 413 else fate_of(status, str(exc.error))
+            raise _RequestFailed(fate, f"OpenSearch answered {status}") from exc
+        if not isinstance(answer, dict) or "errors" not in answer:
+            raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no bulk answer")
+        if not answer["errors"]:
+            return None
+        items = [_read_item(item) for item in answer.get("items", [])]
+        if len(items) != len(batch):
+            raise _RequestFailed(Fate.RETRY, "OpenSearch's answer has another number of items")
+        return items
+
+    def _sort(self, batch: Sequence[Action], items: list[_Item], result: BulkResult) -> list[Action]:
+        """Note each action's fate; returns those to send again."""
+        again: list[Action] = []
+        for action, item in zip(batch, items, strict=True):
+            match fate_of(item.status, item.error_type):
+                case Fate.WRITTEN:
+                    result.written += action.record is not None
+                case Fate.ALREADY_THERE:
+                    result.already_there += 1
+                case Fate.RETRY:
+                    again.append(action)
+                case Fate.REDELIVER:
+                    self._give_up(result, [[action]], f"OpenSearch answered {item.status} ({item.error_type})")
+                case Fate.REFUSED:
+                    result.refused.append(Refusal(action, item.error_type))
+        return again
+
+    def _wait(self, attempt: int, deadline: Deadline) -> bool:
+        """Wait before the next attempt; False where the deadline leaves no time for one."""
+        delay = backoff_seconds(attempt, self._chance())
+        if deadline.remaining - delay < _SHORTEST_REQUEST_SECONDS:
+            return False
+        self._sleep(delay)
+        return True
+
+    @staticmethod
+    def _give_up(result: BulkResult, batches: Sequence[Sequence[Action]], cause: str) -> None:
+        for batch in batches:
+            result.unwritten += batch
+        result.cause = result.cause or cause
+
+
+def _read_item(item: dict[str, Any]) -> _Item:
+    (outcome,) = item.values()
+    error = outcome.get("error")
+    return _Item(outcome.get("status", 500), error.get("type", "") if isinstance(error, dict) else str(error or ""))

@@ -1,0 +1,82 @@
+"""The way of one stream record from ciphertext to documents; the same for every function that reads the stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from daswatch.decrypt import DataKey, Decryptor
+from daswatch.documents import Document, Flattening, flatten
+from daswatch.envelope import ActivityStream, read_envelope
+from daswatch.errors import Reason
+from daswatch.events import read_monitoring_record
+from daswatch.noise import Noise
+
+
+class DataKeySource(Protocol):
+    """Whoever unwraps data keys: KMS behind its cache."""
+
+    def unwrap(self, wrapped: bytes, stream: ActivityStream) -> DataKey: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream record, opened.
+
+    `flaw` tells of a part that could not be read although the rest could: the record is kept as a dead letter too.
+    """
+
+    instance_id: str
+    events: int
+    documents: list[Document]
+    dropped: Mapping[Noise, int]
+    newest_event: str  # ISO 8601 in UTC, in milliseconds; empty without events
+    flaw: tuple[Reason, str] | None
+    decrypt_seconds: float
+    flatten_seconds: float
+
+
+class Opener:
+    """Opens stream records of any number of activity streams."""
+
+    def __init__(self, data_keys: DataKeySource, decryptor: Decryptor) -> None:
+        self._data_keys = data_keys
+        self._decryptor = decryptor
+
+    def open(self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening) -> Opened:
+        """Decode, decrypt, decompress, parse, filter and flatten.
+
+        Raises RecordError where the record can never be opened, DependencyError where KMS does not serve us.
+        """
+        begun = time.perf_counter()
+        envelope = read_envelope(data)
+        key = self._data_keys.unwrap(envelope.wrapped_data_key, stream)
+        plaintext = self._decryptor.open(envelope.ciphertext, key)
+        decrypted = time.perf_counter()
+        record = read_monitoring_record(plaintext.content)
+        flattened = flatten(record, stream, envelope.version, arrived_at, flattening)
+        flaw = None
+        if record.flaws:
+            flaw = Reason.EVENT_NOT_AN_OBJECT, f"{record.flaws} entries of the list are no objects"
+        elif plaintext.trailing_bytes:
+            flaw = Reason.TRAILING_BYTES, f"{plaintext.trailing_bytes} bytes follow the message"
+        return Opened(
+            instance_id=record.instance_id,
+            events=len(record.events),
+            documents=flattened.documents,
+            dropped=flattened.dropped,
+            newest_event=_newest(flattened.documents),
+            flaw=flaw,
+            decrypt_seconds=decrypted - begun,
+            flatten_seconds=time.perf_counter() - decrypted,
+        )
+
+
+def _newest(documents: Sequence[Document]) -> str:
+    if not documents:
+        return ""
+    newest: str = max(document.source["@timestamp"] for document in documents)
+    seconds, _, fraction = newest.removesuffix("Z").partition(".")
+    return f"{seconds}.{fraction[:3]:0<3}Z"

@@ -1,0 +1,94 @@
+"""Environment -> values, for every function and the command line. All problems are told at once, each by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from daswatch.errors import SettingsError
+
+SearchAuth = Literal["sigv4", "basic", "none"]
+_EnumT = TypeVar("_EnumT", bound=StrEnum)
+
+
+class Environment:
+    """Reads settings from a mapping and collects what is wrong, so that one error tells everything."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.problems: list[str] = []
+
+    def optional(self, name: str, default: str = "") -> str:
+        """The value, or the default where it is missing or blank."""
+        return self._variables.get(name, "").strip() or default
+
+    def required(self, name: str, looks_like: str) -> str:
+        """The value; a problem where it is missing. `looks_like` says what it should be."""
+        value = self.optional(name)
+        if not value:
+            self.problem(name, "is missing", looks_like)
+        return value
+
+    def choice(self, name: str, kinds: type[_EnumT], default: _EnumT) -> _EnumT:
+        """One of an enumeration's values."""
+        value = self.optional(name, default.value)
+        if value not in {kind.value for kind in kinds}:
+            self.problem(name, "is unknown", " or ".join(kind.value for kind in kinds))
+            return default
+        return kinds(value)
+
+    def whole_number(self, name: str, default: int, smallest: int, largest: int) -> int:
+        """A number within bounds."""
+        value = self.optional(name, str(default))
+        if not (value.isascii() and value.isdigit()) or not smallest <= int(value) <= largest:
+            self.problem(name, "is no such number", f"{smallest} to {largest}")
+            return default
+        return int(value)
+
+    def problem(self, name: str, what: str, looks_like: str) -> None:
+        """Note what is wrong. The value itself is not quoted: it may be a secret in the wrong place."""
+        self.problems.append(f"{name} {what} (expected: {looks_like})")
+
+    def check(self) -> None:
+        """Raises SettingsError with everything noted so far."""
+        if self.problems:
+            raise SettingsError(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEndpoint:
+    """Where OpenSearch is and how to sign in there."""
+
+    url: str
+    auth: SearchAuth = "sigv4"
+    service: Literal["es", "aoss"] = "es"
+    secret_arn: str = ""
+    ca_bundle: str = ""
+
+    @classmethod
+    def read(cls, environment: Environment) -> SearchEndpoint:
+        """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _SECRET_ARN and _CA_BUNDLE."""
+        url = environment.required("OPENSEARCH_ENDPOINT", "https://…, the domain's or collection's endpoint")
+        if url and (urlsplit(url).scheme not in ("https", "http") or not urlsplit(url).hostname):
+            environment.problem("OPENSEARCH_ENDPOINT", "is no URL", "https://…")
+        auth = environment.optional("OPENSEARCH_AUTH", "sigv4")
+        if auth not in ("sigv4", "basic", "none"):
+            environment.problem("OPENSEARCH_AUTH", "is unknown", "sigv4, basic or none")
+        service = environment.optional("OPENSEARCH_SERVICE", "es")
+        if service not in ("es", "aoss"):
+            environment.problem("OPENSEARCH_SERVICE", "is unknown", "es (a domain) or aoss (a Serverless collection)")
+        secret_arn = environment.optional("OPENSEARCH_SECRET_ARN")
+        if auth == "basic" and not secret_arn.startswith("arn:"):
+            environment.problem(
+                "OPENSEARCH_SECRET_ARN", "is needed for OPENSEARCH_AUTH=basic", "arn:aws:secretsmanager:…"
+            )
+        return cls(
+            url=url.rstrip("/"),
+            auth=auth if auth in ("basic", "none") else "sigv4",  # type: ignore[arg-type]
+            service="aoss" if service == "aoss" else "es",
+            secret_arn=secret_arn,
+            ca_bundle=environment.optional("OPENSEARCH_CA_BUNDLE"),
+        )

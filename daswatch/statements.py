@@ -1,0 +1,172 @@
+"""SQL text as far as Daswatch needs to understand it: its leading words, and itself without its literals.
+
+No parser: four dialects, truncated texts and attackers' texts must all get an answer, in linear time. An unterminated
+literal or comment therefore reaches to the end of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+
+# Statements repeat, so a cache spares most scans. Longer texts stay out of it: it must not grow past some 16 MiB.
+_CACHED_STATEMENTS = 4096
+_CACHED_CHARACTERS = 2048
+
+_COMMENT = r"--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?"
+_QUOTED = r"'(?:[^']++|'')*+'?"
+_NUMBER = r"(?<![\w$#@])(?:0[xX][0-9a-fA-F]++|(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?+\d++)?+)(?!\w)"
+_BRACKETED = {"[": "]", "{": "}", "<": ">", "(": ")"}
+_ORACLE_Q = "|".join(
+    rf"{re.escape(opening)}[\s\S]*?(?:{re.escape(closing)}'|\Z)" for opening, closing in _BRACKETED.items()
+)
+
+# Per engine: comments, literals (bound parameters among them), quoted names. The order decides.
+_COMMENTS = {"mysql": rf"{_COMMENT}|\#[^\n]*+"}
+_LITERALS = {
+    "postgresql": rf"\b[eE]'(?:[^'\\]++|\\[\s\S]|'')*+'?|(?:\b[bBxXnN]|\b[uU]&)?+{_QUOTED}|\$\d++",
+    # Without ANSI_QUOTES, which Aurora leaves off, "…" is a literal too.
+    "mysql": r"""(?:\b(?:_\w++|[bBxXnN]))?+(?:'(?:[^'\\]++|\\[\s\S]|'')*+'?|"(?:[^"\\]++|\\[\s\S]|"")*+"?)|\?""",
+    "oracle": rf"\b[nN]?[qQ]'(?:{_ORACLE_Q}|(?P<q>\S)[\s\S]*?(?:(?P=q)'|\Z))|(?:\b[nN])?+{_QUOTED}|:\w++",
+    "sqlserver": rf"(?:\b[nN])?+{_QUOTED}",
+}
+_NAMES = {
+    "postgresql": r'"(?:[^"]++|"")*+"?',
+    "mysql": r"`(?:[^`]++|``)*+`?",
+    "oracle": r'"(?:[^"]++|"")*+"?',
+    "sqlserver": r'"(?:[^"]++|"")*+"?|\[(?:[^\]]++|\]\])*+\]?',
+}
+# Code in dollar quotes (a function's body, DO) is scanned itself; data in dollar quotes is a literal.
+_DOLLAR_QUOTED = r"|(?P<code>(?P<tag>\$(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:(?P=tag)|\Z))"
+
+
+def _scanner(engine: str) -> re.Pattern[str]:
+    dollar_quoted = _DOLLAR_QUOTED if engine == "postgresql" else ""
+    return re.compile(
+        rf"(?P<comment>{_COMMENTS.get(engine, _COMMENT)})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
+        rf"|(?P<name>{_NAMES[engine]}){dollar_quoted}"
+    )
+
+
+_SCANNERS = {engine: _scanner(engine) for engine in _LITERALS}
+_OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
+
+_SKIPPED = re.compile(rf"(?:[\s(;]++|{_COMMENT}|\#[^\n]*+|\*/)*+")
+_WORD = re.compile(r"[^\W\d][\w$]*+")
+_WORD_OR_PARENTHESIS = re.compile(r"[()]|[^\W\d][\w$]*+")
+_BEHIND_CTE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"})
+
+_MYSQL_ESCAPED = re.compile(r"[^'\"]*+(?<=\\)['\"]")
+_MYSQL_EXECUTABLE_COMMENT = re.compile(r"/\*M?!\d*+")
+_MAX_ESCAPE_DEPTH = 4
+
+_LIST = re.compile(r"\?(?: ?, ?\?)++")
+_ROWS = re.compile(r"\( ?\? ?\)(?: ?, ?\( ?\? ?\))++")
+_SIGN = re.compile(r"(?<=[=(,<>*/%+-])( ?)[+-] ?(?=\?)")
+_SPACED_SIGN = re.compile(r"(\b(?:select|values|then|else|limit|offset|between|and|or|return|set) )[+-] ?(?=\?)")
+
+
+def leading_words(text: str, engine: str) -> tuple[str, ...]:
+    """Up to three leading words of a statement in upper case: ("CREATE", "TABLE", "T_GL").
+
+    Looks behind comments, parentheses and common table expressions; MySQL's executable comments count as code. Empty
+    where the text begins with no word.
+    """
+    head = text[:_CACHED_CHARACTERS]
+    words = _leading_words(head, engine)
+    if words == ("WITH",) or (not words and len(text) > len(head)):
+        return _scan_leading_words(text, engine)
+    return words
+
+
+def statement_hash(text: str, engine: str) -> str:
+    """16 hex digits that stay the same for a statement with other literals, layout, comments or list lengths."""
+    if len(text) <= _CACHED_CHARACTERS:
+        return _cached_statement_hash(text, engine)
+    return _statement_hash(text, engine)
+
+
+def without_literals(text: str, engine: str) -> str:
+    """The statement with `?` for each literal and without comments: both hold what people typed."""
+    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    return _strip(_readable(text, engine), engine)
+
+
+@lru_cache(maxsize=_CACHED_STATEMENTS)
+def _leading_words(head: str, engine: str) -> tuple[str, ...]:
+    return _scan_leading_words(head, engine)
+
+
+def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
+    if engine == "mysql":
+        text = _readable(text, engine)
+    words: list[str] = []
+    position = 0
+    while len(words) < 3:
+        skipped = _SKIPPED.match(text, position)
+        word = _WORD.match(text, skipped.end() if skipped else position)
+        if word is None:
+            break
+        words.append(word[0].upper())
+        position = word.end()
+        if words == ["WITH"]:
+            return _words_behind_cte(text[position:], engine)
+    return tuple(words)
+
+
+def _words_behind_cte(text: str, engine: str) -> tuple[str, ...]:
+    """The main verb of a statement with common table expressions: the first verb outside their parentheses."""
+    depth = 0
+    for token in _WORD_OR_PARENTHESIS.finditer(without_literals(text, engine)):
+        if token[0] == "(":
+            depth += 1
+        elif token[0] == ")":
+            depth -= 1
+        elif depth <= 0 and token[0].upper() in _BEHIND_CTE:
+            return (token[0].upper(),)
+    return ("WITH",)
+
+
+@lru_cache(maxsize=_CACHED_STATEMENTS)
+def _cached_statement_hash(text: str, engine: str) -> str:
+    return _statement_hash(text, engine)
+
+
+def _statement_hash(text: str, engine: str) -> str:
+    bare = " ".join(without_literals(text, engine).lower().split()).rstrip("; ")
+    bare = _SPACED_SIGN.sub(r"\1", _SIGN.sub(r"\1", bare))
+    bare = _ROWS.sub("(?)", _LIST.sub("?", bare))
+    return blake2b(bare.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _readable(text: str, engine: str) -> str:
+    """Undo what stands between Aurora MySQL's `commandText` and the statement: backslashes before quotes, at a depth
+    that AWS does not document, and executable comments around code."""
+    if engine != "mysql":
+        return text
+    for _ in range(_MAX_ESCAPE_DEPTH):
+        # Outside a literal no backslash is valid: one before the first quote means that the text is escaped.
+        if "\\" not in text or not _MYSQL_ESCAPED.match(text):
+            break
+        text = re.sub(r"\\([\s\S])", r"\1", text)
+    return _MYSQL_EXECUTABLE_COMMENT.sub(" ", text) if "/*" in text else text
+
+
+def _strip(text: str, engine: str) -> str:
+    is_code: bool | None = None
+
+    def replacement(match: re.Match[str]) -> str:
+        nonlocal is_code
+        kind = match.lastgroup
+        if kind == "name":
+            return match[0]
+        if kind == "comment":
+            return " "
+        if kind == "code":
+            if is_code is None:
+                is_code = _scan_leading_words(text[: match.start()], engine)[:1] in (("DO",), ("CREATE",))
+            return f"$${_strip(match['body'], engine)}$$" if is_code else "?"
+        return "?"
+
+    return _SCANNERS[engine].sub(replacement, text)

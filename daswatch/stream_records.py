@@ -1,0 +1,54 @@
+"""What Lambda delivers for one Kinesis record, read without trusting any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One stream record. `arrived_at` is ISO 8601 in UTC, in milliseconds; what is missing is empty."""
+
+    raw: Mapping[str, Any]
+    data: str
+    stream_arn: str
+    sequence_number: str
+    shard_id: str
+    arrived_at: str
+
+
+def read_stream_record(raw: object, now: datetime) -> StreamRecord:
+    """Read Lambda's form of a record; `now` stands in for an arrival time that is not told."""
+    fields: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {"record": raw}
+    kinesis = fields.get("kinesis")
+    if not isinstance(kinesis, Mapping):
+        kinesis = {}
+    return StreamRecord(
+        raw=fields,
+        data=_text(kinesis.get("data")),
+        stream_arn=_text(fields.get("eventSourceARN")),
+        sequence_number=_text(kinesis.get("sequenceNumber")),
+        shard_id=_text(fields.get("eventID")).partition(":")[0],
+        arrived_at=_arrival(kinesis.get("approximateArrivalTimestamp"), now),
+    )
+
+
+def iso_milliseconds(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: of one length, so such texts compare as times."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _arrival(seconds: object, now: datetime) -> str:
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
+        try:
+            return iso_milliseconds(datetime.fromtimestamp(seconds, UTC))
+        except (ValueError, OverflowError, OSError):
+            pass  # no time that exists: as good as none
+    return iso_milliseconds(now)

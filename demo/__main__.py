@@ -1,0 +1,209 @@
+"""`make demo`: the whole path on this machine, from encrypted activity streams to an analyst's first questions.
+
+A real OpenSearch, real cryptography and real HTTP; moto stands in for Kinesis, KMS and S3. Exits with 1 when an event
+was lost, doubled, filtered or classified wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.helpers import scan
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from daswatch.gateways.content import ContentGateway
+from daswatch.templates import shipped_content
+from demo.aws import LocalAws
+from demo.ledger import LedgerEntry, compare
+from demo.opensearch import LocalOpenSearchError, node_or_external
+from demo.rds import Database, KmsDataKeys, seal
+from demo.show import show_activities, show_check, show_failed_logins, show_latest_ddl, show_where
+from demo.stream import deliver, publish
+from demo.traffic import DATABASES, EVENTS_PER_SECOND, ProducedRecord, produce
+
+INDEX = "das-events-*"
+_RECORDS_PER_DATA_KEY = 100  # few, so that keys rotate during the run
+_REPLAYED_RECORDS = 25  # put into the stream twice, as a producer's retry does
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.partition("\n")[0])
+    parser.add_argument("--once", action="store_true", help="exit when everything is shown, instead of staying up")
+    parser.add_argument("--events", type=int, default=10_000, help="how many activity events to make")
+    parser.add_argument("--seed", type=int, default=7, help="another seed, other traffic")
+    parser.add_argument("--port", type=int, default=None, help="of OpenSearch; a free one where it is left out")
+    options = parser.parse_args(arguments)
+    # The file is named because the handler's lines are caught from sys.stdout meanwhile.
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140)
+    try:
+        with console.status("Starting OpenSearch …"):
+            node = node_or_external(port=options.port)
+    except LocalOpenSearchError as exc:
+        console.print(f"[red]{exc}[/]", highlight=False)
+        return 1
+    with node, LocalAws() as aws:
+        _point_settings_at(node.url, aws)
+        client = OpenSearch(node.url, timeout=60)
+        ContentGateway(client).install_all(shipped_content())
+        records = _make(console, options.seed, options.events)
+        arns = _publish(console, aws, records)
+        log = _ingest(console, aws, arns, _count_with_replays(records))
+
+        client.indices.refresh(index="das-*")
+        show_activities(console, client, INDEX)
+        show_failed_logins(console, client, INDEX)
+        show_latest_ddl(console, client, INDEX)
+        entries = [entry for record in records for entry in record.entries]
+        comparison = compare(entries, _documents(client))
+        show_check(console, comparison, _dropped(log), sum(entry.fate == "indexed" for entry in entries))
+        drops_right = _drops_right(console, records, log)
+        show_where(console, node.url, INDEX)
+        if not options.once:
+            _stay(console)
+        return 0 if comparison.ok and drops_right else 1
+
+
+def _point_settings_at(url: str, aws: LocalAws) -> None:
+    """The ingest function reads its settings from the environment, here as on Lambda."""
+    os.environ.update(
+        aws.environment,
+        OPENSEARCH_ENDPOINT=url,
+        OPENSEARCH_AUTH="none",
+        DEAD_LETTER_BUCKET=aws.create_dead_letter_bucket(),
+    )
+
+
+def _make(console: Console, seed: int, events: int) -> list[ProducedRecord]:
+    start = datetime.now(UTC) - timedelta(seconds=events / EVENTS_PER_SECOND + 60)
+    with _progress(console) as progress:
+        task = progress.add_task("Making activity of four engines", total=events)
+        records = []
+        for record in produce(seed, start, events):
+            records.append(record)
+            progress.advance(task, sum(entry.fate != "heartbeat" for entry in record.entries))
+    return records
+
+
+def _publish(console: Console, aws: LocalAws, records: Sequence[ProducedRecord]) -> list[str]:
+    """Seal the records as RDS does and put them into Kinesis; the streams' ARNs."""
+    data_keys = KmsDataKeys(aws.kms(), aws.create_key(), _RECORDS_PER_DATA_KEY)
+    kinesis = aws.kinesis()
+    arns = []
+    with _progress(console) as progress:
+        task = progress.add_task("Encrypting as RDS does, into Kinesis", total=_count_with_replays(records))
+
+        def sealed(batch: Sequence[ProducedRecord]) -> Iterator[tuple[str, bytes]]:
+            for record in batch:
+                database = record.database
+                yield (
+                    database.resource_id,
+                    seal(record.monitoring_record, database, data_keys.for_record(database)),
+                )
+                progress.advance(task)
+
+        for database, batch in _by_database(records).items():
+            arns.append(aws.create_stream(database))
+            publish(kinesis, database.stream_name, sealed(batch))
+            publish(kinesis, database.stream_name, sealed(_replayed(batch)))
+    return arns
+
+
+def _replayed(batch: Sequence[ProducedRecord]) -> Sequence[ProducedRecord]:
+    return batch[:: max(1, len(batch) // _REPLAYED_RECORDS)][:_REPLAYED_RECORDS] if batch else batch
+
+
+def _ingest(console: Console, aws: LocalAws, arns: Sequence[str], records: int) -> list[dict[str, Any]]:
+    """Hand everything to the ingest function; the log lines that it printed."""
+    from ingest_lambda.handler import handler  # reads its settings at the first call, as on Lambda
+
+    printed = io.StringIO()
+    with _progress(console) as progress, contextlib.redirect_stdout(printed):
+        task = progress.add_task("Decrypting, filtering, indexing", total=records)
+        for arn in arns:
+            for done in deliver(aws.kinesis(), arn, handler):
+                progress.advance(task, done)
+    lines = [orjson.loads(line) for line in printed.getvalue().splitlines()]
+    return [line for line in lines if "records" in line]
+
+
+def _documents(client: OpenSearch) -> Iterator[dict[str, Any]]:
+    for hit in scan(client, index=INDEX, size=2000):
+        yield hit["_source"]
+
+
+def _dropped(log: Sequence[dict[str, Any]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for line in log:
+        for reason, count in line["dropped"].items():
+            totals[reason] = totals.get(reason, 0) + count
+    return totals
+
+
+def _drops_right(console: Console, records: Sequence[ProducedRecord], log: Sequence[dict[str, Any]]) -> bool:
+    """Whether the function's counts of drops are the ledger's, those of the replayed records included."""
+    expected: dict[str, int] = {}
+    for entry in _entries_delivered(records):
+        if entry.fate != "indexed":
+            expected[entry.fate] = expected.get(entry.fate, 0) + 1
+    if _dropped(log) == expected:
+        return True
+    console.print(f"[red]dropped {_dropped(log)}, the ledger says {expected}[/]")
+    return False
+
+
+def _entries_delivered(records: Sequence[ProducedRecord]) -> Iterator[LedgerEntry]:
+    for batch in _by_database(records).values():
+        for record in (*batch, *_replayed(batch)):
+            yield from record.entries
+
+
+def _by_database(records: Sequence[ProducedRecord]) -> dict[Database, list[ProducedRecord]]:
+    by_database: dict[Database, list[ProducedRecord]] = {database: [] for database in DATABASES}
+    for record in records:
+        by_database[record.database].append(record)
+    return by_database
+
+
+def _count_with_replays(records: Sequence[ProducedRecord]) -> int:
+    return sum(len(batch) + len(_replayed(batch)) for batch in _by_database(records).values())
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", justify="left"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _stay(console: Console) -> None:
+    console.print("[dim]OpenSearch stays up. Ctrl-C ends it.[/]")
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

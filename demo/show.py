@@ -1,0 +1,177 @@
+"""What an analyst would want to see first, asked of OpenSearch and drawn on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from opensearchpy import OpenSearch
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from demo.ledger import Comparison
+
+DASHBOARDS_IMAGE = "opensearchproject/opensearch-dashboards:3.4.0"
+_COLOURS = {
+    "AUTH FAILURE": "red",
+    "ERROR": "red",
+    "DCL": "magenta",
+    "DDL": "yellow",
+    "EXEC": "yellow",
+    "DML": "green",
+    "DQL": "cyan",
+}
+_BAR_WIDTH = 40
+# Aurora MySQL's AUX rows tell the objects of a statement that its MAIN row counts already.
+_NO_AUX = {"bool": {"must_not": {"term": {"class": "AUX"}}}}
+
+
+def show_activities(console: Console, client: OpenSearch, index: str) -> None:
+    """Events per activity, with how many of them failed."""
+    answer = client.search(
+        index=index,
+        body={
+            "size": 0,
+            "query": _NO_AUX,
+            "aggs": {
+                "activity": {
+                    "terms": {"field": "activity", "size": 20},
+                    "aggs": {"failed": {"filter": {"term": {"outcome": "failure"}}}},
+                }
+            },
+        },
+    )
+    buckets = answer["aggregations"]["activity"]["buckets"]
+    largest = max((bucket["doc_count"] for bucket in buckets), default=1)
+    table = _table("Events per activity", "activity", "events", "failed", "")
+    for bucket in buckets:
+        colour = _COLOURS.get(bucket["key"], "white")
+        bar = "█" * max(1, round(_BAR_WIDTH * bucket["doc_count"] / largest))
+        failed = bucket["failed"]["doc_count"]
+        table.add_row(
+            f"[{colour}]{bucket['key']}[/]",
+            f"{bucket['doc_count']:,}",
+            f"{failed:,}" if failed else "",
+            f"[{colour}]{bar}[/]",
+        )
+    console.print(table)
+
+
+def show_failed_logins(console: Console, client: OpenSearch, index: str) -> None:
+    """Who failed to log in, from where, how often."""
+    answer = client.search(
+        index=index,
+        body={
+            "size": 0,
+            "query": {"term": {"activity": "AUTH FAILURE"}},
+            "aggs": {
+                "who": {
+                    "multi_terms": {
+                        "terms": [
+                            {"field": "dbUserName", "missing": "-"},
+                            {"field": "remoteHost", "missing": "-"},
+                            {"field": "engine"},
+                            {"field": "resourceId"},
+                        ],
+                        "size": 10,
+                    },
+                    "aggs": {
+                        "first": {"min": {"field": "@timestamp"}},
+                        "last": {"max": {"field": "@timestamp"}},
+                    },
+                }
+            },
+        },
+    )
+    table = _table("Who failed to log in", "user", "from", "engine", "database", "times", "first", "last")
+    for bucket in answer["aggregations"]["who"]["buckets"]:
+        user, host, engine, database = bucket["key"]
+        table.add_row(
+            f"[red]{escape(user)}[/]",
+            escape(host),
+            engine,
+            database,
+            str(bucket["doc_count"]),
+            _clock(bucket["first"]["value_as_string"]),
+            _clock(bucket["last"]["value_as_string"]),
+        )
+    console.print(table)
+
+
+def show_latest_ddl(console: Console, client: OpenSearch, index: str) -> None:
+    """The latest changes of schema objects."""
+    answer = client.search(
+        index=index,
+        body={
+            "size": 8,
+            "query": {"bool": {"filter": {"term": {"activity": "DDL"}}, **_NO_AUX["bool"]}},
+            "sort": [{"@timestamp": "desc"}],
+        },
+    )
+    table = _table("Latest DDL", "time", "user", "engine", "outcome", "statement")
+    for hit in answer["hits"]["hits"]:
+        document: Mapping[str, Any] = hit["_source"]
+        statement = " ".join(document.get("commandText", document.get("command", "")).split())
+        colour = "red" if document["outcome"] == "failure" else "green"
+        table.add_row(
+            _clock(document["@timestamp"]),
+            escape(document.get("dbUserName", "-")),
+            document["engine"],
+            f"[{colour}]{document['outcome']}[/]",
+            escape(statement if len(statement) <= 70 else statement[:69] + "…"),
+        )
+    console.print(table)
+
+
+def show_check(console: Console, comparison: Comparison, dropped: Mapping[str, int], expected: int) -> None:
+    """The index against the producer's ledger."""
+    table = _table("Against the producer's ledger", "what", "events", "")
+    rows: Sequence[tuple[str, int, bool]] = (
+        ("to be found", expected, True),
+        ("found", comparison.found, comparison.found == expected),
+        ("lost", len(comparison.lost), not comparison.lost),
+        ("doubled", len(comparison.doubled), not comparison.doubled),
+        ("filtered wrongly", len(comparison.filtered_wrongly), not comparison.filtered_wrongly),
+        ("in the index, not in the ledger", len(comparison.unknown), not comparison.unknown),
+        ("wrong activity, outcome or engine", len(comparison.misclassified), not comparison.misclassified),
+        *((f"dropped as {reason}", count, True) for reason, count in dropped.items()),
+    )
+    for what, count, fine in rows:
+        table.add_row(what, f"{count:,}", "[green]✔[/]" if fine else "[red]✘[/]")
+    console.print(table)
+    for wrong in comparison.misclassified[:5]:
+        console.print(f"[red]{wrong}[/]", markup=True)
+
+
+def show_where(console: Console, url: str, index: str) -> None:
+    """Where to search further."""
+    port = urlsplit(url).port
+    console.print(
+        Panel(
+            f"[bold]{url}[/]   index [bold]{index}[/]\n\n"
+            "Search, for example for a table with or without its schema:\n"
+            f"  [cyan]curl '{url}/{index}/_search?pretty&size=3&q=commandText:payments'[/]\n\n"
+            "OpenSearch Dashboards beside it, where a container engine runs (Linux; then http://localhost:5601):\n"
+            "  [cyan]docker run --rm --network host "
+            f"-e OPENSEARCH_HOSTS='[\"http://127.0.0.1:{port}\"]' "
+            f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}[/]",
+            title="Search further",
+            title_align="left",
+        ),
+        soft_wrap=True,
+    )
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        right = column in ("events", "failed", "times")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _clock(timestamp: str) -> str:
+    return timestamp[11:19]

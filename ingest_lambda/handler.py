@@ -1,0 +1,91 @@
+"""Kinesis -> OpenSearch: Lambda's entry point. Wires the stages, and tells what they did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Protocol, TypedDict
+
+from daswatch.decrypt import Decryptor
+from daswatch.documents import Flattening
+from daswatch.gateways.archive import DeadLetterBucket
+from daswatch.gateways.clients import kms_client, s3_client, search_client
+from daswatch.gateways.kms import DataKeys
+from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.opening import Opener
+from daswatch.stream_records import iso_milliseconds, read_stream_record
+from ingest_lambda.ingest import Ingest
+from ingest_lambda.settings import Settings, read_settings
+from ingest_lambda.telemetry import Telemetry
+
+# Kept back from the function's time limit, to store dead letters and to answer.
+_RESERVE_SECONDS = 2.0
+
+
+class LambdaContext(Protocol):
+    """What the handler uses of Lambda's context object."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class BatchItemFailure(TypedDict):
+    """The sequence number of a record to deliver again."""
+
+    itemIdentifier: str
+
+
+class BatchAnswer(TypedDict):
+    """Lambda delivers again from the lowest sequence number named here; nothing, where it is empty."""
+
+    batchItemFailures: list[BatchItemFailure]
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
+    """Write a batch of an activity stream to OpenSearch.
+
+    Raises SettingsError before it looks at a record; afterwards every failure is in the answer.
+    """
+    function = _function()
+    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+    now = datetime.now(UTC)
+    batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
+    report = function.ingest.run(batch, function.flattening(now), now, deadline)
+    function.telemetry.tell(report, context.aws_request_id)
+    if report.first_unwritten is None:
+        return {"batchItemFailures": []}
+    return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
+
+
+class _Function:
+    """What stays while the function is warm."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        data_keys = DataKeys(kms_client(), settings.max_data_keys, settings.max_data_key_age_seconds)
+        self.telemetry = Telemetry()
+        self.ingest = Ingest(
+            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            data_keys=data_keys,
+            search=SearchGateway(search_client(settings.search)),
+            bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
+            executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
+        )
+
+    def flattening(self, now: datetime) -> Flattening:
+        settings = self._settings
+        return Flattening(
+            ingested_at=iso_milliseconds(now),
+            index_prefix=settings.index_prefix,
+            excluded_users=settings.excluded_users,
+            redaction=settings.redaction,
+        )
+
+
+@cache
+def _function() -> _Function:
+    return _Function(read_settings(os.environ))

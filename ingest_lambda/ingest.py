@@ -1,0 +1,272 @@
+"""The ingest function's work on one batch: open, filter, flatten, write; what can never succeed becomes a dead letter.
+
+While one bulk request is on its way the next records are opened, so that decrypting and writing share the time. In
+whatever order things fail, a record is done only when each of its documents is written or kept in a dead letter; the
+batch answer names the first record that is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from daswatch import dead_letters, pulse
+from daswatch.bulk import Action
+from daswatch.dead_letters import DeadLetter
+from daswatch.documents import Document, Flattening
+from daswatch.envelope import ActivityStream, activity_stream
+from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
+from daswatch.gateways.archive import DeadLetterBucket
+from daswatch.gateways.kms import DataKeys
+from daswatch.gateways.search import BulkResult, Deadline, Refusal, SearchGateway
+from daswatch.noise import Noise
+from daswatch.opening import Opened, Opener
+from daswatch.pulse import Pulse
+from daswatch.stream_records import StreamRecord
+
+# Small instance types refuse requests of more than 10 MiB; past some thousand documents a request gains nothing.
+_BULK_BYTES = 4 * 1024 * 1024
+_BULK_ACTIONS = 2_000
+# With nothing on its way, OpenSearch would wait: this much is worth a request.
+_EARLY_ACTIONS = 200
+_PARALLEL_PUTS = 8
+
+
+@dataclass(slots=True)
+class Report:
+    """What one invocation did. `index_ms` runs beside the other stages."""
+
+    records: int = 0
+    events: int = 0
+    written: int = 0
+    already_there: int = 0
+    dropped: Counter[Noise] = field(default_factory=Counter)
+    dead_letters: Counter[Reason] = field(default_factory=Counter)
+    heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
+    kms_calls: int = 0
+    kms_hits: int = 0
+    bulk_requests: int = 0
+    decrypt_ms: float = 0.0
+    flatten_ms: float = 0.0
+    index_ms: float = 0.0
+    total_ms: float = 0.0
+    newest_event_age_ms: float | None = None
+    first_unwritten: int | None = None  # position of the first record that has to be delivered again
+    cause: str = ""  # and why
+
+    def redeliver_from(self, position: int, cause: str) -> None:
+        """Note that the record at this position, and so every later one, has to be delivered again."""
+        if self.first_unwritten is None or position < self.first_unwritten:
+            self.first_unwritten = position
+        self.cause = self.cause or cause
+
+    def redeliver(self, result: BulkResult) -> None:
+        """Note what a bulk left unwritten. What belongs to no record, a pulse, is not worth a redelivery."""
+        for action in result.unwritten:
+            if action.record is not None:
+                self.redeliver_from(action.record, result.cause)
+
+    def count(self, opened: Opened) -> None:
+        """Take one opened record into account."""
+        self.events += opened.events
+        self.dropped.update(opened.dropped)
+        self.decrypt_ms += opened.decrypt_seconds * 1000
+        self.flatten_ms += opened.flatten_seconds * 1000
+
+    def take(self, result: BulkResult, pulses: Iterable[Pulse], now: datetime) -> None:
+        """Take what was written into account, and how fresh it is."""
+        self.redeliver(result)
+        self.written, self.already_there = result.written, result.already_there
+        self.bulk_requests, self.index_ms = result.requests, result.seconds * 1000
+        newest = ""
+        for heard in pulses:
+            newest = max(newest, heard.last_event)
+            if heard.heartbeats:
+                self.heartbeats[heard.instance_id] += heard.heartbeats
+        if newest:
+            self.newest_event_age_ms = (now - datetime.fromisoformat(newest)).total_seconds() * 1000
+
+
+class BulkPipeline:
+    """Collects actions and writes them in bulks: one on its way, one being collected."""
+
+    def __init__(self, search: SearchGateway, executor: Executor, deadline: Deadline) -> None:
+        self._search = search
+        self._executor = executor
+        self._deadline = deadline
+        self._collected: list[Action] = []
+        self._bytes = 0
+        self._on_its_way: Future[BulkResult] | None = None
+        self.result = BulkResult()
+
+    def add(self, actions: Iterable[Action]) -> None:
+        """Take actions; sends them as soon as OpenSearch would wait otherwise, or enough are there."""
+        for action in actions:
+            self._collected.append(action)
+            self._bytes += len(action.lines)
+            if self._bytes >= _BULK_BYTES or len(self._collected) >= _BULK_ACTIONS:
+                self._send()
+        idle = self._on_its_way is None or self._on_its_way.done()
+        if idle and len(self._collected) >= _EARLY_ACTIONS:
+            self._send()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something could not be written: what comes later would have to be delivered again anyway."""
+        if self._on_its_way is not None and self._on_its_way.done():
+            self._land()
+        return bool(self.result.unwritten)
+
+    def finish(self) -> BulkResult:
+        """Write what is left and wait for everything."""
+        self._land()
+        if self._collected:
+            # Nothing else is to do meanwhile: no need for the other thread.
+            self.result.add(self._search.write(self._collected, self._deadline))
+            self._collected, self._bytes = [], 0
+        return self.result
+
+    def _send(self) -> None:
+        self._land()
+        self._on_its_way = self._executor.submit(self._search.write, self._collected, self._deadline)
+        self._collected, self._bytes = [], 0
+
+    def _land(self) -> None:
+        if self._on_its_way is not None:
+            self.result.add(self._on_its_way.result())
+            self._on_its_way = None
+
+
+class Ingest:
+    """The stages with their clients; one for as long as the function is warm."""
+
+    def __init__(
+        self,
+        *,
+        opener: Opener,
+        data_keys: DataKeys,
+        search: SearchGateway,
+        bucket: DeadLetterBucket,
+        executor: Executor,
+    ) -> None:
+        self._opener = opener
+        self._data_keys = data_keys
+        self._search = search
+        self._bucket = bucket
+        self._executor = executor
+        self._known_indices: set[str] = set()
+
+    def run(self, batch: Sequence[StreamRecord], flattening: Flattening, now: datetime, deadline: Deadline) -> Report:
+        """Work on one batch. Whatever goes wrong is in the report."""
+        begun = time.perf_counter()
+        calls, hits = self._data_keys.counts.calls, self._data_keys.counts.hits
+        report = Report(records=len(batch))
+        pipeline = BulkPipeline(self._search, self._executor, deadline)
+        letters: list[DeadLetter] = []
+        pulses: dict[tuple[str, str], Pulse] = {}
+
+        for position, record in enumerate(batch):
+            if pipeline.stuck:
+                break
+            if deadline.remaining <= 0:
+                report.redeliver_from(position, "out of time")
+                break
+            stream: ActivityStream | None = None
+            try:
+                stream = activity_stream(record.stream_arn)
+                opened = self._opener.open(record.data, stream, record.arrived_at, flattening)
+                self._require_templates({document.index for document in opened.documents}, flattening.index_prefix)
+            except RecordError as exc:
+                letters.append(DeadLetter(position, record, stream, exc.reason, exc.detail))
+                continue
+            except DependencyError as exc:
+                report.redeliver_from(position, str(exc))
+                break
+            except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbours go on
+                letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
+                continue
+            if opened.flaw:
+                letters.append(DeadLetter(position, record, stream, *opened.flaw))
+            report.count(opened)
+            _feel(pulses, record, stream, opened)
+            pipeline.add(_action(document, position) for document in opened.documents)
+
+        pipeline.add(heard.action() for heard in pulses.values())
+        result = pipeline.finish()
+        letters += _refusals(result.refused, batch)
+        self._keep(letters, flattening.ingested_at, deadline, report)
+
+        report.take(result, pulses.values(), now)
+        report.kms_calls = self._data_keys.counts.calls - calls
+        report.kms_hits = self._data_keys.counts.hits - hits
+        report.total_ms = (time.perf_counter() - begun) * 1000
+        return report
+
+    def _require_templates(self, indices: set[str], prefix: str) -> None:
+        """Before the first write, and before a write that may create an index: are the templates there?
+
+        Raises TemplatesMissing: a day's index would come into being with guessed field types, for good.
+        """
+        if self._known_indices and indices <= self._known_indices:
+            return
+        installed = self._search.template_versions()
+        for name in (prefix, dead_letters.INDEX, pulse.INDEX):
+            if name not in installed:
+                raise TemplatesMissing(name)
+        self._known_indices |= {pulse.INDEX, *indices}
+
+    def _keep(self, letters: Sequence[DeadLetter], ingested_at: str, deadline: Deadline, report: Report) -> None:
+        """Store dead letters, first the record, then the line that tells of it."""
+        if not letters:
+            return
+        actions: list[Action] = []
+        with ThreadPoolExecutor(max_workers=min(len(letters), _PARALLEL_PUTS)) as puts:
+            stored = [puts.submit(self._bucket.put, letter.object_key, letter.object_body()) for letter in letters]
+        for letter, put in zip(letters, stored, strict=True):
+            try:
+                actions.append(letter.action(put.result(), ingested_at))
+            except DependencyError as exc:
+                report.redeliver_from(letter.position, str(exc))
+            else:
+                report.dead_letters[letter.reason] += 1
+        told = self._search.write(actions, deadline) if actions else BulkResult()
+        report.redeliver(told)
+
+
+def _action(document: Document, position: int) -> Action:
+    # Neither the index nor the id can hold a character that JSON escapes.
+    head = f'{{"create":{{"_index":"{document.index}","_id":"{document.id}"}}}}\n'.encode()
+    return Action(head + orjson.dumps(document.source) + b"\n", position, document.id)
+
+
+def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: ActivityStream, opened: Opened) -> None:
+    """Take what a monitoring record tells about its instance's pulse."""
+    instance = (stream.resource_id, opened.instance_id)
+    if instance not in pulses:
+        pulses[instance] = Pulse(stream, opened.instance_id, last_seen=record.arrived_at)
+    pulses[instance].heard(record.arrived_at, opened.dropped.get(Noise.HEARTBEAT, 0), opened.newest_event)
+
+
+def _refusals(refused: Iterable[Refusal], batch: Sequence[StreamRecord]) -> list[DeadLetter]:
+    """One dead letter for each record of which OpenSearch refused documents."""
+    by_record: dict[int, list[Refusal]] = {}
+    for refusal in refused:
+        if refusal.action.record is not None:
+            by_record.setdefault(refusal.action.record, []).append(refusal)
+    return [
+        DeadLetter(
+            position,
+            batch[position],
+            activity_stream(batch[position].stream_arn),
+            Reason.DOCUMENT_REFUSED,
+            ", ".join(sorted({refusal.error_type for refusal in refusals})),
+            tuple(refusal.action.document_id for refusal in refusals),
+        )
+        for position, refusals in by_record.items()
+    ]

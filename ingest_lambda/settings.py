@@ -1,0 +1,59 @@
+"""The ingest function's settings: environment -> a frozen value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daswatch.decrypt import DEFAULT_MAX_PLAINTEXT_BYTES
+from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.gateways.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
+from daswatch.noise import DEFAULT_EXCLUDED_USERS
+from daswatch.redact import Redaction
+from daswatch.settings import Environment, SearchEndpoint
+
+# What OpenSearch takes in an index name, and what may stand before `-YYYY.MM.DD`.
+_INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the ingest function is told from outside."""
+
+    search: SearchEndpoint
+    dead_letter_bucket: str
+    index_prefix: str = DEFAULT_INDEX_PREFIX
+    excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
+    redaction: Redaction = Redaction.OFF
+    max_plaintext_bytes: int = DEFAULT_MAX_PLAINTEXT_BYTES
+    max_data_keys: int = DEFAULT_MAX_DATA_KEYS
+    max_data_key_age_seconds: int = DEFAULT_MAX_AGE_SECONDS
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """Read and check the environment. Raises SettingsError that names every variable which is missing or wrong."""
+    environment = Environment(variables)
+    search = SearchEndpoint.read(environment)
+    bucket = environment.required("DEAD_LETTER_BUCKET", "the name of an S3 bucket")
+    if bucket and not _BUCKET.fullmatch(bucket):
+        environment.problem("DEAD_LETTER_BUCKET", "is no bucket name", "my-dead-letters")
+    prefix = environment.optional("INDEX_PREFIX", DEFAULT_INDEX_PREFIX)
+    if not _INDEX_PREFIX.fullmatch(prefix):
+        environment.problem("INDEX_PREFIX", "is no index name", "lower case letters, digits, - and _, like das-events")
+    users = environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS)))
+    settings = Settings(
+        search=search,
+        dead_letter_bucket=bucket,
+        index_prefix=prefix,
+        excluded_users=frozenset(user.strip().lower() for user in users.split(",") if user.strip()),
+        redaction=environment.choice("REDACT", Redaction, Redaction.OFF),
+        max_plaintext_bytes=environment.whole_number("MAX_PLAINTEXT_BYTES", DEFAULT_MAX_PLAINTEXT_BYTES, 1024, 1024**3),
+        max_data_keys=environment.whole_number("MAX_DATA_KEYS", DEFAULT_MAX_DATA_KEYS, 1, 100_000),
+        max_data_key_age_seconds=environment.whole_number(
+            "MAX_DATA_KEY_AGE_SECONDS", DEFAULT_MAX_AGE_SECONDS, 1, 86_400
+        ),
+    )
+    environment.check()
+    return settings

@@ -1,0 +1,97 @@
+"""What all tests share: a clean environment, a real OpenSearch, moto behind HTTP, and the ingest function.
+
+Nothing is skipped where something is absent: a missing JDK or Maven fails with the line that says what to
+install.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from opensearchpy import OpenSearch
+
+from daswatch.gateways.content import ContentGateway
+from daswatch.templates import shipped_content
+from demo.aws import LocalAws
+from demo.opensearch import AnyNode, node_or_external
+from tests.function import IngestFunction
+
+_OURS = ("AWS_", "OPENSEARCH_", "POWERTOOLS_")
+_SETTINGS = (
+    "INDEX_PREFIX",
+    "EXCLUDED_USERS",
+    "DEAD_LETTER_BUCKET",
+    "REDACT",
+    "MAX_PLAINTEXT_BYTES",
+    "MAX_DATA_KEYS",
+    "MAX_DATA_KEY_AGE_SECONDS",
+)
+_EXTERNAL = "OPENSEARCH_URL"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting and no AWS profile of the machine reaches a test."""
+    for name in os.environ:
+        if (name.startswith(_OURS) and name != _EXTERNAL) or name in _SETTINGS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[AnyNode]:
+    """The node that most tests share. A test that kills a node starts its own."""
+    with node_or_external() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def search(node: AnyNode) -> Iterator[OpenSearch]:
+    """A client of the shared node with our templates installed."""
+    client = OpenSearch(node.url, timeout=60)
+    ContentGateway(client).install_all(shipped_content())
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    """Kinesis, KMS and S3 behind HTTP, with the dead-letter bucket."""
+    with LocalAws() as running:
+        running.create_dead_letter_bucket()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kms_key_id(aws: LocalAws) -> str:
+    """The customer key of all test databases."""
+    return aws.create_key()
+
+
+@pytest.fixture
+def ingest(
+    search: OpenSearch,
+    node: AnyNode,
+    aws: LocalAws,
+    kms_key_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[IngestFunction]:
+    """The ingest function on databases and indices of its own: tests do not see each other's documents."""
+    function = IngestFunction(
+        url=node.url,
+        aws=aws,
+        kms_key_id=kms_key_id,
+        search=search,
+        name=secrets.token_hex(6),
+        monkeypatch=monkeypatch,
+        capsys=capsys,
+    )
+    function.install()
+    yield function
+    function.close()
