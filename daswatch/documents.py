@@ -31,11 +31,6 @@ from daswatch.statements import statement_hash
 DEFAULT_INDEX_PREFIX = "das-events"
 UNDATED = "undated"
 
-# The `substring` field of commandText holds this much: a Lucene term takes 32,766 bytes, a character at most 3.
-SUBSTRING_CHARACTERS = 10_922
-_SLICE_CHARACTERS = 10_000
-_SLICE_OVERLAP = 1_000  # a pattern up to this long is found across the cut
-
 # Activity streams exist since 2019. Another time is a broken clock's; it must not create an index for each such day.
 _PLAUSIBLE_YEARS = range(2019, 2100)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -161,10 +156,6 @@ def flatten(
         _derive(source, engine, activity)
         if flattening.redaction is not Redaction.OFF:
             source = redacted(source, engine, flattening.redaction)
-        slices = _slices(source.get("commandText", ""))
-        if slices:
-            source["commandTextSlices"] = slices
-
         day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
         flattened.documents.append(
             Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
@@ -339,14 +330,6 @@ def _duration_ms(source: Mapping[str, Any], engine: str) -> float | None:
     if begun is None or ended is None or ended < begun:
         return None
     return (ended - begun) / _MILLISECOND
-
-
-def _slices(text: str) -> list[str]:
-    """A long statement in overlapping slices, so that all of it can be searched by substring."""
-    if len(text) <= SUBSTRING_CHARACTERS:
-        return []
-    step = _SLICE_CHARACTERS - _SLICE_OVERLAP
-    return [text[start : start + _SLICE_CHARACTERS] for start in range(0, len(text) - _SLICE_OVERLAP, step)]
 
 
 def _keep_unknown(unknown: dict[str, Any], source: dict[str, Any]) -> None:

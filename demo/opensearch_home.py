@@ -43,7 +43,7 @@ JVM_FOLDERS: Final = (Path("/usr/lib/jvm"), Path("/Library/Java/JavaVirtualMachi
 # For root, where its own cache or temporary folder is closed to the node's user. Only root writes to the
 # first; all do to the second, where mkdtemp takes a name that nobody can foresee.
 SHARED_CACHE: Final = Path("/var/cache")
-OPEN_TEMP: Final = Path("/var/tmp")
+OPEN_TEMP: Final = Path("/var/tmp")  # noqa: S108 - see above
 
 
 class LocalOpenSearchError(Exception):

@@ -337,7 +337,6 @@ _DUMP: dict[Engine, Sequence[_Step]] = {
 _SCANNED_BY: dict[Engine, str | None] = {
     "postgresql": "forms-api",
     "mysql": None,
-    "oracle": "JDBC Thin Client",
     "sqlserver": "forms-api",
 }
 
@@ -448,7 +447,8 @@ _TAMPERING: dict[Engine, Sequence[Statement]] = {
                   failed=("1238", "Variable 'server_audit_events' is a read only variable")),
     ),
     "oracle": (
-        oracle.sql("OTHER", "NOAUDIT", None, "NOAUDIT POLICY ledger_actions"),
+        # Oracle counts NOAUDIT among its data definition statements, as it does the DROP of a policy.
+        oracle.sql("DDL", "NOAUDIT", None, "NOAUDIT POLICY ledger_actions"),
         oracle.sql("DDL", "DROP AUDIT POLICY", "LEDGER_ACTIONS",
                    "DROP AUDIT POLICY ledger_actions", schema="SYS"),
     ),

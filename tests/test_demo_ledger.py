@@ -48,9 +48,7 @@ def an_entry(entries: list[LedgerEntry], fate: str) -> LedgerEntry:
     return next(entry for entry in entries if entry.fate == fate and entry.log_time)
 
 
-def test_an_index_equal_to_the_ledger_is_ok(
-    entries: list[LedgerEntry], documents: list[dict[str, Any]]
-) -> None:
+def test_an_index_equal_to_the_ledger_is_ok(entries: list[LedgerEntry], documents: list[dict[str, Any]]) -> None:
     comparison = compare(entries, documents)
 
     assert comparison.ok
@@ -59,15 +57,11 @@ def test_an_index_equal_to_the_ledger_is_ok(
     assert set(comparison.counts) >= {"CONNECT", "AUTH FAILURE", "DQL", "DML", "DDL", "DCL"}
 
 
-def test_the_order_of_documents_does_not_matter(
-    entries: list[LedgerEntry], documents: list[dict[str, Any]]
-) -> None:
+def test_the_order_of_documents_does_not_matter(entries: list[LedgerEntry], documents: list[dict[str, Any]]) -> None:
     assert compare(reversed(entries), reversed(documents)).ok
 
 
-def test_a_missing_document_is_a_lost_event(
-    entries: list[LedgerEntry], documents: list[dict[str, Any]]
-) -> None:
+def test_a_missing_document_is_a_lost_event(entries: list[LedgerEntry], documents: list[dict[str, Any]]) -> None:
     lost = documents.pop(17)
 
     comparison = compare(entries, documents)
@@ -77,9 +71,7 @@ def test_a_missing_document_is_a_lost_event(
     assert comparison.found == len(documents)
 
 
-def test_a_second_document_is_a_doubled_event(
-    entries: list[LedgerEntry], documents: list[dict[str, Any]]
-) -> None:
+def test_a_second_document_is_a_doubled_event(entries: list[LedgerEntry], documents: list[dict[str, Any]]) -> None:
     documents += [dict(documents[5]), dict(documents[5])]
 
     comparison = compare(entries, documents)

@@ -1,8 +1,9 @@
 """KMS: unwraps data keys, once for each.
 
 AWS's samples call KMS for every record, heartbeats included: at list price some four dollars a month for an idle
-instance, thousands for a busy one, and a quota shared with the whole account. RDS wraps many records under one data key, so the
-unwrapped keys are kept in memory, bounded in number and age, by the exact wrapped bytes and encryption context.
+instance, thousands for a busy one, and a quota shared with the whole account. RDS wraps many records under one data
+key, so the unwrapped keys are kept in memory, bounded in number and age, by the exact wrapped bytes and encryption
+context.
 """
 
 from __future__ import annotations

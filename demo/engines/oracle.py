@@ -52,7 +52,7 @@ EVENT: Event = {
 _SERVER_FIELDS = ("dbProtocol", "paramList", "serverHost", "serverType", "serverVersion", "serviceName")
 _NO_TRANSACTION = "0000000000000000"
 
-# The keys of the documented examples. Eight documented ones are missing there, and so they are here.
+# The keys of the documented examples. Ten documented ones are missing there, and so they are here.
 NATIVE_FIELDS: dict[str, Any] = dict.fromkeys(
     (  # noqa: SIM905 - as a list, one name a line, it would be a page
         "ADDITIONAL_INFO APPLICATION_CONTEXTS AUDIT_OPTION AUTHENTICATION_TYPE CLIENT_IDENTIFIER "

@@ -59,9 +59,7 @@ def event(**fields: object) -> Event:
 def heartbeat(instance: Instance, at: int) -> Event:
     """The long form of a heartbeat; the short one is `{"type": "heartbeat"}` for every engine."""
     shape = _shape(instance)
-    long_form = (
-        shape | dict.fromkeys(_SESSION_FIELDS) | {"logTime": _time(at), "paramList": [], "type": "heartbeat"}
-    )
+    long_form = shape | dict.fromkeys(_SESSION_FIELDS) | {"logTime": _time(at), "paramList": [], "type": "heartbeat"}
     if "startTime" in shape:
         long_form["startTime"] = _time(at)
     return long_form

@@ -385,9 +385,7 @@ _INTRUSION_BY_NAME = Role(
     locked_out=True,
 )
 
-_PORT_CHECK = Role(
-    (Client(None, None, "10.20.0.250", ""),), (Work((_validation,)),), share=0.001, locked_out=True
-)
+_PORT_CHECK = Role((Client(None, None, "10.20.0.250", ""),), (Work((_validation,)),), share=0.001, locked_out=True)
 
 _AWS = Role(
     clients("rdsadmin", None, ("localhost",), "rdsadmin"),

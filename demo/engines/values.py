@@ -135,9 +135,7 @@ def many_rows(low: int, high: int) -> Slot:
         first = 1 + int(draw() * 9_000_000)
         day = _DAYS[int(draw() * len(_DAYS))]
         city = _CITIES[int(draw() * len(_CITIES))]
-        return ", ".join(
-            f"({first + n}, {n * 7 % 31}, '{day}', '{city}')" for n in range(low + int(draw() * span))
-        )
+        return ", ".join(f"({first + n}, {n * 7 % 31}, '{day}', '{city}')" for n in range(low + int(draw() * span)))
 
     return rows
 

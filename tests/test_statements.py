@@ -1,0 +1,264 @@
+"""SQL text: its leading words, and itself without its literals, in four dialects and under attack."""
+
+from __future__ import annotations
+
+import pytest
+
+from daswatch.statements import leading_words, statement_hash, without_literals
+
+ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
+
+
+@pytest.mark.parametrize(
+    ("engine", "text", "words"),
+    [
+        ("postgresql", "select 1", "SELECT"),
+        ("postgresql", "  \r\n\tDrop  Table\nt_gl", "DROP TABLE T_GL"),
+        ("postgresql", ";;; select a from t", "SELECT A FROM"),
+        ("postgresql", "((select a) union (select b))", "SELECT A"),
+        ("postgresql", "-- why\nselect a from t", "SELECT A FROM"),
+        ("postgresql", "/* app=shop */ delete from t", "DELETE FROM T"),
+        ("postgresql", "/* one *//* two */--three\n/**/grant all on t", "GRANT ALL ON"),
+        ("postgresql", "/***/select/* x */ a", "SELECT A"),
+        ("postgresql", "/* drop table t */", ""),
+        ("postgresql", "/* never closed select 1", ""),
+        ("postgresql", "-- never ended select 1", ""),
+        ("postgresql", "/* one /* nested */ one again */ drop table t", "DROP TABLE T"),
+        ("sqlserver", "/* one /* nested */ one again */ drop table t", "DROP TABLE T"),
+        ("postgresql", "", ""),
+        ("postgresql", "   ", ""),
+        ("postgresql", "17 plus 4", ""),
+        ("postgresql", "'select'", ""),
+        ("postgresql", "create_table", "CREATE_TABLE"),
+        ("postgresql", "größe ändern", "GRÖSSE ÄNDERN"),
+        ("mysql", "# why\nupdate t set a = 1", "UPDATE T SET"),
+        ("mysql", "/*!40101 SET NAMES utf8 */", "SET NAMES UTF8"),
+        ("mysql", "/*! drop */ table t", "DROP TABLE T"),
+        ("mysql", "/*M!100100 drop */ table t", "DROP TABLE T"),
+        ("mysql", "/*+ BKA(t) */ select a from t", "SELECT A FROM"),
+        ("mysql", "create/**/user bob", "CREATE USER BOB"),
+        ("mysql", r"\'x\' select", ""),
+        ("oracle", "begin pkg.run; end;", "BEGIN PKG"),
+        ("sqlserver", "exec sp_who", "EXEC SP_WHO"),
+        ("sqlserver", "create or alter procedure p", "CREATE OR ALTER"),
+        ("unheard-of", "select a from t", "SELECT A FROM"),
+    ],
+)
+def test_the_leading_words_of_a_statement(engine: str, text: str, words: str) -> None:
+    assert " ".join(leading_words(text, engine)) == words
+
+
+@pytest.mark.parametrize(
+    ("engine", "text", "verb"),
+    [
+        ("postgresql", "with a as (select 1) select * from a", "SELECT"),
+        ("postgresql", "with a as (select 1) delete from t using a", "DELETE"),
+        ("postgresql", "with a as (insert into t values (1) returning *) select * from a", "SELECT"),
+        ("postgresql", "with recursive a(n) as (values (1) union all select n + 1 from a) table a", "TABLE"),
+        ("postgresql", "with a as materialized (select 1), b as (select ((2))) update t set x = 1", "UPDATE"),
+        ("postgresql", "with a as (select ')' || '(') insert into t select * from a", "INSERT"),
+        ("postgresql", "with a as (select 1 -- delete )\n) merge into t using a on true", "MERGE"),
+        ("postgresql", 'with "delete" as (select 1) select * from "delete"', "SELECT"),
+        ("postgresql", "with a as (select 1", "WITH"),
+        ("postgresql", "with", "WITH"),
+        ("mysql", "with a as (select 1) replace into t select * from a", "REPLACE"),
+        ("mysql", r"with a as (select \')\') delete from t", "DELETE"),
+        ("oracle", "with a as (select q'[)]' from dual) select * from a", "SELECT"),
+        ("sqlserver", "with [a)] as (select 1) delete from t", "DELETE"),
+        ("sqlserver", "with a as (select 1) insert into t select * from a", "INSERT"),
+        ("sqlserver", ";with a as (select 1) select * from a", "SELECT"),
+        ("postgresql", f"with a as (select '{'x' * 5_000}') delete from t", "DELETE"),
+        ("postgresql", f"/* {'x' * 5_000} */ delete from t", "DELETE FROM T"),
+        ("postgresql", f"-- {'x' * 5_000}\nwith a as (select 1) delete from t", "DELETE"),
+    ],
+)
+def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: str) -> None:
+    assert " ".join(leading_words(text, engine)) == verb
+
+
+@pytest.mark.parametrize(
+    ("engine", "text", "bare"),
+    [
+        # Strings.
+        ("postgresql", "select 'a', 'it''s', ''", "select ?, ?, ?"),
+        ("postgresql", "select E'it\\'s', e'\\\\', 'back\\', 'x'", "select ?, ?, ?, ?"),
+        ("postgresql", "select B'101', x'1F', U&'\\0061', N'n'", "select ?, ?, ?, ?"),
+        ("mysql", "select 'it\\'s', \"a\\\"b\", 'x'", "select ?, ?, ?"),
+        ("mysql", "select _utf8mb4'a', x'1f', N'n'", "select ?, ?, ?"),
+        ("oracle", "select 'it''s', n'x' from dual", "select ?, ? from dual"),
+        ("oracle", "select q'[it's]', Q'{a'b}', q'<x>', q'(y)', nq'!z's!' from dual", "select ?, ?, ?, ?, ? from dual"),
+        ("oracle", "select 'back\\', 'x' from dual", "select ?, ? from dual"),
+        ("sqlserver", "select N'it''s', 'x'", "select ?, ?"),
+        # Names that look like literals, and literals in names.
+        ("postgresql", 'select "it\'s", "a""b" from "T"', 'select "it\'s", "a""b" from "T"'),
+        ("mysql", "select `it's`, `a``b` from `t`", "select `it's`, `a``b` from `t`"),
+        ("oracle", 'select "it\'s" from "T"', 'select "it\'s" from "T"'),
+        ("sqlserver", "select [it's], [a]]b], \"c'd\" from [t]", "select [it's], [a]]b], \"c'd\" from [t]"),
+        ("postgresql", "select t1.c2, a_1, x1y from t1", "select t1.c2, a_1, x1y from t1"),
+        ("sqlserver", "select @p1, @@rowcount, #t1.a from #t1", "select @p1, @@rowcount, #t1.a from #t1"),
+        ("oracle", "select v$1.x, a#1 from sys.v$session", "select v$1.x, a#1 from sys.v$session"),
+        # Numbers.
+        ("postgresql", "select 1, 1.5, .5, 1., 1e5, 1.5E-3, 0x1F", "select ?, ?, ?, ?, ?, ?, ?"),
+        ("postgresql", "select 1_000, 0b101, 0o17", "select ?, ?, ?"),
+        ("postgresql", "select a[1], b[2:3]", "select a[?], b[?:?]"),
+        ("postgresql", "select 'a'::date, interval '1 day'", "select ?::date, interval ?"),
+        ("mysql", "select 5--1", "select ?--?"),
+        ("oracle", "select 1.5f, 2d, 3e1F from dual", "select ?, ?, ? from dual"),
+        ("sqlserver", "select 0xDEADBEEF, $1.50", "select ?, ?"),
+        # Binds.
+        ("postgresql", "select $1, $22", "select ?, ?"),
+        ("mysql", "select ?, ?", "select ?, ?"),
+        ("oracle", "select :1, :name from dual", "select ?, ? from dual"),
+        # Dollar quoting.
+        ("postgresql", "select $$s3cret$$, $a$x$$y$a$", "select ?, ?"),
+        ("postgresql", "select a$b, c$d$ from t", "select a$b, c$d$ from t"),
+        ("postgresql", "do $$ begin perform f('s3cret'); end $$", "do $$ begin perform f(?); end $$"),
+        ("postgresql", "create function f() as $b$ select 's3cret' $b$", "create function f() as $$ select ? $$"),
+        (
+            "postgresql",
+            "do $a$ begin execute $b$ select 's3cret' $b$; end $a$",
+            "do $$ begin execute ?; end $$",
+        ),
+        # Comments hold what people typed.
+        ("postgresql", "select a -- 's3cret\nfrom t", "select a  \nfrom t"),
+        ("postgresql", "select /* 's3cret */ a", "select   a"),
+        ("postgresql", "select '/* no comment */' /* one */", "select ?  "),
+        ("postgresql", "select /* a /* b */ s3cret */ 1", "select   ?"),
+        ("sqlserver", "select /* a /* b */ s3cret */ 1", "select   ?"),
+        ("mysql", "select a # 's3cret\nfrom t", "select a  \nfrom t"),
+        # Nothing ends.
+        ("postgresql", "select 's3cret", "select ?"),
+        ("postgresql", "select E's3cret\\'", "select ?"),
+        ("postgresql", "select /* s3cret", "select  "),
+        ("postgresql", "select $a$ s3cret $b$", "select ?"),
+        ("postgresql", 'select "open', 'select "open'),
+        ("mysql", 'select "s3cret', "select ?"),
+        ("oracle", "select q'[s3cret' from dual", "select ?"),
+        ("oracle", "select q'", "select ?"),
+        ("sqlserver", "select [open", "select [open"),
+        # An engine that we do not know is read by the standard's quoting.
+        ("db2", "select 'a', \"b\", 1", 'select ?, "b", ?'),
+    ],
+)
+def test_literals_and_comments_are_taken_out(engine: str, text: str, bare: str) -> None:
+    assert without_literals(text, engine) == bare
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("select * from t where a = 's3cret'", "select * from t where a = ?"),
+        ('select * from t where a = "s3cret" and b = 1', "select * from t where a = ? and b = ?"),
+        ("select '' from t", "select ? from t"),
+        ("insert into t values ('s3cret', 's3cret'), ('s3cret', 'x')", "insert into t values (?, ?), (?, ?)"),
+        ("select 'it''s s3cret' from t", "select ? from t"),
+    ],
+)
+def test_aurora_mysqls_backslashes_before_quotes_are_undone(text: str, bare: str, depth: int) -> None:
+    assert without_literals(escaped(text, depth), "mysql") == bare
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_statement_has_one_hash_at_every_depth_of_backslashes(depth: int) -> None:
+    text = "select * from t where a = 'x' and b = 'it\\'s'"
+
+    assert statement_hash(escaped(text, depth), "mysql") == statement_hash(text, "mysql")
+
+
+def escaped(text: str, depth: int) -> str:
+    """The text with its quotes and backslashes escaped so many times."""
+    for _ in range(depth):
+        text = text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
+    return text
+
+
+@pytest.mark.parametrize(
+    ("engine", "one", "other"),
+    [
+        ("postgresql", "select * from t where a = 1", "select * from t where a = 2"),
+        ("postgresql", "select * from t where a = 1", "SELECT *\n  FROM t\n WHERE a = 'x';"),
+        ("postgresql", "select * from t where a = 1", "/* req 1 */ select * from t where a = 7 -- x"),
+        ("postgresql", "select * from t where a = 1", "select * from t where a = -1"),
+        ("postgresql", "select * from t where a < 1", "select * from t where a < - 1.5e3"),
+        ("postgresql", "select f(1, 2)", "select f(-1, +2)"),
+        ("postgresql", "select * from t where a between 1 and 2", "select * from t where a between -1 and -2"),
+        ("postgresql", "select 1", "select -1"),
+        ("postgresql", "select * from t limit 1 offset 2", "select * from t limit 10 offset 20"),
+        ("postgresql", "select * from t where a in (1)", "select * from t where a in (1, 2,3 , 4)"),
+        ("postgresql", "select * from t where a in ($1)", "select * from t where a in ($1, $2)"),
+        ("postgresql", "insert into t values (1, 'a')", "insert into t values (2, 'b'), (3, 'c')"),
+        ("postgresql", "insert into t values ('a')", "insert into t values ('a'),('b'),('c')"),
+        ("postgresql", "select $$a$$", "select $x$b$x$"),
+        ("postgresql", "do $$ begin perform f(1); end $$", "do $a$ begin perform f(2); end $a$"),
+        ("mysql", "select * from t where a = 'x'", 'select * from t where a = "y"'),
+        ("mysql", "select * from t where a in (?)", "select * from t where a in (?, ?)"),
+        ("mysql", "/*!40001 select */ a from t", "select a from t"),
+        ("oracle", "select * from t where a = :b1", "select * from t where a = :b2"),
+        ("oracle", "select * from t where a = q'[x]'", "select * from t where a = 'y'"),
+        ("sqlserver", "select * from [t] where a = N'x'", "select * from [t] where a = 'y'"),
+        ("sqlserver", "select * from t where a in (0x01, 0x02)", "select * from t where a in (0x03)"),
+    ],
+)
+def test_the_same_statement_with_other_literals_has_the_same_hash(engine: str, one: str, other: str) -> None:
+    assert statement_hash(one, engine) == statement_hash(other, engine)
+
+
+@pytest.mark.parametrize(
+    ("engine", "one", "other"),
+    [
+        ("postgresql", "select * from t", "select * from u"),
+        ("postgresql", "select * from t1", "select * from t2"),
+        ("postgresql", "select a from t", "select b from t"),
+        ("postgresql", "select * from t where a = 1", "select * from t where a > 1"),
+        ("postgresql", "select * from t where a = 1", "select * from t where a = 1 or true"),
+        ("postgresql", "select * from t where a = 1", "select * from t where a = b"),
+        ("postgresql", 'select * from "t"', "select * from 't'"),
+        ("postgresql", "select a - 1 from t", "select a from t"),
+        ("postgresql", "select a from t", "select a from t; drop table t"),
+        ("postgresql", "do $$ begin perform f(1); end $$", "do $$ begin perform g(1); end $$"),
+        ("mysql", "select `a` from t", "select 'a' from t"),
+        ("mysql", "select a from t where x = 5", "select a from t where x = 5--1 union select p from users"),
+        ("mysql", "select a from t", "/*!50000 drop table */ t"),
+        ("sqlserver", "select [a] from t", "select [b] from t"),
+        ("oracle", "select a from t", "select a from t@link"),
+    ],
+)
+def test_another_statement_has_another_hash(engine: str, one: str, other: str) -> None:
+    assert statement_hash(one, engine) != statement_hash(other, engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("text", ["", " ", "'", "\0", "\ud800", "\N{GRINNING FACE}", "select '\ud800'", "İ" * 10])
+def test_any_text_has_a_hash_of_sixteen_digits(engine: str, text: str) -> None:
+    found = statement_hash(text, engine)
+
+    assert len(found) == 16
+    assert int(found, 16) >= 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_long_statement_has_the_hash_of_its_short_sibling(engine: str) -> None:
+    long = "select * from t where a in (" + ", ".join(f"'{number}'" for number in range(20_000)) + ")"
+
+    assert statement_hash(long, engine) == statement_hash("select * from t where a in ('1')", engine)
+
+
+# Repeated to 900 KB, each of these takes hours in a scanner that tries again and again.
+ADVERSARIAL = (
+    *("'", '"', "`", "[", "(", "/*", "*/", "--", "#", "$$", "$a", "$a$", "$1", "q'", "q'[", "nq'", "e'", "u&", "b'"),
+    *("\\", "\\'", "\\\\'", "/*!", "/*!1", "-", " - 1", "set - 1 ", "1", "1.", "1e", "0x", "_", "_a", "a", " ", ";"),
+    *("?,", "?, ", "?, (", "(?),", "(1),", "(1),(", "1,1 ,", "with a as (", "do $$", "$$ select ", "x'1' ", "\n", "é"),
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_attackers_long_text_gets_its_answer(engine: str) -> None:
+    for unit in ADVERSARIAL:
+        text = "with x as " + unit * (900_000 // len(unit))
+
+        words, bare, found = leading_words(text, engine), without_literals(text, engine), statement_hash(text, engine)
+
+        assert len(words) <= 3
+        assert len(bare) <= 2 * len(text)
+        assert len(found) == 16
