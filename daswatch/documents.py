@@ -153,7 +153,7 @@ def flatten(
             _keep_unknown(unknown, source)
         if note:
             source["ingestNotes"] = [note]
-        _derive(source, engine, activity)
+        _derive(source, engine, activity, moment)
         if flattening.redaction is not Redaction.OFF:
             source = redacted(source, engine, flattening.redaction)
         day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
@@ -170,9 +170,10 @@ def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
     behind old ones, so that OpenSearch need not look for them in segments of an earlier time
     (docs/decisions/0002-document-ids.md).
     """
-    digest = blake2b(content, digest_size=12, salt=ordinal.to_bytes(4) if ordinal else b"").digest()
+    if ordinal:
+        content += ordinal.to_bytes(4)
     second = int(moment.timestamp()) if moment else 0
-    return urlsafe_b64encode(second.to_bytes(4) + digest).decode("ascii").rstrip("=")
+    return urlsafe_b64encode(second.to_bytes(4) + blake2b(content, digest_size=12).digest()).decode("ascii")[:22]
 
 
 def _count(counts: dict[Noise, int], reason: Noise) -> None:
@@ -222,33 +223,32 @@ def _copy_fields(event: Event, source: dict[str, Any]) -> dict[str, Any]:
     """Copy AWS's fields in their documented types; returns those that are unknown or of no such type."""
     unknown: dict[str, Any] = {}
     for name, value in event.items():
-        if value is None or value == "" or value == []:
-            continue
         kind = _FIELDS.get(name)
-        if kind == _TEXT:
-            if isinstance(value, str):
+        if isinstance(value, str):
+            if not value:
+                continue
+            if kind == _TEXT:
                 source[name] = value
-            elif isinstance(value, int) and not isinstance(value, bool):
+                continue
+        elif value is None or value == []:
+            continue
+        if kind == _TEXT:
+            if isinstance(value, int) and not isinstance(value, bool):
                 source[name] = str(value)
-            else:
-                unknown[name] = value
+                continue
         elif kind == _NUMBER:
             number = _number(value)
-            if number is None:
-                unknown[name] = value
-            else:
+            if number is not None:
                 source[name] = number
+                continue
         elif kind == _TEXT_LIST:
-            if isinstance(value, list):
-                source[name] = [_as_text(item) for item in value]
-            else:
-                source[name] = [_as_text(value)]
+            source[name] = [_as_text(item) for item in value] if isinstance(value, list) else [_as_text(value)]
+            continue
         elif kind == _NATIVE and isinstance(value, dict):
-            native = {key: item for key, item in value.items() if item is not None and item != ""}
-            if native:
-                unknown[name] = native
-        else:
-            unknown[name] = value
+            value = {key: item for key, item in value.items() if item is not None and item != ""}
+            if not value:
+                continue
+        unknown[name] = value
     return unknown
 
 
@@ -267,7 +267,7 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _derive(source: dict[str, Any], engine: str, activity: Activity) -> None:
+def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None) -> None:
     """Add what follows from AWS's fields."""
     objects = _objects(source, engine, activity)
     if objects:
@@ -278,7 +278,7 @@ def _derive(source: dict[str, Any], engine: str, activity: Activity) -> None:
     text = source.get("commandText")
     if text and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX":
         source["statementHash"] = statement_hash(text, engine)
-    duration = _duration_ms(source, engine)
+    duration = _duration_ms(source, engine, moment)
     if duration is not None:
         source["durationMs"] = duration
 
@@ -320,13 +320,13 @@ def _ip(host: str) -> str | None:
     return str(address)
 
 
-def _duration_ms(source: Mapping[str, Any], engine: str) -> float | None:
-    """How long a statement ran, in ms: PostgreSQL's logTime is the end of execution, MySQL gives an endTime."""
+def _duration_ms(source: Mapping[str, Any], engine: str, moment: datetime | None) -> float | None:
+    """How long a statement ran, in ms. MySQL gives its end; PostgreSQL logs an event (`moment`) when it has run."""
     start = source.get("startTime")
     if not start:
         return None
-    end = source.get("endTime") or (source.get("logTime") if engine == "postgresql" else None)
-    begun, ended = _moment(start), _moment(end)
+    begun = _moment(start)
+    ended = moment if engine == "postgresql" else _moment(source.get("endTime"))
     if begun is None or ended is None or ended < begun:
         return None
     return (ended - begun) / _MILLISECOND

@@ -14,44 +14,57 @@ from hashlib import blake2b
 _CACHED_STATEMENTS = 4096
 _CACHED_CHARACTERS = 2048
 
-_COMMENT = r"--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?"
-_QUOTED = r"'(?:[^']++|'')*+'?"
-_NUMBER = r"(?<![\w$#@])(?:0[xX][0-9a-fA-F]++|(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?+\d++)?+)(?!\w)"
+# The scanner looks for the first character of what it replaces and then asks what stands there: a search for one set of
+# characters is many times as fast as trying each alternative at each position.
+_FIRST = r"[-/'\"0-9.$\[`#:?]"
+_LINE_COMMENT = r"(?<=-)-[^\n]*+"
+_BLOCK_COMMENT = r"(?<=/)\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"
+_QUOTED = r"(?<=')(?:[^']++|'')*+'?+"
+_NAME = r'(?<=")(?:[^"]++|"")*+"?+'
+# Digits within a word, like t_1, are no number.
+_NUMBER = (
+    r"(?<![\w$#@]\d)(?:(?<=0)[xX][0-9a-fA-F]++|(?<=\d)\d*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+|(?<=\.)\d++(?:[eE][+-]?+\d++)?+)"
+    r"(?!\w)"
+)
 _BRACKETED = {"[": "]", "{": "}", "<": ">", "(": ")"}
 _ORACLE_Q = "|".join(
     rf"{re.escape(opening)}[\s\S]*?(?:{re.escape(closing)}'|\Z)" for opening, closing in _BRACKETED.items()
 )
 
 # Per engine: comments, literals (bound parameters among them), quoted names. The order decides.
-_COMMENTS = {"mysql": rf"{_COMMENT}|\#[^\n]*+"}
+_COMMENTS = {"mysql": rf"{_LINE_COMMENT}|{_BLOCK_COMMENT}|(?<=\#)[^\n]*+"}
 _LITERALS = {
-    "postgresql": rf"\b[eE]'(?:[^'\\]++|\\[\s\S]|'')*+'?|(?:\b[bBxXnN]|\b[uU]&)?+{_QUOTED}|\$\d++",
+    "postgresql": rf"(?<=[eE]')(?:[^'\\]++|\\[\s\S]|'')*+'?+|{_QUOTED}|(?<=\$)\d++",
     # Without ANSI_QUOTES, which Aurora leaves off, "…" is a literal too.
-    "mysql": r"""(?:\b(?:_\w++|[bBxXnN]))?+(?:'(?:[^'\\]++|\\[\s\S]|'')*+'?|"(?:[^"\\]++|\\[\s\S]|"")*+"?)|\?""",
-    "oracle": rf"\b[nN]?[qQ]'(?:{_ORACLE_Q}|(?P<q>\S)[\s\S]*?(?:(?P=q)'|\Z))|(?:\b[nN])?+{_QUOTED}|:\w++",
-    "sqlserver": rf"(?:\b[nN])?+{_QUOTED}",
+    "mysql": r"""(?<=')(?:[^'\\]++|\\[\s\S]|'')*+'?+|(?<=")(?:[^"\\]++|\\[\s\S]|"")*+"?+|(?<=\?)""",
+    "oracle": rf"(?<=[qQ]')(?:{_ORACLE_Q}|(?P<q>\S)[\s\S]*?(?:(?P=q)'|\Z))|{_QUOTED}|(?<=:)\w++",
+    "sqlserver": _QUOTED,
 }
 _NAMES = {
-    "postgresql": r'"(?:[^"]++|"")*+"?',
-    "mysql": r"`(?:[^`]++|``)*+`?",
-    "oracle": r'"(?:[^"]++|"")*+"?',
-    "sqlserver": r'"(?:[^"]++|"")*+"?|\[(?:[^\]]++|\]\])*+\]?',
+    "postgresql": _NAME,
+    "mysql": r"(?<=`)(?:[^`]++|``)*+`?+",
+    "oracle": _NAME,
+    "sqlserver": rf"{_NAME}|(?<=\[)(?:[^\]]++|\]\])*+\]?+",
 }
 # Code in dollar quotes (a function's body, DO) is scanned itself; data in dollar quotes is a literal.
-_DOLLAR_QUOTED = r"|(?P<code>(?P<tag>\$(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:(?P=tag)|\Z))"
+_DOLLAR_QUOTED = r"|(?P<code>(?<=\$)(?P<tag>(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:\$(?P=tag)|\Z))"
+# What stands before a quote and belongs to the literal: N'…', E'…', q'…', _utf8'…', U&'…'.
+_PREFIXED = re.compile(r"(?:\b(?:_\w++|[bBxXnNeEqQ]|[nN][qQ])|\b[uU]&)(?=\?)")
 
 
 def _scanner(engine: str) -> re.Pattern[str]:
     dollar_quoted = _DOLLAR_QUOTED if engine == "postgresql" else ""
+    comments = _COMMENTS.get(engine, rf"{_LINE_COMMENT}|{_BLOCK_COMMENT}")
     return re.compile(
-        rf"(?P<comment>{_COMMENTS.get(engine, _COMMENT)})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
-        rf"|(?P<name>{_NAMES[engine]}){dollar_quoted}"
+        rf"{_FIRST}(?:(?P<comment>{comments})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
+        rf"|(?P<name>{_NAMES[engine]}){dollar_quoted})"
     )
 
 
 _SCANNERS = {engine: _scanner(engine) for engine in _LITERALS}
 _OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
 
+_COMMENT = r"--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"
 _SKIPPED = re.compile(rf"(?:[\s(;]++|{_COMMENT}|\#[^\n]*+|\*/)*+")
 _WORD = re.compile(r"[^\W\d][\w$]*+")
 _WORD_OR_PARENTHESIS = re.compile(r"[()]|[^\W\d][\w$]*+")
@@ -61,6 +74,8 @@ _MYSQL_ESCAPED = re.compile(r"[^'\"]*+(?<=\\)['\"]")
 _MYSQL_EXECUTABLE_COMMENT = re.compile(r"/\*M?!\d*+")
 _MAX_ESCAPE_DEPTH = 4
 
+_SIGNED = re.compile(r"[+-] ?\?")
+_LISTED = re.compile(r"\? ?[,)] ?[(,?]")
 _LIST = re.compile(r"\?(?: ?, ?\?)++")
 _ROWS = re.compile(r"\( ?\? ?\)(?: ?, ?\( ?\? ?\))++")
 _SIGN = re.compile(r"(?<=[=(,<>*/%+-])( ?)[+-] ?(?=\?)")
@@ -135,8 +150,10 @@ def _cached_statement_hash(text: str, engine: str) -> str:
 
 def _statement_hash(text: str, engine: str) -> str:
     bare = " ".join(without_literals(text, engine).lower().split()).rstrip("; ")
-    bare = _SPACED_SIGN.sub(r"\1", _SIGN.sub(r"\1", bare))
-    bare = _ROWS.sub("(?)", _LIST.sub("?", bare))
+    if _SIGNED.search(bare):
+        bare = _SPACED_SIGN.sub(r"\1", _SIGN.sub(r"\1", bare))
+    if _LISTED.search(bare):
+        bare = _ROWS.sub("(?)", _LIST.sub("?", bare))
     return blake2b(bare.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -159,14 +176,14 @@ def _strip(text: str, engine: str) -> str:
     def replacement(match: re.Match[str]) -> str:
         nonlocal is_code
         kind = match.lastgroup
+        if kind == "literal":
+            return "?"
         if kind == "name":
             return match[0]
         if kind == "comment":
             return " "
-        if kind == "code":
-            if is_code is None:
-                is_code = _scan_leading_words(text[: match.start()], engine)[:1] in (("DO",), ("CREATE",))
-            return f"$${_strip(match['body'], engine)}$$" if is_code else "?"
-        return "?"
+        if is_code is None:
+            is_code = _scan_leading_words(text[: match.start()], engine)[:1] in (("DO",), ("CREATE",))
+        return f"$${_strip(match['body'], engine)}$$" if is_code else "?"
 
-    return _SCANNERS[engine].sub(replacement, text)
+    return _PREFIXED.sub("", _SCANNERS[engine].sub(replacement, text))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
@@ -20,6 +20,9 @@ from daswatch.stream_records import iso_milliseconds, read_stream_record
 from ingest_lambda.ingest import Ingest
 from ingest_lambda.settings import Settings, read_settings
 from ingest_lambda.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from types_boto3_kms.client import KMSClient
 
 # Kept back from the function's time limit, to store dead letters and to answer.
 _RESERVE_SECONDS = 2.0
@@ -50,23 +53,15 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 
     Raises SettingsError before it looks at a record; afterwards every failure is in the answer.
     """
-    function = _function()
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
-    now = datetime.now(UTC)
-    batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
-    report = function.ingest.run(batch, function.flattening(now), now, deadline)
-    function.telemetry.tell(report, context.aws_request_id)
-    if report.first_unwritten is None:
-        return {"batchItemFailures": []}
-    return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
+    return invoke(_function(), event, context)
 
 
-class _Function:
+class Function:
     """What stays while the function is warm."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kms: KMSClient) -> None:
         self._settings = settings
-        data_keys = DataKeys(kms_client(), settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
         self.telemetry = Telemetry()
         self.ingest = Ingest(
             opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
@@ -86,6 +81,18 @@ class _Function:
         )
 
 
+def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
+    """One invocation of a warm function."""
+    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+    now = datetime.now(UTC)
+    batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
+    report = function.ingest.run(batch, function.flattening(now), now, deadline)
+    function.telemetry.tell(report, context.aws_request_id)
+    if report.first_unwritten is None:
+        return {"batchItemFailures": []}
+    return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
+
+
 @cache
-def _function() -> _Function:
-    return _Function(read_settings(os.environ))
+def _function() -> Function:
+    return Function(read_settings(os.environ), kms_client())

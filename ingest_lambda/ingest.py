@@ -195,7 +195,7 @@ class Ingest:
                 letters.append(DeadLetter(position, record, stream, *opened.flaw))
             report.count(opened)
             _feel(pulses, record, stream, opened)
-            pipeline.add(_action(document, position) for document in opened.documents)
+            pipeline.add(bulk_action(document, position) for document in opened.documents)
 
         pipeline.add(heard.action() for heard in pulses.values())
         result = pipeline.finish()
@@ -239,7 +239,8 @@ class Ingest:
         report.redeliver(told)
 
 
-def _action(document: Document, position: int) -> Action:
+def bulk_action(document: Document, position: int) -> Action:
+    """The action that writes a document once, and never again."""
     # Neither the index nor the id can hold a character that JSON escapes.
     head = f'{{"create":{{"_index":"{document.index}","_id":"{document.id}"}}}}\n'.encode()
     return Action(head + orjson.dumps(document.source) + b"\n", position, document.id)

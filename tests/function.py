@@ -11,6 +11,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
@@ -61,6 +62,7 @@ class IngestFunction:
     def cold_start(self) -> None:
         """Forget everything that a warm function keeps."""
         handler_module._function.cache_clear()
+        clients._session.cache_clear()
 
     def database(self, engine: Engine = "postgresql", *, signed: bool = False, name: str = "A") -> Database:
         """A database that only this test has."""

@@ -37,7 +37,9 @@ def message(payload: bytes, *, signed: bool = False) -> bytes:
     return encrypt(payload, RdsDataKey(plaintext=KEY, wrapped=b""), signed=signed)
 
 
-def message_of_suite(suite: Algorithm, *, provider: str = "BC", name: str = "DataKey", frame_length: int = 4096) -> bytes:
+def message_of_suite(
+    suite: Algorithm, *, provider: str = "BC", name: str = "DataKey", frame_length: int = 4096
+) -> bytes:
     """A message as another producer would write it."""
     policy = (
         CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
@@ -85,9 +87,7 @@ def test_what_rds_seals_opens_whatever_its_size_and_suite(
     ids=lambda suite: hex(suite.algorithm_id),
 )
 @pytest.mark.parametrize("frame_length", [0, 4096], ids=["one body", "frames"])
-def test_every_algorithm_suite_opens(
-    decryptor: Decryptor, key: DataKey, suite: Algorithm, frame_length: int
-) -> None:
+def test_every_algorithm_suite_opens(decryptor: Decryptor, key: DataKey, suite: Algorithm, frame_length: int) -> None:
     ciphertext = message_of_suite(suite, frame_length=frame_length)
 
     assert decryptor.open(ciphertext, key).content == CONTENT
@@ -134,9 +134,7 @@ def test_another_data_key_does_not_open_it(decryptor: Decryptor) -> None:
 
 
 @pytest.mark.parametrize(("provider", "name"), [("BC", "AnotherKey"), ("RawMasterKeyProvider", "DataKey")])
-def test_a_key_of_another_name_does_not_open_it(
-    decryptor: Decryptor, key: DataKey, provider: str, name: str
-) -> None:
+def test_a_key_of_another_name_does_not_open_it(decryptor: Decryptor, key: DataKey, provider: str, name: str) -> None:
     suite = Algorithm.AES_256_GCM_IV12_TAG16_HKDF_SHA256
 
     with pytest.raises(DecryptError) as refusal:
@@ -163,9 +161,9 @@ def test_bytes_behind_the_gzip_member_are_counted(decryptor: Decryptor, key: Dat
 @pytest.mark.parametrize("length", [0, 16, 24, 31, 33, 64])
 def test_a_data_key_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(DecryptError) as refusal:
-        Decryptor().open(message(gzip.compress(CONTENT)), data_key(bytes(length)))
+        data_key(bytes(length))
 
-    assert refusal.value.reason in (Reason.DATA_KEY_REFUSED, Reason.NOT_DECRYPTABLE)
+    assert refusal.value.reason is Reason.DATA_KEY_REFUSED
 
 
 def test_a_data_key_is_never_printed(key: DataKey) -> None:

@@ -145,9 +145,7 @@ def test_deep_nesting_is_read(depth: int) -> None:
         pytest.param(monitoring_record(None), Reason.EVENTS_NOT_A_LIST, id="null as list"),
         pytest.param(monitoring_record({"0": {}}), Reason.EVENTS_NOT_A_LIST, id="an object as list"),
         pytest.param(monitoring_record("[]"), Reason.EVENTS_NOT_A_LIST, id="a string as list"),
-        pytest.param(
-            b'{"type":"DatabaseActivityMonitoringRecord"}', Reason.EVENTS_NOT_A_LIST, id="no list at all"
-        ),
+        pytest.param(b'{"type":"DatabaseActivityMonitoringRecord"}', Reason.EVENTS_NOT_A_LIST, id="no list at all"),
     ],
 )
 def test_what_is_no_monitoring_record_is_refused_with_its_reason(plaintext: bytes, reason: Reason) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,18 @@ _AWS = Config(
 
 def kms_client() -> KMSClient:
     """KMS in the function's region."""
-    return boto3.client("kms", config=_AWS)
+    return _session().client("kms", config=_AWS)
 
 
 def s3_client() -> S3Client:
     """S3 in the function's region."""
-    return boto3.client("s3", config=_AWS)
+    return _session().client("s3", config=_AWS)
+
+
+@cache
+def _session() -> boto3.Session:
+    # One for all clients: each session reads the configuration and the credentials anew.
+    return boto3.Session()
 
 
 def search_client(endpoint: SearchEndpoint) -> OpenSearch:
@@ -84,7 +91,7 @@ def _authentication(endpoint: SearchEndpoint) -> Any:
         return None
     if endpoint.auth == "basic":
         return _basic(endpoint.secret_arn)
-    session = boto3.Session()
+    session = _session()
     credentials = session.get_credentials()
     if credentials is None:
         raise SettingsError(["AWS credentials are missing (expected: the function's role, or a profile)"])
@@ -96,7 +103,7 @@ def _authentication(endpoint: SearchEndpoint) -> Any:
 
 
 def _basic(secret_arn: str) -> tuple[str, str]:
-    answer = boto3.client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
+    answer = _session().client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
     try:
         secret = orjson.loads(answer["SecretString"])
         return secret["username"], secret["password"]

@@ -1,0 +1,60 @@
+"""What is measured in a process of its own: the cold start, its baseline, and the peak memory. Prints one JSON line.
+
+Usage: python -m benchmarks.child cold|baseline|memory EVENT_FILE
+"""
+
+from __future__ import annotations
+
+import time
+
+_BEGUN = time.perf_counter()
+
+import json  # noqa: E402 - the clock starts before anything is imported
+import resource  # noqa: E402
+import sys  # noqa: E402
+
+
+def cold(event_file: str) -> dict[str, float]:
+    """Import to first document. Reading the event is the runtime's part, and is not counted."""
+    from demo.stream import InvocationContext
+    from ingest_lambda.handler import handler
+
+    imported = time.perf_counter()
+    with open(event_file, "rb") as file:
+        event = json.load(file)
+    paused = time.perf_counter() - imported
+    answer = handler(event, InvocationContext())
+    seconds = time.perf_counter() - _BEGUN - paused
+    if answer["batchItemFailures"]:
+        raise SystemExit("the first document was not written")
+    return {"seconds": seconds, "import_seconds": imported - _BEGUN}
+
+
+def baseline(_: str) -> dict[str, float]:
+    """What any function with these libraries pays: their import, and one KMS client."""
+    import aws_encryption_sdk  # noqa: F401
+    import boto3
+    import opensearchpy  # noqa: F401
+    import requests_aws4auth  # noqa: F401
+
+    boto3.client("kms")
+    return {"seconds": time.perf_counter() - _BEGUN}
+
+
+def memory(event_file: str) -> dict[str, float]:
+    """Peak resident memory of one invocation, the runtime's copy of the event included."""
+    from demo.stream import InvocationContext
+    from ingest_lambda.handler import handler
+
+    with open(event_file, "rb") as file:
+        event = json.load(file)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = handler(event, InvocationContext())
+    if answer["batchItemFailures"]:
+        raise SystemExit("not everything was written")
+    return {"mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "before_mb": before / 1024}
+
+
+if __name__ == "__main__":
+    what = {"cold": cold, "baseline": baseline, "memory": memory}[sys.argv[1]]
+    sys.stderr.write(json.dumps(what(sys.argv[2])))

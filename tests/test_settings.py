@@ -1,0 +1,135 @@
+"""Settings: every problem at once, each by the variable's name, no value quoted."""
+
+from __future__ import annotations
+
+import pytest
+
+from daswatch.errors import SettingsError
+from daswatch.noise import DEFAULT_EXCLUDED_USERS
+from daswatch.redact import Redaction
+from daswatch.settings import SearchEndpoint
+from ingest_lambda.settings import Settings, read_settings
+
+LEAST = {"OPENSEARCH_ENDPOINT": "https://search.example.com", "DEAD_LETTER_BUCKET": "dead-letters"}
+
+
+def test_two_settings_are_enough() -> None:
+    assert read_settings(LEAST) == Settings(
+        search=SearchEndpoint("https://search.example.com"), dead_letter_bucket="dead-letters"
+    )
+
+
+def test_every_setting_is_read() -> None:
+    settings = read_settings(
+        {
+            "OPENSEARCH_ENDPOINT": " https://search.example.com:9200/ ",
+            "OPENSEARCH_AUTH": "basic",
+            "OPENSEARCH_SERVICE": "aoss",
+            "OPENSEARCH_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x",
+            "OPENSEARCH_CA_BUNDLE": "/etc/ca.pem",
+            "DEAD_LETTER_BUCKET": "my.dead-letters",
+            "INDEX_PREFIX": "audit_1-x",
+            "EXCLUDED_USERS": " RdsAdmin, backup ,,",
+            "REDACT": "hash",
+            "MAX_PLAINTEXT_BYTES": "1024",
+            "MAX_DATA_KEYS": "1",
+            "MAX_DATA_KEY_AGE_SECONDS": "86400",
+            "SOMETHING_ELSE": "x",
+        }
+    )
+
+    assert settings == Settings(
+        search=SearchEndpoint(
+            "https://search.example.com:9200",
+            "basic",
+            "aoss",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x",
+            "/etc/ca.pem",
+        ),
+        dead_letter_bucket="my.dead-letters",
+        index_prefix="audit_1-x",
+        excluded_users=frozenset({"rdsadmin", "backup"}),
+        redaction=Redaction.HASH,
+        max_plaintext_bytes=1024,
+        max_data_keys=1,
+        max_data_key_age_seconds=86400,
+    )
+
+
+def test_blank_settings_take_their_default() -> None:
+    blank = dict.fromkeys(("INDEX_PREFIX", "EXCLUDED_USERS", "REDACT", "OPENSEARCH_AUTH", "MAX_DATA_KEYS"), "  ")
+
+    assert read_settings(LEAST | blank) == read_settings(LEAST)
+
+
+def test_the_default_users_are_awss_own() -> None:
+    assert read_settings(LEAST).excluded_users == DEFAULT_EXCLUDED_USERS == {"rdsadmin", "rdssec", "rdsproxyadmin"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENSEARCH_ENDPOINT", ""),
+        ("OPENSEARCH_ENDPOINT", "search.example.com"),
+        ("OPENSEARCH_ENDPOINT", "ftp://search.example.com"),
+        ("OPENSEARCH_ENDPOINT", "https://"),
+        ("OPENSEARCH_ENDPOINT", "https://[::1"),
+        ("OPENSEARCH_ENDPOINT", "https://search.example.com:port"),
+        ("OPENSEARCH_AUTH", "kerberos"),
+        ("OPENSEARCH_SERVICE", "solr"),
+        ("DEAD_LETTER_BUCKET", ""),
+        ("DEAD_LETTER_BUCKET", "s3://dead-letters"),
+        ("DEAD_LETTER_BUCKET", "Dead-Letters"),
+        ("INDEX_PREFIX", "DAS"),
+        ("INDEX_PREFIX", "-das"),
+        ("INDEX_PREFIX", "das*"),
+        ("INDEX_PREFIX", "das,other"),
+        ("INDEX_PREFIX", "d" * 200),
+        ("REDACT", "all"),
+        ("MAX_PLAINTEXT_BYTES", "64MB"),
+        ("MAX_PLAINTEXT_BYTES", "1023"),
+        ("MAX_PLAINTEXT_BYTES", "1073741825"),
+        ("MAX_PLAINTEXT_BYTES", "٦٤٠٠٠"),
+        ("MAX_DATA_KEYS", "0"),
+        ("MAX_DATA_KEYS", "-1"),
+        ("MAX_DATA_KEY_AGE_SECONDS", "1.5"),
+        ("MAX_DATA_KEY_AGE_SECONDS", "9" * 5000),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_it_should_look_like(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings(LEAST | {name: value})
+
+    assert len(told.value.problems) == 1
+    assert told.value.problems[0].startswith(f"{name} ")
+    assert "expected: " in told.value.problems[0]
+
+
+def test_basic_needs_its_secret() -> None:
+    with pytest.raises(SettingsError, match="OPENSEARCH_SECRET_ARN is needed"):
+        read_settings(LEAST | {"OPENSEARCH_AUTH": "basic"})
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings({"OPENSEARCH_AUTH": "x", "REDACT": "x", "INDEX_PREFIX": "X", "MAX_DATA_KEYS": "x"})
+
+    named = {problem.split()[0] for problem in told.value.problems}
+    assert named == {
+        "OPENSEARCH_ENDPOINT",
+        "OPENSEARCH_AUTH",
+        "DEAD_LETTER_BUCKET",
+        "REDACT",
+        "INDEX_PREFIX",
+        "MAX_DATA_KEYS",
+    }
+    assert all(name in str(told.value) for name in named)
+
+
+def test_no_value_is_quoted_since_it_may_be_a_secret_in_the_wrong_place() -> None:
+    names = ("OPENSEARCH_ENDPOINT", "OPENSEARCH_AUTH", "DEAD_LETTER_BUCKET", "INDEX_PREFIX", "REDACT", "MAX_DATA_KEYS")
+
+    with pytest.raises(SettingsError) as told:
+        read_settings(dict.fromkeys(names, "P4SSW0RD!"))
+
+    assert "P4SSW0RD" not in str(told.value)
