@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from daswatch.events import Event
-from daswatch.statements import leading_words
+from daswatch.statements import leading_words, words_outside_parentheses
 
 
 class Activity(StrEnum):
@@ -42,7 +42,7 @@ _BY_WORDS = {
     Activity.DML: "INSERT, UPDATE, DELETE, MERGE, REPLACE, UPSERT, WRITE, LOAD DATA, LOAD XML, IMPORT TABLE, "
     "BULK INSERT, UPDATETEXT, WRITETEXT, COPY, COPY FROM",
     Activity.DDL: "CREATE, ALTER, DROP, TRUNCATE, RENAME, COMMENT, REFRESH MATERIALIZED, SECURITY LABEL, "
-    "IMPORT FOREIGN, SELECT INTO, FLASHBACK, PURGE TABLE, PURGE INDEX, PURGE RECYCLEBIN, AUDIT, NOAUDIT, "
+    "IMPORT FOREIGN, SELECT INTO, FLASHBACK, AUDIT, NOAUDIT, "
     "ASSOCIATE STATISTICS, DISASSOCIATE STATISTICS, CREATE USER MAPPING, ALTER USER MAPPING, DROP USER MAPPING",
     Activity.DCL: "GRANT, REVOKE, DENY, SYSTEM GRANT, SYSTEM REVOKE, "
     "CREATE USER, ALTER USER, DROP USER, RENAME USER, CREATE ROLE, ALTER ROLE, DROP ROLE, CREATE GROUP, ALTER GROUP, "
@@ -74,6 +74,7 @@ _BY_ENGINE = {
     "oracle": {
         Activity.CONNECT: "LOGON, PROXY AUTHENTICATION ONLY",
         Activity.DISCONNECT: "LOGOFF",
+        Activity.DDL: "PURGE",
         # An anonymous block; transactions do not begin with BEGIN here.
         Activity.EXEC: "BEGIN, DECLARE",
     },
@@ -158,9 +159,9 @@ def outcome_of(event: Event, engine: str) -> Outcome:
     failed = bool(event.get("errorMessage"))
     match engine:
         case "postgresql":
-            # An SQLSTATE has five characters; classes 00, 01 and 02 are success, warning and no data. A number is the
-            # backend's exit code at the end of a session.
-            sqlstate = isinstance(exit_code, str) and len(code) == 5 and code[:2] not in ("00", "01", "02")
+            # An SQLSTATE has five characters, as text or as a number; classes 00, 01 and 02 are success, warning and
+            # no data. A shorter number is the backend's exit code at the end of a session.
+            sqlstate = len(code) == 5 and code[:2] not in ("00", "01", "02")
             failed = failed or sqlstate or command in ("AUTH FAILURE", "ERROR")
         case "mysql":
             if event.get("class") == "AUX":
@@ -202,7 +203,9 @@ def _by_text(event: Event, engine: str) -> Activity:
         return Activity.OTHER
     words = leading_words(text, engine)
     if words[:1] == ("COPY",):
-        return Activity.DQL if _copies_out(text) else Activity.DML
+        # Out of a table, or into it?
+        direction = next((word for word in words_outside_parentheses(text, engine) if word in ("TO", "FROM")), "FROM")
+        return Activity.DQL if direction == "TO" else Activity.DML
     return _by_words(engine, words) or Activity.OTHER
 
 
@@ -215,8 +218,3 @@ def _by_words(engine: str, words: tuple[str, ...]) -> Activity | None:
         if activity is not None:
             return activity
     return None
-
-
-def _copies_out(text: str) -> bool:
-    words = text.upper().split()
-    return "TO" in words and "FROM" not in words[: words.index("TO")]

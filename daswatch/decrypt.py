@@ -19,6 +19,7 @@ from daswatch.errors import DecryptError, Reason
 
 DEFAULT_MAX_PLAINTEXT_BYTES = 64 * 1024 * 1024
 
+_DATA_KEY_BYTES = 32
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # the header tells which; RDS writes gzip
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -43,14 +44,13 @@ class Plaintext:
 
 def data_key(plaintext: bytes) -> DataKey:
     """Wrap the 32 bytes that KMS Decrypt answered. Raises DecryptError for any other length."""
-    try:
-        wrapping_key = WrappingKey(
-            wrapping_algorithm=WrappingAlgorithm.AES_256_GCM_IV12_TAG16_NO_PADDING,
-            wrapping_key=plaintext,
-            wrapping_key_type=EncryptionKeyType.SYMMETRIC,
-        )
-    except Exception as exc:
-        raise DecryptError(Reason.DATA_KEY_REFUSED, f"a data key of {len(plaintext)} bytes, not of 32") from exc
+    if len(plaintext) != _DATA_KEY_BYTES:
+        raise DecryptError(Reason.DATA_KEY_REFUSED, f"a data key of {len(plaintext)} bytes, not of {_DATA_KEY_BYTES}")
+    wrapping_key = WrappingKey(
+        wrapping_algorithm=WrappingAlgorithm.AES_256_GCM_IV12_TAG16_NO_PADDING,
+        wrapping_key=plaintext,
+        wrapping_key_type=EncryptionKeyType.SYMMETRIC,
+    )
     return DataKey(RawMasterKey(provider_id="BC", key_id="DataKey", wrapping_key=wrapping_key))
 
 

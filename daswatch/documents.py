@@ -8,6 +8,7 @@ refused for its shape, and none loses a field.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from base64 import urlsafe_b64encode
@@ -25,7 +26,7 @@ from daswatch.activity import Activity, activity_of, outcome_of
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_noise
-from daswatch.redact import Redaction, redacted
+from daswatch.redact import SQL_FIELDS, Redaction, redacted
 from daswatch.statements import statement_hash
 
 DEFAULT_INDEX_PREFIX = "das-events"
@@ -108,10 +109,11 @@ class Flattening:
 
 @dataclass(slots=True)
 class Flattened:
-    """The documents of one monitoring record, and what was dropped, counted by reason."""
+    """The documents of one monitoring record; what was dropped, by reason; how many events are nested too deep."""
 
     documents: list[Document] = field(default_factory=list)
     dropped: dict[Noise, int] = field(default_factory=dict)
+    too_deep: int = 0
 
 
 def flatten(
@@ -134,7 +136,11 @@ def flatten(
         if is_noise(event, activity, flattening.excluded_users):
             _count(flattened.dropped, Noise.AWS_USER)
             continue
-        content = instance + orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+        try:
+            content = instance + _canonical(event)
+        except RecursionError:
+            flattened.too_deep += 1
+            continue
         ordinal = times_seen.get(content, 0)
         times_seen[content] = ordinal + 1
 
@@ -148,7 +154,12 @@ def flatten(
         }
         unknown = _copy_fields(event, source)
         if record.unknown_fields:
+            if "monitoringRecord" in unknown:
+                unknown["eventMonitoringRecord"] = unknown.pop("monitoringRecord")
             unknown["monitoringRecord"] = record.unknown_fields
+        if flattening.redaction is not Redaction.OFF:
+            # SQL in another type than text: its literals cannot be told from the rest.
+            unknown |= {name: "?" for name in SQL_FIELDS if name in unknown}
         if unknown:
             _keep_unknown(unknown, source)
         if note:
@@ -174,6 +185,14 @@ def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
         content += ordinal.to_bytes(4)
     second = int(moment.timestamp()) if moment else 0
     return urlsafe_b64encode(second.to_bytes(4) + blake2b(content, digest_size=12).digest()).decode("ascii")[:22]
+
+
+def _canonical(value: object) -> bytes:
+    """JSON that is the same for the same content. Raises RecursionError some thousand levels deep."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # orjson writes 254 levels, and reads more
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _count(counts: dict[Noise, int], reason: Noise) -> None:
@@ -264,7 +283,7 @@ def _number(value: object) -> int | None:
 
 
 def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else _canonical(value).decode()
 
 
 def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None) -> None:
@@ -348,7 +367,7 @@ def _keep_unknown(unknown: dict[str, Any], source: dict[str, Any]) -> None:
         if rest:
             too_large[name] = rest
     if too_large:
-        source["unknownFieldsText"] = orjson.dumps(too_large).decode()
+        source["unknownFieldsText"] = _canonical(too_large).decode()
 
 
 def _split_fitting(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NOT_A_MONITORING_RECORD = "not-a-monitoring-record"
     EVENTS_NOT_A_LIST = "events-not-a-list"
     EVENT_NOT_AN_OBJECT = "event-not-an-object"
+    EVENT_TOO_DEEP = "event-too-deep"
     DOCUMENT_REFUSED = "document-refused"
     UNEXPECTED = "unexpected"
 

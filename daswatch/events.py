@@ -7,6 +7,7 @@ told as a flaw and the rest goes on, so that one bad entry does not hide its nei
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ _ENGINE_OF_VERSION = {
     "1.4": "sqlserver",
 }
 _RECORD_FIELDS = frozenset({"type", "clusterId", "instanceId", "databaseActivityEventList"})
+_LONG_DIGITS = 18  # as many as always fit into 64 bits
 _UNPAIRED_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -89,14 +91,23 @@ def is_heartbeat(event: Event) -> bool:
 def _read_tolerantly(plaintext: bytes) -> Any:
     text = plaintext.decode("utf-8", errors="replace")
     try:
-        # parse_constant gets NaN, Infinity and -Infinity, which JSON does not have: keep them as words.
-        loose = json.loads(text, strict=False, parse_constant=str)
+        # NaN and the infinities, which JSON does not have, and numbers that no type holds are kept as text.
+        loose = json.loads(text, strict=False, parse_constant=str, parse_int=_integer, parse_float=_decimal)
         paired = _UNPAIRED_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", json.dumps(loose, ensure_ascii=False))
         return orjson.loads(paired)
     except (ValueError, RecursionError) as exc:
         raise MonitoringRecordError(
             Reason.NOT_A_MONITORING_RECORD, f"{len(plaintext)} bytes that are not JSON, or nested too deep"
         ) from exc
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _LONG_DIGITS else digits
+
+
+def _decimal(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
 def _text(value: object) -> str:

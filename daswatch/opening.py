@@ -60,6 +60,8 @@ class Opener:
         flaw = None
         if record.flaws:
             flaw = Reason.EVENT_NOT_AN_OBJECT, f"{record.flaws} entries of the list are no objects"
+        elif flattened.too_deep:
+            flaw = Reason.EVENT_TOO_DEEP, f"{flattened.too_deep} entries of the list are nested too deep"
         elif plaintext.trailing_bytes:
             flaw = Reason.TRAILING_BYTES, f"{plaintext.trailing_bytes} bytes follow the message"
         return Opened(

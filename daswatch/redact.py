@@ -8,7 +8,12 @@ from typing import Any
 
 from daswatch.statements import without_literals
 
-_QUOTED = re.compile(r"\(([^()]*)\)=\(([^()]*)\)|'[^']*'|\"[^\"]*\"")
+# The fields that hold what people typed.
+SQL_FIELDS = ("commandText", "paramList", "errorMessage")
+
+# Where an error message begins to quote: at a quotation mark that is no apostrophe, or at a parenthesis.
+_QUOTING = re.compile(r"(?<![^\W_])['\"\\]|[(]|(?<=\w)\"")
+_DIGITS = re.compile(r"\d+")
 
 
 class Redaction(StrEnum):
@@ -22,18 +27,20 @@ class Redaction(StrEnum):
 def redacted(document: dict[str, Any], engine: str, redaction: Redaction) -> dict[str, Any]:
     """A document without what `redaction` takes out of `commandText`, `paramList` and `errorMessage`.
 
-    Error messages quote values (`Key (email)=(…) already exists`), so they are treated alike.
+    Error messages quote values (`Key (email)=(…) already exists`) in ways that cannot be told apart for certain: they
+    end where they begin to quote.
     """
     if redaction is Redaction.OFF:
         return document
     cleaned = dict(document)
-    for name in ("commandText", "paramList", "errorMessage"):
-        if redaction is Redaction.HASH:
+    if redaction is Redaction.HASH:
+        for name in SQL_FIELDS:
             cleaned.pop(name, None)
     if "commandText" in cleaned:
         cleaned["commandText"] = without_literals(cleaned["commandText"], engine)
     if "paramList" in cleaned:
         cleaned["paramList"] = ["?"] * len(cleaned["paramList"])
     if "errorMessage" in cleaned:
-        cleaned["errorMessage"] = _QUOTED.sub("?", cleaned["errorMessage"])
+        said, *quoted = _QUOTING.split(cleaned["errorMessage"], maxsplit=1)
+        cleaned["errorMessage"] = _DIGITS.sub("?", said) + ("?" if quoted else "")
     return cleaned

@@ -43,7 +43,7 @@ class Environment:
     def whole_number(self, name: str, default: int, smallest: int, largest: int) -> int:
         """A number within bounds."""
         value = self.optional(name, str(default))
-        if not (value.isascii() and value.isdigit()) or not smallest <= int(value) <= largest:
+        if not (value.isascii() and value.isdigit() and len(value) < 19) or not smallest <= int(value) <= largest:
             self.problem(name, "is no such number", f"{smallest} to {largest}")
             return default
         return int(value)
@@ -56,6 +56,14 @@ class Environment:
         """Raises SettingsError with everything noted so far."""
         if self.problems:
             raise SettingsError(self.problems)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an unclosed bracket, a port that is no number
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class SearchEndpoint:
     def read(cls, environment: Environment) -> SearchEndpoint:
         """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _SECRET_ARN and _CA_BUNDLE."""
         url = environment.required("OPENSEARCH_ENDPOINT", "https://…, the domain's or collection's endpoint")
-        if url and (urlsplit(url).scheme not in ("https", "http") or not urlsplit(url).hostname):
+        if url and not _is_http(url):
             environment.problem("OPENSEARCH_ENDPOINT", "is no URL", "https://…")
         auth = environment.optional("OPENSEARCH_AUTH", "sigv4")
         if auth not in ("sigv4", "basic", "none"):

@@ -7,6 +7,7 @@ literal or comment therefore reaches to the end of the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -14,31 +15,46 @@ from hashlib import blake2b
 _CACHED_STATEMENTS = 4096
 _CACHED_CHARACTERS = 2048
 
-# The scanner looks for the first character of what it replaces and then asks what stands there: a search for one set of
-# characters is many times as fast as trying each alternative at each position.
+# The scanner looks for the first character of what it replaces and then asks what stands there: a search for one set
+# of characters is many times as fast as trying each alternative at each position.
 _FIRST = r"[-/'\"0-9.$\[`#:?]"
 _LINE_COMMENT = r"(?<=-)-[^\n]*+"
 _BLOCK_COMMENT = r"(?<=/)\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"
 _QUOTED = r"(?<=')(?:[^']++|'')*+'?+"
 _NAME = r'(?<=")(?:[^"]++|"")*+"?+'
-# Digits within a word, like t_1, are no number.
-_NUMBER = (
-    r"(?<![\w$#@]\d)(?:(?<=0)[xX][0-9a-fA-F]++|(?<=\d)\d*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+|(?<=\.)\d++(?:[eE][+-]?+\d++)?+)"
-    r"(?!\w)"
-)
+# Whatever begins with a digit, in all spellings: 1.5e-3, 0xFF, 1_000, 2d. Digits within a word are no number: t_1.
+_NUMBER = r"(?<![\w$#@]\d)(?:(?<=\d)|(?<=\.)\d)(?:[\w.]|(?<=[eE])[+-](?=\d))*+"
 _BRACKETED = {"[": "]", "{": "}", "<": ">", "(": ")"}
 _ORACLE_Q = "|".join(
     rf"{re.escape(opening)}[\s\S]*?(?:{re.escape(closing)}'|\Z)" for opening, closing in _BRACKETED.items()
 )
 
+
+def _nested_comment(depth: int) -> str:
+    """Aurora PostgreSQL and SQL Server nest block comments; deeper than this nobody does by accident."""
+    inside = r"[^*/]++|\*(?!/)|/(?!\*)"
+    nested = rf"{inside}|/"
+    for _ in range(depth):
+        nested = rf"{inside}|/\*(?:{nested})*+(?:\*/|\Z)"
+    return rf"\*(?:{nested})*+(?:\*/)?+"
+
+
+_NESTED_COMMENT = _nested_comment(4)
+
 # Per engine: comments, literals (bound parameters among them), quoted names. The order decides.
-_COMMENTS = {"mysql": rf"{_LINE_COMMENT}|{_BLOCK_COMMENT}|(?<=\#)[^\n]*+"}
+_COMMENTS = {
+    "postgresql": rf"{_LINE_COMMENT}|(?<=/){_NESTED_COMMENT}",
+    # Two dashes and no space are two minus signs.
+    "mysql": rf"(?<=-)-(?=\s|\Z)[^\n]*+|{_BLOCK_COMMENT}|(?<=\#)[^\n]*+",
+    "oracle": rf"{_LINE_COMMENT}|{_BLOCK_COMMENT}",
+    "sqlserver": rf"{_LINE_COMMENT}|(?<=/){_NESTED_COMMENT}",
+}
 _LITERALS = {
     "postgresql": rf"(?<=[eE]')(?:[^'\\]++|\\[\s\S]|'')*+'?+|{_QUOTED}|(?<=\$)\d++",
     # Without ANSI_QUOTES, which Aurora leaves off, "…" is a literal too.
     "mysql": r"""(?<=')(?:[^'\\]++|\\[\s\S]|'')*+'?+|(?<=")(?:[^"\\]++|\\[\s\S]|"")*+"?+|(?<=\?)""",
     "oracle": rf"(?<=[qQ]')(?:{_ORACLE_Q}|(?P<q>\S)[\s\S]*?(?:(?P=q)'|\Z))|{_QUOTED}|(?<=:)\w++",
-    "sqlserver": _QUOTED,
+    "sqlserver": rf"{_QUOTED}|(?<=\$)\d[\d.,]*+",
 }
 _NAMES = {
     "postgresql": _NAME,
@@ -47,16 +63,15 @@ _NAMES = {
     "sqlserver": rf"{_NAME}|(?<=\[)(?:[^\]]++|\]\])*+\]?+",
 }
 # Code in dollar quotes (a function's body, DO) is scanned itself; data in dollar quotes is a literal.
-_DOLLAR_QUOTED = r"|(?P<code>(?<=\$)(?P<tag>(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:\$(?P=tag)|\Z))"
+_DOLLAR_QUOTED = r"|(?P<code>(?<![\w$]\$)(?<=\$)(?P<tag>(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:\$(?P=tag)|\Z))"
 # What stands before a quote and belongs to the literal: N'…', E'…', q'…', _utf8'…', U&'…'.
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bBxXnNeEqQ]|[nN][qQ])|\b[uU]&)(?=\?)")
 
 
 def _scanner(engine: str) -> re.Pattern[str]:
     dollar_quoted = _DOLLAR_QUOTED if engine == "postgresql" else ""
-    comments = _COMMENTS.get(engine, rf"{_LINE_COMMENT}|{_BLOCK_COMMENT}")
     return re.compile(
-        rf"{_FIRST}(?:(?P<comment>{comments})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
+        rf"{_FIRST}(?:(?P<comment>{_COMMENTS[engine]})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
         rf"|(?P<name>{_NAMES[engine]}){dollar_quoted})"
     )
 
@@ -64,8 +79,8 @@ def _scanner(engine: str) -> re.Pattern[str]:
 _SCANNERS = {engine: _scanner(engine) for engine in _LITERALS}
 _OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
 
-_COMMENT = r"--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"
-_SKIPPED = re.compile(rf"(?:[\s(;]++|{_COMMENT}|\#[^\n]*+|\*/)*+")
+# What may stand before a statement's first word.
+_SKIPPED = {engine: re.compile(rf"(?:[\s(;]++|[-/#](?:{comments})|\*/)*+") for engine, comments in _COMMENTS.items()}
 _WORD = re.compile(r"[^\W\d][\w$]*+")
 _WORD_OR_PARENTHESIS = re.compile(r"[()]|[^\W\d][\w$]*+")
 _BEHIND_CTE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"})
@@ -114,12 +129,12 @@ def _leading_words(head: str, engine: str) -> tuple[str, ...]:
 
 
 def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
-    if engine == "mysql":
-        text = _readable(text, engine)
+    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    text = _readable(text, engine)
     words: list[str] = []
     position = 0
     while len(words) < 3:
-        skipped = _SKIPPED.match(text, position)
+        skipped = _SKIPPED[engine].match(text, position)
         word = _WORD.match(text, skipped.end() if skipped else position)
         if word is None:
             break
@@ -132,15 +147,20 @@ def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
 
 def _words_behind_cte(text: str, engine: str) -> tuple[str, ...]:
     """The main verb of a statement with common table expressions: the first verb outside their parentheses."""
+    return next(((word,) for word in words_outside_parentheses(text, engine) if word in _BEHIND_CTE), ("WITH",))
+
+
+def words_outside_parentheses(text: str, engine: str) -> Iterator[str]:
+    """A statement's words in upper case, without those in parentheses, literals, comments and quoted names."""
+    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
     depth = 0
-    for token in _WORD_OR_PARENTHESIS.finditer(without_literals(text, engine)):
+    for token in _WORD_OR_PARENTHESIS.finditer(_SCANNERS[engine].sub("?", _readable(text, engine))):
         if token[0] == "(":
             depth += 1
         elif token[0] == ")":
             depth -= 1
-        elif depth <= 0 and token[0].upper() in _BEHIND_CTE:
-            return (token[0].upper(),)
-    return ("WITH",)
+        elif depth <= 0:
+            yield token[0].upper()
 
 
 @lru_cache(maxsize=_CACHED_STATEMENTS)

@@ -228,8 +228,8 @@ class NodeKiller:
         while count < self._wanted and not self._stop.is_set():
             if not self._proxy.wait_for_bulk(1.0):
                 continue
-            # Most within the first bulk after a start, some much later.
-            self._stop.wait(self._random.random() * self._random.choice((0.03, 0.3, 1.5)))
+            # Often within the first bulk after a start, sometimes much later.
+            self._stop.wait(self._random.random() * self._random.choice((0.2, 0.6, 1.5)))
             if not self.invoking.is_set():
                 continue
             with_bulk += self._proxy.bulks_in_flight > 0

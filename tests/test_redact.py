@@ -31,7 +31,7 @@ def test_literals_become_question_marks_and_the_shape_stays() -> None:
         **DOCUMENT,
         "commandText": "select * from users where mail = ? and id = ?",
         "paramList": ["?", "?"],
-        "errorMessage": "duplicate key value violates unique constraint ?: Key ? already exists",
+        "errorMessage": "duplicate key value violates unique constraint ?",
     }
 
 
@@ -82,12 +82,12 @@ def test_values_in_error_messages_are_taken_out(message: str) -> None:
 @pytest.mark.parametrize(
     ("message", "kept"),
     [
-        ('relation "no_such_table" does not exist', "relation ? does not exist"),
+        ('relation "no_such_table" does not exist', "relation ?"),
         ("permission denied for table t_orders", "permission denied for table t_orders"),
         ("deadlock detected", "deadlock detected"),
     ],
 )
-def test_the_rest_of_an_error_message_stays(message: str, kept: str) -> None:
+def test_an_error_message_stays_up_to_where_it_quotes(message: str, kept: str) -> None:
     assert redacted({"errorMessage": message}, "postgresql", Redaction.LITERALS)["errorMessage"] == kept
 
 

@@ -1,0 +1,393 @@
+"""Generated input on a real node: nothing raises out of the handler, nothing is lost, no document is ever refused.
+
+Many records and events go into one invocation, so that a minute tries thousands. The seed is fixed: a failure is the
+same for everybody.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, TypeVar
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from demo.rds import envelope, to_json
+from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
+from tests.function import IngestFunction
+
+pytestmark = pytest.mark.node
+
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
+BUILDERS = (postgresql_event, mysql_event, oracle_event, sqlserver_event)
+AWS_FIELDS = sorted({name for builder in BUILDERS for name in builder()})
+# Names of ours, names with a meaning in a path or in a mapping, and fields of other records.
+ODD_NAMES = [
+    *("@timestamp", "engine", "activity", "objects", "remoteIp", "unknownFields", "unknownFieldsText", "ingestNotes"),
+    *("user", "source", "user.name", "_id", "_source", "_index", "a.b", "a..b", ".", "..", " ", "", "*", "a*", "\0"),
+    *("monitoringRecord", "clusterId", "instanceId", "version", "x" * 300, "x" * 40_000, "$where", "ä", "名"),
+]
+
+
+def tried(examples: int) -> Callable[[_Test], _Test]:
+    """So many invocations. The fixture may be shared by examples: each has events of its own, told by a number."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.too_slow,  # an example is a batch of records
+            HealthCheck.data_too_large,
+            HealthCheck.large_base_example,
+        ],
+    )
+
+
+# Any text, lone surrogates and control characters too; any JSON, beyond what 64 bits hold too.
+any_text = st.text(st.characters(), max_size=20)
+sql_text = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "select ",
+                "with a as (",
+                "insert into t values ",
+                "do ",
+                "copy t to ",
+                "/*",
+                "*/",
+                "/*!",
+                "--",
+                "#",
+                "\n",
+            ),
+            *(
+                "'",
+                '"',
+                "`",
+                "$$",
+                "$a$",
+                "[",
+                "]",
+                "(",
+                ")",
+                ";",
+                "\\",
+                "\\'",
+                "q'[",
+                "E'",
+                ":x",
+                "?",
+                "1.5e3",
+                "-",
+                ",",
+            ),
+            *("\0", "\ud800", "😀", "x" * 300, "x, " * 4000),
+        ]
+    ),
+    max_size=12,
+).map("".join)
+numbers = st.one_of(
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([0, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 2**64 - 1, 2**64, 1e308, 5e-324, -0.0]),
+)
+texts = st.one_of(
+    any_text,
+    sql_text,
+    st.sampled_from(
+        [
+            *("2031-03-04 11:22:33.444555+00", "1970-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00", "2031-W01-1"),
+            *("10.9.8.7", "::1", "fe80::1%x", "999.1.1.1", "1e400", "0x1F", "NaN", "true", "-9223372036854775809"),
+            *("x" * 8_001, "x" * 40_000, "é" * 20_000, "a b " * 10_000),
+        ]
+    ),
+)
+scalars = st.one_of(st.none(), st.booleans(), numbers, texts)
+names = st.one_of(st.sampled_from(AWS_FIELDS), st.sampled_from(ODD_NAMES), any_text)
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(names, inner, max_size=4)),
+    max_leaves=12,
+)
+changed_fields = st.dictionaries(names, json_values, max_size=4)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> dict[str, Any]:
+    """A plausible event of some engine in which some fields are anything."""
+    return draw(st.sampled_from(BUILDERS))() | draw(changed_fields)
+
+
+_numbers = count(1)
+
+
+def told_apart(event: dict[str, Any]) -> dict[str, Any]:
+    """The same event, unlike any other of the run."""
+    return {**event, "exampleNumber": next(_numbers)}
+
+
+def invoke_accounted(ingest: IngestFunction, *records: Any) -> dict[str, Any]:
+    """Invoke, and hold the log line to what must be true of any input; returns the line."""
+    assert ingest.invoke(*records) == []
+    line = ingest.log
+    ingest.printed = ""
+    assert line["records"] == len(records)
+    assert line["events"] == line["written"] + line["already_there"] + sum(line["dropped"].values())
+    assert "document-refused" not in line["dead_letters"]
+    assert "unexpected" not in line["dead_letters"]
+    return line
+
+
+@tried(60)
+@given(batch=st.lists(events(), min_size=10, max_size=30))
+def test_no_document_is_refused_whatever_its_fields_hold(ingest: IngestFunction, batch: list[dict[str, Any]]) -> None:
+    numbered = [told_apart(event) for event in batch]
+
+    line = invoke_accounted(ingest, ingest.sealed(to_json(monitoring_record(numbered))))
+
+    assert line["events"] == len(batch)
+    assert line["already_there"] == 0
+    assert line["dead_letters"] == {}
+
+
+@tried(30)
+@given(values=st.lists(json_values, min_size=5, max_size=30), field=st.sampled_from(AWS_FIELDS))
+def test_no_field_of_aws_refuses_a_value_of_any_type(ingest: IngestFunction, values: list[Any], field: str) -> None:
+    batch = [
+        told_apart({**builder(), field: value})
+        for number, value in enumerate(values)
+        for builder in BUILDERS[number % 4 :]
+    ]
+
+    line = invoke_accounted(ingest, ingest.sealed(to_json(monitoring_record(batch))))
+
+    assert line["events"] == len(batch)
+    assert line["dead_letters"] == {}
+
+
+@tried(30)
+@given(natives=st.lists(st.dictionaries(names, json_values, max_size=6), min_size=5, max_size=20))
+def test_no_native_or_unknown_field_is_refused(ingest: IngestFunction, natives: list[dict[str, Any]]) -> None:
+    batch = [told_apart(oracle_event(engineNativeAuditFields=native, novel=native)) for native in natives]
+
+    line = invoke_accounted(ingest, ingest.sealed(to_json(monitoring_record(batch))))
+
+    assert line["events"] == len(batch)
+    assert line["dead_letters"] == {}
+
+
+def monitoring_record(entries: Any, **changes: Any) -> dict[str, Any]:
+    return {
+        "type": "DatabaseActivityMonitoringRecord",
+        "clusterId": "cluster-A",
+        "instanceId": "db-WRITER",
+        "databaseActivityEventList": entries,
+        **changes,
+    }
+
+
+@st.composite
+def monitoring_records(draw: st.DrawFn) -> Any:
+    """A monitoring record in which any part may be anything."""
+    entries = st.lists(st.one_of(events(), json_values, st.just({"type": "heartbeat"})), max_size=5)
+    whole: Any = monitoring_record(draw(st.one_of(entries, json_values)))
+    wrong = draw(st.dictionaries(st.sampled_from(sorted(whole)) | any_text, json_values, max_size=2))
+    return draw(st.sampled_from([whole, whole | wrong, draw(json_values)]))
+
+
+@tried(40)
+@given(contents=st.lists(monitoring_records(), min_size=2, max_size=12))
+def test_every_record_ends_as_documents_drops_or_a_dead_letter(ingest: IngestFunction, contents: list[Any]) -> None:
+    readable = [content for content in contents if is_readable(content)]
+    objects = [
+        entry for content in readable for entry in content["databaseActivityEventList"] if isinstance(entry, dict)
+    ]
+    flawed = [
+        content
+        for content in readable
+        if any(not isinstance(entry, dict) for entry in content["databaseActivityEventList"])
+    ]
+
+    line = invoke_accounted(ingest, *(ingest.sealed(to_json(content)) for content in contents))
+
+    assert line["events"] == len(objects)
+    assert sum(line["dead_letters"].values()) == len(contents) - len(readable) + len(flawed)
+    assert line["dead_letters"].get("event-not-an-object", 0) == len(flawed)
+
+
+def is_readable(content: Any) -> bool:
+    """Whether the format says that this is a monitoring record."""
+    return (
+        isinstance(content, dict)
+        and content.get("type") == "DatabaseActivityMonitoringRecord"
+        and isinstance(content.get("databaseActivityEventList"), list)
+    )
+
+
+@st.composite
+def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """A change of some bytes: replaced, flipped, cut out, doubled, added, truncated."""
+    where, length = draw(st.floats(0, 1, exclude_max=True)), draw(st.integers(1, 40))
+    other = draw(st.binary(min_size=1, max_size=20))
+    kind = draw(st.sampled_from(["replace", "flip", "cut", "double", "insert", "truncate", "append", "nothing"]))
+
+    def damage(content: bytes) -> bytes:
+        at = int(where * len(content))
+        head, tail = content[:at], content[at:]
+        match kind:
+            case "replace":
+                return head + other + tail[len(other) :]
+            case "flip":
+                return head + bytes([tail[0] ^ (1 << length % 8)]) + tail[1:] if tail else content
+            case "cut":
+                return head + tail[length:]
+            case "double":
+                return head + tail[:length] + tail
+            case "insert":
+                return head + other + tail
+            case "truncate":
+                return head
+            case "append":
+                return content + other
+        return content
+
+    return damage
+
+
+PARTS = ("data", "envelope", "ciphertext", "compressed", "wrapped key")
+
+
+@tried(40)
+@given(plan=st.lists(st.tuples(st.sampled_from(PARTS), damages()), min_size=5, max_size=20))
+def test_damaged_bytes_are_indexed_or_kept_and_never_stop_their_neighbours(
+    ingest: IngestFunction, plan: list[tuple[str, Callable[[bytes], bytes]]]
+) -> None:
+    first = next(_numbers)
+    events_of = [told_apart(mysql_event(statementId=f"{first}-{place}")) for place in range(2 * len(plan))]
+    good = [ingest.record([event]) for event in events_of[::2]]
+    bad = [damaged(ingest, event, part, damage) for event, (part, damage) in zip(events_of[1::2], plan, strict=True)]
+    records = [record for pair in zip(good, bad, strict=True) for record in pair]
+
+    invoke_accounted(ingest, *records)
+
+    indexed = {document.get("statementId") for document in ingest.documents()}
+    kept = {letter.get("sequenceNumber") for letter in ingest.dead_letters()}
+    for place, (event, record) in enumerate(zip(events_of, records, strict=True)):
+        reached = event["statementId"] in indexed
+        assert reached or (place % 2 and record["kinesis"]["sequenceNumber"] in kept)
+
+
+def damaged(
+    ingest: IngestFunction, event: dict[str, Any], part: str, damage: Callable[[bytes], bytes]
+) -> dict[str, Any]:
+    """A record of one event with one part of it damaged."""
+    database = ingest.database()
+    key = ingest.data_key(database)
+    record = ingest.record([event], database)
+    data = base64.b64decode(record["kinesis"]["data"])
+    fields = orjson.loads(data)
+    match part:
+        case "data":
+            text = damage(record["kinesis"]["data"].encode("ascii")).decode("latin-1")
+            return {**record, "kinesis": {**record["kinesis"], "data": text}}
+        case "envelope":
+            return ingest.delivered(damage(data), database)
+        case "ciphertext":
+            ciphertext = damage(base64.b64decode(fields["databaseActivityEvents"]))
+            return ingest.delivered(envelope(ciphertext, key.wrapped, database.version), database)
+        case "compressed":
+            return ingest.sealed(damage(to_json(monitoring_record([event]))), database)
+        case _:
+            wrapped = damage(key.wrapped)
+            return ingest.delivered(
+                orjson.dumps({**fields, "key": base64.b64encode(wrapped).decode("ascii")}), database
+            )
+
+
+ENVELOPE_FIELDS = ("type", "version", "databaseActivityEvents", "key")
+
+
+@tried(30)
+@given(
+    changes=st.lists(
+        st.dictionaries(st.sampled_from(ENVELOPE_FIELDS) | any_text, json_values, max_size=3), min_size=3, max_size=15
+    )
+)
+def test_an_envelope_may_hold_anything(ingest: IngestFunction, changes: list[dict[str, Any]]) -> None:
+    records = []
+    for change in changes:
+        record = ingest.record([told_apart(postgresql_event())])
+        fields = orjson.loads(base64.b64decode(record["kinesis"]["data"]))
+        records.append(ingest.delivered(to_json({**fields, **change})))
+
+    line = invoke_accounted(ingest, *records)
+
+    assert line["events"] + sum(line["dead_letters"].values()) == len(records)
+
+
+LAMBDA_FIELDS = ("kinesis", "eventSourceARN", "eventID", "awsRegion", "eventSource")
+KINESIS_FIELDS = ("data", "sequenceNumber", "approximateArrivalTimestamp", "partitionKey")
+
+
+@st.composite
+def stream_record_changes(draw: st.DrawFn) -> Callable[[dict[str, Any]], Any]:
+    """A change of what Lambda wraps around a record."""
+    outside = draw(st.dictionaries(st.sampled_from(LAMBDA_FIELDS) | any_text, json_values, max_size=1))
+    inside = draw(st.dictionaries(st.sampled_from(KINESIS_FIELDS) | any_text, json_values, max_size=2))
+    whole = draw(st.one_of(st.none(), st.just(True), st.just(True), st.just(True)))
+    instead = draw(json_values)
+
+    def change(record: dict[str, Any]) -> Any:
+        return {**record, "kinesis": {**record["kinesis"], **inside}, **outside} if whole else instead
+
+    return change
+
+
+@tried(40)
+@given(changes=st.lists(stream_record_changes(), min_size=3, max_size=15))
+def test_lambdas_own_fields_may_hold_anything(
+    ingest: IngestFunction, changes: list[Callable[[dict[str, Any]], Any]]
+) -> None:
+    untimed = [told_apart(postgresql_event(logTime=None)) for _ in changes]
+    records = [change(ingest.record([event])) for change, event in zip(changes, untimed, strict=True)]
+
+    line = invoke_accounted(ingest, *records)
+
+    assert line["events"] + sum(line["dead_letters"].values()) == len(records)
+
+
+def test_the_generated_documents_are_all_in_the_index(ingest: IngestFunction) -> None:
+    batches = [[told_apart(event) for event in batch] for batch in all_kinds_of_values()]
+
+    written = sum(invoke_accounted(ingest, ingest.record(batch))["written"] for batch in batches)
+
+    assert ingest.count({"match_all": {}}) == written == sum(len(batch) for batch in batches)
+
+
+def all_kinds_of_values() -> Iterator[list[dict[str, Any]]]:
+    """Each field of AWS with a value of each type."""
+    values = (
+        None,
+        "",
+        "x",
+        "\0",
+        0,
+        -1,
+        2**63,
+        1.5,
+        True,
+        [],
+        ["x", 1, None],
+        {},
+        {"a": {"b": [1, "x"]}},
+        "x" * 40_000,
+    )
+    for value in values:
+        yield [{**postgresql_event(), field: value} for field in AWS_FIELDS if (field, value) != ("type", "heartbeat")]
