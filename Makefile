@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check format bench opensearch clean
+.PHONY: demo test check lint format bench opensearch clean
 
 demo: $(VENV)/ready  ## everything on this machine; ARGS=--once exits when it is shown
 	$(RUN) -m demo $(ARGS)
@@ -13,11 +13,13 @@ demo: $(VENV)/ready  ## everything on this machine; ARGS=--once exits when it is
 test: $(VENV)/ready  ## all tests, against a real OpenSearch
 	$(RUN) -m pytest $(ARGS)
 
-check: $(VENV)/ready  ## before every commit: format, lint, types, fast tests
+check: lint  ## before every commit: format, lint, types, fast tests
+	$(RUN) -m pytest -m "not node" $(ARGS)
+
+lint: $(VENV)/ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(RUN) -m pytest -m "not node" $(ARGS)
 
 format: $(VENV)/ready
 	$(VENV)/bin/ruff format .

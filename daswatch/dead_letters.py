@@ -11,6 +11,7 @@ from hashlib import blake2b
 import orjson
 
 from daswatch.bulk import Action
+from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.errors import Reason
 from daswatch.stream_records import StreamRecord
@@ -32,10 +33,7 @@ class DeadLetter:
     @property
     def id(self) -> str:
         """The same for each delivery of the record, so that a redelivery adds nothing."""
-        record = orjson.dumps(
-            self.stream_record.raw, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=repr
-        )
-        return blake2b(f"{self.reason}/".encode() + record, digest_size=16).hexdigest()
+        return blake2b(f"{self.reason}/".encode() + canonical_json(self.stream_record.raw), digest_size=16).hexdigest()
 
     @property
     def object_key(self) -> str:
@@ -46,15 +44,13 @@ class DeadLetter:
 
     def object_body(self) -> bytes:
         """What S3 keeps: the reason, and the record as Lambda delivered it."""
-        return orjson.dumps(
+        return canonical_json(
             {
                 "reason": self.reason.value,
                 "detail": self.detail,
                 "documentIds": self.document_ids,
                 "record": self.stream_record.raw,
-            },
-            option=orjson.OPT_NON_STR_KEYS,
-            default=repr,
+            }
         )
 
     def action(self, object_uri: str, ingested_at: str) -> Action:
@@ -74,4 +70,4 @@ class DeadLetter:
             "sequenceNumber": self.stream_record.sequence_number[:200],
         }
         present = {name: value for name, value in line.items() if value}
-        return Action(orjson.dumps(head) + b"\n" + orjson.dumps(present) + b"\n", self.position)
+        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position)

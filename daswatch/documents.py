@@ -8,7 +8,6 @@ refused for its shape, and none loses a field.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from base64 import urlsafe_b64encode
@@ -20,9 +19,8 @@ from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-import orjson
-
 from daswatch.activity import Activity, activity_of, outcome_of
+from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_noise
@@ -137,7 +135,7 @@ def flatten(
             _count(flattened.dropped, Noise.AWS_USER)
             continue
         try:
-            content = instance + _canonical(event)
+            content = instance + canonical_json(event)
         except RecursionError:
             flattened.too_deep += 1
             continue
@@ -185,14 +183,6 @@ def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
         content += ordinal.to_bytes(4)
     second = int(moment.timestamp()) if moment else 0
     return urlsafe_b64encode(second.to_bytes(4) + blake2b(content, digest_size=12).digest()).decode("ascii")[:22]
-
-
-def _canonical(value: object) -> bytes:
-    """JSON that is the same for the same content. Raises RecursionError some thousand levels deep."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # orjson writes 254 levels, and reads more
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _count(counts: dict[Noise, int], reason: Noise) -> None:
@@ -283,7 +273,7 @@ def _number(value: object) -> int | None:
 
 
 def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else _canonical(value).decode()
+    return value if isinstance(value, str) else canonical_json(value).decode()
 
 
 def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None) -> None:
@@ -356,7 +346,7 @@ def _keep_unknown(unknown: dict[str, Any], source: dict[str, Any]) -> None:
     native = unknown.pop("engineNativeAuditFields", None)
     too_large: dict[str, Any] = {}
     for name, fields in (("engineNativeAuditFields", native), ("unknownFields", unknown)):
-        if not fields:
+        if fields is None or fields == {}:
             continue
         if not isinstance(fields, dict):
             too_large[name] = fields
@@ -367,7 +357,7 @@ def _keep_unknown(unknown: dict[str, Any], source: dict[str, Any]) -> None:
         if rest:
             too_large[name] = rest
     if too_large:
-        source["unknownFieldsText"] = _canonical(too_large).decode()
+        source["unknownFieldsText"] = canonical_json(too_large).decode()
 
 
 def _split_fitting(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -79,6 +79,7 @@ class Opener:
 def _newest(documents: Sequence[Document]) -> str:
     if not documents:
         return ""
-    newest: str = max(document.source["@timestamp"] for document in documents)
-    seconds, _, fraction = newest.removesuffix("Z").partition(".")
+    # Without the Z, times with fewer digits compare right.
+    newest: str = max(document.source["@timestamp"].removesuffix("Z") for document in documents)
+    seconds, _, fraction = newest.partition(".")
     return f"{seconds}.{fraction[:3]:0<3}Z"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+_PLAUSIBLE_YEARS = range(2013, 2200)  # Kinesis began; past 2262 no field type holds nanoseconds
+
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
@@ -48,7 +50,8 @@ def _text(value: object) -> str:
 def _arrival(seconds: object, now: datetime) -> str:
     if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
         try:
-            return iso_milliseconds(datetime.fromtimestamp(seconds, UTC))
+            arrival = datetime.fromtimestamp(seconds, UTC)
+            return iso_milliseconds(arrival if arrival.year in _PLAUSIBLE_YEARS else now)
         except (ValueError, OverflowError, OSError):
             pass  # no time that exists: as good as none
     return iso_milliseconds(now)

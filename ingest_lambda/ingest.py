@@ -171,6 +171,8 @@ class Ingest:
         letters: list[DeadLetter] = []
         pulses: dict[tuple[str, str], Pulse] = {}
 
+        if not self._templates_are_there(flattening.index_prefix, report):
+            batch = ()
         for position, record in enumerate(batch):
             if pipeline.stuck:
                 break
@@ -207,6 +209,15 @@ class Ingest:
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000
         return report
+
+    def _templates_are_there(self, prefix: str, report: Report) -> bool:
+        """Whether anything may be written at all; notes in the report why not."""
+        try:
+            self._require_templates(set(), prefix)
+        except DependencyError as exc:
+            report.redeliver_from(0, str(exc))
+            return False
+        return True
 
     def _require_templates(self, indices: set[str], prefix: str) -> None:
         """Before the first write, and before a write that may create an index: are the templates there?

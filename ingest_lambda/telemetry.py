@@ -16,14 +16,18 @@ from ingest_lambda.ingest import Report
 NAMESPACE = "Daswatch"
 SERVICE = "ingest"
 
+# At their debug level these log whole requests and answers, data keys among them: they are not asked, whatever the
+# level of the root logger.
+_TALKATIVE = ("botocore", "boto3", "urllib3", "opensearch", "aws_encryption_sdk")
+
 
 class Telemetry:
     """Writes to standard output, where Lambda's log picks it up and CloudWatch reads the metrics."""
 
     def __init__(self) -> None:
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
-        # At its debug level opensearch-py logs whole requests: it is not asked, whatever the root logger says.
-        logging.getLogger("opensearch").setLevel(logging.CRITICAL)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.ERROR)
 
     def tell(self, report: Report, request_id: str) -> None:
         """Tell what one invocation did."""

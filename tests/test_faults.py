@@ -42,6 +42,7 @@ from tests.events import postgresql_event
 from tests.function import IngestFunction
 from tests.proxy import (
     Behaviour,
+    Dropped,
     Exchange,
     Predicate,
     Proxy,
@@ -74,6 +75,7 @@ DELIVERIES = 500
 
 NODE_KILLS = 20
 NODE_HEAP_MB = 512
+NETWORK_SECONDS = 0.15  # that a bulk's answer takes while a node is killed again and again
 FUNCTION_KILLS = 8
 
 EARLY = 200  # documents of one record that are sent at once, while nothing else is on its way
@@ -204,6 +206,9 @@ class NodeKiller:
         self.invoking = threading.Event()
         self.node_up = threading.Event()
         self.node_up.set()
+        self._node_down = threading.Event()
+        self._answered = threading.Event()
+        proxy.on(bulk, self._on_a_slow_network)
 
     def __enter__(self) -> Self:
         self._killing = self._executor.submit(self._kill)
@@ -228,17 +233,31 @@ class NodeKiller:
         while count < self._wanted and not self._stop.is_set():
             if not self._proxy.wait_for_bulk(1.0):
                 continue
-            # Often within the first bulk after a start, sometimes much later.
-            self._stop.wait(self._random.random() * self._random.choice((0.2, 0.6, 1.5)))
+            spread = self._random.choice((NETWORK_SECONDS / 2, 0.2, 1.5))
+            if spread < NETWORK_SECONDS:
+                # When the node has written, and the function does not know it yet.
+                self._answered.clear()
+                self._answered.wait(5.0)
+            self._stop.wait(self._random.random() * spread)
             if not self.invoking.is_set():
                 continue
             with_bulk += self._proxy.bulks_in_flight > 0
             self.node_up.clear()
+            self._node_down.set()
             self._node.kill()
             count += 1
+            self._node_down.clear()
             self._node.restart()
             self.node_up.set()
         return Kills(count, with_bulk)
+
+    def _on_a_slow_network(self, exchange: Exchange) -> Response:
+        """Forwards; an answer that is on its way when the node is killed never arrives."""
+        response = exchange.forward()
+        self._answered.set()
+        if self._node_down.wait(NETWORK_SECONDS):
+            raise Dropped
+        return response
 
 
 @contextmanager
@@ -301,6 +320,7 @@ def test_a_node_killed_at_random_moments_loses_and_doubles_nothing(
         assert kills.count == NODE_KILLS, note
         assert kills.with_bulk_in_flight > 0, f"seed {SEED}: {note}"
         assert_ledger_equals_index(entries, function, note)
+        assert already_there > 0, f"seed {SEED}: no kill after a write, {note}"
         assert not function.search.indices.exists(index="das-dead-letters"), f"seed {SEED}: {note}"
         function.search.indices.refresh(index="das-pulse")
         pulses = [hit["_source"]["instanceId"] for hit in scan(function.search, index="das-pulse")]

@@ -7,20 +7,25 @@ same for everybody.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from demo.rds import envelope, to_json
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.function import IngestFunction
 
-pytestmark = pytest.mark.node
+pytestmark = [
+    pytest.mark.node,
+    # Long values are meant; how they are shown is no failure.
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
+]
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
 
@@ -40,6 +45,7 @@ def tried(examples: int) -> Callable[[_Test], _Test]:
         max_examples=examples,
         deadline=None,
         derandomize=True,
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,  # an example is a batch of records
@@ -122,7 +128,8 @@ changed_fields = st.dictionaries(names, json_values, max_size=4)
 @st.composite
 def events(draw: st.DrawFn) -> dict[str, Any]:
     """A plausible event of some engine in which some fields are anything."""
-    return draw(st.sampled_from(BUILDERS))() | draw(changed_fields)
+    plausible: dict[str, Any] = draw(st.sampled_from(BUILDERS))()
+    return plausible | draw(changed_fields)
 
 
 _numbers = count(1)
@@ -231,62 +238,69 @@ def is_readable(content: Any) -> bool:
     )
 
 
-@st.composite
-def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """A change of some bytes: replaced, flipped, cut out, doubled, added, truncated."""
-    where, length = draw(st.floats(0, 1, exclude_max=True)), draw(st.integers(1, 40))
-    other = draw(st.binary(min_size=1, max_size=20))
-    kind = draw(st.sampled_from(["replace", "flip", "cut", "double", "insert", "truncate", "append", "nothing"]))
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A change of some bytes at a place that is told as a fraction of their number."""
 
-    def damage(content: bytes) -> bytes:
-        at = int(where * len(content))
+    kind: str
+    where: float
+    length: int
+    other: bytes
+
+    def __call__(self, content: bytes) -> bytes:
+        at = int(self.where * len(content))
         head, tail = content[:at], content[at:]
-        match kind:
+        match self.kind:
             case "replace":
-                return head + other + tail[len(other) :]
+                return head + self.other + tail[len(self.other) :]
             case "flip":
-                return head + bytes([tail[0] ^ (1 << length % 8)]) + tail[1:] if tail else content
+                return head + bytes(byte ^ (1 << self.length % 8) for byte in tail[:1]) + tail[1:]
             case "cut":
-                return head + tail[length:]
+                return head + tail[self.length :]
             case "double":
-                return head + tail[:length] + tail
+                return head + tail[: self.length] + tail
             case "insert":
-                return head + other + tail
+                return head + self.other + tail
             case "truncate":
                 return head
             case "append":
-                return content + other
+                return content + self.other
         return content
 
-    return damage
+
+damages = st.builds(
+    Damage,
+    kind=st.sampled_from(["replace", "flip", "cut", "double", "insert", "truncate", "append", "nothing"]),
+    where=st.floats(0, 1, exclude_max=True),
+    length=st.integers(1, 40),
+    other=st.binary(min_size=1, max_size=20),
+)
+PARTS = ("data", "envelope", "ciphertext", "content", "wrapped key")
 
 
-PARTS = ("data", "envelope", "ciphertext", "compressed", "wrapped key")
-
-
-@tried(40)
-@given(plan=st.lists(st.tuples(st.sampled_from(PARTS), damages()), min_size=5, max_size=20))
+@tried(30)
+@given(plan=st.lists(st.tuples(st.sampled_from(PARTS), damages), min_size=5, max_size=20))
 def test_damaged_bytes_are_indexed_or_kept_and_never_stop_their_neighbours(
-    ingest: IngestFunction, plan: list[tuple[str, Callable[[bytes], bytes]]]
+    ingest: IngestFunction, plan: list[tuple[str, Damage]]
 ) -> None:
-    first = next(_numbers)
-    events_of = [told_apart(mysql_event(statementId=f"{first}-{place}")) for place in range(2 * len(plan))]
-    good = [ingest.record([event]) for event in events_of[::2]]
-    bad = [damaged(ingest, event, part, damage) for event, (part, damage) in zip(events_of[1::2], plan, strict=True)]
-    records = [record for pair in zip(good, bad, strict=True) for record in pair]
+    pairs = [(told_apart(mysql_event()), told_apart(mysql_event())) for _ in plan]
+    good = [ingest.record([event]) for event, _ in pairs]
+    bad = [damaged(ingest, event, *how) for (_, event), how in zip(pairs, plan, strict=True)]
 
-    invoke_accounted(ingest, *records)
+    line = invoke_accounted(ingest, *(record for pair in zip(good, bad, strict=True) for record in pair))
 
-    indexed = {document.get("statementId") for document in ingest.documents()}
-    kept = {letter.get("sequenceNumber") for letter in ingest.dead_letters()}
-    for place, (event, record) in enumerate(zip(events_of, records, strict=True)):
-        reached = event["statementId"] in indexed
-        assert reached or (place % 2 and record["kinesis"]["sequenceNumber"] in kept)
+    indexed, kept = indexed_numbers(ingest), kept_numbers(ingest, bad)
+    assert {event["exampleNumber"] for event, _ in pairs} <= indexed
+    lost = [
+        how
+        for (_, event), record, how in zip(pairs, bad, plan, strict=True)
+        if event["exampleNumber"] not in indexed and sequence_number(record) not in kept
+    ]
+    assert lost == []
+    assert line["events"] + sum(line["dead_letters"].values()) >= 2 * len(plan)
 
 
-def damaged(
-    ingest: IngestFunction, event: dict[str, Any], part: str, damage: Callable[[bytes], bytes]
-) -> dict[str, Any]:
+def damaged(ingest: IngestFunction, event: dict[str, Any], part: str, damage: Damage) -> dict[str, Any]:
     """A record of one event with one part of it damaged."""
     database = ingest.database()
     key = ingest.data_key(database)
@@ -298,17 +312,51 @@ def damaged(
             text = damage(record["kinesis"]["data"].encode("ascii")).decode("latin-1")
             return {**record, "kinesis": {**record["kinesis"], "data": text}}
         case "envelope":
-            return ingest.delivered(damage(data), database)
+            return ingest.delivered(with_key_last(damage, {**fields, "key": ""}, fields["key"]), database)
         case "ciphertext":
             ciphertext = damage(base64.b64decode(fields["databaseActivityEvents"]))
             return ingest.delivered(envelope(ciphertext, key.wrapped, database.version), database)
-        case "compressed":
+        case "content":
             return ingest.sealed(damage(to_json(monitoring_record([event]))), database)
         case _:
-            wrapped = damage(key.wrapped)
-            return ingest.delivered(
-                orjson.dumps({**fields, "key": base64.b64encode(wrapped).decode("ascii")}), database
-            )
+            wrapped = key.wrapped[:MOTO_KEY_ID] + damage(key.wrapped[MOTO_KEY_ID:])
+            return ingest.delivered(orjson.dumps({**fields, "key": base64.b64encode(wrapped).decode()}), database)
+
+
+# A wrapped key of moto begins with its key's id, and moto denies access to an id that it does not know. KMS refuses
+# the ciphertext, so the id stays as it is.
+MOTO_KEY_ID = 36
+
+
+def with_key_last(damage: Damage, fields: dict[str, Any], key: str) -> bytes:
+    """An envelope that is damaged anywhere but in its key."""
+    content = damage(orjson.dumps(fields))
+    return content.replace(b'"key":""', b'"key":"' + key.encode() + b'"')
+
+
+def sequence_number(record: dict[str, Any]) -> str:
+    number: str = record["kinesis"]["sequenceNumber"]
+    return number
+
+
+def indexed_numbers(ingest: IngestFunction) -> set[int]:
+    """The numbers of all events that are in the index."""
+    return {
+        document["unknownFields"]["exampleNumber"] for document in ingest.documents() if "unknownFields" in document
+    }
+
+
+def kept_numbers(ingest: IngestFunction, records: Iterable[dict[str, Any]]) -> set[str]:
+    """The sequence numbers, of these records, that became dead letters."""
+    ingest.search.indices.refresh(index="das-dead-letters")
+    numbers = [sequence_number(record) for record in records]
+    query = {
+        "bool": {
+            "filter": [{"terms": {"sequenceNumber": numbers}}, {"term": {"resourceId": ingest.database().resource_id}}]
+        }
+    }
+    hits = ingest.search.search(index="das-dead-letters", body={"query": query, "size": 100})["hits"]["hits"]
+    return {hit["_source"]["sequenceNumber"] for hit in hits}
 
 
 ENVELOPE_FIELDS = ("type", "version", "databaseActivityEvents", "key")
@@ -336,25 +384,31 @@ LAMBDA_FIELDS = ("kinesis", "eventSourceARN", "eventID", "awsRegion", "eventSour
 KINESIS_FIELDS = ("data", "sequenceNumber", "approximateArrivalTimestamp", "partitionKey")
 
 
-@st.composite
-def stream_record_changes(draw: st.DrawFn) -> Callable[[dict[str, Any]], Any]:
-    """A change of what Lambda wraps around a record."""
-    outside = draw(st.dictionaries(st.sampled_from(LAMBDA_FIELDS) | any_text, json_values, max_size=1))
-    inside = draw(st.dictionaries(st.sampled_from(KINESIS_FIELDS) | any_text, json_values, max_size=2))
-    whole = draw(st.one_of(st.none(), st.just(True), st.just(True), st.just(True)))
-    instead = draw(json_values)
+@dataclass(frozen=True, slots=True)
+class StreamRecordChange:
+    """A change of what Lambda wraps around a record, or something else in its place."""
 
-    def change(record: dict[str, Any]) -> Any:
-        return {**record, "kinesis": {**record["kinesis"], **inside}, **outside} if whole else instead
+    outside: dict[str, Any]
+    inside: dict[str, Any]
+    instead: Any = None
 
-    return change
+    def __call__(self, record: dict[str, Any]) -> Any:
+        if self.instead is not None:
+            return self.instead
+        return {**record, "kinesis": {**record["kinesis"], **self.inside}, **self.outside}
+
+
+stream_record_changes = st.builds(
+    StreamRecordChange,
+    outside=st.dictionaries(st.sampled_from(LAMBDA_FIELDS) | any_text, json_values, max_size=1),
+    inside=st.dictionaries(st.sampled_from(KINESIS_FIELDS) | any_text, json_values, max_size=2),
+    instead=st.one_of(st.none(), st.none(), st.none(), json_values),
+)
 
 
 @tried(40)
-@given(changes=st.lists(stream_record_changes(), min_size=3, max_size=15))
-def test_lambdas_own_fields_may_hold_anything(
-    ingest: IngestFunction, changes: list[Callable[[dict[str, Any]], Any]]
-) -> None:
+@given(changes=st.lists(stream_record_changes, min_size=3, max_size=15))
+def test_lambdas_own_fields_may_hold_anything(ingest: IngestFunction, changes: list[StreamRecordChange]) -> None:
     untimed = [told_apart(postgresql_event(logTime=None)) for _ in changes]
     records = [change(ingest.record([event])) for change, event in zip(changes, untimed, strict=True)]
 
@@ -373,21 +427,7 @@ def test_the_generated_documents_are_all_in_the_index(ingest: IngestFunction) ->
 
 def all_kinds_of_values() -> Iterator[list[dict[str, Any]]]:
     """Each field of AWS with a value of each type."""
-    values = (
-        None,
-        "",
-        "x",
-        "\0",
-        0,
-        -1,
-        2**63,
-        1.5,
-        True,
-        [],
-        ["x", 1, None],
-        {},
-        {"a": {"b": [1, "x"]}},
-        "x" * 40_000,
-    )
-    for value in values:
-        yield [{**postgresql_event(), field: value} for field in AWS_FIELDS if (field, value) != ("type", "heartbeat")]
+    plain: list[Any] = [None, "", "x", "\0", 0, -1, 2**63, 1.5, True, "x" * 40_000]
+    nested: list[Any] = [[], ["x", 1, None], {}, {"a": {"b": [1, "x"]}}]
+    for value in plain + nested:
+        yield [{**postgresql_event(), field: value} for field in AWS_FIELDS]
