@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -146,7 +147,7 @@ class IngestFunction:
     def stored(self, uri: str) -> dict[str, Any]:
         """A dead letter's object in S3."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        content: dict[str, Any] = orjson.loads(self.aws.s3().get_object(Bucket=bucket, Key=key)["Body"].read())
+        content: dict[str, Any] = json.loads(self.aws.s3().get_object(Bucket=bucket, Key=key)["Body"].read())
         return content
 
     def count(self, query: Mapping[str, Any]) -> int:

@@ -393,8 +393,8 @@ def test_what_is_no_record_at_all_is_kept_and_stops_nothing(ingest: IngestFuncti
 
 @pytest.mark.parametrize(
     "odd",
-    ["\ud800", 2**70, float("nan"), {"a": [[[["x"]]]]}, {1: "one"}],
-    ids=["surrogate", "big", "nan", "deep", "key"],
+    ["\ud800", 2**70, float("nan"), {"a": [[[["x"]]]]}, orjson.loads(b"[" * 900 + b"]" * 900), {1: "one"}],
+    ids=["surrogate", "big", "nan", "deep", "very deep", "key"],
 )
 def test_a_dead_letter_is_kept_whatever_lambda_delivers_beside_it(ingest: IngestFunction, odd: object) -> None:
     bad = {**ingest.delivered(b"no envelope"), "eventID": odd, "more": odd}

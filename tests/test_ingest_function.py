@@ -256,6 +256,11 @@ def test_without_its_template_no_index_comes_into_being_for_a_record_that_cannot
         assert [letter["reason"] for letter in ingest.dead_letters()] == ["not-json"]
 
 
+def test_without_templates_an_invocation_without_records_is_done(ingest: IngestFunction) -> None:
+    with without_templates(ingest, ingest.prefix):
+        assert handler({"Records": []}, InvocationContext()) == {"batchItemFailures": []}
+
+
 def test_a_warm_function_creates_no_new_days_index_when_the_template_is_gone(ingest: IngestFunction) -> None:
     ingest.invoke(ingest.record([postgresql_event(logTime=DAY_ONE, pid=1)]))
     known = ingest.record([postgresql_event(logTime=DAY_ONE, pid=2)])
@@ -373,15 +378,15 @@ SECRET = "s3cret-of-the-payload"
 
 
 @contextmanager
-def everything_logged() -> Iterator[io.StringIO]:
-    """All that any logger says when the function's root logger is at DEBUG, as Lambda's own setting makes it."""
+def everything_logged(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
+    """All that any logger says when the function's root logger is at this level, as Lambda's own setting makes it."""
     told = io.StringIO()
     root = logging.getLogger()
     before, output = root.level, logging.StreamHandler(told)
     # moto serves from threads of this process; it is no part of the function.
     output.addFilter(lambda line: not line.threadName or "process_request_thread" not in line.threadName)
     root.addHandler(output)
-    root.setLevel(logging.DEBUG)
+    root.setLevel(level)
     try:
         yield told
     finally:
@@ -456,6 +461,20 @@ def forbidden(records: list[dict[str, Any]], plaintext: bytes, wrapped: bytes) -
         if len(data) > 40:
             yield "the record", data[:40]
     yield "the ciphertext", orjson.loads(base64.b64decode(records[0]["kinesis"]["data"]))["databaseActivityEvents"][:40]
+
+
+def test_nothing_but_our_own_line_is_told_even_of_bad_records(ingest: IngestFunction) -> None:
+    good = ingest.record([postgresql_event()])
+    fields = orjson.loads(base64.b64decode(good["kinesis"]["data"]))
+    ciphertext = base64.b64encode(base64.b64decode(fields["databaseActivityEvents"])[:-20]).decode()
+    truncated = ingest.delivered(orjson.dumps({**fields, "databaseActivityEvents": ciphertext}))
+    refused = ingest.delivered(orjson.dumps({**fields, "key": base64.b64encode(b"no key").decode()}))
+
+    with everything_logged(logging.INFO) as logged:
+        ingest.invoke(good, truncated, refused, ingest.delivered(b"no envelope"))
+
+    assert logged.getvalue() == ""
+    assert len(ingest.printed.splitlines()) == 1
 
 
 def test_a_service_that_fails_is_told_by_its_name_without_its_text(ingest: IngestFunction) -> None:
