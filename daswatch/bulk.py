@@ -55,6 +55,21 @@ def fate_of(status: int, error_type: str) -> Fate:
     return Fate.REFUSED
 
 
+def fate_of_request(status: int, error_type: str) -> Fate:
+    """The fate of a whole bulk request that was not answered with 200.
+
+    Only a request that is too large, or that OpenSearch itself calls malformed, is worth cutting into halves; what
+    stands in between (a load balancer's 408, a redirect to a login page) says nothing about the documents.
+    """
+    if status == 413:
+        return Fate.REFUSED
+    if status == 400:
+        return fate_of(status, error_type)
+    if status in (408, 429) or status >= 500:
+        return Fate.RETRY
+    return Fate.REDELIVER
+
+
 def backoff_seconds(attempt: int, chance: float) -> float:
     """How long to wait before retry number `attempt` (from 0): full jitter under 0.1 s, 0.2 s, ... 5 s.
 

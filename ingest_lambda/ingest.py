@@ -48,6 +48,7 @@ class Report:
     already_there: int = 0
     dropped: Counter[Noise] = field(default_factory=Counter)
     dead_letters: Counter[Reason] = field(default_factory=Counter)
+    untold: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
     heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
     kms_calls: int = 0
     kms_hits: int = 0
@@ -171,7 +172,7 @@ class Ingest:
         letters: list[DeadLetter] = []
         pulses: dict[tuple[str, str], Pulse] = {}
 
-        if not self._templates_are_there(flattening.index_prefix, report):
+        if not self._templates_are_there(flattening.index_prefix, deadline, report):
             batch = ()
         for position, record in enumerate(batch):
             if pipeline.stuck:
@@ -183,7 +184,8 @@ class Ingest:
             try:
                 stream = activity_stream(record.stream_arn)
                 opened = self._opener.open(record.data, stream, record.arrived_at, flattening)
-                self._require_templates({document.index for document in opened.documents}, flattening.index_prefix)
+                indices = {document.index for document in opened.documents}
+                self._require_templates(indices, flattening.index_prefix, deadline)
             except RecordError as exc:
                 letters.append(DeadLetter(position, record, stream, exc.reason, exc.detail))
                 continue
@@ -210,23 +212,23 @@ class Ingest:
         report.total_ms = (time.perf_counter() - begun) * 1000
         return report
 
-    def _templates_are_there(self, prefix: str, report: Report) -> bool:
+    def _templates_are_there(self, prefix: str, deadline: Deadline, report: Report) -> bool:
         """Whether anything may be written at all; notes in the report why not."""
         try:
-            self._require_templates(set(), prefix)
+            self._require_templates(set(), prefix, deadline)
         except DependencyError as exc:
             report.redeliver_from(0, str(exc))
             return False
         return True
 
-    def _require_templates(self, indices: set[str], prefix: str) -> None:
+    def _require_templates(self, indices: set[str], prefix: str, deadline: Deadline) -> None:
         """Before the first write, and before a write that may create an index: are the templates there?
 
         Raises TemplatesMissing: a day's index would come into being with guessed field types, for good.
         """
         if self._known_indices and indices <= self._known_indices:
             return
-        installed = self._search.template_versions()
+        installed = self._search.template_versions(deadline)
         for name in (prefix, dead_letters.INDEX, pulse.INDEX):
             if name not in installed:
                 raise TemplatesMissing(name)
@@ -237,17 +239,20 @@ class Ingest:
         if not letters:
             return
         actions: list[Action] = []
+        kept: list[DeadLetter] = []
         with ThreadPoolExecutor(max_workers=min(len(letters), _PARALLEL_PUTS)) as puts:
             stored = [puts.submit(self._bucket.put, letter.object_key, letter.object_body()) for letter in letters]
         for letter, put in zip(letters, stored, strict=True):
             try:
                 actions.append(letter.action(put.result(), ingested_at))
+                kept.append(letter)
             except DependencyError as exc:
                 report.redeliver_from(letter.position, str(exc))
-            else:
-                report.dead_letters[letter.reason] += 1
         told = self._search.write(actions, deadline) if actions else BulkResult()
         report.redeliver(told)
+        report.untold = len(told.refused)
+        untold = {action.record for action in told.unwritten}
+        report.dead_letters.update(letter.reason for letter in kept if letter.position not in untold)
 
 
 def bulk_action(document: Document, position: int) -> Action:

@@ -61,6 +61,9 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         "index_ms": round(report.index_ms, 1),
         "total_ms": round(report.total_ms, 1),
     }
+    if report.untold:
+        line["level"] = "ERROR"
+        line["dead_letters_without_a_line"] = report.untold
     if not done:
         line["deliver_again_from"] = report.first_unwritten
         line["cause"] = report.cause

@@ -10,7 +10,7 @@ import pytest
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 
-from daswatch.bulk import Action, Fate, backoff_seconds, fate_of
+from daswatch.bulk import Action, Fate, backoff_seconds, fate_of, fate_of_request
 from daswatch.gateways.search import BulkResult, Deadline, SearchGateway
 
 
@@ -41,6 +41,28 @@ from daswatch.gateways.search import BulkResult, Deadline, SearchGateway
 )
 def test_the_fate_of_a_document_by_opensearchs_answer(status: int, error_type: str, fate: Fate) -> None:
     assert fate_of(status, error_type) is fate
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type", "fate"),
+    [
+        (413, "", Fate.REFUSED),
+        (400, "parse_exception", Fate.REFUSED),
+        (400, "illegal_argument_exception", Fate.REFUSED),
+        (400, "index_closed_exception", Fate.REDELIVER),
+        (408, "", Fate.RETRY),
+        (429, "", Fate.RETRY),
+        (500, "", Fate.RETRY),
+        (503, "", Fate.RETRY),
+        (301, "", Fate.REDELIVER),
+        (401, "", Fate.REDELIVER),
+        (403, "", Fate.REDELIVER),
+        (404, "", Fate.REDELIVER),
+        (418, "", Fate.REDELIVER),
+    ],
+)
+def test_the_fate_of_a_whole_request_by_its_status(status: int, error_type: str, fate: Fate) -> None:
+    assert fate_of_request(status, error_type) is fate
 
 
 def test_the_wait_doubles_up_to_five_seconds() -> None:
@@ -229,6 +251,17 @@ def test_without_time_nothing_is_sent() -> None:
     assert result.unwritten == given
     assert result.cause == "out of time"
     assert endpoint.requests == []
+
+
+@pytest.mark.parametrize("answer", [statuses(201, 429), statuses(201, 503)], ids=["429", "503"])
+def test_what_belongs_to_no_record_is_not_waited_for(answer: dict[str, Any]) -> None:
+    clock = Clock()
+    given = [*actions(1), Action(b"pulse\n", None)]
+
+    result = write(Endpoint([answer]), given, clock=clock)
+
+    assert (result.written, result.unwritten) == (1, [given[1]])
+    assert clock.waits == []
 
 
 def test_nothing_to_write_is_no_request() -> None:

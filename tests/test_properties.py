@@ -45,7 +45,7 @@ def tried(examples: int) -> Callable[[_Test], _Test]:
         max_examples=examples,
         deadline=None,
         derandomize=True,
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate],  # add Phase.shrink for the smallest failure: it takes minutes
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,  # an example is a batch of records
@@ -292,9 +292,10 @@ def test_damaged_bytes_are_indexed_or_kept_and_never_stop_their_neighbours(
     indexed, kept = indexed_numbers(ingest), kept_numbers(ingest, bad)
     assert {event["exampleNumber"] for event, _ in pairs} <= indexed
     lost = [
-        how
-        for (_, event), record, how in zip(pairs, bad, plan, strict=True)
-        if event["exampleNumber"] not in indexed and sequence_number(record) not in kept
+        (part, damage)
+        for (_, event), record, (part, damage) in zip(pairs, bad, plan, strict=True)
+        # Damaged content may open and be another event.
+        if part != "content" and event["exampleNumber"] not in indexed and sequence_number(record) not in kept
     ]
     assert lost == []
     assert line["events"] + sum(line["dead_letters"].values()) >= 2 * len(plan)
@@ -341,9 +342,7 @@ def sequence_number(record: dict[str, Any]) -> str:
 
 def indexed_numbers(ingest: IngestFunction) -> set[int]:
     """The numbers of all events that are in the index."""
-    return {
-        document["unknownFields"]["exampleNumber"] for document in ingest.documents() if "unknownFields" in document
-    }
+    return {document.get("unknownFields", {}).get("exampleNumber") for document in ingest.documents()}
 
 
 def kept_numbers(ingest: IngestFunction, records: Iterable[dict[str, Any]]) -> set[str]:

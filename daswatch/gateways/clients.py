@@ -10,6 +10,7 @@ import boto3
 import orjson
 from botocore.config import Config
 from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy.exceptions import SerializationError
 from opensearchpy.serializer import JSONSerializer
 from requests_aws4auth import AWS4Auth
 
@@ -68,7 +69,10 @@ class _Orjson(JSONSerializer):
     """opensearch-py's JSON, read by orjson: a bulk's answer has a line for each document."""
 
     def loads(self, s: str) -> Any:
-        return orjson.loads(s)
+        try:
+            return orjson.loads(s)
+        except ValueError as exc:
+            raise SerializationError(s, exc) from exc
 
 
 class RequestSigner:

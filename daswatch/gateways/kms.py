@@ -91,6 +91,8 @@ class DataKeys:
             raise KmsUnavailable(f"KMS Decrypt: {code}") from exc
         except BotoCoreError as exc:
             raise KmsUnavailable(f"KMS Decrypt: {type(exc).__name__}") from exc
+        if "Plaintext" not in answer:  # botocore takes an answer that was cut, or is no JSON, for an empty one
+            raise KmsUnavailable("KMS Decrypt: an answer without a data key")
         try:
             return data_key(answer["Plaintext"])
         except DecryptError as refusal:

@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from daswatch.bulk import Action, Fate, backoff_seconds, fate_of
+from daswatch.bulk import Action, Fate, backoff_seconds, fate_of, fate_of_request
 from daswatch.errors import SearchUnavailable
 
 # Below this there is no time left for a request to be answered.
@@ -105,7 +105,7 @@ class SearchGateway:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
-        and refused alone.
+        and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
         """
         begun = time.perf_counter()
         result = BulkResult()
@@ -129,7 +129,8 @@ class SearchGateway:
                         middle = len(batch) // 2
                         pending += [batch[middle:], batch[:middle]]
                     continue
-                if failure.fate is Fate.REDELIVER or not self._wait(attempt, deadline):
+                wanted = any(action.record is not None for action in batch)
+                if failure.fate is Fate.REDELIVER or not wanted or not self._wait(attempt, deadline):
                     self._give_up(result, [batch, *pending], failure.cause)
                     break
                 attempt += 1
@@ -150,38 +151,38 @@ class SearchGateway:
         result.seconds = time.perf_counter() - begun
         return result
 
-    def template_versions(self) -> dict[str, int]:
+    def template_versions(self, deadline: Deadline) -> dict[str, int]:
         """The installed index templates by name, each with its version (0 where it has none).
 
         Raises SearchUnavailable.
         """
-        answer = self.request(
-            "GET",
-            "/_index_template",
-            {"filter_path": "index_templates.name,index_templates.index_template.version"},
-        )
-        templates = answer.get("index_templates", []) if isinstance(answer, dict) else []
-        return {entry["name"]: entry.get("index_template", {}).get("version", 0) for entry in templates}
-
-    def request(self, method: str, path: str, params: dict[str, str] | None = None, body: Any = None) -> Any:
-        """One request as it is. Raises SearchUnavailable with the status, never with OpenSearch's text."""
+        path = "/_index_template"
+        params = {
+            "filter_path": "index_templates.name,index_templates.index_template.version",
+            "request_timeout": _request_timeout(deadline),
+        }
         try:
-            return self._client.transport.perform_request(method, path, params=params or {}, body=body)
+            answer = self._client.transport.perform_request("GET", path, params=params)
         except SearchConnectionError as exc:
             raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except SerializationError as exc:
+            raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no JSON") from exc
         except TransportError as exc:
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}") from exc
+            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to GET {path}") from exc
+        if not isinstance(answer, dict):
+            raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
+        templates = answer.get("index_templates", [])
+        return {entry["name"]: entry.get("index_template", {}).get("version", 0) for entry in templates}
 
     def _send(self, batch: Sequence[Action], deadline: Deadline) -> list[_Item] | None:
         """One bulk request: None where all went well, otherwise each action's status."""
-        timeout = min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
         try:
             answer = self._client.transport.perform_request(
                 "POST",
                 "/_bulk",
                 params={
                     "filter_path": "errors,items.*.status,items.*.error.type",
-                    "request_timeout": timeout,
+                    "request_timeout": _request_timeout(deadline),
                 },
                 body=b"".join([action.lines for action in batch]),
             )
@@ -191,7 +192,7 @@ class SearchGateway:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no JSON") from exc
         except TransportError as exc:
             status = exc.status_code if isinstance(exc.status_code, int) else 503
-            fate = Fate.REFUSED if status == 413 else fate_of(status, str(exc.error))
+            fate = fate_of_request(status, str(exc.error))
             raise _RequestFailed(fate, f"OpenSearch answered {status}") from exc
         if not isinstance(answer, dict) or "errors" not in answer:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no bulk answer")
@@ -211,8 +212,10 @@ class SearchGateway:
                     result.written += action.record is not None
                 case Fate.ALREADY_THERE:
                     result.already_there += 1
-                case Fate.RETRY:
+                case Fate.RETRY if action.record is not None:
                     again.append(action)
+                case Fate.RETRY:
+                    self._give_up(result, [[action]], "OpenSearch is overloaded")
                 case Fate.REDELIVER:
                     self._give_up(result, [[action]], f"OpenSearch answered {item.status} ({item.error_type})")
                 case Fate.REFUSED:
@@ -232,6 +235,10 @@ class SearchGateway:
         for batch in batches:
             result.unwritten += batch
         result.cause = result.cause or cause
+
+
+def _request_timeout(deadline: Deadline) -> float:
+    return min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
 
 
 def _read_item(item: dict[str, Any]) -> _Item:
