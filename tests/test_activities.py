@@ -132,19 +132,3 @@ def test_an_engine_that_we_do_not_know_is_read_as_far_as_all_engines_agree(
     event: dict[str, Any], activity: str, outcome: str
 ) -> None:
     assert (activity_of(event, "db2"), outcome_of(event, "db2")) == (activity, outcome)
-
-
-def test_a_sqlstate_that_came_as_a_number_is_a_failure() -> None:
-    # Its JSON type is not documented; in version 1.0 there is no error message beside it.
-    assert outcome_of({"command": "SELECT", "exitCode": 42601}, "postgresql") is Outcome.FAILURE
-
-
-@pytest.mark.parametrize("statement", ["purge tablespace users", "purge dba_recyclebin", "purge recyclebin"])
-def test_purging_what_was_dropped_is_ddl_in_oracle(statement: str) -> None:
-    assert activity_of({"commandText": statement}, "oracle") is Activity.DDL
-
-
-def test_purging_logs_is_none_in_mysql() -> None:
-    event = {"command": "QUERY", "commandText": "purge binary logs before now()"}
-
-    assert activity_of(event, "mysql") is Activity.OTHER

@@ -223,6 +223,7 @@ FLAWED: dict[str, tuple[Make, str, int]] = {
 
 # Indexed, whatever it holds.
 LONG = "select '" + "x, " * 300_000 + f"{SECRET}'"
+NESTED = "".join(f"do $tag{level}$ " for level in range(5_000))
 INDEXED: dict[str, tuple[Make, dict[str, Any]]] = {
     "an event of 900 KB": (
         lambda ingest: ingest.record([postgresql_event(commandText=LONG)]),
@@ -231,6 +232,10 @@ INDEXED: dict[str, tuple[Make, dict[str, Any]]] = {
     "a word of 900 KB": (
         lambda ingest: ingest.record([postgresql_event(commandText="x" * 900_000)]),
         {"commandText": "x" * 900_000},
+    ),
+    "dollar quotes in dollar quotes": (
+        lambda ingest: ingest.record([postgresql_event(commandText=NESTED)]),
+        {"commandText": NESTED},
     ),
     "900 KB in every field of text": (
         lambda ingest: ingest.record(

@@ -96,7 +96,8 @@ def test_a_key_is_asked_for_again_when_it_is_too_old(kms: Kms) -> None:
 def test_use_does_not_make_a_key_younger(kms: Kms) -> None:
     keys = kms.remember(max_age_seconds=10)
     kms.answers(b"wrapped")
-    for kms.now in range(10):
+    for second in range(10):
+        kms.now = second
         keys.unwrap(b"wrapped", CLUSTER)
 
     kms.now = 10

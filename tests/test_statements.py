@@ -248,7 +248,7 @@ ADVERSARIAL = {
     "postgresql": ("$$", "$a", "/*", "e'", "(1),(", "set - 1 ", "with a as ("),
     "mysql": ("\\\\'", "/*!1", "`", '"', "?, (", "#"),
     "oracle": ("q'[", "nq'(", "1,1 ,", "--", "'"),
-    "sqlserver": ("[", "]]", "*/ ", "1e", "("),
+    "sqlserver": ("[", "/*", "/**/", "*/ ", "1e", "("),
 }
 
 
@@ -260,3 +260,12 @@ def test_an_attackers_long_text_gets_its_answer(engine: str, unit: str) -> None:
 
     assert len(leading_words(text, engine)) <= 3
     assert len(statement_hash(text, engine)) == 16
+
+
+@pytest.mark.parametrize("levels", [10, 1_000, 50_000])
+def test_dollar_quotes_in_dollar_quotes_have_no_bottom(levels: int) -> None:
+    text = "".join(f"do $tag{level}$ " for level in range(levels)) + "select 's3cret'"
+
+    assert "s3cret" not in without_literals(text, "postgresql")
+    assert len(statement_hash(text, "postgresql")) == 16
+    assert leading_words(text, "postgresql")[0] == "DO"
