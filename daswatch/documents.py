@@ -44,6 +44,7 @@ _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 # All that AWS writes but Oracle's missing offset; `fromisoformat` takes more forms, and reads the rest.
 _AWS_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?:\+00)?", re.ASCII)
 
+_WHOLE_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 _TEXT, _NUMBER, _TEXT_LIST, _NATIVE = range(4)
 # AWS's fields by what they become. Identifiers are text for all engines: SQL Server's are hexadecimal, Oracle's exceed
 # 32 bits, leading zeros count, and an SQLSTATE is no number.
@@ -262,11 +263,8 @@ def _copy_fields(event: Event, source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: object) -> int | None:
-    if isinstance(value, str):
-        try:
-            value = int(value)
-        except ValueError:
-            return None
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and _LONG_MIN <= value <= _LONG_MAX:
         return value
     return None

@@ -7,6 +7,7 @@ a script keeps the later of both times, so the pulse never goes backwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -40,6 +41,12 @@ class Pulse:
         self.last_event = max(self.last_event, last_event)
         self.heartbeats += heartbeats
 
+    @property
+    def _id(self) -> str:
+        name = f"{self.stream.resource_id}/{self.instance_id}"
+        # OpenSearch takes 512 bytes; a real name has some 60.
+        return name if len(name) <= 100 else blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
     def action(self) -> Action:
         """The update that moves the instance's document forward."""
         document: dict[str, Any] = {
@@ -54,7 +61,7 @@ class Pulse:
         head = {
             "update": {
                 "_index": INDEX,
-                "_id": f"{self.stream.resource_id}/{self.instance_id}"[:512],
+                "_id": self._id,
                 "retry_on_conflict": 3,
             }
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 # Statements repeat, so a cache spares most scans. Longer texts stay out of it: it must not grow past some 16 MiB.
@@ -17,13 +17,18 @@ _CACHED_CHARACTERS = 2048
 
 # The scanner looks for the first character of what it replaces and then asks what stands there: a search for one set
 # of characters is many times as fast as trying each alternative at each position.
-_FIRST = r"[-/'\"0-9.$\[`#:?]"
+_FIRST = {
+    "postgresql": r"[-/'\"0-9$]",
+    "mysql": r"[-/'\"0-9#?`]",
+    "oracle": r"[-/'\"0-9:]",
+    "sqlserver": r"[-/'\"0-9$\[]",
+}
 _LINE_COMMENT = r"(?<=-)-[^\n]*+"
 _BLOCK_COMMENT = r"(?<=/)\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"
 _QUOTED = r"(?<=')(?:[^']++|'')*+'?+"
 _NAME = r'(?<=")(?:[^"]++|"")*+"?+'
 # Whatever begins with a digit, in all spellings: 1.5e-3, 0xFF, 1_000, 2d. Digits within a word are no number: t_1.
-_NUMBER = r"(?<![\w$#@]\d)(?:(?<=\d)|(?<=\.)\d)(?:[\w.]|(?<=[eE])[+-](?=\d))*+"
+_NUMBER = r"(?<=\d)(?<![\w$#@]\d)(?:[\w.]|(?<=[eE])[+-](?=\d))*+"
 _BRACKETED = {"[": "]", "{": "}", "<": ">", "(": ")"}
 _ORACLE_Q = "|".join(
     rf"{re.escape(opening)}[\s\S]*?(?:{re.escape(closing)}'|\Z)" for opening, closing in _BRACKETED.items()
@@ -66,17 +71,29 @@ _NAMES = {
 _DOLLAR_QUOTED = r"|(?P<code>(?<![\w$]\$)(?<=\$)(?P<tag>(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:\$(?P=tag)|\Z))"
 # What stands before a quote and belongs to the literal: N'…', E'…', q'…', _utf8'…', U&'…'.
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bBxXnNeEqQ]|[nN][qQ])|\b[uU]&)(?=\?)")
+_MAYBE_PREFIXED = re.compile(r"\?(?<=[\w&]\?)")
 
 
 def _scanner(engine: str) -> re.Pattern[str]:
     dollar_quoted = _DOLLAR_QUOTED if engine == "postgresql" else ""
     return re.compile(
-        rf"{_FIRST}(?:(?P<comment>{_COMMENTS[engine]})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
+        rf"{_FIRST[engine]}(?:(?P<comment>{_COMMENTS[engine]})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
         rf"|(?P<name>{_NAMES[engine]}){dollar_quoted})"
     )
 
 
 _SCANNERS = {engine: _scanner(engine) for engine in _LITERALS}
+_LITERAL_SCANNERS = {
+    engine: re.compile(rf"{_FIRST[engine]}(?:{literals}|{_NUMBER})") for engine, literals in _LITERALS.items()
+}
+# Where one of these stands, comments, quoted names or code have to be told from literals.
+_NOT_PLAIN = {
+    "postgresql": re.compile(r"[\"]|\$(?!\d)|--|/\*"),
+    "mysql": re.compile(r"[`#]|--|/\*"),
+    "oracle": re.compile(r"[\"]|--|/\*"),
+    "sqlserver": re.compile(r"[\"\[]|--|/\*"),
+}
+_CODE_DEPTH = 3  # code within code within code: what is deeper counts as a literal
 _OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
 
 # What may stand before a statement's first word.
@@ -190,20 +207,23 @@ def _readable(text: str, engine: str) -> str:
     return _MYSQL_EXECUTABLE_COMMENT.sub(" ", text) if "/*" in text else text
 
 
-def _strip(text: str, engine: str) -> str:
-    is_code: bool | None = None
+def _strip(text: str, engine: str, depth: int = 0) -> str:
+    if _NOT_PLAIN[engine].search(text):
+        bare = _SCANNERS[engine].sub(partial(_replacement, engine=engine, depth=depth), text)
+    else:
+        # Most statements: nothing to keep, so no decision for each match.
+        bare = _LITERAL_SCANNERS[engine].sub("?", text)
+    return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
 
-    def replacement(match: re.Match[str]) -> str:
-        nonlocal is_code
-        kind = match.lastgroup
-        if kind == "literal":
-            return "?"
-        if kind == "name":
-            return match[0]
-        if kind == "comment":
-            return " "
-        if is_code is None:
-            is_code = _scan_leading_words(text[: match.start()], engine)[:1] in (("DO",), ("CREATE",))
-        return f"$${_strip(match['body'], engine)}$$" if is_code else "?"
 
-    return _PREFIXED.sub("", _SCANNERS[engine].sub(replacement, text))
+def _replacement(match: re.Match[str], engine: str, depth: int) -> str:
+    kind = match.lastgroup
+    if kind == "literal":
+        return "?"
+    if kind == "name":
+        return match[0]
+    if kind == "comment":
+        return " "
+    before = match.string[: match.start()][:_CACHED_CHARACTERS]
+    is_code = _scan_leading_words(before, engine)[:1] in (("DO",), ("CREATE",))
+    return f"$${_strip(match['body'], engine, depth + 1)}$$" if is_code and depth < _CODE_DEPTH else "?"

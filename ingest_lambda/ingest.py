@@ -172,7 +172,7 @@ class Ingest:
         letters: list[DeadLetter] = []
         pulses: dict[tuple[str, str], Pulse] = {}
 
-        if not self._templates_are_there(flattening.index_prefix, deadline, report):
+        if batch and not self._templates_are_there(flattening.index_prefix, deadline, report):
             batch = ()
         for position, record in enumerate(batch):
             if pipeline.stuck:

@@ -15,9 +15,10 @@ from ingest_lambda.ingest import Report
 
 NAMESPACE = "Daswatch"
 SERVICE = "ingest"
+_NAME_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
-# At their debug level these log whole requests and answers, data keys among them: they are not asked, whatever the
-# level of the root logger.
+# At their debug level these log whole requests and answers, data keys among them, and at others they log tracebacks:
+# they are not asked, whatever the level of the root logger. What went wrong is in the report.
 _TALKATIVE = ("botocore", "boto3", "urllib3", "opensearch", "aws_encryption_sdk")
 
 
@@ -27,7 +28,7 @@ class Telemetry:
     def __init__(self) -> None:
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
         for name in _TALKATIVE:
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def tell(self, report: Report, request_id: str) -> None:
         """Tell what one invocation did."""
@@ -52,7 +53,7 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         "already_there": report.already_there,
         "dropped": {reason.value: count for reason, count in report.dropped.items()},
         "dead_letters": {reason.value: count for reason, count in report.dead_letters.items()},
-        "heartbeats": dict(report.heartbeats),
+        "heartbeats": {instance[:_NAME_CHARACTERS]: count for instance, count in report.heartbeats.items()},
         "kms_calls": report.kms_calls,
         "kms_hits": report.kms_hits,
         "bulk_requests": report.bulk_requests,

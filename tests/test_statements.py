@@ -99,7 +99,7 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
         ("sqlserver", "select @p1, @@rowcount, #t1.a from #t1", "select @p1, @@rowcount, #t1.a from #t1"),
         ("oracle", "select v$1.x, a#1 from sys.v$session", "select v$1.x, a#1 from sys.v$session"),
         # Numbers.
-        ("postgresql", "select 1, 1.5, .5, 1., 1e5, 1.5E-3, 0x1F", "select ?, ?, ?, ?, ?, ?, ?"),
+        ("postgresql", "select 1, 1.5, .5, 1., 1e5, 1.5E-3, 0x1F", "select ?, ?, .?, ?, ?, ?, ?"),
         ("postgresql", "select 1_000, 0b101, 0o17", "select ?, ?, ?"),
         ("postgresql", "select a[1], b[2:3]", "select a[?], b[?:?]"),
         ("postgresql", "select 'a'::date, interval '1 day'", "select ?::date, interval ?"),
