@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -41,6 +42,8 @@ _ACTIONS_PER_BULK = 2_000
 _ROUNDS = 5
 _SAMPLE_RECORDS = {20: 40, 1: 150}
 _EVENTS = {20: 100_000, 1: 10_000}
+_HEARTBEATS = 300
+_HEARTBEAT_INTERVAL = timedelta(seconds=2)
 _GROWTH = (10_000, 100_000, 1_000_000)
 _GROWTH_PER_RECORD = 20
 # One Kinesis record holds 1 MiB; Lambda hands over 6 MB of base64.
@@ -115,7 +118,10 @@ def _throughput_case(
 
 
 def heartbeat(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
-    """Processor time of a warm invocation with one signed heartbeat record, over the SDK's own decrypt of it."""
+    """Processor time of a warm invocation with one signed heartbeat record, over the SDK's own decrypt of it.
+
+    The heartbeats come every two seconds of the stream's time, as RDS sends them.
+    """
     step("heartbeats")
     kms = LocalKms()
     database = DATABASES[0]
@@ -125,21 +131,24 @@ def heartbeat(step: Step, client: OpenSearch, url: str, figures: Figures) -> Non
         "instanceId": database.instance_ids[0],
         "databaseActivityEventList": [{"type": "heartbeat"}],
     }
-    record = lambda_record_of(
-        data=seal(content, database, kms.for_record(database), signed=True),
-        sequence_number="49600000000000000000",
-        arrival=START,
-        stream_arn=database.stream_arn(REGION),
-    )
-    load = Workload([[record]] * 300, 300, 300, 1)
-    decrypt = DecryptAlone(load, kms)
+    records = [
+        lambda_record_of(
+            data=seal(content, database, kms.for_record(database), signed=True),
+            sequence_number=str(49_600_000_000_000_000_000 + number),
+            arrival=START + number * _HEARTBEAT_INTERVAL,
+            stream_arn=database.stream_arn(REGION),
+        )
+        for number in range(_HEARTBEATS * (_ROUNDS * 2 + 1))
+    ]
     invocations: list[float] = []
     decrypts: list[float] = []
     with BenchIndex(client, url, "bench-ours") as index:
         ours = Ours(index, kms)
-        for _ in range(_ROUNDS * 2 + 1):
-            invocations.append(_processor(lambda: ours.run(load.batches)) / load.records)
-            decrypts.append(_processor(decrypt.run) / load.records)
+        for start in range(0, len(records), _HEARTBEATS):
+            part = [[record] for record in records[start : start + _HEARTBEATS]]
+            decrypt = DecryptAlone(Workload(part, _HEARTBEATS, _HEARTBEATS, 1), kms)
+            invocations.append(_processor(partial(ours.run, part)) / _HEARTBEATS)
+            decrypts.append(_processor(decrypt.run) / _HEARTBEATS)
     figures.add(
         heartbeat_invocation_over_decrypt=_ratio(invocations, decrypts),
         heartbeat_invocation_cpu_ms=median(invocations[1:]) * 1e3,

@@ -17,7 +17,9 @@ from demo.traffic import DATABASES, fixed_records
 
 SEED = 20_310_304
 START = datetime(2031, 3, 4, tzinfo=UTC)
-BATCH_RECORDS = 500
+# Lambda's batch size and payload limit, of which base64 in JSON takes the most.
+BATCH_RECORDS = 1_000
+BATCH_BYTES = 5_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +59,14 @@ def workload(
 
 
 def _batches(records: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    for start in range(0, len(records), BATCH_RECORDS):
-        yield list(records[start : start + BATCH_RECORDS])
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for record in records:
+        length = len(record["kinesis"]["data"])
+        if batch and (len(batch) == BATCH_RECORDS or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch

@@ -7,6 +7,7 @@ a script keeps the later of both times, so the pulse never goes backwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +17,7 @@ from daswatch.bulk import Action
 from daswatch.envelope import ActivityStream
 
 INDEX = "das-pulse"
+INTERVAL = timedelta(seconds=20)
 
 # Times are ISO 8601 in UTC of one length, so they compare as text.
 _LATER = (
@@ -40,6 +42,16 @@ class Pulse:
         self.last_seen = max(self.last_seen, arrived_at)
         self.last_event = max(self.last_event, last_event)
         self.heartbeats += heartbeats
+
+    def is_due(self, written: str | None) -> bool:
+        """Whether it is worth a request of its own, after one that told `written` as last seen.
+
+        A silent instance is told after minutes; to write each heartbeat of it, one every two seconds, is of no use.
+        """
+        if written is None or self.last_event:
+            return True
+        since = datetime.fromisoformat(self.last_seen) - datetime.fromisoformat(written)
+        return since >= INTERVAL
 
     @property
     def _id(self) -> str:

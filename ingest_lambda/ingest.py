@@ -162,6 +162,7 @@ class Ingest:
         self._bucket = bucket
         self._executor = executor
         self._known_indices: set[str] = set()
+        self._pulses_written: dict[tuple[str, str], str] = {}  # when each instance was last told to be seen
 
     def run(self, batch: Sequence[StreamRecord], flattening: Flattening, now: datetime, deadline: Deadline) -> Report:
         """Work on one batch. Whatever goes wrong is in the report."""
@@ -201,8 +202,11 @@ class Ingest:
             _feel(pulses, record, stream, opened)
             pipeline.add(bulk_action(document, position) for document in opened.documents)
 
-        pipeline.add(heard.action() for heard in pulses.values())
+        due = [heard for name, heard in pulses.items() if heard.is_due(self._pulses_written.get(name))]
+        pipeline.add(heard.action() for heard in due)
         result = pipeline.finish()
+        if all(action.record is not None for action in result.unwritten):
+            self._pulses_written |= {(heard.stream.resource_id, heard.instance_id): heard.last_seen for heard in due}
         letters += _refusals(result.refused, batch)
         self._keep(letters, flattening.ingested_at, deadline, report)
 
