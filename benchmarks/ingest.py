@@ -39,7 +39,7 @@ from demo.traffic import DATABASES, fixed_records
 Step = Callable[[str], None]
 
 _ACTIONS_PER_BULK = 2_000
-_ROUNDS = 5
+_ROUNDS = 3
 _SAMPLE_RECORDS = {20: 40, 1: 150}
 _EVENTS = {20: 100_000, 1: 10_000}
 _HEARTBEATS = 300

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 
@@ -49,6 +50,7 @@ class Envelope:
     wrapped_data_key: bytes
 
 
+@lru_cache(maxsize=1024)
 def activity_stream(arn: str) -> ActivityStream:
     """Read whose activity a stream carries from its ARN.
 

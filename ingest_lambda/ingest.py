@@ -76,7 +76,8 @@ class Report:
     def count(self, opened: Opened) -> None:
         """Take one opened record into account."""
         self.events += opened.events
-        self.dropped.update(opened.dropped)
+        if opened.dropped:
+            self.dropped.update(opened.dropped)
         self.decrypt_ms += opened.decrypt_seconds * 1000
         self.flatten_ms += opened.flatten_seconds * 1000
 
