@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Kept back from the function's time limit, to store dead letters and to answer.
 _RESERVE_SECONDS = 2.0
-_SWITCH_SECONDS = 0.0002
+_SWITCH_SECONDS = 0.0001
 
 
 class LambdaContext(Protocol):
@@ -62,8 +62,8 @@ class Function:
     """What stays while the function is warm."""
 
     def __init__(self, settings: Settings, kms: KMSClient) -> None:
-        # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to go
-        # on: with a handful of such turns to a request, OpenSearch would wait longer than it works.
+        # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
+        # go on: with a handful of such turns to a request, OpenSearch would wait longer than it works.
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
