@@ -65,10 +65,14 @@ class BenchIndex:
 
     def expect(self, events: int) -> None:
         """Raises NotAllWritten unless exactly so many documents are there."""
-        self.client.indices.refresh(index=f"{self.prefix}-*")
+        self.refresh()
         there = self.client.count(index=f"{self.prefix}-*")["count"]
         if there != events:
             raise NotAllWritten(f"{there} of {events} events are in {self.prefix}-*")
+
+    def refresh(self) -> None:
+        """Make all documents searchable."""
+        self.client.indices.refresh(index=f"{self.prefix}-*")
 
     def settle(self) -> None:
         """Let what the node still merges end, so that it does not run into the next measurement."""
