@@ -5,20 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import aws_encryption_sdk
-import boto3
 import pytest
 from aws_encryption_sdk.identifiers import CommitmentPolicy, EncryptionKeyType, WrappingAlgorithm
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
+from demo.aws import LocalAws
 from demo.rds import Database, DataKey, KmsDataKeys, seal, to_json
 from demo.traffic import DATABASES, produce
 
@@ -31,9 +29,8 @@ ANY_KEY = DataKey(plaintext=bytes(range(32)), wrapped=b"wrapped")
 
 
 @pytest.fixture
-def kms() -> Iterator[KMSClient]:
-    with mock_aws():
-        yield boto3.client("kms", region_name="eu-central-1")
+def kms(aws: LocalAws) -> KMSClient:
+    return aws.kms()
 
 
 @pytest.fixture
