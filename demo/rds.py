@@ -1,7 +1,7 @@
 """What RDS does to a monitoring record before it reaches Kinesis: gzip, encrypt, wrap in the envelope.
 
 In: a monitoring record, the database it comes from and a data key. Out: the bytes of one stream record. The
-shapes and names are those of `activity-stream-format.md`, sections 1.2 and 1.3; whether RDS signs its
+shapes and names are those of AWS's user guides on database activity streams; whether RDS signs its
 messages is unknown, so both suites are here. Nothing of `daswatch` is used: what is sealed here is opened by
 other code than made it.
 """
