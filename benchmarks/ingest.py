@@ -6,6 +6,7 @@ Every ratio is of two things measured in turn in one run on one node: machines a
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import os
 import subprocess
@@ -32,7 +33,7 @@ from benchmarks.workload import START, Workload, workload
 from daswatch.envelope import activity_stream, read_envelope
 from daswatch.gateways.kms import DataKeys
 from demo.aws import REGION, LocalAws
-from demo.rds import KmsDataKeys, seal
+from demo.rds import GZIP_LEVEL, KmsDataKeys, seal, to_json
 from demo.stream import lambda_record_of
 from demo.traffic import DATABASES, fixed_records
 
@@ -262,7 +263,7 @@ def _large_records(keys: KmsDataKeys) -> Iterator[dict[str, Any]]:
 def _expanding(events: Sequence[dict[str, Any]], keys: KmsDataKeys, number: int) -> bytes:
     """A sealed record whose payload expands about twentyfold, by a remark that repeats in each statement."""
     database = DATABASES[0]
-    remark = " /* " + f"batch {number} of the nightly reconciliation, see the runbook; " * 12 + "*/"
+    remark = " /* " + f"batch {number} of the nightly reconciliation, see the runbook; " * 20 + "*/"
     content = {
         "type": "DatabaseActivityMonitoringRecord",
         "clusterId": database.cluster_id,
@@ -271,7 +272,11 @@ def _expanding(events: Sequence[dict[str, Any]], keys: KmsDataKeys, number: int)
             {**event, "commandText": f"{event['commandText'] or ''}{remark}"} for event in events
         ],
     }
-    return seal(content, database, keys.for_record(database), signed=False)
+    plaintext = to_json(content)
+    expansion = len(plaintext) / len(gzip.compress(plaintext, GZIP_LEVEL))
+    if expansion < _EXPANSION:
+        raise ValueError(f"the payload expands {expansion:.1f} times, not {_EXPANSION} times")
+    return seal(plaintext, database, keys.for_record(database), signed=False)
 
 
 def _child(what: str, event_file: Path, environment: dict[str, str]) -> dict[str, float]:

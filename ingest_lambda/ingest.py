@@ -233,7 +233,7 @@ class Ingest:
         """
         if self._known_indices and indices <= self._known_indices:
             return
-        installed = self._search.template_versions(deadline)
+        installed = self._search.template_names(deadline)
         for name in (prefix, dead_letters.INDEX, pulse.INDEX):
             if name not in installed:
                 raise TemplatesMissing(name)

@@ -151,14 +151,11 @@ class SearchGateway:
         result.seconds = time.perf_counter() - begun
         return result
 
-    def template_versions(self, deadline: Deadline) -> dict[str, int]:
-        """The installed index templates by name, each with its version (0 where it has none).
-
-        Raises SearchUnavailable.
-        """
+    def template_names(self, deadline: Deadline) -> set[str]:
+        """The names of the installed index templates. Raises SearchUnavailable."""
         path = "/_index_template"
         params = {
-            "filter_path": "index_templates.name,index_templates.index_template.version",
+            "filter_path": "index_templates.name",
             "request_timeout": _request_timeout(deadline),
         }
         try:
@@ -171,8 +168,7 @@ class SearchGateway:
             raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to GET {path}") from exc
         if not isinstance(answer, dict):
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
-        templates = answer.get("index_templates", [])
-        return {entry["name"]: entry.get("index_template", {}).get("version", 0) for entry in templates}
+        return {entry["name"] for entry in answer.get("index_templates", [])}
 
     def _send(self, batch: Sequence[Action], deadline: Deadline) -> list[_Item] | None:
         """One bulk request: None where all went well, otherwise each action's status."""
