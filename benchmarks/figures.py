@@ -23,6 +23,9 @@ TARGETS: Mapping[str, tuple[Bound, float]] = {
     "peak_memory_mb": ("at most", 256),
     "index_bytes_per_event_ratio": ("at most", 0.45),
     "ingest_growth_ratio": ("at most", 1.15),
+    "detection_cycle_vs_one_by_one_ratio": ("at most", 0.6),
+    "detection_growth_ratio": ("at most", 1.3),
+    "arrival_to_finding_p95_s": ("at most", 75),
 }
 
 

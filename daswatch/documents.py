@@ -8,10 +8,9 @@ refused for its shape, and none loses a field.
 
 from __future__ import annotations
 
-import math
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -23,6 +22,7 @@ from daswatch.activity import Activity, activity_of, outcome_of
 from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
+from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_noise
 from daswatch.redact import SQL_FIELDS, Redaction, redacted
 from daswatch.statements import statement_hash
@@ -34,12 +34,6 @@ UNDATED = "undated"
 _PLAUSIBLE_YEARS = range(2019, 2100)
 _MILLISECOND = timedelta(milliseconds=1)
 
-# What one value of a flat_object can be: a single term, together with its path.
-_FLAT_CHARACTERS = 8_000
-_FLAT_NAME_CHARACTERS = 200
-_FLAT_FIELDS = 256
-_FLAT_DEPTH = 4
-_LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 
 # All that AWS writes but Oracle's missing offset; `fromisoformat` takes more forms, and reads the rest.
 _AWS_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?:\+00)?", re.ASCII)
@@ -265,7 +259,7 @@ def _copy_fields(event: Event, source: dict[str, Any]) -> dict[str, Any]:
 def _number(value: object) -> int | None:
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and _LONG_MIN <= value <= _LONG_MAX:
+    if isinstance(value, int) and not isinstance(value, bool) and LONG_MIN <= value <= LONG_MAX:
         return value
     return None
 
@@ -349,54 +343,10 @@ def _keep_unknown(unknown: dict[str, Any], source: dict[str, Any]) -> None:
         if not isinstance(fields, dict):
             too_large[name] = fields
             continue
-        fitting, rest = _split_fitting(fields)
+        fitting, rest = split_fitting(fields)
         if fitting:
             source[name] = fitting
         if rest:
             too_large[name] = rest
     if too_large:
         source["unknownFieldsText"] = canonical_json(too_large).decode()
-
-
-def _split_fitting(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    fitting: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
-    room = _FLAT_FIELDS
-    for name, value in fields.items():
-        leaves = _leaves(name, value, _FLAT_DEPTH)
-        if leaves is None or leaves > room:
-            rest[name] = value
-        else:
-            room -= leaves
-            fitting[name] = value
-    return fitting, rest
-
-
-def _leaves(name: str, value: object, depth: int) -> int | None:
-    """How many values a field brings into a flat_object, or None where it does not fit there."""
-    if not name.strip() or len(name) > _FLAT_NAME_CHARACTERS or "." in name or "\x00" in name:
-        return None
-    match value:
-        case None | bool():
-            return 1
-        case str():
-            return 1 if len(value) <= _FLAT_CHARACTERS else None
-        case int():
-            return 1 if _LONG_MIN <= value <= _LONG_MAX else None
-        case float():
-            return 1 if math.isfinite(value) else None
-        case dict() if depth:
-            return _sum(_leaves(key, item, depth - 1) for key, item in value.items())
-        case list() if depth:
-            return _sum(_leaves(name, item, depth - 1) for item in value)
-        case _:
-            return None
-
-
-def _sum(counts: Iterator[int | None]) -> int | None:
-    total = 1
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total

@@ -4,12 +4,14 @@
 
     DaswatchError
     ├── SettingsError        stop: somebody must correct the deployment's settings
+    ├── RuleError            stop: a detection's rule or a team's tuning is wrong; nothing is compiled
     ├── DependencyError      retry: what we depend on does not serve us now
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
     │   └── ArchiveUnavailable
-    └── RecordError          dead-letter: this stream record can never succeed
+    └── RecordError          dead-letter: this stream record or notification can never succeed
+        ├── NotificationError        a monitor's message that tells nothing we can read
         ├── EnvelopeError            what Kinesis holds is no envelope of an activity stream
         ├── DecryptError             the envelope does not open
         └── MonitoringRecordError    it opened, but what is inside is no monitoring record
@@ -40,6 +42,7 @@ class Reason(StrEnum):
     EVENTS_NOT_A_LIST = "events-not-a-list"
     EVENT_NOT_AN_OBJECT = "event-not-an-object"
     EVENT_TOO_DEEP = "event-too-deep"
+    NOT_A_NOTIFICATION = "not-a-notification"
     DOCUMENT_REFUSED = "document-refused"
     UNEXPECTED = "unexpected"
 
@@ -54,6 +57,10 @@ class SettingsError(DaswatchError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("settings: " + "; ".join(problems))
         self.problems = problems
+
+
+class RuleError(DaswatchError):
+    """A rule, its tuning or a suppression is wrong; the message names the detection and what to correct."""
 
 
 class DependencyError(DaswatchError):
@@ -90,6 +97,10 @@ class RecordError(DaswatchError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class NotificationError(RecordError):
+    """A monitor's message that tells nothing we can read."""
 
 
 class EnvelopeError(RecordError):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import SettingsError
+
+# What OpenSearch takes in an index name, and what may stand before `-YYYY.MM.DD`.
+_INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 SearchAuth = Literal["sigv4", "basic", "none"]
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
@@ -48,6 +54,13 @@ class Environment:
             return default
         return int(value)
 
+    def flag(self, name: str, *, default: bool) -> bool:
+        """`true` or `false`."""
+        value = self.optional(name, str(default).lower()).lower()
+        if value not in ("true", "false"):
+            self.problem(name, "is unknown", "true or false")
+        return value == "true"
+
     def problem(self, name: str, what: str, looks_like: str) -> None:
         """Note what is wrong. The value itself is not quoted: it may be a secret in the wrong place."""
         self.problems.append(f"{name} {what} (expected: {looks_like})")
@@ -56,6 +69,22 @@ class Environment:
         """Raises SettingsError with everything noted so far."""
         if self.problems:
             raise SettingsError(self.problems)
+
+
+def read_bucket(environment: Environment, name: str) -> str:
+    """The name of a bucket that must be there."""
+    bucket = environment.required(name, "the name of an S3 bucket")
+    if bucket and not _BUCKET.fullmatch(bucket):
+        environment.problem(name, "is no bucket name", "my-dead-letters")
+    return bucket
+
+
+def read_index_prefix(environment: Environment) -> str:
+    """INDEX_PREFIX: the events' indices are named by it and their day."""
+    prefix = environment.optional("INDEX_PREFIX", DEFAULT_INDEX_PREFIX)
+    if not _INDEX_PREFIX.fullmatch(prefix):
+        environment.problem("INDEX_PREFIX", "is no index name", "lower case letters, digits, - and _, like das-events")
+    return prefix
 
 
 def _is_http(url: str) -> bool:

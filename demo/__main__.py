@@ -1,7 +1,7 @@
 """`make demo`: the whole path on this machine, from encrypted activity streams to an analyst's first questions.
 
-A real OpenSearch, real cryptography and real HTTP; moto stands in for Kinesis, KMS and S3. Exits with 1 when an event
-was lost, doubled, filtered or classified wrongly.
+A real OpenSearch, real cryptography and real HTTP; moto stands in for AWS's own services. Exits with 1 when an event
+was lost, doubled, filtered or classified wrongly, or when the findings are not exactly those of the attacks.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import io
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -29,14 +31,25 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from daswatch.detections import Detection, by_name, dump
 from daswatch.gateways.content import ContentGateway
+from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from demo.aws import LocalAws
+from demo.findings import all_findings, check_findings, expected_findings
 from demo.ledger import LedgerEntry, compare
 from demo.opensearch import LocalOpenSearchError, node_or_external
 from demo.rds import Database, KmsDataKeys, seal
-from demo.show import show_activities, show_check, show_failed_logins, show_latest_ddl, show_where
-from demo.stream import deliver, publish
+from demo.show import (
+    DASHBOARDS_URL,
+    show_activities,
+    show_check,
+    show_failed_logins,
+    show_findings,
+    show_latest_ddl,
+    show_where,
+)
+from demo.stream import InvocationContext, deliver, publish
 from demo.traffic import DATABASES, EVENTS_PER_SECOND, ProducedRecord, produce
 
 INDEX = "das-events-*"
@@ -60,8 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LocalOpenSearchError as exc:
         console.print(f"[red]{exc}[/]", highlight=False)
         return 1
-    with node, LocalAws() as aws:
-        _point_settings_at(node.url, aws)
+    with node, LocalAws() as aws, tempfile.TemporaryDirectory() as folder:
+        detections = compile_all()
+        _point_settings_at(node.url, aws, _compiled(detections, Path(folder)))
         client = OpenSearch(node.url, timeout=60)
         ContentGateway(client).install_all(shipped_content())
         records = _make(console, options.seed, options.events)
@@ -76,20 +90,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         comparison = compare(entries, _documents(client))
         show_check(console, comparison, _dropped(log), sum(entry.fate == "indexed" for entry in entries))
         drops_right = _drops_right(console, records, log)
+        findings_right = _watch(console, aws, detections, entries)
         show_where(console, node.url, INDEX)
         if not options.once:
             _stay(console)
-        return 0 if comparison.ok and drops_right else 1
+        return 0 if comparison.ok and drops_right and findings_right else 1
 
 
-def _point_settings_at(url: str, aws: LocalAws) -> None:
-    """The ingest function reads its settings from the environment, here as on Lambda."""
+def _point_settings_at(url: str, aws: LocalAws, detections: Path) -> None:
+    """The functions read their settings from the environment, here as on Lambda."""
     os.environ.update(
         aws.environment,
         OPENSEARCH_ENDPOINT=url,
         OPENSEARCH_AUTH="none",
         DEAD_LETTER_BUCKET=aws.create_dead_letter_bucket(),
+        DETECTIONS=str(detections),
+        ALERT_TOPIC_ARN=aws.create_topic(),
+        DASHBOARDS_URL=DASHBOARDS_URL,
     )
+
+
+def _compiled(detections: Sequence[Detection], folder: Path) -> Path:
+    """The detections as the findings function carries them."""
+    file = folder / "detections.json"
+    file.write_bytes(dump(detections))
+    return file
 
 
 def _make(console: Console, seed: int, events: int) -> list[ProducedRecord]:
@@ -143,6 +168,22 @@ def _ingest(console: Console, aws: LocalAws, arns: Sequence[str], records: int) 
                 progress.advance(task, done)
     lines = [orjson.loads(line) for line in printed.getvalue().splitlines()]
     return [line for line in lines if "records" in line]
+
+
+def _watch(console: Console, aws: LocalAws, detections: Sequence[Detection], entries: Sequence[LedgerEntry]) -> bool:
+    """Run the saved queries as their schedule does, twice; whether exactly the ledger's findings came of it, once."""
+    from findings_lambda.handler import scheduled  # reads its settings at the first call, as on Lambda
+
+    printed = io.StringIO()
+    with console.status("Running the saved queries …"), contextlib.redirect_stdout(printed):
+        first, second = scheduled({}, InvocationContext()), scheduled({}, InvocationContext())
+    findings = all_findings(aws.security_hub())
+    check = check_findings(expected_findings(entries, by_name(detections)), findings)
+    show_findings(console, findings, check)
+    again = second["raised"]
+    if first["failing"] or again:
+        console.print(f"[red]failing: {first['failing']}, raised once more by the second run: {again}[/]")
+    return check.ok and not first["failing"] and not again
 
 
 def _documents(client: OpenSearch) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""AWS's services on this machine: moto behind real HTTP, for Kinesis, KMS and S3.
+"""AWS's services on this machine: moto behind real HTTP, for Kinesis, KMS, S3, Security Hub, SNS and STS.
 
 Only what AWS itself runs is stood in for. Clients find it by boto3's own AWS_ENDPOINT_URL_<SERVICE>, so the code under
 demonstration cannot tell the difference.
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from types_boto3_kinesis.client import KinesisClient
     from types_boto3_kms.client import KMSClient
     from types_boto3_s3.client import S3Client
+    from types_boto3_securityhub.client import SecurityHubClient
 
 REGION = "eu-west-1"
 DEAD_LETTER_BUCKET = "daswatch-dead-letters"
-SERVICES = ("KINESIS", "KMS", "S3")
+SERVICES = ("KINESIS", "KMS", "S3", "SECURITYHUB", "SNS", "STS")
 
 
 class LocalAws:
@@ -63,6 +64,13 @@ class LocalAws:
             Bucket=DEAD_LETTER_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         return DEAD_LETTER_BUCKET
+
+    def security_hub(self) -> SecurityHubClient:
+        return self.session.client("securityhub", endpoint_url=self.url)
+
+    def create_topic(self) -> str:
+        """The alert topic; its ARN."""
+        return self.session.client("sns", endpoint_url=self.url).create_topic(Name="daswatch-alerts")["TopicArn"]
 
     def create_key(self) -> str:
         """A customer key for activity streams; its id."""

@@ -12,8 +12,10 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from demo.findings import FindingsCheck
 from demo.ledger import Comparison
 
+DASHBOARDS_URL = "http://localhost:5601"
 DASHBOARDS_IMAGE = "opensearchproject/opensearch-dashboards:3.4.0"
 _COLOURS = {
     "AUTH FAILURE": "red",
@@ -23,6 +25,13 @@ _COLOURS = {
     "EXEC": "yellow",
     "DML": "green",
     "DQL": "cyan",
+}
+_SEVERITY_COLOURS = {
+    "CRITICAL": "bold white on red",
+    "HIGH": "red",
+    "MEDIUM": "yellow",
+    "LOW": "cyan",
+    "INFORMATIONAL": "dim",
 }
 _BAR_WIDTH = 40
 # Aurora MySQL's AUX rows tell the objects of a statement that its MAIN row counts already.
@@ -146,6 +155,49 @@ def show_check(console: Console, comparison: Comparison, dropped: Mapping[str, i
         console.print(f"[red]{wrong}[/]", markup=True)
 
 
+def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check: FindingsCheck) -> None:
+    """What Security Hub holds, the gravest first, and whether it is what the producer's ledger names."""
+    table = _table("Findings in Security Hub", "severity", "finding", "engine", "who", "times", "first", "last", "")
+    for one in sorted(findings, key=_gravest_first):
+        label = one["FindingProviderFields"]["Severity"]["Label"]
+        told = one["ProductFields"]
+        table.add_row(
+            f"[{_SEVERITY_COLOURS[label]}]{label}[/]",
+            escape(one["Title"]),
+            told.get("daswatch/Engine", ""),
+            escape(_who(told)),
+            told["daswatch/Count"],
+            _clock(one["FirstObservedAt"]),
+            _clock(one["LastObservedAt"]),
+            f"[link={one['SourceUrl']}]events[/link]",
+        )
+    console.print(table)
+    rows = (
+        ("that the ledger names", len(check.expected), True),
+        ("raised", len(check.found), check.found == check.expected),
+        ("missing", len(check.missing), not check.missing),
+        ("that no attack explains", len(check.unexpected), not check.unexpected),
+        ("doubled", len(check.doubled), not check.doubled),
+    )
+    checks = _table("Against the producer's ledger", "what", "findings", "")
+    for what, count, fine in rows:
+        checks.add_row(what, f"{count:,}", "[green]✔[/]" if fine else "[red]✘[/]")
+    console.print(checks)
+    for kind, wrong in (("missing", check.missing), ("unexpected", check.unexpected), ("doubled", check.doubled)):
+        for resource_id, detection, user in sorted(wrong):
+            console.print(f"[red]{kind}: {detection} {user} on {resource_id}[/]", highlight=False)
+
+
+def _gravest_first(finding: Mapping[str, Any]) -> tuple[int, str, str]:
+    label = finding["FindingProviderFields"]["Severity"]["Label"]
+    return list(_SEVERITY_COLOURS).index(label), finding["Title"], finding["FirstObservedAt"]
+
+
+def _who(told: Mapping[str, str]) -> str:
+    group = [value for name, value in told.items() if name.startswith("daswatch/Group/")]
+    return " from ".join(group) if len(group) == 2 else ", ".join(group)
+
+
 def show_where(console: Console, url: str, index: str) -> None:
     """Where to search further."""
     port = urlsplit(url).port
@@ -154,7 +206,7 @@ def show_where(console: Console, url: str, index: str) -> None:
             f"[bold]{url}[/]   index [bold]{index}[/]\n\n"
             "Search, for example for a table with or without its schema:\n"
             f"  [cyan]curl '{url}/{index}/_search?pretty&size=3&q=commandText:payments'[/]\n\n"
-            "OpenSearch Dashboards beside it, where a container engine runs (Linux; then http://localhost:5601):\n"
+            f"OpenSearch Dashboards beside it, where a container engine runs (Linux; then {DASHBOARDS_URL}):\n"
             "  [cyan]docker run --rm --network host "
             f"-e OPENSEARCH_HOSTS='[\"http://127.0.0.1:{port}\"]' "
             f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}[/]",
@@ -168,7 +220,7 @@ def show_where(console: Console, url: str, index: str) -> None:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        right = column in ("events", "failed", "times")
+        right = column in ("events", "failed", "times", "findings")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     return table
 

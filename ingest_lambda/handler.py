@@ -16,11 +16,12 @@ from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.clients import kms_client, s3_client, search_client
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.telemetry import Telemetry
 from daswatch.opening import Opener
 from daswatch.stream_records import iso_milliseconds, read_stream_record
 from ingest_lambda.ingest import Ingest
 from ingest_lambda.settings import Settings, read_settings
-from ingest_lambda.telemetry import Telemetry
+from ingest_lambda.telemetry import SERVICE, tell
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -67,7 +68,7 @@ class Function:
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
             opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
             data_keys=data_keys,
@@ -92,7 +93,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
-    function.telemetry.tell(report, context.aws_request_id)
+    tell(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}

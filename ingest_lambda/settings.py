@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,11 +10,7 @@ from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.gateways.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
 from daswatch.noise import DEFAULT_EXCLUDED_USERS
 from daswatch.redact import Redaction
-from daswatch.settings import Environment, SearchEndpoint
-
-# What OpenSearch takes in an index name, and what may stand before `-YYYY.MM.DD`.
-_INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +31,8 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     """Read and check the environment. Raises SettingsError that names every variable which is missing or wrong."""
     environment = Environment(variables)
     search = SearchEndpoint.read(environment)
-    bucket = environment.required("DEAD_LETTER_BUCKET", "the name of an S3 bucket")
-    if bucket and not _BUCKET.fullmatch(bucket):
-        environment.problem("DEAD_LETTER_BUCKET", "is no bucket name", "my-dead-letters")
-    prefix = environment.optional("INDEX_PREFIX", DEFAULT_INDEX_PREFIX)
-    if not _INDEX_PREFIX.fullmatch(prefix):
-        environment.problem("INDEX_PREFIX", "is no index name", "lower case letters, digits, - and _, like das-events")
+    bucket = read_bucket(environment, "DEAD_LETTER_BUCKET")
+    prefix = read_index_prefix(environment)
     users = environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS)))
     settings = Settings(
         search=search,

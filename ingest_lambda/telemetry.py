@@ -1,44 +1,18 @@
-"""One structured line for each invocation: counts, milliseconds and reasons, and CloudWatch metrics in the same line.
-
-The embedded metric format lets a line carry both, so nothing is told twice. Never content: no event, no SQL, no key, no
-environment.
-"""
+"""What the ingest function tells about an invocation: its report as a line, counts and durations."""
 
 from __future__ import annotations
 
-import logging
-
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-
+from daswatch.gateways.telemetry import Telemetry
 from daswatch.noise import Noise
 from ingest_lambda.ingest import Report
 
-NAMESPACE = "Daswatch"
 SERVICE = "ingest"
 _NAME_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
-# At their debug level these log whole requests and answers, data keys among them, and at others they log tracebacks:
-# they are not asked, whatever the level of the root logger. What went wrong is in the report.
-_TALKATIVE = ("botocore", "boto3", "urllib3", "opensearch", "aws_encryption_sdk")
 
-
-class Telemetry:
-    """Writes to standard output, where Lambda's log picks it up and CloudWatch reads the metrics."""
-
-    def __init__(self) -> None:
-        self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
-        for name in _TALKATIVE:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-
-    def tell(self, report: Report, request_id: str) -> None:
-        """Tell what one invocation did."""
-        for name, value in _line(report, request_id).items():
-            self._metrics.add_metadata(name, value)
-        for name, count in _counts(report).items():
-            self._metrics.add_metric(name, MetricUnit.Count, count)
-        for name, milliseconds in _durations(report).items():
-            self._metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
-        self._metrics.flush_metrics()
+def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
+    """Tell what one invocation did."""
+    telemetry.tell(_line(report, request_id), _counts(report), _durations(report))
 
 
 def _line(report: Report, request_id: str) -> dict[str, object]:

@@ -15,10 +15,16 @@ CORE = sorted(path for path in (ROOT / "daswatch").glob("*.py") if path.name != 
 GATEWAYS = sorted((ROOT / "daswatch" / "gateways").glob("*.py"))
 LIBRARY = sorted((ROOT / "daswatch").rglob("*.py"))
 LAMBDAS = sorted(ROOT.glob("*_lambda/*.py"))
-SHIPPED = [*LIBRARY, *LAMBDAS, *sorted((ROOT / "index_templates").rglob("*.py"))]
+DATA = sorted(path for folder in ("detections", "index_templates") for path in (ROOT / folder).rglob("*.py"))
+SHIPPED = [*LIBRARY, *LAMBDAS, *DATA]
 
 # What reaches AWS, OpenSearch or the network belongs to the edge.
 EDGE = {"boto3", "botocore", "opensearchpy", "requests", "requests_aws4auth", "urllib3", "http", "socket"}
+# What runs when detections are compiled, and on the command line.
+COMMANDS = [
+    *(ROOT / "daswatch" / name for name in ("cli.py", "sigma.py")),
+    *(ROOT / "daswatch" / "commands").glob("*.py"),
+]
 NOT_SHIPPED = {"tests", "demo", "benchmarks", "moto", "pytest", "hypothesis"}
 
 # Imports every module of a package with the network, AWS's clients, threads and writing of files forbidden.
@@ -39,15 +45,18 @@ botocore.session.Session.create_client = forbid("a client")
 opensearchpy.OpenSearch.__init__ = forbid("a client")
 threading.Thread.start = forbid("a thread")
 
+SETTINGS = ("OPENSEARCH_", "DEAD_", "INDEX_", "REDACT", "EXCLUDED_", "MAX_", "DETECTIONS", "ALERT_", "FINDINGS_",
+            "SECURITY_HUB", "DASHBOARDS_")
+
 class Environment(dict):
     def __getitem__(self, name):
-        if name.startswith(("OPENSEARCH_", "DEAD_", "INDEX_", "REDACT", "EXCLUDED_", "MAX_")):
+        if name.startswith(SETTINGS):
             forbid("reading a setting")()
         return super().__getitem__(name)
     def get(self, name, default=None):
         return self[name] if name in self else default
     def __contains__(self, name):
-        if name.startswith(("OPENSEARCH_", "DEAD_", "INDEX_", "REDACT", "EXCLUDED_", "MAX_")):
+        if name.startswith(SETTINGS):
             forbid("reading a setting")()
         return super().__contains__(name)
 
@@ -124,6 +133,12 @@ def test_what_is_shipped_needs_nothing_of_tests_and_demo(path: Path) -> None:
 @pytest.mark.parametrize("path", [*CORE, *GATEWAYS, *LAMBDAS], ids=by_module)
 def test_what_runs_in_lambda_needs_no_command_line(path: Path) -> None:
     assert packages(path).isdisjoint({"typer", "rich", "click"})
+
+
+@pytest.mark.parametrize("path", [path for path in LIBRARY if path not in COMMANDS] + LAMBDAS, ids=by_module)
+def test_no_function_carries_the_compiler_of_detections(path: Path) -> None:
+    assert packages(path).isdisjoint({"sigma", "yaml"})
+    assert "daswatch.sigma" not in set(imported(path))
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in LAMBDAS}), ids=lambda path: path.name)

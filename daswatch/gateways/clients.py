@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from daswatch.errors import SettingsError
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
     from types_boto3_s3.client import S3Client
+    from types_boto3_securityhub.client import SecurityHubClient
+    from types_boto3_sns.client import SNSClient
+    from types_boto3_sts.client import STSClient
 
     from daswatch.settings import SearchEndpoint
 
@@ -30,6 +34,8 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
+# Its gateway retries, within its own deadline; one call carries up to a hundred findings.
+_SECURITY_HUB = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
 
 
 def kms_client() -> KMSClient:
@@ -40,6 +46,32 @@ def kms_client() -> KMSClient:
 def s3_client() -> S3Client:
     """S3 in the function's region."""
     return _session().client("s3", config=_AWS)
+
+
+def security_hub_client(credentials: Mapping[str, str] | None = None) -> SecurityHubClient:
+    """Security Hub in the function's region, by default as the function's role.
+
+    `credentials` are those of another role, with AssumeRole's names. It never retries by itself.
+    """
+    if credentials is None:
+        return _session().client("securityhub", config=_SECURITY_HUB)
+    return _session().client(
+        "securityhub",
+        config=_SECURITY_HUB,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def sns_client() -> SNSClient:
+    """SNS in the function's region."""
+    return _session().client("sns", config=_AWS)
+
+
+def sts_client() -> STSClient:
+    """STS in the function's region: the global endpoint would be another dependency."""
+    return _session().client("sts", config=_AWS)
 
 
 @cache

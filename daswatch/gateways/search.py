@@ -156,7 +156,7 @@ class SearchGateway:
         path = "/_index_template"
         params = {
             "filter_path": "index_templates.name",
-            "request_timeout": _request_timeout(deadline),
+            "request_timeout": request_timeout(deadline),
         }
         try:
             answer = self._client.transport.perform_request("GET", path, params=params)
@@ -178,7 +178,7 @@ class SearchGateway:
                 "/_bulk",
                 params={
                     "filter_path": "errors,items.*.status,items.*.error.type",
-                    "request_timeout": _request_timeout(deadline),
+                    "request_timeout": request_timeout(deadline),
                 },
                 body=b"".join([action.lines for action in batch]),
             )
@@ -233,7 +233,8 @@ class SearchGateway:
         result.cause = result.cause or cause
 
 
-def _request_timeout(deadline: Deadline) -> float:
+def request_timeout(deadline: Deadline) -> float:
+    """How many seconds one request may take."""
     return min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
 
 

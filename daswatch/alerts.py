@@ -1,0 +1,338 @@
+"""Alerts: what a detection answered for one group of one database, while it lasts.
+
+In: firings, what the saved queries (or a monitor's notification) found now, and the alerts as they are in `das-alerts`.
+Out: the alerts as they should be, and what has to be told about them. Pure: the same inputs give the same alerts, so a
+retry, a second runner and a crash between any two steps end in the same state.
+
+An episode begins with the first event of a firing and ends when there was no news for the detection's quiet time. An
+alert whose episode is over is archived; news open the next one under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from daswatch.canonical import canonical_json
+from daswatch.detections import Detection, Level
+from daswatch.stream_records import iso_milliseconds
+
+INDEX = "das-alerts"
+UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute
+LEASE = timedelta(seconds=90)  # longer than one run takes to send; then another may
+
+MAX_SAMPLES = 5
+MAX_ACTORS = 10
+
+
+class State(StrEnum):
+    """Security Hub's record states, in our spelling."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Whose events they are. `engine` and account are empty where nothing told them."""
+
+    resource_id: str
+    aws_account_id: str = ""
+    aws_region: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What a detection found for one group of one database now. Times are ISO 8601 in UTC, in milliseconds.
+
+    `count` and `metrics` cover the episode's events from `first_seen` on: they are counted anew each time, never added
+    up, so counting twice changes nothing.
+    """
+
+    detection: str
+    title: str
+    level: Level
+    database: Database
+    group: Mapping[str, str]  # field -> value; empty where the events have none
+    first_seen: str
+    last_seen: str
+    count: int
+    metrics: Mapping[str, int] = field(default_factory=dict)  # such as {"distinct dbUserName": 7}
+    actors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # field -> its most frequent values
+    samples: tuple[str, ...] = ()  # ids of documents, newest first
+    note: str = ""  # what a person should know besides; of a failing query: why
+
+    @property
+    def alert_id(self) -> str:
+        """The id of the alert that it belongs to."""
+        return alert_id(self.detection, self.database.resource_id, self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What Security Hub was told last."""
+
+    at: str
+    state: State
+    level: Level
+    changed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One document of `das-alerts`."""
+
+    detection: str
+    title: str
+    level: Level
+    database: Database
+    group: Mapping[str, str]
+    state: State
+    episode: int  # 1 for the first; one more for each recurrence
+    first_seen: str  # of the episode's events
+    last_seen: str
+    count: int
+    metrics: Mapping[str, int]
+    actors: Mapping[str, tuple[str, ...]]
+    samples: tuple[str, ...]
+    note: str
+    created_at: str  # when it was raised for the first time; by our clock, as are the following
+    changed_at: str  # when it last became another
+    news_at: str  # when there last were news
+    quiet_seconds: int
+    told: Told | None = None
+    mailed_episode: int = 0  # the last episode that the alert topic was told of
+    lease_until: str = ""  # until then one runner is telling about it
+
+    @property
+    def id(self) -> str:
+        """The document's id."""
+        return alert_id(self.detection, self.database.resource_id, self.group)
+
+    @property
+    def pending(self) -> bool:
+        """Whether Security Hub knows less than we do."""
+        told = self.told
+        return told is None or (told.state, told.level, told.changed_at) != (self.state, self.level, self.changed_at)
+
+    def document(self) -> dict[str, Any]:
+        """As it is indexed: flat names that an analyst can search, in the words of the events."""
+        document = {
+            "@timestamp": self.last_seen,
+            "alertId": self.id,
+            "detection": self.detection,
+            "title": self.title,
+            "level": self.level.value,
+            **{name: value for name, value in _database_fields(self.database).items() if value},
+            "group": dict(self.group),
+            "groupText": group_text(self.group),
+            "state": self.state.value,
+            "pending": self.pending,
+            "episode": self.episode,
+            "firstSeen": self.first_seen,
+            "lastSeen": self.last_seen,
+            "count": self.count,
+            "metrics": dict(self.metrics),
+            "actors": {name: list(values) for name, values in self.actors.items()},
+            "sampleIds": list(self.samples),
+            "note": self.note,
+            "createdAt": self.created_at,
+            "changedAt": self.changed_at,
+            "newsAt": self.news_at,
+            "quietSeconds": self.quiet_seconds,
+            "mailedEpisode": self.mailed_episode,
+        }
+        if self.lease_until:
+            document["leaseUntil"] = self.lease_until
+        if self.told:
+            document["told"] = {
+                "at": self.told.at,
+                "state": self.told.state.value,
+                "level": self.told.level.value,
+                "changedAt": self.told.changed_at,
+            }
+        return document
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Alert:
+        """From an indexed document."""
+        told = document.get("told")
+        return cls(
+            detection=document["detection"],
+            title=document["title"],
+            level=Level(document["level"]),
+            database=Database(
+                resource_id=document.get("resourceId", ""),
+                aws_account_id=document.get("awsAccountId", ""),
+                aws_region=document.get("awsRegion", ""),
+                engine=document.get("engine", ""),
+            ),
+            group=dict(document["group"]),
+            state=State(document["state"]),
+            episode=document["episode"],
+            first_seen=document["firstSeen"],
+            last_seen=document["lastSeen"],
+            count=document["count"],
+            metrics=dict(document["metrics"]),
+            actors={name: tuple(values) for name, values in document["actors"].items()},
+            samples=tuple(document["sampleIds"]),
+            note=document["note"],
+            created_at=document["createdAt"],
+            changed_at=document["changedAt"],
+            news_at=document["newsAt"],
+            quiet_seconds=document["quietSeconds"],
+            told=told and Told(told["at"], State(told["state"]), Level(told["level"]), told["changedAt"]),
+            mailed_episode=document["mailedEpisode"],
+            lease_until=document.get("leaseUntil", ""),
+        )
+
+
+def _database_fields(database: Database) -> dict[str, str]:
+    return {
+        "resourceId": database.resource_id,
+        "awsAccountId": database.aws_account_id,
+        "awsRegion": database.aws_region,
+        "engine": database.engine,
+    }
+
+
+def alert_id(detection: str, resource_id: str, group: Mapping[str, str]) -> str:
+    """One id for each (detection, database, group), stable for good: it is the end of the finding's id, too."""
+    return f"{detection}/{resource_id}/{group_hash(group)}"
+
+
+def group_hash(group: Mapping[str, str]) -> str:
+    """16 hexadecimal digits for a group's values."""
+    return sha256(canonical_json(dict(sorted(group.items())))).hexdigest()[:16]
+
+
+def group_text(group: Mapping[str, str]) -> str:
+    """A group in words, such as `dbUserName app, remoteHost 203.0.113.9`."""
+    return ", ".join(f"{name} {value or '(none)'}" for name, value in group.items())
+
+
+def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now: datetime) -> Alert | None:
+    """The alert after what was found now; the same object where nothing changed. None if there is none."""
+    if firing is None:
+        return alert and _quieter(alert, now)
+    at = iso_milliseconds(now)
+    if alert is None:
+        return _opened(firing, quiet_seconds, at, episode=1, created_at=at)
+    if firing.last_seen <= alert.last_seen and (alert.state is State.ARCHIVED or firing.count <= alert.count):
+        # The same events once more: what a window still holds is no news.
+        return _quieter(alert, now)
+    if alert.state is State.ARCHIVED:
+        again = _opened(firing, quiet_seconds, at, episode=alert.episode + 1, created_at=alert.created_at)
+        return replace(again, told=alert.told, mailed_episode=alert.mailed_episode)
+    return replace(
+        alert,
+        title=firing.title,
+        # An episode only gets graver: what was seen does not become less.
+        level=max(alert.level, firing.level, key=lambda level: level.rank),
+        database=_known(firing.database, alert.database),
+        first_seen=min(alert.first_seen, firing.first_seen),
+        last_seen=max(alert.last_seen, firing.last_seen),
+        count=max(alert.count, firing.count),
+        metrics=dict(firing.metrics) or alert.metrics,
+        actors=dict(firing.actors) or alert.actors,
+        samples=firing.samples or alert.samples,
+        note=firing.note,
+        changed_at=at,
+        news_at=at,
+        quiet_seconds=quiet_seconds,
+    )
+
+
+def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, created_at: str) -> Alert:
+    return Alert(
+        detection=firing.detection,
+        title=firing.title,
+        level=firing.level,
+        database=firing.database,
+        group=firing.group,
+        state=State.ACTIVE,
+        episode=episode,
+        first_seen=firing.first_seen,
+        last_seen=firing.last_seen,
+        count=firing.count,
+        metrics=firing.metrics,
+        actors=firing.actors,
+        samples=firing.samples,
+        note=firing.note,
+        created_at=created_at,
+        changed_at=at,
+        news_at=at,
+        quiet_seconds=quiet_seconds,
+    )
+
+
+def _known(now: Database, before: Database) -> Database:
+    return Database(
+        now.resource_id,
+        now.aws_account_id or before.aws_account_id,
+        now.aws_region or before.aws_region,
+        now.engine or before.engine,
+    )
+
+
+def _quieter(alert: Alert, now: datetime) -> Alert:
+    """The alert without news: archived once it has been quiet for long enough."""
+    quiet_since = datetime.fromisoformat(alert.news_at)
+    if alert.state is State.ARCHIVED or now - quiet_since < timedelta(seconds=alert.quiet_seconds):
+        return alert
+    return replace(alert, state=State.ARCHIVED, changed_at=iso_milliseconds(now))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What has to be told about an alert now."""
+
+    finding: bool
+    message: bool
+
+    def __bool__(self) -> bool:
+        return self.finding or self.message
+
+
+NOTHING_DUE = Due(finding=False, message=False)
+
+
+def due(alert: Alert, now: datetime, *, messages: bool) -> Due:
+    """What has to be told now, if nobody else is telling it.
+
+    Raised, archived, active again and graver go out at once, other changes at most every UPDATE_INTERVAL. `messages`
+    tells whether there is an alert topic: one message for each episode.
+    """
+    if alert.lease_until and datetime.fromisoformat(alert.lease_until) > now:
+        return NOTHING_DUE
+    message = messages and alert.state is State.ACTIVE and alert.mailed_episode < alert.episode
+    told = alert.told
+    if told is None or told.state is not alert.state or told.level is not alert.level:
+        return Due(finding=True, message=message)
+    waited = now - datetime.fromisoformat(told.at) >= UPDATE_INTERVAL
+    return Due(finding=alert.pending and waited, message=message)
+
+
+def leased(alert: Alert, now: datetime) -> Alert:
+    """The alert while one runner tells about it."""
+    return replace(alert, lease_until=iso_milliseconds(now + LEASE))
+
+
+def told(alert: Alert, now: datetime, *, finding: bool, message: bool) -> Alert:
+    """The alert after it was told, as far as it was."""
+    return replace(
+        alert,
+        told=Told(iso_milliseconds(now), alert.state, alert.level, alert.changed_at) if finding else alert.told,
+        mailed_episode=alert.episode if message else alert.mailed_episode,
+        lease_until="",
+    )
+
+
+def quiet_seconds_of(detection: Detection | None) -> int:
+    """How long an alert stays without news; an hour for those of an analyst's own monitor."""
+    return detection.quiet_seconds if detection else 3600

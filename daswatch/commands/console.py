@@ -1,0 +1,47 @@
+"""What all commands share: who reads their output, and how they tell what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import typer
+
+from daswatch.errors import DaswatchError, RuleError, SettingsError
+
+
+class Output(StrEnum):
+    """Who reads what a command prints."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def write_json(content: Any) -> None:
+    """Print for machines."""
+    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn our errors into one line each and an exit code: 2 for what the caller has to correct, else 1."""
+    try:
+        yield
+    except SettingsError as exc:
+        for problem in exc.problems:
+            _tell(problem)
+        raise typer.Exit(2) from exc
+    except RuleError as exc:
+        _tell(str(exc))
+        raise typer.Exit(2) from exc
+    except DaswatchError as exc:
+        _tell(str(exc))
+        raise typer.Exit(1) from exc
+
+
+def _tell(problem: str) -> None:
+    typer.secho(f"daswatch: {problem}", err=True, fg=typer.colors.RED)

@@ -1,0 +1,483 @@
+"""`daswatch detections`: list, show, test, backtest and compile the shipped detections, with a team's tuning.
+
+The rules are compiled anew for each command, by pySigma, which comes with the extra `daswatch[compile]`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from opensearchpy import OpenSearch
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from daswatch import backtests, pages, saved_searches
+from daswatch.backtests import Backtest, Span
+from daswatch.commands.console import Output, told, write_json
+from daswatch.detections import Detection, Kind, Level, by_name, dump
+from daswatch.errors import SettingsError
+from daswatch.gateways.backtest_runs import BacktestRun
+from daswatch.gateways.clients import search_client
+from daswatch.gateways.sample_runs import SampleRun, Verdict
+from daswatch.monitors import has_monitor, monitor
+from daswatch.queries import Window, overlap, saved_query
+from daswatch.samples import samples_of
+from daswatch.settings import Environment, SearchEndpoint, read_index_prefix
+from daswatch.stream_records import iso_milliseconds
+
+app = typer.Typer(help="The saved queries: list, show, test, backtest and compile them.", no_args_is_help=True)
+
+_LEVEL_COLOURS = {
+    Level.CRITICAL: "bold red",
+    Level.HIGH: "red",
+    Level.MEDIUM: "yellow",
+    Level.LOW: "cyan",
+    Level.INFORMATIONAL: "dim",
+}
+_AGO = re.compile(r"(\d{1,4})([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_BAR_WIDTH = 24  # characters
+_NOISIEST = 3  # groups of each detection
+
+Tuning = Annotated[
+    Path | None,
+    typer.Option("--tuning", help="A YAML file with overrides and suppressions.", exists=True, dir_okay=False),
+]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Some detections by name; all without any.", show_default=False)
+]
+Format = Annotated[Output, typer.Option("--output", help="For people or for machines.")]
+
+
+class View(StrEnum):
+    """What `show` shows of a detection."""
+
+    PAGE = "page"
+    QUERY = "query"
+    MONITOR = "monitor"
+    SEARCH = "search"
+    JSON = "json"
+
+
+@app.command("list")
+def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
+    """All detections: when they fire, on which engines, whether they are enabled."""
+    with told():
+        detections = _compiled(tuning)
+        today = _today()
+        if output is Output.JSON:
+            write_json([_row(detection, today) for detection in detections])
+        else:
+            Console().print(_listing(detections, today))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The detection's name.")],
+    tuning: Tuning = None,
+    view: Annotated[View, typer.Option("--as", help="Its page, or one of the forms in which it is used.")] = View.PAGE,
+    channel: Annotated[str, typer.Option(help="The notification channel that the monitor names.")] = "daswatch",
+) -> None:
+    """Everything about one detection."""
+    with told():
+        (detection,) = _chosen(_compiled(tuning), [name])
+        match view:
+            case View.PAGE:
+                Console().print(Markdown(pages.page(detection, samples_of(name))))
+            case View.QUERY:
+                _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
+            case View.MONITOR:
+                body = monitor(detection, channel, f"{_prefix()}-*") if has_monitor(detection) else None
+                _write_or_tell(
+                    body, f"{name} has no monitor: only the scheduled runner can evaluate its kind, {detection.kind}"
+                )
+            case View.SEARCH:
+                _write_or_tell(
+                    saved_searches.saved_search(detection), f"{name} has no saved search: it looks at no events"
+                )
+            case View.JSON:
+                write_json(asdict(detection))
+
+
+@app.command("test")
+def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Output.TABLE) -> None:
+    """Index the samples at OPENSEARCH_ENDPOINT, in indices that are gone afterwards, and run the saved queries on them.
+
+    Exit code 1 where a detection misses one of its samples, or fires on a near miss.
+    """
+    with told():
+        detections = _chosen(_compiled(tuning), names)
+        client, _ = _endpoint()
+        verdicts: dict[str, list[Verdict]] = {}
+        with SampleRun(client, f"das-samples-{secrets.token_hex(4)}") as run, _progress() as progress:
+            task = progress.add_task("samples", total=len(detections))
+            for detection in detections:
+                progress.update(task, description=detection.name)
+                verdicts[detection.name] = run.run(detection, samples_of(detection.name))
+                progress.advance(task)
+    if output is Output.JSON:
+        write_json({name: [_verdict(one) for one in own] for name, own in verdicts.items()})
+    else:
+        _show_verdicts(verdicts)
+    if not all(one.right for own in verdicts.values() for one in own):
+        raise typer.Exit(1)
+
+
+@app.command()
+def backtest(
+    names: Names = None,
+    begin: Annotated[str, typer.Option("--from", help="ISO 8601, or so long ago: 7d, 12h, 30m.")] = "7d",
+    end: Annotated[str, typer.Option("--to", help="ISO 8601, so long ago, or now.")] = "now",
+    tuning: Tuning = None,
+    include_disabled: Annotated[
+        bool, typer.Option("--include-disabled", help="Those that are not enabled, too.")
+    ] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """What each detection would have raised over what is indexed at OPENSEARCH_ENDPOINT. It only searches.
+
+    A detection that is named is run whether it is enabled or not. Exit code 1 where one cannot be run.
+    """
+    with told():
+        span = _span(begin, end, datetime.now(UTC))
+        chosen = _chosen(_compiled(tuning), names)
+        detections = [one for one in chosen if one.enabled or include_disabled or names]
+        client, prefix = _endpoint()
+        with _progress() as progress:
+            task = progress.add_task("days of a detection", total=None)
+            run = BacktestRun(client, span, prefix, lambda: progress.advance(task))
+            progress.update(task, total=run.steps(detections))
+            answers = run.run(detections)
+    if output is Output.JSON:
+        content = {"from": iso_milliseconds(span.begin), "to": iso_milliseconds(span.end)}
+        write_json(content | {"detections": [_answer(one) for one in answers]})
+    else:
+        _show_backtests(answers, span, len(chosen) - len(detections))
+    if any(one.failure for one in answers):
+        raise typer.Exit(1)
+
+
+@app.command("compile")
+def compile_(
+    tuning: Tuning = None,
+    to: Annotated[Path, typer.Option("--to", help="The file that the findings function reads.")] = Path(
+        "detections.json"
+    ),
+    docs: Annotated[Path | None, typer.Option(help="A folder for a page of each detection and an index.")] = None,
+    monitors: Annotated[Path | None, typer.Option(help="A file for the bodies of all monitors, JSON.")] = None,
+    searches: Annotated[
+        Path | None, typer.Option(help="A file for the saved searches, for Dashboards' import.")
+    ] = None,
+    channel: Annotated[str, typer.Option(help="The notification channel that the monitors name.")] = "daswatch",
+) -> None:
+    """Compile the rules and a team's tuning for the functions, and on request for people and for Dashboards."""
+    with told():
+        detections = _compiled(tuning)
+        events = f"{_prefix()}-*"
+        files = {to: dump(detections)}
+        if docs:
+            files |= {docs / f"{one.name}.md": pages.page(one, samples_of(one.name)).encode() for one in detections}
+            files[docs / "index.md"] = pages.index(detections).encode()
+        if monitors:
+            bodies = [monitor(one, channel, events) for one in detections if has_monitor(one)]
+            files[monitors] = orjson.dumps(bodies, option=orjson.OPT_INDENT_2)
+        if searches:
+            files[searches] = saved_searches.ndjson(detections)
+        _write(files)
+        enabled = sum(one.enabled for one in detections)
+        typer.echo(f"{len(detections)} detections, {enabled} of them enabled, in {to}")
+
+
+def _compiled(tuning: Path | None) -> tuple[Detection, ...]:
+    """All detections, with a warning of each suppression that has expired.
+
+    Raises RuleError; SettingsError where pySigma is missing or the file cannot be read.
+    """
+    try:
+        # Here, and not at the top: all other commands work without it.
+        from daswatch import sigma
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("sigma", "yaml"):
+            raise
+        raise SettingsError([f"{exc.name} is missing (expected: pip install 'daswatch[compile]')"]) from exc
+    if tuning is None:
+        return sigma.compile_all()
+    try:
+        text = tuning.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError([f"{tuning} cannot be read ({type(exc).__name__}; expected: a YAML file)"]) from exc
+    detections = sigma.compile_all(sigma.read_tuning(text))
+    _warn_of_expired(detections, _today())
+    return detections
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def _chosen(detections: Sequence[Detection], names: Sequence[str] | None) -> list[Detection]:
+    if not names:
+        return list(detections)
+    known = by_name(detections)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingsError([f"there is no detection {name!r} (expected: a name of `list`)" for name in unknown])
+    return [known[name] for name in names]
+
+
+def _endpoint() -> tuple[OpenSearch, str]:
+    """A client of OPENSEARCH_ENDPOINT, and INDEX_PREFIX."""
+    environment = Environment(os.environ)
+    endpoint, prefix = SearchEndpoint.read(environment), read_index_prefix(environment)
+    environment.check()
+    return search_client(endpoint), prefix
+
+
+def _prefix() -> str:
+    environment = Environment(os.environ)
+    prefix = read_index_prefix(environment)
+    environment.check()
+    return prefix
+
+
+def _span(begin: str, end: str, now: datetime) -> Span:
+    span = Span(_moment("--from", begin, now), _moment("--to", end, now))
+    if span.begin >= span.end:
+        raise SettingsError(["--from is not before --to (expected: --from 7d --to now)"])
+    return span
+
+
+def _moment(option: str, text: str, now: datetime) -> datetime:
+    if text == "now":
+        return now
+    if ago := _AGO.fullmatch(text):
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise SettingsError([f"{option} is no time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]) from exc
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _query(detection: Detection) -> dict[str, Any] | None:
+    """The saved query over its latest window; of a detection without a window over the last day."""
+    if detection.kind is Kind.FAILING:
+        return None
+    if detection.kind is Kind.SILENCE:
+        window = Window("lastSeen", f"now-{detection.forget_seconds}s", f"now-{detection.silent_seconds}s")
+    elif detection.window_seconds:
+        length = detection.window_seconds + int(overlap(detection).total_seconds())
+        window = Window("@timestamp", f"now-{length}s", "now")
+    else:
+        window = Window("@timestamp", "now-1d", "now")
+    return saved_query(detection, window)
+
+
+def _write_or_tell(content: Mapping[str, Any] | None, otherwise: str) -> None:
+    if content is None:
+        typer.echo(otherwise)
+    else:
+        write_json(content)
+
+
+def _write(files: Mapping[Path, bytes]) -> None:
+    for path, content in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as exc:
+            raise SettingsError(
+                [f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]
+            ) from exc
+
+
+def _warn_of_expired(detections: Iterable[Detection], today: str) -> None:
+    console = Console(stderr=True)
+    for detection in detections:
+        for one in detection.expired_suppressions(today):
+            console.print(
+                f"[yellow]warning:[/] {detection.name}: a suppression of {escape(one.owner)} expired on {one.expires}; "
+                "its events raise alerts again",
+                soft_wrap=True,
+            )
+
+
+def _progress() -> Progress:
+    """A bar on the error stream, gone when the work is done: what is printed stays clean."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _row(detection: Detection, today: str) -> dict[str, Any]:
+    return {
+        "name": detection.name,
+        "title": detection.title,
+        "level": detection.level,
+        "kind": detection.kind,
+        "engines": detection.engines,
+        "fires": pages.fires_in_words(detection),
+        "enabled": detection.enabled,
+        "disabledBecause": "" if detection.enabled else detection.disabled_because,
+        "suppressions": [
+            {**asdict(one), "expired": one in detection.expired_suppressions(today)} for one in detection.suppressions
+        ],
+    }
+
+
+def _listing(detections: Sequence[Detection], today: str) -> Table:
+    table = Table(title=f"{len(detections)} detections", title_justify="left")
+    for column in ("name", "level", "kind", "engines", "fires", "enabled", "suppressions"):
+        table.add_column(column, overflow="fold")
+    for one in detections:
+        table.add_row(
+            one.name,
+            _coloured(one.level),
+            one.kind,
+            "all" if len(one.engines) == len(_every_engine(detections)) else ", ".join(one.engines),
+            escape(pages.fires_in_words(one)),
+            "[green]yes[/]" if one.enabled else f"[dim]no: {escape(one.disabled_because) or 'by the tuning file'}[/]",
+            "\n".join(_suppressions(one, today)),
+        )
+    return table
+
+
+def _every_engine(detections: Iterable[Detection]) -> set[str]:
+    return {engine for one in detections for engine in one.engines}
+
+
+def _suppressions(detection: Detection, today: str) -> list[str]:
+    expired = detection.expired_suppressions(today)
+    return [
+        f"[red]expired {one.expires}, {escape(one.owner)}[/]"
+        if one in expired
+        else f"until {one.expires}, {escape(one.owner)}"
+        for one in detection.suppressions
+    ]
+
+
+def _coloured(level: Level) -> str:
+    return f"[{_LEVEL_COLOURS[level]}]{level}[/]"
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    sample = verdict.sample
+    return {
+        "sample": sample.words,
+        "engine": sample.engine,
+        "expected": sample.expected,
+        "fired": verdict.fired,
+        "right": verdict.right,
+    }
+
+
+def _show_verdicts(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+    table = Table(title="Samples", title_justify="left")
+    for column in ("detection", "right", "wrong"):
+        table.add_column(column, overflow="fold")
+    for name, own in verdicts.items():
+        wrong = [_wrong(one) for one in own if not one.right]
+        right = (
+            f"[{'red' if wrong else 'green'}]{len(own) - len(wrong)} of {len(own)}[/]" if own else "[dim]no samples[/]"
+        )
+        table.add_row(name, right, "\n".join(wrong))
+    Console().print(table)
+
+
+def _wrong(verdict: Verdict) -> str:
+    what = "fired on" if verdict.fired else "missed"
+    return f"[red]{what}:[/] {verdict.sample.engine}: {escape(verdict.sample.words)}"
+
+
+def _answer(answer: Backtest) -> dict[str, Any]:
+    return {
+        "detection": answer.detection.name,
+        "level": answer.detection.level,
+        "enabled": answer.detection.enabled,
+        "alerts": len(answer.episodes),
+        "groups": answer.groups,
+        "perDay": answer.per_day(),
+        "first": answer.episodes[0].first_seen if answer.episodes else None,
+        "last": max((one.last_seen for one in answer.episodes), default=None),
+        "noisiest": [
+            {
+                "resourceId": one.resource_id,
+                "group": one.group,
+                "alerts": one.alerts,
+                "events": one.events,
+                "first": one.first_seen,
+                "last": one.last_seen,
+                "actors": one.actors,
+                "samples": one.samples,
+            }
+            for one in answer.noisiest(len(answer.details))
+        ],
+        "note": answer.note,
+        "failure": answer.failure,
+    }
+
+
+def _show_backtests(answers: Sequence[Backtest], span: Span, disabled: int) -> None:
+    console = Console()
+    days = len(span.days())
+    table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
+    for column in ("detection", "level"):
+        table.add_column(column, overflow="fold")
+    for column in ("alerts", "a day", "groups"):
+        table.add_column(column, justify="right")
+    for column in ("when", "first", "last"):
+        table.add_column(column, no_wrap=column == "when")
+    for answer in sorted(answers, key=lambda one: -len(one.episodes)):
+        table.add_row(answer.detection.name, _coloured(answer.detection.level), *_figures(answer, span, days))
+    console.print(table)
+    groups = _noisiest(answers)
+    if groups.row_count:
+        console.print(groups)
+    for answer in answers:
+        if answer.failure:
+            console.print(f"[red]{answer.detection.name} could not be run:[/] {escape(answer.failure)}", soft_wrap=True)
+        elif answer.note:
+            console.print(f"[dim]{answer.detection.name}: {escape(answer.note)}[/]", soft_wrap=True)
+    if disabled:
+        console.print(f"[dim]{disabled} that are not enabled were left out; --include-disabled runs them, too.[/]")
+
+
+def _figures(answer: Backtest, span: Span, days: int) -> list[str]:
+    count = len(answer.episodes)
+    if answer.failure:
+        return ["[red]failed[/]", "", "", "", "", ""]
+    if not count:
+        return ["", "", "", "", "", ""] if backtests.not_applicable(answer.detection) else ["0", "", "", "", "", ""]
+    first = min(one.first_seen for one in answer.episodes)
+    last = max(one.last_seen for one in answer.episodes)
+    when = backtests.bar((one.first_seen for one in answer.episodes), span, _BAR_WIDTH)
+    return [str(count), f"{count / days:.1f}", str(answer.groups), when, _minute(first), _minute(last)]
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def _noisiest(answers: Iterable[Backtest]) -> Table:
+    table = Table(title="The noisiest groups", title_justify="left")
+    for column in ("detection", "database", "group"):
+        table.add_column(column, overflow="fold")
+    for column in ("alerts", "events"):
+        table.add_column(column, justify="right")
+    for answer in answers:
+        for one in answer.noisiest(_NOISIEST):
+            group = ", ".join(f"{name} {value or '(none)'}" for name, value in one.group.items())
+            table.add_row(answer.detection.name, one.resource_id, escape(group), str(one.alerts), f"{one.events:,}")
+    return table

@@ -1,0 +1,138 @@
+"""What is done to a stream from outside the database: CloudTrail's event of an AWS API call -> flat document.
+
+In: an EventBridge event of an AWS API call that CloudTrail recorded, such as StopActivityStream or DisableKey. The rule
+on EventBridge decides which calls come here. Out: one document of `das-control-plane`. CloudTrail's names stay as they
+are; null and empty values are left out, as in the documents of activity events.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from daswatch.canonical import canonical_json
+from daswatch.documents import Document
+from daswatch.errors import Reason, RecordError
+from daswatch.flat_objects import split_fitting
+from daswatch.stream_records import iso_milliseconds
+
+INDEX = "das-control-plane"
+DETAIL_TYPE = "AWS API Call via CloudTrail"
+
+_SAFE_ID = re.compile(r"[\w-]{1,100}", re.ASCII)  # CloudTrail's are UUIDs
+_RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]+", re.ASCII)
+_STREAM = re.compile(r"(?:.*[:/])?aws-rds-das-(?P<resource>(?:cluster|db)-[\w-]+)", re.ASCII)
+
+# How a call names an activity stream, and how it names a database. Services do not agree on upper and lower case.
+_STREAM_NAMES = ("kinesisstreamname", "eventsourcearn", "streamname", "streamarn")
+_RESOURCE_NAMES = ("dbclusterresourceid", "dbiresourceid")
+# What a request is about: of RDS, KMS, Lambda, Kinesis and EventBridge. A mapping has no name, only a UUID.
+_TARGET_NAMES = ("resourcearn", "keyid", "functionname", "streamarn", "streamname", "rule", "name", "uuid")
+
+
+def document(event: Mapping[str, Any], ingested_at: str) -> Document:
+    """One call as indexed. The id is CloudTrail's own, so that a second delivery adds nothing.
+
+    Raises RecordError for an event of another type, and for one that does not tell what was called, and when.
+    """
+    if event.get("detail-type") != DETAIL_TYPE:
+        raise RecordError(Reason.ANOTHER_TYPE, f"the event's detail-type is not {DETAIL_TYPE!r}")
+    detail = event.get("detail")
+    if not isinstance(detail, Mapping):
+        raise RecordError(Reason.EVENT_NOT_AN_OBJECT, "the event's detail is no object")
+    for name in ("eventID", "eventName", "eventSource"):
+        if not _text(detail.get(name)):
+            raise RecordError(Reason.ANOTHER_TYPE, f"the call has no {name}")
+    identity = _object(detail.get("userIdentity"))
+    fields: dict[str, Any] = {
+        "@timestamp": _time(detail, event),
+        "ingestedAt": ingested_at,
+        "eventSource": _text(detail["eventSource"]),
+        "eventName": _text(detail["eventName"]),
+        "userIdentityArn": _who(identity),
+        "userIdentityType": _text(identity.get("type")),
+        "sourceIPAddress": _text(detail.get("sourceIPAddress")),
+        "userAgent": _text(detail.get("userAgent")),
+        "errorCode": _text(detail.get("errorCode")),
+        "outcome": "failure" if detail.get("errorCode") else "success",
+        "awsAccountId": _text(detail.get("recipientAccountId")) or _text(event.get("account")),
+        "awsRegion": _text(detail.get("awsRegion")) or _text(event.get("region")),
+        "resourceId": _resource_id(detail),
+        "target": _target(detail),
+        **_request_parameters(detail.get("requestParameters")),
+    }
+    return Document(INDEX, _id(detail["eventID"]), {name: value for name, value in fields.items() if value})
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _id(event_id: str) -> str:
+    if _SAFE_ID.fullmatch(event_id):
+        return event_id
+    return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _time(detail: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+    """When the call was made; EventBridge's time, the same second in another place, stands in."""
+    for text in (detail.get("eventTime"), event.get("time")):
+        try:
+            moment = datetime.fromisoformat(_text(text))
+            if moment.tzinfo is not None:
+                return iso_milliseconds(moment)
+        except (ValueError, OverflowError):
+            continue
+    raise RecordError(Reason.ANOTHER_TYPE, "the call has no time that can be read")
+
+
+def _who(identity: Mapping[str, Any]) -> str:
+    """The caller's ARN; without one the ARN of the role that was assumed, a user's name, or an AWS service's."""
+    issuer = _object(_object(identity.get("sessionContext")).get("sessionIssuer"))
+    candidates = (identity.get("arn"), issuer.get("arn"), identity.get("userName"), identity.get("invokedBy"))
+    return next((name for name in map(_text, candidates) if name), "")
+
+
+def _resource_id(detail: Mapping[str, Any]) -> str:
+    """Whose stream it is about, where answer or request tell: by the stream's name, or by the resource id itself."""
+    for name in _values(detail, _STREAM_NAMES):
+        if match := _STREAM.fullmatch(name):
+            return match["resource"]
+    return next((name for name in _values(detail, _RESOURCE_NAMES) if _RESOURCE_ID.fullmatch(name)), "")
+
+
+def _values(detail: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    """The values that answer and request have under these names, in the order of the names."""
+    for fields in (_lower(detail.get("responseElements")), _lower(detail.get("requestParameters"))):
+        yield from (_text(fields[name]) for name in names if name in fields)
+
+
+def _target(detail: Mapping[str, Any]) -> str:
+    """What the request names; a request that names nothing, such as RetireGrant's, is about CloudTrail's resource."""
+    request = _lower(detail.get("requestParameters"))
+    named = (_text(request[name]) for name in _TARGET_NAMES if name in request)
+    resources = detail.get("resources")
+    listed = (_text(_object(entry).get("ARN")) for entry in (resources if isinstance(resources, list) else ()))
+    return next((name for name in (*named, *listed) if name), "")
+
+
+def _lower(fields: object) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in _object(fields).items()}
+
+
+def _request_parameters(parameters: object) -> dict[str, Any]:
+    """What fits into a flat_object there, the rest as JSON text: a key policy is longer than one term can be."""
+    if not parameters:
+        return {}
+    fitting, rest = split_fitting(parameters) if isinstance(parameters, Mapping) else ({}, parameters)
+    try:
+        return {"requestParameters": fitting, "requestParametersText": canonical_json(rest).decode() if rest else ""}
+    except RecursionError as exc:
+        raise RecordError(Reason.EVENT_TOO_DEEP, "the call's parameters are nested too deep") from exc

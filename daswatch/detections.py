@@ -1,0 +1,177 @@
+"""A detection: one saved query with its window, its grouping and its words, as it is run.
+
+Compiled from `detections/<name>/rule.yml` by `daswatch.sigma` when the functions are packaged; read back here from the
+compiled file, so that no function carries the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+import orjson
+
+from daswatch.errors import SettingsError
+
+EVERY_ENGINE = ("postgresql", "mysql", "oracle", "sqlserver")
+
+
+class Kind(StrEnum):
+    """What a detection looks at, and when it fires."""
+
+    EVENT = "event"  # each event that arrives
+    THRESHOLD = "threshold"  # counts, distinct values and sums over a window
+    SEQUENCE = "sequence"  # so many of one event, then another one
+    FIRST_SEEN = "first-seen"  # values that were never seen together, or not for long
+    SILENCE = "silence"  # an instance whose pulse stopped
+    FAILING = "failing"  # a saved query that cannot be run
+
+
+class Level(StrEnum):
+    """Sigma's levels."""
+
+    INFORMATIONAL = "informational"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for informational to 4 for critical."""
+        return list(Level).index(self)
+
+
+Metric = Literal["count", "distinct", "sum", "max"]
+
+
+class Source(StrEnum):
+    """Which documents a detection is about."""
+
+    EVENTS = "events"  # das-events-*
+    CONTROL_PLANE = "control-plane"  # das-control-plane: what was done to the stream itself
+    PULSE = "pulse"  # das-pulse
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What makes a group fire: a metric over its events is at least so large."""
+
+    metric: Metric
+    at_least: int
+    field: str = ""  # of distinct, sum and max
+    query: str = ""  # Lucene; counts only the events of the group that match this too
+    level: Level | None = None  # instead of the detection's own, for what is graver
+
+
+@dataclass(frozen=True, slots=True)
+class EventSequence:
+    """`count` events of `first`, then one of `then`, all of one group. Both are Lucene queries."""
+
+    first: str
+    count: int
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """Fires for a group that was never seen, or not since `absent_days`; quiet until it has learned for long enough."""
+
+    learn_days: int
+    absent_days: int = 0  # 0: fires for what was never seen; else for what is known, and was away for so long
+    ipv4_prefix: int = 32  # `remoteIp` counts as its network of so many bits
+    ipv6_prefix: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Events that a detection leaves out, with somebody who answers for it. `expires` is a day, ISO 8601."""
+
+    when: Mapping[str, tuple[str, ...]]
+    owner: str
+    reason: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One saved query and everything that is told about it."""
+
+    name: str
+    id: str
+    title: str
+    level: Level
+    status: str
+    kind: Kind
+    source: Source
+    query: str  # Lucene, without the window
+    description: str
+    why: str
+    runbook: tuple[str, ...]
+    false_positives: tuple[str, ...]
+    blind_spots: tuple[str, ...]
+    references: tuple[str, ...]
+    attack: tuple[str, ...]  # Sigma's tags without the namespace: credential-access, t1110.001
+    types: tuple[str, ...]  # of the finding: namespace/category/classifier
+    engines: tuple[str, ...]
+    enabled: bool
+    disabled_because: str
+    version: int
+    group: tuple[str, ...]  # fields, beside the database, that tell one alert from another
+    window_seconds: int = 0  # 0: each event by itself
+    quiet_seconds: int = 3600  # after so long without news the finding is archived
+    conditions: tuple[Condition, ...] = (Condition("count", 1),)
+    script: Mapping[str, Any] = field(default_factory=dict)  # a filter that Lucene has no words for
+    sequence: EventSequence | None = None
+    first_seen: FirstSeen | None = None
+    silent_seconds: int = 0
+    forget_seconds: int = 0  # an instance that has been silent for longer is taken for removed
+    suppressions: tuple[Suppression, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the tuning values it was compiled with
+
+    def expired_suppressions(self, day: str) -> tuple[Suppression, ...]:
+        """Those that no longer count on this day."""
+        return tuple(suppression for suppression in self.suppressions if suppression.expires <= day)
+
+
+def dump(detections: Iterable[Detection]) -> bytes:
+    """The compiled file."""
+    content = [asdict(detection) for detection in detections]
+    return orjson.dumps({"detections": content}, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+
+
+def load(content: bytes) -> tuple[Detection, ...]:
+    """Read a compiled file. Raises SettingsError where it is none."""
+    try:
+        return tuple(_read(entry) for entry in orjson.loads(content)["detections"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise SettingsError(
+            ["DETECTIONS is no file of compiled detections (expected: what `daswatch detections compile` wrote)"]
+        ) from exc
+
+
+def _read(entry: Mapping[str, Any]) -> Detection:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+    fields["level"] = Level(fields["level"])
+    fields["kind"] = Kind(fields["kind"])
+    fields["source"] = Source(fields["source"])
+    fields["conditions"] = tuple(
+        Condition(**{**condition, "level": Level(condition["level"]) if condition["level"] else None})
+        for condition in fields["conditions"]
+    )
+    if fields["sequence"]:
+        fields["sequence"] = EventSequence(**fields["sequence"])
+    if fields["first_seen"]:
+        fields["first_seen"] = FirstSeen(**fields["first_seen"])
+    fields["suppressions"] = tuple(
+        Suppression(**{**entry, "when": {name: tuple(values) for name, values in entry["when"].items()}})
+        for entry in fields["suppressions"]
+    )
+    return Detection(**fields)
+
+
+def by_name(detections: Sequence[Detection]) -> dict[str, Detection]:
+    """Detections by their names."""
+    return {detection.name: detection for detection in detections}

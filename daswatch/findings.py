@@ -1,0 +1,306 @@
+"""Alert -> finding in Security Hub's format (ASFF, 2018-10-08).
+
+In: an alert, its detection (none for an analyst's own monitor) and where it is posted. Out: one finding. No clock: the
+same alert gives the same finding, so a retry repeats itself, and Security Hub ignores what it has seen (it compares
+UpdatedAt).
+
+Whatever an event, a user or an analyst calls themselves fits: unprintable characters become spaces, blanks are left
+out, long values are cut. SQL is in a finding only as `statements`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from daswatch.alerts import Alert, Database, State, group_hash
+from daswatch.detections import Detection
+from daswatch.links import alert_url, holds_sql
+
+SCHEMA_VERSION = "2018-10-08"
+PRODUCT = "Daswatch"
+
+# Of an analyst's own monitor, which names none.
+DEFAULT_TYPE = "Unusual Behaviors/Database"
+
+# Characters, as AwsSecurityFinding documents them.
+MAX_TITLE = 256
+MAX_DESCRIPTION = 1_024
+MAX_RECOMMENDATION = 512
+MAX_PRODUCT_FIELDS = 50
+MAX_KEY = 128
+MAX_VALUE = 2_048
+MAX_TYPES = 50
+MAX_STATEMENTS = 3
+
+# Bytes of one finding; AWS says 240 KB of whatever kind. Fifty values of rare characters could exceed it: then all are
+# cut to the next length.
+MAX_BYTES = 240_000
+_VALUE_LENGTHS = (MAX_VALUE, 512, 128)
+
+HIDDEN = "(SQL, not shown)"
+
+_MAX_FACTS = 500  # of the description: the rest is for what the detection says
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"(?=.{1,16}$)[a-z]{2,6}(?:-[a-z]{2,12}){1,2}-\d", re.ASCII)
+_CLUSTER = re.compile(r"cluster-[A-Za-z0-9]{1,100}", re.ASCII)
+_INSTANCE = re.compile(r"db-[A-Za-z0-9]{1,100}", re.ASCII)
+_TECHNIQUE = re.compile(r"t\d{4}(?:\.\d{3})?", re.ASCII)
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9 _./=+@-]", re.ASCII)
+
+# Activity streams of clusters are Aurora's. Those of instances are Oracle's or SQL Server's, of an edition that no
+# event tells.
+_CLUSTER_ENGINES = {"postgresql": "aurora-postgresql", "mysql": "aurora-mysql"}
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Where a finding goes: the account and region whose Security Hub imports it, and where links lead.
+
+    `dashboards_url` is empty where there is no OpenSearch Dashboards.
+    """
+
+    account_id: str
+    region: str
+    dashboards_url: str
+
+
+def finding(
+    alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The finding of an alert. `statements` are samples of its SQL, redacted, where a setting allows them.
+
+    Severity and types are told in FindingProviderFields alone: Security Hub fills the fields of the same names at the
+    top from them, in new findings, and leaves them be once a customer has changed them.
+    """
+    arn_start = f"arn:{partition(posting.region)}:securityhub:{posting.region}:{posting.account_id}"
+    asff: dict[str, Any] = {
+        "SchemaVersion": SCHEMA_VERSION,
+        "Id": finding_id(alert, posting),
+        "ProductArn": f"{arn_start}:product/{posting.account_id}/default",
+        "ProductName": PRODUCT,
+        "CompanyName": PRODUCT,
+        "GeneratorId": _generator_id(alert, detection),
+        "AwsAccountId": posting.account_id,
+        "CreatedAt": alert.created_at,
+        "UpdatedAt": alert.changed_at,
+        "FirstObservedAt": min(alert.first_seen, alert.last_seen),
+        "LastObservedAt": max(alert.first_seen, alert.last_seen),
+        "Title": shortened(plain(alert.title) or _name(alert.detection), MAX_TITLE),
+        "Description": _description(alert, detection),
+        "FindingProviderFields": {
+            "Severity": {"Label": alert.level.name, "Original": alert.level.value},
+            "Types": list(detection.types[:MAX_TYPES]) if detection and detection.types else [DEFAULT_TYPE],
+        },
+        "Resources": [_resource(alert.database, posting)],
+        "RecordState": "ACTIVE" if alert.state is State.ACTIVE else "ARCHIVED",
+    }
+    if recommendation := _recommendation(detection):
+        asff["Remediation"] = {"Recommendation": recommendation}
+    if url := alert_url(posting.dashboards_url, alert, detection):
+        asff["SourceUrl"] = url
+    facts = list(_facts(alert, detection, posting, statements))
+    for length in _VALUE_LENGTHS:
+        asff["ProductFields"] = _product_fields(facts, length)
+        if finding_bytes(asff) <= MAX_BYTES:
+            break
+    return asff
+
+
+def finding_id(alert: Alert, posting: Posting) -> str:
+    """The finding's id: one for each detection, database and group, for good.
+
+    It names the database's own account and region, also where the finding is posted elsewhere.
+    """
+    account_id, region = _home(alert.database, posting)
+    resource = _name(alert.database.resource_id) if alert.database.resource_id else "account"
+    return f"das/{account_id}/{region}/{resource}/{_name(alert.detection)}/{group_hash(alert.group)}"
+
+
+def finding_bytes(asff: Mapping[str, Any]) -> int:
+    """The size of a finding as botocore sends it."""
+    return len(json.dumps(asff))
+
+
+def partition(region: str) -> str:
+    """The partition that a region belongs to."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def plain(text: str) -> str:
+    """Text in one line that can be shown.
+
+    What cannot be printed (controls, lone surrogates, marks that turn the direction of writing) becomes a space.
+    """
+    if text.isprintable():
+        return text.strip()
+    return "".join(character if character.isprintable() else " " for character in text).strip()
+
+
+def shortened(text: str, length: int, ellipsis: str = "…") -> str:
+    """At most so many characters, cut between words where there is a space near the end."""
+    if len(text) <= length:
+        return text
+    cut = text[: length - len(ellipsis)]
+    words = cut.rpartition(" ")[0].rstrip()
+    return (words if len(words) > len(cut) * 3 // 4 else cut.rstrip()) + ellipsis
+
+
+def shown_group(group: Mapping[str, str]) -> dict[str, str]:
+    """A group as it may be told: no SQL, and a word for what is empty."""
+    return {name: HIDDEN if holds_sql(name) and value else plain(value) or "(none)" for name, value in group.items()}
+
+
+def shown_actors(alert: Alert) -> dict[str, str]:
+    """Who and what took part, joined; no SQL."""
+    joined = {
+        name: ", ".join(filter(None, map(plain, values)))
+        for name, values in alert.actors.items()
+        if not holds_sql(name)
+    }
+    return {name: values for name, values in joined.items() if values}
+
+
+def _name(text: str) -> str:
+    """A name as a part of an id: itself where it is a plain one, else what is plain of it and its hash.
+
+    A hash is told by `~`, which no plain name has: two names never become one.
+    """
+    if _NAME.fullmatch(text):
+        return text
+    start = re.sub(r"[^a-z0-9]+", "-", text[:200].lower(), flags=re.ASCII).strip("-")[:60].rstrip("-")
+    return f"{start}~{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def _generator_id(alert: Alert, detection: Detection | None) -> str:
+    name = f"das/{_name(alert.detection)}"
+    return f"{name}@{detection.version}" if detection else name
+
+
+def _home(database: Database, posting: Posting) -> tuple[str, str]:
+    """The database's account and region; where nobody told them, those we post to."""
+    return (
+        database.aws_account_id if _ACCOUNT_ID.fullmatch(database.aws_account_id) else posting.account_id,
+        database.aws_region if _REGION.fullmatch(database.aws_region) else posting.region,
+    )
+
+
+def _resource(database: Database, posting: Posting) -> dict[str, Any]:
+    """What the finding is about.
+
+    RDS's own ARNs hold identifiers, which an activity stream does not tell: the resource id stands in for them.
+    """
+    account_id, region = _home(database, posting)
+    place = {"Partition": partition(region), "Region": region}
+    arn_start = f"arn:{partition(region)}:rds:{region}:{account_id}"
+    resource_id = database.resource_id
+    if _CLUSTER.fullmatch(resource_id):
+        details = {"DbClusterResourceId": resource_id}
+        if engine := _CLUSTER_ENGINES.get(database.engine):
+            details["Engine"] = engine
+        return {
+            "Type": "AwsRdsDbCluster",
+            "Id": f"{arn_start}:cluster:{resource_id}",
+            **place,
+            "Details": {"AwsRdsDbCluster": details},
+        }
+    if _INSTANCE.fullmatch(resource_id):
+        return {
+            "Type": "AwsRdsDbInstance",
+            "Id": f"{arn_start}:db:{resource_id}",
+            **place,
+            "Details": {"AwsRdsDbInstance": {"DbiResourceId": resource_id}},
+        }
+    if resource_id:
+        return {"Type": "Other", "Id": _name(resource_id), **place}
+    return {"Type": "AwsAccount", "Id": f"AWS::::Account:{account_id}", **place}
+
+
+def _description(alert: Alert, detection: Detection | None) -> str:
+    """What, why it matters, how often, who. The facts have room of their own: a long reason never takes it."""
+    others = {name: values for name, values in shown_actors(alert).items() if name not in alert.group}
+    facts = [
+        f"{_times(alert.count)} between {alert.first_seen} and {alert.last_seen}",
+        _listed(shown_group(alert.group)),
+        plain(alert.note),
+        _listed(others),
+    ]
+    told = shortened(". ".join(fact.rstrip(".") for fact in facts if fact) + ".", _MAX_FACTS)
+    said = " ".join(filter(None, map(plain, (detection.description, detection.why) if detection else (alert.title,))))
+    return f"{shortened(said, MAX_DESCRIPTION - len(told) - 1)} {told}".strip()
+
+
+def _listed(fields: Mapping[str, str]) -> str:
+    return "; ".join(f"{plain(name)} {value}" for name, value in fields.items())
+
+
+def _times(count: int) -> str:
+    return "One event" if count == 1 else f"{count} events"
+
+
+def _recommendation(detection: Detection | None) -> dict[str, str]:
+    if detection is None:
+        return {}
+    text = shortened(" ".join(filter(None, map(plain, detection.runbook))), MAX_RECOMMENDATION)
+    url = next((plain(link) for link in detection.references if link.startswith("https://")), "")
+    return {name: value for name, value in {"Text": text, "Url": url}.items() if value}
+
+
+def _facts(
+    alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """All that ProductFields tell, the most important first."""
+    database = alert.database
+    yield "Detection", alert.detection
+    yield "Count", str(alert.count)
+    yield "Episode", str(alert.episode)
+    yield "FirstSeen", alert.first_seen
+    yield "LastSeen", alert.last_seen
+    if detection:
+        yield "Version", str(detection.version)
+        yield "Techniques", ", ".join(tag.upper() for tag in detection.attack if _TECHNIQUE.fullmatch(tag))
+        yield "Tactics", ", ".join(tag for tag in detection.attack if not _TECHNIQUE.fullmatch(tag))
+    yield "Engine", database.engine
+    if database.aws_account_id != posting.account_id:
+        yield "AccountId", database.aws_account_id
+    if database.aws_region != posting.region:
+        yield "Region", database.aws_region
+    for name, value in shown_group(alert.group).items():
+        yield f"Group/{name}", value
+    for number, statement in enumerate(statements[:MAX_STATEMENTS], start=1):
+        yield f"Statement{number}", statement
+    yield "Note", alert.note
+    for name, measured in alert.metrics.items():
+        yield f"Metric/{name}", str(measured)
+    for name, values in shown_actors(alert).items():
+        yield f"Actors/{name}", values
+    yield "Samples", ", ".join(alert.samples)
+
+
+def _product_fields(facts: Iterable[tuple[str, str]], value_length: int) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    left_out = 0
+    for name, told in facts:
+        value = shortened(plain(told), value_length)
+        if not value:
+            continue
+        if len(fields) == MAX_PRODUCT_FIELDS - 1:  # the last one tells how many there are besides
+            left_out += 1
+            continue
+        fields[_key(name, fields)] = value
+    return {**fields, "daswatch/NotShown": str(left_out)} if left_out else fields
+
+
+def _key(name: str, taken: Mapping[str, str]) -> str:
+    """A field's key; with a hash where it was changed and is taken already."""
+    key = "daswatch/" + _NOT_IN_KEYS.sub("_", name)
+    if len(key) <= MAX_KEY and key not in taken:
+        return key
+    return f"{key[: MAX_KEY - 17]}_{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

@@ -1,0 +1,182 @@
+"""OpenSearch: alerts, what first-seen detections know, and how far the runner has come.
+
+An alert is only written over the version that was read: where somebody else was faster, nothing is written and the next
+run decides again. Everything is read by id or refreshed, never from an index that is seconds behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as SearchConnectionError
+from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
+
+from daswatch.alerts import INDEX, Alert, State
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.search import Deadline, request_timeout
+from daswatch.seen import INDEX as SEEN_INDEX
+from daswatch.seen import Seen
+from daswatch.stream_records import iso_milliseconds
+
+RUNS_INDEX = "das-runs"
+_RUNNER = "scheduled"
+_PAGE = 1_000
+_CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An alert as it is in the index, with its version."""
+
+    alert: Alert
+    seq_no: int
+    primary_term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Up to when what arrived was looked at; `behind` has the detections that could not be asked, each with its own."""
+
+    since: datetime
+    behind: Mapping[str, datetime] = field(default_factory=dict)
+    version: tuple[int, int] | None = None  # of the document it was read from
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of alerts that were to be written."""
+
+    stored: dict[str, Stored] = field(default_factory=dict)
+    conflicts: set[str] = field(default_factory=set)  # somebody else was faster
+    refused: dict[str, str] = field(default_factory=dict)  # OpenSearch's name for the reason
+
+
+class AlertIndex:
+    """`das-alerts`, `das-seen` and `das-runs` at one endpoint. Raises SearchUnavailable."""
+
+    def __init__(self, client: OpenSearch) -> None:
+        self._client = client
+
+    def get(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Stored]:
+        """These alerts, as far as there are any."""
+        return {entry["_id"]: _stored(entry) for entry in self._get_many(INDEX, ids, deadline)}
+
+    def unsettled(self, deadline: Deadline) -> Iterator[Stored]:
+        """All that last, and all that Security Hub was not told the latest of."""
+        body: dict[str, Any] = {
+            "size": _PAGE,
+            "seq_no_primary_term": True,
+            "query": {
+                "bool": {
+                    "should": [{"term": {"state": State.ACTIVE.value}}, {"term": {"pending": True}}],
+                    "minimum_should_match": 1,
+                }
+            },
+            "sort": [{"alertId": "asc"}],
+        }
+        while True:
+            answer = self._request("POST", f"/{INDEX}/_search", deadline, body, {"ignore_unavailable": "true"})
+            hits = answer["hits"]["hits"]
+            yield from map(_stored, hits)
+            if len(hits) < _PAGE:
+                return
+            body["search_after"] = hits[-1]["sort"]
+
+    def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> Written:
+        """Write alerts over the versions that were read; None where there was none."""
+        written = Written()
+        lines: list[bytes] = []
+        asked = []
+        for alert, before in alerts:
+            action: dict[str, Any] = {"_index": INDEX, "_id": alert.id}
+            if before:
+                action |= {"if_seq_no": before.seq_no, "if_primary_term": before.primary_term}
+            lines += [orjson.dumps({"index" if before else "create": action}), orjson.dumps(alert.document())]
+            asked.append(alert)
+        if not asked:
+            return written
+        answer = self._request("POST", "/_bulk", deadline, b"\n".join(lines) + b"\n", {"refresh": "true"})
+        for alert, item in zip(asked, answer["items"], strict=True):
+            (outcome,) = item.values()
+            if outcome["status"] == _CONFLICT:
+                written.conflicts.add(alert.id)
+            elif "error" in outcome:
+                written.refused[alert.id] = str(outcome["error"].get("type", outcome["status"]))
+            else:
+                written.stored[alert.id] = Stored(alert, outcome["_seq_no"], outcome["_primary_term"])
+        return written
+
+    def seen(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Seen]:
+        """What is known about these groups and databases."""
+        return {
+            entry["_id"]: Seen(entry["_source"]["firstSeen"], entry["_source"]["lastSeen"])
+            for entry in self._get_many(SEEN_INDEX, ids, deadline)
+        }
+
+    def progress(self, deadline: Deadline) -> Progress | None:
+        """How far the last run came; None before the first."""
+        try:
+            answer = self._request("GET", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline)
+        except _NotThere:
+            return None
+        source = answer["_source"]
+        behind = {name: datetime.fromisoformat(at) for name, at in source.get("behind", {}).items()}
+        return Progress(datetime.fromisoformat(source["since"]), behind, (answer["_seq_no"], answer["_primary_term"]))
+
+    def advance(self, before: Progress | None, after: Progress, deadline: Deadline) -> bool:
+        """Note how far this run came; False where another run was faster, whose note stays."""
+        document = {
+            "since": iso_milliseconds(after.since),
+            "behind": {name: iso_milliseconds(at) for name, at in after.behind.items()},
+        }
+        version = before.version if before else None
+        params = (
+            {"if_seq_no": str(version[0]), "if_primary_term": str(version[1])} if version else {"op_type": "create"}
+        )
+        try:
+            self._request("PUT", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline, document, params)
+        except _Conflict:
+            return False
+        return True
+
+    def _get_many(self, index: str, ids: Sequence[str], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
+        for begin in range(0, len(ids), _PAGE):
+            body = {"docs": [{"_index": index, "_id": one} for one in ids[begin : begin + _PAGE]]}
+            for entry in self._request("POST", "/_mget", deadline, body)["docs"]:
+                if entry.get("found"):
+                    yield entry
+
+    def _request(
+        self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
+    ) -> Any:
+        try:
+            return self._client.transport.perform_request(
+                method, path, params={**(params or {}), "request_timeout": request_timeout(deadline)}, body=body
+            )
+        except NotFoundError as exc:
+            raise _NotThere(f"{path} is not there") from exc
+        except SearchConnectionError as exc:
+            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except SerializationError as exc:
+            raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is no JSON") from exc
+        except TransportError as exc:
+            if exc.status_code == _CONFLICT:
+                raise _Conflict(f"{path} was changed meanwhile") from exc
+            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}") from exc
+
+
+class _NotThere(SearchUnavailable):
+    """No such document or index."""
+
+
+class _Conflict(SearchUnavailable):
+    """Somebody else was faster."""
+
+
+def _stored(entry: Mapping[str, Any]) -> Stored:
+    return Stored(Alert.of(entry["_source"]), entry["_seq_no"], entry["_primary_term"])

@@ -1,0 +1,133 @@
+"""OpenSearch: runs a detection on its samples, in indices of its own that are gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import orjson
+from opensearchpy import OpenSearch
+
+from daswatch import control_plane
+from daswatch.detections import Detection, Kind, Source
+from daswatch.documents import Document, Flattening
+from daswatch.gateways.content import ContentGateway
+from daswatch.gateways.saved_queries import Group, Question, SavedQueries
+from daswatch.gateways.search import Deadline
+from daswatch.queries import Candidate, Window, event_window
+from daswatch.samples import CONTROL_PLANE, Sample, documents
+from daswatch.seen import Seen, by_network, is_new, seen_id
+from daswatch.stream_records import iso_milliseconds
+from daswatch.templates import shipped_content
+
+_SECONDS = 60.0
+_DAY = timedelta(days=1)
+_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a detection did on one sample what the sample expects."""
+
+    sample: Sample
+    fired: bool
+
+    @property
+    def right(self) -> bool:
+        """Whether it fired where it must, or not where it must not."""
+        return self.fired == (self.sample.expected == "match")
+
+
+class SampleRun:
+    """A place for samples at one endpoint: a template and indices under a prefix that nothing else uses."""
+
+    def __init__(self, client: OpenSearch, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._queries = SavedQueries(client)
+
+    def __enter__(self) -> Self:
+        ContentGateway(self._client).install_all(shipped_content(self._prefix))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.indices.delete(index=f"{self._prefix}-*,{self._control_plane}", params=_LENIENT)
+        self._client.indices.delete_index_template(name=self._prefix)
+
+    def run(self, detection: Detection, samples: Sequence[Sample]) -> list[Verdict]:
+        """Index the samples, each as a database of its own, and ask the detection's saved query."""
+        return [Verdict(sample, self._fires(detection, sample, number)) for number, sample in enumerate(samples)]
+
+    def _fires(self, detection: Detection, sample: Sample, number: int) -> bool:
+        now = datetime.now(UTC)
+        kind = "cluster" if sample.engine in ("postgresql", "mysql") else "db"
+        resource_id = f"{kind}-{detection.name.upper()}-{sample.expected.upper()}-{number}"
+        if sample.engine == CONTROL_PLANE:
+            self._empty_control_plane()
+        known: dict[str, Seen] = {}
+        for days_ago in sample.days_ago():
+            at = now - days_ago * _DAY
+            found = self._ask(detection, sample, resource_id, now, days_ago)
+            if detection.kind is not Kind.FIRST_SEEN:
+                continue
+            found = by_network(detection, found)
+            if days_ago:
+                known |= {seen_id(detection, one): Seen(one.first_seen, one.last_seen) for one in found}
+                continue
+            learning = Seen(iso_milliseconds(now - 1000 * _DAY), iso_milliseconds(now - 1000 * _DAY))
+            return any(is_new(detection, one, known.get(seen_id(detection, one)), learning, at) for one in found)
+        if not found:
+            return False
+        groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]
+        firings, failures = self._queries.firings(groups, iso_milliseconds(now), Deadline.after(_SECONDS))
+        if failures:
+            raise RuntimeError(f"{detection.name}: {failures}")
+        return bool(firings)
+
+    def _ask(
+        self, detection: Detection, sample: Sample, resource_id: str, now: datetime, days_ago: float
+    ) -> list[Candidate]:
+        end = now - days_ago * _DAY
+        flattening = Flattening(iso_milliseconds(end), index_prefix=self._prefix)
+        indexed = documents(sample, resource_id, now, flattening, days_ago)
+        self._write(indexed)
+        if detection.window_seconds:
+            window = event_window(detection, end)
+        else:
+            window = Window("ingestedAt", iso_milliseconds(end), iso_milliseconds(end))
+        answers = self._queries.ask([Question(detection, window, self._index(detection))], Deadline.after(_SECONDS))
+        if answers.failures:
+            raise RuntimeError(f"{detection.name}: {answers.failures}")
+        return [
+            candidate
+            for _, candidate in answers.candidates
+            if candidate.resource_id == resource_id or detection.source is Source.CONTROL_PLANE
+        ]
+
+    @property
+    def _control_plane(self) -> str:
+        # Not under the events' own pattern, whose mapping it would get.
+        return f"{self._prefix}_{control_plane.INDEX}"
+
+    def _index(self, detection: Detection) -> str:
+        return self._control_plane if detection.source is Source.CONTROL_PLANE else f"{self._prefix}-*"
+
+    def _empty_control_plane(self) -> None:
+        """These samples tell no database of their own: each gets the index for itself."""
+        self._client.indices.delete(index=self._control_plane, params={"ignore_unavailable": "true"})
+        template = next(content for content in shipped_content() if content.name == control_plane.INDEX)
+        self._client.indices.create(index=self._control_plane, body={"mappings": template.body["template"]["mappings"]})
+
+    def _write(self, indexed: Sequence[Document]) -> None:
+        lines = []
+        for document in indexed:
+            target = self._control_plane if document.index == control_plane.INDEX else document.index
+            lines += [orjson.dumps({"create": {"_index": target, "_id": document.id}}), orjson.dumps(document.source)]
+        answer = self._client.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})
+        if answer["errors"]:
+            raise RuntimeError(f"samples cannot be indexed: {answer['items'][0]}")

@@ -1,0 +1,367 @@
+"""Security Hub: imports findings, each into the account of its database where a role allows that.
+
+Importing the same finding twice changes nothing (Security Hub compares UpdatedAt), so whatever was interrupted is
+simply sent again. Nothing here logs, and no cause quotes a finding.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
+from botocore.exceptions import ConnectionError as AwsConnectionError
+
+from daswatch.bulk import backoff_seconds
+from daswatch.findings import MAX_BYTES, finding_bytes, partition
+from daswatch.gateways.search import Deadline
+
+if TYPE_CHECKING:
+    from types_boto3_securityhub.client import SecurityHubClient
+    from types_boto3_securityhub.type_defs import AwsSecurityFindingTypeDef, BatchImportFindingsResponseTypeDef
+    from types_boto3_sts.client import STSClient
+
+Finding = Mapping[str, Any]
+
+# BatchImportFindings.
+MAX_FINDINGS_PER_CALL = 100
+MAX_CALL_BYTES = 5_900_000  # 6 MB, less what is around the findings
+BURST_CALLS = 30  # for an account and region; then
+CALLS_PER_SECOND = 10
+
+SESSION_NAME = "daswatch-findings"
+ROLE_RENEWAL = timedelta(minutes=5)  # before its credentials expire; and after so long a denied role is tried again
+
+# Below this there is no time left for a call to be answered.
+_SHORTEST_CALL_SECONDS = 1.0
+
+_TOO_LARGE = "FindingTooLarge"
+_REQUEST_TOO_LARGE = 413
+_TOO_MANY_REQUESTS = 429
+
+_INVALID = ("InvalidInput", "InvalidParameter", "Validation", "ParamValidation", "RequestEntityTooLarge")
+_OVERLOADED = (
+    "Throttl",
+    "TooManyRequests",
+    "LimitExceeded",
+    "RequestLimitExceeded",
+    "Internal",
+    "ServiceUnavailable",
+    "RequestTimeout",
+    "ConcurrentUpdate",
+)
+_NOT_ENABLED = ("InvalidAccess",)
+_DENIED = ("AccessDenied", "UnauthorizedOperation", "NotAuthorized")
+
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What became of findings, by their ids. `refused` tells the error code of those that can never be accepted."""
+
+    accepted: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unsent: frozenset[str] = frozenset()
+    cause: str = ""  # why the unsent are unsent, or why findings went to another account than their database's
+
+
+class _Fate(Enum):
+    REFUSED = "refused"  # the finding, or one of the batch, is not as it should be
+    RETRY = "retry"
+    GIVE_UP = "give up"  # somebody has to do something first
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    findings: tuple[Finding, ...]
+    attempt: int = 0
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(one["Id"] for one in self.findings)
+
+
+class _CallFailed(Exception):
+    """A call failed as a whole."""
+
+    def __init__(self, fate: _Fate, code: str) -> None:
+        super().__init__(code)
+        self.fate = fate
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Progress:
+    """An import under way."""
+
+    pending: deque[_Batch]
+    accepted: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    unsent: set[str] = field(default_factory=set)
+    cause: str = ""  # why the unsent are unsent
+    trouble: str = ""  # why some are sent again; the cause of those that never got through
+
+    def answered(self, batch: _Batch, codes: Mapping[str, str]) -> None:
+        """Note each finding's fate; `codes` are the error codes of those that failed."""
+        again = []
+        for one in batch.findings:
+            name = one["Id"]
+            if name not in codes:
+                self.accepted.add(name)
+                continue
+            match _fate_of(codes[name]):
+                case _Fate.REFUSED:
+                    self.refused[name] = codes[name]
+                case _Fate.RETRY:
+                    again.append(one)
+                    self.trouble = _overloaded(codes[name])
+                case _Fate.GIVE_UP:
+                    self.unsent.add(name)
+                    self.cause = _advice(codes[name], batch)
+        if again:
+            self.pending.append(_Batch(tuple(again), batch.attempt + 1))
+
+    def failed(self, batch: _Batch, failure: _CallFailed) -> None:
+        """Note that a call failed as a whole."""
+        match failure.fate:
+            case _Fate.REFUSED if len(batch.findings) == 1:
+                self.refused[batch.ids[0]] = failure.code
+            case _Fate.REFUSED:
+                middle = len(batch.findings) // 2
+                self.pending.extendleft((_Batch(batch.findings[middle:]), _Batch(batch.findings[:middle])))
+            case _Fate.RETRY:
+                self.pending.append(_Batch(batch.findings, batch.attempt + 1))
+                self.trouble = _overloaded(failure.code)
+            case _Fate.GIVE_UP:
+                self.give_up(batch, _advice(failure.code, batch))
+
+    def give_up(self, batch: _Batch, cause: str) -> None:
+        """Leave this batch, and all that wait."""
+        self.unsent.update(batch.ids, *(waiting.ids for waiting in self.pending))
+        self.pending.clear()
+        self.cause = self.cause or cause
+
+    def result(self, note: str) -> ImportResult:
+        """What became of the findings."""
+        return ImportResult(frozenset(self.accepted), self.refused, frozenset(self.unsent), self.cause or note)
+
+
+class SecurityHub:
+    """The Security Hub of one account and region.
+
+    `sleep` and `chance` are arguments so that waiting can be tested without waiting.
+    """
+
+    def __init__(
+        self,
+        client: SecurityHubClient,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+        note: str = "",
+    ) -> None:
+        """`note` is told as each result's cause where there is no other."""
+        self._client = client
+        self._sleep = sleep
+        self._chance = chance
+        self._note = note
+
+    def import_findings(self, findings: Sequence[Finding], deadline: Deadline) -> ImportResult:
+        """Import findings, with retries until the deadline; never raises for what Security Hub answers.
+
+        Of several findings with one id, the last counts. A batch that is refused as a whole is sent again in halves, so
+        that one bad finding is found and refused alone; what is retried waits until all others had their turn.
+        """
+        sendable, too_large = _sendable(findings)
+        progress = _Progress(deque(_batches(sendable)), refused=too_large)
+        calls = 0
+        while progress.pending:
+            batch = progress.pending.popleft()
+            wait = backoff_seconds(batch.attempt - 1, self._chance()) if batch.attempt else 0.0
+            if calls >= BURST_CALLS:
+                wait = max(wait, 1 / CALLS_PER_SECOND)
+            if deadline.remaining - wait < _SHORTEST_CALL_SECONDS:
+                progress.give_up(batch, progress.trouble or "Security Hub: out of time")
+                break
+            if wait:
+                self._sleep(wait)
+            calls += 1
+            try:
+                progress.answered(batch, self._call(batch))
+            except _CallFailed as failure:
+                progress.failed(batch, failure)
+        return progress.result(self._note)
+
+    def _call(self, batch: _Batch) -> dict[str, str]:
+        """One call; the error codes of the findings that failed, by their ids."""
+        try:
+            found = cast("Sequence[AwsSecurityFindingTypeDef]", list(batch.findings))
+            answer = self._client.batch_import_findings(Findings=found)
+        except ClientError as exc:
+            code = _code(exc)
+            raise _CallFailed(_fate_of(code, _status(exc)), code) from exc
+        except ParamValidationError as exc:
+            # botocore knows a rule of the format that the finding breaks; its text may quote the finding.
+            raise _CallFailed(_Fate.REFUSED, type(exc).__name__) from None
+        except (HTTPClientError, AwsConnectionError) as exc:
+            raise _CallFailed(_Fate.RETRY, type(exc).__name__) from exc
+        except BotoCoreError as exc:
+            raise _CallFailed(_Fate.GIVE_UP, type(exc).__name__) from exc
+        return _failed(batch, answer)
+
+
+class FindingAccounts:
+    """Which Security Hub takes the findings of a database: its own account's where a role allows that, else ours."""
+
+    def __init__(
+        self,
+        own_account: str,
+        region: str,
+        client_factory: Callable[[Mapping[str, str] | None], SecurityHubClient],
+        sts: Callable[[], STSClient],
+        role_name: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`role_name` is the name of a role in the other accounts; empty where all findings go to our own."""
+        self._own_account = own_account
+        self._region = region
+        self._client_factory = client_factory
+        self._sts = sts
+        self._role_name = role_name
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+        self._assumed: dict[str, tuple[datetime, str, SecurityHub]] = {}
+
+    def for_account(self, account_id: str) -> tuple[str, SecurityHub]:
+        """The account to post to for databases of `account_id` (empty where nobody told it), and its Security Hub.
+
+        Where the role may not be assumed that is our own account, and each import's result tells why. Where STS does
+        not serve us now it is theirs, with nothing sent: in our own account the same finding would stay for ever beside
+        the one that comes later.
+        """
+        if account_id == self._own_account or not self._role_name or not _ACCOUNT_ID.fullmatch(account_id):
+            return self._own_account, self._own
+        known = self._assumed.get(account_id)
+        if known is None or self._clock() >= known[0]:
+            known = self._assume(account_id)
+            self._assumed[account_id] = known
+        return known[1], known[2]
+
+    @cached_property
+    def _own(self) -> SecurityHub:
+        return self._security_hub(None)
+
+    def _assume(self, account_id: str) -> tuple[datetime, str, SecurityHub]:
+        """Until when it may be used, the account to post to, and its Security Hub."""
+        role_arn = f"arn:{partition(self._region)}:iam::{account_id}:role/{self._role_name}"
+        now = self._clock()
+        try:
+            credentials = self._sts().assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME)["Credentials"]
+        except ClientError as exc:
+            code = _code(exc)
+            if _fate_of(code, _status(exc)) is _Fate.RETRY:
+                return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: {code}")
+            note = (
+                f"findings of account {account_id} go to account {self._own_account}: STS answered {code} to "
+                f"AssumeRole of {role_arn}; create it and let it trust the function's role"
+            )
+            return now + ROLE_RENEWAL, self._own_account, self._security_hub(None, note)
+        except BotoCoreError as exc:
+            return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: {type(exc).__name__}")
+        hub = self._security_hub(
+            {
+                "AccessKeyId": credentials["AccessKeyId"],
+                "SecretAccessKey": credentials["SecretAccessKey"],
+                "SessionToken": credentials["SessionToken"],
+            }
+        )
+        return credentials["Expiration"] - ROLE_RENEWAL, account_id, hub
+
+    def _security_hub(self, credentials: Mapping[str, str] | None, note: str = "") -> SecurityHub:
+        return SecurityHub(self._client_factory(credentials), self._sleep, self._chance, note)
+
+
+class _Unreachable(SecurityHub):
+    """A Security Hub that cannot be asked now."""
+
+    def __init__(self, cause: str) -> None:
+        self._cause = cause
+
+    def import_findings(self, findings: Sequence[Finding], deadline: Deadline) -> ImportResult:
+        return ImportResult(unsent=frozenset(one["Id"] for one in findings), cause=self._cause)
+
+
+def _sendable(findings: Sequence[Finding]) -> tuple[list[Finding], dict[str, str]]:
+    """The findings that a call can carry, the last of each id; and those that are too large."""
+    latest = {one["Id"]: one for one in findings}
+    too_large = {name: _TOO_LARGE for name, one in latest.items() if finding_bytes(one) > MAX_BYTES}
+    return [one for name, one in latest.items() if name not in too_large], too_large
+
+
+def _batches(findings: Sequence[Finding]) -> list[_Batch]:
+    """Findings in as few calls as their number and size allow."""
+    batches: list[list[Finding]] = []
+    room = 0
+    for one in findings:
+        size = len(json.dumps(one)) + 2  # and what is between two
+        if not batches or len(batches[-1]) == MAX_FINDINGS_PER_CALL or size > room:
+            batches.append([])
+            room = MAX_CALL_BYTES
+        batches[-1].append(one)
+        room -= size
+    return [_Batch(tuple(batch)) for batch in batches]
+
+
+def _failed(batch: _Batch, answer: BatchImportFindingsResponseTypeDef) -> dict[str, str]:
+    """The failed findings' error codes by id. An answer that does not add up says nothing: the batch is sent again."""
+    failed = {entry.get("Id", ""): entry.get("ErrorCode", "") for entry in answer.get("FailedFindings", [])}
+    expected = len(batch.findings) - len(failed)
+    if answer.get("SuccessCount") != expected or not failed.keys() <= set(batch.ids):
+        raise _CallFailed(_Fate.RETRY, "an answer that does not add up")
+    return failed
+
+
+def _fate_of(code: str, status: int = 0) -> _Fate:
+    """The fate of a finding or call by its error code and, of a call, its HTTP status.
+
+    An unknown error refuses nothing: the finding is kept, and its cause told, until somebody knows better.
+    """
+    if code.startswith(_INVALID) or status == _REQUEST_TOO_LARGE:
+        return _Fate.REFUSED
+    if code.startswith(_OVERLOADED) or status == _TOO_MANY_REQUESTS or status >= 500:
+        return _Fate.RETRY
+    return _Fate.GIVE_UP
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code") or f"HTTP {_status(error)}"
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def _overloaded(code: str) -> str:
+    return f"Security Hub is overloaded or does not answer ({code})"
+
+
+def _advice(code: str, batch: _Batch) -> str:
+    """A cause that says what somebody has to do."""
+    account_id = batch.findings[0].get("AwsAccountId", "")
+    if code.startswith(_NOT_ENABLED):
+        return f"Security Hub answered {code}: enable it in account {account_id}, in the function's region"
+    if code.startswith(_DENIED):
+        return f"Security Hub answered {code}: allow securityhub:BatchImportFindings in account {account_id}"
+    return f"Security Hub answered {code} in account {account_id}"

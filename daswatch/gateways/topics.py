@@ -1,0 +1,38 @@
+"""SNS: the alert topic, for people who read mail and chat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from daswatch.errors import DependencyError
+from daswatch.messages import Message
+
+if TYPE_CHECKING:
+    from types_boto3_sns.client import SNSClient
+
+
+class TopicUnavailable(DependencyError):
+    """SNS did not take a message."""
+
+
+class AlertTopic:
+    """One topic."""
+
+    def __init__(self, client: Callable[[], SNSClient], topic_arn: str) -> None:
+        """`client` is called at the first message: most runs have none."""
+        self._client = cache(client)
+        self._topic_arn = topic_arn
+
+    def publish(self, message: Message) -> None:
+        """Tell the topic. Raises TopicUnavailable; after a time-out the message may have been sent all the same."""
+        try:
+            self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body)
+        except ClientError as exc:
+            code = exc.response.get("Error", {}).get("Code", "")
+            raise TopicUnavailable(f"SNS Publish to the alert topic: {code}") from exc
+        except BotoCoreError as exc:
+            raise TopicUnavailable(f"SNS Publish to the alert topic: {type(exc).__name__}") from exc

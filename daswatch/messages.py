@@ -1,0 +1,105 @@
+"""Alert -> a message for people, by e-mail or chat: short enough for a telephone, plain text, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from unicodedata import normalize
+
+from daswatch.alerts import Alert, Database
+from daswatch.detections import Detection
+from daswatch.findings import plain, shortened, shown_actors, shown_group
+
+MAX_SUBJECT = 99  # characters; SNS: less than 100, ASCII, no control characters
+MAX_STEPS = 3  # of the runbook: the finding has more
+MAX_LINES = 10  # of group, metrics or actors
+
+# Characters of one line, and of one reason or step.
+_MAX_LINE = 200
+_MAX_PARAGRAPH = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the alert topic is told."""
+
+    subject: str
+    body: str
+
+
+def message(alert: Alert, detection: Detection | None, url: str) -> Message:
+    """The message about an alert. `url` leads to its events; empty without OpenSearch Dashboards."""
+    sections = (list(section) for section in (_headline(alert), _facts(alert), _advice(alert, detection), _link(url)))
+    body = "\n\n".join("\n".join(lines) for lines in sections if lines)
+    return Message(_subject(alert), body + "\n")
+
+
+def _subject(alert: Alert) -> str:
+    """The bracket at its begin is punctuation, as SNS wants it, whatever the title is."""
+    # A resource id has some 30 characters; a longer one must not take the title's place.
+    database = shortened(_ascii(alert.database.resource_id or alert.database.aws_account_id), 40, "...")
+    start, end = f"[{alert.level.name}] ", f" ({database})" if database else ""
+    title = _ascii(alert.title) or _ascii(alert.detection)
+    return start + shortened(title, MAX_SUBJECT - len(start) - len(end), "...") + end
+
+
+def _headline(alert: Alert) -> Iterator[str]:
+    yield _line(f"{alert.level.name}: {plain(alert.title) or plain(alert.detection)}")
+    if alert.note:
+        yield _line(alert.note)
+
+
+def _facts(alert: Alert) -> Iterator[str]:
+    yield _line(_place(alert.database))
+    group = shown_group(alert.group)
+    others = {name: values for name, values in shown_actors(alert).items() if name not in group}
+    yield from [_line(f"{name}: {value}") for name, value in group.items()][:MAX_LINES]
+    yield from [_line(f"Also {name}: {values}") for name, values in others.items()][:MAX_LINES]
+    again = f", episode {alert.episode}" if alert.episode > 1 else ""
+    yield f"Events: {alert.count}{again}"
+    yield from [_line(f"{name}: {value}") for name, value in alert.metrics.items()][:MAX_LINES]
+    yield f"First: {_time(min(alert.first_seen, alert.last_seen))}"
+    yield f"Last: {_time(max(alert.first_seen, alert.last_seen))}"
+
+
+def _advice(alert: Alert, detection: Detection | None) -> Iterator[str]:
+    if detection is None:
+        yield _line(f"Found by the monitor {plain(alert.detection)}.")
+        return
+    if why := plain(detection.why):
+        yield f"Why it matters: {shortened(why, _MAX_PARAGRAPH)}"
+    steps = list(filter(None, map(plain, detection.runbook)))[:MAX_STEPS]
+    if steps:
+        yield ""
+        yield "What to do first:"
+        yield from (f"{number}. {shortened(step, _MAX_PARAGRAPH)}" for number, step in enumerate(steps, start=1))
+
+
+def _link(url: str) -> Iterator[str]:
+    if url:
+        yield "The events:"
+        yield url  # a line of its own: no punctuation near it that a mail program takes for a part of it
+
+
+def _place(database: Database) -> str:
+    account = f"account {database.aws_account_id}" if database.aws_account_id else ""
+    if not database.resource_id:
+        return ", ".join(filter(None, (account or "account unknown", database.aws_region))).capitalize()
+    named = " ".join(filter(None, (database.engine, database.resource_id)))
+    return "Database: " + ", ".join(filter(None, (named, account, database.aws_region)))
+
+
+def _line(text: str) -> str:
+    return shortened(plain(text), _MAX_LINE)
+
+
+def _time(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ascii(text: str) -> str:
+    """Text in ASCII: letters without their marks, and `?` for all other characters."""
+    marks_apart = normalize("NFKD", plain(text))
+    kept = "".join(character for character in marks_apart if not 0x300 <= ord(character) <= 0x36F)
+    return plain(kept.encode("ascii", "replace").decode("ascii"))

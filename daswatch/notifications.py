@@ -1,0 +1,172 @@
+"""A monitor's notification -> firings. It comes over SNS, as the message template of the monitor made it.
+
+Our monitors and those that analysts make send the same JSON (`docs/detections.md` has the template): the groups of a
+composite aggregation named `groups`, or the hits of a plain search. A monitor that fires notifies at every run until
+somebody acknowledges it, and tells nothing when it is over: `daswatch.alerts` owns repetitions and the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES, Database, Firing
+from daswatch.detections import Detection, Level
+from daswatch.errors import NotificationError, Reason
+from daswatch.queries import ACTOR_FIELDS, read_candidate
+from daswatch.stream_records import iso_milliseconds
+
+FAILING = "das-failing"
+_MONITOR_NAME = 100  # characters of an analyst's name that count; it becomes part of an id
+_UNSAFE = re.compile(r"[^\w .,:()+-]+")
+_SEVERITIES = {"1": Level.CRITICAL, "2": Level.HIGH, "3": Level.MEDIUM, "4": Level.LOW, "5": Level.INFORMATIONAL}
+
+
+def read_notification(text: str, detections: Mapping[str, Detection], now: datetime) -> list[Firing]:
+    """The firings that one message tells. Raises NotificationError."""
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        raise NotificationError(Reason.NOT_JSON, "the monitor's message is no JSON") from exc
+    if not isinstance(content, dict):
+        raise NotificationError(Reason.NOT_A_NOTIFICATION, "the monitor's message is no object")
+    name = content.get("detection") or content.get("monitor")
+    if not isinstance(name, str) or not name.strip():
+        raise NotificationError(Reason.NOT_A_NOTIFICATION, "the message names neither a detection nor a monitor")
+    detection = detections.get(name) if content.get("detection") else None
+    if content.get("error"):
+        failing = detections.get(FAILING)
+        return [failing_query(failing, name, "an error", now)] if failing and failing.enabled else []
+    try:
+        return list(_firings(content, name, detection, now))
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise NotificationError(
+            Reason.NOT_A_NOTIFICATION, f"its groups or hits are not as the template makes them ({type(exc).__name__})"
+        ) from exc
+
+
+def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> Firing:
+    """What is told about a saved query or monitor that cannot be run."""
+    at = iso_milliseconds(now)
+    return Firing(
+        detection=FAILING,
+        title=failing.title,
+        level=failing.level,
+        database=Database(""),
+        group={"detection": _named(name)},
+        first_seen=at,
+        last_seen=at,
+        count=1,
+        note=f"OpenSearch answers {cause} to the saved query {_named(name)}: it sees nothing until that is mended",
+    )
+
+
+def _firings(content: Mapping[str, Any], name: str, detection: Detection | None, now: datetime) -> Iterator[Firing]:
+    buckets, hits = content.get("groups"), content.get("hits")
+    if detection:
+        for bucket in _list(buckets):
+            found = read_candidate(detection, bucket)
+            yield Firing(
+                detection=detection.name,
+                title=detection.title,
+                level=found.level,
+                database=Database(found.resource_id),
+                group=found.group,
+                first_seen=found.first_seen,
+                last_seen=found.last_seen,
+                count=found.count,
+                metrics=found.metrics,
+            )
+        return
+    if buckets:
+        for bucket in _list(buckets):
+            yield _of_bucket(content, name, bucket, now)
+    elif hits:
+        yield from _of_hits(content, name, _list(hits), now)
+    else:
+        raise NotificationError(Reason.NOT_A_NOTIFICATION, "the message has neither groups nor hits")
+
+
+def _of_bucket(content: Mapping[str, Any], name: str, bucket: Mapping[str, Any], now: datetime) -> Firing:
+    key = bucket["key"]
+    group = {str(field): str(value or "") for field, value in (key if isinstance(key, dict) else {"key": key}).items()}
+    begin, end = _period(content, now)
+    return Firing(
+        detection=f"monitor:{_named(name)}",
+        title=_named(name),
+        level=_level(content),
+        database=Database(group.pop("resourceId", "")),
+        group=group,
+        first_seen=_moment(bucket, "first") or begin,
+        last_seen=_moment(bucket, "last") or end,
+        count=int(bucket["doc_count"]),
+    )
+
+
+def _of_hits(
+    content: Mapping[str, Any], name: str, hits: Iterable[Mapping[str, Any]], now: datetime
+) -> Iterator[Firing]:
+    by_database: dict[str, list[Mapping[str, Any]]] = {}
+    for hit in hits:
+        by_database.setdefault(str(hit.get("_source", {}).get("resourceId", "")), []).append(hit)
+    begin, end = _period(content, now)
+    for resource_id, own in by_database.items():
+        sources = [hit.get("_source", {}) for hit in own]
+        times = sorted(str(source["@timestamp"]) for source in sources if "@timestamp" in source)
+        total = content.get("total")
+        yield Firing(
+            detection=f"monitor:{_named(name)}",
+            title=_named(name),
+            level=_level(content),
+            database=Database(
+                resource_id,
+                str(sources[0].get("awsAccountId", "")),
+                str(sources[0].get("awsRegion", "")),
+                str(sources[0].get("engine", "")),
+            ),
+            group={},
+            first_seen=_iso(times[0]) if times else begin,
+            last_seen=_iso(times[-1]) if times else end,
+            count=int(total) if isinstance(total, int) and len(by_database) == 1 else len(own),
+            actors={field: values for field in ACTOR_FIELDS if (values := _values(sources, field))},
+            samples=tuple(str(hit["_id"]) for hit in own[:MAX_SAMPLES]),
+        )
+
+
+def _values(sources: Iterable[Mapping[str, Any]], field: str) -> tuple[str, ...]:
+    found = {str(source[field]): None for source in sources if source.get(field)}
+    return tuple(found)[:MAX_ACTORS]
+
+
+def _period(content: Mapping[str, Any], now: datetime) -> tuple[str, str]:
+    at = iso_milliseconds(now)
+    begin, end = content.get("periodStart") or at, content.get("periodEnd") or at
+    return _iso(str(begin)), _iso(str(end))
+
+
+def _moment(bucket: Mapping[str, Any], name: str) -> str:
+    value = bucket.get(name, {}).get("value")
+    return iso_milliseconds(datetime.fromtimestamp(value / 1000, UTC)) if value else ""
+
+
+def _iso(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    return iso_milliseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _level(content: Mapping[str, Any]) -> Level:
+    return _SEVERITIES.get(str(content.get("severity")), Level.MEDIUM)
+
+
+def _named(name: str) -> str:
+    return _UNSAFE.sub(" ", name)[:_MONITOR_NAME].strip()
+
+
+def _list(value: object) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value

@@ -1,0 +1,418 @@
+"""Detection -> query DSL, and OpenSearch's answer -> what was found.
+
+Every saved query has the same shape: a Lucene query and a window as filters, a composite aggregation over the database
+and the detection's group, metrics inside, and a bucket selector that leaves only the groups which fire. So an answer
+holds what is to be told and nothing else, however much was searched.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from daswatch import control_plane, pulse
+from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES
+from daswatch.detections import Condition, Detection, Kind, Level, Source
+from daswatch.documents import DEFAULT_INDEX_PREFIX, UNDATED
+from daswatch.stream_records import iso_milliseconds
+
+GROUPS_PER_PAGE = 10_000
+_SEQUENCE_EVENTS = 2_000  # of one group's window that are looked at one by one, the latest
+ACTOR_FIELDS = ("dbUserName", "remoteHost", "clientApplication", "databaseName", "objects")
+_CONTROL_PLANE_ACTORS = ("userIdentityArn", "sourceIPAddress", "target")
+_ACTORS: Mapping[Source, tuple[str, ...]] = {
+    Source.EVENTS: ACTOR_FIELDS,
+    Source.CONTROL_PLANE: _CONTROL_PLANE_ACTORS,
+    Source.PULSE: (),
+}
+_MOST_DAYS = 40  # more indices than this are named by a wildcard
+
+# A batch that is being written is stamped with the time at which its invocation began: this much later its documents
+# can be found, at the latest. The function's time limit, a refresh, two clocks.
+ARRIVAL_OVERLAP = timedelta(minutes=3)
+_SHORTEST_OVERLAP = timedelta(minutes=2)
+LATEST = timedelta(hours=24)  # a stream keeps its records for so long; what arrives later is a replay
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time on one field of the documents; `start` and `end` are what a range query takes."""
+
+    time_field: str
+    start: str
+    end: str
+
+    @property
+    def filter(self) -> dict[str, Any]:
+        """The range query."""
+        return {"range": {self.time_field: {"gte": self.start, "lte": self.end}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search: where, and what."""
+
+    index: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A group that a saved query returned. Times are ISO 8601 in UTC, in milliseconds."""
+
+    resource_id: str
+    group: Mapping[str, str]
+    count: int
+    first_seen: str
+    last_seen: str
+    level: Level
+    metrics: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """More about one group: what its alert tells."""
+
+    count: int
+    first_seen: str
+    last_seen: str
+    samples: tuple[str, ...]
+    actors: Mapping[str, tuple[str, ...]]
+    engine: str
+    aws_account_id: str
+    aws_region: str
+    metrics: Mapping[str, int]
+    steps: tuple[
+        tuple[str, bool], ...
+    ] = ()  # of a sequence: each event's time, oldest first, and whether it is the last step
+
+
+def overlap(detection: Detection) -> timedelta:
+    """How much longer than its window a detection looks back.
+
+    Evaluated at least so often, a burst as long as the window is inside one evaluation as a whole.
+    """
+    return max(_SHORTEST_OVERLAP, timedelta(seconds=detection.window_seconds / 5))
+
+
+def arrival_window(since: datetime, now: datetime) -> Window:
+    """What arrived since the last run, in whatever order, and what was being written then."""
+    return Window("ingestedAt", iso_milliseconds(since - ARRIVAL_OVERLAP), iso_milliseconds(now))
+
+
+def event_window(detection: Detection, at: datetime) -> Window:
+    """The detection's window, as it ends at this time."""
+    start = at - timedelta(seconds=detection.window_seconds) - overlap(detection)
+    return Window("@timestamp", iso_milliseconds(start), iso_milliseconds(at))
+
+
+def silence_window(detection: Detection, now: datetime) -> Window:
+    """When instances that are silent now were heard for the last time."""
+    return Window(
+        "lastSeen",
+        iso_milliseconds(now - timedelta(seconds=detection.forget_seconds)),
+        iso_milliseconds(now - timedelta(seconds=detection.silent_seconds)),
+    )
+
+
+def evaluation_times(detection: Detection, since: datetime, oldest: datetime | None, now: datetime) -> list[datetime]:
+    """When a detection's window has to end, so that nothing which arrived since the last run is missed.
+
+    Usually that is now alone. After a pause of the runner, and for events that arrived late (`oldest` is the time of
+    the oldest one), also the times between, on a grid that is the same for every run.
+    """
+    begin = since
+    if oldest is not None and oldest < since - ARRIVAL_OVERLAP - timedelta(minutes=1):
+        begin = oldest
+    begin = max(begin, now - LATEST)
+    step = overlap(detection).total_seconds()
+    first = (begin.timestamp() // step + 1) * step
+    times = []
+    while first < now.timestamp():
+        times.append(datetime.fromtimestamp(first, UTC))
+        first += step
+    return [*times, now]
+
+
+def event_indices(first_day: date, last_day: date, prefix: str = DEFAULT_INDEX_PREFIX) -> str:
+    """The indices that hold the events of these days."""
+    days = (last_day - first_day).days + 1
+    if days > _MOST_DAYS:
+        return f"{prefix}-*"
+    names = (f"{prefix}-{first_day + timedelta(days=day):%Y.%m.%d}" for day in range(days))
+    return ",".join([*names, f"{prefix}-{UNDATED}"])
+
+
+def index_of(detection: Detection, events: str) -> str:
+    """Where a detection looks; `events` are the indices of events."""
+    return {Source.EVENTS: events, Source.CONTROL_PLANE: control_plane.INDEX, Source.PULSE: pulse.INDEX}[
+        detection.source
+    ]
+
+
+def saved_query(detection: Detection, window: Window, after: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The body of a detection's search; `after` is the last group of the page before."""
+    composite: dict[str, Any] = {
+        "size": GROUPS_PER_PAGE,
+        "sources": [
+            {name: {"terms": {"field": name, "missing_bucket": True}}} for name in ("resourceId", *detection.group)
+        ],
+    }
+    if after:
+        composite["after"] = dict(after)
+    time_field = "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
+    return {
+        "size": 0,
+        "track_total_hits": GROUPS_PER_PAGE + 1,
+        "query": {"bool": {"filter": [*_filters(detection), window.filter]}},
+        "aggs": {
+            "groups": {
+                "composite": composite,
+                "aggs": {
+                    "first": {"min": {"field": time_field}},
+                    "last": {"max": {"field": time_field}},
+                    **_metrics(detection),
+                    **_selector(detection),
+                },
+            }
+        },
+    }
+
+
+def oldest_arrival(window: Window) -> dict[str, Any]:
+    """The body of the search for the time of the oldest event that arrived in a window."""
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [window.filter]}},
+        "aggs": {"oldest": {"min": {"field": "@timestamp"}}},
+    }
+
+
+def details_query(
+    detection: Detection, resource_id: str, group: Mapping[str, str], since: str, until: str
+) -> dict[str, Any]:
+    """The body of the search for one group's events of an episode."""
+    time_field = "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
+    actors = _ACTORS[detection.source]
+    terms = {name: {"terms": {"field": name, "size": MAX_ACTORS}} for name in actors}
+    told = {name: {"terms": {"field": name, "size": 1}} for name in ("engine", "awsAccountId", "awsRegion")}
+    body: dict[str, Any] = {
+        "size": MAX_SAMPLES,
+        "track_total_hits": True,
+        "_source": False,
+        "sort": [{time_field: "desc"}],
+        "query": {
+            "bool": {
+                "filter": [
+                    *_filters(detection),
+                    {"range": {time_field: {"gte": since, "lte": until}}},
+                    *group_filters(resource_id, group),
+                ]
+            }
+        },
+        "aggs": {
+            "first": {"min": {"field": time_field}},
+            "last": {"max": {"field": time_field}},
+            **terms,
+            **told,
+            **_metrics(detection),
+        },
+    }
+    if detection.sequence:
+        body["size"] = _SEQUENCE_EVENTS
+        body["docvalue_fields"] = [{"field": "@timestamp", "format": "epoch_millis"}]
+        then = _query_string(detection.sequence.then)["query_string"]
+        body["query"]["bool"]["should"] = [{"query_string": {**then, "_name": "then"}}]
+    return body
+
+
+def group_filters(resource_id: str, group: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One database's, and one group's, documents."""
+    return [_is(name, value) for name, value in {"resourceId": resource_id, **group}.items()]
+
+
+def read_candidates(detection: Detection, answer: Mapping[str, Any]) -> list[Candidate]:
+    """The groups that fired, as a saved query (or a monitor's notification of it) tells them."""
+    return [read_candidate(detection, bucket) for bucket in answer["aggregations"]["groups"]["buckets"]]
+
+
+def read_candidate(detection: Detection, bucket: Mapping[str, Any]) -> Candidate:
+    """One group of an answer."""
+    key = dict(bucket["key"])
+    count = bucket["doc_count"]
+    return Candidate(
+        resource_id=str(key.pop("resourceId") or ""),
+        group={name: "" if value is None else str(value) for name, value in key.items()},
+        count=count,
+        first_seen=_iso(bucket["first"]["value"]),
+        last_seen=_iso(bucket["last"]["value"]),
+        level=detection.level if detection.sequence else level_of(detection, _values(detection, bucket, count)),
+        metrics=_read_metrics(detection, bucket, count),
+    )
+
+
+def next_page(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The group after which to go on, where there may be more groups than one page takes."""
+    after: Mapping[str, Any] | None = answer["aggregations"]["groups"].get("after_key")
+    return after if answer["hits"]["total"]["value"] > GROUPS_PER_PAGE else None
+
+
+def read_details(detection: Detection, answer: Mapping[str, Any]) -> Details:
+    """What `details_query` found."""
+    hits, aggregations = answer["hits"], answer["aggregations"]
+    actor_names = [name for name in (*ACTOR_FIELDS, *_CONTROL_PLANE_ACTORS) if name in aggregations]
+    return Details(
+        count=hits["total"]["value"],
+        first_seen=_iso(aggregations["first"]["value"]),
+        last_seen=_iso(aggregations["last"]["value"]),
+        samples=tuple(hit["_id"] for hit in hits["hits"][:MAX_SAMPLES]),
+        actors={name: keys for name in actor_names if (keys := _keys(aggregations[name]))},
+        engine=_first(_keys(aggregations["engine"])),
+        aws_account_id=_first(_keys(aggregations["awsAccountId"])),
+        aws_region=_first(_keys(aggregations["awsRegion"])),
+        metrics=_read_metrics(detection, aggregations, hits["total"]["value"]),
+        steps=tuple(reversed(list(_steps(hits["hits"])))) if detection.sequence else (),
+    )
+
+
+def completed(detection: Detection, steps: Iterable[tuple[str, bool]]) -> bool:
+    """Whether a sequence is complete: its last step comes after enough first ones, all within the window."""
+    if detection.sequence is None:
+        return True
+    within = timedelta(seconds=detection.window_seconds)
+    before: deque[datetime] = deque()
+    for at, is_last in steps:
+        moment = datetime.fromisoformat(at)
+        while before and moment - before[0] > within:
+            before.popleft()
+        if not is_last:
+            before.append(moment)
+        elif len(before) >= detection.sequence.count:
+            return True
+    return False
+
+
+def level_of(detection: Detection, values: Sequence[int]) -> Level:
+    """How grave it is, by the conditions that hold."""
+    held = (
+        condition.level or detection.level
+        for condition, value in zip(detection.conditions, values, strict=True)
+        if value >= condition.at_least
+    )
+    return max(held, key=lambda level: level.rank, default=detection.level)
+
+
+def _filters(detection: Detection) -> list[dict[str, Any]]:
+    filters = [_query_string(detection.query)] if detection.query else []
+    return [*filters, dict(detection.script)] if detection.script else filters
+
+
+def _query_string(query: str) -> dict[str, Any]:
+    return {"query_string": {"query": query, "analyze_wildcard": False, "max_determinized_states": 10_000}}
+
+
+def _metrics(detection: Detection) -> dict[str, Any]:
+    """The aggregations whose values the conditions and the sequence look at."""
+    if detection.sequence:
+        return {
+            "before": {
+                "filter": _query_string(detection.sequence.first),
+                "aggs": {"begin": {"min": {"field": "@timestamp"}}},
+            },
+            "after": {
+                "filter": _query_string(detection.sequence.then),
+                "aggs": {"end": {"max": {"field": "@timestamp"}}},
+            },
+        }
+    aggregations = {}
+    for number, condition in enumerate(detection.conditions):
+        inner = _metric(condition)
+        if condition.query:
+            aggregations[f"m{number}"] = {"filter": _query_string(condition.query)} | (
+                {"aggs": {"value": inner}} if inner else {}
+            )
+        elif inner:
+            aggregations[f"m{number}"] = inner
+    return aggregations
+
+
+def _metric(condition: Condition) -> dict[str, Any]:
+    kind = {"count": "", "distinct": "cardinality", "sum": "sum", "max": "max"}[condition.metric]
+    return {kind: {"field": condition.field}} if kind else {}
+
+
+def _selector(detection: Detection) -> dict[str, Any]:
+    """The bucket selector; limits are parameters, so that OpenSearch compiles few scripts."""
+    if detection.sequence:
+        paths = {"n": "before._count", "begin": "before>begin", "end": "after>end"}
+        script = "params.n >= params.limit && params.end > params.begin"
+        limits = {"limit": detection.sequence.count}
+    elif detection.conditions == (Condition("count", 1),):
+        return {}
+    else:
+        paths = {f"m{number}": _path(number, condition) for number, condition in enumerate(detection.conditions)}
+        script = " || ".join(f"params.m{number} >= params.limit{number}" for number in range(len(paths)))
+        limits = {f"limit{number}": condition.at_least for number, condition in enumerate(detection.conditions)}
+    return {
+        "enough": {
+            "bucket_selector": {
+                "buckets_path": paths,
+                "gap_policy": "insert_zeros",
+                "script": {"lang": "painless", "source": script, "params": limits},
+            }
+        }
+    }
+
+
+def _path(number: int, condition: Condition) -> str:
+    if condition.query:
+        return f"m{number}._count" if condition.metric == "count" else f"m{number}>value"
+    return "_count" if condition.metric == "count" else f"m{number}"
+
+
+def _values(detection: Detection, aggregations: Mapping[str, Any], count: int) -> list[int]:
+    """Each condition's value."""
+    values = []
+    for number, condition in enumerate(detection.conditions):
+        found = aggregations.get(f"m{number}", {})
+        if condition.metric == "count":
+            values.append(found["doc_count"] if condition.query else count)
+        else:
+            values.append(int((found["value"]["value"] if condition.query else found["value"]) or 0))
+    return values
+
+
+def _read_metrics(detection: Detection, aggregations: Mapping[str, Any], count: int) -> dict[str, int]:
+    if detection.sequence:
+        return {"count before": aggregations["before"]["doc_count"]}
+    values = zip(detection.conditions, _values(detection, aggregations, count), strict=True)
+    return {f"{condition.metric} {condition.field}": value for condition, value in values if condition.field}
+
+
+def _steps(hits: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
+    for hit in hits:
+        yield _iso(float(hit["fields"]["@timestamp"][0])), "then" in hit.get("matched_queries", ())
+
+
+def _is(name: str, value: str) -> dict[str, Any]:
+    if value:
+        return {"term": {name: value}}
+    return {"bool": {"must_not": {"exists": {"field": name}}}}
+
+
+def _keys(aggregation: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(bucket["key"]) for bucket in aggregation["buckets"])
+
+
+def _first(values: Sequence[str]) -> str:
+    return values[0] if values else ""
+
+
+def _iso(epoch_milliseconds: float | None) -> str:
+    if epoch_milliseconds is None:
+        return ""
+    return iso_milliseconds(datetime.fromtimestamp(epoch_milliseconds / 1000, UTC))

@@ -1,0 +1,118 @@
+"""The samples of a detection: activity events that it must find, and near misses that it must not.
+
+A line of `match.ndjson` or `ignore.ndjson` is one sample: its steps follow one another and end at a given time. A step
+tells only what differs from its engine's event in `_events.json`. Everything goes through the real flattening, so a
+rule is tested on what would be indexed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, Literal
+
+import orjson
+
+from daswatch import control_plane
+from daswatch.documents import Document, Flattening, flatten
+from daswatch.envelope import activity_stream
+from daswatch.events import read_monitoring_record
+from daswatch.stream_records import iso_milliseconds
+
+CONTROL_PLANE = "control-plane"
+_VERSIONS = {"postgresql": "1.1", "mysql": "1.2", "oracle": "1.3", "sqlserver": "1.4"}
+_AURORA = ("postgresql", "mysql")
+
+Expected = Literal["match", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line: whether the detection must fire on it, and its steps."""
+
+    detection: str
+    expected: Expected
+    words: str
+    engine: str
+    steps: tuple[Mapping[str, Any], ...]
+
+    def days_ago(self) -> list[float]:
+        """When its events happened, in days before its end; a detection that learns needs some that are long past."""
+        return sorted({float(step.get("days-ago", 0)) for step in self.steps}, reverse=True)
+
+
+def samples_of(detection: str) -> list[Sample]:
+    """All samples of a detection; none for those that look at no events."""
+    folder = files("detections").joinpath(detection)
+    found = []
+    for expected in ("match", "ignore"):
+        file = folder.joinpath(f"{expected}.ndjson")
+        if file.is_file():
+            for line in file.read_text("utf-8").splitlines():
+                entry = orjson.loads(line)
+                found.append(Sample(detection, expected, entry["sample"], entry["engine"], tuple(entry["steps"])))
+    return found
+
+
+def base_events() -> dict[str, dict[str, Any]]:
+    """One plausible event of each engine."""
+    events: dict[str, dict[str, Any]] = orjson.loads(files("detections").joinpath("_events.json").read_bytes())
+    return events
+
+
+def documents(
+    sample: Sample, resource_id: str, end: datetime, flattening: Flattening, days_ago: float = 0
+) -> list[Document]:
+    """The documents of a sample's steps of one day, as a function would index them, for a database of that id."""
+    events = list(_events(sample, end - timedelta(days=days_ago), days_ago))
+    if sample.engine == CONTROL_PLANE:
+        return [control_plane.document(event, flattening.ingested_at) for event in events]
+    stream = activity_stream(f"arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-{resource_id}")
+    content = {
+        "type": "DatabaseActivityMonitoringRecord",
+        "clusterId": resource_id if sample.engine in _AURORA else "",
+        "instanceId": "db-SAMPLE",
+        "databaseActivityEventList": events,
+    }
+    record = read_monitoring_record(orjson.dumps(content))
+    return flatten(record, stream, _VERSIONS[sample.engine], iso_milliseconds(end), flattening).documents
+
+
+def _events(sample: Sample, end: datetime, days_ago: float) -> Iterator[dict[str, Any]]:
+    """The events in their order; the last one happened a second before the end."""
+    base = base_events()[sample.engine]
+    planned: list[tuple[float, dict[str, Any]]] = []
+    at = 0.0
+    for step in sample.steps:
+        if float(step.get("days-ago", 0)) != days_ago:
+            continue
+        if "at" in step:
+            end = datetime.fromisoformat(step["at"])
+        for number in range(step.get("times", 1)):
+            varied = {name: values[number % len(values)] for name, values in step.get("each", {}).items()}
+            planned.append((at, _differing(base, {**step.get("event", {}), **varied})))
+            at += step.get("apart", 1)
+    if not planned:
+        return
+    last = planned[-1][0]
+    for number, (offset, event) in enumerate(planned):
+        moment = end - timedelta(seconds=last - offset + 1)
+        yield _at(sample.engine, event, moment, number)
+
+
+def _differing(base: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The base event with these fields; those of CloudTrail's are one level down."""
+    if isinstance(base.get("detail"), Mapping):
+        return {**base, **fields, "detail": {**base["detail"], **fields.get("detail", {})}}
+    return {**base, **fields}
+
+
+def _at(engine: str, event: dict[str, Any], moment: datetime, number: int) -> dict[str, Any]:
+    moment = moment.astimezone(UTC)
+    if engine == CONTROL_PLANE:
+        time = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        event_id = f"{event['detail'].get('eventID', '')}-{number}"
+        return {**event, "time": time, "detail": {**event["detail"], "eventTime": time, "eventID": event_id}}
+    return {**event, "logTime": f"{moment:%Y-%m-%d %H:%M:%S.%f}+00"}

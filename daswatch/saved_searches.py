@@ -1,0 +1,101 @@
+"""Detection -> the saved search of OpenSearch Dashboards that shows its events, as `_import` takes it.
+
+The form is that of Dashboards 2.x and 3.x (a saved object `search` as of its last migration, 7.9.3). The window and the
+threshold stay with the detection: a saved search shows every event that could count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from daswatch.detections import Detection, Kind, Source
+
+# The ids of the saved index patterns.
+INDEX_PATTERNS: Mapping[Source, str] = {Source.EVENTS: "das-events", Source.CONTROL_PLANE: "das-control-plane"}
+
+# The time comes first without being named.
+_COLUMNS: Mapping[Source, tuple[str, ...]] = {
+    Source.EVENTS: (
+        "dbUserName",
+        "remoteHost",
+        "clientApplication",
+        "activity",
+        "outcome",
+        "objects",
+        "rowCount",
+        "commandText",
+    ),
+    Source.CONTROL_PLANE: (
+        "eventName",
+        "outcome",
+        "userIdentityArn",
+        "sourceIPAddress",
+        "target",
+        "resourceId",
+        "awsAccountId",
+        "awsRegion",
+    ),
+}
+_SOURCE_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
+_FILTER_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.filter[0].meta.index"
+
+
+def saved_search(detection: Detection) -> dict[str, Any] | None:
+    """The saved object, or None for a detection that looks at no events."""
+    pattern = INDEX_PATTERNS.get(detection.source)
+    if pattern is None or detection.kind is Kind.FAILING or not detection.query:
+        return None
+    filters = [_filter(detection.script)] if detection.script else []
+    source = {
+        "highlightAll": True,
+        "version": True,
+        "query": {"query": detection.query, "language": "lucene"},
+        "filter": filters,
+        "indexRefName": _SOURCE_REFERENCE,
+    }
+    names = [_SOURCE_REFERENCE, *(_FILTER_REFERENCE for _ in filters)]
+    return {
+        "type": "search",
+        "id": f"das-detection-{detection.name}",
+        "attributes": {
+            "title": f"Detection: {detection.title}",
+            "description": detection.description,
+            "hits": 0,
+            "columns": list(_COLUMNS[detection.source]),
+            "sort": [["@timestamp", "desc"]],
+            "version": 1,
+            "kibanaSavedObjectMeta": {"searchSourceJSON": orjson.dumps(source).decode()},
+        },
+        "references": [{"name": name, "type": "index-pattern", "id": pattern} for name in names],
+        "migrationVersion": {"search": "7.9.3"},
+    }
+
+
+def ndjson(detections: Iterable[Detection]) -> bytes:
+    """The saved searches of all that have one, a line each: a file for the import of Dashboards."""
+    found = (saved_search(detection) for detection in detections)
+    return b"".join(orjson.dumps(one) + b"\n" for one in found if one)
+
+
+def _filter(script: Mapping[str, Any]) -> dict[str, Any]:
+    """A pill beside the query, which can be switched off there.
+
+    The condition stands under `query`: at the top, parameters named `from` and `to` would make Dashboards take it for a
+    range over a scripted field.
+    """
+    return {
+        "$state": {"store": "appState"},
+        "meta": {
+            "alias": "only outside business hours",
+            "disabled": False,
+            "negate": False,
+            "type": "custom",
+            "key": "query",
+            "value": orjson.dumps(script).decode(),
+            "indexRefName": _FILTER_REFERENCE,
+        },
+        "query": dict(script),
+    }

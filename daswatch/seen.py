@@ -1,0 +1,131 @@
+"""First seen: which user came with which application, from which network, and when last.
+
+Whether a sighting is new cannot be asked of one query: what was seen before is kept in `das-seen`, one document for
+each detection, database and group, written after the alert that a new one raises. So a crash between the two raises the
+same alert again, under the same id. A database that is new to a detection is learned first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
+
+import orjson
+
+from daswatch.alerts import alert_id
+from daswatch.bulk import Action
+from daswatch.detections import Detection
+from daswatch.queries import Candidate
+from daswatch.stream_records import iso_milliseconds
+
+INDEX = "das-seen"
+_ADDRESS_FIELD = "remoteIp"
+
+# Times are ISO 8601 in UTC of one length, so they compare as text. Written again only where that tells something new.
+_SIGHTING = (
+    "if (ctx._source.lastSeen.compareTo(params.lastSeen) < 0) { ctx._source.lastSeen = params.lastSeen }"
+    " else { ctx.op = 'noop' }"
+)
+_WORTH_WRITING = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known about one group, or, for a database as a whole, since when it is learned."""
+
+    first_seen: str
+    last_seen: str
+
+
+def by_network(detection: Detection, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Groups with addresses put together by their networks."""
+    merged: dict[tuple[str, ...], Candidate] = {}
+    for candidate in candidates:
+        group = {name: _network(detection, name, value) for name, value in candidate.group.items()}
+        key = candidate.resource_id, *group.values()
+        earlier = merged.get(key)
+        merged[key] = replace(
+            candidate,
+            group=group,
+            count=candidate.count + (earlier.count if earlier else 0),
+            first_seen=min(candidate.first_seen, earlier.first_seen) if earlier else candidate.first_seen,
+            last_seen=max(candidate.last_seen, earlier.last_seen) if earlier else candidate.last_seen,
+            level=max(candidate.level, earlier.level, key=lambda level: level.rank) if earlier else candidate.level,
+        )
+    return list(merged.values())
+
+
+def seen_id(detection: Detection, candidate: Candidate) -> str:
+    """The id of what is known about a group."""
+    return alert_id(detection.name, candidate.resource_id, candidate.group)
+
+
+def learning_id(detection: Detection, resource_id: str) -> str:
+    """The id of the document that tells since when a database is learned."""
+    return f"{detection.name}/{resource_id}"
+
+
+def is_new(
+    detection: Detection, candidate: Candidate, known: Seen | None, learning: Seen | None, now: datetime
+) -> bool:
+    """Whether a sighting is worth an alert: never seen before, or not for long, by a detection that has learned."""
+    rule = detection.first_seen
+    if rule is None or learning is None:
+        return False
+    if now - datetime.fromisoformat(learning.first_seen) < timedelta(days=rule.learn_days):
+        return False
+    if not rule.absent_days:
+        return known is None
+    if known is None:
+        return False
+    away = datetime.fromisoformat(candidate.first_seen) - datetime.fromisoformat(known.last_seen)
+    return away >= timedelta(days=rule.absent_days)
+
+
+def sightings(
+    detection: Detection, candidates: Iterable[Candidate], known: Mapping[str, Seen], now: datetime
+) -> list[Action]:
+    """What to write after a run: each group's last sighting, and from now on each new database as being learned."""
+    actions = []
+    learning: dict[str, str] = {}
+    for candidate in candidates:
+        learning.setdefault(candidate.resource_id, learning_id(detection, candidate.resource_id))
+        name = seen_id(detection, candidate)
+        before = known.get(name)
+        if before is None or _apart(before.last_seen, candidate.last_seen) >= _WORTH_WRITING:
+            document = {
+                "detection": detection.name,
+                "resourceId": candidate.resource_id,
+                "group": dict(candidate.group),
+                "firstSeen": candidate.first_seen,
+                "lastSeen": candidate.last_seen,
+            }
+            actions.append(_sighting(name, document))
+    at = iso_milliseconds(now)
+    for resource_id, name in learning.items():
+        if name not in known:
+            document = {"detection": detection.name, "resourceId": resource_id, "firstSeen": at, "lastSeen": at}
+            actions.append(_sighting(name, document))
+    return actions
+
+
+def _sighting(name: str, document: Mapping[str, Any]) -> Action:
+    head = {"update": {"_index": INDEX, "_id": name, "retry_on_conflict": 3}}
+    script = {"lang": "painless", "source": _SIGHTING, "params": {"lastSeen": document["lastSeen"]}}
+    body = {"script": script, "upsert": document}
+    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(body) + b"\n", record=0)
+
+
+def _apart(earlier: str, later: str) -> timedelta:
+    return datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
+
+
+def _network(detection: Detection, name: str, value: str) -> str:
+    rule = detection.first_seen
+    if rule is None or name != _ADDRESS_FIELD or not value:
+        return value
+    prefix = rule.ipv4_prefix if isinstance(ip_address(value), IPv4Address) else rule.ipv6_prefix
+    return str(ip_network(f"{value}/{prefix}", strict=False))

@@ -1,0 +1,456 @@
+"""`detections/<name>/rule.yml` -> Detection: the one place that knows Sigma. Runs when the functions are packaged.
+
+A file holds Sigma rules and, where one event is not enough, a Sigma correlation over them; one of its documents has the
+section `daswatch`, for what Sigma has no word for. pySigma reads the rules and makes the Lucene queries; no published
+backend makes OpenSearch aggregations of correlations, so these become conditions of a Detection, and aggregations in
+`daswatch.queries`.
+
+Two fields are text, and a rule means by a value of theirs what their mapping can find quickly: `commandText: drop
+table` these words next to each other in any layout, `commandText|contains: 'to program'` these characters anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, NoReturn
+
+import yaml
+from sigma.backends.opensearch.opensearch import OpensearchLuceneBackend
+from sigma.conditions import ConditionFieldEqualsValueExpression
+from sigma.conversion.state import ConversionState
+from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationTimespan, SigmaCorrelationType
+from sigma.exceptions import SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+from sigma.types import SigmaString, SpecialChars
+
+from daswatch.detections import (
+    EVERY_ENGINE,
+    Condition,
+    Detection,
+    EventSequence,
+    FirstSeen,
+    Kind,
+    Level,
+    Metric,
+    Source,
+    Suppression,
+)
+from daswatch.errors import RuleError
+from daswatch.links import lucene_term
+
+_TEXT_FIELDS = ("commandText", "errorMessage")
+_SUBSTRINGS = {"commandText": "commandText.substring"}
+_TRIGRAM = 3  # characters: a shorter substring finds nothing
+
+_SECTION = "daswatch"
+# One row for each object of a statement whose MAIN row counts already.
+_NO_AUX = "NOT class:AUX"
+_METRICS: Mapping[SigmaCorrelationType, Metric] = {
+    SigmaCorrelationType.EVENT_COUNT: "count",
+    SigmaCorrelationType.VALUE_COUNT: "distinct",
+    SigmaCorrelationType.VALUE_SUM: "sum",
+}
+_KNOWN_KEYS = frozenset(
+    {
+        "why",
+        "runbook",
+        "blind-spots",
+        "engines",
+        "type",
+        "enabled",
+        "disabled-because",
+        "version",
+        "quiet",
+        "source",
+        "group-by",
+        "settings",
+        "also",
+        "sequence",
+        "first-seen",
+        "outside",
+        "silence",
+        "failing",
+    }
+)
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+# Whether the event's time lies outside these hours, by the clock of a place. Lucene has no words for it.
+_OUTSIDE = (
+    "def t = doc['@timestamp'].value.withZoneSameInstant(ZoneId.of(params.zone));"
+    " int m = t.getHour() * 60 + t.getMinute();"
+    " return !params.days.contains(t.getDayOfWeek().getValue()) || m < params.from || m >= params.to"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What a team changes about one detection without editing its rule."""
+
+    enabled: bool | None = None
+    level: Level | None = None
+    quiet: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """A team's file: overrides and suppressions, by detection."""
+
+    overrides: Mapping[str, Override] = field(default_factory=dict)
+    suppressions: Mapping[str, tuple[Suppression, ...]] = field(default_factory=dict)
+
+
+NO_TUNING = Tuning()
+
+
+def rule_folders() -> list[Traversable]:
+    """The folders of `detections/`, by name."""
+    folders = (entry for entry in files("detections").iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+    return sorted(folders, key=lambda folder: folder.name)
+
+
+def compile_all(tuning: Tuning = NO_TUNING) -> tuple[Detection, ...]:
+    """All detections. Raises RuleError."""
+    folders = rule_folders()
+    names = {folder.name for folder in folders}
+    for name in sorted({*tuning.overrides, *tuning.suppressions} - names):
+        raise RuleError(f"tuning: there is no detection {name!r}; `daswatch detections list` shows which there are")
+    return tuple(
+        compile_rule(folder.name, folder.joinpath("rule.yml").read_text("utf-8"), tuning) for folder in folders
+    )
+
+
+def compile_rule(name: str, text: str, tuning: Tuning = NO_TUNING) -> Detection:
+    """One detection from its folder's name and its rule. Raises RuleError."""
+    try:
+        return _Compiler(name, list(yaml.safe_load_all(text)), tuning).detection()
+    except (SigmaError, yaml.YAMLError) as exc:
+        raise RuleError(f"{name}: {exc}") from exc
+    except KeyError as exc:
+        raise RuleError(f"{name}: {exc.args[0]!r} is missing") from exc
+
+
+def read_tuning(text: str) -> Tuning:
+    """A team's tuning file, YAML. Raises RuleError that says what is wrong."""
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as exc:
+        raise RuleError(f"tuning: {exc}") from exc
+    if not isinstance(content, dict) or content.keys() - {"detections", "suppressions"}:
+        raise RuleError("tuning: expected the sections `detections` and `suppressions`, and no other")
+    overrides = {name: _override(name, entry) for name, entry in (content.get("detections") or {}).items()}
+    suppressions: dict[str, list[Suppression]] = {}
+    for entry in content.get("suppressions") or ():
+        name, suppression = _suppression(entry)
+        suppressions.setdefault(name, []).append(suppression)
+    return Tuning(overrides, {name: tuple(entries) for name, entries in suppressions.items()})
+
+
+def _override(name: str, entry: object) -> Override:
+    if not isinstance(entry, dict) or entry.keys() - {"enabled", "level", "quiet", "settings"}:
+        raise RuleError(f"tuning: {name}: expected enabled, level, quiet or settings")
+    try:
+        level = Level(entry["level"]) if "level" in entry else None
+    except ValueError as exc:
+        raise RuleError(f"tuning: {name}: level is one of {', '.join(Level)}") from exc
+    return Override(entry.get("enabled"), level, str(entry.get("quiet", "")), entry.get("settings") or {})
+
+
+def _suppression(entry: object) -> tuple[str, Suppression]:
+    wanted = {"detection", "when", "owner", "reason", "expires"}
+    if not isinstance(entry, dict) or entry.keys() != wanted:
+        raise RuleError(f"tuning: a suppression has exactly {', '.join(sorted(wanted))}")
+    when, expires = entry["when"], entry["expires"]
+    if not isinstance(when, dict) or not when:
+        raise RuleError("tuning: a suppression's `when` names fields and their values")
+    if not isinstance(expires, date):
+        raise RuleError("tuning: a suppression `expires` on a day, such as 2027-01-31")
+    if not str(entry["owner"] or "").strip() or not str(entry["reason"] or "").strip():
+        raise RuleError("tuning: a suppression has an owner who answers for it, and a reason")
+    values = {name: tuple(str(value) for value in _listed(given)) for name, given in when.items()}
+    return str(entry["detection"]), Suppression(values, str(entry["owner"]), str(entry["reason"]), expires.isoformat())
+
+
+class _Compiler:
+    """One rule file on its way to a Detection."""
+
+    def __init__(self, name: str, documents: Sequence[Any], tuning: Tuning) -> None:
+        self.name = name
+        heads = [document for document in documents if _SECTION in document]
+        if len(heads) != 1:
+            self._wrong(f"exactly one document has the section `{_SECTION}`")
+        self.head: dict[str, Any] = heads[0]
+        self.section: dict[str, Any] = self.head[_SECTION]
+        if unknown := self.section.keys() - _KNOWN_KEYS:
+            self._wrong(f"unknown in `{_SECTION}`: {', '.join(sorted(unknown))}")
+        self.override = tuning.overrides.get(name, Override())
+        self.suppressions = tuning.suppressions.get(name, ())
+        self.correlation: dict[str, Any] | None = self.head.get("correlation")
+        self.settings = self._settings()
+        self.queries = {
+            document.get("name", ""): self._lucene(document) for document in documents if "detection" in document
+        }
+
+    def detection(self) -> Detection:
+        """Put everything together."""
+        head, section = self.head, self.section
+        conditions = (*self._main_condition(), *self._further_conditions())
+        sequence = self._sequence()
+        first_seen = self._first_seen()
+        silence = section.get("silence") or {}
+        enabled = section.get("enabled", True) if self.override.enabled is None else self.override.enabled
+        source = Source(section.get("source", Source.EVENTS))
+        return Detection(
+            name=self.name,
+            id=str(head["id"]),
+            title=head["title"],
+            level=self.override.level or Level(head["level"]),
+            status=head["status"],
+            kind=self._kind(sequence, first_seen),
+            source=source,
+            query=self._query(source),
+            description=_one_line(head["description"]),
+            why=_one_line(section["why"]),
+            runbook=tuple(_one_line(step) for step in section["runbook"]),
+            false_positives=tuple(_one_line(entry) for entry in head["falsepositives"]),
+            blind_spots=tuple(_one_line(entry) for entry in section.get("blind-spots", ())),
+            references=tuple(head.get("references", ())),
+            attack=tuple(tag.removeprefix("attack.") for tag in head.get("tags", ()) if tag.startswith("attack.")),
+            types=tuple(_listed(section["type"])),
+            engines=tuple(section.get("engines", EVERY_ENGINE)),
+            enabled=enabled,
+            disabled_because=_one_line(section.get("disabled-because", "")),
+            version=section.get("version", 1),
+            group=self._group(),
+            window_seconds=_seconds(self.settings["window"]) if "window" in self.settings else 0,
+            quiet_seconds=_seconds(self.override.quiet or section.get("quiet", "1h")),
+            conditions=conditions,
+            script=self._outside(),
+            sequence=sequence,
+            first_seen=first_seen,
+            silent_seconds=_seconds(self._value(silence["after"])) if silence else 0,
+            forget_seconds=_seconds(self._value(silence["forget"])) if silence else 0,
+            suppressions=self.suppressions,
+            settings=self.settings,
+        )
+
+    def _wrong(self, what: str) -> NoReturn:
+        raise RuleError(f"{self.name}: {what}")
+
+    def _settings(self) -> dict[str, Any]:
+        """The tuning values: the correlation's own, the section's, and the team's in their place."""
+        settings: dict[str, Any] = {}
+        if self.correlation:
+            settings["window"] = self.correlation["timespan"]
+            settings["threshold"] = self.correlation["condition"]["gte"]
+        settings |= self.section.get("settings") or {}
+        for name, value in self.override.settings.items():
+            if name not in settings:
+                self._wrong(f"tuning: there is no setting {name!r}; there are {', '.join(settings) or 'none'}")
+            if isinstance(settings[name], list) is not isinstance(value, list):
+                self._wrong(f"tuning: {name} is {'a list' if isinstance(settings[name], list) else 'one value'}")
+            settings[name] = value
+        return settings
+
+    def _value(self, given: Any) -> Any:
+        """A value, or the setting that it names as `%name%`."""
+        if isinstance(given, str) and given.startswith("%") and given.endswith("%") and len(given) > 2:
+            try:
+                return self.settings[given[1:-1]]
+            except KeyError:
+                self._wrong(f"there is no setting {given}")
+        return given
+
+    def _kind(self, sequence: EventSequence | None, first_seen: FirstSeen | None) -> Kind:
+        if self.section.get("failing"):
+            return Kind.FAILING
+        if self.section.get("silence"):
+            return Kind.SILENCE
+        if sequence:
+            return Kind.SEQUENCE
+        if first_seen:
+            return Kind.FIRST_SEEN
+        return Kind.THRESHOLD if "window" in self.settings else Kind.EVENT
+
+    def _lucene(self, document: dict[str, Any]) -> str:
+        rule = SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})
+        (query,) = _BACKEND.convert_rule(rule)
+        return str(query)
+
+    def _expanded(self, detection: Mapping[str, Any]) -> dict[str, Any]:
+        """Sigma's `expand` by our settings; a filter whose list is empty filters nothing and is left out."""
+        expanded = {
+            name: self._expanded_items(items) if name != "condition" else items for name, items in detection.items()
+        }
+        for name in [name for name, items in expanded.items() if items is None]:
+            if not name.startswith("filter"):
+                self._wrong(f"{name} has an empty list: nothing could match")
+            del expanded[name]
+        if not any(name.startswith("filter") for name in expanded):
+            expanded["condition"] = expanded["condition"].replace(" and not 1 of filter_*", "")
+        return expanded
+
+    def _expanded_items(self, items: Any) -> Any:
+        if isinstance(items, list):
+            return [item for item in map(self._expanded_items, items) if item is not None] or None
+        if not isinstance(items, dict):
+            return items
+        expanded = {}
+        for key, value in items.items():
+            if "|expand" in key:
+                values = _listed(self._value(value))
+                if not values:
+                    return None
+                expanded[key.replace("|expand", "")] = values
+            else:
+                expanded[key] = self._value(value)
+        return expanded
+
+    def _query(self, source: Source) -> str:
+        if self.correlation:
+            rules = SigmaCorrelationRule.from_dict(self.head).rules or []
+            queries = [self.queries[rule.reference] for rule in rules]
+        elif "sequence" in self.section:
+            section = self.section["sequence"]
+            queries = [self.queries[section["first"]], self.queries[section["then"]]]
+        elif "detection" in self.head:
+            queries = [self.queries[self.head.get("name", "")]]
+        else:
+            return ""
+        query = queries[0] if len(queries) == 1 else " OR ".join(f"({query})" for query in queries)
+        parts = [f"({query})", *([_NO_AUX] if source is Source.EVENTS else [])]
+        return " AND ".join([*parts, *(f"NOT ({_suppressed(entry)})" for entry in self.suppressions)])
+
+    def _group(self) -> tuple[str, ...]:
+        if not self.correlation:
+            return tuple(self.section.get("group-by", ()))
+        fields: list[str] = self.correlation["group-by"]
+        if fields[:1] != ["resourceId"]:
+            self._wrong("a correlation groups by resourceId first: an alert is about one database")
+        return tuple(fields[1:])
+
+    def _main_condition(self) -> Iterator[Condition]:
+        if not self.correlation:
+            if not self.section.get("also"):
+                yield Condition("count", 1)
+            return
+        rule = SigmaCorrelationRule.from_dict(self.head)
+        metric = _METRICS.get(rule.type)
+        if metric is None:
+            self._wrong(f"correlations of type {rule.type.name.lower()} are not compiled")
+        field_name = self.correlation["condition"].get("field", "")
+        yield Condition(metric, int(self.settings["threshold"]), field_name)
+
+    def _further_conditions(self) -> Iterator[Condition]:
+        for entry in self.section.get("also", ()):
+            yield Condition(
+                metric=entry.get("metric", "count"),
+                at_least=int(self._value(entry["at-least"])),
+                field=entry.get("field", ""),
+                query=self.queries[entry["rule"]] if "rule" in entry else "",
+                level=Level(entry["level"]) if "level" in entry else None,
+            )
+
+    def _sequence(self) -> EventSequence | None:
+        section = self.section.get("sequence")
+        if not section:
+            return None
+        first, then = (f"({self.queries[section[name]]}) AND {_NO_AUX}" for name in ("first", "then"))
+        return EventSequence(first, int(self._value(section["count"])), then)
+
+    def _first_seen(self) -> FirstSeen | None:
+        section = self.section.get("first-seen")
+        if not section:
+            return None
+        return FirstSeen(
+            learn_days=_seconds(self._value(section["learn"])) // 86_400,
+            absent_days=_seconds(self._value(section["absent"])) // 86_400 if "absent" in section else 0,
+            ipv4_prefix=int(section.get("ipv4-prefix", 32)),
+            ipv6_prefix=int(section.get("ipv6-prefix", 128)),
+        )
+
+    def _outside(self) -> dict[str, Any]:
+        """A script query for events outside business hours."""
+        section = self.section.get("outside")
+        if not section:
+            return {}
+        begin, end = _minutes(self._value(section["from"])), _minutes(self._value(section["to"]))
+        if begin >= end:
+            self._wrong("business hours begin before they end, on the same day")
+        params = {
+            "zone": self._value(section["time-zone"]),
+            "days": [_DAYS.index(day) + 1 for day in self._value(section["days"])],
+            "from": begin,
+            "to": end,
+        }
+        return {"script": {"script": {"lang": "painless", "source": _OUTSIDE, "params": params}}}
+
+
+class _Backend(OpensearchLuceneBackend):
+    """pySigma's Lucene, with our two text fields."""
+
+    def decide_convert_condition_as_in_expression(self, cond: Any, state: ConversionState) -> bool:
+        fields = {arg.field for arg in cond.args if isinstance(arg, ConditionFieldEqualsValueExpression)}
+        return fields.isdisjoint(_TEXT_FIELDS) and super().decide_convert_condition_as_in_expression(cond, state)
+
+    def convert_condition_field_eq_val_str(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        if cond.field not in _TEXT_FIELDS:
+            return str(super().convert_condition_field_eq_val_str(cond, state))
+        value = cond.value
+        if not isinstance(value, SigmaString):
+            raise RuleError(f"{cond.field} is text")
+        if not value.contains_special():
+            return lucene_term(cond.field, _text(value))
+        inner = value[1:-1]
+        contains = value.startswith(SpecialChars.WILDCARD_MULTI) and value.endswith(SpecialChars.WILDCARD_MULTI)
+        if not contains or inner.contains_special() or cond.field not in _SUBSTRINGS:
+            raise RuleError(f"{cond.field}: only words, and |contains of commandText, can be searched for quickly")
+        if len(inner) < _TRIGRAM:
+            raise RuleError(f"{cond.field}|contains: a part has {_TRIGRAM} characters or more")
+        return lucene_term(_SUBSTRINGS[cond.field], _text(inner))
+
+
+def _text(value: SigmaString) -> str:
+    """A value without wildcards as it is meant, its escapes undone."""
+    return "".join(str(part) for part in value.s)
+
+
+_BACKEND = _Backend(ProcessingPipeline())
+
+
+def _suppressed(suppression: Suppression) -> str:
+    """What a suppression leaves out, until it expires: an event that arrives later is not left out."""
+    fields = (
+        "(" + " OR ".join(lucene_term(name, value) for value in values) + ")"
+        for name, values in suppression.when.items()
+    )
+    return " AND ".join([*fields, f"ingestedAt:[* TO {suppression.expires}}}"])
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _seconds(timespan: str) -> int:
+    return int(SigmaCorrelationTimespan(timespan).seconds)
+
+
+def _minutes(clock: str) -> int:
+    hours, _, minutes = str(clock).partition(":")
+    return int(hours) * 60 + int(minutes or 0)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def enabled(detections: Iterable[Detection]) -> list[Detection]:
+    """Those that are run."""
+    return [detection for detection in detections if detection.enabled]

@@ -1,0 +1,55 @@
+"""The producer's traffic as documents, without encryption, streams and functions: for what is only searched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+from opensearchpy import OpenSearch
+
+from daswatch.documents import Document, Flattening, flatten
+from daswatch.envelope import activity_stream
+from daswatch.events import read_monitoring_record
+from daswatch.stream_records import iso_milliseconds
+from demo.aws import REGION
+from demo.traffic import ProducedRecord
+
+_DOCUMENTS_PER_BULK = 2_000
+
+
+def documents_of(records: Iterable[ProducedRecord], index_prefix: str) -> Iterator[Document]:
+    """The documents that the ingest function makes of these records, as if it had them at once when they arrived."""
+    for record in records:
+        database = record.database
+        arrived_at = iso_milliseconds(record.arrival)
+        yield from flatten(
+            read_monitoring_record(orjson.dumps(record.monitoring_record)),
+            activity_stream(database.stream_arn(REGION)),
+            database.version,
+            arrived_at,
+            Flattening(arrived_at, index_prefix=index_prefix),
+        ).documents
+
+
+def index_all(client: OpenSearch, documents: Iterable[Document]) -> int:
+    """Write documents under their ids; how many there were. They are found after a refresh."""
+    count = 0
+    lines: list[bytes] = []
+    for document in documents:
+        lines += [
+            orjson.dumps({"create": {"_index": document.index, "_id": document.id}}),
+            orjson.dumps(document.source),
+        ]
+        count += 1
+        if len(lines) == 2 * _DOCUMENTS_PER_BULK:
+            _send(client, lines)
+            lines = []
+    if lines:
+        _send(client, lines)
+    return count
+
+
+def _send(client: OpenSearch, lines: list[bytes]) -> None:
+    answer = client.bulk(body=b"\n".join(lines) + b"\n", params={"filter_path": "errors"})
+    if answer["errors"]:
+        raise RuntimeError("OpenSearch refused documents of the producer's traffic")

@@ -1,0 +1,173 @@
+"""Saved queries on a schedule, and what monitors notify, -> alerts, Security Hub, messages. Wires, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from daswatch import control_plane
+from daswatch.alerts import Alert, Firing
+from daswatch.bulk import Action
+from daswatch.canonical import canonical_json
+from daswatch.dead_letters import DeadLetter
+from daswatch.detections import by_name, load
+from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable, SettingsError
+from daswatch.gateways.alert_index import AlertIndex
+from daswatch.gateways.archive import DeadLetterBucket
+from daswatch.gateways.clients import s3_client, search_client, security_hub_client, sns_client, sts_client
+from daswatch.gateways.saved_queries import SavedQueries
+from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.security_hub import FindingAccounts
+from daswatch.gateways.telemetry import Telemetry
+from daswatch.gateways.topics import AlertTopic
+from daswatch.notifications import read_notification
+from daswatch.redact import SQL_FIELDS, redacted
+from daswatch.stream_records import iso_milliseconds, read_stream_record
+from findings_lambda.settings import Settings, read_settings
+from findings_lambda.telemetry import SERVICE, tell
+from findings_lambda.tell import Teller
+from findings_lambda.watch import Report, Watch
+
+# Kept back from the function's time limit, to note how far the run came and to answer.
+_RESERVE_SECONDS = 2.0
+_STATEMENTS = 3
+
+
+class LambdaContext(Protocol):
+    """What the handler uses of Lambda's context object."""
+
+    aws_request_id: str
+    invoked_function_arn: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def scheduled(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Run all enabled saved queries. Raises SettingsError, SearchUnavailable: the next run looks at the same again."""
+    function = _function(context.invoked_function_arn)
+    report = function.watch.run(datetime.now(UTC), _deadline(context))
+    return _told(function, report, context)
+
+
+def notified(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take notifications of monitors (SNS), or what was done to a stream (EventBridge).
+
+    Raises SearchUnavailable, ArchiveUnavailable: then Lambda delivers the event again, and the same alerts come of it.
+    """
+    function = _function(context.invoked_function_arn)
+    now, deadline = datetime.now(UTC), _deadline(context)
+    if "detail-type" in event:
+        return _told(function, function.take_control_plane(event, now, deadline), context)
+    return _told(function, function.take_notifications(event, now, deadline), context)
+
+
+class Function:
+    """What stays while the function is warm."""
+
+    def __init__(self, settings: Settings, account_id: str, region: str) -> None:
+        self._settings = settings
+        self._detections = by_name(load(_read(settings.detections)))
+        client = search_client(settings.search)
+        self._search = SearchGateway(client)
+        self._queries = SavedQueries(client)
+        self._bucket = DeadLetterBucket(s3_client, settings.dead_letter_bucket)
+        self.telemetry = Telemetry(SERVICE)
+        accounts = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
+        self.watch = Watch(
+            detections=list(self._detections.values()),
+            queries=self._queries,
+            alert_index=AlertIndex(client),
+            search=self._search,
+            teller=Teller(
+                accounts=accounts if settings.security_hub else None,
+                topic=AlertTopic(sns_client, settings.alert_topic_arn) if settings.alert_topic_arn else None,
+                region=region,
+                dashboards_url=settings.dashboards_url,
+                statements=self._statements,
+            ),
+            index_prefix=settings.index_prefix,
+        )
+
+    def take_notifications(self, event: Mapping[str, Any], now: datetime, deadline: Deadline) -> Report:
+        """The notifications of an SNS event; those that tell nothing become dead letters."""
+        firings: list[Firing] = []
+        letters: list[DeadLetter] = []
+        for position, record in enumerate(event.get("Records") or [event]):
+            try:
+                firings += read_notification(_message(record), self._detections, now)
+            except RecordError as exc:
+                letters.append(DeadLetter(position, read_stream_record(record, now), None, exc.reason, exc.detail))
+        self._keep(letters, now, deadline)
+        report = self.watch.take(firings, now, deadline)
+        for letter in letters:
+            report.malformed[letter.reason] = report.malformed.get(letter.reason, 0) + 1
+        return report
+
+    def take_control_plane(self, event: Mapping[str, Any], now: datetime, deadline: Deadline) -> Report:
+        """What was done to a stream or its key, as a document that a saved query finds."""
+        report = Report()
+        try:
+            document = control_plane.document(event, iso_milliseconds(now))
+        except RecordError as exc:
+            self._keep([DeadLetter(0, read_stream_record(event, now), None, exc.reason, exc.detail)], now, deadline)
+            report.malformed[exc.reason] = 1
+            return report
+        head = canonical_json({"create": {"_index": document.index, "_id": document.id}})
+        self._write([Action(head + b"\n" + canonical_json(document.source) + b"\n", record=0)], deadline)
+        return report
+
+    def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:
+        """First the notification to S3, then the line that tells of it."""
+        uris = [self._bucket.put(letter.object_key, letter.object_body()) for letter in letters]
+        lines = [letter.action(uri, iso_milliseconds(now)) for letter, uri in zip(letters, uris, strict=True)]
+        self._write(lines, deadline)
+
+    def _write(self, actions: Sequence[Action], deadline: Deadline) -> None:
+        result = self._search.write(actions, deadline) if actions else None
+        if result and (result.unwritten or result.refused):
+            raise SearchUnavailable(result.cause or f"OpenSearch refused it ({result.refused[0].error_type})")
+
+    def _statements(self, alert: Alert, deadline: Deadline) -> list[str]:
+        """What was said, as far as a setting lets it into findings, and redacted as the settings say."""
+        if not self._settings.findings_sql or not alert.samples:
+            return []
+        fields = ("engine", *SQL_FIELDS)
+        samples = alert.samples[:_STATEMENTS]
+        found = self._queries.documents(samples, fields, f"{self._settings.index_prefix}-*", deadline)
+        cleaned = (redacted(source, source.get("engine", ""), self._settings.redaction) for source in found)
+        return [source["commandText"] for source in cleaned if source.get("commandText")]
+
+
+def _message(record: object) -> str:
+    message = record.get("Sns", {}).get("Message") if isinstance(record, Mapping) else None
+    if not isinstance(message, str):
+        raise NotificationError(Reason.NOT_A_NOTIFICATION, "it did not come over SNS")
+    return message
+
+
+def _told(function: Function, report: Report, context: LambdaContext) -> dict[str, Any]:
+    tell(function.telemetry, report, context.aws_request_id)
+    return {"raised": report.raised, "archived": report.archived, "failing": sorted(report.failing)}
+
+
+def _deadline(context: LambdaContext) -> Deadline:
+    return Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        raise SettingsError(
+            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
+        ) from exc
+
+
+@cache
+def _function(invoked_function_arn: str) -> Function:
+    region, account_id = invoked_function_arn.split(":")[3:5]
+    return Function(read_settings(os.environ), account_id, region)

@@ -1,0 +1,51 @@
+"""The findings function's settings: environment -> a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.redact import Redaction
+from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
+
+DEFAULT_DETECTIONS = "detections.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the findings function is told from outside."""
+
+    search: SearchEndpoint
+    dead_letter_bucket: str
+    detections: str = DEFAULT_DETECTIONS  # path of the compiled file
+    index_prefix: str = DEFAULT_INDEX_PREFIX
+    dashboards_url: str = ""
+    alert_topic_arn: str = ""
+    security_hub: bool = True
+    findings_role: str = ""  # the name of a role in other accounts
+    findings_sql: bool = False
+    redaction: Redaction = Redaction.OFF
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """Read and check the environment. Raises SettingsError that names every variable which is missing or wrong."""
+    environment = Environment(variables)
+    search = SearchEndpoint.read(environment)
+    topic = environment.optional("ALERT_TOPIC_ARN")
+    if topic and not topic.startswith("arn:"):
+        environment.problem("ALERT_TOPIC_ARN", "is no ARN", "arn:aws:sns:…")
+    settings = Settings(
+        search=search,
+        dead_letter_bucket=read_bucket(environment, "DEAD_LETTER_BUCKET"),
+        detections=environment.optional("DETECTIONS", DEFAULT_DETECTIONS),
+        index_prefix=read_index_prefix(environment),
+        dashboards_url=environment.optional("DASHBOARDS_URL", f"{search.url}/_dashboards").rstrip("/"),
+        alert_topic_arn=topic,
+        security_hub=environment.flag("SECURITY_HUB", default=True),
+        findings_role=environment.optional("FINDINGS_ROLE"),
+        findings_sql=environment.flag("FINDINGS_SQL", default=False),
+        redaction=environment.choice("REDACT", Redaction, Redaction.OFF),
+    )
+    environment.check()
+    return settings

@@ -1,0 +1,54 @@
+"""What the findings function tells about an invocation: its report as a line, counts and durations."""
+
+from __future__ import annotations
+
+from daswatch.gateways.telemetry import Telemetry
+from findings_lambda.watch import Report
+
+SERVICE = "findings"
+
+
+def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
+    """Tell what one invocation did."""
+    telling = report.telling
+    wrong = bool(report.failing or report.refused_alerts or report.malformed or telling.refused or telling.causes)
+    line: dict[str, object] = {
+        "level": "ERROR" if wrong else "INFO",
+        "message": "something could not be looked at or told" if wrong else "watched",
+        "request_id": request_id,
+        "since": report.since,
+        "detections": report.detections,
+        "searches": report.searches,
+        "firings": report.firings,
+        "raised": report.raised,
+        "archived": report.archived,
+        "findings": telling.findings,
+        "messages": telling.messages,
+        "conflicts": report.conflicts,
+        "query_ms": round(report.query_ms, 1),
+        "total_ms": round(report.total_ms, 1),
+    }
+    details: dict[str, object] = {
+        "failing": report.failing,
+        "refused_alerts": report.refused_alerts,
+        "refused_findings": telling.refused,
+        "unsent_findings": telling.unsent,
+        "causes": sorted(telling.causes),
+        "malformed": report.malformed,
+        "expired_suppressions": report.expired_suppressions,
+    }
+    telemetry.tell(
+        line | {name: value for name, value in details.items() if value},
+        {
+            "AlertsRaised": report.raised,
+            "AlertsArchived": report.archived,
+            "FindingsSent": telling.findings,
+            "FindingsUnsent": telling.unsent,
+            "FindingsRefused": len(telling.refused),
+            "MessagesSent": telling.messages,
+            "FailingDetections": len(report.failing),
+            "MalformedNotifications": sum(report.malformed.values()),
+            "ExpiredSuppressions": len(report.expired_suppressions),
+        },
+        {"QueryDuration": report.query_ms, "RunDuration": report.total_ms},
+    )

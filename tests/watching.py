@@ -1,0 +1,189 @@
+"""The findings function under test: a watch on the shared node, Security Hub and the alert topic behind moto."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+
+from daswatch import control_plane, pulse
+from daswatch.alerts import INDEX as ALERTS
+from daswatch.alerts import Alert
+from daswatch.detections import Detection
+from daswatch.documents import Document, Flattening
+from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
+from daswatch.gateways.content import ContentGateway
+from daswatch.gateways.saved_queries import SavedQueries
+from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.security_hub import FindingAccounts
+from daswatch.gateways.topics import AlertTopic
+from daswatch.samples import Sample, documents
+from daswatch.seen import INDEX as SEEN
+from daswatch.stream_records import iso_milliseconds
+from daswatch.templates import shipped_content
+from demo.aws import REGION, LocalAws
+from demo.findings import all_findings
+from findings_lambda.tell import Teller
+from findings_lambda.watch import Report, Watch
+
+STATE = (ALERTS, SEEN, RUNS_INDEX, control_plane.INDEX, pulse.INDEX)
+ACCOUNT = "123456789012"
+
+
+class Stopped(BaseException):
+    """The function ended here, as a crash ends it: nothing in between catches it."""
+
+
+@dataclass
+class Steps:
+    """Counts the calls that reach something outside; ends the function after one of them."""
+
+    stop_after: int | None = None
+    made: list[str] = field(default_factory=list)
+
+    def watch(self, gateway: Any) -> Any:
+        """The gateway, with each of its calls a step."""
+        return _Watched(gateway, self)
+
+    def step(self, name: str) -> None:
+        """One call was made."""
+        self.made.append(name)
+        if self.stop_after is not None and len(self.made) > self.stop_after:
+            raise Stopped(name)
+
+
+class _Watched:
+    def __init__(self, gateway: Any, steps: Steps) -> None:
+        self._gateway = gateway
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._gateway, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            answer = attribute(*args, **kwargs)
+            if name == "for_account":
+                account, security_hub = answer
+                return account, self._steps.watch(security_hub)
+            if name == "unsettled":
+                answer = list(answer)
+            self._steps.step(name)
+            return answer
+
+        return call
+
+
+class Watching:
+    """Everything around a watch, with indices of its own for events."""
+
+    def __init__(self, search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> None:
+        self.search = search
+        self.aws = aws
+        self.detections = list(detections)
+        self.prefix = f"t-watch-{secrets.token_hex(5)}"
+        self.topic_arn = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=self.prefix)["TopicArn"]
+        self.mailbox = _mailbox(aws, self.topic_arn, self.prefix)
+        self.resource_id = f"cluster-{secrets.token_hex(8).upper()}"
+        ContentGateway(search).install_all(shipped_content(self.prefix))
+        self.forget()
+
+    def forget(self) -> None:
+        """Without alerts, sightings, progress and pulses: as before the first run."""
+        self.search.indices.delete(index=",".join(STATE), params={"ignore_unavailable": "true"})
+
+    def close(self) -> None:
+        """Remove what is only ours."""
+        self.forget()
+        self.search.indices.delete(index=f"{self.prefix}-*")
+        self.search.indices.delete_index_template(name=self.prefix)
+
+    def watch(self, steps: Steps | None = None, *, topic: bool = True, role: str = "") -> Watch:
+        """A function that has just started."""
+        steps = steps or Steps()
+        accounts = FindingAccounts(ACCOUNT, REGION, self._security_hub, self._sts, role)
+        return Watch(
+            detections=self.detections,
+            queries=steps.watch(SavedQueries(self.search)),
+            alert_index=steps.watch(AlertIndex(self.search)),
+            search=steps.watch(SearchGateway(self.search)),
+            teller=Teller(
+                accounts=steps.watch(accounts),
+                topic=steps.watch(AlertTopic(self._sns, self.topic_arn)) if topic else None,
+                region=REGION,
+                dashboards_url="https://search.example.internal/_dashboards",
+                statements=lambda alert, deadline: (),
+            ),
+            index_prefix=self.prefix,
+        )
+
+    def run(self, now: datetime, steps: Steps | None = None, **options: Any) -> Report:
+        """One run of a function that has just started."""
+        return self.watch(steps, **options).run(now, Deadline.after(60))
+
+    def happen(
+        self, sample: Sample, end: datetime, *, arrived: datetime | None = None, database: str = ""
+    ) -> list[str]:
+        """Index a sample's events as they end at a time; the documents' ids."""
+        flattening = Flattening(iso_milliseconds(arrived or end), index_prefix=self.prefix)
+        indexed = documents(sample, database or self.resource_id, end, flattening)
+        self.write(indexed)
+        return [document.id for document in indexed]
+
+    def write(self, indexed: Iterable[Document]) -> None:
+        """Index documents, to be found at once."""
+        lines = []
+        for document in indexed:
+            lines += [
+                orjson.dumps({"create": {"_index": document.index, "_id": document.id}}),
+                orjson.dumps(document.source),
+            ]
+        assert not self.search.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})["errors"]
+
+    def alerts(self) -> dict[str, Alert]:
+        """All alerts by their ids."""
+        if not self.search.indices.exists(index=ALERTS):
+            return {}
+        self.search.indices.refresh(index=ALERTS)
+        hits = self.search.search(index=ALERTS, body={"size": 1000})["hits"]["hits"]
+        return {hit["_id"]: Alert.of(hit["_source"]) for hit in hits}
+
+    def findings(self) -> dict[str, dict[str, Any]]:
+        """The findings of our database in Security Hub, by their ids."""
+        return {one["Id"]: dict(one) for one in all_findings(self.aws.security_hub()) if self.resource_id in one["Id"]}
+
+    def mails(self) -> list[str]:
+        """The subjects that the alert topic delivered since the last call."""
+        return self.mailbox()
+
+    def _security_hub(self, credentials: Any) -> Any:
+        return self.aws.security_hub()
+
+    def _sts(self) -> Any:
+        return self.aws.session.client("sts", endpoint_url=self.aws.url)
+
+    def _sns(self) -> Any:
+        return self.aws.session.client("sns", endpoint_url=self.aws.url)
+
+
+def _mailbox(aws: LocalAws, topic_arn: str, name: str) -> Callable[[], list[str]]:
+    sqs = aws.session.client("sqs", endpoint_url=aws.url)
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.session.client("sns", endpoint_url=aws.url).subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+
+    def read() -> list[str]:
+        subjects: list[str] = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                subjects.append(orjson.loads(message["Body"])["Subject"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return subjects
+
+    return read
