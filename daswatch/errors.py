@@ -9,6 +9,7 @@
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
+    │   ├── TopicUnavailable
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
         ├── NotificationError        a monitor's message that tells nothing we can read
@@ -84,6 +85,10 @@ class TemplatesMissing(SearchUnavailable):
             "then the records are delivered again; nothing was written"
         )
         self.name = name
+
+
+class TopicUnavailable(DependencyError):
+    """SNS did not take a message."""
 
 
 class ArchiveUnavailable(DependencyError):

@@ -18,7 +18,7 @@ from daswatch.stream_records import iso_milliseconds
 
 MAX_URL = 2_000  # characters; mail programs and chats cut longer links
 
-EVENTS_PATTERN = "das-events-*"
+EVENTS_PATTERN = "das-events"
 EVENT_COLUMNS = ("dbUserName", "remoteHost", "databaseName", "activity", "objects")
 # The ids of the index patterns, by what a detection looks at.
 _PATTERNS = {Source.CONTROL_PLANE: "das-control-plane", Source.PULSE: "das-pulse"}

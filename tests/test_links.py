@@ -182,7 +182,7 @@ def test_discover_shows_the_query_a_minute_around() -> None:
         "_a": {
             "columns": ["dbUserName", "remoteHost", "databaseName", "activity", "objects"],
             "filters": [],
-            "index": "das-events-*",
+            "index": "das-events",
             "interval": "auto",
             "query": {"language": "lucene", "query": 'a:"b"'},
             "sort": [],
@@ -260,7 +260,7 @@ def test_a_long_detections_link_still_shows_the_group() -> None:
 @pytest.mark.parametrize(
     ("source", "index"),
     [
-        (Source.EVENTS, "das-events-*"),
+        (Source.EVENTS, "das-events"),
         (Source.CONTROL_PLANE, "das-control-plane"),
         (Source.PULSE, "das-pulse"),
     ],

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from daswatch.errors import DependencyError
+from daswatch.errors import TopicUnavailable
 from daswatch.messages import Message
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
-
-
-class TopicUnavailable(DependencyError):
-    """SNS did not take a message."""
 
 
 class AlertTopic:
