@@ -43,7 +43,7 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
         return [failing_query(failing, name, "an error", now)] if failing and failing.enabled else []
     try:
         return list(_firings(content, name, detection, now))
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as exc:
         raise NotificationError(
             Reason.NOT_A_NOTIFICATION, f"its groups or hits are not as the template makes them ({type(exc).__name__})"
         ) from exc

@@ -21,7 +21,6 @@ from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.gateways.search import Deadline, SearchGateway
 from daswatch.notifications import FAILING, failing_query
 from daswatch.queries import (
-    LATEST,
     Candidate,
     arrival_window,
     evaluation_times,
@@ -92,7 +91,7 @@ class Watch:
         report = Report(detections=len(asked), since=iso_milliseconds(since))
         report.expired_suppressions = _expired(asked, now)
 
-        starts = {detection.name: max(behind.get(detection.name, since), now - LATEST) for detection in asked}
+        starts = {detection.name: behind.get(detection.name, since) for detection in asked}
         questions, events = self._questions(asked, starts, now, deadline)
         answers = self._queries.ask(questions, deadline)
         report.searches, report.failing = answers.searches, dict(answers.failures)
@@ -105,6 +104,8 @@ class Watch:
         conflicting = self._settle(firings, now, deadline, report)
 
         for detection, candidates in seen_now.values():
+            if detection.name in conflicting:
+                continue  # noted as seen, it could not fire again
             self._note(sightings(detection, candidates, known, now), deadline)
         late = {*report.failing, *conflicting}
         progress = Progress(now, {name: starts[name] for name in late if name in starts})
@@ -151,9 +152,12 @@ class Watch:
     def _questions(
         self, asked: Sequence[Detection], starts: Mapping[str, datetime], now: datetime, deadline: Deadline
     ) -> tuple[list[Question], str]:
-        since = min(starts.values(), default=now)
-        oldest = self._queries.oldest(arrival_window(since, now), f"{self._prefix}-*", deadline)
-        begin = min([since, now, *([oldest] if oldest else [])])
+        # One that lags behind must not make the others look at its time again.
+        oldest = {
+            start: self._queries.oldest(arrival_window(start, now), f"{self._prefix}-*", deadline)
+            for start in set(starts.values())
+        }
+        begin = min([now, *oldest, *filter(None, oldest.values())])
         longest = max((timedelta(seconds=one.window_seconds) + overlap(one) for one in asked), default=timedelta())
         events = event_indices((begin - longest).date(), now.date(), self._prefix)
         questions = []
@@ -162,7 +166,8 @@ class Watch:
             if detection.kind is Kind.SILENCE:
                 windows = [silence_window(detection, now)]
             elif detection.window_seconds:
-                windows = [event_window(detection, at) for at in evaluation_times(detection, start, oldest, now)]
+                times = evaluation_times(detection, start, oldest[start], now)
+                windows = [event_window(detection, at) for at in times]
             else:
                 windows = [arrival_window(start, now)]
             questions += [Question(detection, window, index) for window in windows]

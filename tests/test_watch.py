@@ -334,3 +334,30 @@ def test_an_index_that_nobody_made_is_no_failure(watching: Watching) -> None:
 
     assert not report.failing
     assert report.raised == 0
+
+
+def test_a_detection_that_fails_for_long_makes_no_other_look_back(watching: Watching) -> None:
+    only(watching, "bruteforce-user", "superuser-grant")
+    watching.happen(sample("bruteforce-user", FAILED_LOGINS), minutes(-300))
+    watching.detections[1] = replace(watching.detections[1], query='commandText:"unbalanced')
+    for minute in range(0, 240, 60):
+        watching.run(minutes(minute))
+
+    report = watching.run(minutes(181))
+
+    assert set(report.failing) == {"superuser-grant"}
+    assert report.searches == 2
+
+
+def test_a_detection_that_failed_for_days_looks_at_them_when_it_works_again(watching: Watching) -> None:
+    only(watching, "superuser-grant")
+    works = watching.detections[0]
+    watching.detections[0] = replace(works, query='commandText:"unbalanced')
+    watching.run(minutes(-3 * 1440))
+    watching.happen(sample("superuser-grant"), minutes(-2 * 1440))
+    watching.run(minutes(-1440))
+
+    watching.detections[0] = works
+    watching.run(minutes(0))
+
+    assert "superuser-grant" in {alert.detection for alert in watching.alerts().values()}
