@@ -33,11 +33,13 @@ _HEAD = (
     '"monitor": "{{ctx.monitor.name}}", "trigger": "{{ctx.trigger.name}}", "severity": "{{ctx.trigger.severity}}", '
     '"periodStart": "{{ctx.periodStart}}", "periodEnd": "{{ctx.periodEnd}}", "error": "{{ctx.error}}"'
 )
-MESSAGE_WITH_GROUPS = f'{{{_HEAD}, "groups": {{{{#toJson}}}}ctx.results.0.aggregations.groups.buckets{{{{/toJson}}}}}}'
-MESSAGE_WITH_HITS = (
-    f'{{{_HEAD}, "total": {{{{ctx.results.0.hits.total.value}}}}, '
-    '"hits": {{#toJson}}ctx.results.0.hits.hits{{/toJson}}}'
-)
+# A monitor whose search failed has no results, and has to say so in JSON all the same.
+_EMPTY, _BEGIN, _END = "{{^ctx.results}}%s{{/ctx.results}}", "{{#ctx.results}}", "{{/ctx.results}}"
+_GROUPS_FOUND = f"{_EMPTY % '[]'}{_BEGIN}{{{{#toJson}}}}aggregations.groups.buckets{{{{/toJson}}}}{_END}"
+_TOTAL_FOUND = f"{_EMPTY % '0'}{_BEGIN}{{{{hits.total.value}}}}{_END}"
+_HITS_FOUND = f"{_EMPTY % '[]'}{_BEGIN}{{{{#toJson}}}}hits.hits{{{{/toJson}}}}{_END}"
+MESSAGE_WITH_GROUPS = f'{{{_HEAD}, "groups": {_GROUPS_FOUND}}}'
+MESSAGE_WITH_HITS = f'{{{_HEAD}, "total": {_TOTAL_FOUND}, "hits": {_HITS_FOUND}}}'
 SUBJECT = "Daswatch: {{ctx.monitor.name}}"
 
 

@@ -163,7 +163,7 @@ def _level(content: Mapping[str, Any]) -> Level:
 
 
 def _named(name: str) -> str:
-    return _UNSAFE.sub(" ", name)[:_MONITOR_NAME].strip()
+    return " ".join(_UNSAFE.sub(" ", name).split())[:_MONITOR_NAME].strip()
 
 
 def _list(value: object) -> list[Mapping[str, Any]]:

@@ -120,9 +120,7 @@ def compile_all(tuning: Tuning = NO_TUNING) -> tuple[Detection, ...]:
     names = {folder.name for folder in folders}
     for name in sorted({*tuning.overrides, *tuning.suppressions} - names):
         raise RuleError(f"tuning: there is no detection {name!r}; `daswatch detections list` shows which there are")
-    return tuple(
-        compile_rule(folder.name, folder.joinpath("rule.yml").read_text("utf-8"), tuning) for folder in folders
-    )
+    return tuple(compile_rule(folder.name, _rule(folder), tuning) for folder in folders)
 
 
 def compile_rule(name: str, text: str, tuning: Tuning = NO_TUNING) -> Detection:
@@ -133,6 +131,13 @@ def compile_rule(name: str, text: str, tuning: Tuning = NO_TUNING) -> Detection:
         raise RuleError(f"{name}: {exc}") from exc
     except KeyError as exc:
         raise RuleError(f"{name}: {exc.args[0]!r} is missing") from exc
+
+
+def _rule(folder: Traversable) -> str:
+    try:
+        return folder.joinpath("rule.yml").read_text("utf-8")
+    except FileNotFoundError as exc:
+        raise RuleError(f"{folder.name}: the folder has no rule.yml") from exc
 
 
 def read_tuning(text: str) -> Tuning:

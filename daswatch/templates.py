@@ -72,6 +72,27 @@ def shipped_content(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
     return content
 
 
+def event_index() -> dict[str, Any]:
+    """Settings and mappings of an index of events, as the templates put them together."""
+    index, fields, settings = map(_template, (DEFAULT_INDEX_PREFIX, "das-event-fields", "das-event-settings"))
+    return {
+        "settings": {"index": {**settings["settings"]["index"], **fields["settings"]["index"]}},
+        "mappings": {
+            **fields["mappings"],
+            "properties": {**fields["mappings"]["properties"], **index["mappings"]["properties"]},
+        },
+    }
+
+
+def control_plane_index() -> dict[str, Any]:
+    """Settings and mappings of the index of calls of AWS's API."""
+    return _template("das-control-plane")
+
+
+def _template(name: str) -> dict[str, Any]:
+    return next(dict(content.body["template"]) for content in shipped_content() if content.name == name)
+
+
 def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[PlannedStep]:
     """Compare. OpenSearch fills in defaults and writes numbers as text, so only what we ship is compared, as text."""
     steps = []

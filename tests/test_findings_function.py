@@ -247,11 +247,15 @@ def test_an_analysts_monitor_with_groups_becomes_a_finding_for_each(function: Fi
     assert len(function.findings()) == 2
 
 
-def test_a_monitor_with_an_error_is_told_as_failing(function: FindingsFunction) -> None:
+@pytest.mark.parametrize("template", [MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS])
+@pytest.mark.parametrize("results", [{}, {"results": []}], ids=["its script failed", "its search failed"])
+def test_a_monitor_with_an_error_is_told_as_failing(
+    function: FindingsFunction, template: str, results: dict[str, Any]
+) -> None:
     body = {"size": 0, "aggs": {"groups": {"composite": {"sources": [{"engine": {"terms": {"field": "engine"}}}]}}}}
     function.attack()
 
-    function.notified(function.notification(MESSAGE_WITH_GROUPS, f"{function.prefix}-*", body, error="script broke"))
+    function.notified(function.notification(template, f"{function.prefix}-*", body, error="it broke", **results))
 
     (alert,) = function.alerts().values()
     assert (alert.detection, alert.group) == ("das-failing", {"detection": "my monitor"})

@@ -50,7 +50,9 @@ _LEVEL_COLOURS = {
 _AGO = re.compile(r"(\d{1,4})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _BAR_WIDTH = 24  # characters
-_NOISIEST = 3  # groups of each detection
+_NOISIEST = 3  # groups of each detection, for people
+_MOST_GROUPS = 100  # for machines
+_COMPILER = {"sigma": "pySigma", "yaml": "PyYAML"}
 
 Tuning = Annotated[
     Path | None,
@@ -210,9 +212,10 @@ def _compiled(tuning: Path | None) -> tuple[Detection, ...]:
         # Here, and not at the top: all other commands work without it.
         from daswatch import sigma
     except ModuleNotFoundError as exc:
-        if exc.name not in ("sigma", "yaml"):
+        missing = _COMPILER.get(str(exc.name).partition(".")[0])
+        if missing is None:
             raise
-        raise SettingsError([f"{exc.name} is missing (expected: pip install 'daswatch[compile]')"]) from exc
+        raise SettingsError([f"{missing} is missing (expected: pip install 'daswatch[compile]')"]) from exc
     if tuning is None:
         return sigma.compile_all()
     try:
@@ -422,7 +425,7 @@ def _answer(answer: Backtest) -> dict[str, Any]:
                 "actors": one.actors,
                 "samples": one.samples,
             }
-            for one in answer.noisiest(len(answer.details))
+            for one in answer.noisiest(_MOST_GROUPS)
         ],
         "note": answer.note,
         "failure": answer.failure,

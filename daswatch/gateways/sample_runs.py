@@ -1,31 +1,36 @@
-"""OpenSearch: runs a detection on its samples, in indices of its own that are gone afterwards."""
+"""OpenSearch: runs a detection on its samples, in indices of its own that are gone afterwards.
+
+Nothing is shared with what is installed there: the indices get the shipped mapping themselves, not from a template.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as SearchConnectionError
+from opensearchpy.exceptions import TransportError
 
 from daswatch import control_plane
+from daswatch.canonical import canonical_json
 from daswatch.detections import Detection, Kind, Source
 from daswatch.documents import Document, Flattening
-from daswatch.gateways.content import ContentGateway
+from daswatch.errors import SearchUnavailable
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.gateways.search import Deadline
 from daswatch.queries import Candidate, Window, event_window
 from daswatch.samples import CONTROL_PLANE, Sample, documents
 from daswatch.seen import Seen, by_network, is_new, seen_id
 from daswatch.stream_records import iso_milliseconds
-from daswatch.templates import shipped_content
+from daswatch.templates import control_plane_index, event_index
 
 _SECONDS = 60.0
 _DAY = timedelta(days=1)
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Verdict:
 
 
 class SampleRun:
-    """A place for samples at one endpoint: a template and indices under a prefix that nothing else uses."""
+    """A place for samples at one endpoint: indices under a prefix that nothing else uses. Raises SearchUnavailable."""
 
     def __init__(self, client: OpenSearch, prefix: str) -> None:
         self._client = client
@@ -50,14 +55,14 @@ class SampleRun:
         self._queries = SavedQueries(client)
 
     def __enter__(self) -> Self:
-        ContentGateway(self._client).install_all(shipped_content(self._prefix))
+        self._create(self._events, event_index())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.indices.delete(index=f"{self._prefix}-*,{self._control_plane}", params=_LENIENT)
-        self._client.indices.delete_index_template(name=self._prefix)
+        for index in (self._events, self._control_plane):
+            self._delete(index)
 
     def run(self, detection: Detection, samples: Sequence[Sample]) -> list[Verdict]:
         """Index the samples, each as a database of its own, and ask the detection's saved query."""
@@ -86,7 +91,7 @@ class SampleRun:
         groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]
         firings, failures = self._queries.firings(groups, iso_milliseconds(now), Deadline.after(_SECONDS))
         if failures:
-            raise RuntimeError(f"{detection.name}: {failures}")
+            raise SearchUnavailable(f"{detection.name} cannot be run: {failures[detection.name]}")
         return bool(firings)
 
     def _ask(
@@ -102,7 +107,7 @@ class SampleRun:
             window = Window("ingestedAt", iso_milliseconds(end), iso_milliseconds(end))
         answers = self._queries.ask([Question(detection, window, self._index(detection))], Deadline.after(_SECONDS))
         if answers.failures:
-            raise RuntimeError(f"{detection.name}: {answers.failures}")
+            raise SearchUnavailable(f"{detection.name} cannot be run: {answers.failures[detection.name]}")
         return [
             candidate
             for _, candidate in answers.candidates
@@ -110,24 +115,40 @@ class SampleRun:
         ]
 
     @property
+    def _events(self) -> str:
+        return f"{self._prefix}-events"
+
+    @property
     def _control_plane(self) -> str:
-        # Not under the events' own pattern, whose mapping it would get.
-        return f"{self._prefix}_{control_plane.INDEX}"
+        return f"{self._prefix}-control-plane"
 
     def _index(self, detection: Detection) -> str:
-        return self._control_plane if detection.source is Source.CONTROL_PLANE else f"{self._prefix}-*"
+        return self._control_plane if detection.source is Source.CONTROL_PLANE else self._events
 
     def _empty_control_plane(self) -> None:
         """These samples tell no database of their own: each gets the index for itself."""
-        self._client.indices.delete(index=self._control_plane, params={"ignore_unavailable": "true"})
-        template = next(content for content in shipped_content() if content.name == control_plane.INDEX)
-        self._client.indices.create(index=self._control_plane, body={"mappings": template.body["template"]["mappings"]})
+        self._delete(self._control_plane)
+        self._create(self._control_plane, control_plane_index())
+
+    def _create(self, index: str, body: Mapping[str, Any]) -> None:
+        self._request("PUT", f"/{index}", body)
+
+    def _delete(self, index: str) -> None:
+        self._request("DELETE", f"/{index}", None, {"ignore_unavailable": "true"})
 
     def _write(self, indexed: Sequence[Document]) -> None:
         lines = []
         for document in indexed:
-            target = self._control_plane if document.index == control_plane.INDEX else document.index
-            lines += [orjson.dumps({"create": {"_index": target, "_id": document.id}}), orjson.dumps(document.source)]
-        answer = self._client.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})
+            target = self._control_plane if document.index == control_plane.INDEX else self._events
+            lines += [orjson.dumps({"create": {"_index": target, "_id": document.id}}), canonical_json(document.source)]
+        answer = self._request("POST", "/_bulk", b"\n".join(lines) + b"\n", {"refresh": "true"})
         if answer["errors"]:
-            raise RuntimeError(f"samples cannot be indexed: {answer['items'][0]}")
+            raise SearchUnavailable("OpenSearch refused to index the samples")
+
+    def _request(self, method: str, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
+        try:
+            return self._client.transport.perform_request(method, path, params=dict(params or {}), body=body)
+        except SearchConnectionError as exc:
+            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except TransportError as exc:
+            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}: {exc.error}") from exc
