@@ -74,8 +74,10 @@ def test_list_shows_every_detection_with_its_level() -> None:
 
     assert result.exit_code == 0
     for detection in compile_all():
-        (line,) = [line for line in result.stdout.splitlines() if f" {detection.name} " in line]
+        (line,) = [line for line in result.stdout.splitlines() if f"│ {detection.name} " in line]
         assert detection.level in line
+        assert (" yes " in line) is detection.enabled
+        assert detection.enabled or detection.disabled_because[:40] in result.stdout
 
 
 def test_list_tells_machines_what_fires_and_what_is_enabled() -> None:

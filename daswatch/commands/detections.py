@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from opensearchpy import OpenSearch
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -27,7 +27,7 @@ from rich.table import Table
 from daswatch import backtests, pages, saved_searches
 from daswatch.backtests import Backtest, Span
 from daswatch.commands.console import Output, told, write_json
-from daswatch.detections import Detection, Kind, Level, by_name, dump
+from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.clients import search_client
@@ -340,25 +340,28 @@ def _row(detection: Detection, today: str) -> dict[str, Any]:
     }
 
 
-def _listing(detections: Sequence[Detection], today: str) -> Table:
+def _listing(detections: Sequence[Detection], today: str) -> Group:
+    """The gravest first; why some are off stands below, where there is room for it."""
     table = Table(title=f"{len(detections)} detections", title_justify="left")
-    for column in ("name", "level", "kind", "engines", "fires", "enabled", "suppressions"):
-        table.add_column(column, overflow="fold")
-    for one in detections:
+    suppressed = any(one.suppressions for one in detections)
+    for column in ("name", "level", "on", "what", "engines", *(["suppressions"] if suppressed else [])):
+        table.add_column(column, overflow="fold", no_wrap=column in ("name", "level", "on"))
+    for one in sorted(detections, key=lambda one: (not one.enabled, -one.level.rank, one.name)):
         table.add_row(
             one.name,
             _coloured(one.level),
-            one.kind,
-            "all" if len(one.engines) == len(_every_engine(detections)) else ", ".join(one.engines),
-            escape(pages.fires_in_words(one)),
-            "[green]yes[/]" if one.enabled else f"[dim]no: {escape(one.disabled_because) or 'by the tuning file'}[/]",
-            "\n".join(_suppressions(one, today)),
+            "[green]yes[/]" if one.enabled else "[dim]no[/]",
+            escape(one.title),
+            ", ".join(f"not {engine}" for engine in EVERY_ENGINE if engine not in one.engines) or "all",
+            *(["\n".join(_suppressions(one, today))] if suppressed else []),
         )
-    return table
-
-
-def _every_engine(detections: Iterable[Detection]) -> set[str]:
-    return {engine for one in detections for engine in one.engines}
+    reasons = Table(title="Why some are off", title_justify="left", box=None, show_header=False)
+    reasons.add_column(no_wrap=True)
+    reasons.add_column(overflow="fold")
+    for one in detections:
+        if not one.enabled:
+            reasons.add_row(one.name, f"[dim]{escape(one.disabled_because) or 'by the tuning file'}[/]")
+    return Group(table, reasons) if reasons.rows else Group(table)
 
 
 def _suppressions(detection: Detection, today: str) -> list[str]:
