@@ -45,6 +45,7 @@ class Reason(StrEnum):
     EVENT_TOO_DEEP = "event-too-deep"
     NOT_A_NOTIFICATION = "not-a-notification"
     DOCUMENT_REFUSED = "document-refused"
+    ROW_REFUSED = "row-refused"
     UNEXPECTED = "unexpected"
 
 
@@ -73,7 +74,11 @@ class KmsUnavailable(DependencyError):
 
 
 class SearchUnavailable(DependencyError):
-    """OpenSearch refuses or does not answer."""
+    """OpenSearch refuses or does not answer; `status` is what it answered, 0 for nothing or nonsense."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TemplatesMissing(SearchUnavailable):

@@ -338,7 +338,7 @@ def test_an_index_that_nobody_made_is_no_failure(watching: Watching) -> None:
 
 def test_a_detection_that_fails_for_long_makes_no_other_look_back(watching: Watching) -> None:
     only(watching, "bruteforce-user", "superuser-grant")
-    watching.happen(sample("bruteforce-user", FAILED_LOGINS), minutes(-300))
+    watching.happen(sample("bruteforce-user", FAILED_LOGINS), minutes(-300), arrived=minutes(0))
     watching.detections[1] = replace(watching.detections[1], query='commandText:"unbalanced')
     for minute in range(0, 240, 60):
         watching.run(minutes(minute))

@@ -13,11 +13,10 @@ from typing import Any
 
 import orjson
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ConnectionError as SearchConnectionError
-from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
 
 from daswatch.alerts import INDEX, Alert, State
 from daswatch.errors import SearchUnavailable
+from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import Deadline, request_timeout
 from daswatch.seen import INDEX as SEEN_INDEX
 from daswatch.seen import Seen
@@ -26,6 +25,7 @@ from daswatch.stream_records import iso_milliseconds
 RUNS_INDEX = "das-runs"
 _RUNNER = "scheduled"
 _PAGE = 1_000
+_NOT_FOUND = 404
 _CONFLICT = 409
 
 
@@ -122,8 +122,10 @@ class AlertIndex:
         """How far the last run came; None before the first."""
         try:
             answer = self._request("GET", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline)
-        except _NotThere:
-            return None
+        except SearchUnavailable as exc:
+            if exc.status == _NOT_FOUND:
+                return None
+            raise
         source = answer["_source"]
         behind = {name: datetime.fromisoformat(at) for name, at in source.get("behind", {}).items()}
         return Progress(datetime.fromisoformat(source["since"]), behind, (answer["_seq_no"], answer["_primary_term"]))
@@ -140,8 +142,10 @@ class AlertIndex:
         )
         try:
             self._request("PUT", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline, document, params)
-        except _Conflict:
-            return False
+        except SearchUnavailable as exc:
+            if exc.status == _CONFLICT:
+                return False
+            raise
         return True
 
     def _get_many(self, index: str, ids: Sequence[str], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
@@ -154,28 +158,8 @@ class AlertIndex:
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        try:
-            return self._client.transport.perform_request(
-                method, path, params={**(params or {}), "request_timeout": request_timeout(deadline)}, body=body
-            )
-        except NotFoundError as exc:
-            raise _NotThere(f"{path} is not there") from exc
-        except SearchConnectionError as exc:
-            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
-        except SerializationError as exc:
-            raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is no JSON") from exc
-        except TransportError as exc:
-            if exc.status_code == _CONFLICT:
-                raise _Conflict(f"{path} was changed meanwhile") from exc
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}") from exc
-
-
-class _NotThere(SearchUnavailable):
-    """No such document or index."""
-
-
-class _Conflict(SearchUnavailable):
-    """Somebody else was faster."""
+        timeout = {"request_timeout": request_timeout(deadline)}
+        return request(self._client, method, path, params={**(params or {}), **timeout}, body=body)
 
 
 def _stored(entry: Mapping[str, Any]) -> Stored:

@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ConnectionError as SearchConnectionError
-from opensearchpy.exceptions import TransportError
 
 from daswatch.errors import SearchUnavailable
+from daswatch.gateways.endpoint import request
 from daswatch.templates import Content, Kind, PlannedStep, Step, plan
 
 _PATHS = {
@@ -45,13 +44,11 @@ class ContentGateway:
     def has_retention(self) -> bool:
         """Whether the Index State Management plugin is there: on domains it is, Serverless has policies of its own."""
         try:
-            self._client.transport.perform_request("GET", _PATHS[Kind.RETENTION_POLICY])
-        except SearchConnectionError as exc:
-            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
-        except TransportError as exc:
-            if exc.status_code in (400, 404, 405):
+            self._request("GET", _PATHS[Kind.RETENTION_POLICY])
+        except SearchUnavailable as exc:
+            if exc.status in (400, 404, 405):
                 return False
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to its retention policies") from exc
+            raise
         return True
 
     def install_all(self, shipped: Iterable[Content], *, dry_run: bool = False) -> list[PlannedStep]:
@@ -76,10 +73,5 @@ class ContentGateway:
         self._request("PUT", f"{_PATHS[content.kind]}/{content.name}", params, dict(content.body))
 
     def _request(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
-        try:
-            return self._client.transport.perform_request(method, path, params=dict(params or {}), body=body)
-        except SearchConnectionError as exc:
-            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
-        except TransportError as exc:
-            # Our own templates are what it talks about here, so its reason may be told.
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}: {exc.error}") from exc
+        # Our own templates are what it talks about here, so its reason may be told.
+        return request(self._client, method, path, params=params, body=body, with_reason=True)

@@ -13,14 +13,13 @@ from typing import Any, Self
 
 import orjson
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ConnectionError as SearchConnectionError
-from opensearchpy.exceptions import TransportError
 
 from daswatch import control_plane
 from daswatch.canonical import canonical_json
 from daswatch.detections import Detection, Kind, Source
 from daswatch.documents import Document, Flattening
 from daswatch.errors import SearchUnavailable
+from daswatch.gateways.endpoint import request
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.gateways.search import Deadline
 from daswatch.queries import Candidate, Window, event_window
@@ -146,9 +145,4 @@ class SampleRun:
             raise SearchUnavailable("OpenSearch refused to index the samples")
 
     def _request(self, method: str, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
-        try:
-            return self._client.transport.perform_request(method, path, params=dict(params or {}), body=body)
-        except SearchConnectionError as exc:
-            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
-        except TransportError as exc:
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}: {exc.error}") from exc
+        return request(self._client, method, path, params=params, body=body, with_reason=True)

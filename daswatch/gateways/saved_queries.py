@@ -9,12 +9,11 @@ from typing import Any
 
 import orjson
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ConnectionError as SearchConnectionError
-from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.alerts import Database, Firing
 from daswatch.detections import Detection, Kind
 from daswatch.errors import SearchUnavailable
+from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import Deadline, request_timeout
 from daswatch.queries import (
     Candidate,
@@ -144,19 +143,13 @@ class SavedQueries:
         lines = []
         for search in searches:
             lines += [orjson.dumps({"index": search.index, **_LENIENT}), orjson.dumps(search.body)]
-        try:
-            answer = self._client.transport.perform_request(
-                "POST",
-                "/_msearch",
-                params={"request_timeout": request_timeout(deadline)},
-                body=b"\n".join(lines) + b"\n",
-            )
-        except SearchConnectionError as exc:
-            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
-        except SerializationError as exc:
-            raise SearchUnavailable("OpenSearch's answer to POST /_msearch is no JSON") from exc
-        except TransportError as exc:
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to POST /_msearch") from exc
+        answer = request(
+            self._client,
+            "POST",
+            "/_msearch",
+            params={"request_timeout": request_timeout(deadline)},
+            body=b"\n".join(lines) + b"\n",
+        )
         responses = answer.get("responses", ()) if isinstance(answer, dict) else ()
         if len(responses) != len(searches):
             raise SearchUnavailable("OpenSearch's answer to POST /_msearch has another number of answers")

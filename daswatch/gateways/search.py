@@ -18,6 +18,7 @@ from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.bulk import Action, Fate, backoff_seconds, fate_of, fate_of_request
 from daswatch.errors import SearchUnavailable
+from daswatch.gateways.endpoint import request
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
@@ -158,14 +159,7 @@ class SearchGateway:
             "filter_path": "index_templates.name",
             "request_timeout": request_timeout(deadline),
         }
-        try:
-            answer = self._client.transport.perform_request("GET", path, params=params)
-        except SearchConnectionError as exc:
-            raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
-        except SerializationError as exc:
-            raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no JSON") from exc
-        except TransportError as exc:
-            raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to GET {path}") from exc
+        answer = request(self._client, "GET", path, params=params)
         if not isinstance(answer, dict):
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}
