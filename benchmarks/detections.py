@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median, quantiles
 
 from opensearchpy import OpenSearch
@@ -47,8 +48,10 @@ from findings_lambda.watch import Watch
 Step = Callable[[str], None]
 
 _PREFIX = "das-bench-detections"
+_ARRIVAL = "das-bench-arrival"
 _EVENTS = (100_000, 1_000_000)
-_ROUNDS = 15
+_ROUNDS = 18
+_WARM_UP = 3  # rounds, for scripts that are compiled and what OpenSearch keeps of a field
 _SECONDS = 120.0
 _SCHEDULE = timedelta(minutes=1)
 _TICKS = 4
@@ -58,29 +61,28 @@ _STATE = ("das-alerts", "das-seen", RUNS_INDEX)
 
 def cycle(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """One run over an index of 100,000 and of 1,000,000 events that came at the same pace."""
+    _remove(client)
     enabled = [one for one in compile_all() if one.enabled and one.kind is not Kind.FAILING]
-    together: dict[int, list[float]] = {}
-    alone: dict[int, list[float]] = {}
+    questions: dict[int, list[Question]] = {}
     for events in _EVENTS:
         step(f"indexing {events:,} events")
-        now = _history(client, events)
-        questions = _questions(enabled, now)
-        step(f"{len(questions)} saved queries over {events:,} events")
-        together[events], alone[events] = [], []
-        for _ in range(_ROUNDS):
-            together[events].append(_milliseconds(lambda: _ask(client, questions)))  # noqa: B023 - called at once
-            alone[events].append(_milliseconds(lambda: _one_by_one(client, questions)))  # noqa: B023
-        _remove(client)
+        prefix = f"{_PREFIX}-{events}"
+        questions[events] = _questions(enabled, prefix, _history(client, events, prefix))
+    together: dict[int, list[float]] = {events: [] for events in _EVENTS}
+    alone: dict[int, list[float]] = {events: [] for events in _EVENTS}
+    for number in range(_ROUNDS):
+        step(f"{len(enabled)} saved queries: round {number + 1} of {_ROUNDS}")
+        for events in _EVENTS:
+            together[events].append(_milliseconds(partial(_ask, client, questions[events])))
+            alone[events].append(_milliseconds(partial(_one_by_one, client, questions[events])))
+    _remove(client)
     small, large = _EVENTS
-    # The first rounds warm up: script compilation, and what OpenSearch keeps of a field.
     figures.add(
-        detection_cycle_ms=median(together[large][3:]),
-        detection_one_by_one_ms=median(alone[large][3:]),
-        detection_cycle_vs_one_by_one_ratio=median(
-            ours / theirs for ours, theirs in zip(together[large][3:], alone[large][3:], strict=True)
-        ),
-        detection_growth_ratio=median(together[large][3:]) / median(together[small][3:]),
-        detection_one_by_one_growth_ratio=median(alone[large][3:]) / median(alone[small][3:]),
+        detection_cycle_ms=median(together[large][_WARM_UP:]),
+        detection_one_by_one_ms=median(alone[large][_WARM_UP:]),
+        detection_cycle_vs_one_by_one_ratio=_ratio(together[large], alone[large]),
+        detection_growth_ratio=_ratio(together[large], together[small]),
+        detection_one_by_one_growth_ratio=_ratio(alone[large], alone[small]),
         detections_enabled=len(enabled),
     )
 
@@ -92,7 +94,7 @@ def arrival_to_finding(step: Step, client: OpenSearch, url: str, figures: Figure
     template says.
     """
     _remove(client)
-    ContentGateway(client).install_all(shipped_content(_PREFIX))
+    ContentGateway(client).install_all(shipped_content(_ARRIVAL))
     grant = next(one for one in samples_of("superuser-grant") if one.expected == "match")
     arrivals: dict[str, float] = {}
     seconds: list[float] = []
@@ -124,10 +126,9 @@ def arrival_to_finding(step: Step, client: OpenSearch, url: str, figures: Figure
     )
 
 
-def _history(client: OpenSearch, events: int) -> datetime:
+def _history(client: OpenSearch, events: int, prefix: str) -> datetime:
     """Index so many events of benign traffic; the time of the last one."""
-    _remove(client)
-    ContentGateway(client).install_all(shipped_content(_PREFIX))
+    ContentGateway(client).install_all(shipped_content(prefix))
     last = START
 
     def records() -> Iterator[ProducedRecord]:
@@ -136,14 +137,14 @@ def _history(client: OpenSearch, events: int) -> datetime:
             last = record.arrival
             yield record
 
-    index_all(client, documents_of(records(), _PREFIX))
-    client.indices.refresh(index=f"{_PREFIX}-*")
-    client.indices.forcemerge(index=f"{_PREFIX}-*", params={"max_num_segments": "5"})
+    index_all(client, documents_of(records(), prefix))
+    client.indices.refresh(index=f"{prefix}-*")
+    client.indices.forcemerge(index=f"{prefix}-*", params={"max_num_segments": "5"})
     return last
 
 
-def _questions(enabled: Sequence[Detection], now: datetime) -> list[Question]:
-    events = event_indices((now - timedelta(minutes=30)).date(), now.date(), _PREFIX)
+def _questions(enabled: Sequence[Detection], prefix: str, now: datetime) -> list[Question]:
+    events = event_indices((now - timedelta(minutes=30)).date(), now.date(), prefix)
     return [Question(one, _window(one, now), index_of(one, events)) for one in enabled]
 
 
@@ -171,6 +172,11 @@ def _one_by_one(client: OpenSearch, questions: Sequence[Question]) -> None:
         )
 
 
+def _ratio(over: Sequence[float], under: Sequence[float]) -> float:
+    """The median of the ratios round by round, once warm."""
+    return median(a / b for a, b in zip(over[_WARM_UP:], under[_WARM_UP:], strict=True))
+
+
 def _milliseconds(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
@@ -186,7 +192,7 @@ def _attack(client: OpenSearch, grant: Sample, arrivals: dict[str, float], done:
         steps = ({**grant.steps[-1], "event": {**grant.steps[-1]["event"], "dbUserName": user}},)
         now = datetime.now(UTC)
         attack = replace(grant, steps=steps)
-        flattening = Flattening(iso_milliseconds(now), index_prefix=_PREFIX)
+        flattening = Flattening(iso_milliseconds(now), index_prefix=_ARRIVAL)
         arrivals[user] = time.time()
         index_all(client, documents(attack, "cluster-BENCH", now, flattening))
 
@@ -203,7 +209,7 @@ def _watch(client: OpenSearch, aws: LocalAws) -> Watch:
         teller=Teller(
             accounts=accounts, topic=None, region=REGION, dashboards_url="", statements=lambda alert, deadline: ()
         ),
-        index_prefix=_PREFIX,
+        index_prefix=_ARRIVAL,
     )
 
 
@@ -217,4 +223,4 @@ def _findings(aws: LocalAws) -> list[str]:
 
 
 def _remove(client: OpenSearch) -> None:
-    client.indices.delete(index=f"{_PREFIX}-*,{','.join(_STATE)}", params={"ignore_unavailable": "true"})
+    client.indices.delete(index=f"{_PREFIX}-*,{_ARRIVAL}-*,{','.join(_STATE)}", params={"ignore_unavailable": "true"})

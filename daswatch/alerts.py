@@ -10,7 +10,7 @@ alert whose episode is over is archived; news open the next one under the same i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +24,8 @@ from daswatch.stream_records import iso_milliseconds
 INDEX = "das-alerts"
 UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute
 LEASE = timedelta(seconds=90)  # longer than one run takes to send; then another may
+
+OWN_MONITOR_QUIET_SECONDS = 3600  # of a monitor that is an analyst's own, and tells none
 
 MAX_SAMPLES = 5
 MAX_ACTORS = 10
@@ -333,6 +335,45 @@ def told(alert: Alert, now: datetime, *, finding: bool, message: bool) -> Alert:
     )
 
 
-def quiet_seconds_of(detection: Detection | None) -> int:
-    """How long an alert stays without news; an hour for those of an analyst's own monitor."""
-    return detection.quiet_seconds if detection else 3600
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alert that is to be written, with what has to be told about it; `before` is None for a new one."""
+
+    before: Alert | None
+    after: Alert
+    due: Due
+
+    @property
+    def raised(self) -> bool:
+        """Whether an episode begins."""
+        return self.before is None or self.after.episode > self.before.episode
+
+    @property
+    def archived(self) -> bool:
+        """Whether an episode ends."""
+        return self.before is not None and self.after.state is not self.before.state is State.ACTIVE
+
+
+def changes(
+    alerts: Mapping[str, Alert],
+    firings: Iterable[Firing],
+    detections: Mapping[str, Detection],
+    now: datetime,
+    *,
+    messages: bool,
+) -> list[Change]:
+    """All alerts that become others now, by what was found; those about which something is due are leased."""
+    by_id = {firing.alert_id: firing for firing in firings}
+    found = []
+    for name in {**by_id, **alerts}:
+        before, firing = alerts.get(name), by_id.get(name)
+        detection = detections.get(firing.detection if firing else alerts[name].detection)
+        after = advance(before, firing, detection.quiet_seconds if detection else OWN_MONITOR_QUIET_SECONDS, now)
+        if after is None:
+            continue
+        what = due(after, now, messages=messages)
+        if what:
+            after = leased(after, now)
+        if after != before:
+            found.append(Change(before, after, what))
+    return found

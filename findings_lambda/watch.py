@@ -1,8 +1,8 @@
 """One run of all saved queries: what arrived, what fires, which alerts that makes, and what has to be told.
 
-The order makes every crash harmless. Alerts are written first, over the version that was read; then what was seen; then
-how far the run came; and last what was told is noted. Whatever is interrupted is found again by the next run: what was
-not looked at by `das-runs`, what was not told by `das-alerts`.
+The order makes every crash harmless. Alerts are written first, over the version that was read; then they are told, and
+that is noted; then what was seen; and last how far the run came. Whatever is interrupted is found again by the next
+run: what was not told by `das-alerts`, what was not looked at by `das-runs`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daswatch import alerts, seen
-from daswatch.alerts import Alert, Due, Firing, State, advance, due, leased, quiet_seconds_of
+from daswatch.alerts import Firing, State, changes
+from daswatch.bulk import Action
 from daswatch.detections import Detection, Kind, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress, Stored
+from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.gateways.search import Deadline, SearchGateway
 from daswatch.notifications import FAILING, failing_query
@@ -136,10 +137,6 @@ class Watch:
         report.total_ms = (time.perf_counter() - begun) * 1000
         return report
 
-    def detection(self, name: str) -> Detection | None:
-        """The detection of this name, enabled or not."""
-        return self._detections.get(name)
-
     def _require_templates(self, deadline: Deadline) -> None:
         """Raises TemplatesMissing before anything is written: an index would get guessed field types, for good."""
         if not self._templates_are_there:
@@ -241,38 +238,24 @@ class Watch:
         quieten: bool = True,
     ) -> set[str]:
         """Bring alerts to what was found now and tell what is due; the detections where somebody else was faster."""
-        by_id = {firing.alert_id: firing for firing in firings}
-        stored = self._alerts.get(list(by_id), deadline)
+        stored = self._alerts.get([firing.alert_id for firing in firings], deadline)
         if quieten:
             stored |= {one.alert.id: one for one in self._alerts.unsettled(deadline)}
-        changes: list[tuple[Alert, Stored | None]] = []
-        dues: dict[str, Due] = {}
-        for name in {**by_id, **stored}:
-            before, firing = stored.get(name), by_id.get(name)
-            detection_name = firing.detection if firing else before.alert.detection if before else ""
-            quiet = quiet_seconds_of(self._detections.get(detection_name))
-            after = advance(before.alert if before else None, firing, quiet, now)
-            if after is None:
-                continue
-            what = due(after, now, messages=self._teller.has_topic)
-            if what:
-                dues[name] = what
-                after = leased(after, now)
-            if before is None or after != before.alert:
-                changes.append((after, before))
-                report.raised += before is None or after.episode > before.alert.episode
-                report.archived += before is not None and after.state is not before.alert.state is State.ACTIVE
-        written = self._alerts.write(changes, deadline)
+        there = {name: one.alert for name, one in stored.items()}
+        changed = changes(there, firings, self._detections, now, messages=self._teller.has_topic)
+        report.raised += sum(change.raised for change in changed)
+        report.archived += sum(change.archived for change in changed)
+        written = self._alerts.write(((one.after, stored.get(one.after.id)) for one in changed), deadline)
         report.conflicts += len(written.conflicts)
         report.refused_alerts |= written.refused
 
-        to_tell = [(one.alert, dues[name]) for name, one in written.stored.items() if name in dues]
+        to_tell = [(one.after, one.due) for one in changed if one.due and one.after.id in written.stored]
         told, report.telling = self._teller.tell(to_tell, self._detections, now, deadline)
         self._alerts.write(((alert, written.stored[alert.id]) for alert in told), deadline)
         return {_detection_of(name) for name in written.conflicts}
 
-    def _note(self, actions: Sequence[object], deadline: Deadline) -> None:
-        result = self._search.write(actions, deadline)  # type: ignore[arg-type]
+    def _note(self, actions: Sequence[Action], deadline: Deadline) -> None:
+        result = self._search.write(actions, deadline)
         if result.unwritten or result.refused:
             raise SearchUnavailable(result.cause or "OpenSearch refused what was seen")
 
