@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import detections, ingest
+from benchmarks import detections, firehose, ingest
 from benchmarks.figures import Figures
 from demo.opensearch import LocalOpenSearchError, node_or_external
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "heartbeat": ingest.heartbeat,
     "processes": ingest.processes,
     "growth": ingest.growth,
+    "firehose": firehose.firehose,
     "detections": detections.cycle,
     "arrival": detections.arrival_to_finding,
 }

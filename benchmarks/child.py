@@ -1,6 +1,6 @@
 """What is measured in a process of its own: the cold start, its baseline, and the peak memory. Prints one JSON line.
 
-Usage: python -m benchmarks.child cold|baseline|memory EVENT_FILE
+Usage: python -m benchmarks.child cold|baseline|memory|firehose EVENT_FILE
 """
 
 from __future__ import annotations
@@ -55,6 +55,27 @@ def memory(event_file: str) -> dict[str, float]:
     return {"mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "before_mb": before / 1024}
 
 
+def firehose(event_file: str) -> dict[str, float]:
+    """Peak resident memory of one invocation of the transformation, the runtime's copies of both sides included."""
+    from demo.stream import InvocationContext
+    from firehose_lambda.handler import handler
+
+    with open(event_file, "rb") as file:
+        event = json.load(file)
+    before = _peak_mb()
+    answer = json.dumps(handler(event, InvocationContext()))
+    if len(answer) > 6 * 1024 * 1024:
+        raise SystemExit("the answer is larger than Lambda takes")
+    return {"mb": _peak_mb(), "before_mb": before, "given_back": answer.count('"ProcessingFailed"')}
+
+
+def _peak_mb() -> float:
+    """Of this process since it began: `ru_maxrss` starts with what the parent had when it forked."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        kilobytes = next(line for line in status if line.startswith("VmHWM:")).split()[1]
+    return int(kilobytes) / 1024
+
+
 if __name__ == "__main__":
-    what = {"cold": cold, "baseline": baseline, "memory": memory}[sys.argv[1]]
+    what = {"cold": cold, "baseline": baseline, "memory": memory, "firehose": firehose}[sys.argv[1]]
     sys.stderr.write(json.dumps(what(sys.argv[2])))

@@ -209,16 +209,16 @@ def processes(step: Step, client: OpenSearch, url: str, figures: Figures) -> Non
         large = Path(folder) / "large.json"
         small.write_bytes(orjson.dumps({"Records": [next(_records(keys))]}))
         large.write_bytes(orjson.dumps({"Records": list(_large_records(keys))}))
-        _child("cold", small, environment)  # the day's index comes into being, bytecode is compiled
-        _child("baseline", small, environment)
+        child_process("cold", small, environment)  # the day's index comes into being, bytecode is compiled
+        child_process("baseline", small, environment)
         cold: list[float] = []
         base: list[float] = []
         for round_number in range(_ROUNDS * 2):
             step(f"cold start: {round_number + 1} of {_ROUNDS * 2}")
-            cold.append(_child("cold", small, environment)["seconds"])
-            base.append(_child("baseline", small, environment)["seconds"])
+            cold.append(child_process("cold", small, environment)["seconds"])
+            base.append(child_process("baseline", small, environment)["seconds"])
         step("peak memory")
-        peak = _child("memory", large, environment)
+        peak = child_process("memory", large, environment)
     figures.add(
         cold_start_ratio=median(a / b for a, b in zip(cold, base, strict=True)),
         cold_start_s=median(cold),
@@ -249,7 +249,7 @@ def _large_records(keys: KmsDataKeys) -> Iterator[dict[str, Any]]:
         data = b""
         while len(data) < _KINESIS_RECORD_BYTES * 0.85:
             events += next(produced).monitoring_record["databaseActivityEventList"]
-            data = _expanding(events, keys, number)
+            data = expanding(events, keys, number)
         number += 1
         record = lambda_record_of(
             data=data, sequence_number=str(number), arrival=START, stream_arn=database.stream_arn(REGION)
@@ -260,7 +260,7 @@ def _large_records(keys: KmsDataKeys) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _expanding(events: Sequence[dict[str, Any]], keys: KmsDataKeys, number: int) -> bytes:
+def expanding(events: Sequence[dict[str, Any]], keys: KmsDataKeys, number: int) -> bytes:
     """A sealed record whose payload expands about twentyfold, by a remark that repeats in each statement."""
     database = DATABASES[0]
     remark = " /* " + f"batch {number} of the nightly reconciliation, see the runbook; " * 20 + "*/"
@@ -279,7 +279,7 @@ def _expanding(events: Sequence[dict[str, Any]], keys: KmsDataKeys, number: int)
     return seal(plaintext, database, keys.for_record(database), signed=False)
 
 
-def _child(what: str, event_file: Path, environment: dict[str, str]) -> dict[str, float]:
+def child_process(what: str, event_file: Path, environment: dict[str, str]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", what, str(event_file)],
         env=environment,

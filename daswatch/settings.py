@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from daswatch.activity import Activity
 from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import SettingsError
+from daswatch.noise import DEFAULT_EXCLUDED_USERS
 
 # What OpenSearch takes in an index name, and what may stand before `-YYYY.MM.DD`.
 _INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -85,6 +87,22 @@ def read_index_prefix(environment: Environment) -> str:
     if not _INDEX_PREFIX.fullmatch(prefix):
         environment.problem("INDEX_PREFIX", "is no index name", "lower case letters, digits, - and _, like das-events")
     return prefix
+
+
+def read_excluded_users(environment: Environment) -> frozenset[str]:
+    """EXCLUDED_USERS: whose events are noise, in lower case."""
+    users = environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS)))
+    return frozenset(user.strip().lower() for user in users.split(",") if user.strip())
+
+
+def read_activities(environment: Environment, name: str) -> frozenset[Activity]:
+    """A list of activities, in any case, AUTH_FAILURE as well as AUTH FAILURE; all where there is none."""
+    listed = environment.optional(name).upper().replace("_", " ").split(",")
+    wanted = {part.strip() for part in listed if part.strip()}
+    if not wanted <= set(Activity):
+        environment.problem(name, "names an unknown activity", ", ".join(Activity))
+        return frozenset(Activity)
+    return frozenset(Activity(part) for part in wanted) or frozenset(Activity)
 
 
 def _is_http(url: str) -> bool:

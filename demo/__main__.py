@@ -1,7 +1,8 @@
 """`make demo`: the whole path on this machine, from encrypted activity streams to an analyst's first questions.
 
 A real OpenSearch, real cryptography and real HTTP; moto stands in for AWS's own services. Exits with 1 when an event
-was lost, doubled, filtered or classified wrongly, or when the findings are not exactly those of the attacks.
+was lost, doubled, filtered or classified wrongly, when a folder of rows holds others than the index, or when the
+findings are not exactly those of the attacks.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +38,7 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from demo.aws import LocalAws
+from demo.delivery import create_delivery_stream, delivered_rows, sort_into_folders
 from demo.findings import all_findings, check_findings, expected_findings
 from demo.ledger import LedgerEntry, compare
 from demo.opensearch import LocalOpenSearchError, node_or_external
@@ -46,6 +49,7 @@ from demo.show import (
     show_check,
     show_failed_logins,
     show_findings,
+    show_folders,
     show_latest_ddl,
     show_where,
 )
@@ -53,6 +57,7 @@ from demo.stream import InvocationContext, deliver, publish
 from demo.traffic import DATABASES, EVENTS_PER_SECOND, ProducedRecord, produce
 
 INDEX = "das-events-*"
+ROWS_STREAM, ROWS_BUCKET = "das-rows", "daswatch-rows"
 _RECORDS_PER_DATA_KEY = 100  # few, so that keys rotate during the run
 _REPLAYED_RECORDS = 25  # put into the stream twice, as a producer's retry does
 
@@ -90,11 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         comparison = compare(entries, _documents(client))
         show_check(console, comparison, _dropped(log), sum(entry.fate == "indexed" for entry in entries))
         drops_right = _drops_right(console, records, log)
+        folders_right = _sort_rows(console, aws, client, records)
         findings_right = _watch(console, aws, detections, entries)
         show_where(console, node.url, INDEX)
         if not options.once:
             _stay(console)
-        return 0 if comparison.ok and drops_right and findings_right else 1
+        return 0 if comparison.ok and drops_right and folders_right and findings_right else 1
 
 
 def _point_settings_at(url: str, aws: LocalAws, detections: Path) -> None:
@@ -104,6 +110,8 @@ def _point_settings_at(url: str, aws: LocalAws, detections: Path) -> None:
         OPENSEARCH_ENDPOINT=url,
         OPENSEARCH_AUTH="none",
         DEAD_LETTER_BUCKET=aws.create_dead_letter_bucket(),
+        ROWS_DELIVERY_STREAM=create_delivery_stream(aws.firehose(), ROWS_STREAM, aws.create_bucket(ROWS_BUCKET)),
+        ROWS_PER_RECORD="500",
         DETECTIONS=str(detections),
         ALERT_TOPIC_ARN=aws.create_topic(),
         DASHBOARDS_URL=DASHBOARDS_URL,
@@ -168,6 +176,32 @@ def _ingest(console: Console, aws: LocalAws, arns: Sequence[str], records: int) 
                 progress.advance(task, done)
     lines = [orjson.loads(line) for line in printed.getvalue().splitlines()]
     return [line for line in lines if "records" in line]
+
+
+def _sort_rows(console: Console, aws: LocalAws, client: OpenSearch, records: Sequence[ProducedRecord]) -> bool:
+    """Let Firehose deliver the rows; whether each folder holds the ledger's events of its activity, as the index does.
+
+    Rows of the records that were put into the stream twice are there twice, under one `eventId`, and no others.
+    """
+    with console.status("Firehose sorts the rows into folders …"):
+        sort_into_folders(aws.firehose(), aws.s3(), ROWS_STREAM)
+        rows: Counter[str] = Counter()
+        ids: dict[str, set[str]] = {}
+        for folders, row in delivered_rows(aws.s3(), ROWS_BUCKET):
+            rows[folders["activity"]] += 1
+            ids.setdefault(folders["activity"], set()).add(row["eventId"])
+    answer = client.search(
+        index=INDEX, body={"size": 0, "aggs": {"activity": {"terms": {"field": "activity", "size": 20}}}}
+    )
+    return show_folders(
+        console,
+        ROWS_BUCKET,
+        rows=rows,
+        distinct={activity: len(found) for activity, found in ids.items()},
+        index={bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["activity"]["buckets"]},
+        ledger=Counter(entry.activity for record in records for entry in record.entries if entry.fate == "indexed"),
+        delivered=Counter(entry.activity for entry in _entries_delivered(records) if entry.fate == "indexed"),
+    )
 
 
 def _watch(console: Console, aws: LocalAws, detections: Sequence[Detection], entries: Sequence[LedgerEntry]) -> bool:

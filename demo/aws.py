@@ -1,4 +1,5 @@
-"""AWS's services on this machine: moto behind real HTTP, for Kinesis, KMS, S3, Security Hub, SNS and STS.
+"""AWS's services on this machine: moto behind real HTTP, for Firehose, Kinesis, KMS, S3, Security Hub, SNS
+and STS.
 
 Only what AWS itself runs is stood in for. Clients find it by boto3's own AWS_ENDPOINT_URL_<SERVICE>, so the code under
 demonstration cannot tell the difference.
@@ -16,6 +17,7 @@ from moto.server import ThreadedMotoServer
 from demo.rds import Database
 
 if TYPE_CHECKING:
+    from types_boto3_firehose.client import FirehoseClient
     from types_boto3_kinesis.client import KinesisClient
     from types_boto3_kms.client import KMSClient
     from types_boto3_s3.client import S3Client
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 REGION = "eu-west-1"
 DEAD_LETTER_BUCKET = "daswatch-dead-letters"
-SERVICES = ("KINESIS", "KMS", "S3", "SECURITYHUB", "SNS", "STS")
+SERVICES = ("FIREHOSE", "KINESIS", "KMS", "S3", "SECURITYHUB", "SNS", "STS")
 
 
 class LocalAws:
@@ -49,6 +51,9 @@ class LocalAws:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def firehose(self) -> FirehoseClient:
+        return self.session.client("firehose", endpoint_url=self.url)
+
     def kinesis(self) -> KinesisClient:
         return self.session.client("kinesis", endpoint_url=self.url)
 
@@ -60,10 +65,12 @@ class LocalAws:
 
     def create_dead_letter_bucket(self) -> str:
         """The bucket of the dead letters; its name."""
-        self.s3().create_bucket(
-            Bucket=DEAD_LETTER_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-        )
-        return DEAD_LETTER_BUCKET
+        return self.create_bucket(DEAD_LETTER_BUCKET)
+
+    def create_bucket(self, name: str) -> str:
+        """Any bucket; its name."""
+        self.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        return name
 
     def security_hub(self) -> SecurityHubClient:
         return self.session.client("securityhub", endpoint_url=self.url)

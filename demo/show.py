@@ -155,6 +155,38 @@ def show_check(console: Console, comparison: Comparison, dropped: Mapping[str, i
         console.print(f"[red]{wrong}[/]", markup=True)
 
 
+def show_folders(
+    console: Console,
+    bucket: str,
+    *,
+    rows: Mapping[str, int],
+    distinct: Mapping[str, int],
+    index: Mapping[str, int],
+    ledger: Mapping[str, int],
+    delivered: Mapping[str, int],
+) -> bool:
+    """The S3 folders of rows by activity, beside the index and the ledger; whether they agree.
+
+    `rows` counts those of the records that were delivered twice too, as `delivered` does; `distinct` does not.
+    """
+    table = _table(
+        f"Rows by activity in s3://{bucket}", "folder", "rows", "events", "in the index", "in the ledger", ""
+    )
+    right = True
+    for activity in sorted({*rows, *index, *ledger}, key=lambda name: (-ledger.get(name, 0), name)):
+        counts = [counted.get(activity, 0) for counted in (rows, distinct, index, ledger)]
+        fine = counts[0] == delivered.get(activity, 0) and len(set(counts[1:])) == 1
+        right = right and fine
+        colour = _COLOURS.get(activity, "white")
+        table.add_row(
+            f"rows/[{colour}]activity={activity}[/]/",
+            *(f"{count:,}" for count in counts),
+            "[green]✔[/]" if fine else "[red]✘[/]",
+        )
+    console.print(table)
+    return right
+
+
 def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check: FindingsCheck) -> None:
     """What Security Hub holds, the gravest first, and whether it is what the producer's ledger names."""
     table = _table("Findings in Security Hub", "severity", "finding", "engine", "who", "times", "first", "last", "")
@@ -220,7 +252,7 @@ def show_where(console: Console, url: str, index: str) -> None:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        right = column in ("events", "failed", "times", "findings")
+        right = column in ("events", "failed", "times", "findings", "rows", "in the index", "in the ledger")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     return table
 

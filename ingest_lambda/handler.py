@@ -1,4 +1,4 @@
-"""Kinesis -> OpenSearch: Lambda's entry point. Wires the stages, and tells what they did."""
+"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and tells what they did."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.archive import DeadLetterBucket
-from daswatch.gateways.clients import kms_client, s3_client, search_client
+from daswatch.gateways.clients import firehose_client, kms_client, s3_client, search_client
+from daswatch.gateways.delivery import DeliveryStream
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import Deadline, SearchGateway
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.opening import Opener
 from daswatch.stream_records import iso_milliseconds, read_stream_record
-from ingest_lambda.ingest import Ingest
+from ingest_lambda.ingest import Ingest, RowsDelivery
 from ingest_lambda.settings import Settings, read_settings
 from ingest_lambda.telemetry import SERVICE, tell
 
@@ -75,6 +76,7 @@ class Function:
             search=SearchGateway(search_client(settings.search)),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
             executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
+            rows=_rows_delivery(settings),
         )
 
     def flattening(self, now: datetime) -> Flattening:
@@ -97,6 +99,18 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
+
+
+def _rows_delivery(settings: Settings) -> RowsDelivery | None:
+    """None where no rows are delivered: then nothing is done for any document."""
+    if not settings.rows_delivery_stream:
+        return None
+    name, rows_per_record = settings.rows_delivery_stream, settings.rows_per_record
+    return RowsDelivery(
+        DeliveryStream(firehose_client, name, rows_per_record=rows_per_record),
+        settings.rows_activities,
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="rows"),
+    )
 
 
 @cache

@@ -1,8 +1,9 @@
 """The ingest function's work on one batch: open, filter, flatten, write; what can never succeed becomes a dead letter.
 
-While one bulk request is on its way the next records are opened, so that decrypting and writing share the time. In
-whatever order things fail, a record is done only when each of its documents is written or kept in a dead letter; the
-batch answer names the first record that is not.
+While one bulk request is on its way the next records are opened, so that decrypting and writing share the time. Where
+rows are delivered too, Firehose takes them meanwhile; neither waits for the other to succeed. In whatever order things
+fail, a record is done only when each of its documents is written, and each of its rows put, or kept in a dead letter;
+the batch answer names the first record that is not.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from datetime import datetime
 import orjson
 
 from daswatch import dead_letters, pulse
+from daswatch.activity import Activity
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import ActivityStream, activity_stream
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
 from daswatch.gateways.archive import DeadLetterBucket
+from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import BulkResult, Deadline, Refusal, SearchGateway
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
 from daswatch.pulse import Pulse
+from daswatch.rows import row
 from daswatch.stream_records import StreamRecord
 
 # Small instance types refuse requests of more than 10 MiB; past some thousand documents a request gains nothing.
@@ -36,6 +40,7 @@ _BULK_ACTIONS = 2_000
 # With nothing on its way, OpenSearch would wait: this much is worth a request.
 _EARLY_ACTIONS = 200
 _PARALLEL_PUTS = 8
+_REMEMBERED_RECORDS = 10_000  # the most that Lambda delivers in one batch
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class Report:
     index_ms: float = 0.0
     total_ms: float = 0.0
     newest_event_age_ms: float | None = None
+    rows: PutResult | None = None  # None where no rows are delivered
     first_unwritten: int | None = None  # position of the first record that has to be delivered again
     cause: str = ""  # and why
 
@@ -72,6 +78,12 @@ class Report:
         for action in result.unwritten:
             if action.record is not None:
                 self.redeliver_from(action.record, result.cause)
+
+    def take_rows(self, put: PutResult) -> None:
+        """Take what became of the rows into account."""
+        self.rows = put
+        for unput in put.unput:
+            self.redeliver_from(unput.record, put.cause)
 
     def count(self, opened: Opened) -> None:
         """Take one opened record into account."""
@@ -145,6 +157,48 @@ class BulkPipeline:
             self._on_its_way = None
 
 
+class RowsDelivery:
+    """Rows of the wanted activities, on their way to one delivery stream; one for as long as the function is warm.
+
+    A record that Lambda delivers again because of OpenSearch, or of a record before it, may have its rows in Firehose
+    already. Those are remembered here, so that most redeliveries double no row; one that meets another instance of the
+    function does.
+    """
+
+    def __init__(self, stream: DeliveryStream, activities: frozenset[Activity], executor: Executor) -> None:
+        self._stream = stream
+        self._activities = frozenset(activity.value for activity in activities)
+        self._executor = executor
+        self._already_put: dict[tuple[str, str, str], None] = {}  # the oldest first
+
+    def begin(self, deadline: Deadline) -> DeliveryPipeline:
+        """What takes the rows of one batch."""
+        return DeliveryPipeline(self._stream, self._executor, deadline)
+
+    def take(self, delivery: DeliveryPipeline, record: StreamRecord, position: int, opened: Opened) -> None:
+        """Hand over a record's rows, unless an earlier delivery did."""
+        if _name(record) in self._already_put:
+            return
+        rows: list[Row] = []
+        for document in opened.documents:
+            activity = document.source["activity"]
+            if activity not in self._activities:
+                continue
+            try:
+                rows.append(Row(row(document), activity, position, document.id))
+            except Exception as exc:  # noqa: BLE001 - whatever an event holds, its neighbours go on
+                delivery.refuse(RefusedRow(position, document.id, type(exc).__name__))
+        delivery.add(rows)
+
+    def remember(self, records: Iterable[StreamRecord]) -> None:
+        """Note records whose rows are in Firehose although Lambda will deliver them again."""
+        for record in records:
+            if record.sequence_number:
+                self._already_put[_name(record)] = None
+        for name in list(self._already_put)[:-_REMEMBERED_RECORDS]:
+            del self._already_put[name]
+
+
 class Ingest:
     """The stages with their clients; one for as long as the function is warm."""
 
@@ -156,12 +210,14 @@ class Ingest:
         search: SearchGateway,
         bucket: DeadLetterBucket,
         executor: Executor,
+        rows: RowsDelivery | None = None,
     ) -> None:
         self._opener = opener
         self._data_keys = data_keys
         self._search = search
         self._bucket = bucket
         self._executor = executor
+        self._rows = rows
         self._known_indices: set[str] = set()
         self._pulses_written: dict[tuple[str, str], str] = {}  # when each instance was last told to be seen
 
@@ -171,13 +227,18 @@ class Ingest:
         calls, hits = self._data_keys.counts.calls, self._data_keys.counts.hits
         report = Report(records=len(batch))
         pipeline = BulkPipeline(self._search, self._executor, deadline)
+        delivery = self._rows.begin(deadline) if self._rows else None
         letters: list[DeadLetter] = []
         pulses: dict[tuple[str, str], Pulse] = {}
 
-        if batch and not self._templates_are_there(flattening.index_prefix, deadline, report):
-            batch = ()
+        # From here on OpenSearch takes nothing more: records are opened for their rows alone.
+        rows_only_from = len(batch)
+        if batch and not self._templates_are_there(set(), flattening.index_prefix, deadline, report, position=0):
+            rows_only_from = 0
         for position, record in enumerate(batch):
-            if pipeline.stuck:
+            if position < rows_only_from and pipeline.stuck:
+                rows_only_from = position
+            if position >= rows_only_from and (delivery is None or delivery.stuck):
                 break
             if deadline.remaining <= 0:
                 report.redeliver_from(position, "out of time")
@@ -187,7 +248,10 @@ class Ingest:
                 stream = activity_stream(record.stream_arn)
                 opened = self._opener.open(record.data, stream, record.arrived_at, flattening)
                 indices = {document.index for document in opened.documents}
-                self._require_templates(indices, flattening.index_prefix, deadline)
+                if position < rows_only_from and not self._templates_are_there(
+                    indices, flattening.index_prefix, deadline, report, position
+                ):
+                    rows_only_from = position
             except RecordError as exc:
                 letters.append(DeadLetter(position, record, stream, exc.reason, exc.detail))
                 continue
@@ -197,32 +261,48 @@ class Ingest:
             except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbours go on
                 letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
                 continue
-            if opened.flaw:
-                letters.append(DeadLetter(position, record, stream, *opened.flaw))
-            report.count(opened)
-            _feel(pulses, record, stream, opened)
-            pipeline.add(bulk_action(document, position) for document in opened.documents)
+            if position < rows_only_from:
+                if opened.flaw:
+                    letters.append(DeadLetter(position, record, stream, *opened.flaw))
+                report.count(opened)
+                _feel(pulses, record, stream, opened)
+                pipeline.add(bulk_action(document, position) for document in opened.documents)
+            if self._rows and delivery:
+                self._rows.take(delivery, record, position, opened)
 
         due = [heard for name, heard in pulses.items() if heard.is_due(self._pulses_written.get(name))]
         pipeline.add(heard.action() for heard in due)
+        if delivery:
+            delivery.flush()
         result = pipeline.finish()
         if all(action.record is not None for action in result.unwritten):
             self._pulses_written |= {(heard.stream.resource_id, heard.instance_id): heard.last_seen for heard in due}
         letters += _refusals(result.refused, batch)
+        if delivery:
+            letters += _row_refusals(delivery.finish().refused, batch)
+        # What is delivered again tells of itself then.
+        letters = [letter for letter in letters if letter.position < rows_only_from]
         self._keep(letters, flattening.ingested_at, deadline, report)
 
         report.take(result, pulses.values(), now)
+        if self._rows and delivery:
+            report.take_rows(delivery.result)
+            if report.first_unwritten is not None:
+                again = sorted(position for position in delivery.put_records if position >= report.first_unwritten)
+                self._rows.remember(batch[position] for position in again)
         report.kms_calls = self._data_keys.counts.calls - calls
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000
         return report
 
-    def _templates_are_there(self, prefix: str, deadline: Deadline, report: Report) -> bool:
-        """Whether anything may be written at all; notes in the report why not."""
+    def _templates_are_there(
+        self, indices: set[str], prefix: str, deadline: Deadline, report: Report, position: int
+    ) -> bool:
+        """Whether the record at this position may be written; notes in the report why not."""
         try:
-            self._require_templates(set(), prefix, deadline)
+            self._require_templates(indices, prefix, deadline)
         except DependencyError as exc:
-            report.redeliver_from(0, str(exc))
+            report.redeliver_from(position, str(exc))
             return False
         return True
 
@@ -292,3 +372,25 @@ def _refusals(refused: Iterable[Refusal], batch: Sequence[StreamRecord]) -> list
         )
         for position, refusals in by_record.items()
     ]
+
+
+def _row_refusals(refused: Iterable[RefusedRow], batch: Sequence[StreamRecord]) -> list[DeadLetter]:
+    """One dead letter for each record with rows that Firehose can never take."""
+    by_record: dict[int, list[RefusedRow]] = {}
+    for refusal in refused:
+        by_record.setdefault(refusal.record, []).append(refusal)
+    return [
+        DeadLetter(
+            position,
+            batch[position],
+            activity_stream(batch[position].stream_arn),
+            Reason.ROW_REFUSED,
+            ", ".join(sorted({refusal.why for refusal in refusals})),
+            tuple(refusal.event_id for refusal in refusals),
+        )
+        for position, refusals in by_record.items()
+    ]
+
+
+def _name(record: StreamRecord) -> tuple[str, str, str]:
+    return record.stream_arn, record.shard_id, record.sequence_number

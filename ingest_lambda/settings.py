@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from daswatch.activity import Activity
 from daswatch.decrypt import DEFAULT_MAX_PLAINTEXT_BYTES
 from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.gateways.delivery import MAX_ROWS_PER_RECORD
 from daswatch.gateways.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
 from daswatch.noise import DEFAULT_EXCLUDED_USERS
 from daswatch.redact import Redaction
-from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
+from daswatch.settings import (
+    Environment,
+    SearchEndpoint,
+    read_activities,
+    read_bucket,
+    read_excluded_users,
+    read_index_prefix,
+)
+
+ALL_ACTIVITIES = frozenset(Activity)
+
+_DELIVERY_STREAM = re.compile(r"[a-zA-Z0-9_.-]{1,64}", re.ASCII)  # Firehose's DeliveryStreamName
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,9 @@ class Settings:
     max_plaintext_bytes: int = DEFAULT_MAX_PLAINTEXT_BYTES
     max_data_keys: int = DEFAULT_MAX_DATA_KEYS
     max_data_key_age_seconds: int = DEFAULT_MAX_AGE_SECONDS
+    rows_delivery_stream: str = ""  # empty: no rows are delivered
+    rows_activities: frozenset[Activity] = ALL_ACTIVITIES
+    rows_per_record: int = 1
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -33,18 +50,27 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     search = SearchEndpoint.read(environment)
     bucket = read_bucket(environment, "DEAD_LETTER_BUCKET")
     prefix = read_index_prefix(environment)
-    users = environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS)))
     settings = Settings(
         search=search,
         dead_letter_bucket=bucket,
         index_prefix=prefix,
-        excluded_users=frozenset(user.strip().lower() for user in users.split(",") if user.strip()),
+        excluded_users=read_excluded_users(environment),
         redaction=environment.choice("REDACT", Redaction, Redaction.OFF),
         max_plaintext_bytes=environment.whole_number("MAX_PLAINTEXT_BYTES", DEFAULT_MAX_PLAINTEXT_BYTES, 1024, 1024**3),
         max_data_keys=environment.whole_number("MAX_DATA_KEYS", DEFAULT_MAX_DATA_KEYS, 1, 100_000),
         max_data_key_age_seconds=environment.whole_number(
             "MAX_DATA_KEY_AGE_SECONDS", DEFAULT_MAX_AGE_SECONDS, 1, 86_400
         ),
+        rows_delivery_stream=_delivery_stream(environment),
+        rows_activities=read_activities(environment, "ROWS_ACTIVITIES"),
+        rows_per_record=environment.whole_number("ROWS_PER_RECORD", 1, 1, MAX_ROWS_PER_RECORD),
     )
     environment.check()
     return settings
+
+
+def _delivery_stream(environment: Environment) -> str:
+    name = environment.optional("ROWS_DELIVERY_STREAM")
+    if name and not _DELIVERY_STREAM.fullmatch(name):
+        environment.problem("ROWS_DELIVERY_STREAM", "is no delivery stream's name", "its name, not its ARN: das-rows")
+    return name

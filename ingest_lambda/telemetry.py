@@ -39,6 +39,16 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
     if report.untold:
         line["level"] = "ERROR"
         line["dead_letters_without_a_line"] = report.untold
+    if report.rows is not None:
+        line |= {
+            "rows": report.rows.put,
+            "rows_refused": len(report.rows.refused),
+            "rows_not_put": len(report.rows.unput),
+            "firehose_calls": report.rows.calls,
+            "rows_ms": round(report.rows.seconds * 1000, 1),
+        }
+        if report.rows.cause:
+            line["rows_cause"] = report.rows.cause
     if not done:
         line["deliver_again_from"] = report.first_unwritten
         line["cause"] = report.cause
@@ -46,7 +56,7 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    return {
+    counts = {
         "Records": report.records,
         "Events": report.events,
         "DocumentsWritten": report.written,
@@ -58,6 +68,13 @@ def _counts(report: Report) -> dict[str, int]:
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,
     }
+    if report.rows is not None:
+        counts |= {
+            "RowsDelivered": report.rows.put,
+            "RowsRefused": len(report.rows.refused),
+            "RowsNotDelivered": len(report.rows.unput),
+        }
+    return counts
 
 
 def _durations(report: Report) -> dict[str, float]:
@@ -67,6 +84,8 @@ def _durations(report: Report) -> dict[str, float]:
         "IndexDuration": report.index_ms,
         "TotalDuration": report.total_ms,
     }
+    if report.rows is not None:
+        durations["RowsDuration"] = report.rows.seconds * 1000
     if report.newest_event_age_ms is not None:
         durations["NewestEventAge"] = report.newest_event_age_ms
     return durations

@@ -46,7 +46,7 @@ opensearchpy.OpenSearch.__init__ = forbid("a client")
 threading.Thread.start = forbid("a thread")
 
 SETTINGS = ("OPENSEARCH_", "DEAD_", "INDEX_", "REDACT", "EXCLUDED_", "MAX_", "DETECTIONS", "ALERT_", "FINDINGS_",
-            "SECURITY_HUB", "DASHBOARDS_")
+            "SECURITY_HUB", "DASHBOARDS_", "ROWS_", "OUTPUT_FORM", "ACTIVITIES", "COMPRESS")
 
 class Environment(dict):
     def __getitem__(self, name):

@@ -18,6 +18,7 @@ from requests_aws4auth import AWS4Auth
 from daswatch.errors import SettingsError
 
 if TYPE_CHECKING:
+    from types_boto3_firehose.client import FirehoseClient
     from types_boto3_kms.client import KMSClient
     from types_boto3_s3.client import S3Client
     from types_boto3_securityhub.client import SecurityHubClient
@@ -36,6 +37,13 @@ _AWS = Config(
 )
 # Its gateway retries, within its own deadline; one call carries up to a hundred findings.
 _SECURITY_HUB = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
+# Its gateway retries, within its own deadline. What Firehose took without saying so in time is there twice later.
+_FIREHOSE = _AWS.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1}))
+
+
+def firehose_client() -> FirehoseClient:
+    """Firehose in the function's region. It never retries by itself."""
+    return _session().client("firehose", config=_FIREHOSE)
 
 
 def kms_client() -> KMSClient:

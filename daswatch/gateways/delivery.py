@@ -1,0 +1,335 @@
+"""Firehose: rows into a Direct PUT delivery stream, which sorts them into S3 folders by their activity.
+
+A row is in Firehose when Firehose has said so; until then it is put again, alone if its neighbours went through. After
+a time-out that hid a success, S3 has it twice: rows carry `eventId` for that (docs/rows.md).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as AwsConnectionError
+
+from daswatch.bulk import backoff_seconds
+from daswatch.gateways.search import Deadline
+
+if TYPE_CHECKING:
+    from types_boto3_firehose.client import FirehoseClient
+
+MAX_RECORDS_PER_CALL = 500  # PutRecordBatch
+MAX_CALL_BYTES = 4_000_000  # "4 MB" to its reference and 4 MiB to its quotas, before base64: this is less than both
+MAX_RECORD_BYTES = 1_000 * 1024  # PutRecordBatch, before base64
+MAX_ROWS_PER_RECORD = 500  # past it, Firehose takes a record and then does not split it
+
+# Firehose bills each record in steps of 5 KB: a record of this much wastes little, and little is put again with it.
+_PACKED_BYTES = 64 * 1024
+# Below this there is no time left for a call to be answered.
+_SHORTEST_CALL_SECONDS = 0.5
+# A put of the pipeline may retry for this part of the time left: OpenSearch needs the rest.
+_SHARE_OF_TIME = 0.5
+# A put that hangs past that is waited for so long: dead letters need the rest.
+_SHARE_OF_WAITING = 0.8
+_PIPELINE_BYTES = MAX_CALL_BYTES
+_PIPELINE_ROWS = 2_000
+
+# Soon it may work: Firehose is short of capacity, or we are over the stream's quota.
+_PASSING = frozenset(
+    {
+        "ServiceUnavailableException",
+        "ServiceUnavailable",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestTimeout",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+TOO_LARGE = f"a row of more than {MAX_RECORD_BYTES // 1024:,} KiB"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row and where it came from.
+
+    `line` is JSON ended by a newline; rows of one `activity` may share a Firehose record; `record` is the position of
+    the stream record; `event_id` names the row in a dead letter.
+    """
+
+    line: bytes
+    activity: str
+    record: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that no delivery stream can take, and why: the stream record's position and the event's id name it."""
+
+    record: int
+    event_id: str
+    why: str
+
+
+@dataclass(slots=True)
+class PutResult:
+    """What became of rows; `calls` counts PutRecordBatch, failed ones included."""
+
+    put: int = 0
+    refused: list[RefusedRow] = field(default_factory=list)
+    unput: list[Row] = field(default_factory=list)
+    cause: str = ""  # why the unput are unput
+    calls: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: PutResult) -> None:
+        """Take another result's outcomes into this one."""
+        self.put += other.put
+        self.refused += other.refused
+        self.unput += other.unput
+        self.cause = self.cause or other.cause
+        self.calls += other.calls
+        self.seconds += other.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One Firehose record: the rows in it."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def data(self) -> bytes:
+        return b"".join([row.line for row in self.rows])
+
+    @property
+    def size(self) -> int:
+        return sum(len(row.line) for row in self.rows)
+
+
+class _CallFailed(Exception):
+    """A PutRecordBatch failed as a whole."""
+
+    def __init__(self, cause: str, *, passing: bool) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.passing = passing
+
+
+class DeliveryStream:
+    """One delivery stream. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+
+    def __init__(
+        self,
+        client: Callable[[], FirehoseClient],
+        name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+        rows_per_record: int = 1,
+    ) -> None:
+        """`client` is called at the first row, from whatever thread puts it; it must not retry by itself.
+
+        More than one row per record is for a delivery stream that splits its records again.
+        """
+        self._client = cache(client)
+        self._name = name
+        self._sleep = sleep
+        self._chance = chance
+        self._rows_per_record = rows_per_record
+
+    def put(self, rows: Sequence[Row], deadline: Deadline) -> PutResult:
+        """Put rows, with retries until the deadline; never raises for what Firehose answers.
+
+        Refused are only rows that are too large by themselves. Whatever else Firehose says is about the stream, its key
+        or our permission, never about a row, and leaves rows unput.
+        """
+        begun = time.perf_counter()
+        result = PutResult()
+        fitting = []
+        for row in rows:
+            if len(row.line) <= MAX_RECORD_BYTES:
+                fitting.append(row)
+            else:
+                result.refused.append(RefusedRow(row.record, row.event_id, TOO_LARGE))
+        pending = list(_calls(_packed(fitting, self._rows_per_record)))
+        pending.reverse()  # the oldest is put first
+        attempt = 0
+        while pending:
+            batch = pending.pop()
+            if deadline.remaining < _SHORTEST_CALL_SECONDS:
+                _give_up(result, [batch, *pending], "out of time")
+                break
+            again, passing = batch, True
+            result.calls += 1
+            try:
+                again, cause = self._send(batch)
+                result.put += sum(len(record.rows) for record in batch) - sum(len(record.rows) for record in again)
+            except _CallFailed as failure:
+                cause, passing = failure.cause, failure.passing
+            if not again:
+                attempt = 0
+                continue
+            if not passing or not self._wait(attempt, deadline):
+                _give_up(result, [again, *pending], cause)
+                break
+            attempt += 1
+            pending.append(again)
+        result.seconds = time.perf_counter() - begun
+        return result
+
+    def _send(self, batch: Sequence[_Record]) -> tuple[list[_Record], str]:
+        """One call: the records that Firehose did not take, and its name for why."""
+        try:
+            answer = self._client().put_record_batch(
+                DeliveryStreamName=self._name, Records=[{"Data": record.data} for record in batch]
+            )
+        except ClientError as exc:
+            code = exc.response.get("Error", {}).get("Code", "")
+            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            passing = code in _PASSING or status == 429 or status >= 500
+            raise _CallFailed(f"Firehose PutRecordBatch: {code}", passing=passing) from exc
+        except BotoCoreError as exc:
+            passing = isinstance(exc, (AwsConnectionError, HTTPClientError))
+            raise _CallFailed(f"Firehose PutRecordBatch: {type(exc).__name__}", passing=passing) from exc
+        # botocore takes an answer that was cut, or is no JSON, for an empty one.
+        told = answer.get("RequestResponses", [])
+        if len(told) != len(batch):
+            raise _CallFailed("Firehose PutRecordBatch: an answer that does not tell of each record", passing=True)
+        codes = [entry.get("ErrorCode", "") for entry in told]
+        again = [record for record, code in zip(batch, codes, strict=True) if code]
+        return again, f"Firehose PutRecordBatch: {next(filter(None, codes), '')}"
+
+    def _wait(self, attempt: int, deadline: Deadline) -> bool:
+        """Wait before the next attempt; False where the deadline leaves no time for one."""
+        delay = backoff_seconds(attempt, self._chance())
+        if deadline.remaining - delay < _SHORTEST_CALL_SECONDS:
+            return False
+        self._sleep(delay)
+        return True
+
+
+class DeliveryPipeline:
+    """Collects rows and puts them from another thread: one put on its way, one being collected.
+
+    Where Firehose leaves rows unput, later ones are not tried: their records will be delivered again anyway.
+    """
+
+    def __init__(self, stream: DeliveryStream, executor: Executor, deadline: Deadline) -> None:
+        self._stream = stream
+        self._executor = executor
+        self._deadline = deadline
+        self._collected: list[Row] = []
+        self._bytes = 0
+        self._on_its_way: tuple[Future[PutResult], list[Row]] | None = None
+        self._landed: set[int] = set()
+        self._incomplete: set[int] = set()
+        self.result = PutResult()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take rows, in the order of their records; puts them as soon as a call is full."""
+        for row in rows:
+            self._collected.append(row)
+            self._bytes += len(row.line)
+            if self._bytes >= _PIPELINE_BYTES or len(self._collected) >= _PIPELINE_ROWS:
+                self.flush()
+        idle = self._on_its_way is None or self._on_its_way[0].done()
+        if idle and len(self._collected) >= MAX_RECORDS_PER_CALL:
+            self.flush()
+
+    def refuse(self, row: RefusedRow) -> None:
+        """Take note of a row that could not even be made."""
+        self.result.refused.append(row)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether rows could not be put: what comes later would have to be delivered again anyway."""
+        if self._on_its_way is not None and self._on_its_way[0].done():
+            self._land()
+        return bool(self.result.unput)
+
+    def flush(self) -> None:
+        """Put what is collected; waits only for what is on its way already."""
+        self._land()
+        if self.result.unput:
+            self._incomplete |= {row.record for row in self._collected}
+        elif self._collected:
+            deadline = Deadline.after(self._deadline.remaining * _SHARE_OF_TIME, self._deadline.clock)
+            put = self._executor.submit(self._stream.put, self._collected, deadline)
+            self._on_its_way = put, self._collected
+        self._collected, self._bytes = [], 0
+
+    def finish(self) -> PutResult:
+        """Put what is left and wait for everything, but not up to the deadline."""
+        self.flush()
+        self._land()
+        return self.result
+
+    @property
+    def put_records(self) -> set[int]:
+        """The positions of the stream records whose rows are all in Firehose, as far as it has answered."""
+        refused = {row.record for row in self.result.refused}
+        return self._landed - self._incomplete - refused
+
+    def _land(self) -> None:
+        if self._on_its_way is None:
+            return
+        put, rows = self._on_its_way
+        self._on_its_way = None
+        try:
+            result = put.result(timeout=max(0.0, self._deadline.remaining * _SHARE_OF_WAITING))
+        except TimeoutError:
+            result = PutResult(unput=rows, cause="Firehose does not answer in time")
+        self.result.add(result)
+        self._landed |= {row.record for row in rows}
+        self._incomplete |= {row.record for row in result.unput}
+
+
+def _packed(rows: Iterable[Row], rows_per_record: int) -> list[_Record]:
+    """Rows as Firehose records, in the order of their first rows; only rows of one activity share a record."""
+    if rows_per_record == 1:
+        return [_Record((row,)) for row in rows]
+    packed: list[list[Row]] = []
+    open_packs: dict[str, tuple[list[Row], int]] = {}
+    for row in rows:
+        pack, size = open_packs.get(row.activity, ([], 0))
+        if not pack or len(pack) >= rows_per_record or size + len(row.line) > _PACKED_BYTES:
+            pack, size = [], 0
+            packed.append(pack)
+        pack.append(row)
+        open_packs[row.activity] = pack, size + len(row.line)
+    return [_Record(tuple(pack)) for pack in packed]
+
+
+def _calls(records: Iterable[_Record]) -> Iterator[list[_Record]]:
+    """Records by PutRecordBatch call."""
+    batch: list[_Record] = []
+    size = 0
+    for record in records:
+        if batch and (len(batch) == MAX_RECORDS_PER_CALL or size + record.size > MAX_CALL_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += record.size
+    if batch:
+        yield batch
+
+
+def _give_up(result: PutResult, batches: Iterable[Sequence[_Record]], cause: str) -> None:
+    for batch in batches:
+        for record in batch:
+            result.unput += record.rows
+    result.cause = result.cause or cause

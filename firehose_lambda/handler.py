@@ -1,0 +1,86 @@
+"""Firehose's data transformation: Lambda's entry point. Wires the stages, and tells what they did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+
+from daswatch.decrypt import Decryptor
+from daswatch.documents import Flattening
+from daswatch.gateways.clients import kms_client
+from daswatch.gateways.kms import DataKeys
+from daswatch.gateways.telemetry import Telemetry
+from daswatch.opening import Opener
+from daswatch.stream_records import iso_milliseconds
+from firehose_lambda.settings import Settings, read_settings
+from firehose_lambda.telemetry import SERVICE, tell
+from firehose_lambda.transform import AnsweredRecord, Transformation, read_record
+
+if TYPE_CHECKING:
+    from types_boto3_kms.client import KMSClient
+
+
+class LambdaContext(Protocol):
+    """What the handler uses of Lambda's context object."""
+
+    aws_request_id: str
+
+
+class Answer(TypedDict):
+    """One answer for each record, in Firehose's order."""
+
+    records: list[AnsweredRecord]
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> Answer:
+    """Turn a batch of an activity stream into rows.
+
+    Raises SettingsError before it looks at a record, and DependencyError where KMS does not serve us: Firehose then
+    tries the whole batch again, and keeps it as it came when that does not help.
+    """
+    return invoke(_function(), event, context)
+
+
+class Function:
+    """What stays while the function is warm."""
+
+    def __init__(self, settings: Settings, kms: KMSClient) -> None:
+        self._settings = settings
+        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        self.telemetry = Telemetry(SERVICE)
+        self.transformation = Transformation(
+            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            data_keys=data_keys,
+            form=settings.form,
+            compression=settings.compression,
+            activities=settings.activities,
+        )
+
+    def flattening(self, now: datetime) -> Flattening:
+        settings = self._settings
+        return Flattening(
+            ingested_at=iso_milliseconds(now),
+            excluded_users=settings.excluded_users,
+            redaction=settings.redaction,
+        )
+
+
+def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> Answer:
+    """One invocation of a warm function."""
+    now = datetime.now(UTC)
+    batch = [read_record(raw, now) for raw in event["records"]]
+    # Without the stream's ARN, nothing can be decrypted: each record then fails for that reason.
+    stream_arn = event.get("sourceKinesisStreamArn") or ""
+    report = function.transformation.run(batch, stream_arn, function.flattening(now))
+    tell(function.telemetry, report, context.aws_request_id, now)
+    if report.unavailable is not None:
+        raise report.unavailable
+    return {"records": report.answers}
+
+
+@cache
+def _function() -> Function:
+    return Function(read_settings(os.environ), kms_client())
