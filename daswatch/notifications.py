@@ -22,6 +22,8 @@ from daswatch.stream_records import iso_milliseconds
 
 FAILING = "das-failing"
 _MONITOR_NAME = 100  # characters of an analyst's name that count; it becomes part of an id
+_RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]{1,100}", re.ASCII)
+_MOST = 2**53  # that JSON tells exactly
 _UNSAFE = re.compile(r"[^\w .,:()+-]+")
 _SEVERITIES = {"1": Level.CRITICAL, "2": Level.HIGH, "3": Level.MEDIUM, "4": Level.LOW, "5": Level.INFORMATIONAL}
 
@@ -70,15 +72,17 @@ def _firings(content: Mapping[str, Any], name: str, detection: Detection | None,
     if detection:
         for bucket in _list(buckets):
             found = read_candidate(detection, bucket)
+            if not found.first_seen or not found.last_seen:
+                raise ValueError("a group without times")
             yield Firing(
                 detection=detection.name,
                 title=detection.title,
                 level=found.level,
-                database=Database(found.resource_id),
+                database=Database(_resource_id(found.resource_id)),
                 group=found.group,
                 first_seen=found.first_seen,
                 last_seen=found.last_seen,
-                count=found.count,
+                count=_count(found.count),
                 metrics=found.metrics,
             )
         return
@@ -99,11 +103,11 @@ def _of_bucket(content: Mapping[str, Any], name: str, bucket: Mapping[str, Any],
         detection=f"monitor:{_named(name)}",
         title=_named(name),
         level=_level(content),
-        database=Database(group.pop("resourceId", "")),
+        database=Database(_resource_id(group.pop("resourceId", ""))),
         group=group,
         first_seen=_moment(bucket, "first") or begin,
         last_seen=_moment(bucket, "last") or end,
-        count=int(bucket["doc_count"]),
+        count=_count(bucket["doc_count"]),
     )
 
 
@@ -123,7 +127,7 @@ def _of_hits(
             title=_named(name),
             level=_level(content),
             database=Database(
-                resource_id,
+                _resource_id(resource_id),
                 str(sources[0].get("awsAccountId", "")),
                 str(sources[0].get("awsRegion", "")),
                 str(sources[0].get("engine", "")),
@@ -131,7 +135,7 @@ def _of_hits(
             group={},
             first_seen=_iso(times[0]) if times else begin,
             last_seen=_iso(times[-1]) if times else end,
-            count=int(total) if isinstance(total, int) and len(by_database) == 1 else len(own),
+            count=_count(total) if total is not None and len(by_database) == 1 else len(own),
             actors={field: values for field in ACTOR_FIELDS if (values := _values(sources, field))},
             samples=tuple(str(hit["_id"]) for hit in own[:MAX_SAMPLES]),
         )
@@ -164,6 +168,19 @@ def _level(content: Mapping[str, Any]) -> Level:
 
 def _named(name: str) -> str:
     return " ".join(_UNSAFE.sub(" ", name).split())[:_MONITOR_NAME].strip()
+
+
+def _resource_id(text: str) -> str:
+    """It becomes a part of ids; empty where the message is about no database."""
+    if text and not _RESOURCE_ID.fullmatch(text):
+        raise ValueError("no resource id")
+    return text
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
+        raise ValueError("no count")
+    return value
 
 
 def _list(value: object) -> list[Mapping[str, Any]]:

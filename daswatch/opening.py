@@ -56,14 +56,16 @@ class Opener:
         plaintext = self._decryptor.open(envelope.ciphertext, key)
         decrypted = time.perf_counter()
         record = read_monitoring_record(plaintext.content)
+        trailing_bytes = plaintext.trailing_bytes
+        del plaintext  # large: not while documents are made of it
         flattened = flatten(record, stream, envelope.version, arrived_at, flattening)
         flaw = None
         if record.flaws:
             flaw = Reason.EVENT_NOT_AN_OBJECT, f"{record.flaws} entries of the list are no objects"
         elif flattened.too_deep:
             flaw = Reason.EVENT_TOO_DEEP, f"{flattened.too_deep} entries of the list are nested too deep"
-        elif plaintext.trailing_bytes:
-            flaw = Reason.TRAILING_BYTES, f"{plaintext.trailing_bytes} bytes follow the message"
+        elif trailing_bytes:
+            flaw = Reason.TRAILING_BYTES, f"{trailing_bytes} bytes follow the message"
         return Opened(
             instance_id=record.instance_id,
             events=len(record.events),

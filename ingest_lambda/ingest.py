@@ -269,6 +269,7 @@ class Ingest:
                 pipeline.add(bulk_action(document, position) for document in opened.documents)
             if self._rows and delivery:
                 self._rows.take(delivery, record, position, opened)
+            del opened  # large: not while the next record is opened
 
         due = [heard for name, heard in pulses.items() if heard.is_due(self._pulses_written.get(name))]
         pipeline.add(heard.action() for heard in due)

@@ -318,3 +318,14 @@ def test_a_malformed_call_of_aws_is_a_dead_letter(function: FindingsFunction) ->
 
     assert function.log["malformed"]
     assert function.dead_letters()
+
+
+def test_a_notification_of_ours_without_such_events_raises_nothing(function: FindingsFunction) -> None:
+    function.attack()
+    key = {"resourceId": function.resource_id, "dbUserName": "somebody else", "remoteHost": "203.0.113.47"}
+    now = datetime.now(UTC).timestamp() * 1000
+    group = {"key": key, "doc_count": 99, "first": {"value": now - 60_000}, "last": {"value": now}}
+
+    function.notified(sns(orjson.dumps({"detection": "bruteforce-user", "groups": [group]}).decode()))
+
+    assert not function.alerts()

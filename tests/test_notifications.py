@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.alerts import Database
@@ -103,6 +104,7 @@ def test_a_long_odd_name_is_made_harmless() -> None:
     ("text", "reason"),
     [("", Reason.NOT_JSON), ("{", Reason.NOT_JSON), ("1", Reason.NOT_A_NOTIFICATION),
      ("null", Reason.NOT_A_NOTIFICATION),
+     ('{"monitor": "m", "groups": [{"key": {"resourceId": "../x"}, "doc_count": 1}]}', Reason.NOT_A_NOTIFICATION),
      ('{"monitor": " "}', Reason.NOT_A_NOTIFICATION), ('{"monitor": "m", "groups": []}', Reason.NOT_A_NOTIFICATION)],
 )  # fmt: skip
 def test_what_tells_nothing_is_refused_with_a_reason(text: str, reason: Reason) -> None:
@@ -132,6 +134,7 @@ def test_whatever_json_comes_is_read_or_refused(content: dict[str, Any]) -> None
 HIT = {"_id": "a", "_source": {"resourceId": "cluster-A", "@timestamp": iso(), "dbUserName": "x", "engine": "mysql"}}
 
 
+@settings(max_examples=500)
 @given(
     name=st.sampled_from(["bruteforce-user", "m"]),
     field=st.sampled_from([*BUCKET, "_id", "_source", "resourceId", "@timestamp", "value"]),
@@ -150,7 +153,11 @@ def test_what_is_nearly_right_is_read_or_refused(name: str, field: str, value: A
             firings = read_notification(json.dumps(content), DETECTIONS, NOW)
         except NotificationError:
             continue
-        assert all(isinstance(firing.count, int) and firing.alert_id for firing in firings)
+        for firing in firings:
+            assert isinstance(firing.count, int)
+            assert firing.alert_id
+            assert datetime.fromisoformat(firing.first_seen) <= datetime.max.replace(tzinfo=UTC)
+            assert datetime.fromisoformat(firing.last_seen).tzinfo
 
 
 @given(st.text())

@@ -115,7 +115,7 @@ class SavedQueries:
                 failures[group.detection.name] = answer.cause
                 continue
             details = read_details(group.detection, answer)
-            if completed(group.detection, details.steps):
+            if details.count and completed(group.detection, details.steps):
                 firings.append(firing(group.detection, group.candidate, details, until))
         return firings, failures
 
