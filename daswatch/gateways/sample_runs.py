@@ -88,7 +88,9 @@ class SampleRun:
         if not found:
             return False
         groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]
-        firings, failures = self._queries.firings(groups, iso_milliseconds(now), Deadline.after(_SECONDS))
+        # A sample may tell of a fixed day that is still to come.
+        until = max(iso_milliseconds(now), *(one.last_seen for one in found))
+        firings, failures = self._queries.firings(groups, until, Deadline.after(_SECONDS))
         if failures:
             raise SearchUnavailable(f"{detection.name} cannot be run: {failures[detection.name]}")
         return bool(firings)
