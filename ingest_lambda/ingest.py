@@ -17,11 +17,12 @@ from datetime import datetime
 
 import orjson
 
-from daswatch import dead_letters, pulse
+from daswatch import dead_letters, drops, pulse
 from daswatch.activity import Activity
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
 from daswatch.documents import Document, Flattening
+from daswatch.drops import Drop
 from daswatch.envelope import ActivityStream, activity_stream
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
 from daswatch.gateways.archive import DeadLetterBucket
@@ -230,6 +231,7 @@ class Ingest:
         delivery = self._rows.begin(deadline) if self._rows else None
         letters: list[DeadLetter] = []
         pulses: dict[tuple[str, str], Pulse] = {}
+        dropped: list[Drop] = []
 
         # From here on OpenSearch takes nothing more: records are opened for their rows alone.
         rows_only_from = len(batch)
@@ -266,6 +268,7 @@ class Ingest:
                     letters.append(DeadLetter(position, record, stream, *opened.flaw))
                 report.count(opened)
                 _feel(pulses, record, stream, opened)
+                dropped += _dropped(position, record, stream, opened)
                 pipeline.add(bulk_action(document, position) for document in opened.documents)
             if self._rows and delivery:
                 self._rows.take(delivery, record, position, opened)
@@ -291,6 +294,8 @@ class Ingest:
             if report.first_unwritten is not None:
                 again = sorted(position for position in delivery.put_records if position >= report.first_unwritten)
                 self._rows.remember(batch[position] for position in again)
+        told = self._tell_drops(dropped, batch[: report.first_unwritten], flattening.ingested_at, deadline)
+        report.bulk_requests += told.requests
         report.kms_calls = self._data_keys.counts.calls - calls
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000
@@ -315,10 +320,17 @@ class Ingest:
         if self._known_indices and indices <= self._known_indices:
             return
         installed = self._search.template_names(deadline)
-        for name in (prefix, dead_letters.INDEX, pulse.INDEX):
+        for name in (prefix, dead_letters.INDEX, pulse.INDEX, drops.TEMPLATE):
             if name not in installed:
                 raise TemplatesMissing(name)
         self._known_indices |= {pulse.INDEX, *indices}
+
+    def _tell_drops(
+        self, dropped: Sequence[Drop], done: Sequence[StreamRecord], ingested_at: str, deadline: Deadline
+    ) -> BulkResult:
+        """Count what was dropped of the records that are done. A count that cannot be written is in the log alone."""
+        told = [drop for drop in dropped if drop.position < len(done)]
+        return self._search.write(drops.actions(told, done, ingested_at), deadline) if told else BulkResult()
 
     def _keep(self, letters: Sequence[DeadLetter], ingested_at: str, deadline: Deadline, report: Report) -> None:
         """Store dead letters, first the record, then the line that tells of it."""
@@ -354,6 +366,15 @@ def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: Ac
     if instance not in pulses:
         pulses[instance] = Pulse(stream, opened.instance_id, last_seen=record.arrived_at)
     pulses[instance].heard(record.arrived_at, opened.dropped.get(Noise.HEARTBEAT, 0), opened.newest_event)
+
+
+def _dropped(position: int, record: StreamRecord, stream: ActivityStream, opened: Opened) -> list[Drop]:
+    """What was dropped of one record. Its heartbeats are the pulse."""
+    return [
+        Drop(position, stream, record.arrived_at, reason, count)
+        for reason, count in opened.dropped.items()
+        if reason is not Noise.HEARTBEAT
+    ]
 
 
 def _refusals(refused: Iterable[Refusal], batch: Sequence[StreamRecord]) -> list[DeadLetter]:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch import dead_letters, pulse
+from daswatch import dead_letters, drops, pulse
 from daswatch.errors import SettingsError
 from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
@@ -37,6 +37,20 @@ def arriving(record: Mapping[str, Any], at: float) -> dict[str, Any]:
     return {**record, "kinesis": {**record["kinesis"], "approximateArrivalTimestamp": at}}
 
 
+def dropped(ingest: IngestFunction) -> dict[tuple[str, str], int]:
+    """What `das-drops` tells of the test's databases, by database and reason."""
+    ingest.search.indices.refresh(index=f"{drops.TEMPLATE}-*")
+    answer = ingest.search.search(
+        index=f"{drops.TEMPLATE}-*",
+        body={"query": {"wildcard": {"resourceId": f"*{ingest.name.upper()}*"}}, "size": 100},
+    )
+    counts: dict[tuple[str, str], int] = {}
+    for hit in answer["hits"]["hits"]:
+        key = hit["_source"]["resourceId"], hit["_source"]["reason"]
+        counts[key] = counts.get(key, 0) + hit["_source"]["count"]
+    return counts
+
+
 # Noise.
 
 
@@ -56,6 +70,34 @@ def test_events_of_awss_own_users_are_dropped_in_any_case_and_counted(ingest: In
     assert ingest.log["dropped"] == {"aws-user": 4, "heartbeat": 1}
     assert (ingest.metrics["DroppedAwsUsers"], ingest.metrics["DroppedHeartbeats"]) == (4, 1)
     assert ingest.log["events"] == 6
+
+
+def test_what_was_dropped_is_told_once_for_each_database(ingest: IngestFunction) -> None:
+    noise = postgresql_event(dbUserName="rdsadmin")
+    other = ingest.database(name="B")
+    batch = [
+        ingest.record([noise, noise, postgresql_event()]),
+        ingest.record([noise, {"type": "heartbeat"}]),
+        ingest.record([noise], other),
+        ingest.record([{"type": "heartbeat"}], ingest.database(name="C")),
+    ]
+
+    assert ingest.invoke(*batch) == []
+    assert ingest.invoke(*batch) == []
+
+    assert dropped(ingest) == {(ingest.database().resource_id, "aws-user"): 3, (other.resource_id, "aws-user"): 1}
+
+
+def test_what_is_delivered_again_tells_of_its_drops_then(ingest: IngestFunction) -> None:
+    noise, database = postgresql_event(dbUserName="rdsadmin"), ingest.database()
+    batch = [ingest.record([noise]), ingest.record([noise, postgresql_event(logTime=DAY_TWO)])]
+
+    with without_templates(ingest, ingest.prefix):
+        assert ingest.invoke(*batch) == [sequence_number(batch[0])]
+        assert dropped(ingest) == {}
+    assert ingest.invoke(*batch) == []
+
+    assert dropped(ingest) == {(database.resource_id, "aws-user"): 2}
 
 
 def test_failed_logins_under_their_names_are_kept(ingest: IngestFunction) -> None:
@@ -215,7 +257,7 @@ def test_without_templates_nothing_is_written_and_the_log_says_what_to_do(ingest
     assert len(ingest.documents()) == 3
 
 
-@pytest.mark.parametrize("name", [dead_letters.INDEX, pulse.INDEX])
+@pytest.mark.parametrize("name", [dead_letters.INDEX, pulse.INDEX, drops.TEMPLATE])
 def test_without_one_of_the_shared_templates_nothing_is_written_either(ingest: IngestFunction, name: str) -> None:
     record = ingest.record([postgresql_event(), {"type": "heartbeat"}])
 
