@@ -27,11 +27,11 @@ from daswatch.saved_searches import saved_search
 # In the order of installation: what is referred to comes before what refers to it.
 TYPES = ("index-pattern", "search", "visualization", "dashboard")
 
-# What Dashboards keeps as JSON text, by type.
-_TEXTS = {
-    "index-pattern": ("fieldFormatMap", "fields", "sourceFilters", "typeMeta"),
-    "visualization": ("uiStateJSON", "visState"),
-    "dashboard": ("optionsJSON", "panelsJSON"),
+# What Dashboards keeps as JSON text, by type, and what is in it.
+_TEXTS: Mapping[str, Mapping[str, type]] = {
+    "index-pattern": {"fieldFormatMap": dict, "fields": list, "sourceFilters": list, "typeMeta": dict},
+    "visualization": {"uiStateJSON": dict, "visState": dict},
+    "dashboard": {"optionsJSON": dict, "panelsJSON": list},
 }
 _META = "kibanaSavedObjectMeta"
 _SOURCE = "searchSourceJSON"
@@ -122,7 +122,7 @@ def file_of(one: SavedObject) -> tuple[str, bytes]:
 def packed(one: SavedObject) -> dict[str, Any]:
     """As Dashboards' API, its import and its export have it."""
     attributes, placed = _taken_out(one.type, one.attributes)
-    for name in _TEXTS.get(one.type, ()):
+    for name in _TEXTS.get(one.type, {}):
         if name in attributes:
             attributes[name] = _text(attributes[name])
     if _SOURCE in attributes.get(_META, {}):
@@ -149,14 +149,14 @@ def unpacked(raw: Mapping[str, Any]) -> SavedObject:
     """
     checked = _checked(raw)
     attributes = deepcopy(checked["attributes"])
-    for name in _TEXTS.get(checked["type"], ()):
+    for name, content in _TEXTS.get(checked["type"], {}).items():
         if name in attributes:
-            attributes[name] = _parsed(attributes[name], name)
+            attributes[name] = _parsed(attributes[name], name, content)
     meta = attributes.get(_META, {})
     if not isinstance(meta, dict):
         raise SavedObjectError(f"attribute {_META} is no object")
     if _SOURCE in meta:
-        meta[_SOURCE] = _parsed(meta[_SOURCE], f"{_META}.{_SOURCE}")
+        meta[_SOURCE] = _parsed(meta[_SOURCE], f"{_META}.{_SOURCE}", dict)
     own = _put_in_place(checked["type"], attributes, checked["references"])
     _tidy(checked["type"], attributes)
     _, placed = _taken_out(checked["type"], attributes)
@@ -194,15 +194,16 @@ def _text(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _parsed(value: object, name: str) -> Any:
+def _parsed(value: object, name: str, content: type) -> Any:
     if not isinstance(value, str):
         raise SavedObjectError(f"attribute {name} is no text (expected: JSON as text)")
-    if not value:
-        return {}
     try:
-        return orjson.loads(value)
+        parsed = orjson.loads(value) if value else content()
     except orjson.JSONDecodeError as exc:
         raise SavedObjectError(f"attribute {name} is no JSON: {exc}") from exc
+    if not isinstance(parsed, content) or (isinstance(parsed, list) and len(_objects(parsed)) < len(parsed)):
+        raise SavedObjectError(f"attribute {name} is no {'list of objects' if content is list else 'object'}")
+    return parsed
 
 
 def _checked(raw: object) -> dict[str, Any]:
@@ -247,9 +248,14 @@ def _tidy(kind: str, attributes: dict[str, Any]) -> None:
         attributes["panelsJSON"] = sorted(attributes["panelsJSON"], key=_place_on_screen)
 
 
-def _place_on_screen(panel: Mapping[str, Any]) -> tuple[int, int, str]:
-    grid = panel.get("gridData", {})
-    return grid.get("y", 0), grid.get("x", 0), str(panel.get("panelIndex", ""))
+def _place_on_screen(panel: dict[str, Any]) -> tuple[float, float, str]:
+    grid = _inner(panel, "gridData")
+    row, column = (grid.get(name) for name in ("y", "x"))
+    return (
+        row if isinstance(row, int | float) else 0,
+        column if isinstance(column, int | float) else 0,
+        str(panel.get("panelIndex", "")),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,20 +292,27 @@ class _Place:
 
 def _places(kind: str, attributes: dict[str, Any]) -> Iterator[_Place]:
     """All places of an object where it may refer to another, each with the name that Dashboards gives it."""
-    source = attributes.get(_META, {}).get(_SOURCE, {})
+    source = _inner(attributes, _META, _SOURCE)
     yield _Place(source, "indexRefName", "index", _SOURCE_REFERENCE, "index-pattern")
     for number, pill in enumerate(_objects(source.get("filter"))):
         name = f"{_META}.{_SOURCE}.filter[{number}].meta.index"
-        yield _Place(pill.get("meta", {}), "indexRefName", "index", name, "index-pattern")
+        yield _Place(_inner(pill, "meta"), "indexRefName", "index", name, "index-pattern")
     if kind == "visualization":
         yield _Place(attributes, "savedSearchRefName", "savedSearchId", "search_0", "search")
-        controls = attributes.get("visState", {}).get("params", {}).get("controls")
-        for number, control in enumerate(_objects(controls)):
+        for number, control in enumerate(_objects(_inner(attributes, "visState", "params").get("controls"))):
             name = f"control_{number}_index_pattern"
             yield _Place(control, "indexPatternRefName", "indexPattern", name, "index-pattern")
     if kind == "dashboard":
         for number, panel in enumerate(_objects(attributes.get("panelsJSON"))):
             yield _Place(panel, "panelRefName", "id", f"panel_{number}", "")
+
+
+def _inner(holder: dict[str, Any], *path: str) -> dict[str, Any]:
+    """An object within an object; an empty one where there is none."""
+    for name in path:
+        found = holder.get(name)
+        holder = found if isinstance(found, dict) else {}
+    return holder
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
