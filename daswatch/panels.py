@@ -348,6 +348,8 @@ def _significant_terms(params: Mapping[str, Any], _: _Writing) -> dict[str, Any]
 
 
 def _date_histogram(params: Mapping[str, Any], writing: _Writing) -> dict[str, Any]:
+    if params.get("scaleMetricValues"):
+        raise PanelError("figures scaled to the interval")
     return {
         "field": params["field"],
         **_interval(params.get("interval", "auto"), writing.span),
@@ -357,18 +359,22 @@ def _date_histogram(params: Mapping[str, Any], writing: _Writing) -> dict[str, A
 
 
 def _interval(chosen: str, span: TimeSpan) -> dict[str, str]:
-    """The interval of a date histogram: as it is chosen, or what "auto" makes of the span."""
+    """The interval of a date histogram: as it is chosen, or what "auto" makes of the span; wider for many bars."""
     length = span.length / timedelta(milliseconds=1)
     # Older objects hold the unit alone.
     expression = _auto(length / BARS) if chosen == "auto" else chosen if chosen[:1].isdigit() else f"1{chosen}"
+    number, unit = _parts(expression)
+    if length / (number * _MILLISECONDS[unit]) > MAX_BARS:
+        number, unit = _parts(_at_most(length / MAX_BARS))
+    kind = "calendar_interval" if number == 1 and unit in _CALENDAR_UNITS else "fixed_interval"
+    return {kind: f"{number}{unit}"}
+
+
+def _parts(expression: str) -> tuple[int, str]:
     found = _INTERVAL.fullmatch(expression)
     if not found:
-        raise PanelError(f"an interval {chosen!r}")
-    number, unit = int(found[1]), found[2]
-    if length / (number * _MILLISECONDS[unit]) > MAX_BARS:
-        raise PanelError(f"an interval {chosen!r}, which makes more than {MAX_BARS} bars")
-    kind = "calendar_interval" if number == 1 and unit in _CALENDAR_UNITS else "fixed_interval"
-    return {kind: expression}
+        raise PanelError(f"an interval {expression!r}")
+    return int(found[1]), found[2]
 
 
 def _auto(milliseconds: float) -> str:
@@ -378,6 +384,15 @@ def _auto(milliseconds: float) -> str:
         if bound <= milliseconds:
             return wider
         wider = interval
+    return f"{max(int(milliseconds), 1)}ms"
+
+
+def _at_most(milliseconds: float) -> str:
+    """The widest interval of those that "auto" takes which is not wider than this."""
+    for interval in ("1y", *(interval for _, interval in _AUTO_INTERVALS)):
+        number, unit = _parts(interval)
+        if number * _MILLISECONDS[unit] <= milliseconds:
+            return interval
     return f"{max(int(milliseconds), 1)}ms"
 
 
