@@ -405,6 +405,17 @@ def test_the_order_of_an_export_does_not_matter() -> None:
     assert file_of(unpacked(turned)) == file_of(unpacked(raw))
 
 
+def test_the_version_that_saved_a_panel_does_not_matter() -> None:
+    raw = exported()
+    listed = [{**panel, "version": "2.19.0"} for panel in json.loads(raw["attributes"]["panelsJSON"])]
+    raw["attributes"]["panelsJSON"] = json.dumps(listed)
+
+    one = unpacked(raw)
+
+    assert file_of(one) == file_of(unpacked(exported()))
+    assert {panel["version"] for panel in json.loads(packed(one)["attributes"]["panelsJSON"])} == {"7.10.0"}
+
+
 def test_references_that_nothing_names_are_kept() -> None:
     tag = {"name": "tag-1", "type": "tag", "id": "team"}
 

@@ -33,6 +33,7 @@ from daswatch.stream_records import StreamRecord, iso_milliseconds
 from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.indexed import documents_of, index_all
+from demo.ledger import LedgerEntry
 from demo.traffic import ProducedRecord, produce
 from tests.alerting import a_firing
 from tests.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
@@ -348,11 +349,94 @@ def test_a_control_offers_what_there_is(one: SavedObject, world: World) -> None:
         assert dict(rows) == dict(counts)
 
 
-def test_activities_are_those_of_the_ledger(world: World) -> None:
-    request = the_request(KNOWN["visualization", "das-activity-by-outcome"])
-    rows = rows_of(request, world.ask(request)).rows
+# The everyday questions, answered from the ledger and by hand
 
+
+def shown(world: World, name: str) -> list[tuple[Any, ...]]:
+    request = the_request(KNOWN["visualization", name])
+    return list(rows_of(request, world.ask(request)).rows)
+
+
+def indexed(world: World) -> list[LedgerEntry]:
+    entries = (entry for record in world.records for entry in record.entries)
+    return [entry for entry in entries if entry.fate == "indexed" and entry.event_class != "AUX"]
+
+
+def test_activities_are_those_of_the_ledger(world: World) -> None:
+    rows = shown(world, "das-activity-by-outcome")
+
+    expected = Counter((entry.activity, entry.outcome) for entry in indexed(world))
+    assert {(activity, outcome): count for activity, outcome, count in rows} == expected
+
+
+def test_events_and_failed_logins_are_those_of_the_ledger(world: World) -> None:
+    entries = indexed(world)
+    failed = [entry for entry in entries if entry.activity == "AUTH FAILURE"]
+
+    assert shown(world, "das-events-count")[0][0] == len(entries)
+    assert shown(world, "das-failed-logins-count") == [(len(failed), len({one.user for one in failed} - {None, ""}))]
+
+
+def test_every_database_and_instance_of_the_producer_is_covered(world: World) -> None:
+    databases = {record.database.resource_id: record.database for record in world.records}
+    instances = {name for database in databases.values() for name in database.instance_ids}
+
+    assert shown(world, "das-covered") == [(len(databases), len(instances))]
+    assert {row[0] for row in shown(world, "das-pulse-instances")} == instances
+    assert {row[0] for row in shown(world, "das-databases")} == set(databases)
+
+
+def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
     entries = [entry for record in world.records for entry in record.entries]
-    assert {(activity, outcome): count for activity, outcome, count in rows} == Counter(
-        (entry.activity, entry.outcome) for entry in entries if entry.fate == "indexed" and entry.event_class != "AUX"
-    )
+
+    assert shown(world, "das-drops-count") == [(sum(entry.fate != "indexed" for entry in entries),)]
+
+
+def test_a_new_statement_comes_first_and_tells_when_it_was_first_seen(world: World) -> None:
+    hashes: dict[str, list[int]] = defaultdict(list)
+    for source in counted_once(world.sources["das-events-*"]):
+        if "statementHash" in source:
+            hashes[source["statementHash"]].append(nanoseconds(source["@timestamp"]) // 1_000_000)
+    newest = sorted((min(times) for times in hashes.values()), reverse=True)[:50]
+
+    rows = shown(world, "das-statements-new")
+
+    assert [nanoseconds(row[1]) // 1_000_000 for row in rows] == newest
+    assert all(min(hashes[row[0]]) == nanoseconds(row[1]) // 1_000_000 for row in rows)
+
+
+def test_who_reads_and_changes_the_most_rows(world: World) -> None:
+    rows: Counter[tuple[str, str]] = Counter()
+    for source in counted_once(world.sources["das-events-*"]):
+        if source["activity"] in ("DQL", "DML") and "dbUserName" in source:
+            rows[source["dbUserName"], source["activity"]] += source.get("rowCount", 0)
+
+    found = {(user, activity): total for user, activity, total in shown(world, "das-rows-by-user")}
+
+    assert max(found, key=lambda one: found[one]) == rows.most_common(1)[0][0]
+    assert all(total == rows[key] for key, total in found.items())
+
+
+def test_only_active_alerts_need_somebody_now(world: World) -> None:
+    assert {(row[0], row[3]) for row in shown(world, "das-alerts-active")} == {
+        ("critical", "dbUserName=cy"),
+        ("high", "dbUserName=anna"),
+        ("medium", "dbUserName=ben"),
+    }
+    assert shown(world, "das-alerts-active-count") == [(3,)]
+    assert shown(world, "das-alerts-grave-count") == [(2,)]
+
+
+def test_one_session_is_found_in_its_order(world: World) -> None:
+    request = the_request(KNOWN["search", "das-session"])
+    session = Counter(source["sessionId"] for source in counted_once(world.sources["das-events-*"])).most_common(1)[0][
+        0
+    ]
+    only = {"match_phrase": {"sessionId": session}}  # what a click on the + beside it adds
+    narrowed = {**request.body, "query": {"bool": {"filter": [request.body["query"], only]}}}
+
+    hits = world.search.search(index=world.indices[request.index], body=narrowed)["hits"]["hits"]
+
+    expected = [source for source in counted_once(world.sources["das-events-*"]) if source["sessionId"] == session]
+    times = [nanoseconds(hit["_source"]["@timestamp"]) for hit in hits]
+    assert times == sorted(nanoseconds(source["@timestamp"]) for source in expected)
