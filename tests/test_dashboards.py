@@ -34,6 +34,8 @@ from tests.reckoning import fields_of
 OBJECTS = shipped_objects()
 IDS = {(one.type, one.id) for one in OBJECTS}
 FILES = [f"{kind}/{entry.name}" for kind in TYPES for entry in files("dashboards").joinpath(kind).iterdir()]
+KNOWN = {(one.type, one.id): one for one in OBJECTS}
+VISUALIZATIONS = [one for one in OBJECTS if one.type == "visualization"]
 DASHBOARDS = [one for one in OBJECTS if one.type == "dashboard"]
 # Searches that answer an everyday question from Discover, and stand on no dashboard.
 EVERYDAY = {"das-table-changers", "das-session"}
@@ -72,6 +74,11 @@ def panels(dashboard: SavedObject) -> list[dict[str, Any]]:
 def source_of(one: SavedObject) -> Mapping[str, Any]:
     found: Mapping[str, Any] = one.attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]
     return found
+
+
+def controlled_fields(one: SavedObject) -> list[str]:
+    controls = one.attributes.get("visState", {}).get("params", {}).get("controls", [])
+    return [control["fieldName"] for control in controls]
 
 
 def texts(value: object) -> Iterator[str]:
@@ -173,9 +180,20 @@ def test_panels_fill_the_grid_without_overlapping(one: SavedObject) -> None:
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
 def test_every_dashboard_has_the_same_head(one: SavedObject) -> None:
-    head = [panel["id"] for panel in panels(one)[:2]]
+    navigation, database, *_ = (panel["id"] for panel in panels(one))
 
-    assert head in (["das-navigation", "das-event-controls"], ["das-navigation", "das-alert-controls"])
+    assert (navigation, database) == ("das-navigation", "das-database-control")
+
+
+@pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
+def test_a_control_never_empties_a_panel_that_does_not_know_its_field(one: SavedObject) -> None:
+    # No alerts because of a user that was chosen would be a lie.
+    shown = [KNOWN[panel["type"], panel["id"]] for panel in panels(one)]
+    chosen = {field for control in shown for field in controlled_fields(control)}
+    patterns = {source_of(panel)["index"] for panel in shown if "index" in source_of(panel)}
+
+    for pattern in patterns:
+        assert chosen <= fields_of_pattern(KNOWN["index-pattern", pattern].title), pattern
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
@@ -190,16 +208,16 @@ def test_the_navigation_leads_to_every_dashboard() -> None:
     assert sorted(links) == sorted(one.id for one in DASHBOARDS)
 
 
-def test_what_is_chosen_comes_along_to_the_next_dashboard() -> None:
-    controls = [one for one in OBJECTS if one.id in ("das-event-controls", "das-alert-controls")]
+def test_only_what_every_index_knows_comes_along_to_the_next_dashboard() -> None:
+    pinned = [one for one in VISUALIZATIONS if one.attributes["visState"]["params"].get("pinFilters")]
+    chosen = {field for one in pinned for field in controlled_fields(one)}
 
-    assert [one.attributes["visState"]["params"]["pinFilters"] for one in controls] == [True, True]
+    assert [one.id for one in pinned] == ["das-database-control"]
+    for pattern in (one for one in OBJECTS if one.type == "index-pattern"):
+        assert chosen <= fields_of_pattern(pattern.title)
 
 
 # Visualizations
-
-
-VISUALIZATIONS = [one for one in OBJECTS if one.type == "visualization"]
 
 
 @pytest.mark.parametrize("one", VISUALIZATIONS, ids=by_id)
