@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from importlib.resources import files
 from itertools import combinations
 from typing import Any
@@ -354,6 +355,14 @@ def test_every_detection_that_has_a_search_brings_it_along() -> None:
     assert expected == {one.id for one in found}
     assert all(packed(one) == packed(unpacked(packed(one))) for one in found)
     assert all({(ref["type"], ref["id"]) for ref in one.references} <= IDS for one in found)
+
+
+def test_every_active_alert_is_within_the_time_of_the_overview() -> None:
+    overview = KNOWN["dashboard", "das-overview"].attributes
+
+    assert overview["timeFrom"] == "now-24h"
+    # Without news for so long it is archived.
+    assert all(one.quiet_seconds < timedelta(days=1).total_seconds() for one in compile_all())
 
 
 def test_a_detections_search_is_packed_as_it_was_made() -> None:
