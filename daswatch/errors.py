@@ -5,6 +5,8 @@
     DaswatchError
     ├── SettingsError        stop: somebody must correct the deployment's settings
     ├── RuleError            stop: a detection's rule or a team's tuning is wrong; nothing is compiled
+    ├── SavedObjectError     stop: a saved object's file or an export is not what Dashboards writes (dashboards.py)
+    ├── PanelError           stop: a panel asks for what we do not translate (panels.py)
     ├── DependencyError      retry: what we depend on does not serve us now
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable

@@ -1,0 +1,1 @@
+"""Saved objects of OpenSearch Dashboards, a readable file each."""
