@@ -93,6 +93,8 @@ def _detections(tuning: Path | None) -> bytes:
     try:
         return dump(compile_all(read_tuning(tuning.read_text("utf-8"))) if tuning else compile_all())
     except OSError as exc:
-        raise PackagingError(f"{tuning} cannot be read ({type(exc).__name__})", "name a YAML file as TUNING=...") from exc
+        raise PackagingError(
+            f"{tuning} cannot be read ({type(exc).__name__})", "name a YAML file as TUNING=..."
+        ) from exc
     except RuleError as exc:
         raise PackagingError(str(exc), "correct the rule or the tuning that it names") from exc

@@ -1,8 +1,8 @@
 """What goes wrong while artifacts are built or deployed.
 
-    ArtifactError           tells the problem and what to do next
-    ├── PackagingError      an artifact cannot be built as it has to be
-    └── DeployError         AWS does not take it, or the stack fails
+ArtifactError           tells the problem and what to do next
+├── PackagingError      an artifact cannot be built as it has to be
+└── DeployError         AWS does not take it, or the stack fails
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a module needs, read from its source: nothing is imported, so an architecture that is not this one's is no matter.
+"""What a module needs, read from its source. Nothing is imported: wheels of another architecture are read as well.
 
 Imports within functions count, since they run some day; those under `if TYPE_CHECKING:` do not.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 _NATIVE = re.compile(r"\.(abi3|cpython-\d+[a-z]*-[\w-]+)\.so$")
@@ -70,13 +70,19 @@ class Imports:
     data: frozenset[str]
 
 
-@lru_cache(maxsize=None)
-def read_imports(path: Path, name: str, is_package: bool) -> Imports:
-    """The imports of a Python file. Raises SyntaxError where it is none."""
+def imports_of(module: Module) -> Imports:
+    """The imports of a module that is a Python file. Raises SyntaxError where that is none."""
+    assert module.path is not None
+    return _read_imports(module.path.read_bytes(), module.name, module.is_package)
+
+
+# By content: most files of a distribution are the same for each architecture.
+@cache
+def _read_imports(source: bytes, name: str, is_package: bool) -> Imports:
     modules: set[str] = set()
     perhaps: set[str] = set()
     data: set[str] = set()
-    for node in executed(parsed(path)):
+    for node in executed(ast.parse(source, filename=name)):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -92,9 +98,9 @@ def read_imports(path: Path, name: str, is_package: bool) -> Imports:
     return Imports(frozenset(modules), frozenset(perhaps), frozenset(data))
 
 
-@lru_cache(maxsize=None)
+@cache
 def parsed(path: Path) -> ast.Module:
-    """A file's syntax tree."""
+    """The syntax tree of a file of ours."""
     return ast.parse(path.read_bytes(), filename=path.name)
 
 
@@ -119,15 +125,19 @@ class Reached:
     missing: Mapping[str, str]
 
 
-def reached(start: str, finder: Finder) -> Reached:
-    """Every module that importing `start`, and running it, can import; the standard library is left out."""
+def reached(start: str, finder: Finder, never: Collection[tuple[str, str]] = ()) -> Reached:
+    """Every module that importing `start`, and running it, can import; the standard library is left out.
+
+    `never` are pairs of a module and a package at the top that it never comes to import on Lambda.
+    """
     modules: dict[str, Module] = {}
     data: set[str] = set()
     missing: dict[str, str] = {}
     waiting = [(start, "", True)]
     while waiting:
         name, importer, certain = waiting.pop()
-        if name in modules or name.partition(".")[0] in _STANDARD:
+        top = name.partition(".")[0]
+        if name in modules or (importer, top) in never or top in _STANDARD:
             continue
         module = finder.find(name)
         if module is None:
@@ -139,7 +149,7 @@ def reached(start: str, finder: Finder) -> Reached:
             waiting.append((name.rpartition(".")[0], importer, True))
         if module.path is None or module.is_native:
             continue
-        found = read_imports(module.path, name, module.is_package)
+        found = imports_of(module)
         data |= found.data
         waiting += [(one, name, True) for one in found.modules]
         waiting += [(one, name, False) for one in found.perhaps]

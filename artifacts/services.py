@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Mapping
 
 from artifacts.errors import PackagingError
-from artifacts.imports import Module, executed, parsed, read_imports
+from artifacts.imports import Module, executed, imports_of, parsed
 
 _MAKES = ("client", "resource")
 _EVERYTHING = "*"
@@ -95,5 +95,5 @@ def _made(node: ast.AST, module: str) -> set[str]:
 def _imports_boto3(module: Module) -> bool:
     if module.path is None or module.is_native:
         return False
-    named = read_imports(module.path, module.name, module.is_package).modules
+    named = imports_of(module).modules
     return any(name.partition(".")[0] == "boto3" or name == "botocore.session" for name in named)

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from email.parser import HeaderParser
+from enum import StrEnum
 from pathlib import Path
 
 from artifacts.errors import PackagingError
@@ -85,7 +85,9 @@ def distributions(folder: Path) -> dict[str, Distribution]:
     for info in sorted(folder.glob("*.dist-info")):
         headers = HeaderParser().parsestr((info / "METADATA").read_text("utf-8"))
         lines = (info / "RECORD").read_text("utf-8").splitlines()
-        requires = {normalized(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in headers.get_all("Requires-Dist", [])}
+        requires = {
+            normalized(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in headers.get_all("Requires-Dist", [])
+        }
         one = Distribution(
             name=headers["Name"],
             version=headers["Version"],
