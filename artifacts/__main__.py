@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import boto3
 import typer
+from botocore.config import Config
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
-from artifacts.build import DEFAULT_PYTHON_VERSION, build, steps
-from artifacts.errors import ArtifactError
+from artifacts.build import DEFAULT_PYTHON_VERSION, ROOT, build, steps
+from artifacts.errors import ArtifactError, DeployError
 from artifacts.manifest import NAME, Manifest
-from artifacts.show import listing
+from artifacts.show import Events, changes_table, listing, outputs_table
+from artifacts.stack import Stack, parse_parameters
+from artifacts.upload import Uploaded, check_bucket, sizes, upload, uploads
 from artifacts.wheels import Architecture
 
 app = typer.Typer(help="Deployable artifacts: build them, deploy them.", no_args_is_help=True, add_completion=False)
@@ -42,8 +55,73 @@ def package(
     typer.echo(f"{len(manifest.artifacts)} artifacts, digest {manifest.digest}, in {dist / NAME}")
 
 
+@app.command()
+def deploy(
+    bucket: Annotated[str, typer.Option("--bucket", help="The bucket for the artifacts, in the stack's region.")] = "",
+    stack: Annotated[str, typer.Option("--stack", help="The stack's name.")] = "daswatch",
+    parameters: Annotated[
+        str, typer.Option("--parameters", help='Of the template: "Databases=cluster:orders,db:ledger ..."')
+    ] = "",
+    template: Annotated[Path, typer.Option("--template", help="The template.", dir_okay=False)] = ROOT
+    / "template.yaml",
+    dist: Dist = Path("dist"),
+    python_version: PythonVersion = DEFAULT_PYTHON_VERSION,
+    tuning: Tuning = None,
+) -> None:
+    """Package, upload what the bucket has not, and create or update the stack. Exit code 1 where it fails."""
+    with told():
+        given = parse_parameters(parameters)
+        s3, cloudformation = _clients(bucket, template)
+        check_bucket(s3, bucket)
+        manifest = _built(dist, list(Architecture), python_version, tuning)
+        sent = _uploaded(s3, bucket, dist, manifest, template)
+        wanted = {"ArtifactBucket": bucket, "ArtifactPrefix": sent.prefix, **given}
+        one = Stack(cloudformation, stack)
+        _change(one, sent.template_url, wanted)
+
+
+def _clients(bucket: str, template: Path) -> tuple[Any, Any]:
+    if not bucket:
+        raise DeployError("no bucket is named", "make deploy BUCKET=..., a bucket in the stack's region")
+    if not template.is_file():
+        raise DeployError(f"there is no template {template}", "run it in a checkout, or name one with --template")
+    session = boto3.Session()
+    if session.region_name is None:
+        raise DeployError("no region is set", "set AWS_REGION to the region of the databases")
+    # Signed for the region, as the bucket's address tells it: us-east-1 has an address without any otherwise.
+    s3 = session.client("s3", config=Config(s3={"us_east_1_regional_endpoint": "regional"}))
+    cloudformation: Any = session.client("cloudformation", config=Config(retries={"mode": "standard"}))
+    return s3, cloudformation
+
+
+def _uploaded(s3: Any, bucket: str, dist: Path, manifest: Manifest, template: Path) -> Uploaded:
+    with progress(DownloadColumn()) as bar:
+        task = bar.add_task("upload", total=sizes(uploads(dist, manifest, template)))
+        sent = upload(
+            s3, bucket, dist, manifest, template, lambda key, size: bar.update(task, description=key, advance=size)
+        )
+    typer.echo(f"s3://{bucket}/{sent.prefix}: {len(sent.sent)} sent, {len(sent.skipped)} there already")
+    return sent
+
+
+def _change(stack: Stack, template_url: str, given: Mapping[str, str]) -> None:
+    change_set = f"daswatch-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    with Console(stderr=True).status("CloudFormation compares the template with the stack"):
+        changes = stack.prepare(template_url, given, change_set)
+    if not changes:
+        typer.echo(f"the stack {stack.name} is as it should be")
+        return
+    console = Console()
+    console.print(changes_table(changes))
+    with Events(console) as events:
+        status = stack.execute(change_set, events.hear)
+    console.print(f"the stack {stack.name} is [bold green]{status}[/]")
+    if outputs := stack.outputs():
+        console.print(outputs_table(outputs))
+
+
 def _built(dist: Path, architectures: list[Architecture], python_version: str, tuning: Path | None) -> Manifest:
-    with progress() as bar:
+    with progress(MofNCompleteColumn()) as bar:
         task = bar.add_task("detections", total=steps(architectures))
         manifest = build(
             dist,
@@ -56,9 +134,9 @@ def _built(dist: Path, architectures: list[Architecture], python_version: str, t
     return manifest
 
 
-def progress() -> Progress:
-    """A bar on the error stream, gone when the work is done."""
-    columns = (BarColumn(_BAR_WIDTH), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+def progress(count: ProgressColumn) -> Progress:
+    """A bar on the error stream, gone when the work is done; `count` says how far it is."""
+    columns = (BarColumn(_BAR_WIDTH), count, TimeElapsedColumn(), TextColumn("{task.description}"))
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 

@@ -19,8 +19,8 @@ from artifacts.wheels import Distribution, by_file, distributions
 DETECTIONS_FILE = "detections.json"
 _OURS = "daswatch"
 
-# Without these the findings function would carry 15 MB more: urllib3's module begins with `import OpenSSL`, which is not
-# locked, and requests looks at both only where Python's ssl cannot tell the server's name.
+# Else the findings function would carry 15 MB more. urllib3's module begins with `import OpenSSL`, which is not locked;
+# requests looks at both only where Python's ssl cannot tell the server's name.
 _NEVER_IMPORTED = frozenset({("requests", "cryptography"), ("urllib3.contrib.pyopenssl", "cryptography")})
 
 # Sources of compiled modules, and what only type checkers read.
