@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -67,7 +68,7 @@ def upload(
     return Uploaded(
         bucket=bucket,
         prefix=prefix_of(manifest),
-        template_url=f"{s3.meta.endpoint_url}/{bucket}/{template_key}",
+        template_url=_url(s3.meta.endpoint_url, bucket, template_key),
         sent=tuple(sent),
         skipped=tuple(skipped),
     )
@@ -76,6 +77,12 @@ def upload(
 def sizes(files: Mapping[str, Path]) -> int:
     """The bytes of an upload."""
     return sum(path.stat().st_size for path in files.values())
+
+
+def _url(endpoint: str, bucket: str, key: str) -> str:
+    """The address that CloudFormation takes a template from."""
+    parts = urlsplit(endpoint)
+    return urlunsplit((parts.scheme, f"{bucket}.{parts.netloc}", f"/{key}", "", ""))
 
 
 def check_bucket(s3: S3Client, bucket: str) -> None:
