@@ -66,7 +66,7 @@ def _write_all(
     dist: Path, architecture: Architecture, root: Path, wheels: Path, detections: bytes, step: Told
 ) -> list[Artifact]:
     def write(one: Contents) -> Artifact:
-        artifact = _write(dist, architecture, one)
+        artifact = write_artifact(dist, architecture, one)
         step(f"{architecture}: {one.function}")
         return artifact
 
@@ -76,7 +76,8 @@ def _write_all(
         return list(executor.map(write, all_contents))
 
 
-def _write(dist: Path, architecture: Architecture, one: Contents) -> Artifact:
+def write_artifact(dist: Path, architecture: Architecture, one: Contents) -> Artifact:
+    """Write one zip. Raises PackagingError where it would be too large."""
     path = f"{architecture}/{one.function}.zip"
     written = write_zip(dist / path, one.files, one.owners)
     if written.unpacked > MAX_UNPACKED_BYTES:

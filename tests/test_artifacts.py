@@ -216,9 +216,9 @@ def run_alone(running: Lambda, runtime: Path, function: str) -> None:
     files = {name: Path(file) for name, file in told["modules"].items() if file}
 
     def is_foreign(name: str, file: Path) -> bool:
-        top = name.partition(".")[0]
-        of_the_runtime = file.is_relative_to(runtime) and top in _OF_THE_RUNTIME
-        return not (file.is_relative_to(running.task) or top in sys.stdlib_module_names or of_the_runtime)
+        of_python = any(file.is_relative_to(place) for place in told["path"]) and "site-packages" not in file.parts
+        of_the_runtime = file.is_relative_to(runtime) and name.partition(".")[0] in _OF_THE_RUNTIME
+        return not (file.is_relative_to(running.task) or of_python or of_the_runtime)
 
     assert not any("site-packages" in entry or "dist-packages" in entry for entry in told["path"])
     assert {name: file for name, file in files.items() if is_foreign(name, file)} == {}
