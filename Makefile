@@ -5,13 +5,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-# For `make package` and `make deploy`, on the command line; an environment's PYTHON_VERSION is another matter.
+# For `make package` and `make deploy`. PYTHON_VERSION and TUNING count on the command line only: images of Python set the
+# first in their environment.
 BUCKET ?=
 STACK ?= daswatch
 PARAMETERS ?=
 export BUCKET STACK PARAMETERS
 given = $(if $(filter command,$(origin $(1))),--$(2) '$($(1))')
-PACKAGING = $(call given,PYTHON_VERSION,python-version) $(call given,TUNING,tuning)
 
 .PHONY: demo test check lint format bench opensearch package deploy clean
 
@@ -40,10 +40,10 @@ opensearch: $(VENV)/ready  ## the node alone, in the foreground
 	$(RUN) -m demo.opensearch $(ARGS)
 
 package: $(VENV)/ready  ## every function's zip for both architectures, in dist/; PYTHON_VERSION=3.13 TUNING=file.yml
-	$(RUN) -m artifacts package $(PACKAGING) $(ARGS)
+	$(RUN) -m artifacts package $(call given,PYTHON_VERSION,python-version) $(call given,TUNING,tuning) $(ARGS)
 
 deploy: $(VENV)/ready  ## package, upload, create or update the stack: BUCKET=... [STACK=daswatch] [PARAMETERS="Name=value ..."]
-	@$(RUN) -m artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(PACKAGING) $(ARGS)
+	@$(RUN) -m artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(call given,TUNING,tuning) $(ARGS)
 
 clean:
 	rm -rf dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -65,15 +65,17 @@ def deploy(
     template: Annotated[Path, typer.Option("--template", help="The template.", dir_okay=False)] = ROOT
     / "template.yaml",
     dist: Dist = Path("dist"),
-    python_version: PythonVersion = DEFAULT_PYTHON_VERSION,
     tuning: Tuning = None,
 ) -> None:
-    """Package, upload what the bucket has not, and create or update the stack. Exit code 1 where it fails."""
+    """Package, upload what the bucket has not, and create or update the stack. Exit code 1 where it fails.
+
+    For the template's runtime, and no other version of Python.
+    """
     with told():
         given = parse_parameters(parameters)
         s3, cloudformation = _clients(bucket, template)
         check_bucket(s3, bucket)
-        manifest = _built(dist, list(Architecture), python_version, tuning)
+        manifest = _built(dist, list(Architecture), DEFAULT_PYTHON_VERSION, tuning)
         sent = _uploaded(s3, bucket, dist, manifest, template)
         wanted = {"ArtifactBucket": bucket, "ArtifactPrefix": sent.prefix, **given}
         one = Stack(cloudformation, stack)

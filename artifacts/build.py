@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ def build(
 
     Raises PackagingError. The manifest comes last: where it is, all that it tells of is there.
     """
+    if not re.fullmatch(r"3\.\d{1,2}", python_version):
+        raise PackagingError(f"{python_version!r} is no version of Python", "name it as PYTHON_VERSION=3.13")
     detections = _detections(tuning)
     step("detections compiled")
     lock = export_lock(root)
@@ -93,7 +96,7 @@ def write_artifact(dist: Path, architecture: Architecture, one: Contents) -> Art
 def _detections(tuning: Path | None) -> bytes:
     try:
         return dump(compile_all(read_tuning(tuning.read_text("utf-8"))) if tuning else compile_all())
-    except OSError as exc:
+    except (OSError, UnicodeDecodeError) as exc:
         raise PackagingError(
             f"{tuning} cannot be read ({type(exc).__name__})", "name a YAML file as TUNING=..."
         ) from exc

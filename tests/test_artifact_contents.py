@@ -10,7 +10,7 @@ import pytest
 
 import artifacts.build
 from artifacts.archive import write_zip
-from artifacts.build import write_artifact
+from artifacts.build import build, write_artifact
 from artifacts.contents import Contents, contents, is_carried
 from artifacts.errors import PackagingError
 from artifacts.imports import Finder, reached
@@ -233,6 +233,17 @@ def test_an_artifact_that_is_too_large_names_the_largest(tmp_path: Path, monkeyp
         write_artifact(tmp_path, Architecture.ARM64, one)
 
     assert "large 1.5 MB, small 0.6 MB" in caught.value.next_step
+
+
+@pytest.mark.parametrize("version", ["3", "3.13.1", "python3.13", ""])
+def test_a_version_of_python_that_is_none_is_refused(tmp_path: Path, version: str) -> None:
+    with pytest.raises(PackagingError, match="is no version of Python"):
+        build(tmp_path, python_version=version)
+
+
+def test_a_tuning_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match=r"tuning\.yml cannot be read"):
+        build(tmp_path, tuning=tmp_path / "tuning.yml")
 
 
 def test_the_order_of_the_files_is_no_matter(tmp_path: Path) -> None:
