@@ -5,7 +5,15 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check lint format bench opensearch clean
+# For `make package` and `make deploy`. PYTHON_VERSION and TUNING count on the command line only: images of Python set the
+# first in their environment.
+BUCKET ?=
+STACK ?= daswatch
+PARAMETERS ?=
+export BUCKET STACK PARAMETERS
+given = $(if $(filter command,$(origin $(1))),--$(2) '$($(1))')
+
+.PHONY: demo test check lint format bench opensearch package deploy clean
 
 demo: $(VENV)/ready  ## everything on this machine; ARGS=--once exits when it is shown
 	$(RUN) -m demo $(ARGS)
@@ -31,8 +39,14 @@ bench: $(VENV)/ready  ## speed, side by side; writes benchmarks/latest.json
 opensearch: $(VENV)/ready  ## the node alone, in the foreground
 	$(RUN) -m demo.opensearch $(ARGS)
 
+package: $(VENV)/ready  ## every function's zip for both architectures, in dist/; PYTHON_VERSION=3.13 TUNING=file.yml
+	$(RUN) -m artifacts package $(call given,PYTHON_VERSION,python-version) $(call given,TUNING,tuning) $(ARGS)
+
+deploy: $(VENV)/ready  ## package, upload, create or update the stack: BUCKET=... [STACK=daswatch] [PARAMETERS="Name=value ..."]
+	@$(RUN) -m artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(call given,TUNING,tuning) $(ARGS)
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
