@@ -20,6 +20,7 @@ from daswatch.errors import SettingsError
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
     from types_boto3_kms.client import KMSClient
+    from types_boto3_rds.client import RDSClient
     from types_boto3_s3.client import S3Client
     from types_boto3_securityhub.client import SecurityHubClient
     from types_boto3_sns.client import SNSClient
@@ -35,6 +36,8 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
+# RDS counts calls of the whole account and region, and answers slowly where there are many databases.
+_RDS = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 8}))
 # Its gateway retries, within its own deadline; one call carries up to a hundred findings.
 _SECURITY_HUB = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
 # Its gateway retries, within its own deadline. What Firehose took without saying so in time is there twice later.
@@ -49,6 +52,13 @@ def firehose_client() -> FirehoseClient:
 def kms_client() -> KMSClient:
     """KMS in the function's region."""
     return _session().client("kms", config=_AWS)
+
+
+def rds_client() -> RDSClient:
+    """RDS in the function's region, with retries where it throttles. Raises SettingsError without a region."""
+    if _session().region_name is None:
+        raise SettingsError(["AWS_REGION is missing (expected: the region of the databases, like eu-west-1)"])
+    return _session().client("rds", config=_RDS)
 
 
 def s3_client() -> S3Client:
