@@ -83,7 +83,7 @@ class Answer:
 def read_request(event: object) -> Request:
     """Read a request without trusting it. Raises RequestError."""
     fields: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
-    kind = fields.get("RequestType")
+    kind = _text(fields.get("RequestType"))
     if kind not in {one.value for one in RequestType}:
         raise RequestError("the request's RequestType is none of Create, Update and Delete")
     return Request(
@@ -143,7 +143,7 @@ def answer_body(event: object, answer: Answer) -> bytes:
     body: dict[str, Any] = {
         "Status": "SUCCESS" if answer.succeeded else "FAILED",
         "Reason": _clean(answer.reason),
-        "PhysicalResourceId": _clean(answer.physical_id),
+        "PhysicalResourceId": _clean(answer.physical_id) or NOTHING_MADE,
         "StackId": _clean(_text(fields.get("StackId"))),
         "RequestId": _clean(_text(fields.get("RequestId"))),
         "LogicalResourceId": _clean(_text(fields.get("LogicalResourceId"))),
