@@ -17,8 +17,9 @@ import pytest
 from moto.core.responses import ActionResult
 from moto.kms.models import kms_backends
 from moto.rds.exceptions import RDSClientError
-from moto.rds.models import DBCluster, DBInstance, FilterDef, RDSBackend, rds_backends
+from moto.rds.models import DBCluster, DBInstance, RDSBackend, rds_backends
 from moto.rds.responses import RDSResponse
+from moto.rds.utils import FilterDef
 
 from demo.aws import REGION, LocalAws
 
