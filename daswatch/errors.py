@@ -11,6 +11,7 @@
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
+    │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
     │   ├── RdsUnavailable
     │   ├── AnswerUndelivered
@@ -102,6 +103,14 @@ class TemplatesMissing(SearchUnavailable):
             "then the records are delivered again; nothing was written"
         )
         self.name = name
+
+
+class DashboardsUnavailable(DependencyError):
+    """Dashboards refuses or does not answer; `status` is what it answered, 0 for nothing or nonsense."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TopicUnavailable(DependencyError):

@@ -12,7 +12,7 @@ import orjson
 from botocore.config import Config
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import SerializationError
-from opensearchpy.serializer import JSONSerializer
+from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
 
 from daswatch.errors import SettingsError
@@ -42,6 +42,8 @@ _RDS = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_ma
 _SECURITY_HUB = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
 # Its gateway retries, within its own deadline. What Firehose took without saying so in time is there twice later.
 _FIREHOSE = _AWS.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1}))
+
+_DASHBOARDS_SECONDS = 60  # an import of hundreds of saved objects takes some ten
 
 
 def firehose_client() -> FirehoseClient:
@@ -113,6 +115,31 @@ def search_client(endpoint: SearchEndpoint) -> OpenSearch:
         serializer=_Orjson(),
         pool_maxsize=2,
     )
+
+
+def dashboards_client(endpoint: SearchEndpoint, url: str) -> OpenSearch:
+    """A client of the Dashboards at `url`, which signs in as at the endpoint; only its transport is of use.
+
+    Raises SettingsError where the credentials it needs are not there.
+    """
+    return OpenSearch(
+        url,
+        connection_class=Urllib3HttpConnection,
+        http_auth=_authentication(endpoint),
+        ca_certs=endpoint.ca_bundle or None,
+        max_retries=0,
+        retry_on_timeout=False,
+        timeout=_DASHBOARDS_SECONDS,
+        serializer=_Orjson(),
+        serializers={_Lines.mimetype: _Lines()},
+        pool_maxsize=1,
+    )
+
+
+class _Lines(TextSerializer):
+    """What Dashboards exports, as it comes: a line for each object."""
+
+    mimetype = "application/ndjson"
 
 
 class _Orjson(JSONSerializer):
