@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
+from daswatch.content import Plan
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
-from daswatch.gateways.clients import kms_client, rds_client, search_client
+from daswatch.detections import load
+from daswatch.errors import SettingsError
+from daswatch.gateways.archive import Backups
+from daswatch.gateways.clients import kms_client, rds_client, s3_client
 from daswatch.gateways.cloudformation import Answers
-from daswatch.gateways.content import ContentGateway
+from daswatch.gateways.installation import Installation
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
-from daswatch.templates import Step, shipped_content
 from setup_lambda.answer import Provider, answer_request
-from setup_lambda.provide import ContentProvider, Installed, StreamProvider
+from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings
 from setup_lambda.telemetry import SERVICE, tell
 
@@ -43,8 +49,19 @@ def _streams() -> ActivityStreams:
     return ActivityStreams(rds_client(), kms_client)
 
 
-def _install() -> Installed:
+def _install() -> Plan:
     settings = read_settings(os.environ)
-    steps = ContentGateway(search_client(settings.search)).install_all(shipped_content(settings.index_prefix))
-    counts = [sum(step.step is kind for step in steps) for kind in (Step.CREATE, Step.UPDATE, Step.UNCHANGED)]
-    return Installed(*counts)
+    installation = Installation.at(settings.search, settings.dashboards)
+    plan = installation.plan(replace(settings.wanted, detections=load(_read(settings.detections))))
+    folder = f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    installation.execute(plan, Backups(s3_client, settings.backup_bucket, folder))
+    return plan
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        raise SettingsError(
+            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
+        ) from exc

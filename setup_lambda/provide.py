@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from daswatch.content import Plan, Step
 from daswatch.custom_resources import (
     CONTENT_ID,
     NOTHING_MADE,
@@ -21,10 +21,10 @@ from daswatch.custom_resources import (
     resource_id_of,
     stream_id,
 )
-from daswatch.errors import RequestError, SearchUnavailable, StreamRefused
+from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
 from daswatch.gateways.search import Deadline
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
-from daswatch.streams import Database, Status, Step, Wanted, how_to_change, pauses
+from daswatch.streams import Database, Status, Wanted, how_to_change, pauses
 
 Sleep = Callable[[float], None]
 
@@ -32,6 +32,7 @@ Sleep = Callable[[float], None]
 _SETTLING_STATUS = (0, 403, 429, 502, 503, 504)
 _LONGEST_SETTLING_SECONDS = 300.0
 _MAX_NOTE = 1000  # characters
+_COUNTS = {"Created": Step.CREATE, "Updated": Step.UPDATE, "Unchanged": Step.UNCHANGED}
 
 
 class StreamProvider:
@@ -70,7 +71,7 @@ class StreamProvider:
 
     def _settled(self, switch: Switch, deadline: Deadline) -> Database:
         left = settle([switch], deadline, self._sleep)
-        if left or switch.database is None or switch.decision.step is not Step.DONE:
+        if left or switch.database is None or not switch.done:
             raise StreamRefused(_unfinished(switch) if left else switch.decision.reason)
         return switch.database
 
@@ -112,42 +113,35 @@ class StreamProvider:
         under_way = switch.database is not None and switch.database.stream.status is Status.STOPPING
         if left and not under_way:
             raise StreamRefused(_unfinished(switch))
-        if switch.decision.step is Step.REFUSE and streams.find_resource(resource_id) is not None:
+        if switch.refused and streams.find_resource(resource_id) is not None:
             raise StreamRefused(switch.decision.reason)
         return Answer(succeeded=True, physical_id=physical, reason=switch.decision.reason)
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """How many pieces of content were created, updated, and left unchanged."""
-
-    created: int
-    updated: int
-    unchanged: int
 
 
 class ContentProvider:
     """Custom::Content. Deletion leaves everything in place: events, alerts, and what people look at them with."""
 
-    def __init__(self, install: Callable[[], Installed], sleep: Sleep = time.sleep) -> None:
-        """`install` brings the endpoint to what is shipped; it may be called again after it has raised."""
+    def __init__(self, install: Callable[[], Plan], sleep: Sleep = time.sleep) -> None:
+        """`install` plans and executes, and returns the plan; after it has raised it is called again."""
         self._install = install
         self._sleep = sleep
 
     def __call__(self, request: Request, deadline: Deadline) -> Answer:
-        """Raises SettingsError, SearchUnavailable, ArchiveUnavailable."""
+        """Raises SettingsError, SearchUnavailable, DashboardsUnavailable, ArchiveUnavailable."""
         if request.type is RequestType.DELETE:
             physical = request.physical_id or NOTHING_MADE
             return Answer(succeeded=True, physical_id=physical, reason="data and content are left in place")
-        done = self._installed(Deadline.after(min(deadline.remaining, _LONGEST_SETTLING_SECONDS), deadline.clock))
-        data = {"Created": str(done.created), "Updated": str(done.updated), "Unchanged": str(done.unchanged)}
-        return Answer(succeeded=True, physical_id=CONTENT_ID, reason="the content is installed", data=data)
+        plan = self._installed(Deadline.after(min(deadline.remaining, _LONGEST_SETTLING_SECONDS), deadline.clock))
+        data = {name: str(plan.count(step)) for name, step in _COUNTS.items()}
+        left_out = [f"{one.count} of kind {one.kind} are left out: {one.why}" for one in plan.left_out]
+        reason = "; ".join(["the content is installed", *left_out])
+        return Answer(succeeded=True, physical_id=CONTENT_ID, reason=reason, data=data)
 
-    def _installed(self, deadline: Deadline) -> Installed:
+    def _installed(self, deadline: Deadline) -> Plan:
         for pause in pauses():
             try:
                 return self._install()
-            except SearchUnavailable as exc:
+            except (SearchUnavailable, DashboardsUnavailable) as exc:
                 if exc.status not in _SETTLING_STATUS or deadline.remaining <= pause:
                     raise
             self._sleep(pause)

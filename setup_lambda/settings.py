@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daswatch.documents import DEFAULT_INDEX_PREFIX
-from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
+from daswatch.content import Wanted
+from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_bucket, read_index_prefix
 
 DEFAULT_DETECTIONS = "detections.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where content is installed, and where a copy of what it replaces goes."""
+    """What is installed where, and where a copy of what it replaces goes. `wanted` has no detections yet."""
 
     search: SearchEndpoint
+    dashboards: DashboardsEndpoint
+    wanted: Wanted
     backup_bucket: str
-    index_prefix: str = DEFAULT_INDEX_PREFIX
-    dashboards_url: str = ""
     detections: str = DEFAULT_DETECTIONS  # path of the compiled file
 
 
@@ -28,9 +28,11 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     search = SearchEndpoint.read(environment)
     settings = Settings(
         search=search,
+        dashboards=DashboardsEndpoint.read(environment, search),
+        wanted=Wanted.read(
+            environment, index_prefix=read_index_prefix(environment), service=search.service, detections=()
+        ),
         backup_bucket=read_bucket(environment, "BACKUP_BUCKET"),
-        index_prefix=read_index_prefix(environment),
-        dashboards_url=environment.optional("DASHBOARDS_URL", f"{search.url}/_dashboards").rstrip("/"),
         detections=environment.optional("DETECTIONS", DEFAULT_DETECTIONS),
     )
     environment.check()

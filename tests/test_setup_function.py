@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from moto.rds.exceptions import RDSClientError
+from opensearchpy import OpenSearch
 
+from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, NOTHING_MADE, Answer, Request
+from daswatch.detections import dump
 from daswatch.errors import AnswerUndelivered, SearchUnavailable
 from daswatch.gateways import clients
 from daswatch.gateways.clients import kms_client, rds_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.search import Deadline
 from daswatch.gateways.streams import ActivityStreams
+from daswatch.sigma import compile_all
 from demo.aws import REGION, LocalAws
+from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
 from setup_lambda.answer import Provider, Report, answer_request
-from setup_lambda.provide import ContentProvider, Installed, StreamProvider
+from setup_lambda.provide import ContentProvider, StreamProvider
 from tests.rds import ACCOUNT, Rds, rds_with_streams
 from tests.stacks import SIGNATURE, STACK, AnswerBucket, a_request, answer_bucket
 from tests.test_custom_resources import events
@@ -50,13 +57,21 @@ class Clock:
         self.now += seconds
 
 
+def a_plan(created: int = 1, updated: int = 0, unchanged: int = 0) -> Plan:
+    """A plan of so many steps of each sort."""
+    counts = {Step.CREATE: created, Step.UPDATE: updated, Step.UNCHANGED: unchanged}
+    piece = Content(Kind.MONITOR, "das-detection-any", {})
+    steps = [PlannedStep(step, piece) for step, count in counts.items() for _ in range(count)]
+    return Plan(tuple(steps), (LeftOut(Kind.SAVED_OBJECT, 12, "no Dashboards was named"),))
+
+
 @dataclass
 class Setup:
     """The function without its handler: time is ours, all else is as it is wired there."""
 
     bucket: AnswerBucket
     clock: Clock = field(default_factory=Clock)
-    content: Callable[[], Installed] = lambda: Installed(1, 2, 3)
+    content: Callable[[], Plan] = lambda: a_plan(1, 2, 3)
 
     def answer(self, event: object, *, seconds: float = MINUTES_14, **providers: Provider) -> dict[str, Any]:
         """What CloudFormation is answered."""
@@ -497,10 +512,11 @@ def test_content_is_installed_and_counted(setup: Setup, bucket: AnswerBucket) ->
 
         assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "das-content")
         assert answer["Data"] == {"Created": "1", "Updated": "2", "Unchanged": "3"}
+        assert "12 of kind saved object are left out: no Dashboards was named" in answer["Reason"]
 
 
 def test_deletion_of_content_touches_nothing(setup: Setup, bucket: AnswerBucket) -> None:
-    def install() -> Installed:
+    def install() -> Plan:
         raise AssertionError("nothing is to be asked or written")
 
     setup.content = install
@@ -510,13 +526,13 @@ def test_deletion_of_content_touches_nothing(setup: Setup, bucket: AnswerBucket)
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "das-content")
 
 
-def failing(times: int, status: int) -> Callable[[], Installed]:
+def failing(times: int, status: int) -> Callable[[], Plan]:
     left = [SearchUnavailable(f"OpenSearch answered {status}", status)] * times
 
-    def install() -> Installed:
+    def install() -> Plan:
         if left:
             raise left.pop()
-        return Installed(1, 0, 0)
+        return a_plan()
 
     return install
 
@@ -626,7 +642,7 @@ def test_whatever_the_request_holds_there_is_exactly_one_answer(bucket: AnswerBu
     fields: dict[str, Any] = dict(event) if isinstance(event, Mapping) else {"RequestType": event}
     providers: dict[str, Provider] = {
         ACTIVITY_STREAM: StreamProvider(lambda: ActivityStreams(rds_client(), kms_client), lambda _: None),
-        CONTENT: ContentProvider(lambda: Installed(0, 0, 0)),
+        CONTENT: ContentProvider(a_plan),
     }
     for resource_type in (*providers, fields.get("ResourceType")):
         del bucket.bodies[:]
@@ -660,6 +676,52 @@ def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
     for text in (out, caplog.text):
         assert SIGNATURE not in text
         assert bucket.url not in text
+
+
+@pytest.mark.node
+def test_the_handler_installs_content_once_and_keeps_what_it_replaces(
+    node: AnyNode, aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = "t" + secrets.token_hex(6)
+    (tmp_path / "detections.json").write_bytes(dump(compile_all()[:3]))
+    settings = {
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": "none",
+        "INDEX_PREFIX": name,
+        "DETECTIONS": str(tmp_path / "detections.json"),
+        "BACKUP_BUCKET": aws.create_bucket(f"{name}-backups"),
+        **aws.environment,
+    }
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    clients._session.cache_clear()
+
+    def counts(kind: str) -> list[int]:
+        del bucket.bodies[:]
+        handler_module.handler(a_content_request(bucket, kind), InvocationContext())
+        assert bucket.answer["Status"] == "SUCCESS", bucket.answer["Reason"]
+        return [int(bucket.answer["Data"][what]) for what in ("Created", "Updated", "Unchanged")]
+
+    def backups() -> list[str]:
+        listed = aws.s3().list_objects_v2(Bucket=settings["BACKUP_BUCKET"])
+        return [one["Key"] for one in listed.get("Contents", [])]
+
+    client = OpenSearch(node.url)
+    counts("Create")
+    created, updated, unchanged = counts("Update")
+    assert (created, updated) == (0, 0)
+    assert unchanged > 5
+    assert backups() == []
+
+    (template,) = client.transport.perform_request("GET", f"/_index_template/{name}")["index_templates"]
+    changed = {**template["index_template"], "priority": 321}
+    client.transport.perform_request("PUT", f"/_index_template/{name}", body=changed)
+    assert counts("Update") == [0, 1, unchanged - 1]
+    (key,) = backups()
+    assert key.startswith("backups/2")
+    kept = json.loads(aws.s3().get_object(Bucket=settings["BACKUP_BUCKET"], Key=key)["Body"].read())
+    assert "321" in json.dumps(kept)
+    client.close()
 
 
 def test_missing_settings_are_all_named_in_the_answer(bucket: AnswerBucket, capsys: pytest.CaptureFixture[str]) -> None:

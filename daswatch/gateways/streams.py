@@ -166,9 +166,19 @@ class Switch:
         self.decision = Decision(Step.WAIT, "not looked at yet")
 
     @property
+    def done(self) -> bool:
+        """Whether the stream is as it was to be."""
+        return self.decision.step is Step.DONE
+
+    @property
+    def refused(self) -> bool:
+        """Whether it cannot be, until somebody does what the decision says."""
+        return self.decision.step is Step.REFUSE
+
+    @property
     def settled(self) -> bool:
         """Whether there is nothing left to do, or nothing that can be done."""
-        return self.decision.step in (Step.DONE, Step.REFUSE)
+        return self.done or self.refused
 
     @property
     def has_acted(self) -> bool:
