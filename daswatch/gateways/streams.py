@@ -24,6 +24,8 @@ _NOT_FOUND = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoun
 _BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "ServiceUnavailable", "InternalFailure")
 
+_OTHER_SERVICES = ("neptune", "docdb")  # RDS describes their clusters and instances too
+
 
 class _Busy(Exception):
     """RDS does not take the call in the database's present state."""
@@ -60,8 +62,13 @@ class ActivityStreams:
 
     def find_all(self) -> list[Database]:
         """All clusters, and all instances that belong to none. Raises RdsUnavailable."""
-        alone = [streams.instance(raw) for raw in self._instances() if not raw.get("DBClusterIdentifier")]
-        return [*self._clusters(), *alone]
+        instances = self._instances()
+        clusters = self._pages("describe_db_clusters", "DBClusters")
+        found = [
+            *(streams.cluster(raw, instances) for raw in clusters),
+            *(streams.instance(raw) for raw in instances if not raw.get("DBClusterIdentifier")),
+        ]
+        return [database for database in found if database.engine not in _OTHER_SERVICES]
 
     def eligibility(self, database: Database) -> Eligibility:
         """In which modes the database can have a stream. Raises RdsUnavailable."""
@@ -115,12 +122,10 @@ class ActivityStreams:
         instances = self._instances(_filters("db-instance-id", name.identifier))
         return next((streams.instance(raw) for raw in instances), None)
 
-    def _clusters(self, filters: Sequence[FilterTypeDef] = ()) -> list[Database]:
+    def _clusters(self, filters: Sequence[FilterTypeDef]) -> list[Database]:
         clusters = self._pages("describe_db_clusters", "DBClusters", Filters=list(filters))
-        if not clusters:
-            return []
         names = [raw["DBClusterIdentifier"] for raw in clusters]
-        members = self._instances(_filters("db-cluster-id", *names) if filters else ())
+        members = self._instances(_filters("db-cluster-id", *names)) if names else []
         return [streams.cluster(raw, members) for raw in clusters]
 
     def _instances(self, filters: Sequence[FilterTypeDef] = ()) -> list[DBInstanceTypeDef]:
@@ -210,16 +215,20 @@ class Switch:
         if self.database is None or decision.step not in (Step.START, Step.STOP):
             return decision
         try:
-            if self.wanted is None:
-                self._gateway.stop(self.database)
-            else:
-                self._gateway.start(self.database, self.wanted, decision)
-            self._asked = Asked.AGREED
+            self._asked, self.decision = Asked.AGREED, self._ask(self.database, decision)
         except StreamRefused as exc:
             self.decision = Decision(Step.REFUSE, str(exc))
         except (_Busy, RdsUnavailable) as exc:
             self.decision = Decision(Step.WAIT, str(exc))
         return self.decision
+
+    def _ask(self, database: Database, decision: Decision) -> Decision:
+        """Ask RDS; what is to be done once it has agreed."""
+        if self.wanted is None:
+            self._gateway.stop(database)
+            return streams.decide_stop(database, Asked.AGREED)
+        self._gateway.start(database, self.wanted, decision)
+        return streams.decide_start(self.wanted, database, Eligibility(), Asked.AGREED)
 
 
 def settle(
