@@ -31,6 +31,8 @@ Sleep = Callable[[float], None]
 # A domain that has just been made: no answer until its name resolves, 403 until its access policies act.
 _SETTLING_STATUS = (0, 403, 429, 502, 503, 504)
 _LONGEST_SETTLING_SECONDS = 300.0
+# A stack makes policies and keys a moment before they are needed: with growing pauses, more than a minute.
+_PATIENCE = 8
 _MAX_NOTE = 1000  # characters
 _COUNTS = {"Created": Step.CREATE, "Updated": Step.UPDATE, "Unchanged": Step.UNCHANGED}
 
@@ -48,7 +50,7 @@ class StreamProvider:
         if request.type is RequestType.DELETE:
             return self._delete(request, deadline)
         streams, properties = self._streams(), read_stream_properties(request.properties)
-        switch = Switch(streams, properties.database, properties.wanted)
+        switch = Switch(streams, properties.database, properties.wanted, patience=_PATIENCE)
         database = self._settled(switch, deadline)
         found = {} if switch.has_acted else _differences(streams, properties.wanted, database)
         if request.type is RequestType.UPDATE and request.physical_id == stream_id(database.resource_id):

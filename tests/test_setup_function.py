@@ -284,6 +284,22 @@ def test_what_cannot_have_a_stream_is_refused_at_once_with_the_reason(
     assert setup.clock.slept == []
 
 
+def test_a_policy_that_was_just_made_is_waited_for(rds: Rds, setup: Setup) -> None:
+    rds.faults = [RDSClientError("AccessDenied", "not authorized to perform rds:StartActivityStream")] * 5
+
+    assert setup.stream("Create", rds.cluster(), rds.key)["Status"] == "SUCCESS"
+    assert len(rds.calls) == 6
+
+
+def test_a_denial_that_lasts_is_told_after_a_minute_or_two(rds: Rds, setup: Setup) -> None:
+    rds.faults = [RDSClientError("AccessDenied", "not authorized to perform rds:StartActivityStream")] * 50
+
+    answer = setup.stream("Create", rds.cluster(), rds.key)
+
+    assert "AccessDenied: not authorized to perform rds:StartActivityStream" in answer["Reason"]
+    assert 60 < setup.clock.now < 120
+
+
 def test_what_rds_refuses_is_told_in_its_own_words(rds: Rds, setup: Setup) -> None:
     answer = setup.stream("Create", rds.cluster(), "11111111-2222-4333-8444-555555555555")
 

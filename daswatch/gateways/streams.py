@@ -24,11 +24,16 @@ _NOT_FOUND = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoun
 _BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "ServiceUnavailable", "InternalFailure")
 
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _OTHER_SERVICES = ("neptune", "docdb")  # RDS describes their clusters and instances too
 
 
 class _Busy(Exception):
     """RDS does not take the call in the database's present state."""
+
+
+class _Denied(StreamRefused):
+    """AWS denies what may have been allowed a moment ago: new policies and keys take a while to act."""
 
 
 class ActivityStreams:
@@ -154,6 +159,8 @@ class ActivityStreams:
         except ClientError as exc:
             if _code(exc) in _NOT_FOUND:
                 return []
+            if _code(exc) in _DENIED:
+                raise _Denied(f"RDS {call}: {_code(exc)}: {_told(exc)}") from exc
             raise RdsUnavailable(f"RDS {call}: {_code(exc)}: {_told(exc)}") from exc
         except BotoCoreError as exc:
             raise RdsUnavailable(f"RDS {call}: {type(exc).__name__}: {_hint(exc)}") from exc
@@ -162,8 +169,10 @@ class ActivityStreams:
 class Switch:
     """One database on its way to a stream that is started, or stopped (`wanted` is None then)."""
 
-    def __init__(self, gateway: ActivityStreams, name: DatabaseName, wanted: Wanted | None) -> None:
+    def __init__(self, gateway: ActivityStreams, name: DatabaseName, wanted: Wanted | None, patience: int = 0) -> None:
+        """`patience` is how many denials are taken for a policy or key that is too new to act."""
         self._gateway = gateway
+        self._patience = patience
         self._asked = Asked.NOT_YET
         self.name = name
         self.wanted = wanted
@@ -202,7 +211,7 @@ class Switch:
                 eligible = self._gateway.eligibility(database) if stopped else Eligibility()
                 self.decision = streams.decide_start(self.wanted, database, eligible, self._asked)
         except StreamRefused as exc:
-            self.decision = Decision(Step.REFUSE, str(exc))
+            self.decision = self._refused(exc)
         except RdsUnavailable as exc:
             if self.database is None:
                 raise
@@ -217,10 +226,16 @@ class Switch:
         try:
             self._asked, self.decision = Asked.AGREED, self._ask(self.database, decision)
         except StreamRefused as exc:
-            self.decision = Decision(Step.REFUSE, str(exc))
+            self.decision = self._refused(exc)
         except (_Busy, RdsUnavailable) as exc:
             self.decision = Decision(Step.WAIT, str(exc))
         return self.decision
+
+    def _refused(self, exc: StreamRefused) -> Decision:
+        if isinstance(exc, _Denied) and self._patience > 0:
+            self._patience -= 1
+            return Decision(Step.WAIT, str(exc))
+        return Decision(Step.REFUSE, str(exc))
 
     def _ask(self, database: Database, decision: Decision) -> Decision:
         """Ask RDS; what is to be done once it has agreed."""
@@ -262,7 +277,8 @@ def _refuse(call: str, name: DatabaseName, exc: ClientError | BotoCoreError) -> 
         raise RdsUnavailable(f"RDS {call} for {name}: {type(exc).__name__}: {_hint(exc)}") from exc
     if _code(exc) in (*_BUSY, *_THROTTLED):
         raise _Busy(f"RDS does not take {call} now: {_told(exc)}") from exc
-    raise StreamRefused(f"{name}: RDS refused {call}: {_code(exc)}: {_told(exc)}") from exc
+    refusal = _Denied if _code(exc) in (*_DENIED, "KMSKeyNotAccessibleFault") else StreamRefused
+    raise refusal(f"{name}: RDS refused {call}: {_code(exc)}: {_told(exc)}") from exc
 
 
 def _code(exc: ClientError) -> str:
