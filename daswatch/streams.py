@@ -284,7 +284,7 @@ def eligibility(database: Database, supported: Mapping[str, frozenset[str] | Non
         own = frozenset(mode for mode in Mode if mode in listed)
         if not own:
             what = f"{database.engine} {database.engine_version} on {name}"
-            return Eligibility(frozenset(), f"cannot have one: RDS offers no activity stream for {what}")
+            return Eligibility(frozenset(), f"cannot have an activity stream: RDS offers none for {what}")
         modes = own if modes is None else modes & own
     return Eligibility(modes)
 

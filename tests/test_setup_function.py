@@ -257,11 +257,11 @@ def test_a_database_that_became_busy_is_asked_again(rds: Rds, setup: Setup) -> N
         (lambda rds: rds.cluster(instances=0), "has no instance: add one first"),
         (
             lambda rds: rds.cluster(instance_class="db.t3.medium"),
-            "no activity stream for aurora-postgresql 15.2 on db.t3",
+            "RDS offers none for aurora-postgresql 15.2 on db.t3",
         ),
         (lambda rds: rds.cluster(instance_class="db.serverless"), "on db.serverless"),
         (lambda rds: rds.cluster(status="stopped"), "is stopped: start the database first"),
-        (lambda rds: rds.instance("postgres", "15.2"), "no activity stream for postgres 15.2 on db.m5.large"),
+        (lambda rds: rds.instance("postgres", "15.2"), "RDS offers none for postgres 15.2 on db.m5.large"),
         (lambda rds: f"db:{rds.cluster().partition(':')[2]}-0", "name cluster:c-"),
         (lambda rds: "cluster:nowhere", f"there is no cluster:nowhere in {REGION}"),
         (lambda rds: "db:nowhere", f"there is no db:nowhere in {REGION}"),
@@ -747,6 +747,27 @@ def test_missing_settings_are_all_named_in_the_answer(bucket: AnswerBucket, caps
     for name in ("OPENSEARCH_ENDPOINT", "BACKUP_BUCKET"):
         assert name in bucket.answer["Reason"]
     assert json.loads(capsys.readouterr().out)["level"] == "ERROR"
+
+
+def test_a_secret_that_is_not_there_is_told(
+    aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        "OPENSEARCH_ENDPOINT": "https://search.example.com",
+        "OPENSEARCH_AUTH": "basic",
+        "OPENSEARCH_SECRET_ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:nowhere-abcdef",
+        "BACKUP_BUCKET": "backups",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.url,
+        **aws.environment,
+    }
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    clients._session.cache_clear()
+
+    handler_module.handler(a_content_request(bucket), InvocationContext())
+
+    told = "Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: ResourceNotFoundException"
+    assert bucket.answer["Reason"] == told
 
 
 @pytest.mark.parametrize("event", [None, {}, [], {"RequestType": "Create"}])

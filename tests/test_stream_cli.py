@@ -133,9 +133,9 @@ def test_the_status_of_all_databases_is_told_with_what_they_can_have(rds: Rds) -
     assert (running["status"], running["mode"], running["kmsKeyId"]) == ("started", "sync", rds.key_arn)
     assert running["modes"] == ["async", "sync"]
     assert (small["status"], small["modes"]) == ("stopped", [])
-    assert "no activity stream for aurora-postgresql 15.2 on db.t3.medium" in small["reason"]
+    assert "RDS offers none for aurora-postgresql 15.2 on db.t3.medium" in small["reason"]
     assert oracle["modes"] == ["async"]
-    assert "no activity stream for postgres" in postgres["reason"]
+    assert "RDS offers none for postgres" in postgres["reason"]
     assert f"{names[0]}-0".replace("cluster:", "db:") not in by_name  # instances of clusters have no stream
     assert table.exit_code == 0
     for text in (*names, rds.key, "can have one"):

@@ -156,7 +156,7 @@ def test_a_cluster_can_do_what_all_its_instances_can() -> None:
         frozenset({Mode.ASYNC})
     )
     assert eligibility(database, {"db.a": BOTH, "db.b": frozenset()}) == Eligibility(
-        frozenset(), "cannot have one: RDS offers no activity stream for aurora-postgresql 16.4 on db.b"
+        frozenset(), "cannot have an activity stream: RDS offers none for aurora-postgresql 16.4 on db.b"
     )
 
 

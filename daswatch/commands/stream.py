@@ -205,7 +205,8 @@ def _show(
         table.add_column(column, overflow="fold")
     for switch in switches:
         step, note = switch.decision.step, notes.get(switch.name, "")
-        why = escape(switch.decision.reason) + (f"\n[yellow]left as it is: {escape(note)}[/]" if note else "")
+        reason = switch.decision.reason.removeprefix(str(switch.name)).lstrip(" :")
+        why = escape(reason) + (f"\n[yellow]left as it is: {escape(note)}[/]" if note else "")
         stream = switch.database.stream.kinesis_stream_name if switch.database else ""
         table.add_row(str(switch.name), f"[{_STEP_COLOURS[step]}]{step}[/]", why, stream)
     Console().print(table)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import orjson
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import SerializationError
 from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
 
-from daswatch.errors import SettingsError
+from daswatch.errors import SearchUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
@@ -184,7 +185,13 @@ def _authentication(endpoint: SearchEndpoint) -> Any:
 
 
 def _basic(secret_arn: str) -> tuple[str, str]:
-    answer = _session().client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
+    try:
+        answer = _session().client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
+    except ClientError as exc:
+        code = exc.response.get("Error", {}).get("Code", "")
+        # A denial may be that of a policy which is too new to act, like one of OpenSearch's own.
+        status = 403 if code.startswith("AccessDenied") else 400
+        raise SearchUnavailable(f"Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: {code}", status) from exc
     try:
         secret = orjson.loads(answer["SecretString"])
         return secret["username"], secret["password"]
