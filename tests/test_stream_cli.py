@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import repeat
 from typing import Any
 
@@ -13,18 +12,13 @@ from typer.testing import CliRunner, Result
 from daswatch import streams
 from daswatch.commands.stream import app
 from daswatch.gateways import clients
-from demo.aws import REGION, LocalAws
-from tests.rds import ACCOUNT, Rds, rds_with_streams
+from demo.aws import REGION
+from tests.rds import ACCOUNT, Rds
 
 
-@pytest.fixture
-def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rds]:
-    with rds_with_streams(aws, kms_key_id) as running:
-        for name, value in running.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(streams, "pauses", lambda: repeat(0.01))
-        clients._session.cache_clear()
-        yield running
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "pauses", lambda: repeat(0.01))
 
 
 def stream(*arguments: str, answer: str | None = None) -> Result:
