@@ -18,7 +18,7 @@ from daswatch.custom_resources import (
     read_request,
     response_url,
 )
-from daswatch.errors import DaswatchError, RequestError
+from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.search import Deadline
 
@@ -33,12 +33,16 @@ _FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one request came to. `where` tells of an unexpected error: its kind and last frames, not its message."""
+    """What one request came to. `where` tells of an unexpected error: its kind and last frames, not its message.
+
+    Where the answer is undelivered the invocation has to fail: then Lambda makes another one, which comes to the same.
+    """
 
     answer: Answer
     request: Request | None
-    attempts: int
     where: str = ""
+    attempts: int = 0
+    undelivered: AnswerUndelivered | None = None
 
 
 class OutOfTime(DaswatchError):
@@ -48,10 +52,7 @@ class OutOfTime(DaswatchError):
 def answer_request(
     event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
 ) -> Report:
-    """Have a request provided for, and put the answer. `seconds` is what is left of the invocation.
-
-    Raises AnswerUndelivered: then Lambda invokes the function again, and the request comes to the same.
-    """
+    """Have a request provided for, and put the answer. `seconds` is what is left of the invocation. Never raises."""
     reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
     last = Deadline.after(seconds, clock)
     work = Deadline.after(seconds - reserve, clock)
@@ -64,8 +65,11 @@ def answer_request(
     except Exception as exc:  # noqa: BLE001 - whatever it was, the stack must not wait for an hour
         where = _where(exc)
         made = failed(event, f"unexpected {type(exc).__name__}: the log of the function says where")
-    attempts = answers.put(response_url(event), answer_body(event, made), last)
-    return Report(made, request, attempts, where)
+    try:
+        attempts = answers.put(response_url(event), answer_body(event, made), last)
+    except AnswerUndelivered as exc:
+        return Report(made, request, where, undelivered=exc)
+    return Report(made, request, where, attempts)
 
 
 def _provided(request: Request, providers: Mapping[str, Provider], deadline: Deadline) -> Answer:
@@ -80,8 +84,8 @@ def _provided(request: Request, providers: Mapping[str, Provider], deadline: Dea
 def _watched(request: Request, providers: Mapping[str, Provider], deadline: Deadline, seconds: float) -> Answer:
     """The provider's answer; raises what it raises, and OutOfTime where it hangs.
 
-    In a thread, since a connection that hangs listens to no deadline. One that is given up only ends the call that it
-    is in: its own deadline has passed.
+    In a thread, since a connection that hangs listens to no deadline. One that is given up may go on while the function
+    is warm: all that providers do may be done twice.
     """
     made: list[Answer] = []
     raised: list[BaseException] = []

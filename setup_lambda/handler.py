@@ -42,6 +42,8 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
     seconds = context.get_remaining_time_in_millis() / 1000
     report = answer_request(event, providers, Answers(), seconds, time.monotonic)
     tell(telemetry, report, context.aws_request_id)
+    if report.undelivered is not None:
+        raise report.undelivered
 
 
 @cache

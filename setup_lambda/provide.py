@@ -28,8 +28,8 @@ from daswatch.streams import Database, Status, Wanted, how_to_change, pauses
 
 Sleep = Callable[[float], None]
 
-# A domain that has just been made: no answer until its name resolves, 403 until its access policies act.
-_SETTLING_STATUS = (0, 403, 429, 502, 503, 504)
+# A domain that has just been made: no answer until its name resolves, 401 and 403 until its users and policies act.
+_SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)
 _LONGEST_SETTLING_SECONDS = 300.0
 # A stack makes policies and keys a moment before they are needed: with growing pauses, more than a minute.
 _PATIENCE = 8

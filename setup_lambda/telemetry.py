@@ -11,8 +11,9 @@ SERVICE = "setup"
 def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
     """Tell what one request came to."""
     answer, request = report.answer, report.request
+    fine = answer.succeeded and report.undelivered is None
     line: dict[str, object] = {
-        "level": "INFO" if answer.succeeded else "ERROR",
+        "level": "INFO" if fine else "ERROR",
         "message": "provided" if answer.succeeded else "could not be provided",
         "request_id": request_id,
         "request_type": request.type.value if request else "",
@@ -23,4 +24,6 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
     }
     if report.where:
         line["where"] = report.where
-    telemetry.tell(line, {"ResourcesProvided": int(answer.succeeded), "ResourcesFailed": int(not answer.succeeded)}, {})
+    if report.undelivered is not None:
+        line["undelivered"] = str(report.undelivered)
+    telemetry.tell(line, {"ResourcesProvided": int(fine), "ResourcesFailed": int(not fine)}, {})

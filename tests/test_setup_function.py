@@ -6,6 +6,7 @@ import json
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def failing(times: int, status: int) -> Callable[[], Plan]:
     return install
 
 
-@pytest.mark.parametrize("status", [0, 403, 503])
+@pytest.mark.parametrize("status", [0, 401, 403, 503])
 def test_a_domain_that_was_just_made_is_waited_for(setup: Setup, bucket: AnswerBucket, status: int) -> None:
     setup.content = failing(6, status)
 
@@ -159,23 +160,27 @@ def test_a_bucket_that_fails_for_a_while_gets_the_answer_once(setup: Setup, buck
 
 @pytest.mark.parametrize(("statuses", "attempts"), [([503] * 9, 5), ([403], 1)])
 def test_an_answer_that_nobody_takes_fails_the_invocation_without_telling_the_url(
-    setup: Setup, bucket: AnswerBucket, statuses: list[int], attempts: int
+    bucket: AnswerBucket, capsys: pytest.CaptureFixture[str], statuses: list[int], attempts: int
 ) -> None:
     bucket.statuses = statuses
 
     with pytest.raises(AnswerUndelivered) as caught:
-        setup.run(a_content_request(bucket))
+        handler_module.handler(a_content_request(bucket, "Delete"), InvocationContext(remaining_ms=20_000))
 
     assert bucket.attempts == attempts
-    assert SIGNATURE not in str(caught.value)
+    line = json.loads(capsys.readouterr().out)
+    assert (line["level"], line["message"], line["ResourcesFailed"]) == ("ERROR", "provided", [1.0])
+    assert line["undelivered"] == str(caught.value)
+    assert SIGNATURE not in json.dumps(line)
+    assert SIGNATURE not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("url", ["", "ftp://example.com/x", "https://[", "http://127.0.0.1:1/x?" + SIGNATURE])
-def test_where_there_is_nobody_to_answer_the_invocation_fails(setup: Setup, url: str) -> None:
-    with pytest.raises(AnswerUndelivered) as caught:
-        setup.run(a_request(url, resource_type=CONTENT))
+def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setup: Setup, url: str) -> None:
+    undelivered = setup.run(a_request(url, resource_type=CONTENT)).undelivered
 
-    assert SIGNATURE not in "".join(map(str, (caught.value, caught.value.__cause__, caught.value.__context__)))
+    assert undelivered is not None
+    assert SIGNATURE not in "".join(traceback.format_exception(undelivered))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
