@@ -18,7 +18,6 @@ from daswatch.retention import fingerprint, mark_of
 from daswatch.templates import for_collection, shipped_content, shipped_roles
 
 CHANNEL_ID = "daswatch"
-INGEST_ROLE, FINDINGS_ROLE = "das-ingest", "das-findings"
 _NOT_ON_COLLECTIONS = {
     Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
     Kind.ROLE: "a Serverless collection has data access policies instead",
@@ -36,6 +35,16 @@ class Found:
 
     pieces: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
+
+
+def ingest_role(index_prefix: str) -> str:
+    """The name of the ingest function's role: deployments with other prefixes have their own."""
+    return f"{index_prefix}-ingest"
+
+
+def findings_role(index_prefix: str) -> str:
+    """The name of the findings function's role."""
+    return f"{index_prefix}-findings"
 
 
 def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
@@ -141,8 +150,8 @@ def _named(references: Iterable[Mapping[str, str]]) -> set[tuple[str, str, str]]
 def _arns(wanted: Wanted) -> dict[str, tuple[str, str]]:
     """By role: who gets it, and the setting that names them."""
     return {
-        INGEST_ROLE: (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
-        FINDINGS_ROLE: (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
+        ingest_role(wanted.index_prefix): (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
+        findings_role(wanted.index_prefix): (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
     }
 
 
