@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -198,7 +199,7 @@ def test_the_findings_function_can_do_its_work_with_its_role_alone(
     admin: OpenSearch, users: Users, aws: LocalAws
 ) -> None:
     now = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
-    place = Watching(admin, aws, compile_all())
+    place = Watching(admin, aws, [replace(one, enabled=True) for one in compile_all()])
     try:
         install(admin, place.prefix)
         for detection in ("bruteforce-user", "first-seen-application"):
