@@ -46,7 +46,13 @@ def secured() -> Iterator[SecuredNode]:
 @pytest.fixture(scope="module")
 def admin(secured: SecuredNode) -> Iterator[OpenSearch]:
     with OpenSearch(secured.url, timeout=60, **secured.admin) as client:
+        only_their_own_roles(client)
         yield client
+
+
+def only_their_own_roles(admin: OpenSearch) -> None:
+    """By default the plugin gives everybody the role own_index, and with it bulk, msearch and mget."""
+    admin.transport.perform_request("DELETE", "/_plugins/_security/api/rolesmapping/own_index")
 
 
 class Users:
