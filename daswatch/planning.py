@@ -12,7 +12,7 @@ from typing import Any
 
 from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
-from daswatch.dashboards import packed, shipped_objects, unpacked
+from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
 from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
 from daswatch.retention import fingerprint, mark_of
 from daswatch.templates import for_collection, shipped_content, shipped_roles
@@ -137,7 +137,10 @@ def _channel_there(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tupl
 
 
 def _same_object(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
-    ours, theirs = unpacked(shipped), unpacked(there)
+    try:
+        ours, theirs = unpacked(shipped), unpacked(there)
+    except SavedObjectError:
+        return False  # what is there cannot even be read
     skipped = _OWN_INDEX_PATTERN_ATTRIBUTES if ours.type == "index-pattern" else frozenset()
     attributes = {name: value for name, value in ours.attributes.items() if name not in skipped}
     return contains(theirs.attributes, attributes) and _named(ours.references) == _named(theirs.references)

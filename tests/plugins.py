@@ -45,7 +45,7 @@ class Alerting:
 
     def answer(self, request: Request) -> Response:
         path = request.path.removeprefix(f"{ALERTING}/monitors")
-        content = orjson.loads(request.body) if request.body else None
+        content: Any = orjson.loads(request.body) if request.body else None
         match request.method, path:
             case "POST", "/_search":
                 return self._search(content)
@@ -115,7 +115,7 @@ class Notifications:
 
     def answer(self, request: Request) -> Response:
         path = request.path.removeprefix(NOTIFICATIONS)
-        content = orjson.loads(request.body) if request.body else None
+        content: Any = orjson.loads(request.body) if request.body else None
         name = path.removeprefix("/configs/")
         match request.method, path:
             case "GET", "/features":
@@ -204,12 +204,13 @@ class Dashboards:
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     imports: int = 0
-    headers: list[Mapping[str, str]] = field(default_factory=list)
+    requests: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
 
     def answer(self, request: Request) -> Response:
         parts = urlsplit(request.path)
-        self.headers.append({name.lower(): value for name, value in request.headers.items()})
-        if "osd-xsrf" not in self.headers[-1]:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.requests.append((headers, request.body))
+        if "osd-xsrf" not in headers:
             return Response.of_json(400, {"statusCode": 400, "error": "Bad Request", "message": "Missing osd-xsrf"})
         match request.method, parts.path.removeprefix(DASHBOARDS):
             case "POST", "/_bulk_get":
@@ -280,10 +281,11 @@ def _file(request: Request) -> bytes:
     content_type = request.headers.get("content-type") or request.headers["Content-Type"]
     head = f"content-type: {content_type}\r\n\r\n".encode()
     form = email.message_from_bytes(head + request.body, policy=email.policy.HTTP)
-    (part,) = form.iter_parts()  # type: ignore[attr-defined]
+    (part,) = form.iter_parts()
     assert part.get_param("name", header="content-disposition") == "file"
-    assert part.get_filename().endswith(".ndjson")
-    content: bytes = part.get_payload(decode=True)
+    assert str(part.get_filename()).endswith(".ndjson")
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
     return content
 
 

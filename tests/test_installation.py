@@ -6,21 +6,26 @@ import secrets
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from hashlib import sha256
+from typing import Any, Literal
 
 import orjson
 import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.content import Kind, Plan, Step, Wanted
-from daswatch.dashboards import read_ndjson
+from daswatch.dashboards import read_ndjson, shipped_objects
 from daswatch.detections import by_name
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.gateways import clients
+from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
 from daswatch.monitors import has_monitor, monitor_name
 from daswatch.planning import CHANNEL_ID
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from daswatch.sigma import compile_all
+from daswatch.templates import shipped_content
+from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
 from tests.proxy import Response
@@ -130,7 +135,31 @@ def test_saved_objects_are_imported_at_once_for_the_global_tenant(place: Place) 
     place.install()
 
     assert place.domain.dashboards.imports == 1
-    assert {one["securitytenant"] for one in place.domain.dashboards.headers} == {"global"}
+    assert {headers["securitytenant"] for headers, _ in place.domain.dashboards.requests} == {"global"}
+
+
+@pytest.mark.parametrize("service", ["es", "aoss"])
+def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
+    place: Place, service: Literal["es", "aoss"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    clients._session.cache_clear()
+    client = clients.dashboards_client(
+        SearchEndpoint(place.domain.url, service=service), f"{place.domain.url}/_dashboards"
+    )
+    clients._session.cache_clear()
+    gateway = DashboardsGateway(client, "auditors")
+
+    gateway.import_objects(shipped_objects())
+
+    assert gateway.get([PATTERN])
+    for headers, body in place.domain.dashboards.requests:
+        assert f"/{REGION}/{service}/aws4_request" in headers["authorization"]
+        assert headers["x-amz-content-sha256"] == sha256(body).hexdigest()
+        assert headers["securitytenant"] == "auditors"
+    assert len(place.domain.dashboards.requests) == 2
 
 
 # --- what is not there ---
@@ -295,16 +324,12 @@ def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place
 def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from daswatch import planning
-
-    shipped = planning.shipped_content
-
     def earlier(prefix: str) -> list[Any]:
-        text = orjson.dumps([one.body for one in shipped(prefix)]).replace(b'"400d"', b'"100d"')
-        return [replace(one, body=body) for one, body in zip(shipped(prefix), orjson.loads(text), strict=True)]
+        text = orjson.dumps([one.body for one in shipped_content(prefix)]).replace(b'"400d"', b'"100d"')
+        return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(planning, "shipped_content", earlier)
+        patch.setattr("daswatch.planning.shipped_content", earlier)
         place.install()
     (name,) = place.domain.policies.policies
 
@@ -326,6 +351,17 @@ def test_a_saved_object_that_somebody_changed_is_backed_up_as_an_importable_expo
     (kept,) = read_ndjson(place.saved["saved-objects.ndjson"])
     assert kept.attributes["title"] == "mine-*"
     assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert not place.plan().changes
+
+
+def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(place: Place) -> None:
+    place.install()
+    search = f"das-detection-{ONE}"
+    place.domain.dashboards.objects["search", search]["attributes"] = {"kibanaSavedObjectMeta": "broken"}
+
+    place.install()
+
+    assert b"broken" in place.saved["saved-objects.ndjson"]
     assert not place.plan().changes
 
 

@@ -149,7 +149,7 @@ def bulk_of(index: str, action: str = "create") -> Callable[[OpenSearch], Any]:
     return send
 
 
-BY_NOBODY: Mapping[str, Callable[[OpenSearch], Any]] = {
+BY_NOBODY: dict[str, Callable[[OpenSearch], Any]] = {
     "delete an event": bulk_of("das-events-2031.03.04", "delete"),
     "write elsewhere": bulk_of("payroll"),
     "search elsewhere": lambda client: client.search(index="payroll"),
@@ -161,7 +161,7 @@ BY_NOBODY: Mapping[str, Callable[[OpenSearch], Any]] = {
     ),
     "see the cluster's settings": lambda client: client.cluster.get_settings(),
 }
-BY_INGEST = {
+BY_INGEST: dict[str, Callable[[OpenSearch], Any]] = {
     "search events": lambda client: client.search(index="das-events-*"),
     "count events": lambda client: client.count(index="das-events-*"),
     "read an event": lambda client: client.get(index="das-events-2031.03.04", id="x"),
@@ -170,7 +170,7 @@ BY_INGEST = {
     "delete a pulse": bulk_of("das-pulse", "delete"),
     "read a dead letter": lambda client: client.search(index="das-dead-letters"),
 }
-BY_FINDINGS = {
+BY_FINDINGS: dict[str, Callable[[OpenSearch], Any]] = {
     "write an event": bulk_of("das-events-2031.03.04"),
     "write a pulse": bulk_of("das-pulse", "update"),
     "delete an alert": bulk_of("das-alerts", "delete"),
@@ -234,7 +234,8 @@ def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
     admin.transport.perform_request(
         "PUT", path, body={"users": ["mira"], "backend_roles": ["auditors"], "hosts": ["*.example.com"]}
     )
-    installation, saved = Installation(admin, None), {}
+    installation = Installation(admin, None)
+    saved: dict[str, bytes] = {}
 
     plan = installation.plan(wanted)
     installation.execute(plan, saved.__setitem__)
@@ -266,7 +267,8 @@ def test_a_role_that_somebody_widened_is_backed_up_and_narrowed(admin: OpenSearc
     role, wanted = findings_role("t-wide"), Wanted(index_prefix="t-wide", dashboards=False)
     path = f"/_plugins/_security/api/roles/{role}"
     admin.transport.perform_request("PUT", path, body={"cluster_permissions": ["*"]})
-    installation, saved = Installation(admin, None), {}
+    installation = Installation(admin, None)
+    saved: dict[str, bytes] = {}
 
     plan = installation.plan(wanted)
     installation.execute(plan, saved.__setitem__)

@@ -194,16 +194,14 @@ def test_a_file_that_is_no_export_is_told(tmp_path: Path, content: bytes) -> Non
     assert "is no export of Dashboards" in result.stderr
 
 
-def test_an_object_cannot_be_written_outside_the_folder(tmp_path: Path) -> None:
-    export = tmp_path / "export.ndjson"
-    raw = {"type": "query", "id": "../../../outside", "attributes": {"title": "x"}, "references": []}
+def test_an_objects_id_leads_nowhere(tmp_path: Path) -> None:
+    export, to = tmp_path / "export.ndjson", tmp_path / "a" / "b" / "c"
+    raw = {"type": "query", "id": "../../outside", "attributes": {"title": "x"}, "references": []}
     export.write_bytes(orjson.dumps(raw) + b"\n")
 
-    result = daswatch("dashboards", "unpack", str(export), "--to", str(tmp_path / "a" / "b"))
+    done("dashboards", "unpack", str(export), "--to", str(to))
 
-    assert result.exit_code == 2
-    assert "leads out of" in result.stderr
-    assert not list(tmp_path.rglob("outside*"))
+    assert [path.parent for path in tmp_path.rglob("*outside*")] == [to / "query"]
 
 
 @pytest.mark.node
@@ -211,14 +209,25 @@ def test_an_export_has_what_is_shipped_and_what_it_refers_to_by_now(domain: Doma
     done("setup")
     pattern = domain.dashboards.objects["index-pattern", "das-events"]
     pattern["attributes"]["title"] = "edited-*"
-    pattern["references"] = [{"name": "x", "type": "query", "id": "new"}]
-    domain.dashboards.put({"type": "query", "id": "new", "attributes": {"title": "x"}, "references": []})
-    domain.dashboards.put({"type": "query", "id": "foreign", "attributes": {"title": "x"}, "references": []})
+    pattern["references"] = [{"name": "x", "type": "search", "id": "new"}]
+    domain.dashboards.put({"type": "search", "id": "new", "attributes": {"title": "x"}, "references": []})
+    domain.dashboards.put({"type": "search", "id": "foreign", "attributes": {"title": "x"}, "references": []})
 
     done("dashboards", "export", "--to", "files")
 
     files = {path.relative_to(tmp_path / "files").as_posix() for path in (tmp_path / "files").rglob("*.json")}
-    assert files == {"query/new.json", *(file_of(one)[0] for one in shipped_objects())}
+    assert files == {"search/new.json", *(file_of(one)[0] for one in shipped_objects())}
     assert b"edited-*" in (tmp_path / "files/index-pattern/das-events.json").read_bytes()
     done("dashboards", "export", "--to", "all", "--all")
-    assert (tmp_path / "all/query/foreign.json").exists()
+    assert (tmp_path / "all/search/foreign.json").exists()
+
+
+@pytest.mark.node
+def test_an_export_forgets_the_index_prefix(domain: Domain, tmp_path: Path) -> None:
+    done("setup")
+
+    done("dashboards", "export", "--to", "files")
+
+    assert json.loads((tmp_path / "files/index-pattern/das-events.json").read_bytes())["attributes"]["title"] == (
+        "das-events-*"
+    )
