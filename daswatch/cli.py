@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 the endpoint or AWS refused, 2 wrong usage or settings.
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from daswatch.commands import dashboards, detections
@@ -22,4 +24,6 @@ app.add_typer(detections.app, name="detections")
 
 def main() -> None:
     """The console script."""
+    # opensearch-py warns of each answer that is no success; which of them matter, the commands tell.
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     app()

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
 from daswatch.detections import Detection
+from daswatch.errors import DaswatchError
 from daswatch.saved_searches import saved_search
+
+TYPES = ("index-pattern", "search", "visualization", "dashboard")
 
 # Attributes that Dashboards keeps as JSON text.
 _TEXT = frozenset({"visState", "uiStateJSON", "panelsJSON", "optionsJSON", "fields", "fieldFormatMap"})
 _SOURCE = "kibanaSavedObjectMeta"
+
+
+class SavedObjectError(DaswatchError):
+    """Stop: an export is not what Dashboards writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,14 @@ def packed(one: SavedObject) -> dict[str, Any]:
 
 def unpacked(raw: Mapping[str, Any]) -> SavedObject:
     """The readable form of what the API or an export tells."""
+    if not isinstance(raw, Mapping) or not {"type", "id", "attributes"} <= set(raw):
+        raise SavedObjectError("no saved object (expected: an object with type, id and attributes)")
     attributes = {
         name: orjson.loads(value) if name in _TEXT and value else value for name, value in raw["attributes"].items()
     }
     if _SOURCE in attributes:
+        if not isinstance(attributes[_SOURCE], Mapping):
+            raise SavedObjectError(f"attribute {_SOURCE} is no object")
         source = orjson.loads(attributes[_SOURCE]["searchSourceJSON"])
         attributes[_SOURCE] = {**attributes[_SOURCE], "searchSourceJSON": source}
     references = tuple(raw.get("references") or ())
@@ -75,7 +87,10 @@ def ndjson(objects: Iterable[SavedObject]) -> bytes:
 
 def read_ndjson(content: bytes) -> list[SavedObject]:
     """An export's lines, without its closing summary line."""
-    lines = [orjson.loads(line) for line in content.splitlines() if line.strip()]
+    try:
+        lines = [orjson.loads(line) for line in content.splitlines() if line.strip()]
+    except orjson.JSONDecodeError as exc:
+        raise SavedObjectError(f"no JSON: {exc}") from exc
     return [unpacked(line) for line in lines if "exportedCount" not in line]
 
 
@@ -88,4 +103,4 @@ def file_of(one: SavedObject) -> tuple[str, bytes]:
         "references": list(one.references),
         "migrationVersion": one.migration_version,
     }
-    return f"{one.type}/{one.id}.json", orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"
+    return f"{one.type}/{quote(one.id, safe='')}.json", orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"
