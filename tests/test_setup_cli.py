@@ -78,6 +78,17 @@ def test_machines_get_the_plan_with_its_steps_and_reasons(domain: Domain) -> Non
 
 
 @pytest.mark.node
+def test_people_see_what_is_unchanged_in_one_line_for_each_kind(domain: Domain) -> None:
+    done("setup")
+    domain.alerting.named("daswatch bruteforce-user")["enabled"] = False
+
+    lines = [line for line in done("setup", "--dry-run").stdout.splitlines() if " unchanged " in line]
+
+    assert sum("monitor " in line for line in lines) <= 3
+    assert any("daswatch bruteforce-user" in line and "somebody switched it off" in line for line in lines)
+
+
+@pytest.mark.node
 def test_it_says_where_what_it_replaced_is(domain: Domain, tmp_path: Path) -> None:
     done("setup")
     domain.dashboards.objects["index-pattern", "das-events"]["attributes"]["title"] = "mine-*"
@@ -85,6 +96,7 @@ def test_it_says_where_what_it_replaced_is(domain: Domain, tmp_path: Path) -> No
     result = done("setup", "--backup-dir", "kept")
 
     (file,) = (tmp_path / "kept").rglob("*.ndjson")
+    assert "Done: 0 created, 1 updated" in result.stdout
     assert f"What was replaced is in {file.parent.relative_to(tmp_path)} (1 files)" in result.stderr
     assert read_ndjson(file.read_bytes())[0].attributes["title"] == "mine-*"
 
