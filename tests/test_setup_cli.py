@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,7 +61,8 @@ def test_the_plan_is_shown_and_nothing_written(domain: Domain) -> None:
     result = done("setup", "--dry-run")
 
     assert "Would be installed" in result.stdout
-    assert "das-event-fields" in result.stdout
+    assert "das-events-retention" not in result.stdout  # its name follows the prefix
+    assert re.search(r"create .*retention policy .*t-\w+-retention", result.stdout)
     assert "daswatch bruteforce-user" in result.stdout
     assert "no Security plugin" in result.stdout
     assert domain.writes == []
