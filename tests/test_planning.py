@@ -15,7 +15,7 @@ from daswatch.errors import SettingsError
 from daswatch.monitors import brought_up_to_date, monitor
 from daswatch.planning import Found, plan, wanted_content, whole_plan
 from daswatch.retention import fingerprint, mark_of, marked
-from daswatch.settings import Environment
+from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from daswatch.templates import for_collection, shipped_content, shipped_roles
 from tests.alerting import a_detection
 
@@ -265,3 +265,22 @@ def test_every_wrong_arn_is_named() -> None:
         environment.check()
 
     assert [problem.split()[0] for problem in raised.value.problems] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint"),
+    [
+        ({}, DashboardsEndpoint("https://search.example.com/_dashboards", "global")),
+        (
+            {"DASHBOARDS_URL": "https://dashboards.example.com/", "DASHBOARDS_TENANT": "auditors"},
+            DashboardsEndpoint("https://dashboards.example.com", "auditors"),
+        ),
+    ],
+)
+def test_dashboards_are_beside_the_endpoint_unless_told(
+    variables: Mapping[str, str], endpoint: DashboardsEndpoint
+) -> None:
+    environment = Environment(variables)
+
+    assert DashboardsEndpoint.read(environment, SearchEndpoint("https://search.example.com")) == endpoint
+    environment.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,7 +61,8 @@ def test_the_plan_is_shown_and_nothing_written(domain: Domain) -> None:
     result = done("setup", "--dry-run")
 
     assert "Would be installed" in result.stdout
-    assert "das-event-fields" in result.stdout
+    assert "das-events-retention" not in result.stdout  # its name follows the prefix
+    assert re.search(r"create .*retention policy .*t-\w+-retention", result.stdout)
     assert "daswatch bruteforce-user" in result.stdout
     assert "no Security plugin" in result.stdout
     assert domain.writes == []
@@ -78,6 +80,17 @@ def test_machines_get_the_plan_with_its_steps_and_reasons(domain: Domain) -> Non
 
 
 @pytest.mark.node
+def test_people_see_what_is_unchanged_in_one_line_for_each_kind(domain: Domain) -> None:
+    done("setup")
+    domain.alerting.named("daswatch bruteforce-user")["enabled"] = False
+
+    lines = [line for line in done("setup", "--dry-run").stdout.splitlines() if " unchanged " in line]
+
+    assert sum("monitor " in line for line in lines) <= 3
+    assert any("daswatch bruteforce-user" in line and "somebody switched it off" in line for line in lines)
+
+
+@pytest.mark.node
 def test_it_says_where_what_it_replaced_is(domain: Domain, tmp_path: Path) -> None:
     done("setup")
     domain.dashboards.objects["index-pattern", "das-events"]["attributes"]["title"] = "mine-*"
@@ -85,6 +98,7 @@ def test_it_says_where_what_it_replaced_is(domain: Domain, tmp_path: Path) -> No
     result = done("setup", "--backup-dir", "kept")
 
     (file,) = (tmp_path / "kept").rglob("*.ndjson")
+    assert "Done: 0 created, 1 updated" in result.stdout
     assert f"What was replaced is in {file.parent.relative_to(tmp_path)} (1 files)" in result.stderr
     assert read_ndjson(file.read_bytes())[0].attributes["title"] == "mine-*"
 
