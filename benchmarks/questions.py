@@ -2,7 +2,8 @@
 over the mapping of the published sample.
 
 That mapping has eight fields. It knows neither tables, sessions, hosts, applications, outcomes, error codes, rows nor
-durations, so that many a question cannot be asked there at all; others come near only by the text of the statement.
+durations, so that many a question cannot be asked there at all: a process id, for one, is that of many sessions on many
+databases. Others come near only by the text of the statement.
 """
 
 from __future__ import annotations
@@ -202,11 +203,8 @@ def parameter(harvest: Harvest) -> Asked:
 
 
 def one_session(harvest: Harvest) -> Asked:
-    """A process id and a user are the nearest to a session that the sample keeps."""
     one = harvest.document("sessionId")
-    near = _all({"term": {"pid": str(one.get("pid", 0))}}, {"term": {"dbUserName": one.get("dbUserName", "")}})
-    sample = {"size": 100, "query": near, "sort": [{"logTime": "asc"}]}
-    return Asked({"88758": str(one["sessionId"]), "db-SYNTHETICTRAVELMYWRITER0001": str(one["instanceId"])}, sample)
+    return Asked({"88758": one["sessionId"], "db-SYNTHETICTRAVELMYWRITER0001": one["instanceId"]})
 
 
 def one_person(harvest: Harvest) -> Asked:
@@ -300,7 +298,8 @@ def unknown_fields(_: Harvest) -> Asked:
 
 
 def undated(_: Harvest) -> Asked:
-    return Asked({}, {"query": {"bool": {"must_not": [{"exists": {"field": "logTime"}}]}}})
+    groups = {"what": {"terms": {"field": "command"}}, "database": {"terms": {"field": "databaseName"}}}
+    return Asked({}, {"query": {"bool": {"must_not": [{"exists": {"field": "logTime"}}]}}, "aggs": groups})
 
 
 def _to_the_second(time: str) -> str:
