@@ -23,7 +23,7 @@ from daswatch.envelope import activity_stream
 
 _KEYWORDS = ("pid", "dbUserName", "databaseName", "command", "commandText")
 _TIMES = ("logTime", "startTime", "endTime")
-MAPPING = {
+MAPPING: dict[str, Any] = {
     "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 1}},
     "mappings": {
         "properties": {
