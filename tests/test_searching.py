@@ -7,7 +7,7 @@ import re
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from ipaddress import ip_address, ip_network
@@ -130,9 +130,13 @@ class History:
     index: str
     documents: dict[str, Source]
     fields: dict[str, str]
+    _meant: dict[str, set[str]] = field(default_factory=dict)
 
     def meant(self, question: str) -> set[str]:
-        return {one for one, source in self.documents.items() if MEANING[question](source)}
+        """The ids of the documents that a question means."""
+        if question not in self._meant:
+            self._meant[question] = {one for one, source in self.documents.items() if MEANING[question](source)}
+        return self._meant[question]
 
 
 def odd(event: Mapping[str, Any], record: ProducedRecord) -> ProducedRecord:
@@ -418,10 +422,10 @@ def test_what_leads_astray_does_and_what_was_meant_does_not(
 
 
 def aliases(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    for name, field in properties.items():
-        if field.get("type") == "alias":
-            yield f"{path}{name}", field["path"]
-        yield from aliases(field.get("properties", {}), f"{path}{name}.")
+    for name, mapped in properties.items():
+        if mapped.get("type") == "alias":
+            yield f"{path}{name}", mapped["path"]
+        yield from aliases(mapped.get("properties", {}), f"{path}{name}.")
 
 
 def test_the_page_lists_every_alias() -> None:
