@@ -36,6 +36,7 @@ TOPIC, CHANNEL_ROLE = "arn:aws:sns:eu-west-1:123456789012:monitors", "arn:aws:ia
 DETECTIONS = compile_all()
 ONE = "bruteforce-user"
 PATTERN = ("index-pattern", "das-events")
+RETENTION = "das-events-retention"
 
 
 class Place:
@@ -82,8 +83,7 @@ def monitor_of(place: Place, name: str = ONE) -> dict[str, Any]:
 
 def policy_of(place: Place) -> dict[str, Any]:
     """The retention policy as it is there, to be changed and put back."""
-    (policy,) = place.domain.policies.policies.values()
-    return deepcopy(policy["policy"])
+    return deepcopy(place.domain.policies.policies[RETENTION]["policy"])
 
 
 def changed(plan: Plan) -> list[tuple[Step, Kind, str]]:
@@ -309,15 +309,14 @@ def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place
 
 def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place) -> None:
     place.install()
-    (name,) = place.domain.policies.policies
     policy = policy_of(place)
     policy["states"][1]["transitions"] = []  # nothing is ever deleted
-    place.domain.policies.put(name, policy)
+    place.domain.policies.put(RETENTION, policy)
 
     plan = place.install()
 
     assert not plan.changes
-    assert "somebody changed it" in whys(plan)[name]
+    assert "somebody changed it" in whys(plan)[RETENTION]
     assert policy_of(place)["states"][1]["transitions"] == []
 
 
@@ -331,13 +330,12 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
     with monkeypatch.context() as patch:
         patch.setattr("daswatch.planning.shipped_content", earlier)
         place.install()
-    (name,) = place.domain.policies.policies
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.RETENTION_POLICY, name)]
+    assert changed(plan) == [(Step.UPDATE, Kind.RETENTION_POLICY, RETENTION)]
     assert policy_of(place)["states"][1]["transitions"][0]["conditions"] == {"min_index_age": "400d"}
-    assert b"100d" in place.saved[f"retention-policy/{name}.json"]
+    assert b"100d" in place.saved[f"retention-policy/{RETENTION}.json"]
     assert not place.plan().changes
 
 
