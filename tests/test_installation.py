@@ -36,7 +36,6 @@ TOPIC, CHANNEL_ROLE = "arn:aws:sns:eu-west-1:123456789012:monitors", "arn:aws:ia
 DETECTIONS = compile_all()
 ONE = "bruteforce-user"
 PATTERN = ("index-pattern", "das-events")
-RETENTION = "das-events-retention"
 
 
 class Place:
@@ -44,6 +43,7 @@ class Place:
 
     def __init__(self, domain: Domain, prefix: str) -> None:
         self.domain = domain
+        self.retention = f"{prefix}-retention"  # the name of the events' policy
         self.wanted = Wanted(
             index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=TOPIC, channel_role_arn=CHANNEL_ROLE
         )
@@ -83,7 +83,7 @@ def monitor_of(place: Place, name: str = ONE) -> dict[str, Any]:
 
 def policy_of(place: Place) -> dict[str, Any]:
     """The retention policy as it is there, to be changed and put back."""
-    return deepcopy(place.domain.policies.policies[RETENTION]["policy"])
+    return deepcopy(place.domain.policies.policies[place.retention]["policy"])
 
 
 def changed(plan: Plan) -> list[tuple[Step, Kind, str]]:
@@ -311,12 +311,12 @@ def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place
     place.install()
     policy = policy_of(place)
     policy["states"][1]["transitions"] = []  # nothing is ever deleted
-    place.domain.policies.put(RETENTION, policy)
+    place.domain.policies.put(place.retention, policy)
 
     plan = place.install()
 
     assert not plan.changes
-    assert "somebody changed it" in whys(plan)[RETENTION]
+    assert "somebody changed it" in whys(plan)[place.retention]
     assert policy_of(place)["states"][1]["transitions"] == []
 
 
@@ -333,9 +333,9 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.RETENTION_POLICY, RETENTION)]
+    assert changed(plan) == [(Step.UPDATE, Kind.RETENTION_POLICY, place.retention)]
     assert policy_of(place)["states"][1]["transitions"][0]["conditions"] == {"min_index_age": "400d"}
-    assert b"100d" in place.saved[f"retention-policy/{RETENTION}.json"]
+    assert b"100d" in place.saved[f"retention-policy/{place.retention}.json"]
     assert not place.plan().changes
 
 
