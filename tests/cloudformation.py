@@ -168,19 +168,17 @@ class Stack:
         """The resources of one type, by their names."""
         return {name: one for name, one in self.resources.items() if one.type == kind}
 
+    def own_policies(self, role: str) -> list[dict[str, Any]]:
+        """The documents of the policies that belong to a role: in it, or put on it."""
+        within = [policy["PolicyDocument"] for policy in self.resources[role].properties.get("Policies", [])]
+        put_on = self.of_type("AWS::IAM::Policy").values()
+        return within + [one.properties["PolicyDocument"] for one in put_on if f"<{role}>" in one.properties["Roles"]]
+
     def statements(self, role: str) -> list[dict[str, Any]]:
-        """All statements of a role: of its own policies, of those that are put on it, and of managed ones of ours."""
-        properties = self.resources[role].properties
-        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-        documents += [
-            one.properties["PolicyDocument"]
-            for one in self.of_type("AWS::IAM::Policy").values()
-            if f"<{role}>" in one.properties["Roles"]
-        ]
-        documents += [
-            self.resources[arn.strip("<>")].properties["PolicyDocument"]
-            for arn in properties.get("ManagedPolicyArns", [])
-        ]
+        """All statements of a role: of its own policies, and of managed ones of ours."""
+        documents = self.own_policies(role)
+        for arn in self.resources[role].properties.get("ManagedPolicyArns", []):
+            documents.append(self.resources[arn.strip("<>")].properties["PolicyDocument"])
         return [statement for document in documents for statement in document["Statement"]]
 
     def function(self, handler: str) -> Resource:
