@@ -63,9 +63,10 @@ class Calls:
             self.made.add(Call(f"kms:{needed}", self.data_key_arn, via))
         if (service, operation) == ("rds", "StartActivityStream"):
             # RDS looks at the key and makes a grant for itself, in the caller's name.
-            via = (("kms:ViaService", f"rds.{REGION}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true"))
-            self.made.add(Call("kms:CreateGrant", self.stream_key_arn, via))
-            self.made.add(Call("kms:DescribeKey", self.stream_key_arn, via[:1]))
+            by_rds = ("kms:ViaService", f"rds.{REGION}.amazonaws.com")
+            grant = (by_rds, ("kms:GrantIsForAWSResource", "true"))
+            self.made.add(Call("kms:CreateGrant", self.stream_key_arn, grant))
+            self.made.add(Call("kms:DescribeKey", self.stream_key_arn, (by_rds,)))
 
     def of_opensearch(self, method: str, path: str) -> None:
         """Note a request to OpenSearch."""
