@@ -3,7 +3,7 @@
 locals {
   daswatch_alarms = {
     dead-letters            = { service = "ingest", metric = "DeadLetters", periods = 1, text = "Records can never be indexed; they are in the dead-letter bucket, and das-dead-letters says why" }
-    delivered-again         = { service = "ingest", metric = "RecordsToDeliverAgain", periods = 3, text = "For 15 minutes OpenSearch, KMS, S3 or Firehose has not taken all of the records; the log of ingest says which" } # it answers such a batch, it does not fail: Lambda's own errors would not tell
+    delivered-again         = { service = "ingest", metric = "RecordsToDeliverAgain", periods = 3, text = "For 15 minutes OpenSearch, KMS, S3 or Firehose has not taken all records; the log of ingest says which" } # it answers such a batch, it does not fail: Lambda's own errors would not tell
     malformed-notifications = { service = "findings", metric = "MalformedNotifications", periods = 1, text = "A monitor notifies in a form that cannot be read; see Your own monitors in docs/detections.md" }
     detections-fail         = { service = "findings", metric = "FailingDetections", periods = 3, text = "For 15 minutes saved queries cannot be run; the log of findings names them" }
   }
@@ -12,8 +12,8 @@ locals {
     findings-refused = { service = "findings", metric = "FindingsRefused", periods = 1, text = "Security Hub refuses a finding for good; the log of findings says why" }
   }
   transform_alarms = {
-    records-given-back        = { service = "firehose", metric = "RecordsFailed", periods = 1, text = "Records did not become events for Splunk; Firehose keeps them below splunk/ in the dead-letter bucket" }
-    records-without-room      = { service = "firehose", metric = "RecordsWithoutRoom", periods = 1, text = "Rows did not fit into the answer to Firehose; lower BufferSizeInMBs (docs/firehose.md)" }
+    records-given-back        = { service = "firehose", metric = "RecordsFailed", periods = 1, text = "Records did not become events for Splunk; they are below splunk/ in the dead-letter bucket" }
+    records-without-room      = { service = "firehose", metric = "RecordsWithoutRoom", periods = 1, text = "Events did not fit into the answer to Firehose; lower BufferSizeInMBs (docs/firehose.md)" }
     batches-transformed-again = { service = "firehose", metric = "BatchesToDeliverAgain", periods = 1, text = "KMS does not serve the transformation; what Firehose gives up is below splunk/ in the dead-letter bucket" }
   }
 
@@ -35,8 +35,8 @@ locals {
     destination-fails        = { function = "notified", metric = "DestinationDeliveryFailures", periods = 1, text = "What Lambda gave up of notifications did not reach the dead-letter bucket, and is lost" }
     ingest-destination-fails = { function = "ingest", metric = "DestinationDeliveryFailures", periods = 1, text = "What Lambda gave up of records did not reach the dead-letter bucket; they are still in the evidence" }
     transform-fails          = { function = "transform", metric = "Errors", periods = 1, text = "The transformation fails; what Firehose gives up is below splunk/ in the dead-letter bucket" }
-    transform-throttled      = { function = "transform", metric = "Throttles", periods = 3, text = "Lambda has no room for the transformation; the account's concurrency is used up" }
     setup-fails              = { function = "setup", metric = "Errors", periods = 1, text = "The setup function fails; its log says why" }
+    setup-throttled          = { function = "setup", metric = "Throttles", periods = 3, text = "Lambda has no room for the setup function; the account's concurrency is used up" }
   }
 
   # Of a function or a service that is not there, no alarm either.

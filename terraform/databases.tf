@@ -36,6 +36,25 @@ locals {
   )
 }
 
+# Data keys of one database alone. RDS binds a cluster's to dbc-id and an instance's to db-id: the context has one of the
+# two, and whichever it has must name this database.
+locals {
+  decrypt_data_keys = {
+    for name, one in local.databases : name => {
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = local.streams[name].KmsKeyArn
+      Condition = {
+        "ForAnyValue:StringEquals" = { "kms:EncryptionContextKeys" = ["aws:rds:dbc-id", "aws:rds:db-id"] }
+        StringEqualsIfExists = {
+          "kms:EncryptionContext:aws:rds:dbc-id" = local.streams[name].ResourceId
+          "kms:EncryptionContext:aws:rds:db-id"  = local.streams[name].ResourceId
+        }
+      }
+    }
+  }
+}
+
 data "aws_rds_cluster" "watched" {
   for_each = local.clusters
 
@@ -131,20 +150,7 @@ resource "aws_iam_role_policy" "read" {
         ]
         Resource = local.streams[each.key].KinesisStreamArn
       },
-      # Data keys of this database alone. RDS binds a cluster's to dbc-id and an instance's to db-id: for any database,
-      # one of the two statements holds.
-      {
-        Effect    = "Allow"
-        Action    = "kms:Decrypt"
-        Resource  = local.streams[each.key].KmsKeyArn
-        Condition = { StringEquals = { "kms:EncryptionContext:aws:rds:dbc-id" = local.streams[each.key].ResourceId } }
-      },
-      {
-        Effect    = "Allow"
-        Action    = "kms:Decrypt"
-        Resource  = local.streams[each.key].KmsKeyArn
-        Condition = { StringEquals = { "kms:EncryptionContext:aws:rds:db-id" = local.streams[each.key].ResourceId } }
-      },
+      local.decrypt_data_keys[each.key],
     ]
   })
 }
@@ -381,18 +387,7 @@ resource "aws_iam_role_policy" "decrypt" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Effect    = "Allow"
-        Action    = "kms:Decrypt"
-        Resource  = local.streams[each.key].KmsKeyArn
-        Condition = { StringEquals = { "kms:EncryptionContext:aws:rds:dbc-id" = local.streams[each.key].ResourceId } }
-      },
-      {
-        Effect    = "Allow"
-        Action    = "kms:Decrypt"
-        Resource  = local.streams[each.key].KmsKeyArn
-        Condition = { StringEquals = { "kms:EncryptionContext:aws:rds:db-id" = local.streams[each.key].ResourceId } }
-      },
+      local.decrypt_data_keys[each.key],
     ]
   })
 }

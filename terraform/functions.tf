@@ -80,7 +80,7 @@ resource "aws_lambda_function" "ingest" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.ingest, aws_iam_role_policy_attachment.network_interfaces]
+  depends_on = [aws_iam_role_policy_attachment.ingest, aws_iam_role_policy_attachment.network_interfaces]
 }
 
 # The saved queries. EventBridge calls it each minute, and no call outlives its minute.

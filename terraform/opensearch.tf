@@ -3,7 +3,7 @@
 locals {
   search_arn      = var.create_domain ? one(aws_opensearch_domain.first_try[*].arn) : var.opensearch_arn
   search_endpoint = var.create_domain ? "https://${one(aws_opensearch_domain.first_try[*].endpoint)}" : var.opensearch_endpoint
-  domain_name     = "${var.name}-${one(random_id.domain[*].hex)}"
+  domain_name     = join("-", concat([var.name], random_id.domain[*].hex))
 }
 
 # A name of this domain alone: an earlier one may still be there.

@@ -40,7 +40,7 @@ locals {
       Action   = "s3:PutObject"
       Resource = ["${aws_s3_bucket.dead_letters.arn}/dead-letters/*", "${aws_s3_bucket.dead_letters.arn}/aws/lambda/*"]
     },
-    { Sid = "LambdaLooksAtItsDestination", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.dead_letters.arn },
+    { Sid = "LambdaLooks", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.dead_letters.arn },
     {
       Sid       = "EncryptDeadLetters"
       Effect    = "Allow"
@@ -73,9 +73,9 @@ resource "aws_iam_role" "ingest" {
   assume_role_policy = local.lambda_assumes
 }
 
-resource "aws_iam_role_policy" "ingest" {
-  name = "ingest"
-  role = aws_iam_role.ingest.name
+# A policy beside the role: those that belong to it have 10,240 characters together, and the databases need them.
+resource "aws_iam_policy" "ingest" {
+  name_prefix = "${var.name}-ingest-"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -108,6 +108,11 @@ resource "aws_iam_role_policy" "ingest" {
       ],
     )
   })
+}
+
+resource "aws_iam_role_policy_attachment" "ingest" {
+  role       = aws_iam_role.ingest.name
+  policy_arn = aws_iam_policy.ingest.arn
 }
 
 # Findings: of both ways in, they are one function
@@ -224,7 +229,7 @@ resource "aws_iam_role_policy" "setup" {
             "arn:${local.partition}:rds:${local.region}:${local.account}:db:*",
           ]
         },
-        { Sid = "AskWhatEnginesOffer", Effect = "Allow", Action = "rds:DescribeOrderableDBInstanceOptions", Resource = "*" }, # of no resource
+        { Sid = "AskWhatEnginesOffer", Effect = "Allow", Action = "rds:DescribeOrderableDBInstanceOptions", Resource = "*" }, # it is about engines
         { Sid = "LookAtTheStreamsKey", Effect = "Allow", Action = "kms:DescribeKey", Resource = local.stream_key_arn },
         # RDS makes its grant with the rights of whoever starts the stream, and for itself alone.
         {

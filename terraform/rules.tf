@@ -5,42 +5,24 @@
 locals {
   who_did_what = { what = "$.detail.eventName", who = "$.detail.userIdentity.arn", from = "$.detail.sourceIPAddress" }
 
-  # Lambda has the version of its API in its events' names. A mapping is known by the stream that it reads: a call that
-  # is denied does not name it.
+  # Lambda has the version of its API in its events' names. A mapping has a UUID for a name: it is known by the stream
+  # that it reads, which a call that was denied does not tell.
   own_parts_changed = [
     {
-      source = ["aws.lambda"]
-      detail = {
-        eventName        = [{ prefix = "DeleteEventSourceMapping" }, { prefix = "UpdateEventSourceMapping" }]
-        responseElements = { eventSourceArn = [{ wildcard = "*:stream/aws-rds-das-*" }] }
-      }
+      eventName        = [{ prefix = "DeleteEventSourceMapping" }, { prefix = "UpdateEventSourceMapping" }]
+      responseElements = { eventSourceArn = [{ wildcard = "*:stream/aws-rds-das-*" }] }
     },
     {
-      source = ["aws.lambda"]
-      detail = {
-        eventName = [
-          { prefix = "DeleteFunction20" },
-          { prefix = "UpdateFunctionCode" },
-          { prefix = "UpdateFunctionConfiguration" },
-          { prefix = "PutFunctionConcurrency" },
-        ]
-        requestParameters = { functionName = [{ wildcard = "*${var.name}-*" }] }
-      }
+      eventName = [
+        { prefix = "DeleteFunction20" },
+        { prefix = "UpdateFunctionCode" },
+        { prefix = "UpdateFunctionConfiguration" },
+        { prefix = "PutFunctionConcurrency" },
+      ]
+      requestParameters = { functionName = [{ wildcard = "*${var.name}-*" }] }
     },
-    {
-      source = ["aws.events"]
-      detail = {
-        eventName         = ["DeleteRule", "DisableRule"]
-        requestParameters = { name = [{ prefix = "${var.name}-" }] }
-      }
-    },
-    {
-      source = ["aws.events"]
-      detail = {
-        eventName         = ["RemoveTargets"]
-        requestParameters = { rule = [{ prefix = "${var.name}-" }] }
-      }
-    },
+    { eventName = ["DeleteRule", "DisableRule"], requestParameters = { name = [{ prefix = "${var.name}-" }] } },
+    { eventName = ["RemoveTargets"], requestParameters = { rule = [{ prefix = "${var.name}-" }] } },
   ]
 }
 
@@ -63,34 +45,25 @@ resource "aws_lambda_permission" "each_minute" {
   source_arn    = aws_cloudwatch_event_rule.each_minute.arn
 }
 
-# Somebody stops or changes an activity stream.
 resource "aws_cloudwatch_event_rule" "stream" {
   name        = "${var.name}-stream"
   description = "Somebody stops or changes an activity stream"
   event_pattern = jsonencode({
+    source      = ["aws.rds", "aws.kinesis"]
     detail-type = ["AWS API Call via CloudTrail"]
-    "$or" = [
-      {
-        source = ["aws.rds"]
-        detail = { eventSource = ["rds.amazonaws.com"], eventName = ["StopActivityStream", "ModifyActivityStream"] }
-      },
-      {
-        source = ["aws.kinesis"]
-        detail = {
-          eventSource       = ["kinesis.amazonaws.com"]
+    detail = {
+      "$or" = [
+        { eventName = ["StopActivityStream", "ModifyActivityStream"] },
+        {
           eventName         = ["DeleteStream", "StartStreamEncryption"]
           requestParameters = { streamName = [{ prefix = "aws-rds-das-" }] }
-        }
-      },
-      {
-        source = ["aws.kinesis"]
-        detail = {
-          eventSource       = ["kinesis.amazonaws.com"]
+        },
+        {
           eventName         = ["DeleteStream", "StartStreamEncryption"]
           requestParameters = { streamARN = [{ wildcard = "*:stream/aws-rds-das-*" }] }
-        }
-      },
-    ]
+        },
+      ]
+    }
   })
 }
 
@@ -107,7 +80,7 @@ resource "aws_cloudwatch_event_target" "stream_people" {
 
   input_transformer {
     input_paths    = local.who_did_what
-    input_template = "\"<what> on an activity stream, by <who> from <from>. What a stream that is stopped held and nobody had read is gone.\""
+    input_template = "\"<what> on an activity stream, by <who> from <from>. With a stream that stops, what nobody had read is gone.\""
   }
 }
 
@@ -159,7 +132,7 @@ resource "aws_cloudwatch_event_target" "key_people" {
 
   input_transformer {
     input_paths    = local.who_did_what
-    input_template = "\"<what> on the KMS key of the activity stream of ${each.value.identifier}, by <who> from <from>. Nothing is read any more once the key is gone.\""
+    input_template = "\"<what> on the KMS key of the activity stream of ${each.value.identifier}, by <who> from <from>. Without it nothing is read.\""
   }
 }
 
@@ -176,8 +149,9 @@ resource "aws_cloudwatch_event_rule" "own_parts" {
   name        = "${var.name}-own-parts"
   description = "Somebody changes what reads the activity streams"
   event_pattern = jsonencode({
+    source      = ["aws.lambda", "aws.events"]
     detail-type = ["AWS API Call via CloudTrail"]
-    "$or"       = local.own_parts_changed
+    detail      = { "$or" = local.own_parts_changed }
   })
 }
 
@@ -200,9 +174,12 @@ resource "aws_cloudwatch_event_rule" "by_hand" {
   name        = "${var.name}-by-hand"
   description = "Somebody changes what reads the activity streams, and not with CloudFormation"
   event_pattern = jsonencode({
+    source      = ["aws.lambda", "aws.events"]
     detail-type = ["AWS API Call via CloudTrail"]
-    detail      = { sourceIPAddress = [{ anything-but = "cloudformation.amazonaws.com" }] }
-    "$or"       = local.own_parts_changed
+    detail = {
+      sourceIPAddress = [{ anything-but = "cloudformation.amazonaws.com" }]
+      "$or"           = local.own_parts_changed
+    }
   })
 }
 
