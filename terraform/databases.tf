@@ -85,16 +85,6 @@ resource "aws_iam_role_policy" "start" {
   })
 }
 
-# IAM tells its policies around in some seconds, and the function asks RDS once.
-resource "time_sleep" "start" {
-  for_each = local.by_setup
-
-  create_duration = "15s"
-  triggers        = { policy = aws_iam_role_policy.start[each.key].policy }
-
-  depends_on = [aws_iam_role_policy.setup]
-}
-
 # With the scope CRUD, the function learns from the key tf of the event whether this is made, changed or taken away.
 # Another database under the same identifier has another resource id, and gets a stream of its own.
 resource "aws_lambda_invocation" "stream" {
@@ -117,7 +107,7 @@ resource "aws_lambda_invocation" "stream" {
     }
   })
 
-  depends_on = [time_sleep.start]
+  depends_on = [aws_iam_role_policy.setup, aws_iam_role_policy.start]
 }
 
 # Destroying or replacing it stops the stream. The key by its id, as RDS answers it: an ARN would differ, and each plan

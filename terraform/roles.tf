@@ -219,19 +219,22 @@ resource "aws_iam_role_policy" "setup" {
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = "${aws_cloudwatch_log_group.function["setup"].arn}:*"
         },
-        # It finds databases by filters, and RDS then asks for the right to see all.
+        # It finds databases by filters, and RDS then asks for the right to see all of them.
         {
-          Sid    = "FindDatabases"
-          Effect = "Allow"
-          Action = ["rds:DescribeDBClusters", "rds:DescribeDBInstances"]
-          Resource = [
-            "arn:${local.partition}:rds:${local.region}:${local.account}:cluster:*",
-            "arn:${local.partition}:rds:${local.region}:${local.account}:db:*",
-          ]
+          Sid      = "FindClusters"
+          Effect   = "Allow"
+          Action   = "rds:DescribeDBClusters"
+          Resource = "arn:${local.partition}:rds:${local.region}:${local.account}:cluster:*"
+        },
+        {
+          Sid      = "FindInstances"
+          Effect   = "Allow"
+          Action   = "rds:DescribeDBInstances"
+          Resource = "arn:${local.partition}:rds:${local.region}:${local.account}:db:*"
         },
         { Sid = "AskWhatEnginesOffer", Effect = "Allow", Action = "rds:DescribeOrderableDBInstanceOptions", Resource = "*" }, # it is about engines
         { Sid = "LookAtTheStreamsKey", Effect = "Allow", Action = "kms:DescribeKey", Resource = local.stream_key_arn },
-        # RDS makes its grant with the rights of whoever starts the stream, and for itself alone.
+        # RDS looks at the key, and makes its grant, with the rights of whoever starts the stream.
         {
           Sid      = "LetRdsUseTheStreamsKey"
           Effect   = "Allow"
@@ -259,7 +262,7 @@ resource "aws_iam_role_policy" "setup" {
           {
             Sid    = "Install"
             Effect = "Allow"
-            Action = ["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]
+            Action = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]
             # Templates, policies, roles, channels, monitors, saved objects: each has an API of its own.
             Resource = "${local.search_arn}/*"
           },

@@ -63,7 +63,6 @@ TERRAFORMS_OWN = {
     "random_id": "the template takes a part of the stack's id",
     "random_password": "Secrets Manager makes it for the template",
     "aws_secretsmanager_secret_version": "the secret's content, a property in the template",
-    "time_sleep": "CloudFormation waits for IAM by itself",
 }
 
 _REFERENCE = re.compile(
@@ -77,7 +76,13 @@ _OF_A_STREAM = ("KinesisStreamArn", "KinesisStreamName", "KmsKeyArn", "ResourceI
 
 def facts_of_module(module: Module) -> Facts:
     """Raises AssertionError for a type of resource that nobody compares."""
-    instances = [Instance(one.address, one.type, _translated(one.arguments)) for one in module.instances]
+    # The template says this name itself.
+    literal = {
+        f"<{one.address}.name>": one.arguments["name"]
+        for one in module.instances
+        if one.type == "aws_cloudwatch_log_stream"
+    }
+    instances = [Instance(one.address, one.type, _translated(one.arguments, literal)) for one in module.instances]
     facts: Facts = {}
     for one in instances:
         arguments, name = dict(one.arguments), _name_of(one.address)
@@ -91,7 +96,7 @@ def facts_of_module(module: Module) -> Facts:
     _join_targets(facts, instances)
     _join_secret(facts, instances)
     outputs = {folded_name(key): value for key, value in module.outputs.items() if value is not None}
-    facts["outputs", "all"] = _translated(outputs)
+    facts["outputs", "all"] = _translated(outputs, literal)
     plain: Facts = without_suffix(facts)
     return plain
 
@@ -306,15 +311,17 @@ def _name_of(address: str) -> str:
     return NAMES[base] + key.rstrip("]") if base in NAMES else bare
 
 
-def _translated(value: Any) -> Any:
-    """With the template's names for what is referred to."""
+def _translated(value: Any, literal: Mapping[str, str]) -> Any:
+    """With the template's names for what is referred to, or with the value itself where it is in `literal`."""
     if isinstance(value, str):
+        if value in literal:
+            return literal[value]
         # CloudFormation's ARN of a log group means its streams too; the provider's needs `:*` for that.
         return _REFERENCE.sub(_reference, value).replace(f"{_GROUP_ALONE}>:*", ">")
     if isinstance(value, Mapping):
-        return {key: _translated(one) for key, one in value.items()}
+        return {key: _translated(one, literal) for key, one in value.items()}
     if isinstance(value, list):
-        return type(value)(_translated(one) for one in value)
+        return type(value)(_translated(one, literal) for one in value)
     return value
 
 

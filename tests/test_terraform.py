@@ -170,8 +170,8 @@ CHANGES = [
         "permissions of IngestRole: only in the template: Allow kinesis:DescribeStreamSummary",
     ),
     (
-        'Action = ["es:ESHttpDelete", "es:ESHttpGet",',
-        'Action = ["es:*", "es:ESHttpDelete", "es:ESHttpGet",',
+        'Action = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]',
+        'Action = ["es:*", "es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]',
         "permissions of SetupRole: only in the module: Allow es:*",
     ),
     (
