@@ -42,7 +42,10 @@ class Call:
 
 @dataclass
 class Calls:
-    """The calls made so far; what AWS does on their behalf is among them."""
+    """The calls made so far; what AWS does on their behalf is among them.
+
+    `search_arn` is empty where requests to OpenSearch are not signed: then IAM is not asked about them.
+    """
 
     search_arn: str
     stream_key_arn: str
@@ -70,7 +73,8 @@ class Calls:
 
     def of_opensearch(self, method: str, path: str) -> None:
         """Note a request to OpenSearch."""
-        self.made.add(Call(f"es:ESHttp{method.title()}", f"{self.search_arn}{path}"))
+        if self.search_arn:
+            self.made.add(Call(f"es:ESHttp{method.title()}", f"{self.search_arn}{path}"))
 
     def _resource(self, service: str, operation: str, parameters: Mapping[str, Any]) -> str:
         match service, operation:
