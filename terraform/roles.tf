@@ -5,6 +5,8 @@
 locals {
   serverless = var.opensearch_service == "aoss"
   by_secret  = var.opensearch_auth == "basic"
+  # Who signs in with a password is asked nothing by IAM.
+  signs = !local.serverless && !local.by_secret
 
   lambda_assumes = jsonencode({
     Version   = "2012-10-17"
@@ -92,7 +94,7 @@ resource "aws_iam_policy" "ingest" {
         for statement in [
           { Sid = "Write", Effect = "Allow", Action = "es:ESHttpPost", Resource = "${local.search_arn}/_bulk" },
           { Sid = "LookForTemplates", Effect = "Allow", Action = "es:ESHttpGet", Resource = "${local.search_arn}/_index_template" },
-        ] : statement if !local.serverless
+        ] : statement if local.signs
       ],
       local.sign_in,
       local.keep_dead_letters,
@@ -160,7 +162,7 @@ resource "aws_iam_role_policy" "findings" {
             Resource = ["${local.search_arn}/_index_template", "${local.search_arn}/das-runs/_doc/scheduled"]
           },
           { Sid = "NoteProgress", Effect = "Allow", Action = "es:ESHttpPut", Resource = "${local.search_arn}/das-runs/_doc/scheduled" },
-        ] : statement if !local.serverless
+        ] : statement if local.signs
       ],
       local.sign_in,
       local.keep_dead_letters,
@@ -264,9 +266,9 @@ resource "aws_iam_role_policy" "setup" {
             Effect = "Allow"
             Action = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]
             # Templates, policies, roles, channels, monitors, saved objects: each has an API of its own.
-            Resource = "${local.search_arn}/*"
+            Resource = "${var.opensearch_arn}/*"
           },
-        ] : statement if !local.serverless
+        ] : statement if local.signs && !var.create_domain
       ],
       [
         for statement in [

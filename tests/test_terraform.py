@@ -170,9 +170,9 @@ CHANGES = [
         "permissions of IngestRole: only in the template: Allow kinesis:DescribeStreamSummary",
     ),
     (
-        'Action = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]',
-        'Action = ["es:*", "es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]',
-        "permissions of SetupRole: only in the module: Allow es:*",
+        'Action   = "rds:DescribeDBClusters"',
+        'Action   = "rds:*"',
+        "permissions of SetupRole: only in the module: Allow rds:*",
     ),
     (
         'Resource = "${aws_s3_bucket.dead_letters.arn}/backups/*"',
