@@ -264,6 +264,22 @@ def test_every_reference_has_a_target_and_there_is_no_cycle() -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "first"),
+    [
+        ("aws_lambda_event_source_mapping.stream", {"aws_iam_role_policy.read", "aws_lambda_invocation.content"}),
+        ("aws_lambda_invocation.stream", {"aws_iam_role_policy.start", "aws_iam_role_policy.setup"}),
+        (
+            "aws_lambda_invocation.content",
+            {"aws_iam_role_policy.setup", "aws_opensearchserverless_access_policy.functions"},
+        ),
+        ("aws_kinesis_firehose_delivery_stream.evidence", {"aws_iam_role_policy.evidence"}),
+    ],
+)
+def test_policies_come_before_what_acts_by_them(address: str, first: set[str]) -> None:
+    assert source().graph()[address] >= first
+
+
+@pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"databases": {"orders": {"cluster": "orders", "instance": "orders"}}}, "either"),
