@@ -36,6 +36,8 @@ _TEXTS: Mapping[str, Mapping[str, type]] = {
 _META = "kibanaSavedObjectMeta"
 _SOURCE = "searchSourceJSON"
 _SOURCE_REFERENCE = f"{_META}.{_SOURCE}.index"
+# Of the form of panels. Dashboards writes its own version there; what is older than 7.3 it would convert.
+_PANEL_VERSION = "7.10.0"
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_-]*", re.ASCII)
 _FILE_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
@@ -122,6 +124,9 @@ def file_of(one: SavedObject) -> tuple[str, bytes]:
 def packed(one: SavedObject) -> dict[str, Any]:
     """As Dashboards' API, its import and its export have it."""
     attributes, placed = _taken_out(one.type, one.attributes)
+    if one.type == "dashboard":
+        for panel in _objects(attributes.get("panelsJSON")):
+            panel["version"] = _PANEL_VERSION
     for name in _TEXTS.get(one.type, {}):
         if name in attributes:
             attributes[name] = _text(attributes[name])
@@ -240,11 +245,13 @@ def _reference(name: str, kind: str, identity: str) -> dict[str, str]:
 
 
 def _tidy(kind: str, attributes: dict[str, Any]) -> None:
-    """Drop the copy of the mapping, and put panels into the order in which people read them."""
+    """Drop the copy of the mapping and the panels' version; panels get the order in which people read them."""
     if kind == "index-pattern" and not any(one.get("scripted") for one in attributes.get("fields") or ()):
         # Dashboards fetches the fields of a pattern that has none, and keeps them; scripted ones are somebody's work.
         attributes.pop("fields", None)
     if kind == "dashboard" and "panelsJSON" in attributes:
+        for panel in attributes["panelsJSON"]:
+            panel.pop("version", None)
         attributes["panelsJSON"] = sorted(attributes["panelsJSON"], key=_place_on_screen)
 
 

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 Source: TypeAlias = Mapping[str, Any]
@@ -28,6 +29,7 @@ def values_of(source: Source, field: str) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list) else [value]
 
 
+@cache
 def predicate(query: str) -> Predicate:
     """A Lucene query of fields and values. AND beside OR needs parentheses: Lucene reads it as nobody does."""
     tokens = _tokens(query)

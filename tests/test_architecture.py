@@ -15,7 +15,9 @@ CORE = sorted(path for path in (ROOT / "daswatch").glob("*.py") if path.name != 
 GATEWAYS = sorted((ROOT / "daswatch" / "gateways").glob("*.py"))
 LIBRARY = sorted((ROOT / "daswatch").rglob("*.py"))
 LAMBDAS = sorted(ROOT.glob("*_lambda/*.py"))
-DATA = sorted(path for folder in ("detections", "index_templates") for path in (ROOT / folder).rglob("*.py"))
+DATA = sorted(
+    path for folder in ("dashboards", "detections", "index_templates") for path in (ROOT / folder).rglob("*.py")
+)
 SHIPPED = [*LIBRARY, *LAMBDAS, *DATA]
 
 # What reaches AWS, OpenSearch or the network belongs to the edge.

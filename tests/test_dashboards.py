@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from importlib.resources import files
 from itertools import combinations
 from typing import Any
@@ -34,6 +35,8 @@ from tests.reckoning import fields_of
 OBJECTS = shipped_objects()
 IDS = {(one.type, one.id) for one in OBJECTS}
 FILES = [f"{kind}/{entry.name}" for kind in TYPES for entry in files("dashboards").joinpath(kind).iterdir()]
+KNOWN = {(one.type, one.id): one for one in OBJECTS}
+VISUALIZATIONS = [one for one in OBJECTS if one.type == "visualization"]
 DASHBOARDS = [one for one in OBJECTS if one.type == "dashboard"]
 # Searches that answer an everyday question from Discover, and stand on no dashboard.
 EVERYDAY = {"das-table-changers", "das-session"}
@@ -72,6 +75,11 @@ def panels(dashboard: SavedObject) -> list[dict[str, Any]]:
 def source_of(one: SavedObject) -> Mapping[str, Any]:
     found: Mapping[str, Any] = one.attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]
     return found
+
+
+def controlled_fields(one: SavedObject) -> list[str]:
+    controls = one.attributes.get("visState", {}).get("params", {}).get("controls", [])
+    return [control["fieldName"] for control in controls]
 
 
 def texts(value: object) -> Iterator[str]:
@@ -173,9 +181,20 @@ def test_panels_fill_the_grid_without_overlapping(one: SavedObject) -> None:
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
 def test_every_dashboard_has_the_same_head(one: SavedObject) -> None:
-    head = [panel["id"] for panel in panels(one)[:2]]
+    navigation, database, *_ = (panel["id"] for panel in panels(one))
 
-    assert head in (["das-navigation", "das-event-controls"], ["das-navigation", "das-alert-controls"])
+    assert (navigation, database) == ("das-navigation", "das-database-control")
+
+
+@pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
+def test_a_control_never_empties_a_panel_that_does_not_know_its_field(one: SavedObject) -> None:
+    # No alerts because of a user that was chosen would be a lie.
+    shown = [KNOWN[panel["type"], panel["id"]] for panel in panels(one)]
+    chosen = {field for control in shown for field in controlled_fields(control)}
+    patterns = {source_of(panel)["index"] for panel in shown if "index" in source_of(panel)}
+
+    for pattern in patterns:
+        assert chosen <= fields_of_pattern(KNOWN["index-pattern", pattern].title), pattern
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
@@ -190,16 +209,16 @@ def test_the_navigation_leads_to_every_dashboard() -> None:
     assert sorted(links) == sorted(one.id for one in DASHBOARDS)
 
 
-def test_what_is_chosen_comes_along_to_the_next_dashboard() -> None:
-    controls = [one for one in OBJECTS if one.id in ("das-event-controls", "das-alert-controls")]
+def test_only_what_every_index_knows_comes_along_to_the_next_dashboard() -> None:
+    pinned = [one for one in VISUALIZATIONS if one.attributes["visState"]["params"].get("pinFilters")]
+    chosen = {field for one in pinned for field in controlled_fields(one)}
 
-    assert [one.attributes["visState"]["params"]["pinFilters"] for one in controls] == [True, True]
+    assert [one.id for one in pinned] == ["das-database-control"]
+    for pattern in (one for one in OBJECTS if one.type == "index-pattern"):
+        assert chosen <= fields_of_pattern(pattern.title)
 
 
 # Visualizations
-
-
-VISUALIZATIONS = [one for one in OBJECTS if one.type == "visualization"]
 
 
 @pytest.mark.parametrize("one", VISUALIZATIONS, ids=by_id)
@@ -338,6 +357,14 @@ def test_every_detection_that_has_a_search_brings_it_along() -> None:
     assert all({(ref["type"], ref["id"]) for ref in one.references} <= IDS for one in found)
 
 
+def test_every_active_alert_is_within_the_time_of_the_overview() -> None:
+    overview = KNOWN["dashboard", "das-overview"].attributes
+
+    assert overview["timeFrom"] == "now-24h"
+    # Without news for so long it is archived.
+    assert all(one.quiet_seconds < timedelta(days=1).total_seconds() for one in compile_all())
+
+
 def test_a_detections_search_is_packed_as_it_was_made() -> None:
     made = saved_search(a_detection(script={"script": {"script": {"source": "true"}}}))
     assert made
@@ -403,6 +430,17 @@ def test_the_order_of_an_export_does_not_matter() -> None:
     }
 
     assert file_of(unpacked(turned)) == file_of(unpacked(raw))
+
+
+def test_the_version_that_saved_a_panel_does_not_matter() -> None:
+    raw = exported()
+    listed = [{**panel, "version": "2.19.0"} for panel in json.loads(raw["attributes"]["panelsJSON"])]
+    raw["attributes"]["panelsJSON"] = json.dumps(listed)
+
+    one = unpacked(raw)
+
+    assert file_of(one) == file_of(unpacked(exported()))
+    assert {panel["version"] for panel in json.loads(packed(one)["attributes"]["panelsJSON"])} == {"7.10.0"}
 
 
 def test_references_that_nothing_names_are_kept() -> None:

@@ -23,16 +23,19 @@ from daswatch.bulk import Action
 from daswatch.dashboards import SavedObject, shipped_objects
 from daswatch.dead_letters import DeadLetter
 from daswatch.detections import Level
+from daswatch.documents import Flattened, Flattening, flatten
 from daswatch.envelope import activity_stream
 from daswatch.errors import Reason
+from daswatch.events import read_monitoring_record
 from daswatch.gateways.content import ContentGateway
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_excluded_user
+from daswatch.noise import Noise
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.pulse import Pulse
 from daswatch.stream_records import StreamRecord, iso_milliseconds
 from daswatch.templates import shipped_content
 from demo.aws import REGION
-from demo.indexed import documents_of, index_all
+from demo.indexed import index_all
+from demo.ledger import LedgerEntry
 from demo.traffic import ProducedRecord, produce
 from tests.alerting import a_firing
 from tests.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
@@ -70,30 +73,19 @@ class World:
         return answer
 
 
-def drops_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
-    """What was dropped of each record, as the ingest function tells it."""
-    found = []
-    for record in records:
-        counted: Counter[Noise] = Counter()
-        for event in record.monitoring_record["databaseActivityEventList"]:
-            if event.get("type") == "heartbeat":
-                counted[Noise.HEARTBEAT] += 1
-            elif is_excluded_user(event, DEFAULT_EXCLUDED_USERS):
-                counted[Noise.AWS_USER] += 1
-        at = iso_milliseconds(record.arrival)
-        found += [
-            {
-                "@timestamp": at,
-                "ingestedAt": at,
-                "resourceId": record.database.resource_id,
-                "awsAccountId": "123456789012",
-                "awsRegion": REGION,
-                "reason": reason.value,
-                "count": count,
-            }
-            for reason, count in counted.items()
-        ]
-    return found
+def flattened(record: ProducedRecord, prefix: str) -> Flattened:
+    """What the ingest function makes of a record, and what it drops."""
+    at = iso_milliseconds(record.arrival)
+    stream = activity_stream(record.database.stream_arn(REGION))
+    read = read_monitoring_record(orjson.dumps(record.monitoring_record))
+    return flatten(read, stream, record.database.version, at, Flattening(at, index_prefix=prefix))
+
+
+def drops_of(record: ProducedRecord, dropped: Mapping[Noise, int]) -> list[dict[str, Any]]:
+    at = iso_milliseconds(record.arrival)
+    common = {"@timestamp": at, "ingestedAt": at, "resourceId": record.database.resource_id}
+    account = {"awsAccountId": "123456789012", "awsRegion": REGION}
+    return [{**common, **account, "reason": reason.value, "count": count} for reason, count in dropped.items()]
 
 
 def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
@@ -162,13 +154,16 @@ def world(search: OpenSearch) -> Iterator[World]:
     ContentGateway(search).install_all(content)
     templates = {one.name: one.body["template"] for one in content if "template" in one.body}
     records = list(produce(7, START, EVENTS))
-    documents = list(documents_of(records, prefix))
+    made = [flattened(record, prefix) for record in records]
+    documents = [document for one in made for document in one.documents]
     index_all(search, documents)
     small = {
         "das-alerts": alerts(),
         "das-control-plane": control_plane_calls(),
         "das-dead-letters": dead_letters_of(records),
-        "das-drops": drops_of(records),
+        "das-drops": [
+            drop for record, one in zip(records, made, strict=True) for drop in drops_of(record, one.dropped)
+        ],
         "das-pulse": pulses_of(records),
     }
     titles = {identity: KNOWN["index-pattern", identity].title for identity in (*small, "das-events")}
@@ -348,11 +343,94 @@ def test_a_control_offers_what_there_is(one: SavedObject, world: World) -> None:
         assert dict(rows) == dict(counts)
 
 
-def test_activities_are_those_of_the_ledger(world: World) -> None:
-    request = the_request(KNOWN["visualization", "das-activity-by-outcome"])
-    rows = rows_of(request, world.ask(request)).rows
+# The everyday questions, answered from the ledger and by hand
 
+
+def shown(world: World, name: str) -> list[tuple[Any, ...]]:
+    request = the_request(KNOWN["visualization", name])
+    return list(rows_of(request, world.ask(request)).rows)
+
+
+def indexed(world: World) -> list[LedgerEntry]:
+    entries = (entry for record in world.records for entry in record.entries)
+    return [entry for entry in entries if entry.fate == "indexed" and entry.event_class != "AUX"]
+
+
+def test_activities_are_those_of_the_ledger(world: World) -> None:
+    rows = shown(world, "das-activity-by-outcome")
+
+    expected = Counter((entry.activity, entry.outcome) for entry in indexed(world))
+    assert {(activity, outcome): count for activity, outcome, count in rows} == expected
+
+
+def test_events_and_failed_logins_are_those_of_the_ledger(world: World) -> None:
+    entries = indexed(world)
+    failed = [entry for entry in entries if entry.activity == "AUTH FAILURE"]
+
+    assert shown(world, "das-events-count")[0][0] == len(entries)
+    assert shown(world, "das-failed-logins-count") == [(len(failed), len({one.user for one in failed} - {None, ""}))]
+
+
+def test_every_database_and_instance_of_the_producer_is_covered(world: World) -> None:
+    databases = {record.database.resource_id: record.database for record in world.records}
+    instances = {name for database in databases.values() for name in database.instance_ids}
+
+    assert shown(world, "das-covered") == [(len(databases), len(instances))]
+    assert {row[0] for row in shown(world, "das-pulse-instances")} == instances
+    assert {row[0] for row in shown(world, "das-databases")} == set(databases)
+
+
+def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
     entries = [entry for record in world.records for entry in record.entries]
-    assert {(activity, outcome): count for activity, outcome, count in rows} == Counter(
-        (entry.activity, entry.outcome) for entry in entries if entry.fate == "indexed" and entry.event_class != "AUX"
-    )
+
+    assert shown(world, "das-drops-count") == [(sum(entry.fate != "indexed" for entry in entries),)]
+
+
+def test_a_new_statement_comes_first_and_tells_when_it_was_first_seen(world: World) -> None:
+    hashes: dict[str, list[int]] = defaultdict(list)
+    for source in counted_once(world.sources["das-events-*"]):
+        if "statementHash" in source:
+            hashes[source["statementHash"]].append(nanoseconds(source["@timestamp"]) // 1_000_000)
+    newest = sorted((min(times) for times in hashes.values()), reverse=True)[:50]
+
+    rows = shown(world, "das-statements-new")
+
+    assert [nanoseconds(row[1]) // 1_000_000 for row in rows] == newest
+    assert all(min(hashes[row[0]]) == nanoseconds(row[1]) // 1_000_000 for row in rows)
+
+
+def test_who_reads_and_changes_the_most_rows(world: World) -> None:
+    rows: Counter[tuple[str, str]] = Counter()
+    for source in counted_once(world.sources["das-events-*"]):
+        if source["activity"] in ("DQL", "DML") and "dbUserName" in source:
+            rows[source["dbUserName"], source["activity"]] += source.get("rowCount", 0)
+
+    found = {(user, activity): total for user, activity, total in shown(world, "das-rows-by-user")}
+
+    assert max(found, key=lambda one: found[one]) == rows.most_common(1)[0][0]
+    assert all(total == rows[key] for key, total in found.items())
+
+
+def test_only_active_alerts_need_somebody_now(world: World) -> None:
+    assert {(row[0], row[3]) for row in shown(world, "das-alerts-active")} == {
+        ("critical", "dbUserName cy"),
+        ("high", "dbUserName anna"),
+        ("medium", "dbUserName ben"),
+    }
+    assert shown(world, "das-alerts-active-count") == [(3,)]
+    assert shown(world, "das-alerts-grave-count") == [(2,)]
+
+
+def test_one_session_is_found_in_its_order(world: World) -> None:
+    request = the_request(KNOWN["search", "das-session"])
+    session = Counter(source["sessionId"] for source in counted_once(world.sources["das-events-*"])).most_common(1)[0][
+        0
+    ]
+    only = {"match_phrase": {"sessionId": session}}  # what a click on the + beside it adds
+    narrowed = {**request.body, "query": {"bool": {"filter": [request.body["query"], only]}}}
+
+    hits = world.search.search(index=world.indices[request.index], body=narrowed)["hits"]["hits"]
+
+    expected = [source for source in counted_once(world.sources["das-events-*"]) if source["sessionId"] == session]
+    times = [nanoseconds(hit["_source"]["@timestamp"]) for hit in hits]
+    assert times == sorted(nanoseconds(source["@timestamp"]) for source in expected)
