@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check lint format bench opensearch clean
+.PHONY: demo test check lint format bench pictures opensearch clean
 
 demo: $(VENV)/ready  ## everything on this machine; ARGS=--once exits when it is shown
 	$(RUN) -m demo $(ARGS)
@@ -27,6 +27,9 @@ format: $(VENV)/ready
 
 bench: $(VENV)/ready  ## speed, side by side; writes benchmarks/latest.json
 	$(RUN) -m benchmarks $(ARGS)
+
+pictures: $(VENV)/ready  ## docs/dashboards.md: each dashboard as a picture; needs Chromium
+	$(RUN) -m pictures $(ARGS)
 
 opensearch: $(VENV)/ready  ## the node alone, in the foreground
 	$(RUN) -m demo.opensearch $(ARGS)

@@ -25,6 +25,7 @@ from pictures.browser import Browser
 from pictures.document import DOCUMENT, PICTURES, with_dashboards
 from pictures.layout import WIDTH, Panel, panels_of, span_of
 from pictures.pages import Answered, page_height, page_html, requests_by_panel
+from pictures.png import with_palette
 from pictures.week import NOW, fill
 
 
@@ -66,7 +67,7 @@ def _draw_all(console: Console, pages: Path | None) -> None:
 
 
 def _keep(console: Console, browser: Browser, dashboard: SavedObject, panels: list[Panel], html: str) -> None:
-    png = browser.picture(html, WIDTH, page_height(panels))
+    png = with_palette(browser.picture(html, WIDTH, page_height(panels)))
     (PICTURES / f"{dashboard.id}.png").write_bytes(png)
     console.print(f"{dashboard.title}: {len(panels)} panels, {len(png) / 1000:,.0f} kB")
 

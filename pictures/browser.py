@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import subprocess
 import tempfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +14,6 @@ from daswatch.errors import DaswatchError
 SCALE = 1.15  # pixels of the picture for one of the page
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SECONDS = 120
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class BrowserError(DaswatchError):
@@ -40,7 +36,7 @@ class Browser:
         raise BrowserError("there is no Chromium: install it, for example with `apt-get install chromium`")
 
     def picture(self, html: str, width: int, height: int) -> bytes:
-        """The page as PNG, as small as it gets. Raises BrowserError."""
+        """The page as PNG. Raises BrowserError."""
         with tempfile.TemporaryDirectory(prefix="daswatch-pictures-") as name:
             folder = Path(name)
             page, target = folder / "page.html", folder / "page.png"

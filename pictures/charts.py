@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeAlias
 
 import vl_convert
@@ -99,18 +99,19 @@ def svg_of(spec: Spec) -> str:
     return svg
 
 
-def points_of(rows: Rows) -> list[Point]:
-    """The figures: a series for each value of the second bucket, or for each metric."""
-    buckets = [number for number, column in enumerate(rows.columns) if column.role == "bucket"]
+def points_of(request: Request, rows: Rows) -> list[Point]:
+    """The figures: a series for each value of the bucket that splits the chart, or for each metric."""
+    schemas = [one.get("schema") for one in request.aggregations]
     metrics = [number for number, column in enumerate(rows.columns) if column.role == "metric"]
-    if len(buckets) > 2 or not buckets or (len(buckets) == 2 and len(metrics) != 1):
-        raise PictureError(f"a chart of {len(buckets)} buckets and {len(metrics)} metrics")
-    if len(buckets) == 2:
-        place, series = buckets
-        return [Point(row[place], str(row[series]), row[metrics[0]]) for row in rows.rows]
-    return [
-        Point(row[buckets[0]], rows.columns[metric].title, row[metric]) for row in rows.rows for metric in metrics
-    ]
+    buckets = [number for number, column in enumerate(rows.columns) if column.role == "bucket"]
+    places = [number for number in buckets if schemas[number] == "segment"]
+    splits = [number for number in buckets if number not in places]
+    if len(places) != 1 or len(splits) > 1 or (splits and len(metrics) != 1):
+        raise PictureError(f"{request.title}: a chart of {len(buckets)} buckets and {len(metrics)} metrics")
+    (place,) = places
+    if splits:
+        return [Point(row[place], str(row[splits[0]]), row[metrics[0]]) for row in rows.rows]
+    return [Point(row[place], rows.columns[metric].title, row[metric]) for row in rows.rows for metric in metrics]
 
 
 def colors_of(series: Iterable[str], named: Mapping[str, str]) -> dict[str, str]:
@@ -148,8 +149,8 @@ def interval_of(request: Request) -> timedelta:
 def _bars_over_time(chart: Chart) -> Spec:
     width = interval_of(chart.request)
     # The largest stands at the bottom, and first in the legend.
-    order = _by_size(points_of(chart.rows))
-    points = sorted(points_of(chart.rows), key=lambda point: order.index(point.series))
+    order = _by_size(points_of(chart.request, chart.rows))
+    points = sorted(points_of(chart.request, chart.rows), key=lambda point: order.index(point.series))
     values = [
         {"x": _iso(begin), "x2": _iso(begin + width), "y": low, "y2": high, "s": point.series}
         for point, low, high in stacked(points)
@@ -170,13 +171,11 @@ def _bars_over_time(chart: Chart) -> Spec:
 
 def _areas_over_time(chart: Chart) -> Spec:
     width = interval_of(chart.request)
-    order = _by_size(points_of(chart.rows))
-    found = {(_time(point.place), point.series): point.value for point in points_of(chart.rows)}
+    order = _by_size(points_of(chart.request, chart.rows))
+    found = {(_time(point.place), point.series): point.value for point in points_of(chart.request, chart.rows)}
     times = _steps(sorted({at for at, _ in found}), width)
     points = [Point(at, series, found.get((at, series), 0)) for series in order for at in times]
-    values = [
-        {"x": _iso(point.place), "y": low, "y2": high, "s": point.series} for point, low, high in stacked(points)
-    ]
+    values = [{"x": _iso(point.place), "y": low, "y2": high, "s": point.series} for point, low, high in stacked(points)]
     return {
         "data": {"values": values},
         "mark": {"type": "area", "opacity": 0.75, "line": False},
@@ -190,7 +189,7 @@ def _areas_over_time(chart: Chart) -> Spec:
 
 
 def _lines_over_time(chart: Chart) -> Spec:
-    points = points_of(chart.rows)
+    points = points_of(chart.request, chart.rows)
     order = list(dict.fromkeys(point.series for point in points))
     values = [
         {"x": _iso(_time(point.place)), "y": point.value, "s": point.series}
@@ -205,13 +204,11 @@ def _lines_over_time(chart: Chart) -> Spec:
 
 
 def _horizontal_bars(chart: Chart) -> Spec:
-    points = points_of(chart.rows)
+    points = points_of(chart.request, chart.rows)
     order = _by_size(points)
     places = list(dict.fromkeys(str(point.place) for point in points))
     points = sorted(points, key=lambda point: order.index(point.series))
-    values = [
-        {"p": str(point.place), "x": low, "x2": high, "s": point.series} for point, low, high in stacked(points)
-    ]
+    values = [{"p": str(point.place), "x": low, "x2": high, "s": point.series} for point, low, high in stacked(points)]
     return {
         "data": {"values": values},
         "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.6},
@@ -221,7 +218,7 @@ def _horizontal_bars(chart: Chart) -> Spec:
                 "type": "nominal",
                 "sort": places,
                 "title": None,
-                "axis": {"grid": False, "labelLimit": 260, "ticks": False, "labelPadding": 6},
+                "axis": {"grid": False, "labelLimit": 300, "ticks": False, "labelPadding": 6},
                 "scale": {"paddingInner": 0.28, "paddingOuter": 0.15},
             },
             "x": _value_axis(chart, "x"),
@@ -232,7 +229,7 @@ def _horizontal_bars(chart: Chart) -> Spec:
 
 
 def _pie(chart: Chart) -> Spec:
-    points = points_of(chart.rows)
+    points = points_of(chart.request, chart.rows)
     bucket = next(number for number, column in enumerate(chart.rows.columns) if column.role == "bucket")
     slices = [Point(None, str(row[bucket]), float(row[-1] or 0)) for row in chart.rows.rows]
     total = sum(point.value or 0 for point in slices) or 1
@@ -266,7 +263,7 @@ def _pie(chart: Chart) -> Spec:
 
 def _heatmap(chart: Chart) -> Spec:
     width = interval_of(chart.request)
-    points = points_of(chart.rows)
+    points = points_of(chart.request, chart.rows)
     values = [
         {"x": _iso(begin), "x2": _iso(begin + width), "p": point.series, "v": point.value}
         for point in points
@@ -291,7 +288,7 @@ def _heatmap(chart: Chart) -> Spec:
                 "field": "v",
                 "type": "quantitative",
                 "title": metric,
-                "bin": {"maxbins": chart.params.get("colorsNumber", 5)},
+                "bin": {"maxbins": chart.params.get("colorsNumber", 5), "minstep": 1},
                 "scale": {"scheme": {"name": scheme, "extent": [0.25, 1.1]}},
                 "legend": {"type": "symbol", "symbolType": "square", "format": "d"},
             },
@@ -338,6 +335,7 @@ def _iso(moment: datetime) -> str:
 
 def _time_axis(chart: Chart) -> Spec:
     hours = chart.span.length <= timedelta(days=2)
+    step = timedelta(hours=3) if hours else timedelta(days=1)
     return {
         "field": "x",
         "type": "temporal",
@@ -345,11 +343,18 @@ def _time_axis(chart: Chart) -> Spec:
         "scale": {"type": "utc", "domain": [_iso(chart.span.begin), _iso(chart.span.end)], "nice": False},
         "axis": {
             "grid": False,
-            "format": "%H:%M" if hours else "%a %b %-d",
-            "tickCount": {"interval": "hour", "step": 3} if hours else {"interval": "day", "step": 1},
+            "format": "%H:%M" if hours else "%a %-d",
+            "values": [_iso(at) for at in ticks(chart.span, step)],
             "labelFlush": True,
         },
     }
+
+
+def ticks(span: TimeSpan, step: timedelta) -> list[datetime]:
+    """The times within a span that are whole steps of a day."""
+    midnight = datetime.combine(span.begin.date(), time(), span.begin.tzinfo)
+    first = midnight + -(-(span.begin - midnight) // step) * step
+    return [first + number * step for number in range((span.end - first) // step + 1)]
 
 
 def _told(interval: timedelta) -> str:
@@ -368,7 +373,13 @@ def _value_axis(chart: Chart, field: str) -> Spec:
         "type": "quantitative",
         "title": axes[0].get("title", {}).get("text") or None,
         "scale": {"zero": True, "type": "linear"},
-        "axis": {"format": "~s", "tickCount": 5, "tickMinStep": 1, "domain": False, "ticks": False},
+        "axis": {
+            "labelExpr": "format(datum.value, '~s')",
+            "tickCount": 5,
+            "tickMinStep": 1,
+            "domain": False,
+            "ticks": False,
+        },
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daswatch.dashboards import SavedObject
 from daswatch.panels import by_key
-from pictures.layout import PictureError, Panel, panels_of, question_of, remark_of, span_text
+from pictures.layout import Panel, PictureError, panels_of, question_of, remark_of, span_text
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "dashboards.md"
@@ -23,14 +23,15 @@ def with_dashboards(text: str, objects: Iterable[SavedObject]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise PictureError(f"{DOCUMENT.name} has no {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{dashboards_text(objects)}{END}{after}"
+    return f"{before}{BEGIN}\n{dashboards_text(objects)}\n{END}{after}"
 
 
 def dashboards_text(objects: Iterable[SavedObject]) -> str:
     """All dashboards: question, picture, panels."""
     known = by_key(objects)
     dashboards = sorted((one for one in known.values() if one.type == "dashboard"), key=_order)
-    return "\n".join(line for one in dashboards for line in _section(one, panels_of(one, known)))
+    sections = ("\n".join(_section(one, panels_of(one, known))) for one in dashboards)
+    return "\n" + "\n".join(sections)
 
 
 def _order(dashboard: SavedObject) -> tuple[int, str]:
@@ -39,15 +40,20 @@ def _order(dashboard: SavedObject) -> tuple[int, str]:
 
 
 def _section(dashboard: SavedObject, panels: list[Panel]) -> Iterator[str]:
-    yield from ("", f"## {dashboard.title.removeprefix('Daswatch: ').capitalize()}", "")
+    yield from (f"## {dashboard.title.removeprefix('Daswatch: ').capitalize()}", "")
     yield from (f"**{question_of(dashboard)}** {remark_of(dashboard)}".strip(), "")
     yield from (f"It opens with: {span_text(dashboard).lower()}.", "")
     yield from (f"![Rendering of the dashboard “{dashboard.title}”](pictures/{dashboard.id}.png)", "")
-    yield from ("| Panel | Question it answers | |", "|---|---|---|")
+    yield from ("| Question | Panel |", "|---|---|")
     for panel in panels:
-        question = question_of(panel.one)
-        yield f"| {_cell(panel.one.title)} | {_cell(question)} | {_cell(remark_of(panel.one))} |"
+        yield f"| {_cell(question_of(panel.one)) or '–'} | {_cell(_told(panel.one))} |"
     yield ""
+
+
+def _told(one: SavedObject) -> str:
+    """A panel's title, where it is not the question itself, and what its description adds."""
+    title = "" if one.title == question_of(one) else f"*{one.title}*"
+    return ": ".join(part for part in (title, remark_of(one)) if part)
 
 
 def _cell(text: str) -> str:

@@ -32,7 +32,10 @@ def page_height(panels: list[Panel]) -> int:
 
 
 def page_html(
-    dashboard: SavedObject, panels: Sequence[Panel], answers: Mapping[str, Sequence[Answered]], span: TimeSpan,
+    dashboard: SavedObject,
+    panels: Sequence[Panel],
+    answers: Mapping[str, Sequence[Answered]],
+    span: TimeSpan,
     objects: Objects,
 ) -> str:
     """The page of a dashboard; `answers` by the id of what a panel shows."""

@@ -1,7 +1,7 @@
 """Panels that are no charts, as HTML: tables, saved searches, metrics, controls, texts.
 
-Every value comes from a database's users, so every value is escaped. What does not fit into a panel is taken away in
-the browser, row by row, and the panel's foot tells of how many rows these are the first.
+Every value comes from a database's users, so every value is escaped. What does not fit into a panel is shortened in
+the browser: the widest columns end with an ellipsis, and the foot tells of how many rows those are the first that stay.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from daswatch.dashboards import SavedObject
 from daswatch.panels import Column, Rows
 from pictures.formats import formatted, is_numeric
 
-# Whose values are long: they get what the others leave, and end with an ellipsis.
-_LONG = frozenset({"commandText", "errorMessage", "errorMessage.keyword", "detail", "note", "object", "groupText"})
 _MONOSPACE = frozenset({"commandText", "statementHash", "object", "sequenceNumber"})
 # As in Dashboards, of the color schema "Green to Red" the ends.
 _GOOD, _BAD = "#2E7D5B", "#BD271E"
@@ -62,7 +60,6 @@ def _cell(value: Any, column: Column, pattern: SavedObject) -> str:
 
 def _class(column: Column, values: list[Any]) -> str:
     names = ["number"] if is_numeric(column, values) or column.field == "rowCount" else []
-    names += ["long"] if column.field in _LONG else []
     names += ["code"] if column.field in _MONOSPACE else []
     return " ".join(names)
 

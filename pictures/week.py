@@ -8,12 +8,14 @@ wrong: one instance that falls silent, three stream records that do not open, th
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from heapq import merge
 from operator import attrgetter
+from typing import Any
 
 import orjson
 from opensearchpy import OpenSearch
@@ -49,6 +51,8 @@ DASHBOARDS_URL = "https://search.example.internal/_dashboards"
 
 _SILENT_INSTANCE = "db-SYNTHETICOUTLETPGWRITER0001"
 _SILENT_SINCE = NOW - timedelta(minutes=52)
+_WARM_UP = timedelta(hours=6)
+_SPARE = 2.0  # times the events that are needed on average: bursts come early
 _BATCH = timedelta(minutes=5)  # of drops, each batch a document
 # The saved queries run as on their schedule where something happens; a run looks at all since the last one.
 _EVERY = timedelta(minutes=15)
@@ -86,7 +90,7 @@ def spells(now: datetime = NOW, days: int = DAYS) -> list[Spell]:
 
 
 def _attacks(midnight: datetime) -> Iterator[Spell]:
-    """Each scenario once, most of them in the last two days; those of one hour are on databases of different engines."""
+    """Each scenario once, most of them in the last two days."""
     hours = (-115, -92, -67, -45, -38, -13, -7.2, -1, 3.4, 9.2, 11.1, 13.2, 14.6, 15.1)
     by_hour: dict[float, list[Scenario]] = {hour: [] for hour in hours}
     for number, scenario in enumerate(SCENARIOS):
@@ -97,21 +101,30 @@ def _attacks(midnight: datetime) -> Iterator[Spell]:
 
 def records(now: datetime = NOW) -> Iterator[ProducedRecord]:
     """All that arrives until now, in its order; nothing of the silent instance once it is silent."""
-    runs = [
-        produce(
-            seed,
-            spell.begin,
-            int(spell.hours * spell.per_hour),
-            scenarios=spell.scenarios,
-            events_per_second=spell.per_hour / 3600,
-            heartbeats=spell.heartbeats,
-        )
-        for seed, spell in enumerate(spells(now))
-    ]
+    runs = [_of_spell(seed, spell) for seed, spell in enumerate(spells(now))]
     arrival: Callable[[ProducedRecord], datetime] = attrgetter("arrival")
     for record in merge(*runs, key=arrival):
         silent = record.monitoring_record["instanceId"] == _SILENT_INSTANCE and record.arrival >= _SILENT_SINCE
         if record.arrival <= now and not silent:
+            yield record
+
+
+def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
+    """What arrives while it lasts. The producer's sessions all begin at once: it is let run for some hours before."""
+    end = spell.begin + timedelta(hours=spell.hours)
+    warm_up = timedelta() if spell.scenarios or spell.heartbeats else _WARM_UP
+    hours = spell.hours if spell.scenarios else (spell.hours + warm_up / timedelta(hours=1)) * _SPARE
+    for record in produce(
+        seed,
+        spell.begin - warm_up,
+        int(hours * spell.per_hour),
+        scenarios=spell.scenarios,
+        events_per_second=spell.per_hour / 3600,
+        heartbeats=spell.heartbeats,
+    ):
+        if record.arrival > end and not spell.scenarios:
+            return
+        if record.arrival >= spell.begin:
             yield record
 
 
@@ -239,9 +252,9 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
     """Three stream records that are no envelopes, each with the reason that the ingest function gives."""
     spoiled = (
-        (DATABASES[2], timedelta(hours=5, minutes=12), '{"type": "SomethingElse"}'),
-        (DATABASES[2], timedelta(hours=5, minutes=11), '{"type": "SomethingElse", "version": "9"}'),
-        (DATABASES[5], timedelta(hours=20, minutes=40), "not even JSON"),
+        (DATABASES[2], timedelta(hours=5, minutes=12), b64encode(b'{"type": "SomethingElse"}').decode()),
+        (DATABASES[2], timedelta(hours=5, minutes=11), b64encode(b'{"type": "SomethingElse", "n": 2}').decode()),
+        (DATABASES[5], timedelta(hours=20, minutes=40), "not even Base64"),
     )
     for number, (database, ago, text) in enumerate(spoiled):
         at = iso_milliseconds(now - ago)
@@ -260,7 +273,7 @@ def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
     """Somebody who looks for a way to stop a stream, and an administrator's planned change."""
     base = base_events()["control-plane"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
-    calls = (
+    calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
         (timedelta(hours=2, minutes=2), {"errorCode": "AccessDenied", "responseElements": None}),
         (
             timedelta(hours=1, minutes=58),
