@@ -6,7 +6,7 @@ intervals. Names of columns are not fields of the data: a value may hold anythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeAlias
@@ -135,15 +135,19 @@ def stacked(points: Sequence[Point]) -> list[tuple[Point, float, float]]:
 
 def interval_of(request: Request) -> timedelta:
     """How wide the bars of its date histogram are."""
-    body = request.body.get("aggs", {})
-    for found in body.values():
-        asked = found.get("date_histogram")
-        if asked:
-            expression = asked.get("fixed_interval") or asked["calendar_interval"]
-            if expression[-1] in _UNITS and expression[:-1].isdigit():
-                return timedelta(**{_UNITS[expression[-1]]: int(expression[:-1])})
-            raise PictureError(f"bars of {expression}")
+    for asked in _date_histograms(request.body.get("aggs", {})):
+        expression = asked.get("fixed_interval") or asked["calendar_interval"]
+        if expression[-1] in _UNITS and expression[:-1].isdigit():
+            return timedelta(**{_UNITS[expression[-1]]: int(expression[:-1])})
+        raise PictureError(f"{request.title}: bars of {expression}")
     raise PictureError(f"{request.title}: no date histogram")
+
+
+def _date_histograms(aggregations: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for one in aggregations.values():
+        if "date_histogram" in one:
+            yield one["date_histogram"]
+        yield from _date_histograms(one.get("aggs", {}))
 
 
 def _bars_over_time(chart: Chart) -> Spec:
@@ -218,7 +222,7 @@ def _horizontal_bars(chart: Chart) -> Spec:
                 "type": "nominal",
                 "sort": places,
                 "title": None,
-                "axis": {"grid": False, "labelLimit": 300, "ticks": False, "labelPadding": 6},
+                "axis": {"grid": False, "labelLimit": 340, "ticks": False, "labelPadding": 6},
                 "scale": {"paddingInner": 0.28, "paddingOuter": 0.15},
             },
             "x": _value_axis(chart, "x"),
@@ -245,7 +249,7 @@ def _pie(chart: Chart) -> Spec:
         }
     }
     shares: Spec = {
-        "mark": {"type": "text", "radius": radius + 15, "fontSize": 12, "fill": TEXT},
+        "mark": {"type": "text", "radius": radius + 18, "fontSize": 12, "fill": TEXT},
         "encoding": {"text": {"field": "share"}},
     }
     labels = chart.params.get("labels", {})

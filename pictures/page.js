@@ -20,7 +20,9 @@ for (const rows of document.querySelectorAll(".rows")) {
     const widths = [...table.tHead.rows[0].cells].map((cell) => cell.offsetWidth);
     const limit = widest(widths, rows.clientWidth);
     for (const content of table.querySelectorAll("td > div")) {
-      if (widths[content.parentElement.cellIndex] > limit) content.style.width = `${limit - PADDING}px`;
+      if (widths[content.parentElement.cellIndex] <= limit) continue;
+      content.style.width = `${limit - PADDING}px`;
+      content.classList.add("narrow", content.textContent.includes(" ") ? "words" : "name");
     }
   }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pictures.layout import PictureError
 
@@ -17,6 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLORS = 256
 _TRUE_COLOR, _PALETTE = 2, 3
 _PIXEL = 3  # bytes
+_ALIKE = 75  # squared distance of colors that nobody tells apart: 5 in each of red, green and blue
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -28,7 +29,7 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 
 def with_palette(png: bytes) -> bytes:
-    """The same picture with its most frequent colors; a rare one becomes the nearest of these. Raises PictureError."""
+    """The same picture with its most frequent colors; any other becomes the nearest of these. Raises PictureError."""
     width, height = size_of(png)
     if tuple(png[24:29]) != (8, _TRUE_COLOR, 0, 0, 0):
         raise PictureError("a PNG of another form than Chromium's")
@@ -37,10 +38,8 @@ def with_palette(png: bytes) -> bytes:
     counted: Counter[bytes] = Counter()
     for line in lines:
         counted.update(line)
-    palette = [color for color, _ in counted.most_common(COLORS)]
-    place = {color: _nearest(color, palette) for color in counted} | {
-        color: number for number, color in enumerate(palette)
-    }
+    palette = _palette(color for color, _ in counted.most_common())
+    place = {color: _nearest(color, palette) for color in counted}
     content = b"".join(b"\0" + bytes(map(place.__getitem__, line)) for line in lines)
     header = struct.pack(">IIBBBBB", width, height, 8, _PALETTE, 0, 0, 0)
     return b"".join(
@@ -104,7 +103,22 @@ def _pixels(line: bytes) -> list[bytes]:
     return [line[at : at + _PIXEL] for at in range(0, len(line), _PIXEL)]
 
 
+def _palette(colors: Iterable[bytes]) -> list[bytes]:
+    """Colors that differ, the frequent ones first: shades of one leave room for the few dots of a legend."""
+    found: list[bytes] = []
+    for color in colors:
+        if len(found) == COLORS:
+            break
+        if not found or min(_distances(color, found)) > _ALIKE:
+            found.append(color)
+    return found
+
+
 def _nearest(color: bytes, palette: Sequence[bytes]) -> int:
-    red, green, blue = color
-    distances = [(red - one[0]) ** 2 + (green - one[1]) ** 2 + (blue - one[2]) ** 2 for one in palette]
+    distances = _distances(color, palette)
     return distances.index(min(distances))
+
+
+def _distances(color: bytes, others: Sequence[bytes]) -> list[int]:
+    red, green, blue = color
+    return [(red - one[0]) ** 2 + (green - one[1]) ** 2 + (blue - one[2]) ** 2 for one in others]

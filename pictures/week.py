@@ -91,7 +91,7 @@ def spells(now: datetime = NOW, days: int = DAYS) -> list[Spell]:
 
 def _attacks(midnight: datetime) -> Iterator[Spell]:
     """Each scenario once, most of them in the last two days."""
-    hours = (-115, -92, -67, -45, -38, -13, -7.2, -1, 3.4, 9.2, 11.1, 13.2, 14.6, 15.1)
+    hours = (-115, -92, -67, -45, -38, -13, -7.2, -1, 3.4, 9.2, 11.1, 14.8, 14.9, 15.1)
     by_hour: dict[float, list[Scenario]] = {hour: [] for hour in hours}
     for number, scenario in enumerate(SCENARIOS):
         by_hour[hours[(number * 5) % len(hours)]].append(scenario)
@@ -112,7 +112,7 @@ def records(now: datetime = NOW) -> Iterator[ProducedRecord]:
 def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
     """What arrives while it lasts. The producer's sessions all begin at once: it is let run for some hours before."""
     end = spell.begin + timedelta(hours=spell.hours)
-    warm_up = timedelta() if spell.scenarios or spell.heartbeats else _WARM_UP
+    warm_up = timedelta() if spell.scenarios else _WARM_UP
     hours = spell.hours if spell.scenarios else (spell.hours + warm_up / timedelta(hours=1)) * _SPARE
     for record in produce(
         seed,
