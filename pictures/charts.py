@@ -286,7 +286,7 @@ def _heatmap(chart: Chart) -> Spec:
                 "type": "nominal",
                 "sort": _by_size(points),
                 "title": None,
-                "axis": {"grid": True, "labelLimit": 200, "ticks": False, "labelPadding": 6},
+                "axis": {"grid": False, "labelLimit": 200, "ticks": False, "labelPadding": 6},
             },
             "color": {
                 "field": "v",
