@@ -27,7 +27,7 @@ COMMANDS = [
     *(ROOT / "daswatch" / name for name in ("cli.py", "sigma.py")),
     *(ROOT / "daswatch" / "commands").glob("*.py"),
 ]
-NOT_SHIPPED = {"tests", "demo", "artifacts", "benchmarks", "moto", "pytest", "hypothesis"}
+NOT_SHIPPED = {"tests", "demo", "artifacts", "benchmarks", "pictures", "moto", "pytest", "hypothesis"}
 
 # Imports every module of a package with the network, AWS's clients, threads and writing of files forbidden.
 IMPORT_ALL = """
