@@ -21,7 +21,7 @@ from tests.alerting import a_detection
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 ROLE = "arn:aws:iam::123456789012:role/ingest"
-POLICY = next(content for content in shipped_content() if content.kind is Kind.RETENTION_POLICY)
+POLICY = next(content for content in shipped_content() if content.name == "das-events-retention")
 
 
 def reasons(wanted: Wanted) -> dict[Kind, str]:
