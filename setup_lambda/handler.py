@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol
 
 from daswatch.content import Plan
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
-from daswatch.detections import load
-from daswatch.errors import RequestError, SettingsError
+from daswatch.detections import load_file
+from daswatch.errors import RequestError
 from daswatch.gateways.archive import Backups
 from daswatch.gateways.clients import kms_client, rds_client, s3_client
 from daswatch.gateways.cloudformation import Answers
@@ -68,16 +67,7 @@ def _streams() -> ActivityStreams:
 def _install() -> Plan:
     settings = read_settings(os.environ)
     installation = Installation.at(settings.search, settings.dashboards)
-    plan = installation.plan(replace(settings.wanted, detections=load(_read(settings.detections))))
+    plan = installation.plan(replace(settings.wanted, detections=load_file(settings.detections)))
     folder = f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     installation.execute(plan, Backups(s3_client, settings.backup_bucket, folder))
     return plan
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as exc:
-        raise SettingsError(
-            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
-        ) from exc
