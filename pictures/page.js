@@ -1,5 +1,5 @@
-// What a table has too much of goes: its widest columns become narrower, all to one width, and its last rows are taken
-// away until the others fit as a whole. The foot tells how many there are in all.
+// What a table has too much of goes: its last rows are taken away until the others fit as a whole, and its widest
+// columns become narrower, all to one width. The foot tells how many rows there are in all.
 const PADDING = 14; // px of a cell
 
 // The width at which the widest columns fit beside the others: the narrow ones take theirs, the rest is shared.
@@ -16,6 +16,18 @@ for (const rows of document.querySelectorAll(".rows")) {
   const table = rows.querySelector("table");
   const [body, foot, total] = [table.tBodies[0], rows.nextElementSibling, Number(rows.dataset.total)];
 
+  const tell = () => {
+    if (body.rows.length < total) foot.textContent = `1–${body.rows.length} of ${total.toLocaleString("en")}`;
+  };
+  const shorten = () => {
+    tell();
+    while (body.rows.length > 1 && rows.scrollHeight > rows.clientHeight) {
+      body.deleteRow(-1);
+      tell();
+    }
+  };
+
+  shorten(); // first: no column is as wide as a row needs that is not shown
   if (table.offsetWidth > rows.clientWidth) {
     const widths = [...table.tHead.rows[0].cells].map((cell) => cell.offsetWidth);
     const limit = widest(widths, rows.clientWidth);
@@ -25,13 +37,5 @@ for (const rows of document.querySelectorAll(".rows")) {
       content.classList.add("narrow", content.textContent.includes(" ") ? "words" : "name");
     }
   }
-
-  const tell = () => {
-    if (body.rows.length < total) foot.textContent = `1–${body.rows.length} of ${total.toLocaleString("en")}`;
-  };
-  tell();
-  while (body.rows.length > 1 && rows.scrollHeight > rows.clientHeight) {
-    body.deleteRow(-1);
-    tell();
-  }
+  shorten(); // again: some rows are of two lines now
 }
