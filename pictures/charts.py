@@ -1,6 +1,6 @@
 """A chart's definition and its answer -> a Vega-Lite specification, and from that SVG.
 
-Bars and areas are stacked here, not by Vega-Lite: what is drawn are the answer's own figures, at the widths of their
+Bars are stacked here, not by Vega-Lite: what is drawn are the answer's own figures, at the widths of their
 intervals. Names of columns are not fields of the data: a value may hold anything, a field's name may not.
 """
 
