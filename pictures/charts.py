@@ -1,6 +1,6 @@
 """A chart's definition and its answer -> a Vega-Lite specification, and from that SVG.
 
-Bars and areas are stacked here, not by Vega-Lite: what is drawn are the answer's own figures, at the widths of their
+Bars are stacked here, not by Vega-Lite: what is drawn are the answer's own figures, at the widths of their
 intervals. Names of columns are not fields of the data: a value may hold anything, a field's name may not.
 """
 
@@ -37,6 +37,7 @@ PALETTE = (
     "#AA6556",
     "#E7664C",
 )
+_SCALES = {"linear": "linear", "square root": "sqrt"}
 _SCHEMES = {"Blues": "blues", "Greens": "greens", "Greys": "greys", "Reds": "reds"}
 _LABEL_CHARACTERS = 34
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "w": "weeks"}
@@ -173,25 +174,6 @@ def _bars_over_time(chart: Chart) -> Spec:
     }
 
 
-def _areas_over_time(chart: Chart) -> Spec:
-    width = interval_of(chart.request)
-    order = _by_size(points_of(chart.request, chart.rows))
-    found = {(_time(point.place), point.series): point.value for point in points_of(chart.request, chart.rows)}
-    times = _steps(sorted({at for at, _ in found}), width)
-    points = [Point(at, series, found.get((at, series), 0)) for series in order for at in times]
-    values = [{"x": _iso(point.place), "y": low, "y2": high, "s": point.series} for point, low, high in stacked(points)]
-    return {
-        "data": {"values": values},
-        "mark": {"type": "area", "opacity": 0.75, "line": False},
-        "encoding": {
-            "x": _time_axis(chart),
-            "y": _value_axis(chart, "y"),
-            "y2": {"field": "y2"},
-            "color": _color(chart, order),
-        },
-    }
-
-
 def _lines_over_time(chart: Chart) -> Spec:
     points = points_of(chart.request, chart.rows)
     order = list(dict.fromkeys(point.series for point in points))
@@ -268,8 +250,15 @@ def _pie(chart: Chart) -> Spec:
 def _heatmap(chart: Chart) -> Spec:
     width = interval_of(chart.request)
     points = points_of(chart.request, chart.rows)
+    shades = shades_of((point.value or 0 for point in points), chart.params.get("colorsNumber", 5))
     values = [
-        {"x": _iso(begin), "x2": _iso(begin + width), "p": point.series, "v": point.value}
+        {
+            "x": _iso(begin),
+            "x2": _iso(begin + width),
+            "p": point.series,
+            "v": point.value,
+            "s": shades[point.value or 0],
+        }
         for point in points
         for begin in [_time(point.place)]
     ]
@@ -289,19 +278,28 @@ def _heatmap(chart: Chart) -> Spec:
                 "axis": {"grid": False, "labelLimit": 200, "ticks": False, "labelPadding": 6},
             },
             "color": {
-                "field": "v",
-                "type": "quantitative",
+                "field": "s",
+                "type": "ordinal",
                 "title": metric,
-                "bin": {"maxbins": chart.params.get("colorsNumber", 5), "minstep": 1},
-                "scale": {"scheme": {"name": scheme, "extent": [0.25, 1.1]}},
-                "legend": {"type": "symbol", "symbolType": "square", "format": "d"},
+                "sort": list(dict.fromkeys(shades.values())),
+                "scale": {"scheme": {"name": scheme, "extent": [0.35, 1.1]}},
+                "legend": {"symbolType": "square", "symbolOpacity": 1},
             },
         },
     }
 
 
+def shades_of(values: Iterable[float], number: int) -> dict[float, str]:
+    """The range in which each value lies, of so many equal ranges of whole numbers at most; the smallest first."""
+    listed = sorted({round(value) for value in values})
+    if not listed:
+        return {}
+    width = -(-(listed[-1] - listed[0] + 1) // number)
+    begins = {value: listed[0] + (value - listed[0]) // width * width for value in listed}
+    return {value: str(begin) if width == 1 else f"{begin}–{begin + width - 1}" for value, begin in begins.items()}
+
+
 _DRAWN: Mapping[str, Callable[[Chart], Spec]] = {
-    "area": _areas_over_time,
     "heatmap": _heatmap,
     "histogram": _bars_over_time,
     "horizontal_bar": _horizontal_bars,
@@ -316,12 +314,6 @@ def _by_size(points: Iterable[Point]) -> list[str]:
     for point in points:
         sizes[point.series] = sizes.get(point.series, 0) + (point.value or 0)
     return sorted(sizes, key=lambda name: -sizes[name])
-
-
-def _steps(times: Sequence[datetime], width: timedelta) -> list[datetime]:
-    if not times:
-        return []
-    return [times[0] + number * width for number in range(round((times[-1] - times[0]) / width) + 1)]
 
 
 def _time(place: Any) -> datetime:
@@ -376,7 +368,7 @@ def _value_axis(chart: Chart, field: str) -> Spec:
         "field": field,
         "type": "quantitative",
         "title": axes[0].get("title", {}).get("text") or None,
-        "scale": {"zero": True, "type": "linear"},
+        "scale": {"zero": True, "type": _scale(axes[0])},
         "axis": {
             "labelExpr": "format(datum.value, '~s')",
             "tickCount": 5,
@@ -385,6 +377,14 @@ def _value_axis(chart: Chart, field: str) -> Spec:
             "ticks": False,
         },
     }
+
+
+def _scale(axis: Mapping[str, Any]) -> str:
+    """As Vega-Lite calls it. Raises PictureError for one that is not drawn."""
+    name = axis.get("scale", {}).get("type", "linear")
+    if name not in _SCALES:
+        raise PictureError(f"a scale of type {name!r}")
+    return _SCALES[name]
 
 
 def _color(chart: Chart, series: Sequence[str]) -> Spec:

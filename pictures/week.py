@@ -1,9 +1,9 @@
 """A week of the producer's traffic in a node, with what watches it: pulse, drops, dead letters, alerts.
 
-The same every time, byte for byte: the week ends at `NOW`. Events go through the same code as the ingest function's,
-alerts come of the saved queries, run on a clock of ours in
-the hours of the attacks; nothing that a panel shows is made up here but what went
-wrong: one instance that falls silent, three stream records that do not open, three calls of AWS's API.
+The same every time, byte for byte: the week ends at `NOW`. Events and drops go through the same code as the ingest
+function's, alerts come of the saved queries, run on a clock of ours in the hours of the attacks; nothing that a panel
+shows is made up here but what went wrong: one instance that falls silent, three stream records that do not open, three
+calls of AWS's API.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any
 
-import orjson
 from opensearchpy import OpenSearch
 
-from daswatch import control_plane
+from daswatch import control_plane, drops
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
 from daswatch.detections import Detection
 from daswatch.documents import DEFAULT_INDEX_PREFIX, Document
-from daswatch.envelope import activity_stream, read_envelope
+from daswatch.drops import Drop
+from daswatch.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.errors import RecordError
-from daswatch.events import read_monitoring_record
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import Deadline, SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_excluded_user
+from daswatch.noise import Noise
 from daswatch.pulse import Pulse
 from daswatch.samples import base_events
 from daswatch.stream_records import StreamRecord, iso_milliseconds
@@ -53,7 +52,7 @@ _SILENT_INSTANCE = "db-SYNTHETICOUTLETPGWRITER0001"
 _SILENT_SINCE = NOW - timedelta(minutes=52)
 _WARM_UP = timedelta(hours=6)
 _SPARE = 2.0  # times the events that are needed on average: bursts come early
-_BATCH = timedelta(minutes=5)  # of drops, each batch a document
+_BATCH = timedelta(minutes=5)  # of a database's stream records, one document of its drops
 # The saved queries run as on their schedule where something happens; a run looks at all since the last one.
 _EVERY = timedelta(minutes=15)
 _RUNS_OF_AN_ATTACK = 4
@@ -133,7 +132,7 @@ class Watched:
     """What is told about records beside their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
-    drops: dict[tuple[int, str, Noise], Counter[str]]
+    drops: dict[tuple[int, ActivityStream], list[Drop]]
     records: int = 0
 
     @classmethod
@@ -146,40 +145,21 @@ class Watched:
         self.records += 1
         stream = activity_stream(record.database.stream_arn(REGION))
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
-        noise = noise_of(record)
+        fates = Counter(entry.fate for entry in record.entries)
         pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
-        heard = sum(entry.fate == "indexed" for entry in record.entries)
-        pulse.heard(at, noise[Noise.HEARTBEAT], at if heard else "")
-        batch = int(record.arrival.timestamp() // _BATCH.total_seconds())
-        for reason, count in noise.items():
-            found = self.drops.setdefault((batch, stream.resource_id, reason), Counter())
-            found["count"] += count
+        pulse.heard(at, fates["heartbeat"], at if fates["indexed"] else "")
+        if fates["aws-user"]:
+            batch = int(record.arrival.timestamp() // _BATCH.total_seconds())
+            dropped = Drop(0, stream, at, Noise.AWS_USER, fates["aws-user"])
+            self.drops.setdefault((batch, stream), []).append(dropped)
 
-    def drop_documents(self) -> Iterator[Document]:
-        """A document for each batch, database and reason, as `das-drops-*` has them."""
-        for (batch, resource_id, reason), found in self.drops.items():
-            at = datetime.fromtimestamp(batch * _BATCH.total_seconds(), UTC)
-            source = {
-                "@timestamp": iso_milliseconds(at),
-                "ingestedAt": iso_milliseconds(at),
-                "resourceId": resource_id,
-                "awsAccountId": ACCOUNT,
-                "awsRegion": REGION,
-                "reason": reason.value,
-                "count": found["count"],
-            }
-            yield Document(f"das-drops-{at:%Y.%m}", f"{batch}-{resource_id}-{reason}", source)
-
-
-def noise_of(record: ProducedRecord) -> Counter[Noise]:
-    """The events of a record that are dropped, by reason."""
-    counted: Counter[Noise] = Counter()
-    for event in read_monitoring_record(orjson.dumps(record.monitoring_record)).events:
-        if event.get("type") == "heartbeat":
-            counted[Noise.HEARTBEAT] += 1
-        elif is_excluded_user(event, DEFAULT_EXCLUDED_USERS):
-            counted[Noise.AWS_USER] += 1
-    return counted
+    def drop_actions(self) -> Iterator[Action]:
+        """What the ingest function tells of each batch: heartbeats are the pulse alone."""
+        for (batch, _), found in self.drops.items():
+            newest = max(drop.arrived_at for drop in found)
+            # Its first record and its last one, which name a batch.
+            record = StreamRecord({}, "", "", str(batch), "shardId-000000000000", newest)
+            yield from drops.actions(found, [record], newest)
 
 
 def fill(
@@ -196,8 +176,8 @@ def fill(
 
     progress("Making and indexing a week of four engines' activity")
     events = index_all(search, documents_of(heard(), DEFAULT_INDEX_PREFIX))
-    index_all(search, [*watched.drop_documents(), *control_plane_calls()])
-    write(search, dead_letters())
+    index_all(search, control_plane_calls())
+    write(search, [*watched.drop_actions(), *dead_letters()])
     search.indices.refresh(index="das-*")
     before = None
     for at in run_times():
@@ -270,13 +250,13 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
 
 
 def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
-    """Somebody who looks for a way to stop a stream, and an administrator's planned change."""
+    """Somebody who looks for a way to stop a stream while the saved queries run, and a change that was planned."""
     base = base_events()["control-plane"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
     calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
-        (timedelta(hours=2, minutes=2), {"errorCode": "AccessDenied", "responseElements": None}),
+        (timedelta(minutes=58), {"errorCode": "AccessDenied", "responseElements": None}),
         (
-            timedelta(hours=1, minutes=58),
+            timedelta(minutes=55),
             {
                 "eventSource": "kms.amazonaws.com",
                 "eventName": "DisableKey",

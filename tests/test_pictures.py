@@ -5,22 +5,27 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
+import orjson
 import pytest
 import vl_convert
 
 from daswatch.dashboards import SavedObject, shipped_objects
+from daswatch.noise import Noise
 from daswatch.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
+from demo.traffic import produce
 from pictures.browser import Browser, BrowserError
-from pictures.charts import CHARTS, PALETTE, VEGA_LITE, Chart, Point, colors_of, spec_of, stacked, ticks
+from pictures.charts import CHARTS, PALETTE, VEGA_LITE, Chart, Point, colors_of, shades_of, spec_of, stacked, ticks
 from pictures.document import DOCUMENT, PICTURES, with_dashboards
 from pictures.formats import formatted
 from pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, question_of, span_of
 from pictures.pages import CREDIT, Answered, page_height, page_html
 from pictures.png import size_of, with_palette
-from pictures.week import NOW, run_times, spells
+from pictures.week import NOW, Watched, control_plane_calls, run_times, spells
 
 OBJECTS = shipped_objects()
 KNOWN = by_key(OBJECTS)
@@ -196,6 +201,30 @@ def test_figures_of_one_place_stand_on_each_other() -> None:
     assert [(low, high) for _, low, high in stacked(points)] == [(0, 2), (0, 5), (2, 2), (2, 5)]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], {}),
+        ([2, 1, 2], {1: "1", 2: "2"}),
+        ([1, 4, 11], {1: "1–3", 4: "4–6", 11: "10–12"}),
+    ],
+)
+def test_shades_are_equal_ranges_of_whole_numbers(values: list[float], expected: dict[float, str]) -> None:
+    assert shades_of(values, 4) == expected
+
+
+def test_a_scale_is_that_of_the_definition_and_another_is_refused() -> None:
+    chart = chart_of(next(panel for panel in CHART_PANELS if panel.one.id == "das-rows-by-user"))
+    assert spec_of(chart)["encoding"]["x"]["scale"]["type"] == "sqrt"
+
+    state = deepcopy(chart.one.attributes["visState"])
+    state["params"]["valueAxes"][0]["scale"]["type"] = "log"
+    other = SavedObject("visualization", "odd", {**chart.one.attributes, "visState": state})
+
+    with pytest.raises(PictureError, match="a scale of type 'log'"):
+        spec_of(Chart(other, chart.request, chart.rows, DAY, 100, 100))
+
+
 def test_ticks_are_whole_steps_within_the_span() -> None:
     begin = datetime(2026, 3, 4, 16, 20, tzinfo=UTC)
 
@@ -290,6 +319,29 @@ def test_another_form_of_png_is_refused() -> None:
         with_palette(with_palette(true_color([[(1, 2, 3)]], [0])))
     with pytest.raises(PictureError, match="no PNG"):
         size_of(b"GIF89a")
+
+
+def test_drops_are_told_as_the_ingest_function_tells_them() -> None:
+    watched = Watched.nothing()
+    for record in islice(produce(1, NOW, 400), 600):
+        watched.take(record)
+
+    told = [orjson.loads(action.lines.splitlines()[1]) for action in watched.drop_actions()]
+
+    assert told
+    assert {one["reason"] for one in told} == {Noise.AWS_USER}
+    assert sum(one["count"] for one in told) == sum(
+        entry.fate == "aws-user" for record in islice(produce(1, NOW, 400), 600) for entry in record.entries
+    )
+
+
+def test_the_saved_queries_run_soon_after_somebody_is_refused_at_a_stream() -> None:
+    refused = [one.source for one in control_plane_calls() if one.source["outcome"] == "failure"]
+
+    assert len(refused) == 2
+    for one in refused:
+        at = datetime.fromisoformat(one["@timestamp"])
+        assert any(timedelta() < run - at <= timedelta(minutes=15) for run in run_times())
 
 
 def test_every_attack_of_the_week_is_looked_at() -> None:
