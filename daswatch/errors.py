@@ -7,11 +7,16 @@
     ├── RuleError            stop: a detection's rule or a team's tuning is wrong; nothing is compiled
     ├── SavedObjectError     stop: a saved object's file or an export is not what Dashboards writes (dashboards.py)
     ├── PanelError           stop: a panel asks for what we do not translate (panels.py)
+    ├── StreamRefused        stop: an activity stream cannot be switched as wanted; somebody must do what it says first
+    ├── RequestError         stop: CloudFormation's request is none that we can follow
     ├── DependencyError      retry: what we depend on does not serve us now
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
+    │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
+    │   ├── RdsUnavailable
+    │   ├── AnswerUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
         ├── NotificationError        a monitor's message that tells nothing we can read
@@ -67,6 +72,14 @@ class RuleError(DaswatchError):
     """A rule, its tuning or a suppression is wrong; the message names the detection and what to correct."""
 
 
+class StreamRefused(DaswatchError):
+    """An activity stream cannot be switched as wanted; the message says why and what to do first."""
+
+
+class RequestError(DaswatchError):
+    """CloudFormation's request, or its properties, are none that we can follow; the message names what is wrong."""
+
+
 class DependencyError(DaswatchError):
     """A service that we need does not serve us now: fail the batch, deliver it again."""
 
@@ -94,12 +107,28 @@ class TemplatesMissing(SearchUnavailable):
         self.name = name
 
 
+class DashboardsUnavailable(DependencyError):
+    """Dashboards refuses or does not answer; `status` is what it answered, 0 for nothing or nonsense."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class TopicUnavailable(DependencyError):
     """SNS did not take a message."""
 
 
+class RdsUnavailable(DependencyError):
+    """RDS throttles, does not answer, or denies us the call."""
+
+
+class AnswerUndelivered(DependencyError):
+    """CloudFormation's bucket did not take our answer: the stack waits, so the request has to be answered again."""
+
+
 class ArchiveUnavailable(DependencyError):
-    """S3 did not take a dead letter."""
+    """S3 did not take a dead letter, or a backup."""
 
 
 class RecordError(DaswatchError):

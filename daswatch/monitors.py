@@ -56,8 +56,17 @@ def monitor_name(detection: Detection) -> str:
 def monitor(detection: Detection, channel_id: str, events: str) -> dict[str, Any]:
     """The body for `POST _plugins/_alerting/monitors`; `events` is the events' index pattern."""
     search = _search(detection)
+    message = message_template(detection)
     # The plugin rewrites the query it stores, so what was installed is told apart by this.
-    fingerprint = group_hash({"query": canonical_json(search).decode(), "level": detection.level.value})
+    fingerprint = group_hash(
+        {
+            "query": canonical_json(search).decode(),
+            "level": detection.level.value,
+            "condition": CONDITION,
+            "subject": SUBJECT,
+            "message": message,
+        }
+    )
     return {
         "type": "monitor",
         "monitor_type": "query_level_monitor",
@@ -68,7 +77,7 @@ def monitor(detection: Detection, channel_id: str, events: str) -> dict[str, Any
         "triggers": [
             {
                 "query_level_trigger": {
-                    "id": f"{detection.name}-{fingerprint}",
+                    "id": f"{detection.name}-{fingerprint}-{'on' if detection.enabled else 'off'}",
                     "name": detection.title,
                     "severity": _SEVERITIES[detection.level],
                     "condition": {"script": {"source": CONDITION, "lang": "painless"}},
@@ -78,7 +87,7 @@ def monitor(detection: Detection, channel_id: str, events: str) -> dict[str, Any
                             "name": "tell Daswatch",
                             "destination_id": channel_id,
                             "subject_template": {"source": SUBJECT, "lang": "mustache"},
-                            "message_template": {"source": message_template(detection), "lang": "mustache"},
+                            "message_template": {"source": message, "lang": "mustache"},
                             "throttle_enabled": False,
                         }
                     ],
@@ -86,6 +95,54 @@ def monitor(detection: Detection, channel_id: str, events: str) -> dict[str, Any
             }
         ],
     }
+
+
+def brought_up_to_date(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool, str]:
+    """A shipped monitor with what a team decided about the one that is there.
+
+    Returns the body to send, whether it differs from what is there, and the team's choices in words. A team's are
+    whether the monitor runs, once that differs from what was installed; its schedule; and actions of its own.
+    """
+    ours = trigger_of(shipped)
+    theirs = trigger_of(there)
+    before = str(theirs.get("id", ""))
+    installed = before.endswith("-on") if before.endswith(("-on", "-off")) else shipped["enabled"]
+    running = bool(there.get("enabled"))
+    choices = []
+    if running is not installed:
+        choices.append("somebody switched it on" if running else "somebody switched it off")
+    schedule = there.get("schedule") or shipped["schedule"]
+    if not _same_schedule(schedule, shipped["schedule"]):
+        choices.append("somebody changed its schedule")
+    own_ids = {action["id"] for action in ours["actions"]}
+    added = [action for action in theirs.get("actions") or () if action.get("id") not in own_ids]
+    if added:
+        choices.append(f"{len(added)} actions of somebody's own")
+    trigger = {**ours, "actions": [*ours["actions"], *added]}
+    body = {
+        **shipped,
+        "enabled": shipped["enabled"] if running is installed else running,
+        "schedule": schedule,
+        "triggers": [{"query_level_trigger": trigger}],
+    }
+    told = {action.get("id"): action.get("destination_id") for action in theirs.get("actions") or ()}
+    changed = before != ours["id"] or any(
+        told.get(action["id"]) != action["destination_id"] for action in ours["actions"]
+    )
+    return body, changed, ", ".join(choices)
+
+
+def trigger_of(monitor: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first trigger: ours have one."""
+    for trigger in monitor.get("triggers") or ():
+        found: Mapping[str, Any] = trigger.get("query_level_trigger") or {}
+        return found
+    return {}
+
+
+def _same_schedule(there: Mapping[str, Any], shipped: Mapping[str, Any]) -> bool:
+    period, ours = there.get("period") or {}, shipped["period"]
+    return (period.get("interval"), period.get("unit")) == (ours["interval"], ours["unit"])
 
 
 def message_template(detection: Detection) -> str:

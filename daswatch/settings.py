@@ -147,3 +147,19 @@ class SearchEndpoint:
             secret_arn=secret_arn,
             ca_bundle=environment.optional("OPENSEARCH_CA_BUNDLE"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardsEndpoint:
+    """Where OpenSearch Dashboards is; it is signed in to as OpenSearch is."""
+
+    url: str
+    tenant: str = "global"  # of the Security plugin: whose saved objects are meant
+
+    @classmethod
+    def read(cls, environment: Environment, search: SearchEndpoint) -> DashboardsEndpoint:
+        """From DASHBOARDS_URL, where domains and collections have theirs by default, and DASHBOARDS_TENANT."""
+        url = environment.optional("DASHBOARDS_URL", f"{search.url}/_dashboards")
+        if search.url and not _is_http(url):
+            environment.problem("DASHBOARDS_URL", "is no URL", "https://…, up to and including /_dashboards")
+        return cls(url.rstrip("/"), environment.optional("DASHBOARDS_TENANT", "global"))

@@ -1,75 +1,69 @@
-"""What `index_templates/` holds, and what installing it would change at an endpoint.
-
-A plan is pure data: what is there is compared with what should be. Executing it is the gateway's part.
-"""
+"""What `index_templates/` holds: templates, retention policies and roles, named by the index prefix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import orjson
 
+from daswatch.content import Content, Kind
 from daswatch.documents import DEFAULT_INDEX_PREFIX
-
-
-class Kind(StrEnum):
-    """What sort of content it is, in the order of installation: an index template names its components."""
-
-    COMPONENT_TEMPLATE = "component template"
-    INDEX_TEMPLATE = "index template"
-    RETENTION_POLICY = "retention policy"
-
-
-class Step(StrEnum):
-    """What installing one piece would do."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    UNCHANGED = "unchanged"
-
 
 _FOLDERS = {
     Kind.COMPONENT_TEMPLATE: "component",
     Kind.INDEX_TEMPLATE: "index",
     Kind.RETENTION_POLICY: "ism",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One piece to install: its kind, name and body."""
-
-    kind: Kind
-    name: str
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """What has to be done for one piece of content."""
-
-    step: Step
-    content: Content
+_ROLES = "role"
+# A collection sizes and refreshes itself, and no list of what it takes besides is published: what the mappings need
+# stays. Of the codecs it documents `default`, `zstd` and `zstd_no_dict`.
+_COLLECTION_SETTINGS = frozenset({"analysis"})
+_COLLECTION_CODEC = "zstd"
 
 
 def shipped_content(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
-    """All of `index_templates/`, in the order of installation; patterns and names follow the index prefix."""
+    """All templates and policies, in the order of installation; patterns and names follow the index prefix."""
+    return [content for kind, folder in _FOLDERS.items() for content in _read(kind, folder, index_prefix)]
+
+
+def shipped_roles(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
+    """The roles of the Security plugin, one for each function that reaches OpenSearch."""
+    return _read(Kind.ROLE, _ROLES, index_prefix)
+
+
+def for_collection(shipped: Iterable[Content]) -> list[Content]:
+    """The templates as a Serverless collection takes them; it has no retention policies."""
+    return [
+        replace(content, body=_without_settings(content.body))
+        for content in shipped
+        if content.kind in (Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE)
+    ]
+
+
+def _read(kind: Kind, folder: str, index_prefix: str) -> list[Content]:
     content = []
-    for kind, folder in _FOLDERS.items():
-        for entry in sorted(files("index_templates").joinpath(folder).iterdir(), key=lambda entry: entry.name):
-            if not entry.name.endswith(".json"):
-                continue
-            body = orjson.loads(entry.read_bytes())
-            name = entry.name.removesuffix(".json")
-            if kind is not Kind.COMPONENT_TEMPLATE:
-                name = name.replace(DEFAULT_INDEX_PREFIX, index_prefix)
-                body = _with_prefix(body, index_prefix)
-            content.append(Content(kind, name, body))
+    for entry in sorted(files("index_templates").joinpath(folder).iterdir(), key=lambda entry: entry.name):
+        if not entry.name.endswith(".json"):
+            continue
+        body = orjson.loads(entry.read_bytes())
+        name = entry.name.removesuffix(".json")
+        if kind is not Kind.COMPONENT_TEMPLATE:
+            name = name.replace(DEFAULT_INDEX_PREFIX, index_prefix)
+            body = _with_prefix(body, index_prefix)
+        content.append(Content(kind, name, body))
     return content
+
+
+def _without_settings(body: Mapping[str, Any]) -> dict[str, Any]:
+    template = dict(body["template"])
+    settings = template.pop("settings", {}).get("index", {})
+    kept = {name: value for name, value in settings.items() if name in _COLLECTION_SETTINGS}
+    if "codec" in settings:
+        kept["codec"] = _COLLECTION_CODEC
+    return {**body, "template": {**template, **({"settings": {"index": kept}} if kept else {})}}
 
 
 def event_index() -> dict[str, Any]:
@@ -93,35 +87,6 @@ def _template(name: str) -> dict[str, Any]:
     return next(dict(content.body["template"]) for content in shipped_content() if content.name == name)
 
 
-def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[PlannedStep]:
-    """Compare. OpenSearch fills in defaults and writes numbers as text, so only what we ship is compared, as text."""
-    steps = []
-    for content in shipped:
-        there = installed.get((content.kind, content.name))
-        changed = Step.CREATE if there is None else Step.UPDATE
-        same = there is not None and _contains(there, content.body)
-        steps.append(PlannedStep(Step.UNCHANGED if same else changed, content))
-    return steps
-
-
 def _with_prefix(body: Any, prefix: str) -> Any:
     text = orjson.dumps(body).replace(f'"{DEFAULT_INDEX_PREFIX}-*"'.encode(), f'"{prefix}-*"'.encode())
     return orjson.loads(text)
-
-
-def _contains(there: Any, shipped: Any) -> bool:
-    if isinstance(shipped, Mapping):
-        return isinstance(there, Mapping) and all(
-            name in there and _contains(there[name], value) for name, value in shipped.items()
-        )
-    if isinstance(shipped, list):
-        return (
-            isinstance(there, list)
-            and len(there) == len(shipped)
-            and all(_contains(left, right) for left, right in zip(there, shipped, strict=True))
-        )
-    return _as_text(there) == _as_text(shipped)
-
-
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -172,8 +172,8 @@ class Node:
         """
         until = time.monotonic() + deadline
         process = self._running()
-        with urllib3.PoolManager(retries=False) as http:
-            while not is_ready(http, self.url):
+        with self._http() as http:
+            while not self._answers(http):
                 try:
                     # The pause between two questions, and the watch for its death.
                     code = process.wait(POLL_SECONDS)
@@ -242,6 +242,13 @@ class Node:
                 process_group=0,  # Ctrl-C on a terminal is for us, who then stop the node in order
             )
         self.wait_until_ready(deadline)
+
+    def _http(self) -> urllib3.PoolManager:
+        """How it is asked whether it is ready."""
+        return urllib3.PoolManager(retries=False)
+
+    def _answers(self, http: urllib3.PoolManager) -> bool:
+        return is_ready(http, self.url)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

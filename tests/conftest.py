@@ -13,11 +13,14 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from tests.function import IngestFunction
+from tests.rds import Rds, rds_with_streams
+from tests.stacks import AnswerBucket, answer_bucket
 
 _OURS = ("AWS_", "OPENSEARCH_", "POWERTOOLS_")
 _SETTINGS = (
@@ -34,6 +37,13 @@ _SETTINGS = (
     "DETECTIONS",
     "ALERT_TOPIC_ARN",
     "DASHBOARDS_URL",
+    "DASHBOARDS_TENANT",
+    "BACKUP_BUCKET",
+    "MONITORS",
+    "MONITOR_TOPIC_ARN",
+    "CHANNEL_ROLE_ARN",
+    "INGEST_ROLE_ARN",
+    "FINDINGS_ROLE_ARN",
     "SECURITY_HUB",
     "FINDINGS_ROLE",
     "FINDINGS_SQL",
@@ -83,6 +93,23 @@ def aws() -> Iterator[LocalAws]:
 def kms_key_id(aws: LocalAws) -> str:
     """The customer key of all test databases."""
     return aws.create_key()
+
+
+@pytest.fixture
+def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rds]:
+    """RDS with activity streams, as any client of ours finds it."""
+    with rds_with_streams(aws, kms_key_id) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        clients._session.cache_clear()
+        yield running
+
+
+@pytest.fixture
+def bucket() -> Iterator[AnswerBucket]:
+    """Where CloudFormation takes the answers to its requests."""
+    with answer_bucket() as running:
+        yield running
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ opensearchpy.OpenSearch.__init__ = forbid("a client")
 threading.Thread.start = forbid("a thread")
 
 SETTINGS = ("OPENSEARCH_", "DEAD_", "INDEX_", "REDACT", "EXCLUDED_", "MAX_", "DETECTIONS", "ALERT_", "FINDINGS_",
-            "SECURITY_HUB", "DASHBOARDS_", "ROWS_", "OUTPUT_FORM", "ACTIVITIES", "COMPRESS")
+            "SECURITY_HUB", "DASHBOARDS_", "ROWS_", "OUTPUT_FORM", "ACTIVITIES", "COMPRESS", "BACKUP_",
+            "MONITOR", "CHANNEL_", "INGEST_ROLE")
 
 class Environment(dict):
     def __getitem__(self, name):

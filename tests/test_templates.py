@@ -11,10 +11,12 @@ import orjson
 import pytest
 
 from daswatch import dead_letters, pulse
+from daswatch.content import Content, Kind, Step
 from daswatch.documents import Flattening, flatten
 from daswatch.envelope import ActivityStream
 from daswatch.events import read_monitoring_record
-from daswatch.templates import Content, Kind, Step, plan, shipped_content
+from daswatch.planning import plan
+from daswatch.templates import shipped_content
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 FILES = sorted(

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from daswatch.errors import DaswatchError, RuleError, SettingsError
 
@@ -24,6 +26,12 @@ class Output(StrEnum):
 def write_json(content: Any) -> None:
     """Print for machines."""
     sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def progress() -> Progress:
+    """A bar on the error stream, gone when the work is done: what is printed stays clean."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

@@ -21,12 +21,11 @@ from opensearchpy import OpenSearch
 from rich.console import Console, Group
 from rich.markdown import Markdown
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from daswatch import backtests, pages, saved_searches
 from daswatch.backtests import Backtest, Span
-from daswatch.commands.console import Output, told, write_json
+from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
@@ -78,7 +77,7 @@ class View(StrEnum):
 def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
     """All detections: when they fire, on which engines, whether they are enabled."""
     with told():
-        detections = _compiled(tuning)
+        detections = compiled(tuning)
         today = _today()
         if output is Output.JSON:
             write_json([_row(detection, today) for detection in detections])
@@ -95,7 +94,7 @@ def show(
 ) -> None:
     """Everything about one detection."""
     with told():
-        (detection,) = _chosen(_compiled(tuning), [name])
+        (detection,) = _chosen(compiled(tuning), [name])
         match view:
             case View.PAGE:
                 Console().print(Markdown(pages.page(detection, samples_of(name))))
@@ -121,15 +120,15 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
     Exit code 1 where a detection misses one of its samples, or fires on a near miss.
     """
     with told():
-        detections = _chosen(_compiled(tuning), names)
+        detections = _chosen(compiled(tuning), names)
         client, _ = _endpoint()
         verdicts: dict[str, list[Verdict]] = {}
-        with SampleRun(client, f"das-samples-{secrets.token_hex(4)}") as run, _progress() as progress:
-            task = progress.add_task("samples", total=len(detections))
+        with SampleRun(client, f"das-samples-{secrets.token_hex(4)}") as run, progress() as bar:
+            task = bar.add_task("samples", total=len(detections))
             for detection in detections:
-                progress.update(task, description=detection.name)
+                bar.update(task, description=detection.name)
                 verdicts[detection.name] = run.run(detection, samples_of(detection.name))
-                progress.advance(task)
+                bar.advance(task)
     if output is Output.JSON:
         write_json({name: [_verdict(one) for one in own] for name, own in verdicts.items()})
     else:
@@ -155,13 +154,13 @@ def backtest(
     """
     with told():
         span = _span(begin, end, datetime.now(UTC))
-        chosen = _chosen(_compiled(tuning), names)
+        chosen = _chosen(compiled(tuning), names)
         detections = [one for one in chosen if one.enabled or include_disabled or names]
         client, prefix = _endpoint()
-        with _progress() as progress:
-            task = progress.add_task("days of a detection", total=None)
-            run = BacktestRun(client, span, prefix, lambda: progress.advance(task))
-            progress.update(task, total=run.steps(detections))
+        with progress() as bar:
+            task = bar.add_task("days of a detection", total=None)
+            run = BacktestRun(client, span, prefix, lambda: bar.advance(task))
+            bar.update(task, total=run.steps(detections))
             answers = run.run(detections)
     if output is Output.JSON:
         content = {"from": iso_milliseconds(span.begin), "to": iso_milliseconds(span.end)}
@@ -187,7 +186,7 @@ def compile_(
 ) -> None:
     """Compile the rules and a team's tuning for the functions, and on request for people and for Dashboards."""
     with told():
-        detections = _compiled(tuning)
+        detections = compiled(tuning)
         events = f"{_prefix()}-*"
         files = {to: dump(detections)}
         if docs:
@@ -203,7 +202,7 @@ def compile_(
         typer.echo(f"{len(detections)} detections, {enabled} of them enabled, in {to}")
 
 
-def _compiled(tuning: Path | None) -> tuple[Detection, ...]:
+def compiled(tuning: Path | None) -> tuple[Detection, ...]:
     """All detections, with a warning of each suppression that has expired.
 
     Raises RuleError; SettingsError where pySigma is missing or the file cannot be read.
@@ -316,12 +315,6 @@ def _warn_of_expired(detections: Iterable[Detection], today: str) -> None:
                 "its events raise alerts again",
                 soft_wrap=True,
             )
-
-
-def _progress() -> Progress:
-    """A bar on the error stream, gone when the work is done: what is printed stays clean."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _row(detection: Detection, today: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""S3: where dead letters stay, still encrypted, until somebody looks at them."""
+"""S3: where dead letters stay, still encrypted, until somebody looks at them; and what the setup replaces."""
 
 from __future__ import annotations
 
@@ -24,11 +24,29 @@ class DeadLetterBucket:
 
     def put(self, key: str, body: bytes) -> str:
         """Store and return the object's URI. Raises ArchiveUnavailable."""
-        try:
-            self._client().put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
-        except ClientError as exc:
-            code = exc.response.get("Error", {}).get("Code", "")
-            raise ArchiveUnavailable(f"S3 PutObject into the dead-letter bucket: {code}") from exc
-        except BotoCoreError as exc:
-            raise ArchiveUnavailable(f"S3 PutObject into the dead-letter bucket: {type(exc).__name__}") from exc
-        return f"s3://{self._bucket}/{key}"
+        return _put(self._client(), self._bucket, key, body, "the dead-letter bucket")
+
+
+class Backups:
+    """What the content that is installed replaces, under one folder for each run."""
+
+    def __init__(self, client: Callable[[], S3Client], bucket: str, folder: str) -> None:
+        """`client` is called at the first backup: most runs replace nothing."""
+        self._client = cache(client)
+        self._bucket = bucket
+        self._folder = folder
+
+    def __call__(self, name: str, content: bytes) -> None:
+        """Store one file. Raises ArchiveUnavailable: then nothing is replaced."""
+        _put(self._client(), self._bucket, f"{self._folder}/{name}", content, "the backup bucket")
+
+
+def _put(client: S3Client, bucket: str, key: str, body: bytes, what: str) -> str:
+    try:
+        client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+    except ClientError as exc:
+        code = exc.response.get("Error", {}).get("Code", "")
+        raise ArchiveUnavailable(f"S3 PutObject into {what}: {code}") from exc
+    except BotoCoreError as exc:
+        raise ArchiveUnavailable(f"S3 PutObject into {what}: {type(exc).__name__}") from exc
+    return f"s3://{bucket}/{key}"

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import orjson
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import SerializationError
-from opensearchpy.serializer import JSONSerializer
+from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
 
-from daswatch.errors import SettingsError
+from daswatch.errors import SearchUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
     from types_boto3_kms.client import KMSClient
+    from types_boto3_rds.client import RDSClient
     from types_boto3_s3.client import S3Client
     from types_boto3_securityhub.client import SecurityHubClient
     from types_boto3_sns.client import SNSClient
@@ -35,10 +37,14 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
+# RDS counts calls of the whole account and region, and answers slowly where there are many databases.
+_RDS = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 8}))
 # Its gateway retries, within its own deadline; one call carries up to a hundred findings.
 _SECURITY_HUB = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
 # Its gateway retries, within its own deadline. What Firehose took without saying so in time is there twice later.
 _FIREHOSE = _AWS.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1}))
+
+_DASHBOARDS_SECONDS = 60  # an import of hundreds of saved objects takes some ten
 
 
 def firehose_client() -> FirehoseClient:
@@ -49,6 +55,13 @@ def firehose_client() -> FirehoseClient:
 def kms_client() -> KMSClient:
     """KMS in the function's region."""
     return _session().client("kms", config=_AWS)
+
+
+def rds_client() -> RDSClient:
+    """RDS in the function's region, with retries where it throttles. Raises SettingsError without a region."""
+    if _session().region_name is None:
+        raise SettingsError(["AWS_REGION is missing (expected: the region of the databases, like eu-west-1)"])
+    return _session().client("rds", config=_RDS)
 
 
 def s3_client() -> S3Client:
@@ -105,6 +118,31 @@ def search_client(endpoint: SearchEndpoint) -> OpenSearch:
     )
 
 
+def dashboards_client(endpoint: SearchEndpoint, url: str) -> OpenSearch:
+    """A client of the Dashboards at `url`, which signs in as at the endpoint; only its transport is of use.
+
+    Raises SettingsError where the credentials it needs are not there.
+    """
+    return OpenSearch(
+        url,
+        connection_class=Urllib3HttpConnection,
+        http_auth=_authentication(endpoint),
+        ca_certs=endpoint.ca_bundle or None,
+        max_retries=0,
+        retry_on_timeout=False,
+        timeout=_DASHBOARDS_SECONDS,
+        serializer=_Orjson(),
+        serializers={_Lines.mimetype: _Lines()},
+        pool_maxsize=1,
+    )
+
+
+class _Lines(TextSerializer):
+    """What Dashboards exports, as it comes: a line for each object."""
+
+    mimetype = "application/ndjson"
+
+
 class _Orjson(JSONSerializer):
     """opensearch-py's JSON, read by orjson: a bulk's answer has a line for each document."""
 
@@ -147,7 +185,13 @@ def _authentication(endpoint: SearchEndpoint) -> Any:
 
 
 def _basic(secret_arn: str) -> tuple[str, str]:
-    answer = _session().client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
+    try:
+        answer = _session().client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
+    except ClientError as exc:
+        code = exc.response.get("Error", {}).get("Code", "")
+        # A denial may be that of a policy which is too new to act, like one of OpenSearch's own.
+        status = 403 if code.startswith("AccessDenied") else 400
+        raise SearchUnavailable(f"Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: {code}", status) from exc
     try:
         secret = orjson.loads(answer["SecretString"])
         return secret["username"], secret["password"]

@@ -1,76 +1,110 @@
-"""OpenSearch's administrative side: reads which content is installed, and installs a plan's steps."""
+"""OpenSearch's templates and retention policies: looks at what is installed, and installs a plan's steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from daswatch.backups import backups
+from daswatch.content import Content, Kind, PlannedStep, Step
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.templates import Content, Kind, PlannedStep, Step, plan
+from daswatch.planning import Found, plan
+from daswatch.retention import marked
 
+_POLICIES = "/_plugins/_ism/policies"
 _PATHS = {
     Kind.COMPONENT_TEMPLATE: "/_component_template",
     Kind.INDEX_TEMPLATE: "/_index_template",
-    Kind.RETENTION_POLICY: "/_plugins/_ism/policies",
+    Kind.RETENTION_POLICY: _POLICIES,
 }
 _LISTS = {
     Kind.COMPONENT_TEMPLATE: ("component_templates", "component_template"),
     Kind.INDEX_TEMPLATE: ("index_templates", "index_template"),
 }
+NOT_FOUND = 404
+# No such API: a bare node does not know the path, a domain refuses the paths of features that are switched off.
+NO_SUCH_API = frozenset({400, 401, 404, 405})
 
 
 class ContentGateway:
-    """Installs templates and policies at one endpoint."""
+    """Templates and policies at one endpoint."""
+
+    kinds = frozenset(_PATHS)
 
     def __init__(self, client: OpenSearch) -> None:
         self._client = client
 
-    def installed(self) -> dict[tuple[Kind, str], Mapping[str, Any]]:
-        """What is there, as far as the endpoint has the feature. Raises SearchUnavailable."""
-        found: dict[tuple[Kind, str], Mapping[str, Any]] = {}
-        for kind, (entries, inner) in _LISTS.items():
-            for entry in self._request("GET", _PATHS[kind]).get(entries, []):
-                found[kind, entry["name"]] = entry[inner]
-        if self.has_retention:
-            for entry in self._request("GET", _PATHS[Kind.RETENTION_POLICY]).get("policies", []):
-                found[Kind.RETENTION_POLICY, entry["_id"]] = entry
-        return found
+    def look(self, shipped: Sequence[Content]) -> Found:
+        """What is there of these, as far as the endpoint has the feature. Raises SearchUnavailable."""
+        absent = {}
+        if any(content.kind is Kind.RETENTION_POLICY for content in shipped) and not self.has_retention:
+            absent[Kind.RETENTION_POLICY] = (
+                "this endpoint has no Index State Management: indices stay until somebody deletes them"
+            )
+        present = [content for content in shipped if content.kind not in absent]
+        found = {(one.kind, one.name): there for one in present if (there := self._get(one)) is not None}
+        return Found(found, absent)
 
     @cached_property
     def has_retention(self) -> bool:
-        """Whether the Index State Management plugin is there: on domains it is, Serverless has policies of its own."""
+        """Whether the Index State Management plugin is there."""
         try:
-            self._request("GET", _PATHS[Kind.RETENTION_POLICY])
+            self._request("GET", _POLICIES)
         except SearchUnavailable as exc:
-            if exc.status in (400, 404, 405):
+            if exc.status in NO_SUCH_API:
                 return False
             raise
         return True
 
-    def install_all(self, shipped: Iterable[Content], *, dry_run: bool = False) -> list[PlannedStep]:
+    def install_all(
+        self,
+        shipped: Iterable[Content],
+        *,
+        dry_run: bool = False,
+        backup: Callable[[str, bytes], None] = lambda name, content: None,
+    ) -> list[PlannedStep]:
         """Bring the endpoint to what is shipped; returns what was, or would be, done. Raises SearchUnavailable.
 
         Retention policies are left out where the endpoint has none.
         """
-        if not self.has_retention:
-            shipped = [content for content in shipped if content.kind is not Kind.RETENTION_POLICY]
-        installed = self.installed()
-        steps = plan(shipped, installed)
+        shipped = list(shipped)
+        found = self.look(shipped)
+        steps = plan((content for content in shipped if content.kind not in found.absent), found.pieces)
         for step in steps:
             if not dry_run and step.step is not Step.UNCHANGED:
-                self.install(step.content, installed.get((step.content.kind, step.content.name)))
+                for name, content in backups([step]).items():
+                    backup(name, content)
+                self.install([step])
         return steps
 
-    def install(self, content: Content, there: Mapping[str, Any] | None) -> None:
-        """Create or replace one piece; `there` is what `installed` found under its name. Raises SearchUnavailable."""
-        params = {}
-        if content.kind is Kind.RETENTION_POLICY and there is not None:
-            params = {"if_seq_no": str(there["_seq_no"]), "if_primary_term": str(there["_primary_term"])}
-        self._request("PUT", f"{_PATHS[content.kind]}/{content.name}", params, dict(content.body))
+    def install(self, steps: Sequence[PlannedStep]) -> None:
+        """Create or replace each piece. Raises SearchUnavailable."""
+        for step in steps:
+            content, params, body = step.content, {}, step.content.body
+            if content.kind is Kind.RETENTION_POLICY:
+                body = marked(body)
+                if step.there is not None:
+                    params = {
+                        "if_seq_no": str(step.there["_seq_no"]),
+                        "if_primary_term": str(step.there["_primary_term"]),
+                    }
+            self._request("PUT", f"{_PATHS[content.kind]}/{content.name}", params, dict(body))
+
+    def _get(self, content: Content) -> Mapping[str, Any] | None:
+        try:
+            answer: Mapping[str, Any] = self._request("GET", f"{_PATHS[content.kind]}/{content.name}")
+        except SearchUnavailable as exc:
+            if exc.status == NOT_FOUND:
+                return None
+            raise
+        if content.kind is Kind.RETENTION_POLICY:
+            return answer
+        entries, inner = _LISTS[content.kind]
+        return next((entry[inner] for entry in answer.get(entries, []) if entry["name"] == content.name), None)
 
     def _request(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
         # Our own templates are what it talks about here, so its reason may be told.

@@ -1,0 +1,110 @@
+"""`daswatch dashboards`: the shipped saved objects as a file to import, and an export as readable files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from daswatch.commands.console import told
+from daswatch.commands.detections import compiled
+from daswatch.dashboards import SavedObject, file_of, ndjson, read_ndjson, shipped_objects
+from daswatch.errors import SettingsError
+from daswatch.gateways.clients import dashboards_client
+from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
+
+app = typer.Typer(help="Saved objects: pack them for an import, read an export back into files.", no_args_is_help=True)
+
+# These are made of the detections: their rules are what is edited.
+_MADE = "das-detection-"
+
+Folder = Annotated[Path, typer.Option("--to", file_okay=False, help="The folder of readable files.")]
+_FOLDER = Path("dashboards")
+
+
+@app.command()
+def pack(
+    to: Annotated[Path, typer.Option("--to", dir_okay=False, help="The file for the import.")] = Path(
+        "daswatch.ndjson"
+    ),
+    tuning: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A team's overrides of the detections.")
+    ] = None,
+) -> None:
+    """Write all shipped saved objects, and each detection's saved search, into one file that Dashboards imports."""
+    with told():
+        environment = Environment(os.environ)
+        prefix = read_index_prefix(environment)
+        environment.check()
+        objects = shipped_objects(prefix, compiled(tuning))
+        _write(to, ndjson(objects))
+        typer.echo(f"{len(objects)} saved objects in {to}")
+
+
+@app.command()
+def unpack(
+    export: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file that Dashboards exported.")],
+    to: Folder = _FOLDER,
+) -> None:
+    """Write an export's objects as readable files: what was edited in the browser becomes a diff."""
+    with told():
+        _unpack(_read(export), to)
+
+
+@app.command("export")
+def export_(
+    to: Folder = _FOLDER,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every object of these types there, not only ours and what they use.")
+    ] = False,
+) -> None:
+    """Fetch from DASHBOARDS_URL what is shipped, with all that it refers to by now, and write it as readable files."""
+    with told():
+        environment = Environment(os.environ)
+        endpoint = SearchEndpoint.read(environment)
+        dashboards = DashboardsEndpoint.read(environment, endpoint)
+        environment.check()
+        gateway = DashboardsGateway(dashboards_client(endpoint, dashboards.url), dashboards.tenant)
+        shipped = [(one.type, one.id) for one in shipped_objects()]
+        objects = gateway.export_all() if everything else gateway.export(shipped)
+        _unpack(objects, to)
+
+
+def _unpack(objects: Sequence[SavedObject], to: Path) -> None:
+    kept = [one for one in objects if not one.id.startswith(_MADE)]
+    for one in kept:
+        name, content = file_of(one)
+        _write(_inside(to, name), content)
+    made = len(objects) - len(kept)
+    note = f"; {made} saved searches of detections are left out, they are made of the rules" if made else ""
+    typer.echo(f"{len(kept)} saved objects in {to}{note}")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """An object's id is whatever somebody exported: it leads nowhere else."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise SettingsError([f"an object's id leads out of {folder}: {name} (expected: an id without ..)"])
+    return path
+
+
+def _read(export: Path) -> list[SavedObject]:
+    try:
+        return read_ndjson(export.read_bytes())
+    except (OSError, KeyError, TypeError, orjson.JSONDecodeError) as exc:
+        raise SettingsError(
+            [f"{export} is no export of Dashboards ({type(exc).__name__}; expected: NDJSON, an object a line)"]
+        ) from exc
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as exc:
+        raise SettingsError([f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]) from exc

@@ -1,0 +1,256 @@
+"""`daswatch stream`: which databases of this account and region have an activity stream, and switching them on and off.
+
+The decisions are those of the setup function. Stopping is an act of its own that asks first: from then on nothing that
+happens in the database is told to anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from daswatch.commands.console import Output, told, write_json
+from daswatch.errors import SettingsError, StreamRefused
+from daswatch.gateways.clients import kms_client, rds_client
+from daswatch.gateways.search import Deadline
+from daswatch.gateways.streams import ActivityStreams, Switch, settle
+from daswatch.streams import Database, DatabaseName, Eligibility, Status, Step, Wanted, WantedMode, read_name
+
+app = typer.Typer(help="Activity streams: which databases have one, start and stop them.", no_args_is_help=True)
+
+_STATUS_COLOURS = {
+    Status.STARTED: "green",
+    Status.STARTING: "yellow",
+    Status.STOPPING: "yellow",
+    Status.STOPPED: "red",
+}
+_STEP_COLOURS = {
+    Step.START: "green",
+    Step.STOP: "bold red",
+    Step.WAIT: "yellow",
+    Step.DONE: "green",
+    Step.REFUSE: "red",
+}
+
+Databases = Annotated[
+    list[str], typer.Argument(help="cluster:orders, db:ledger, or the ARN of one.", show_default=False)
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
+Minutes = Annotated[
+    float, typer.Option("--wait", min=0, metavar="MINUTES", help="How long to wait until RDS has done it; 0 asks only.")
+]
+Format = Annotated[Output, typer.Option("--output", help="For people or for machines.")]
+
+
+@app.command()
+def start(
+    databases: Databases,
+    kms_key: Annotated[
+        str,
+        typer.Option("--kms-key", help="The key that encrypts the stream: an id, ARN or alias.", show_default=False),
+    ],
+    mode: Annotated[
+        WantedMode, typer.Option(help="In sync, sessions wait for the stream. auto: async wherever there is async.")
+    ] = WantedMode.ASYNC,
+    native_fields: Annotated[
+        bool, typer.Option("--native-fields", help="Native audit fields, where the engine has them.")
+    ] = False,
+    dry_run: DryRun = False,
+    wait: Minutes = 30,
+    output: Format = Output.TABLE,
+) -> None:
+    """Start activity streams, and wait for them. One that is there already is left as it is, and told about.
+
+    Exit code 1 where a stream cannot start, or has not started in time.
+    """
+    with told():
+        names = _names(databases)
+        gateway = ActivityStreams(rds_client(), kms_client)
+        switches = [Switch(gateway, name, Wanted(kms_key.strip(), mode, native_fields)) for name in names]
+        _look(switches)
+        if not dry_run:
+            _settle(switches, wait)
+        notes = {switch.name: _differences(gateway, switch) for switch in switches}
+        _show(switches, notes, output, "Would be started" if dry_run else "Activity streams", dry_run=dry_run)
+        _end(switches, asked_only=dry_run or wait == 0)
+
+
+@app.command()
+def stop(
+    databases: Databases,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
+    wait: Minutes = 30,
+    output: Format = Output.TABLE,
+) -> None:
+    """Stop activity streams, after asking. What happens in the databases from then on is told to nobody.
+
+    Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
+    """
+    with told():
+        gateway = ActivityStreams(rds_client(), kms_client)
+        switches = [Switch(gateway, name, None) for name in _names(databases)]
+        _look(switches)
+        running = [str(switch.name) for switch in switches if not switch.settled]
+        if not dry_run and running:
+            if not yes:
+                question = f"Stop the audit of {', '.join(running)}? Nothing is recorded from then on"
+                typer.confirm(question, abort=True, err=True)
+            _settle(switches, wait)
+        _show(switches, {}, output, "Would be stopped" if dry_run else "Activity streams", dry_run=dry_run)
+        _end(switches, asked_only=dry_run or wait == 0)
+
+
+@app.command()
+def status(
+    databases: Annotated[
+        list[str] | None, typer.Argument(help="Some databases; all of the region without any.", show_default=False)
+    ] = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Databases with their activity streams, and why there is none where there can be none. It only looks.
+
+    Exit code 1 where a database that is named is not there.
+    """
+    with told():
+        names = _names(databases or [])
+        gateway = ActivityStreams(rds_client(), kms_client)
+        found = [gateway.find(name) for name in names] if names else gateway.find_all()
+        rows = [(database, gateway.eligibility(database)) for database in found]
+        if output is Output.JSON:
+            write_json([_row(database, eligible) for database, eligible in rows])
+        else:
+            Console().print(_table(rows))
+
+
+def _names(databases: Iterable[str]) -> list[DatabaseName]:
+    """Each once. Raises SettingsError that tells all which are no names."""
+    names, problems = [], []
+    for text in databases:
+        try:
+            names.append(read_name(text))
+        except StreamRefused as exc:
+            problems.append(str(exc))
+    if problems:
+        raise SettingsError(problems)
+    return list(dict.fromkeys(names))
+
+
+def _look(switches: Sequence[Switch]) -> None:
+    for switch in switches:
+        switch.look()
+
+
+def _settle(switches: Sequence[Switch], minutes: float) -> None:
+    """Ask RDS for all of them, then wait for all of them."""
+    with _progress() as progress:
+        tasks = {switch.name: progress.add_task(str(switch.name), what="") for switch in switches}
+        settle(
+            [switch for switch in switches if not switch.settled],
+            Deadline.after(minutes * 60),
+            progress=lambda one: progress.update(tasks[one.name], what=escape(one.decision.reason)),
+        )
+
+
+def _progress() -> Progress:
+    """A line for each database on the error stream, gone when the work is done: what is printed stays clean."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[what]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _differences(gateway: ActivityStreams, switch: Switch) -> str:
+    """In what a stream that was there is not as wanted."""
+    if not switch.done or switch.has_acted or switch.database is None or switch.wanted is None:
+        return ""
+    try:
+        return "; ".join(gateway.differences(switch.wanted, switch.database).values())
+    except StreamRefused as exc:
+        return str(exc)
+
+
+def _end(switches: Sequence[Switch], *, asked_only: bool) -> None:
+    if any(switch.refused or not (switch.done or asked_only) for switch in switches):
+        raise typer.Exit(1)
+
+
+def _show(
+    switches: Sequence[Switch], notes: Mapping[DatabaseName, str], output: Output, title: str, *, dry_run: bool
+) -> None:
+    if output is Output.JSON:
+        rows = [
+            {
+                "database": str(switch.name),
+                "step": switch.decision.step,
+                "reason": switch.decision.reason,
+                "differences": notes.get(switch.name, ""),
+                "stream": _stream(switch.database) if switch.database else None,
+            }
+            for switch in switches
+        ]
+        write_json({"dryRun": dry_run, "databases": rows})
+        return
+    table = Table(title=title, title_justify="left")
+    for column in ("database", "", "why", "Kinesis stream"):
+        table.add_column(column, overflow="fold")
+    for switch in switches:
+        step, note = switch.decision.step, notes.get(switch.name, "")
+        reason = switch.decision.reason.removeprefix(str(switch.name)).lstrip(" :")
+        why = escape(reason) + (f"\n[yellow]left as it is: {escape(note)}[/]" if note else "")
+        stream = switch.database.stream.kinesis_stream_name if switch.database else ""
+        table.add_row(str(switch.name), f"[{_STEP_COLOURS[step]}]{step}[/]", why, stream)
+    Console().print(table)
+
+
+def _stream(database: Database) -> dict[str, Any]:
+    stream = database.stream
+    return {
+        "status": stream.status,
+        "mode": stream.mode,
+        "kmsKeyId": stream.kms_key_id,
+        "kinesisStreamArn": database.kinesis_stream_arn,
+        "nativeFields": stream.native_fields,
+        "resourceId": database.resource_id,
+    }
+
+
+def _row(database: Database, eligible: Eligibility) -> dict[str, Any]:
+    return {
+        "database": str(database.name),
+        "engine": database.engine,
+        "engineVersion": database.engine_version,
+        "databaseStatus": database.status,
+        **_stream(database),
+        "modes": None if eligible.modes is None else sorted(eligible.modes),
+        "reason": eligible.reason,
+    }
+
+
+def _table(rows: Sequence[tuple[Database, Eligibility]]) -> Table:
+    started = sum(database.stream.status is Status.STARTED for database, _ in rows)
+    table = Table(title=f"Activity streams: {started} of {len(rows)} databases", title_justify="left")
+    for column in ("database", "engine", "stream", "mode", "key", "Kinesis stream", "can have one"):
+        table.add_column(column, overflow="fold")
+    for database, eligible in rows:
+        stream = database.stream
+        can = ", ".join(sorted(eligible.modes)) if eligible.modes else "RDS does not tell"
+        table.add_row(
+            str(database.name),
+            f"{database.engine} {database.engine_version}",
+            f"[{_STATUS_COLOURS[stream.status]}]{stream.status}[/]",
+            stream.mode,
+            escape(stream.kms_key_id.rpartition("/")[2]),
+            stream.kinesis_stream_name,
+            f"[dim]{escape(eligible.reason)}[/]" if eligible.reason else can,
+        )
+    return table

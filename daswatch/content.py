@@ -1,0 +1,151 @@
+"""What Daswatch installs at an endpoint, and the plan of it, as values.
+
+`daswatch.planning` decides what belongs there and what is to be done; `daswatch.gateways.installation` looks and acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from daswatch.detections import Detection
+from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.settings import Environment
+
+
+class Kind(StrEnum):
+    """What sort of content it is, in the order of installation: each names only what comes before it."""
+
+    COMPONENT_TEMPLATE = "component template"
+    INDEX_TEMPLATE = "index template"
+    RETENTION_POLICY = "retention policy"
+    ROLE = "role"
+    ROLE_MAPPING = "role mapping"
+    CHANNEL = "notification channel"
+    MONITOR = "monitor"
+    SAVED_OBJECT = "saved object"
+
+
+class Step(StrEnum):
+    """What installing one piece would do."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One piece to install: its kind, name and body."""
+
+    kind: Kind
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What has to be done for one piece of content: its body holds what the users' choices make of it.
+
+    `there` is what was found, None where nothing was; `why` tells what is left to the users.
+    """
+
+    step: Step
+    content: Content
+    there: Mapping[str, Any] | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Pieces of one kind that are not installed, and why."""
+
+    kind: Kind
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a plan, for people and machines. `step` is a Step, or `left out`."""
+
+    step: str
+    kind: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What installing would do, in order."""
+
+    steps: tuple[PlannedStep, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.to_do)
+
+    @property
+    def to_do(self) -> tuple[PlannedStep, ...]:
+        """The steps that change something."""
+        return tuple(step for step in self.steps if step.step is not Step.UNCHANGED)
+
+    def count(self, step: Step) -> int:
+        """How many pieces there are of this step."""
+        return sum(one.step is step for one in self.steps)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The plan to print."""
+        planned = (Row(one.step.value, one.content.kind.value, one.content.name, one.why) for one in self.steps)
+        absent = (Row("left out", one.kind.value, f"{one.count} in all", one.why) for one in self.left_out)
+        return (*planned, *absent)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants at an endpoint. Each ARN may be empty: what needs it is left out."""
+
+    index_prefix: str = DEFAULT_INDEX_PREFIX
+    service: Literal["es", "aoss"] = "es"  # a domain, or a Serverless collection
+    detections: tuple[Detection, ...] = ()
+    alert_topic_arn: str = ""  # of SNS, to which monitors notify
+    channel_role_arn: str = ""  # that the Notifications plugin assumes to publish there
+    ingest_role_arn: str = ""  # of the ingest function
+    findings_role_arn: str = ""  # of the findings function
+    monitors: bool = True
+    dashboards: bool = True
+
+    @classmethod
+    def read(
+        cls,
+        environment: Environment,
+        *,
+        index_prefix: str,
+        service: Literal["es", "aoss"],
+        detections: tuple[Detection, ...],
+        dashboards: bool = True,
+    ) -> Wanted:
+        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN and FINDINGS_ROLE_ARN."""
+        return cls(
+            index_prefix=index_prefix,
+            service=service,
+            detections=detections,
+            alert_topic_arn=_arn(environment, "MONITOR_TOPIC_ARN", "arn:aws:sns:…"),
+            channel_role_arn=_arn(environment, "CHANNEL_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            ingest_role_arn=_arn(environment, "INGEST_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            monitors=environment.flag("MONITORS", default=True),
+            dashboards=dashboards,
+        )
+
+
+def _arn(environment: Environment, name: str, looks_like: str) -> str:
+    arn = environment.optional(name)
+    if arn and not arn.startswith("arn:"):
+        environment.problem(name, "is no ARN", looks_like)
+    return arn

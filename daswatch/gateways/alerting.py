@@ -1,0 +1,129 @@
+"""OpenSearch's Alerting and Notifications plugins: monitors, and the channel that they tell.
+
+The server chooses a monitor's id and names are not unique, so ours is found by its name and by its trigger's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from daswatch.content import Content, Kind, PlannedStep
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
+from daswatch.gateways.endpoint import request
+from daswatch.monitors import trigger_of
+from daswatch.planning import Found
+
+_MONITORS = "/_plugins/_alerting/monitors"
+_CHANNELS = "/_plugins/_notifications/configs"
+_FEATURES = "/_plugins/_notifications/features"
+_MOST_MONITORS = 1_000  # of our names, copies included
+_CONFLICT = 409
+# The plugin keeps monitors in an index that is there from the first one on.
+_NO_MONITOR_YET = ("index_not_found_exception", "alerting_exception", "Configured indices are not found")
+
+
+class AlertingGateway:
+    """The channel and the monitors at one endpoint."""
+
+    kinds = frozenset({Kind.CHANNEL, Kind.MONITOR})
+
+    def __init__(self, client: OpenSearch) -> None:
+        self._client = client
+
+    def look(self, shipped: Sequence[Content]) -> Found:
+        """What is there of these, as far as the endpoint has the plugins. Raises SearchUnavailable."""
+        channels = [content for content in shipped if content.kind is Kind.CHANNEL]
+        monitors = [content for content in shipped if content.kind is Kind.MONITOR]
+        absent, found = {}, {}
+        if channels:
+            why = self._no_channels()
+            if why:
+                absent[Kind.CHANNEL] = why
+            else:
+                found.update({(one.kind, one.name): there for one in channels if (there := self._channel(one.name))})
+        if monitors and not absent:
+            there = self._monitors([one.name for one in monitors])
+            if there is None:
+                absent[Kind.MONITOR] = (
+                    "this endpoint has no Alerting plugin: the scheduled function runs every detection"
+                )
+            else:
+                found.update(
+                    {(one.kind, one.name): mine for one in monitors if (mine := _ours(one, there.get(one.name, [])))}
+                )
+        return Found(found, absent)
+
+    def install(self, steps: Sequence[PlannedStep]) -> None:
+        """Create or replace each piece. Raises SearchUnavailable."""
+        for step in steps:
+            if step.content.kind is Kind.CHANNEL:
+                self._install_channel(step)
+            elif step.there is None:
+                self._request("POST", _MONITORS, dict(step.content.body))
+            else:
+                self._request("PUT", f"{_MONITORS}/{step.there['_id']}", dict(step.content.body))
+
+    def _install_channel(self, step: PlannedStep) -> None:
+        body = dict(step.content.body)
+        if step.there is None:
+            try:
+                self._request("POST", _CHANNELS, body)
+                return
+            except SearchUnavailable as exc:
+                if exc.status != _CONFLICT:
+                    raise
+        self._request("PUT", f"{_CHANNELS}/{step.content.name}", {"config": body["config"]})
+
+    def _no_channels(self) -> str:
+        """Why there can be no channel; empty where there can."""
+        try:
+            features = self._request("GET", _FEATURES)
+        except SearchUnavailable as exc:
+            if exc.status in NO_SUCH_API:
+                return "this endpoint has no Notifications plugin: the scheduled function runs every detection"
+            raise
+        allowed = features.get("allowed_config_type_list")
+        if allowed is not None and "sns" not in allowed:
+            return "its Notifications plugin is not allowed to publish to SNS"
+        return ""
+
+    def _channel(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            answer = self._request("GET", f"{_CHANNELS}/{name}")
+        except SearchUnavailable as exc:
+            if exc.status == NOT_FOUND:
+                return None
+            raise
+        return next((one for one in answer.get("config_list", []) if one.get("config_id") == name), None)
+
+    def _monitors(self, names: Sequence[str]) -> dict[str, list[Mapping[str, Any]]] | None:
+        """By name, the monitors with their ids; None without the plugin."""
+        body = {"size": _MOST_MONITORS, "query": {"terms": {"monitor.name.keyword": list(names)}}}
+        try:
+            answer = self._request("POST", f"{_MONITORS}/_search", body)
+        except SearchUnavailable as exc:
+            if exc.status == NOT_FOUND and any(text in str(exc) for text in _NO_MONITOR_YET):
+                return {}
+            if exc.status in NO_SUCH_API:
+                return None
+            raise
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for hit in answer["hits"]["hits"]:
+            monitor = hit["_source"].get("monitor", hit["_source"])
+            found.setdefault(monitor["name"], []).append({**monitor, "_id": hit["_id"]})
+        return found
+
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        return request(self._client, method, path, body=body, with_reason=True)
+
+
+def _ours(shipped: Content, found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Of several monitors of one name the one that was installed; the others are somebody's copies."""
+    wanted = trigger_of(shipped.body)["id"]
+    name = wanted.rsplit("-", 2)[0]  # without fingerprint and switch
+    installed = [one for one in found if str(trigger_of(one).get("id", "")).startswith(f"{name}-")]
+    return min(installed or found, key=lambda one: (trigger_of(one).get("id") != wanted, one["_id"]), default=None)

@@ -1,0 +1,124 @@
+"""OpenSearch Dashboards: saved objects over its HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as SearchConnectionError
+from opensearchpy.exceptions import SerializationError, TransportError
+from urllib3.filepost import encode_multipart_formdata
+
+from daswatch.content import Content, Kind, PlannedStep
+from daswatch.dashboards import SavedObject, ndjson, read_ndjson, unpacked
+from daswatch.errors import DashboardsUnavailable
+from daswatch.planning import Found
+
+GLOBAL_TENANT = "global"
+TYPES = ("index-pattern", "search", "visualization", "dashboard", "query")
+_API = "/api/saved_objects"
+_NO_SUCH_API = frozenset({400, 404, 405})
+_ADVICE = "correct DASHBOARDS_URL, or run it without Dashboards"
+_MOST_REFUSALS = 5  # that an error quotes
+
+
+class DashboardsGateway:
+    """Saved objects of one tenant at one Dashboards. Raises DashboardsUnavailable.
+
+    `client` is `daswatch.gateways.clients.dashboards_client`'s.
+    """
+
+    kinds = frozenset({Kind.SAVED_OBJECT})
+
+    def __init__(self, client: OpenSearch, tenant: str = GLOBAL_TENANT) -> None:
+        self._client = client
+        # Without it the tenant is the caller's preferred one, which may be private. Without tenants nobody reads it.
+        self._headers = {"osd-xsrf": "true", "securitytenant": tenant}
+
+    def look(self, shipped: Sequence[Content]) -> Found:
+        """What is there of these; nothing and the reason, where no Dashboards answers."""
+        asked = [(content.body["type"], content.body["id"]) for content in shipped]
+        try:
+            found = self.get(asked)
+        except DashboardsUnavailable as exc:
+            if exc.status in _NO_SUCH_API:
+                return Found(
+                    {}, {Kind.SAVED_OBJECT: "no Dashboards answers there: set DASHBOARDS_URL if it is elsewhere"}
+                )
+            raise
+        return Found({(Kind.SAVED_OBJECT, f"{one['type']}/{one['id']}"): one for one in found})
+
+    def install(self, steps: Sequence[PlannedStep]) -> None:
+        """Import all of these at once: they refer to one another."""
+        self.import_objects([unpacked(step.content.body) for step in steps])
+
+    def get(self, asked: Sequence[tuple[str, str]]) -> list[Mapping[str, Any]]:
+        """These objects by type and id, as far as they are there, as the API tells them."""
+        if not asked:
+            return []
+        answer = self._request("POST", f"{_API}/_bulk_get", [{"type": kind, "id": name} for kind, name in asked])
+        if not isinstance(answer, Mapping) or "saved_objects" not in answer:
+            raise DashboardsUnavailable(f"what answers is not the API of Dashboards: {_ADVICE}")
+        return [one for one in answer["saved_objects"] if "error" not in one]
+
+    def import_objects(self, objects: Sequence[SavedObject]) -> None:
+        """Create or replace these objects. Each that is refused is named in the error."""
+        file = ("daswatch.ndjson", ndjson(objects), "application/ndjson")
+        body, content_type = encode_multipart_formdata({"file": file})
+        answer = self._request("POST", f"{_API}/_import", body, {"overwrite": "true"}, {"content-type": content_type})
+        errors = answer.get("errors") or []
+        if errors or not answer.get("success"):
+            told = [_refusal(one) for one in errors[:_MOST_REFUSALS]]
+            more = [f"and {len(errors) - _MOST_REFUSALS} more"] if len(errors) > _MOST_REFUSALS else []
+            raise DashboardsUnavailable(
+                f"Dashboards refused {len(errors)} of {len(objects)} saved objects: {'; '.join([*told, *more])}"
+            )
+
+    def export(self, objects: Iterable[tuple[str, str]]) -> list[SavedObject]:
+        """Those of these objects that are there, with everything they refer to."""
+        found = self.get(list(objects))
+        asked = [{"type": one["type"], "id": one["id"]} for one in found]
+        return self._export({"objects": asked, "includeReferencesDeep": True}) if asked else []
+
+    def export_all(self) -> list[SavedObject]:
+        """Every object of the types that we ship."""
+        return self._export({"type": list(TYPES)})
+
+    def _export(self, body: Mapping[str, Any]) -> list[SavedObject]:
+        answer = self._request("POST", f"{_API}/_export", {**body, "excludeExportDetails": True})
+        return read_ndjson(answer.encode() if isinstance(answer, str) else orjson.dumps(answer))
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        try:
+            return self._client.transport.perform_request(
+                method, path, params=dict(params or {}), body=body, headers={**self._headers, **(headers or {})}
+            )
+        except SearchConnectionError as exc:
+            raise DashboardsUnavailable(f"Dashboards does not answer ({type(exc).__name__}): {_ADVICE}") from exc
+        except SerializationError as exc:
+            # A login page, most often.
+            raise DashboardsUnavailable(f"what answers is not the API of Dashboards: {_ADVICE}") from exc
+        except TransportError as exc:
+            status = exc.status_code if isinstance(exc.status_code, int) else 0
+            message = exc.info.get("message", "") if isinstance(exc.info, Mapping) else ""
+            reason = f": {message}" if message else ""
+            raise DashboardsUnavailable(
+                f"Dashboards answered {exc.status_code} to {method} {path}{reason}", status
+            ) from exc
+
+
+def _refusal(error: Mapping[str, Any]) -> str:
+    """One object that was not imported, and why."""
+    cause = error.get("error") or {}
+    missing = [f"{one['type']}/{one['id']}" for one in cause.get("references") or ()]
+    why = cause.get("message") or cause.get("type", "unknown")
+    return f"{error.get('type')}/{error.get('id')} ({why}{': ' + ', '.join(missing) if missing else ''})"

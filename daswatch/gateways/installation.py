@@ -1,0 +1,109 @@
+"""Everything that Daswatch installs at an endpoint: looks, and executes a plan.
+
+Functions and the command line use this one way in. What was done before a failure stays; a second run goes on there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Protocol, Self
+
+from opensearchpy import OpenSearch
+
+from daswatch.backups import backups
+from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
+from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.gateways.alerting import AlertingGateway
+from daswatch.gateways.clients import dashboards_client, search_client
+from daswatch.gateways.content import ContentGateway
+from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.gateways.security import SecurityGateway
+from daswatch.planning import Found, wanted_content, whole_plan
+from daswatch.settings import DashboardsEndpoint, SearchEndpoint
+
+_NEXT = "what was installed before it stays; when that is mended, run it again and it goes on there"
+
+
+class _Gateway(Protocol):
+    """Looks at, and installs, content of some kinds."""
+
+    @property
+    def kinds(self) -> frozenset[Kind]: ...
+
+    def look(self, shipped: Sequence[Content]) -> Found: ...
+
+    def install(self, steps: Sequence[PlannedStep]) -> None: ...
+
+
+class Installation:
+    """One endpoint, and its Dashboards; without one, saved objects are left out."""
+
+    def __init__(self, search: OpenSearch, dashboards: DashboardsGateway | None) -> None:
+        self._dashboards = dashboards
+        self._gateways: list[_Gateway] = [
+            ContentGateway(search),
+            SecurityGateway(search),
+            AlertingGateway(search),
+            *([dashboards] if dashboards else []),
+        ]
+
+    @classmethod
+    def at(cls, endpoint: SearchEndpoint, dashboards: DashboardsEndpoint | None) -> Self:
+        """With clients of its own. Raises SettingsError where the credentials they need are not there."""
+        gateway = (
+            DashboardsGateway(dashboards_client(endpoint, dashboards.url), dashboards.tenant) if dashboards else None
+        )
+        return cls(search_client(endpoint), gateway)
+
+    def plan(self, wanted: Wanted) -> Plan:
+        """What would have to be done; it only reads. Raises SearchUnavailable, DashboardsUnavailable."""
+        shipped, left_out = wanted_content(wanted)
+        pieces: dict[tuple[Kind, str], Mapping[str, Any]] = {}
+        absent: dict[Kind, str] = {}
+        for gateway in self._gateways:
+            own = [content for content in shipped if content.kind in gateway.kinds]
+            if own:
+                found = gateway.look(own)
+                pieces |= found.pieces
+                absent |= found.absent
+        if self._dashboards is None:
+            absent[Kind.SAVED_OBJECT] = "no Dashboards was named"
+        return whole_plan(shipped, left_out, Found(pieces, absent))
+
+    def execute(
+        self,
+        plan: Plan,
+        backup: Callable[[str, bytes], None],
+        advance: Callable[[PlannedStep], None] = lambda step: None,
+    ) -> None:
+        """Do it, in order. `backup` gets what is replaced, under the name of a file, before it is.
+
+        `advance` is called for each step that is done. Raises SearchUnavailable or DashboardsUnavailable at the first
+        step that fails; the message names it, and what to do next.
+        """
+        for gateway, steps in self._batches(plan.to_do):
+            for name, content in backups(steps).items():
+                backup(name, content)
+            try:
+                gateway.install(steps)
+            except (SearchUnavailable, DashboardsUnavailable) as exc:
+                raise type(exc)(f"{_named(steps)}: {exc}; {_NEXT}", exc.status) from exc
+            for step in steps:
+                advance(step)
+
+    def _batches(self, steps: Sequence[PlannedStep]) -> Iterator[tuple[_Gateway, list[PlannedStep]]]:
+        """Each step alone, but saved objects together: an import resolves their references."""
+        for kind, group in groupby(steps, key=lambda step: step.content.kind):
+            gateway = next(one for one in self._gateways if kind in one.kinds)
+            together = list(group)
+            if kind is Kind.SAVED_OBJECT:
+                yield gateway, together
+            else:
+                yield from ((gateway, [step]) for step in together)
+
+
+def _named(steps: Sequence[PlannedStep]) -> str:
+    if len(steps) == 1:
+        return f"{steps[0].content.kind} {steps[0].content.name}"
+    return f"{len(steps)} saved objects"

@@ -1,0 +1,64 @@
+"""OpenSearch's Security plugin: roles, and who has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from daswatch.content import Content, Kind, PlannedStep
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.content import NO_SUCH_API
+from daswatch.gateways.endpoint import request
+from daswatch.planning import Found
+
+_PATHS = {Kind.ROLE: "/_plugins/_security/api/roles", Kind.ROLE_MAPPING: "/_plugins/_security/api/rolesmapping"}
+_FORBIDDEN = 403
+
+
+class SecurityGateway:
+    """Roles and role mappings at one endpoint."""
+
+    kinds = frozenset(_PATHS)
+
+    def __init__(self, client: OpenSearch) -> None:
+        self._client = client
+
+    def look(self, shipped: Sequence[Content]) -> Found:
+        """What is there of these, as far as the endpoint has the plugin. Raises SearchUnavailable.
+
+        Who may not manage roles, and wants nobody to get one, installs none.
+        """
+        found = {}
+        for kind, path in _PATHS.items():
+            names = [content.name for content in shipped if content.kind is kind]
+            if not names:
+                continue
+            try:
+                answer = self._request("GET", path)
+            except SearchUnavailable as exc:
+                if exc.status in NO_SUCH_API:
+                    why = "this endpoint has no Security plugin, or fine-grained access control is off"
+                elif exc.status == _FORBIDDEN and not any(one.kind is Kind.ROLE_MAPPING for one in shipped):
+                    why = "whoever runs this may not manage roles"
+                elif exc.status == _FORBIDDEN:
+                    raise SearchUnavailable(
+                        "whoever runs this may not manage roles: map them to security_manager or all_access, "
+                        "or leave INGEST_ROLE_ARN and FINDINGS_ROLE_ARN unset and map the roles yourself",
+                        exc.status,
+                    ) from exc
+                else:
+                    raise
+                return Found({}, dict.fromkeys(_PATHS, why))
+            found.update({(kind, name): answer[name] for name in names if name in answer})
+        return Found(found)
+
+    def install(self, steps: Sequence[PlannedStep]) -> None:
+        """Create or replace each piece. Raises SearchUnavailable."""
+        for step in steps:
+            content = step.content
+            self._request("PUT", f"{_PATHS[content.kind]}/{content.name}", dict(content.body))
+
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        return request(self._client, method, path, body=body, with_reason=True)

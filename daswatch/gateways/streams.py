@@ -1,0 +1,295 @@
+"""RDS: looks at databases and their activity streams, starts and stops streams, and waits until RDS has done so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from daswatch import streams
+from daswatch.errors import RdsUnavailable, StreamRefused
+from daswatch.gateways.search import Deadline
+from daswatch.streams import Asked, Database, DatabaseName, Decision, Eligibility, Kind, Status, Step, Wanted
+
+if TYPE_CHECKING:
+    from types_boto3_kms.client import KMSClient
+    from types_boto3_rds.client import RDSClient
+    from types_boto3_rds.type_defs import DBInstanceTypeDef, FilterTypeDef
+
+_NOT_FOUND = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoundFault", "ResourceNotFoundFault")
+# The database is being worked on, since we looked: the same call is right a little later.
+_BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault")
+_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "ServiceUnavailable", "InternalFailure")
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_OTHER_SERVICES = ("neptune", "docdb")  # RDS describes their clusters and instances too
+
+
+class _Busy(Exception):
+    """RDS does not take the call in the database's present state."""
+
+
+class _Denied(StreamRefused):
+    """AWS denies what may have been allowed a moment ago: new policies and keys take a while to act."""
+
+
+class ActivityStreams:
+    """The databases of one account and region."""
+
+    def __init__(self, rds: RDSClient, kms: Callable[[], KMSClient]) -> None:
+        """`kms` is called for the first alias that must be resolved: most keys are named by id or ARN."""
+        self._rds = rds
+        self._kms = cache(kms)
+        self._supported: dict[tuple[str, str, str], frozenset[str] | None] = {}
+
+    def find(self, name: DatabaseName) -> Database:
+        """The database as it is now. Raises StreamRefused where there is none of that name here, RdsUnavailable."""
+        found = self._named(name)
+        if found is None:
+            raise StreamRefused(f"there is no {name} in {self._rds.meta.region_name}: correct the name, or the region")
+        here = found.name
+        if (name.region or here.region, name.account_id or here.account_id) != (here.region, here.account_id):
+            raise StreamRefused(
+                f"{name} is named in account {name.account_id}, {name.region}, and this looks at {here.account_id}, "
+                f"{here.region}: switch each stream on in the database's own account and region"
+            )
+        return found
+
+    def find_resource(self, resource_id: str) -> Database | None:
+        """The database with a resource id, whatever it is called now. Raises RdsUnavailable."""
+        if resource_id.startswith("cluster-"):
+            return next(iter(self._clusters(_filters("db-cluster-resource-id", resource_id))), None)
+        instances = self._instances(_filters("dbi-resource-id", resource_id))
+        return next((streams.instance(raw) for raw in instances), None)
+
+    def find_all(self) -> list[Database]:
+        """All clusters, and all instances that belong to none. Raises RdsUnavailable."""
+        instances = self._instances()
+        clusters = self._pages("describe_db_clusters", "DBClusters")
+        found = [
+            *(streams.cluster(raw, instances) for raw in clusters),
+            *(streams.instance(raw) for raw in instances if not raw.get("DBClusterIdentifier")),
+        ]
+        return [database for database in found if database.engine not in _OTHER_SERVICES]
+
+    def eligibility(self, database: Database) -> Eligibility:
+        """In which modes the database can have a stream. Raises RdsUnavailable."""
+        if streams.obstacle(database):
+            return streams.eligibility(database, {})
+        supported = {name: self._modes(database, name) for name in database.instance_classes}
+        return streams.eligibility(database, supported)
+
+    def key_arn(self, key_id: str, database: Database) -> str:
+        """The ARN of the key that an ARN, id or alias names. Raises StreamRefused where KMS does not tell."""
+        if arn := streams.key_arn(key_id, database):
+            return arn
+        try:
+            return self._kms().describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
+        except ClientError as exc:
+            raise StreamRefused(f"KMS does not describe the key {key_id}: {_told(exc)}") from exc
+        except BotoCoreError as exc:
+            raise RdsUnavailable(f"KMS DescribeKey: {type(exc).__name__}") from exc
+
+    def differences(self, wanted: Wanted, database: Database) -> dict[str, str]:
+        """In what a started stream differs from what is wanted. Raises StreamRefused, RdsUnavailable."""
+        running = self.key_arn(database.stream.kms_key_id, database)
+        return streams.differences(wanted, self.key_arn(wanted.kms_key_id, database), database, running)
+
+    def start(self, database: Database, wanted: Wanted, decision: Decision) -> None:
+        """Ask RDS to start a stream. Raises _Busy, StreamRefused, RdsUnavailable."""
+        parameters: dict[str, Any] = {
+            "ResourceArn": database.arn,
+            "Mode": decision.mode,
+            "KmsKeyId": wanted.kms_key_id,
+            "ApplyImmediately": True,
+        }
+        if database.has_native_fields:
+            parameters["EngineNativeAuditFieldsIncluded"] = wanted.native_fields
+        try:
+            self._rds.start_activity_stream(**parameters)
+        except (ClientError, BotoCoreError) as exc:
+            _refuse("StartActivityStream", database.name, exc)
+
+    def stop(self, database: Database) -> None:
+        """Ask RDS to stop a stream. Raises _Busy, StreamRefused, RdsUnavailable."""
+        try:
+            self._rds.stop_activity_stream(ResourceArn=database.arn, ApplyImmediately=True)
+        except (ClientError, BotoCoreError) as exc:
+            _refuse("StopActivityStream", database.name, exc)
+
+    def _named(self, name: DatabaseName) -> Database | None:
+        # By filter, not by identifier: what is not there is then an empty list, and one permission serves both.
+        if name.kind is Kind.CLUSTER:
+            return next(iter(self._clusters(_filters("db-cluster-id", name.identifier))), None)
+        instances = self._instances(_filters("db-instance-id", name.identifier))
+        return next((streams.instance(raw) for raw in instances), None)
+
+    def _clusters(self, filters: Sequence[FilterTypeDef]) -> list[Database]:
+        clusters = self._pages("describe_db_clusters", "DBClusters", Filters=list(filters))
+        names = [raw["DBClusterIdentifier"] for raw in clusters]
+        members = self._instances(_filters("db-cluster-id", *names)) if names else []
+        return [streams.cluster(raw, members) for raw in clusters]
+
+    def _instances(self, filters: Sequence[FilterTypeDef] = ()) -> list[DBInstanceTypeDef]:
+        return self._pages("describe_db_instances", "DBInstances", Filters=list(filters))
+
+    def _modes(self, database: Database, instance_class: str) -> frozenset[str] | None:
+        """The modes that RDS lists for a class, None where it does not list the class for this version at all."""
+        asked = (database.engine, database.engine_version, instance_class)
+        if asked not in self._supported:
+            options = self._pages(
+                "describe_orderable_db_instance_options",
+                "OrderableDBInstanceOptions",
+                Engine=database.engine,
+                EngineVersion=database.engine_version,
+                DBInstanceClass=instance_class,
+            )
+            own = [one for one in options if one.get("DBInstanceClass", instance_class) == instance_class]
+            modes = {mode for one in own for mode in one.get("SupportedActivityStreamModes") or ()}
+            self._supported[asked] = frozenset(modes) if own else None
+        return self._supported[asked]
+
+    def _pages(self, call: Any, entries: str, **parameters: Any) -> list[Any]:
+        try:
+            pages = self._rds.get_paginator(call).paginate(**parameters)
+            return [entry for page in pages for entry in page.get(entries, [])]
+        except ClientError as exc:
+            if _code(exc) in _NOT_FOUND:
+                return []
+            if _code(exc) in _DENIED:
+                raise _Denied(f"RDS {call}: {_code(exc)}: {_told(exc)}") from exc
+            raise RdsUnavailable(f"RDS {call}: {_code(exc)}: {_told(exc)}") from exc
+        except BotoCoreError as exc:
+            raise RdsUnavailable(f"RDS {call}: {type(exc).__name__}: {_hint(exc)}") from exc
+
+
+class Switch:
+    """One database on its way to a stream that is started, or stopped (`wanted` is None then)."""
+
+    def __init__(self, gateway: ActivityStreams, name: DatabaseName, wanted: Wanted | None, patience: int = 0) -> None:
+        """`patience` is how many denials are taken for a policy or key that is too new to act."""
+        self._gateway = gateway
+        self._patience = patience
+        self._asked = Asked.NOT_YET
+        self.name = name
+        self.wanted = wanted
+        self.database: Database | None = None
+        self.decision = Decision(Step.WAIT, "not looked at yet")
+
+    @property
+    def done(self) -> bool:
+        """Whether the stream is as it was to be."""
+        return self.decision.step is Step.DONE
+
+    @property
+    def refused(self) -> bool:
+        """Whether it cannot be, until somebody does what the decision says."""
+        return self.decision.step is Step.REFUSE
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to do, or nothing that can be done."""
+        return self.done or self.refused
+
+    @property
+    def has_acted(self) -> bool:
+        """Whether RDS has agreed to start or stop on our asking."""
+        return self._asked is not Asked.NOT_YET
+
+    def look(self) -> Decision:
+        """What is to be done next. Changes nothing. Raises RdsUnavailable where RDS has never answered."""
+        try:
+            self.database = database = self._gateway.find(self.name)
+            self._asked = streams.seen(self._asked, database.stream.status)
+            if self.wanted is None:
+                self.decision = streams.decide_stop(database, self._asked)
+            else:
+                stopped = database.stream.status is Status.STOPPED and self._asked is Asked.NOT_YET
+                eligible = self._gateway.eligibility(database) if stopped else Eligibility()
+                self.decision = streams.decide_start(self.wanted, database, eligible, self._asked)
+        except StreamRefused as exc:
+            self.decision = self._refused(exc)
+        except RdsUnavailable as exc:
+            if self.database is None:
+                raise
+            self.decision = Decision(Step.WAIT, str(exc))
+        return self.decision
+
+    def advance(self) -> Decision:
+        """Look, and ask RDS for what is to be done. Raises RdsUnavailable where RDS has never answered."""
+        decision = self.look()
+        if self.database is None or decision.step not in (Step.START, Step.STOP):
+            return decision
+        try:
+            self._asked, self.decision = Asked.AGREED, self._ask(self.database, decision)
+        except StreamRefused as exc:
+            self.decision = self._refused(exc)
+        except (_Busy, RdsUnavailable) as exc:
+            self.decision = Decision(Step.WAIT, str(exc))
+        return self.decision
+
+    def _refused(self, exc: StreamRefused) -> Decision:
+        if isinstance(exc, _Denied) and self._patience > 0:
+            self._patience -= 1
+            return Decision(Step.WAIT, str(exc))
+        return Decision(Step.REFUSE, str(exc))
+
+    def _ask(self, database: Database, decision: Decision) -> Decision:
+        """Ask RDS; what is to be done once it has agreed."""
+        if self.wanted is None:
+            self._gateway.stop(database)
+            return streams.decide_stop(database, Asked.AGREED)
+        self._gateway.start(database, self.wanted, decision)
+        return streams.decide_start(self.wanted, database, Eligibility(), Asked.AGREED)
+
+
+def settle(
+    switches: Iterable[Switch],
+    deadline: Deadline,
+    sleep: Callable[[float], None] = time.sleep,
+    progress: Callable[[Switch], None] = lambda _: None,
+) -> list[Switch]:
+    """Advance all until they are settled or the deadline has come; returns those that are not. Raises RdsUnavailable.
+
+    All streams start side by side: each takes minutes, and RDS does the work.
+    """
+    left = list(switches)
+    for pause in streams.pauses():
+        for switch in left:
+            switch.advance()
+            progress(switch)
+        left = [switch for switch in left if not switch.settled]
+        if not left or deadline.remaining <= pause:
+            break
+        sleep(pause)
+    return left
+
+
+def _filters(name: str, *values: str) -> list[FilterTypeDef]:
+    return [{"Name": name, "Values": list(values)}]
+
+
+def _refuse(call: str, name: DatabaseName, exc: ClientError | BotoCoreError) -> NoReturn:
+    if isinstance(exc, BotoCoreError):
+        raise RdsUnavailable(f"RDS {call} for {name}: {type(exc).__name__}: {_hint(exc)}") from exc
+    if _code(exc) in (*_BUSY, *_THROTTLED):
+        raise _Busy(f"RDS does not take {call} now: {_told(exc)}") from exc
+    refusal = _Denied if _code(exc) in (*_DENIED, "KMSKeyNotAccessibleFault") else StreamRefused
+    raise refusal(f"{name}: RDS refused {call}: {_code(exc)}: {_told(exc)}") from exc
+
+
+def _code(exc: ClientError) -> str:
+    return exc.response.get("Error", {}).get("Code", "")
+
+
+def _told(exc: ClientError) -> str:
+    """AWS's own words: they name the permission, key or state that is missing, and quote nothing but our request."""
+    error: Mapping[str, Any] = exc.response.get("Error", {})
+    return str(error.get("Message") or error.get("Code") or "it does not say why")
+
+
+def _hint(exc: BotoCoreError) -> str:
+    return "sign in first" if "Credential" in type(exc).__name__ else "is the endpoint reachable from here?"

@@ -1,0 +1,195 @@
+"""What belongs at an endpoint, compared with what is there: the plan. Nothing is asked or written here.
+
+What a team decided stays: whether a monitor or a channel is on, a monitor's schedule, a retention policy that it
+changed, its own entries in a role mapping (docs/decisions/0011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from daswatch.comparison import contains
+from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.dashboards import packed, shipped_objects, unpacked
+from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
+from daswatch.retention import fingerprint, mark_of
+from daswatch.templates import for_collection, shipped_content, shipped_roles
+
+CHANNEL_ID = "daswatch"
+INGEST_ROLE, FINDINGS_ROLE = "das-ingest", "das-findings"
+_NOT_ON_COLLECTIONS = {
+    Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
+    Kind.ROLE: "a Serverless collection has data access policies instead",
+    Kind.ROLE_MAPPING: "a Serverless collection has data access policies instead",
+    Kind.CHANNEL: "a Serverless collection has no Notifications plugin",
+    Kind.MONITOR: "a Serverless collection has no Alerting plugin: the scheduled function runs every detection",
+}
+_MAPPING_LISTS = ("backend_roles", "hosts", "users", "and_backend_roles")
+_OWN_INDEX_PATTERN_ATTRIBUTES = frozenset({"fields"})  # Dashboards' own list, written anew when somebody refreshes it
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an endpoint holds: pieces by kind and name, and for kinds that it has no place for, why not."""
+
+    pieces: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(default_factory=dict)
+    absent: Mapping[Kind, str] = field(default_factory=dict)
+
+
+def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
+    """All that belongs there, in the order of installation; and what is left out whatever is found there."""
+    prefix = wanted.index_prefix
+    templates = shipped_content(prefix)
+    content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_channel(wanted), *_monitors(wanted)]
+    if wanted.dashboards:
+        objects = shipped_objects(prefix, wanted.detections)
+        content += [Content(Kind.SAVED_OBJECT, f"{one.type}/{one.id}", packed(one)) for one in objects]
+    reasons = _NOT_ON_COLLECTIONS if wanted.service == "aoss" else _unwanted(wanted)
+    left_out = [LeftOut(kind, count, why) for kind, why in reasons.items() if (count := _count(content, kind))]
+    if wanted.service == "aoss":
+        content = [*for_collection(templates), *(one for one in content if one.kind is Kind.SAVED_OBJECT)]
+    else:
+        left_out += _unmapped(wanted)
+    return [one for one in content if one.kind not in reasons], tuple(left_out)
+
+
+def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[PlannedStep]:
+    """Compare each piece with what is there under its name."""
+    return [_planned(content, installed.get((content.kind, content.name))) for content in shipped]
+
+
+def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: Found) -> Plan:
+    """The plan for what `wanted_content` told, after looking."""
+    absent = dict(found.absent)
+    if Kind.CHANNEL in absent:
+        absent.setdefault(Kind.MONITOR, f"they would tell nobody: {absent[Kind.CHANNEL]}")
+    if Kind.MONITOR in absent:
+        absent.setdefault(Kind.CHANNEL, f"nothing would use it: {absent[Kind.MONITOR]}")
+    steps = plan((one for one in shipped if one.kind not in absent), found.pieces)
+    missing = [LeftOut(kind, count, why) for kind, why in absent.items() if (count := _count(shipped, kind))]
+    told = [one for one in left_out if one.kind not in absent] + missing
+    return Plan(tuple(steps), tuple(sorted(told, key=lambda one: list(Kind).index(one.kind))))
+
+
+def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
+    if there is None:
+        return PlannedStep(Step.CREATE, content)
+    body, same, why = content.body, False, ""
+    match content.kind:
+        case Kind.RETENTION_POLICY:
+            same, why = _same_policy(content.body["policy"], there.get("policy") or {})
+        case Kind.ROLE_MAPPING:
+            body, same = _merged(content.body, there)
+        case Kind.CHANNEL:
+            body, same, why = _channel_there(content.body, there)
+        case Kind.MONITOR:
+            body, changed, why = brought_up_to_date(content.body, there)
+            same = not changed
+        case Kind.SAVED_OBJECT:
+            same = _same_object(content.body, there)
+        case _:
+            same = contains(there, content.body)
+    return PlannedStep(Step.UNCHANGED if same else Step.UPDATE, replace(content, body=body), there, why)
+
+
+def _same_policy(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether nothing is to be done, and why not where the two differ."""
+    now, mark, ours = fingerprint(there), mark_of(there), fingerprint(shipped)
+    if now == ours:
+        return True, ""
+    if now == mark:
+        return False, ""  # as an earlier version installed it
+    return True, "somebody changed it, and it stays so: delete the policy to get the shipped one"
+
+
+def _merged(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A mapping with everything that is there and ours added, and whether ours were all there."""
+    before = {name: list(there.get(name) or ()) for name in _MAPPING_LISTS}
+    after = {
+        name: entries + [one for one in shipped.get(name) or () if one not in entries]
+        for name, entries in before.items()
+    }
+    kept = {"description": there["description"]} if there.get("description") else {}
+    return {**kept, **{name: entries for name, entries in after.items() if entries}}, before == after
+
+
+def _channel_there(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool, str]:
+    """The shipped channel, on or off as it is there."""
+    ours = shipped["config"]
+    theirs = there.get("config") or {}
+    enabled = bool(theirs.get("is_enabled", True))
+    body = {**shipped, "config": {**ours, "is_enabled": enabled}}
+    why = "" if enabled else "somebody switched it off"
+    # A role that is no longer wanted is a change, too.
+    same_role = (theirs.get("sns") or {}).get("role_arn", "") == ours["sns"].get("role_arn", "")
+    return body, contains(theirs, body["config"]) and same_role, why
+
+
+def _same_object(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
+    ours, theirs = unpacked(shipped), unpacked(there)
+    skipped = _OWN_INDEX_PATTERN_ATTRIBUTES if ours.type == "index-pattern" else frozenset()
+    attributes = {name: value for name, value in ours.attributes.items() if name not in skipped}
+    return contains(theirs.attributes, attributes) and _named(ours.references) == _named(theirs.references)
+
+
+def _named(references: Iterable[Mapping[str, str]]) -> set[tuple[str, str, str]]:
+    return {(one["name"], one["type"], one["id"]) for one in references}
+
+
+def _arns(wanted: Wanted) -> dict[str, tuple[str, str]]:
+    """By role: who gets it, and the setting that names them."""
+    return {
+        INGEST_ROLE: (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
+        FINDINGS_ROLE: (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
+    }
+
+
+def _mappings(wanted: Wanted) -> list[Content]:
+    return [
+        Content(Kind.ROLE_MAPPING, role, {"backend_roles": [arn]}) for role, (arn, _) in _arns(wanted).items() if arn
+    ]
+
+
+def _unmapped(wanted: Wanted) -> list[LeftOut]:
+    settings = [setting for arn, setting in _arns(wanted).values() if not arn]
+    why = f"nobody gets the role: set {' and '.join(settings)}"
+    return [LeftOut(Kind.ROLE_MAPPING, len(settings), why)] if settings else []
+
+
+def _channel(wanted: Wanted) -> list[Content]:
+    sns = {"topic_arn": wanted.alert_topic_arn}
+    if wanted.channel_role_arn:  # the plugin refuses an empty one
+        sns["role_arn"] = wanted.channel_role_arn
+    config = {
+        "name": "Daswatch",
+        "description": "What monitors notify, for Daswatch's findings function",
+        "config_type": "sns",
+        "is_enabled": True,
+        "sns": sns,
+    }
+    return [Content(Kind.CHANNEL, CHANNEL_ID, {"config_id": CHANNEL_ID, "config": config})]
+
+
+def _monitors(wanted: Wanted) -> list[Content]:
+    events = f"{wanted.index_prefix}-*"
+    return [
+        Content(Kind.MONITOR, monitor_name(one), monitor(one, CHANNEL_ID, events))
+        for one in wanted.detections
+        if has_monitor(one)
+    ]
+
+
+def _unwanted(wanted: Wanted) -> dict[Kind, str]:
+    if not wanted.monitors:
+        why = "not wanted: the scheduled function runs every detection"
+        return {Kind.CHANNEL: why, Kind.MONITOR: why}
+    if not wanted.alert_topic_arn:
+        why = "they have no topic to tell: set MONITOR_TOPIC_ARN; the scheduled function runs every detection"
+        return {Kind.CHANNEL: why, Kind.MONITOR: why}
+    return {}
+
+
+def _count(content: Iterable[Content], kind: Kind) -> int:
+    return sum(one.kind is kind for one in content)

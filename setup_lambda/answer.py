@@ -1,0 +1,111 @@
+"""Answers each request exactly once, whatever becomes of it: the one place where nothing may be left unanswered."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from daswatch.custom_resources import (
+    NOTHING_MADE,
+    Answer,
+    Request,
+    RequestType,
+    answer_body,
+    failed,
+    read_request,
+    response_url,
+)
+from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError
+from daswatch.gateways.cloudformation import Answers
+from daswatch.gateways.search import Deadline
+
+Provider = Callable[[Request, Deadline], Answer]
+
+# Kept back from the time limit: for the last call of a provider to return, and for answering with retries.
+_RESERVE_SECONDS = 30.0
+_LARGEST_RESERVE = 0.5  # of the whole, where a function has little time
+_GRACE = 0.5  # of the reserve: until then a provider may return after its deadline
+_FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one request came to. `where` tells of an unexpected error: its kind and last frames, not its message.
+
+    Where the answer is undelivered the invocation has to fail: then Lambda makes another one, which comes to the same.
+    """
+
+    answer: Answer
+    request: Request | None
+    where: str = ""
+    attempts: int = 0
+    undelivered: AnswerUndelivered | None = None
+
+
+class OutOfTime(DaswatchError):
+    """A provider did not return in time."""
+
+
+def answer_request(
+    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
+) -> Report:
+    """Have a request provided for, and put the answer. `seconds` is what is left of the invocation. Never raises."""
+    reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
+    last = Deadline.after(seconds, clock)
+    work = Deadline.after(seconds - reserve, clock)
+    request, where = None, ""
+    try:
+        request = read_request(event)
+        made = _watched(request, providers, work, work.remaining + reserve * _GRACE)
+    except DaswatchError as exc:
+        made = failed(event, str(exc))
+    except Exception as exc:  # noqa: BLE001 - whatever it was, the stack must not wait for an hour
+        where = _where(exc)
+        made = failed(event, f"unexpected {type(exc).__name__}: the log of the function says where")
+    try:
+        attempts = answers.put(response_url(event), answer_body(event, made), last)
+    except AnswerUndelivered as exc:
+        return Report(made, request, where, undelivered=exc)
+    return Report(made, request, where, attempts)
+
+
+def _provided(request: Request, providers: Mapping[str, Provider], deadline: Deadline) -> Answer:
+    provider = providers.get(request.resource_type)
+    if provider is not None:
+        return provider(request, deadline)
+    if request.type is RequestType.DELETE:  # it never was made
+        return Answer(succeeded=True, physical_id=request.physical_id or NOTHING_MADE, reason="there is no such type")
+    raise RequestError(f"there is no resource type {request.resource_type[:80]!r} (expected: {', '.join(providers)})")
+
+
+def _watched(request: Request, providers: Mapping[str, Provider], deadline: Deadline, seconds: float) -> Answer:
+    """The provider's answer; raises what it raises, and OutOfTime where it hangs.
+
+    In a thread, since a connection that hangs listens to no deadline. One that is given up may go on while the function
+    is warm: all that providers do may be done twice.
+    """
+    made: list[Answer] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(_provided(request, providers, deadline))
+        except BaseException as exc:  # noqa: BLE001 - raised below, in the thread that answers
+            raised.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True, name="provider")
+    thread.start()
+    thread.join(seconds)
+    if made:
+        return made[0]
+    if raised:
+        raise raised[0] if isinstance(raised[0], Exception) else RuntimeError(type(raised[0]).__name__)
+    raise OutOfTime("the time of the function is over, and AWS or OpenSearch has not answered: do the same again")
+
+
+def _where(exc: BaseException) -> str:
+    frames = traceback.extract_tb(exc.__traceback__)[-_FRAMES:]
+    return " > ".join([type(exc).__name__, *(f"{PurePath(one.filename).name}:{one.lineno}" for one in frames)])

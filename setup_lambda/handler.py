@@ -1,0 +1,69 @@
+"""CloudFormation's custom resources: activity streams that are switched on, content that is installed. Only wires."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from daswatch.content import Plan
+from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.detections import load
+from daswatch.errors import SettingsError
+from daswatch.gateways.archive import Backups
+from daswatch.gateways.clients import kms_client, rds_client, s3_client
+from daswatch.gateways.cloudformation import Answers
+from daswatch.gateways.installation import Installation
+from daswatch.gateways.streams import ActivityStreams
+from daswatch.gateways.telemetry import Telemetry
+from setup_lambda.answer import Provider, answer_request
+from setup_lambda.provide import ContentProvider, StreamProvider
+from setup_lambda.settings import read_settings
+from setup_lambda.telemetry import SERVICE, tell
+
+
+class LambdaContext(Protocol):
+    """What the handler uses of Lambda's context object."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
+    """Answer one request at its ResponseURL. Raises AnswerUndelivered: then Lambda invokes it again."""
+    telemetry = Telemetry(SERVICE)
+    providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
+    seconds = context.get_remaining_time_in_millis() / 1000
+    report = answer_request(event, providers, Answers(), seconds, time.monotonic)
+    tell(telemetry, report, context.aws_request_id)
+    if report.undelivered is not None:
+        raise report.undelivered
+
+
+@cache
+def _streams() -> ActivityStreams:
+    return ActivityStreams(rds_client(), kms_client)
+
+
+def _install() -> Plan:
+    settings = read_settings(os.environ)
+    installation = Installation.at(settings.search, settings.dashboards)
+    plan = installation.plan(replace(settings.wanted, detections=load(_read(settings.detections))))
+    folder = f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    installation.execute(plan, Backups(s3_client, settings.backup_bucket, folder))
+    return plan
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        raise SettingsError(
+            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
+        ) from exc

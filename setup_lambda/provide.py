@@ -1,0 +1,165 @@
+"""Provides what a custom resource stands for: an activity stream, or the content at an endpoint.
+
+Each provider takes a read request and returns its answer, or raises a DaswatchError, whose message becomes the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from daswatch.content import Plan, Step
+from daswatch.custom_resources import (
+    CONTENT_ID,
+    NOTHING_MADE,
+    Answer,
+    OnDelete,
+    Request,
+    RequestType,
+    StreamProperties,
+    read_stream_properties,
+    resource_id_of,
+    stream_id,
+)
+from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
+from daswatch.gateways.search import Deadline
+from daswatch.gateways.streams import ActivityStreams, Switch, settle
+from daswatch.streams import Database, Status, Wanted, how_to_change, pauses
+
+Sleep = Callable[[float], None]
+
+# A domain that has just been made: no answer until its name resolves, 401 and 403 until its users and policies act.
+_SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)
+_LONGEST_SETTLING_SECONDS = 300.0
+# A stack makes policies and keys a moment before they are needed: with growing pauses, more than a minute.
+_PATIENCE = 8
+_MAX_NOTE = 1000  # characters
+_COUNTS = {"Created": Step.CREATE, "Updated": Step.UPDATE, "Unchanged": Step.UNCHANGED}
+
+
+class StreamProvider:
+    """Custom::ActivityStream. A stream that is there is adopted as it is; deletion leaves it running unless told."""
+
+    def __init__(self, streams: Callable[[], ActivityStreams], sleep: Sleep = time.sleep) -> None:
+        """`streams` is called for the first request that has to look at RDS: retaining a stream needs none."""
+        self._streams = streams
+        self._sleep = sleep
+
+    def __call__(self, request: Request, deadline: Deadline) -> Answer:
+        """Raises RequestError, StreamRefused, RdsUnavailable."""
+        if request.type is RequestType.DELETE:
+            return self._delete(request, deadline)
+        streams, properties = self._streams(), read_stream_properties(request.properties)
+        switch = Switch(streams, properties.database, properties.wanted, patience=_PATIENCE)
+        database = self._settled(switch, deadline)
+        found = {} if switch.has_acted else _differences(streams, properties.wanted, database)
+        if request.type is RequestType.UPDATE and request.physical_id == stream_id(database.resource_id):
+            self._refuse_changes(streams, request, properties, database, found)
+        note = "; ".join(found.values())
+        return Answer(
+            succeeded=True,
+            physical_id=stream_id(database.resource_id),
+            reason=f"the activity stream was there and stays as it is: {note}" if found else switch.decision.reason,
+            data={
+                "KinesisStreamArn": database.kinesis_stream_arn,
+                "KinesisStreamName": database.stream.kinesis_stream_name,
+                "KmsKeyArn": streams.key_arn(database.stream.kms_key_id, database),
+                "ResourceId": database.resource_id,
+                "Engine": database.engine,
+                "Mode": database.stream.mode,
+                "Note": note[:_MAX_NOTE],
+            },
+        )
+
+    def _settled(self, switch: Switch, deadline: Deadline) -> Database:
+        left = settle([switch], deadline, self._sleep)
+        if left or switch.database is None or not switch.done:
+            raise StreamRefused(_unfinished(switch) if left else switch.decision.reason)
+        return switch.database
+
+    def _refuse_changes(
+        self,
+        streams: ActivityStreams,
+        request: Request,
+        properties: StreamProperties,
+        database: Database,
+        found: Mapping[str, str],
+    ) -> None:
+        """What an update changes about a running stream is refused.
+
+        Where the stream already differed from the properties before, it was adopted so, and stays adopted. A stack that
+        rolls back comes here too: it gets what it had.
+        """
+        try:
+            before = read_stream_properties(request.old_properties)
+        except RequestError:
+            return
+        already = _differences(streams, before.wanted, database)
+        if changed := [words for subject, words in found.items() if subject not in already]:
+            raise StreamRefused(how_to_change(properties.database, changed))
+
+    def _delete(self, request: Request, deadline: Deadline) -> Answer:
+        physical = request.physical_id or NOTHING_MADE
+        resource_id = resource_id_of(request.physical_id)
+        if not resource_id:
+            return Answer(succeeded=True, physical_id=physical, reason="there was no activity stream to leave or stop")
+        if str(request.properties.get("OnDelete", "")).strip().lower() != OnDelete.STOP:
+            return Answer(succeeded=True, physical_id=physical, reason="the activity stream is left as it is")
+        streams = self._streams()
+        # By its resource id: the name may belong to another database by now.
+        database = streams.find_resource(resource_id)
+        if database is None:
+            return Answer(succeeded=True, physical_id=physical, reason="the database is gone, and its stream with it")
+        switch = Switch(streams, database.name, None)
+        left = settle([switch], deadline, self._sleep)
+        under_way = switch.database is not None and switch.database.stream.status is Status.STOPPING
+        if left and not under_way:
+            raise StreamRefused(_unfinished(switch))
+        if switch.refused and streams.find_resource(resource_id) is not None:
+            raise StreamRefused(switch.decision.reason)
+        return Answer(succeeded=True, physical_id=physical, reason=switch.decision.reason)
+
+
+class ContentProvider:
+    """Custom::Content. Deletion leaves everything in place: events, alerts, and what people look at them with."""
+
+    def __init__(self, install: Callable[[], Plan], sleep: Sleep = time.sleep) -> None:
+        """`install` plans and executes, and returns the plan; after it has raised it is called again."""
+        self._install = install
+        self._sleep = sleep
+
+    def __call__(self, request: Request, deadline: Deadline) -> Answer:
+        """Raises SettingsError, SearchUnavailable, DashboardsUnavailable, ArchiveUnavailable."""
+        if request.type is RequestType.DELETE:
+            physical = request.physical_id or NOTHING_MADE
+            return Answer(succeeded=True, physical_id=physical, reason="data and content are left in place")
+        plan = self._installed(Deadline.after(min(deadline.remaining, _LONGEST_SETTLING_SECONDS), deadline.clock))
+        data = {name: str(plan.count(step)) for name, step in _COUNTS.items()}
+        left_out = [f"{one.count} of kind {one.kind} are left out: {one.why}" for one in plan.left_out]
+        reason = "; ".join(["the content is installed", *left_out])
+        return Answer(succeeded=True, physical_id=CONTENT_ID, reason=reason, data=data)
+
+    def _installed(self, deadline: Deadline) -> Plan:
+        for pause in pauses():
+            try:
+                return self._install()
+            except (SearchUnavailable, DashboardsUnavailable) as exc:
+                if exc.status not in _SETTLING_STATUS or deadline.remaining <= pause:
+                    raise
+            self._sleep(pause)
+        raise AssertionError("pauses never end")
+
+
+def _differences(streams: ActivityStreams, wanted: Wanted, database: Database) -> dict[str, str]:
+    """In what a running stream differs; a key that KMS does not describe is another one, as far as can be told."""
+    try:
+        return streams.differences(wanted, database)
+    except StreamRefused as exc:
+        return {"key": f"whether it encrypts with {wanted.kms_key_id} is unknown: {exc}"}
+
+
+def _unfinished(switch: Switch) -> str:
+    return (
+        f"{switch.name}: RDS has not finished in the time that there was: {switch.decision.reason}. What RDS has "
+        "agreed to goes on by itself: do the same again in some minutes"
+    )

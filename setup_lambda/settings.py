@@ -1,0 +1,39 @@
+"""The setup function's settings: environment -> a frozen value. Only content needs any: streams come in the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daswatch.content import Wanted
+from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_bucket, read_index_prefix
+
+DEFAULT_DETECTIONS = "detections.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is installed where, and where a copy of what it replaces goes. `wanted` has no detections yet."""
+
+    search: SearchEndpoint
+    dashboards: DashboardsEndpoint
+    wanted: Wanted
+    backup_bucket: str
+    detections: str = DEFAULT_DETECTIONS  # path of the compiled file
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """Read and check the environment. Raises SettingsError that names every variable which is missing or wrong."""
+    environment = Environment(variables)
+    search = SearchEndpoint.read(environment)
+    settings = Settings(
+        search=search,
+        dashboards=DashboardsEndpoint.read(environment, search),
+        wanted=Wanted.read(
+            environment, index_prefix=read_index_prefix(environment), service=search.service, detections=()
+        ),
+        backup_bucket=read_bucket(environment, "BACKUP_BUCKET"),
+        detections=environment.optional("DETECTIONS", DEFAULT_DETECTIONS),
+    )
+    environment.check()
+    return settings

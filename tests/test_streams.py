@@ -1,0 +1,268 @@
+"""Decisions about activity streams: what happens next, from what RDS describes, with a reason that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daswatch.errors import StreamRefused
+from daswatch.streams import (
+    ActivityStream,
+    Asked,
+    Database,
+    DatabaseName,
+    Decision,
+    Eligibility,
+    Kind,
+    Mode,
+    Status,
+    Step,
+    Wanted,
+    WantedMode,
+    chosen_mode,
+    cluster,
+    decide_start,
+    decide_stop,
+    differences,
+    eligibility,
+    how_to_change,
+    instance,
+    key_arn,
+    obstacle,
+    pauses,
+    read_name,
+    seen,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_rds.type_defs import DBClusterTypeDef, DBInstanceTypeDef
+
+ARN = "arn:aws:rds:eu-west-1:123456789012:cluster:orders"
+KEY_ID = "11111111-2222-4333-8444-555555555555"
+KEY_ARN = f"arn:aws:kms:eu-west-1:123456789012:key/{KEY_ID}"
+BOTH = frozenset({Mode.SYNC, Mode.ASYNC})
+POSTGRESQL = Database(
+    name=DatabaseName(Kind.CLUSTER, "orders", "eu-west-1", "123456789012"),
+    arn=ARN,
+    resource_id="cluster-A",
+    engine="aurora-postgresql",
+    engine_version="16.4",
+    status="available",
+    stream=ActivityStream(),
+    instance_classes=frozenset({"db.r6g.large"}),
+)
+ORACLE = replace(
+    POSTGRESQL,
+    name=DatabaseName(Kind.INSTANCE, "ledger"),
+    arn="arn:aws:rds:eu-west-1:123456789012:db:ledger",
+    resource_id="db-A",
+    engine="oracle-ee",
+)
+WANTED = Wanted("alias/das")
+STARTED = ActivityStream(Status.STARTED, "async", KEY_ARN, "aws-rds-das-cluster-A")
+
+
+def with_status(status: Status, database: Database = POSTGRESQL) -> Database:
+    return replace(database, stream=replace(STARTED, status=status))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "identifier"),
+    [
+        ("cluster:orders", Kind.CLUSTER, "orders"),
+        (" db:Ledger-1 ", Kind.INSTANCE, "ledger-1"),
+        (ARN, Kind.CLUSTER, "orders"),
+        ("arn:aws-us-gov:rds:us-gov-west-1:123456789012:db:x", Kind.INSTANCE, "x"),
+        ("cluster:" + "a" * 63, Kind.CLUSTER, "a" * 63),
+    ],
+)
+def test_a_database_is_named_by_kind_and_identifier_or_arn(text: str, kind: Kind, identifier: str) -> None:
+    name = read_name(text)
+
+    assert (name.kind, name.identifier) == (kind, identifier)
+    assert bool(name.region) == text.strip().startswith("arn:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "orders",
+        "cluster:",
+        "cluster:1orders",
+        "cluster:a--b",
+        "cluster:a-",
+        "db:a b",
+        "cluster:" + "a" * 64,
+        "arn:aws:rds:eu-west-1:123456789012:snapshot:orders",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/orders",
+        "cluster-ABC",
+    ],
+)
+def test_what_names_no_database_is_refused(text: str) -> None:
+    with pytest.raises(StreamRefused, match=r"expected: cluster:orders, db:ledger, or an ARN"):
+        read_name(text)
+
+
+def test_a_cluster_is_read_with_its_own_instances_only() -> None:
+    raw: DBClusterTypeDef = {
+        "DBClusterIdentifier": "orders",
+        "DBClusterArn": ARN,
+        "DbClusterResourceId": "cluster-A",
+        "Engine": "aurora-postgresql",
+        "EngineVersion": "16.4",
+        "Status": "available",
+        "ActivityStreamStatus": "started",
+        "ActivityStreamMode": "async",
+        "ActivityStreamKmsKeyId": KEY_ARN,
+        "ActivityStreamKinesisStreamName": "aws-rds-das-cluster-A",
+    }
+    members: list[DBInstanceTypeDef] = [
+        {"DBClusterIdentifier": "orders", "DBInstanceClass": "db.r6g.large"},
+        {"DBClusterIdentifier": "others", "DBInstanceClass": "db.t3.medium"},
+    ]
+
+    database = cluster(raw, members)
+
+    assert database == replace(POSTGRESQL, stream=STARTED)
+    assert database.kinesis_stream_arn == "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A"
+    assert POSTGRESQL.kinesis_stream_arn == ""
+
+
+def test_an_instance_tells_what_keeps_it_from_having_a_stream() -> None:
+    raw: DBInstanceTypeDef = {
+        "DBInstanceIdentifier": "ledger",
+        "DBInstanceArn": ORACLE.arn,
+        "DbiResourceId": "db-A",
+        "Engine": "oracle-ee-cdb",
+        "DBInstanceClass": "db.m5.large",
+        "ReadReplicaSourceDBInstanceIdentifier": "main",
+    }
+
+    database = instance(raw)
+
+    assert database.stream.status is Status.STOPPED
+    assert "name its source, main, instead" in obstacle(database)
+    assert "multitenant" in obstacle(replace(database, replica_of=""))
+
+
+def test_a_cluster_can_do_what_all_its_instances_can() -> None:
+    database = replace(POSTGRESQL, instance_classes=frozenset({"db.a", "db.b", "db.c"}))
+
+    assert eligibility(database, {"db.a": BOTH, "db.b": frozenset({"async"}), "db.c": None}) == Eligibility(
+        frozenset({Mode.ASYNC})
+    )
+    assert eligibility(database, {"db.a": BOTH, "db.b": frozenset()}) == Eligibility(
+        frozenset(), "cannot have an activity stream: RDS offers none for aurora-postgresql 16.4 on db.b"
+    )
+
+
+def test_classes_that_rds_does_not_list_are_left_to_rds() -> None:
+    assert eligibility(POSTGRESQL, {"db.r6g.large": None}) == Eligibility(None)
+    assert decide_start(WANTED, POSTGRESQL, Eligibility(None)).step is Step.START
+
+
+def test_aurora_serverless_of_the_first_kind_is_told_from_a_cluster_without_instances() -> None:
+    assert "engine mode serverless" in obstacle(
+        replace(POSTGRESQL, engine_mode="serverless", instance_classes=frozenset())
+    )
+    assert "has no instance" in obstacle(replace(POSTGRESQL, instance_classes=frozenset()))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "allowed", "mode"),
+    [
+        (WantedMode.AUTO, BOTH, Mode.ASYNC),
+        (WantedMode.AUTO, frozenset({Mode.SYNC}), Mode.SYNC),
+        (WantedMode.AUTO, frozenset(), None),
+        (WantedMode.AUTO, None, Mode.ASYNC),
+        (WantedMode.SYNC, BOTH, Mode.SYNC),
+        (WantedMode.SYNC, frozenset({Mode.ASYNC}), None),
+        (WantedMode.SYNC, None, Mode.SYNC),
+        (WantedMode.ASYNC, BOTH, Mode.ASYNC),
+    ],
+)
+def test_a_session_waits_for_the_stream_only_where_somebody_wants_it(
+    wanted: WantedMode, allowed: frozenset[Mode] | None, mode: Mode | None
+) -> None:
+    assert chosen_mode(wanted, allowed) == mode
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "start", "stop"),
+    [
+        (Status.STOPPED, Asked.NOT_YET, Step.START, Step.DONE),
+        (Status.STOPPED, Asked.AGREED, Step.WAIT, Step.DONE),
+        (Status.STOPPED, Asked.UNDER_WAY, Step.REFUSE, Step.DONE),
+        (Status.STARTING, Asked.NOT_YET, Step.WAIT, Step.WAIT),
+        (Status.STARTING, Asked.UNDER_WAY, Step.WAIT, Step.WAIT),
+        (Status.STARTED, Asked.NOT_YET, Step.DONE, Step.STOP),
+        (Status.STARTED, Asked.AGREED, Step.DONE, Step.WAIT),
+        (Status.STARTED, Asked.UNDER_WAY, Step.DONE, Step.REFUSE),
+        (Status.STOPPING, Asked.NOT_YET, Step.WAIT, Step.WAIT),
+    ],
+)
+def test_the_next_step_follows_from_the_status_and_from_what_was_asked(
+    status: Status, asked: Asked, start: Step, stop: Step
+) -> None:
+    database = with_status(status)
+
+    assert decide_start(WANTED, database, Eligibility(BOTH), asked).step is start
+    assert decide_stop(database, asked).step is stop
+
+
+@pytest.mark.parametrize("status", ["stopped", "deleting", "failed", "storage-full", "incompatible-network"])
+def test_a_database_at_rest_is_not_waited_for(status: str) -> None:
+    decision = decide_start(WANTED, replace(POSTGRESQL, status=status), Eligibility(BOTH))
+
+    assert decision.step is Step.REFUSE
+    assert decision.reason.startswith("cluster:orders ")
+
+
+@pytest.mark.parametrize("status", ["creating", "modifying", "backing-up", "upgrading", ""])
+def test_a_database_that_is_worked_on_is_waited_for(status: str) -> None:
+    assert decide_start(WANTED, replace(POSTGRESQL, status=status), Eligibility(BOTH)).step is Step.WAIT
+
+
+def test_a_stream_that_runs_is_taken_whatever_the_database_is_like() -> None:
+    database = replace(with_status(Status.STARTED), status="stopped", engine_version="0")
+
+    assert decide_start(WANTED, database, Eligibility(frozenset(), "any")) == Decision(
+        Step.DONE, "the activity stream is started"
+    )
+
+
+def test_only_another_look_at_a_change_tells_that_it_is_under_way() -> None:
+    assert seen(Asked.NOT_YET, Status.STARTING) is Asked.NOT_YET
+    assert seen(Asked.AGREED, Status.STOPPED) is Asked.AGREED
+    assert seen(Asked.AGREED, Status.STARTING) is Asked.UNDER_WAY
+    assert seen(Asked.UNDER_WAY, Status.STOPPED) is Asked.UNDER_WAY
+
+
+def test_differences_are_told_by_subject_and_native_fields_only_where_there_are_any() -> None:
+    wanted = Wanted("alias/das", WantedMode.SYNC, native_fields=True)
+
+    found = differences(wanted, "arn:other", replace(ORACLE, stream=STARTED), KEY_ARN)
+    assert set(found) == {"key", "mode", "native fields"}
+    assert set(differences(wanted, KEY_ARN, replace(POSTGRESQL, stream=STARTED), KEY_ARN)) == {"mode"}
+    automatic = Wanted("alias/das", WantedMode.AUTO)
+    assert differences(automatic, KEY_ARN, replace(POSTGRESQL, stream=STARTED), KEY_ARN) == {}
+    assert "`daswatch stream stop db:ledger`" in how_to_change(ORACLE.name, found.values())
+
+
+def test_keys_are_compared_by_arn_and_only_aliases_need_kms() -> None:
+    for key in (KEY_ARN, KEY_ID):
+        assert key_arn(key, POSTGRESQL) == KEY_ARN
+    assert key_arn("mrk-" + "0" * 32, POSTGRESQL).endswith("key/mrk-" + "0" * 32)
+    for alias in ("alias/das", "arn:aws:kms:eu-west-1:123456789012:alias/das"):
+        assert key_arn(alias, POSTGRESQL) == ""
+
+
+def test_pauses_grow_up_to_a_limit() -> None:
+    told = list(islice(pauses(), 20))
+
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (2, 20)
