@@ -1,0 +1,272 @@
+"""What CloudFormation makes of template.yaml: its loops written out, SAM translated, conditions and functions resolved.
+
+AWS does these three steps on its side; here the loops and functions are ours, and SAM is AWS's own translator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from cfnlint.decode import decode
+from samtranslator.translator.transform import transform
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = ROOT / "template.yaml"
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+
+_LOOP = "Fn::ForEach::"
+_SUB = re.compile(r"\$\{(!?)([^}]+)\}")
+_PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/daswatch/0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
+    "AWS::StackName": "daswatch",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+class _Nothing:
+    """What `AWS::NoValue` leaves: nothing at all, not even its key."""
+
+
+_NOTHING = _Nothing()
+
+
+def read_template() -> dict[str, Any]:
+    """The template as it is written, its tags as functions."""
+    template, problems = decode(str(TEMPLATE))
+    assert not problems, problems
+    plain: dict[str, Any] = json.loads(json.dumps(template))
+    return plain
+
+
+def parameters_of(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """All parameters: what is given, and the defaults; lists as lists. Raises KeyError for one that has to be given."""
+    unknown = set(given) - set(template["Parameters"])
+    assert not unknown, f"there are no such parameters: {unknown}"
+    values: dict[str, Any] = {}
+    for name, parameter in template["Parameters"].items():
+        value = str(given[name] if name in given else parameter["Default"])
+        values[name] = value.split(",") if "List" in parameter["Type"] else value
+    return values
+
+
+def expanded(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The template without loops, as AWS::LanguageExtensions makes it."""
+    unrolled = {name: section for name, section in template.items() if name != "Transform"}
+    unrolled["Resources"] = _collapsed(_unrolled(template["Resources"], parameters))
+    return {**unrolled, "Transform": ["AWS::Serverless-2016-10-31"]}
+
+
+def translated(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The expanded template as SAM's translator makes it. Raises InvalidDocumentException."""
+
+    class NoManagedPolicies:
+        def load(self) -> dict[str, str]:
+            return {}
+
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
+        made: dict[str, Any] = transform(json.loads(json.dumps(template)), {}, NoManagedPolicies())
+    made.pop("Transform", None)
+    return made
+
+
+def _unrolled(resources: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, body in resources.items():
+        if not name.startswith(_LOOP):
+            made = {name: body}
+        else:
+            identifier, collection, fragment = body
+            values = parameters[collection["Ref"]] if isinstance(collection, dict) else collection
+            made = {}
+            for value in values:
+                for key, resource in _replaced(fragment, identifier, value).items():
+                    assert key not in made, f"two of {list(values)} have the same name {key}"
+                    made[key] = resource
+        assert found.keys().isdisjoint(made)
+        found |= made
+    return found
+
+
+def _replaced(node: Any, identifier: str, value: str) -> Any:
+    """A loop's fragment for one value: `${X}` as it is, `&{X}` its letters and digits."""
+    if isinstance(node, str):
+        return node.replace(f"${{{identifier}}}", value).replace(
+            f"&{{{identifier}}}", re.sub(r"[^0-9A-Za-z]", "", value)
+        )
+    if isinstance(node, list):
+        return [_replaced(entry, identifier, value) for entry in node]
+    if isinstance(node, dict):
+        if node == {"Ref": identifier}:
+            return value
+        return {_replaced(key, identifier, value): _replaced(entry, identifier, value) for key, entry in node.items()}
+    return node
+
+
+def _collapsed(node: Any) -> Any:
+    """Without the Fn::Sub that had nothing but a loop's value to put in: names of resources are plain text."""
+    if isinstance(node, list):
+        return [_collapsed(entry) for entry in node]
+    if isinstance(node, dict):
+        text = node.get("Fn::Sub")
+        if len(node) == 1 and isinstance(text, str) and "${" not in text:
+            return text
+        return {key: _collapsed(entry) for key, entry in node.items()}
+    return node
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of a stack; `properties` are resolved, `raw` is as translated."""
+
+    type: str
+    properties: dict[str, Any]
+    raw: Mapping[str, Any]
+
+
+class Stack:
+    """The template with parameters. What only AWS could tell, such as an ARN it makes up, is `<Resource.Attribute>`."""
+
+    def __init__(self, given: Mapping[str, str], names: Mapping[str, str] | None = None) -> None:
+        """`names` tells what a resource's Ref (`Topic`) or attribute (`Topic.Arn`) is, where a test wants it real."""
+        source = read_template()
+        self.parameters = parameters_of(source, given)
+        self.expanded = expanded(source, self.parameters)
+        self.template = translated(self.expanded)
+        self._names = names or {}
+        self.conditions = {name: bool(self._resolve(node)) for name, node in self.template["Conditions"].items()}
+        self.resources = self._resources()
+
+    def _resources(self) -> dict[str, Resource]:
+        there = {}
+        for name, raw in self.template["Resources"].items():
+            if "Condition" not in raw or self.conditions[raw["Condition"]]:
+                there[name] = Resource(raw["Type"], self._resolve(raw.get("Properties", {})), raw)
+        return there
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs that this stack has, resolved."""
+        found = self.template["Outputs"].items()
+        return {
+            name: self._resolve(raw["Value"])
+            for name, raw in found
+            if "Condition" not in raw or self.conditions[raw["Condition"]]
+        }
+
+    def of_type(self, kind: str) -> dict[str, Resource]:
+        """The resources of one type, by their names."""
+        return {name: one for name, one in self.resources.items() if one.type == kind}
+
+    def own_policies(self, role: str) -> list[dict[str, Any]]:
+        """The documents of the policies that belong to a role: in it, or put on it."""
+        within = [policy["PolicyDocument"] for policy in self.resources[role].properties.get("Policies", [])]
+        put_on = self.of_type("AWS::IAM::Policy").values()
+        return within + [one.properties["PolicyDocument"] for one in put_on if f"<{role}>" in one.properties["Roles"]]
+
+    def statements(self, role: str) -> list[dict[str, Any]]:
+        """All statements of a role: of its own policies, and of managed ones of ours."""
+        documents = self.own_policies(role)
+        for arn in self.resources[role].properties.get("ManagedPolicyArns", []):
+            documents.append(self.resources[arn.strip("<>")].properties["PolicyDocument"])
+        return [statement for document in documents for statement in document["Statement"]]
+
+    def function(self, handler: str) -> Resource:
+        """The function with this handler."""
+        (found,) = (
+            one for one in self.of_type("AWS::Lambda::Function").values() if one.properties["Handler"] == handler
+        )
+        return found
+
+    def _resolve(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [value for value in map(self._resolve, node) if value is not _NOTHING]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            ((name, argument),) = node.items()
+            if name in ("Ref", "Condition") or name.startswith("Fn::"):
+                return self._function(name, argument)
+        resolved = ((key, self._resolve(value)) for key, value in node.items())
+        return {key: value for key, value in resolved if value is not _NOTHING}
+
+    def _function(self, name: str, argument: Any) -> Any:
+        match name:
+            case "Ref":
+                return self._ref(argument)
+            case "Condition":
+                return (
+                    self._condition(argument) if isinstance(argument, str) else {"Condition": self._resolve(argument)}
+                )
+            case "Fn::GetAtt":
+                return self._named(".".join(argument) if isinstance(argument, list) else argument)
+            case "Fn::Sub":
+                return self._sub(argument)
+            case "Fn::If":
+                condition, yes, no = argument
+                return self._resolve(yes if self._condition(condition) else no)
+            case "Fn::Join":
+                separator, parts = argument
+                return separator.join(map(str, self._resolve(parts)))
+            case "Fn::Split":
+                separator, text = argument
+                return self._resolve(text).split(separator)
+            case "Fn::Select":
+                index, parts = argument
+                return self._resolve(parts)[int(index)]
+            case "Fn::FindInMap":
+                table, row, column = map(self._resolve, argument)
+                return self.template["Mappings"][table][row][column]
+            case "Fn::Equals":
+                left, right = map(self._resolve, argument)
+                return str(left) == str(right)
+            case "Fn::Not":
+                return not self._resolve(argument)[0]
+            case "Fn::And":
+                return all(map(self._resolve, argument))
+            case "Fn::Or":
+                return any(map(self._resolve, argument))
+        raise AssertionError(f"no test knows {name}")
+
+    def _condition(self, name: str) -> bool:
+        return bool(self._resolve(self.template["Conditions"][name]))
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return _NOTHING
+        if name in self.parameters:
+            return self.parameters[name]
+        return _PSEUDO[name] if name in _PSEUDO else self._named(name)
+
+    def _named(self, name: str) -> str:
+        assert name.partition(".")[0] in self.template["Resources"], f"{name} is nowhere in the template"
+        return self._names.get(name, f"<{name}>")
+
+    def _sub(self, argument: Any) -> str:
+        text, given = (argument, {}) if isinstance(argument, str) else argument
+
+        def value(match: re.Match[str]) -> str:
+            literal, name = match.groups()
+            if literal:
+                return f"${{{name}}}"
+            if name in given:
+                return str(self._resolve(given[name]))
+            return str(self._named(name) if "." in name else self._ref(name))
+
+        return _SUB.sub(value, text)
+
+
+def walk(node: Any) -> Sequence[Any]:
+    """Every value within a value, itself included."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [node, *(found for value in inner for found in walk(value))]
