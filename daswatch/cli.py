@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from daswatch.commands import dashboards, detections
+from daswatch.commands import dashboards, detections, doctor
 from daswatch.commands.setup import setup
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(setup)
+app.command("doctor")(doctor.run)
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(detections.app, name="detections")
 
