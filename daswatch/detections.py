@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -150,6 +152,17 @@ def load(content: bytes) -> tuple[Detection, ...]:
         raise SettingsError(
             ["DETECTIONS is no file of compiled detections (expected: what `daswatch detections compile` wrote)"]
         ) from exc
+
+
+def load_file(path: str | PathLike[str]) -> tuple[Detection, ...]:
+    """Read a compiled file from disk. Raises SettingsError where there is none."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as exc:
+        raise SettingsError(
+            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
+        ) from exc
+    return load(content)
 
 
 def _read(entry: Mapping[str, Any]) -> Detection:

@@ -241,7 +241,10 @@ def show_where(console: Console, url: str, index: str) -> None:
             f"OpenSearch Dashboards beside it, where a container engine runs (Linux; then {DASHBOARDS_URL}):\n"
             "  [cyan]docker run --rm --network host "
             f"-e OPENSEARCH_HOSTS='[\"http://127.0.0.1:{port}\"]' "
-            f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}[/]",
+            f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}[/]\n"
+            "and, once it answers, the dashboards:\n"
+            f"  [cyan]OPENSEARCH_ENDPOINT={url} OPENSEARCH_AUTH=none DASHBOARDS_URL={DASHBOARDS_URL} "
+            ".venv/bin/daswatch setup[/]",
             title="Search further",
             title_align="left",
         ),

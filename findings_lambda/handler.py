@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol
 
 from daswatch import control_plane
@@ -14,8 +13,8 @@ from daswatch.alerts import Alert, Firing
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
 from daswatch.dead_letters import DeadLetter
-from daswatch.detections import by_name, load
-from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable, SettingsError
+from daswatch.detections import by_name, load_file
+from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.clients import s3_client, search_client, security_hub_client, sns_client, sts_client
@@ -70,7 +69,7 @@ class Function:
 
     def __init__(self, settings: Settings, account_id: str, region: str) -> None:
         self._settings = settings
-        self._detections = by_name(load(_read(settings.detections)))
+        self._detections = by_name(load_file(settings.detections))
         client = search_client(settings.search)
         self._search = SearchGateway(client)
         self._queries = SavedQueries(client)
@@ -156,15 +155,6 @@ def _told(function: Function, report: Report, context: LambdaContext) -> dict[st
 
 def _deadline(context: LambdaContext) -> Deadline:
     return Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as exc:
-        raise SettingsError(
-            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
-        ) from exc
 
 
 @cache

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol
 
 from daswatch.content import Plan
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
-from daswatch.detections import load
-from daswatch.errors import SettingsError
+from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
+from daswatch.detections import load_file
+from daswatch.errors import RequestError
 from daswatch.gateways.archive import Backups
 from daswatch.gateways.clients import kms_client, rds_client, s3_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
-from setup_lambda.answer import Provider, answer_request
+from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings
 from setup_lambda.telemetry import SERVICE, tell
@@ -35,15 +35,28 @@ class LambdaContext(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
-    """Answer one request at its ResponseURL. Raises AnswerUndelivered: then Lambda invokes it again."""
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    """Answer one request: at its ResponseURL, or as the result of a direct invocation, which Terraform makes.
+
+    Raises AnswerUndelivered: then Lambda invokes it again. Raises RequestError where a direct request is not provided
+    for: the one who waits gets the reason as the function's error.
+    """
     telemetry = Telemetry(SERVICE)
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
-    report = answer_request(event, providers, Answers(), seconds, time.monotonic)
+    if is_direct(event):
+        report = provide(direct_request(event), providers, seconds, time.monotonic)
+    else:
+        report = answer_request(event, providers, Answers(), seconds, time.monotonic)
     tell(telemetry, report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
+    if not is_direct(event):
+        return None
+    if not report.answer.succeeded:
+        raise RequestError(report.answer.reason)
+    result: dict[str, Any] = json.loads(answer_body(event, report.answer))
+    return result
 
 
 @cache
@@ -54,16 +67,7 @@ def _streams() -> ActivityStreams:
 def _install() -> Plan:
     settings = read_settings(os.environ)
     installation = Installation.at(settings.search, settings.dashboards)
-    plan = installation.plan(replace(settings.wanted, detections=load(_read(settings.detections))))
+    plan = installation.plan(replace(settings.wanted, detections=load_file(settings.detections)))
     folder = f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     installation.execute(plan, Backups(s3_client, settings.backup_bucket, folder))
     return plan
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as exc:
-        raise SettingsError(
-            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
-        ) from exc
