@@ -83,9 +83,7 @@ def refused(subject: Subject, name: str, refusal: Refusal, *, in_vpc: bool = Fal
             reason = (
                 "fine-grained access control refuses whoever runs this (403): the role that it maps them to may not"
             )
-            mend = (
-                "map your IAM role or user to all_access, or to das-findings for reading: Security, Roles, Mapped users"
-            )
+            mend = "map your IAM role or user to all_access in Dashboards: Security, Roles, Mapped users"
             return Check(subject, name, Verdict.UNKNOWN, reason, mend)
         case 403:
             reason = f"the access policy refuses whoever runs this (403): {refusal.told}"

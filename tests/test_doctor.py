@@ -72,6 +72,7 @@ QUIET: Any = {
 }
 ALSO_QUIET: Any = {**QUIET, "AlarmName": "daswatch-Silent-x"}
 MAIL: Any = {"Protocol": "email", "Endpoint": "security@example.com", "SubscriptionArn": "arn:aws:sns:…"}
+ACTIVE: Any = {"DeliveryStreamStatus": "ACTIVE"}
 HEARD = Heard(RESOURCE, "orders-1", NOW - timedelta(seconds=15))
 RUNNER = Runner(NOW - timedelta(minutes=1))
 
@@ -97,7 +98,7 @@ FINE = {
     "a Kinesis stream that RDS scales": streams(kinesis={**KINESIS, "StreamStatus": "UPDATING"}),
     "any mode, where that was wanted": streams(wanted={"StreamMode": "auto"}),
     "a mapping": [doctor.mapping_check(ORDERS, MAPPING)],
-    "evidence": [doctor.evidence_check(ORDERS, {"DeliveryStreamStatus": "ACTIVE"})],  # type: ignore[typeddict-item]
+    "evidence": [doctor.evidence_check(ORDERS, ACTIVE)],
     "a topic": [doctor.topic_check("alert topic", [MAIL])],
     "alarms": doctor.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
     "Security Hub": [doctor.hub_check("2026-01-02T03:04:05Z")],

@@ -18,6 +18,8 @@ from daswatch.gateways import clients, deployment
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.deployed import Deployed
+from tests.proxy import Proxy
+from tests.proxy import answer as refuse
 from tests.rds import Rds
 
 pytestmark = pytest.mark.usefixtures("one_key_for_all")
@@ -55,11 +57,6 @@ def told(code: int = 0) -> dict[str, Any]:
 def named(answer: dict[str, Any], name: str) -> dict[str, Any]:
     (one,) = (check for check in answer["checks"] if check["name"] == name)
     return dict(one)
-
-
-def install(search: OpenSearch) -> None:
-    """Templates are there already; this node has no other plugin that content is for."""
-    assert search.indices.exists_index_template(name="das-events")
 
 
 def test_where_all_is_well_nothing_is_to_be_mended(deployed: Deployed) -> None:
@@ -253,6 +250,33 @@ def test_variables_of_the_environment_come_before_the_functions(
     check = named(answer, "http://127.0.0.1:9")
     assert (check["verdict"], check["subject"]) == ("broken", "OpenSearch")
     assert "no answer" in check["reason"]
+
+
+REFUSALS = {
+    "the access policy": (b'{"Message": "User: nobody is not authorized to perform: es:ESHttpGet"}', "access policy"),
+    "fine-grained access control": (
+        b'{"error": {"type": "security_exception", "reason": "no permissions for [indices:data/read]"}, "status": 403}',
+        "Mapped users",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", REFUSALS)
+def test_who_refuses_is_told_apart_and_the_checks_of_aws_go_on(
+    who: str, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, mend = REFUSALS[who]
+    with Proxy(deployed.url) as proxy:
+        proxy.on(lambda request: True, refuse(403, body))
+        monkeypatch.setenv("OPENSEARCH_ENDPOINT", proxy.url)
+
+        answer = told()
+
+        check = named(answer, proxy.url)
+    assert check["verdict"] == "unknown"
+    assert who in check["reason"]
+    assert mend in check["mend"]
+    assert named(answer, f"{deployed.database}, key")["verdict"] == "ok"
 
 
 def test_a_stack_that_is_not_there_is_told_with_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
