@@ -9,7 +9,7 @@ import logging
 
 import typer
 
-from daswatch.commands import dashboards, detections, stream
+from daswatch.commands import dashboards, detections, doctor, stream
 from daswatch.commands.setup import setup
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(setup)
+app.command("doctor")(doctor.run)
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(detections.app, name="detections")
 app.add_typer(stream.app, name="stream")

@@ -19,8 +19,11 @@ from requests_aws4auth import AWS4Auth
 from daswatch.errors import SearchUnavailable, SettingsError
 
 if TYPE_CHECKING:
+    from types_boto3_cloudwatch.client import CloudWatchClient
     from types_boto3_firehose.client import FirehoseClient
+    from types_boto3_kinesis.client import KinesisClient
     from types_boto3_kms.client import KMSClient
+    from types_boto3_lambda.client import LambdaClient
     from types_boto3_rds.client import RDSClient
     from types_boto3_s3.client import S3Client
     from types_boto3_securityhub.client import SecurityHubClient
@@ -47,14 +50,36 @@ _FIREHOSE = _AWS.merge(Config(read_timeout=10, retries={"mode": "standard", "tot
 _DASHBOARDS_SECONDS = 60  # an import of hundreds of saved objects takes some ten
 
 
+def cloudformation_client() -> Any:
+    """CloudFormation in this region. Raises SettingsError without one."""
+    if _session().region_name is None:
+        raise SettingsError(["AWS_REGION is missing (expected: the region of the stack, like eu-west-1)"])
+    return _session().client("cloudformation", config=_AWS)
+
+
+def cloudwatch_client() -> CloudWatchClient:
+    """CloudWatch in this region."""
+    return _session().client("cloudwatch", config=_AWS)
+
+
 def firehose_client() -> FirehoseClient:
     """Firehose in the function's region. It never retries by itself."""
     return _session().client("firehose", config=_FIREHOSE)
 
 
+def kinesis_client() -> KinesisClient:
+    """Kinesis in this region."""
+    return _session().client("kinesis", config=_AWS)
+
+
 def kms_client() -> KMSClient:
     """KMS in the function's region."""
     return _session().client("kms", config=_AWS)
+
+
+def lambda_client() -> LambdaClient:
+    """Lambda in this region."""
+    return _session().client("lambda", config=_AWS)
 
 
 def rds_client() -> RDSClient:

@@ -1,0 +1,273 @@
+"""`daswatch doctor`: looks at a deployment from the stack to the newest event, and says what to mend first.
+
+It changes nothing. Each look-up stands alone: what one cannot see, the others may.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from daswatch import deployment, doctor, endpoint_doctor
+from daswatch.commands.console import Output, progress, told, write_json
+from daswatch.commands.detections import compiled
+from daswatch.content import Wanted
+from daswatch.deployment import NotSeen, Seen, Stack, Watched
+from daswatch.doctor import Check, Subject, Verdict
+from daswatch.endpoint_doctor import Refusal
+from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.gateways.arrivals import ArrivalsGateway
+from daswatch.gateways.clients import cloudformation_client, search_client
+from daswatch.gateways.deployment import Deployment
+from daswatch.gateways.installation import Installation
+from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
+
+# What the setup function knows of the endpoint, and whoever runs this may set otherwise.
+SETTINGS = (
+    "OPENSEARCH_ENDPOINT",
+    "OPENSEARCH_SERVICE",
+    "OPENSEARCH_AUTH",
+    "OPENSEARCH_SECRET_ARN",
+    "OPENSEARCH_CA_BUNDLE",
+    "DASHBOARDS_URL",
+    "DASHBOARDS_TENANT",
+    "INDEX_PREFIX",
+    "MONITORS",
+    "MONITOR_TOPIC_ARN",
+    "CHANNEL_ROLE_ARN",
+    "INGEST_ROLE_ARN",
+    "FINDINGS_ROLE_ARN",
+)
+_SETUP_FUNCTION = "SetupFunction"
+_COLOURS = {
+    Verdict.OK: "green",
+    Verdict.WARNING: "yellow",
+    Verdict.UNKNOWN: "magenta",
+    Verdict.BROKEN: "bold red",
+}
+Step = tuple[str, Callable[[], list[Check]]]
+
+
+def run(
+    stack: Annotated[str, typer.Option("--stack", help="The stack's name.")] = "daswatch",
+    output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,
+    tuning: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The YAML file that the deployment was packaged with."),
+    ] = None,
+) -> None:
+    """Check a deployment, and say what to mend. It only looks.
+
+    Endpoint and settings are the deployed functions' own; variables of the environment come before them. Exit code 1
+    where something is broken.
+    """
+    with told():
+        now = datetime.now(UTC)
+        checks = _examined(stack, tuning, now)
+        if output is Output.JSON:
+            first = next(iter(doctor.worst_first(checks)), None)
+            write_json(
+                {
+                    "stack": stack,
+                    "at": now,
+                    "broken": _count(checks, Verdict.BROKEN),
+                    "checks": [asdict(one) for one in checks],
+                    "first": asdict(first) if first else None,
+                }
+            )
+        else:
+            _show(stack, checks)
+        if _count(checks, Verdict.BROKEN):
+            raise typer.Exit(1)
+
+
+def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
+    """All checks, each look-up with a step of the bar. Raises SettingsError."""
+    with progress() as bar:
+        task = bar.add_task("the stack", total=None)
+        region = cloudformation_client().meta.region_name
+        aws = Deployment()
+        stack = aws.stack(name)
+        checks = doctor.stack_checks(name, region, stack)
+        environment: Mapping[str, str] = {}
+        steps: list[Step] = []
+        if isinstance(stack, Stack):
+            functions = {one.name: aws.function(one.physical_id) for one in stack.of_type(deployment.FUNCTION)}
+            architecture = stack.parameters.get("Architecture", "")
+            checks += [
+                doctor.function_check(one, functions[one.name], architecture)
+                for one in stack.of_type(deployment.FUNCTION)
+            ]
+            environment = _variables(functions.get(_SETUP_FUNCTION))
+            steps += _aws_steps(aws, stack, now)
+        steps += _endpoint_steps(environment, stack, tuning, now)
+        bar.update(task, total=len(steps))
+        for title, look in steps:
+            bar.update(task, description=title)
+            checks += look()
+            bar.advance(task)
+    order = list(Subject)
+    return sorted(checks, key=lambda one: order.index(one.subject))
+
+
+def _variables(function: Seen[object] | None) -> Mapping[str, str]:
+    """A function's environment, as far as it was seen."""
+    if not isinstance(function, Mapping):
+        return {}
+    return dict(function.get("Environment", {}).get("Variables", {}))
+
+
+# What is in AWS.
+
+
+def _aws_steps(aws: Deployment, stack: Stack, now: datetime) -> Iterator[Step]:
+    for watched in stack.databases:
+        if watched.resource_id:
+            yield watched.name, _later(_streams, aws, stack, watched)
+        if watched.mapping:
+            yield watched.name, _later(_mapping, aws, watched)
+        if watched.evidence:
+            yield f"{watched.name}, evidence", _later(_evidence, aws, watched)
+    for output, name in (("AlertTopicArn", "alert topic"), ("MonitorTopicArn", "monitor topic")):
+        if arn := stack.outputs.get(output):
+            yield name, _later(_topic, aws, name, arn)
+    if stack.of_type(deployment.ALARM):
+        yield "alarms", _later(_alarms, aws, stack, now)
+    if stack.parameters.get("SecurityHub", "true") == "true":
+        yield "Security Hub", lambda: [doctor.hub_check(aws.security_hub())]
+
+
+def _later(look: Callable[..., list[Check]], *arguments: object) -> Callable[[], list[Check]]:
+    return lambda: look(*arguments)
+
+
+def _streams(aws: Deployment, stack: Stack, watched: Watched) -> list[Check]:
+    database = aws.database(watched.resource_id)
+    wanted = {**stack.parameters, **stack.outputs}
+    if database is None or isinstance(database, NotSeen):
+        return doctor.stream_checks(watched, database, None, None, wanted)
+    stream = database.stream
+    kinesis = aws.kinesis_stream(stream.kinesis_stream_name) if stream.kinesis_stream_name else None
+    key = aws.key(stream.kms_key_id) if stream.kms_key_id else None
+    return doctor.stream_checks(watched, database, kinesis, key, wanted)
+
+
+def _mapping(aws: Deployment, watched: Watched) -> list[Check]:
+    return [doctor.mapping_check(watched, aws.mapping(watched.mapping))]
+
+
+def _evidence(aws: Deployment, watched: Watched) -> list[Check]:
+    return [doctor.evidence_check(watched, aws.delivery_stream(watched.evidence))]
+
+
+def _topic(aws: Deployment, name: str, arn: str) -> list[Check]:
+    return [doctor.topic_check(name, aws.subscriptions(arn))]
+
+
+def _alarms(aws: Deployment, stack: Stack, now: datetime) -> list[Check]:
+    wanted = stack.of_type(deployment.ALARM)
+    return doctor.alarm_checks(wanted, aws.alarms(one.physical_id for one in wanted), now)
+
+
+# What is at the endpoint.
+
+
+def _endpoint_steps(variables: Mapping[str, str], stack: Seen[Stack], tuning: Path | None, now: datetime) -> list[Step]:
+    """Raises SettingsError, RuleError."""
+    own = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
+    settings = {**{name: variables[name] for name in SETTINGS if name in variables}, **own}
+    if not settings.get("OPENSEARCH_ENDPOINT"):
+        return [("OpenSearch", lambda: [_no_endpoint()])]
+    environment = Environment(settings)
+    endpoint = SearchEndpoint.read(environment)
+    dashboards = DashboardsEndpoint.read(environment, endpoint)
+    prefix = read_index_prefix(environment)
+    wanted = Wanted.read(environment, index_prefix=prefix, service=endpoint.service, detections=())
+    environment.check()
+    wanted = replace(wanted, detections=compiled(tuning))
+    in_vpc = isinstance(stack, Stack) and bool(stack.parameters.get("SubnetIds"))
+    return [("OpenSearch", lambda: _endpoint(endpoint, dashboards, wanted, stack, now, in_vpc=in_vpc))]
+
+
+def _no_endpoint() -> Check:
+    mend = "allow lambda:GetFunctionConfiguration, or set OPENSEARCH_ENDPOINT"
+    return Check(Subject.SEARCH, "endpoint", Verdict.UNKNOWN, "which one it is, no function told", mend)
+
+
+def _endpoint(
+    endpoint: SearchEndpoint,
+    dashboards: DashboardsEndpoint,
+    wanted: Wanted,
+    stack: Seen[Stack],
+    now: datetime,
+    *,
+    in_vpc: bool,
+) -> list[Check]:
+    """All about one endpoint; nothing more is asked of one that does not answer. Raises SettingsError."""
+    try:
+        arrivals = ArrivalsGateway(search_client(endpoint), wanted.index_prefix)
+        count = arrivals.reach()
+    except SearchUnavailable as exc:
+        return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
+    databases = stack.databases if isinstance(stack, Stack) else ()
+    installation = Installation.at(endpoint, dashboards)
+    looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
+        (Subject.CONTENT, "content", lambda: endpoint_doctor.content_checks(installation.plan(wanted))),
+        (Subject.DATA, "pulse", lambda: endpoint_doctor.pulse_checks(databases, arrivals.pulses(), now)),
+        (Subject.DATA, "events", lambda: endpoint_doctor.arrival_checks(arrivals.arrivals(), now)),
+        (Subject.DATA, "dead letters", lambda: [endpoint_doctor.dead_letter_check(arrivals.dead_letters())]),
+        (Subject.FINDINGS, "saved queries", lambda: endpoint_doctor.runner_checks(arrivals.runner(), now)),
+    ]
+    checks = [doctor.ok(Subject.SEARCH, endpoint.url, f"it answers, and has {count:,} events")]
+    for subject, name, look in looks:
+        try:
+            checks += look()
+        except (SearchUnavailable, DashboardsUnavailable) as exc:
+            checks.append(endpoint_doctor.refused(subject, name, _refusal(exc)))
+    return checks
+
+
+def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> Refusal:
+    kind = "security_exception" if "security_exception" in str(exc) else ""
+    return Refusal(exc.status, str(exc), kind)
+
+
+# For people.
+
+
+def _show(stack: str, checks: Sequence[Check]) -> None:
+    console = Console()
+    counts = ", ".join(f"[{_COLOURS[one]}]{_count(checks, one)} {one}[/]" for one in Verdict)
+    table = Table(title=f"{escape(stack)}: {counts}", title_justify="left")
+    for column in ("", "what", "", "why, and what to mend"):
+        table.add_column(column, overflow="fold")
+    for subject, group in groupby(checks, key=lambda one: one.subject):
+        for number, one in enumerate(group):
+            why = escape(one.reason) + (f"\n[bold]→[/] {escape(one.mend)}" if one.mend else "")
+            verdict = f"[{_COLOURS[one.verdict]}]{one.verdict}[/]"
+            table.add_row("" if number else f"[bold]{subject}[/]", escape(one.name), verdict, why)
+        table.add_section()
+    console.print(table)
+    console.print(_first(checks))
+
+
+def _first(checks: Iterable[Check]) -> str:
+    """The last line: what to do before anything else."""
+    first = next(iter(doctor.worst_first(checks)), None)
+    if first is None:
+        return "[green]All is well.[/]"
+    return f"[bold]First:[/] {escape(first.name)}: {escape(first.mend)}"
+
+
+def _count(checks: Iterable[Check], verdict: Verdict) -> int:
+    return sum(one.verdict is verdict for one in checks)

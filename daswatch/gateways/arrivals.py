@@ -1,0 +1,89 @@
+"""OpenSearch: what has arrived there lately, looked at and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from daswatch import dead_letters, drops, pulse
+from daswatch.endpoint_doctor import Arrivals, Heard, Runner
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.alert_index import AlertIndex
+from daswatch.gateways.endpoint import request
+from daswatch.gateways.search import Deadline
+
+_INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most
+_REASONS = 50
+_DAY = "now-24h"
+_SECONDS = 30
+# What nobody has written yet has no index, and that is no failure.
+_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+
+
+class ArrivalsGateway:
+    """The indices of one endpoint. Raises SearchUnavailable."""
+
+    def __init__(self, client: OpenSearch, index_prefix: str) -> None:
+        self._client = client
+        self._events = f"{index_prefix}-*"
+
+    def reach(self) -> int:
+        """How many events are there: the smallest question that domains and collections both answer."""
+        answer = request(self._client, "GET", f"/{self._events}/_count", params=_LENIENT, with_reason=True)
+        return int(answer["count"])
+
+    def pulses(self) -> list[Heard]:
+        """Every instance that was ever heard."""
+        fields = ["resourceId", "instanceId", "lastSeen"]
+        answer = self._search(pulse.INDEX, {"size": _INSTANCES, "_source": fields})
+        sources = (hit["_source"] for hit in answer["hits"]["hits"])
+        return [Heard(one["resourceId"], one["instanceId"], datetime.fromisoformat(one["lastSeen"])) for one in sources]
+
+    def arrivals(self) -> Arrivals:
+        """The newest event, and how many were kept and dropped in a day."""
+        events = self._search(
+            self._events,
+            {
+                "size": 0,
+                "aggs": {"newest": {"max": {"field": "ingestedAt"}}, "day": {"filter": _since("ingestedAt")}},
+            },
+        ).get("aggregations", {})
+        dropped = self._search(
+            f"{drops.TEMPLATE}-*",
+            {"size": 0, "query": _since("ingestedAt"), "aggs": {"why": _by_reason({"sum": {"field": "count"}})}},
+        ).get("aggregations", {})
+        newest = events.get("newest", {}).get("value")
+        return Arrivals(
+            newest=None if newest is None else datetime.fromtimestamp(newest / 1000, UTC),
+            events=events.get("day", {}).get("doc_count", 0),
+            drops={one["key"]: int(one["sum"]["value"]) for one in dropped.get("why", {}).get("buckets", ())},
+        )
+
+    def dead_letters(self) -> dict[str, int]:
+        """How many there were in a day, by reason."""
+        body = {"size": 0, "query": _since("ingestedAt"), "aggs": {"why": _by_reason()}}
+        found = self._search(dead_letters.INDEX, body).get("aggregations", {})
+        return {one["key"]: one["doc_count"] for one in found.get("why", {}).get("buckets", ())}
+
+    def runner(self) -> Runner | None:
+        """How far the saved queries have come; None before their first run."""
+        progress = AlertIndex(self._client).progress(Deadline.after(_SECONDS))
+        return None if progress is None else Runner(progress.since, progress.behind)
+
+    def _search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = request(self._client, "POST", f"/{index}/_search", params=_LENIENT, body=dict(body), with_reason=True)
+        if answer.get("_shards", {}).get("failures") or answer.get("timed_out"):
+            raise SearchUnavailable(f"OpenSearch answered for a part of {index} only", 503)
+        return dict(answer)
+
+
+def _since(field: str) -> dict[str, Any]:
+    return {"range": {field: {"gte": _DAY}}}
+
+
+def _by_reason(total: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    terms: dict[str, Any] = {"terms": {"field": "reason", "size": _REASONS}}
+    return {**terms, "aggs": {"sum": dict(total)}} if total else terms

@@ -1,0 +1,164 @@
+"""A deployment in AWS, looked at and never changed. Each look-up stands alone: what fails comes back as `NotSeen`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from daswatch.deployment import NotSeen, Resource, Seen, Stack
+from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
+from daswatch.gateways.clients import (
+    cloudformation_client,
+    cloudwatch_client,
+    firehose_client,
+    kinesis_client,
+    kms_client,
+    lambda_client,
+    rds_client,
+    security_hub_client,
+    sns_client,
+)
+from daswatch.gateways.streams import ActivityStreams
+from daswatch.streams import Database
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
+    from types_boto3_firehose.type_defs import DeliveryStreamDescriptionTypeDef
+    from types_boto3_kinesis.type_defs import StreamDescriptionSummaryTypeDef
+    from types_boto3_kms.type_defs import KeyMetadataTypeDef
+    from types_boto3_lambda.type_defs import (
+        EventSourceMappingConfigurationResponseTypeDef,
+        FunctionConfigurationResponseTypeDef,
+    )
+    from types_boto3_sns.type_defs import SubscriptionTypeDef
+
+_T = TypeVar("_T")
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
+_ABSENT = ("ResourceNotFoundException", "NotFoundException", "NotFound", "ResourceNotFound")
+# Who asks is nobody: then no look-up tells anything.
+_NOBODY = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
+_NO_STACK = "ValidationError"  # DescribeStacks has no other code for it
+_NO_HUB = "InvalidAccessException"
+_ALARMS_PER_CALL = 100  # DescribeAlarms
+
+
+class Deployment:
+    """What AWS tells of the parts of one stack. Raises SettingsError without a region or valid credentials."""
+
+    def stack(self, name: str) -> Seen[Stack]:
+        """The stack with its resources, parameters and outputs."""
+        client = cloudformation_client()
+        found = _seen("cloudformation:DescribeStacks", lambda: client.describe_stacks(StackName=name)["Stacks"][0])
+        if isinstance(found, NotSeen):
+            return found
+        resources = _seen("cloudformation:ListStackResources", lambda: list(_resources(client, name)))
+        if isinstance(resources, NotSeen):
+            return resources
+        return Stack(
+            name=name,
+            status=found["StackStatus"],
+            reason=found.get("StackStatusReason", ""),
+            parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())},
+            outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())},
+            resources=tuple(resources),
+        )
+
+    def function(self, name: str) -> Seen[FunctionConfigurationResponseTypeDef]:
+        """A function's configuration, its environment included."""
+        client = lambda_client()
+        return _seen("lambda:GetFunctionConfiguration", lambda: client.get_function_configuration(FunctionName=name))
+
+    def mapping(self, uuid: str) -> Seen[EventSourceMappingConfigurationResponseTypeDef]:
+        """An event source mapping."""
+        client = lambda_client()
+        return _seen("lambda:GetEventSourceMapping", lambda: client.get_event_source_mapping(UUID=uuid))
+
+    def database(self, resource_id: str) -> Seen[Database | None]:
+        """The database with its activity stream, whatever it is called now; None where it is gone."""
+        what = "Clusters" if resource_id.startswith("cluster-") else "Instances"
+        permission = f"rds:DescribeDB{what}"
+        try:
+            return ActivityStreams(rds_client(), kms_client).find_resource(resource_id)
+        except StreamRefused as exc:
+            return NotSeen(permission, str(exc), denied=True)
+        except RdsUnavailable as exc:
+            return NotSeen(permission, str(exc))
+
+    def key(self, key_id: str) -> Seen[KeyMetadataTypeDef]:
+        """A KMS key."""
+        client = kms_client()
+        return _seen("kms:DescribeKey", lambda: client.describe_key(KeyId=key_id)["KeyMetadata"])
+
+    def kinesis_stream(self, name: str) -> Seen[StreamDescriptionSummaryTypeDef]:
+        """A Kinesis stream."""
+        client = kinesis_client()
+        return _seen(
+            "kinesis:DescribeStreamSummary",
+            lambda: client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"],
+        )
+
+    def delivery_stream(self, name: str) -> Seen[DeliveryStreamDescriptionTypeDef]:
+        """A Firehose."""
+        client = firehose_client()
+        return _seen(
+            "firehose:DescribeDeliveryStream",
+            lambda: client.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"],
+        )
+
+    def subscriptions(self, topic_arn: str) -> Seen[list[SubscriptionTypeDef]]:
+        """Who is subscribed to a topic, those who have not confirmed included."""
+        pages = sns_client().get_paginator("list_subscriptions_by_topic")
+        return _seen(
+            "sns:ListSubscriptionsByTopic",
+            lambda: [one for page in pages.paginate(TopicArn=topic_arn) for one in page.get("Subscriptions", ())],
+        )
+
+    def alarms(self, names: Iterable[str]) -> Seen[list[MetricAlarmTypeDef]]:
+        """The alarms of these names that are there."""
+        wanted, client = sorted(names), cloudwatch_client()
+
+        def look() -> list[MetricAlarmTypeDef]:
+            found = []
+            for begin in range(0, len(wanted), _ALARMS_PER_CALL):
+                some = wanted[begin : begin + _ALARMS_PER_CALL]
+                found += client.describe_alarms(AlarmNames=some, MaxRecords=_ALARMS_PER_CALL)["MetricAlarms"]
+            return found
+
+        return _seen("cloudwatch:DescribeAlarms", look)
+
+    def security_hub(self) -> Seen[str]:
+        """Since when Security Hub has been enabled here."""
+        client = security_hub_client()
+        return _seen("securityhub:DescribeHub", lambda: client.describe_hub().get("SubscribedAt", ""))
+
+
+def _resources(client: Any, name: str) -> Iterable[Resource]:
+    for page in client.get_paginator("list_stack_resources").paginate(StackName=name):
+        for one in page["StackResourceSummaries"]:
+            yield Resource(
+                name=one["LogicalResourceId"],
+                type=one["ResourceType"],
+                physical_id=one.get("PhysicalResourceId", ""),
+                status=one["ResourceStatus"],
+                reason=one.get("ResourceStatusReason", ""),
+            )
+
+
+def _seen(permission: str, look: Callable[[], _T]) -> Seen[_T]:
+    """What a call told. Raises SettingsError where AWS does not know who asks."""
+    try:
+        return look()
+    except ClientError as exc:
+        error: Mapping[str, Any] = exc.response.get("Error", {})
+        code, told = str(error.get("Code", "")), str(error.get("Message") or error.get("Code") or "it does not say why")
+        if code in _NOBODY:
+            raise SettingsError([f"AWS does not take these credentials: {code} (expected: sign in again)"]) from exc
+        absent = code in (*_ABSENT, _NO_HUB) or (code == _NO_STACK and "does not exist" in told)
+        return NotSeen(permission, told, denied=code in _DENIED, absent=absent)
+    except NoCredentialsError as exc:
+        raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
+    except BotoCoreError as exc:
+        return NotSeen(permission, f"AWS does not answer ({type(exc).__name__})")
