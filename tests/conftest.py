@@ -54,6 +54,14 @@ _SETTINGS = (
 _EXTERNAL = "OPENSEARCH_URL"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses the shared node is marked so, whether its author thought of it or not."""
+    for item in items:
+        if "node" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.node)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting and no AWS profile of the machine reaches a test."""

@@ -288,6 +288,25 @@ def test_a_stack_that_is_not_there_is_told_with_the_region(monkeypatch: pytest.M
     assert "First: another: deploy it" in result.stdout
 
 
+def test_without_a_stack_the_endpoint_alone_is_looked_at(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENSEARCH_ENDPOINT", deployed.url)
+    monkeypatch.setenv("OPENSEARCH_AUTH", "none")
+
+    result = run("--endpoint-only", "--output", "json")
+
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert named(answer, deployed.url)["verdict"] == "ok"
+    assert {check["subject"] for check in answer["checks"]} == {"OpenSearch", "content", "data", "findings"}
+
+
+def test_the_endpoint_alone_has_to_be_named() -> None:
+    result = run("--endpoint-only")
+
+    assert result.exit_code == 2
+    assert "OPENSEARCH_ENDPOINT is missing" in result.output
+
+
 def test_without_a_region_it_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)

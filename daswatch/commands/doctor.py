@@ -25,7 +25,7 @@ from daswatch.content import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Refusal
-from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
 from daswatch.gateways.arrivals import ArrivalsGateway
 from daswatch.gateways.clients import cloudformation_client, search_client
 from daswatch.gateways.deployment import Deployment
@@ -65,6 +65,9 @@ def run(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The YAML file that the deployment was packaged with."),
     ] = None,
+    endpoint_only: Annotated[
+        bool, typer.Option("--endpoint-only", help="Look at OPENSEARCH_ENDPOINT alone: there is no stack.")
+    ] = False,
 ) -> None:
     """Check a deployment, and say what to mend. It only looks.
 
@@ -73,7 +76,7 @@ def run(
     """
     with told():
         now = datetime.now(UTC)
-        checks = _examined(stack, tuning, now)
+        checks = _endpoint_alone(tuning, now) if endpoint_only else _examined(stack, tuning, now)
         if output is Output.JSON:
             first = next(iter(doctor.worst_first(checks)), None)
             write_json(
@@ -89,6 +92,16 @@ def run(
             _show(stack, checks)
         if _count(checks, Verdict.BROKEN):
             raise typer.Exit(1)
+
+
+def _endpoint_alone(tuning: Path | None, now: datetime) -> list[Check]:
+    """What is at OPENSEARCH_ENDPOINT: of a deployment that is no stack, nothing else is known. Raises SettingsError."""
+    if not os.environ.get("OPENSEARCH_ENDPOINT"):
+        raise SettingsError(["OPENSEARCH_ENDPOINT is missing (expected: https://…, with --endpoint-only)"])
+    no_stack: Seen[Stack] = NotSeen("", "not asked for", absent=True)
+    with progress() as bar:
+        steps = bar.track(_endpoint_steps({}, no_stack, tuning, now), description="OpenSearch")
+        return [check for _, look in steps for check in look()]
 
 
 def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
