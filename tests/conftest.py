@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch import streams
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
@@ -111,6 +112,12 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
             monkeypatch.setenv(name, value)
         clients._session.cache_clear()
         yield running
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what waits by the real clock: looks follow each other at once."""
+    monkeypatch.setattr(streams, "_FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
 from tests.rds import Rds
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 
 def asked(rds: Rds, database: str, **properties: str) -> dict[str, Any]:
     """The input of terraform/databases.tf."""

@@ -205,6 +205,7 @@ def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket
 # As Lambda runs it
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
     rds: Rds, bucket: AnswerBucket, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -71,7 +71,9 @@ def _arn(kind: str, physical: str) -> str:
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployed]:
     """The stack with everything. Its streams are there already: the setup function would have started them."""
-    with mock_aws(config={"lambda": {"use_docker": False}}):
+    mock = mock_aws(config={"lambda": {"use_docker": False}})
+    mock.start(reset=False)  # what other tests have in moto stays theirs
+    try:
         _prepare()
         names = {
             f"Stream{database}.{attribute}": value
@@ -92,6 +94,8 @@ def deployed() -> Iterator[Deployed]:
         assert one["StackStatus"] == "CREATE_COMPLETE"
         summaries = client.list_stack_resources(StackName="daswatch")["StackResourceSummaries"]
         yield Deployed(made, {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in summaries})
+    finally:
+        mock.stop(remove_data=False)
 
 
 def _prepare() -> None:

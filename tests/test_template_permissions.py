@@ -274,6 +274,7 @@ def bucket() -> Iterator[AnswerBucket]:
         yield running
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.node
 @SIGN_IN
 def test_the_setup_function_may_do_what_it_does_and_nothing_more(
