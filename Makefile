@@ -13,7 +13,7 @@ PARAMETERS ?=
 export BUCKET STACK PARAMETERS
 given = $(if $(filter command,$(origin $(1))),--$(2) '$($(1))')
 
-.PHONY: demo test check lint format bench opensearch package deploy clean
+.PHONY: demo test check lint format bench pictures opensearch package deploy clean
 
 demo: $(VENV)/ready  ## everything on this machine; ARGS=--once exits when it is shown
 	$(RUN) -m demo $(ARGS)
@@ -28,6 +28,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/cfn-lint template.yaml
 
 format: $(VENV)/ready
 	$(VENV)/bin/ruff format .
@@ -35,6 +36,9 @@ format: $(VENV)/ready
 
 bench: $(VENV)/ready  ## speed, side by side; writes benchmarks/latest.json
 	$(RUN) -m benchmarks $(ARGS)
+
+pictures: $(VENV)/ready  ## docs/dashboards.md: each dashboard as a picture; needs Chromium
+	$(RUN) -m pictures $(ARGS)
 
 opensearch: $(VENV)/ready  ## the node alone, in the foreground
 	$(RUN) -m demo.opensearch $(ARGS)

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import detections, firehose, ingest
+from benchmarks import detections, firehose, ingest, searching
 from benchmarks.figures import Figures
 from demo.opensearch import LocalOpenSearchError, node_or_external
 
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "firehose": firehose.firehose,
     "detections": detections.cycle,
     "arrival": detections.arrival_to_finding,
+    "searching": searching.searching,
 }
 _HEAP_MB = 4096  # so that the node's memory is no limit
 

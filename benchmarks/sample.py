@@ -10,7 +10,7 @@ import base64
 import json
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_encryption_sdk
@@ -23,7 +23,7 @@ from daswatch.envelope import activity_stream
 
 _KEYWORDS = ("pid", "dbUserName", "databaseName", "command", "commandText")
 _TIMES = ("logTime", "startTime", "endTime")
-MAPPING = {
+MAPPING: dict[str, Any] = {
     "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 1}},
     "mappings": {
         "properties": {
@@ -66,10 +66,15 @@ class SampleLambda:
         for event in json.loads(plaintext)["databaseActivityEventList"]:
             if event.get("type") == "heartbeat" or event.get("dbUserName") in ("RDSADMIN", "RDSSEC"):
                 continue
-            document: dict[str, Any] = {name: event.get(name) for name in _KEYWORDS}
-            document |= {name: event[name].split(".")[0].split("+")[0] for name in _TIMES if event.get(name)}
-            if "engineNativeAuditFields" in event:
-                document["engineNativeAuditFields"] = event["engineNativeAuditFields"]
-            self._client.index(index=self._index, id=str(uuid.uuid4()), body=document)
+            self._client.index(index=self._index, id=str(uuid.uuid4()), body=document_of(event))
             events += 1
         return events
+
+
+def document_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An activity event as that way writes it."""
+    document: dict[str, Any] = {name: event.get(name) for name in _KEYWORDS}
+    document |= {name: event[name].split(".")[0].split("+")[0] for name in _TIMES if event.get(name)}
+    if "engineNativeAuditFields" in event:
+        document["engineNativeAuditFields"] = event["engineNativeAuditFields"]
+    return document

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import orjson
 
 from daswatch.content import Kind, PlannedStep, Step
-from daswatch.dashboards import ndjson, unpacked
 
 SAVED_OBJECTS = "saved-objects.ndjson"
 # What OpenSearch adds around a body and does not take back.
@@ -25,14 +24,20 @@ _ADDED = frozenset(
         "last_updated_time_ms",
     }
 )
+# What an import takes; as it is there, even where it cannot be read.
+_OF_SAVED_OBJECTS = ("type", "id", "attributes", "references", "migrationVersion")
 _IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def backups(steps: Iterable[PlannedStep]) -> dict[str, bytes]:
     """By file name, everything that these steps replace."""
     replaced = [(one.content, one.there) for one in steps if one.step is Step.UPDATE and one.there is not None]
-    objects = [unpacked(there) for content, there in replaced if content.kind is Kind.SAVED_OBJECT]
-    files = {SAVED_OBJECTS: ndjson(objects)} if objects else {}
+    objects = [
+        {name: there[name] for name in _OF_SAVED_OBJECTS if name in there}
+        for content, there in replaced
+        if content.kind is Kind.SAVED_OBJECT
+    ]
+    files = {SAVED_OBJECTS: b"".join(orjson.dumps(one) + b"\n" for one in objects)} if objects else {}
     for content, there in replaced:
         if content.kind is Kind.SAVED_OBJECT:
             continue

@@ -5,9 +5,11 @@ Exit codes: 0 done, 1 the endpoint or AWS refused, 2 wrong usage or settings.
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
-from daswatch.commands import dashboards, detections, doctor
+from daswatch.commands import dashboards, detections, doctor, stream
 from daswatch.commands.setup import setup
 
 app = typer.Typer(
@@ -19,8 +21,11 @@ app.command()(setup)
 app.command("doctor")(doctor.run)
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(detections.app, name="detections")
+app.add_typer(stream.app, name="stream")
 
 
 def main() -> None:
     """The console script."""
+    # opensearch-py warns of each answer that is no success; which of them matter, the commands tell.
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     app()

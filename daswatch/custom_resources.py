@@ -100,6 +100,25 @@ def response_url(event: object) -> str:
     return _text(event.get("ResponseURL")) if isinstance(event, Mapping) else ""
 
 
+def is_direct(event: object) -> bool:
+    """Whether somebody invokes the function and waits for its result, as Terraform does: a type, and no ResponseURL."""
+    return isinstance(event, Mapping) and "ResponseURL" not in event and bool(_text(event.get("ResourceType")))
+
+
+def direct_request(event: Mapping[str, Any]) -> dict[str, Any]:
+    """A direct invocation in CloudFormation's words.
+
+    Terraform's aws_lambda_invocation adds {"tf": {"action": "create" | "update" | "delete", "prev_input": ...}} to the
+    input in its lifecycle_scope CRUD; without it the RequestType stands in the input.
+    """
+    asked = {name: value for name, value in event.items() if name != "tf"}
+    lifecycle = _object(event.get("tf"))
+    if not lifecycle:
+        return asked
+    before = _object(_object(lifecycle.get("prev_input")).get("ResourceProperties"))
+    return {**asked, "RequestType": _text(lifecycle.get("action")).capitalize(), "OldResourceProperties": before}
+
+
 def read_stream_properties(properties: Mapping[str, Any]) -> StreamProperties:
     """Raises RequestError that names every property which is missing or wrong."""
     problems: list[str] = []

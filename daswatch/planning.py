@@ -12,13 +12,12 @@ from typing import Any
 
 from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
-from daswatch.dashboards import packed, shipped_objects, unpacked
+from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
 from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
 from daswatch.retention import fingerprint, mark_of
 from daswatch.templates import for_collection, shipped_content, shipped_roles
 
 CHANNEL_ID = "daswatch"
-INGEST_ROLE, FINDINGS_ROLE = "das-ingest", "das-findings"
 _NOT_ON_COLLECTIONS = {
     Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
     Kind.ROLE: "a Serverless collection has data access policies instead",
@@ -36,6 +35,16 @@ class Found:
 
     pieces: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
+
+
+def ingest_role(index_prefix: str) -> str:
+    """The name of the ingest function's role: deployments with other prefixes have their own."""
+    return f"{index_prefix}-ingest"
+
+
+def findings_role(index_prefix: str) -> str:
+    """The name of the findings function's role."""
+    return f"{index_prefix}-findings"
 
 
 def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
@@ -128,7 +137,10 @@ def _channel_there(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tupl
 
 
 def _same_object(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
-    ours, theirs = unpacked(shipped), unpacked(there)
+    try:
+        ours, theirs = unpacked(shipped), unpacked(there)
+    except SavedObjectError:
+        return False  # what is there cannot even be read
     skipped = _OWN_INDEX_PATTERN_ATTRIBUTES if ours.type == "index-pattern" else frozenset()
     attributes = {name: value for name, value in ours.attributes.items() if name not in skipped}
     return contains(theirs.attributes, attributes) and _named(ours.references) == _named(theirs.references)
@@ -141,8 +153,8 @@ def _named(references: Iterable[Mapping[str, str]]) -> set[tuple[str, str, str]]
 def _arns(wanted: Wanted) -> dict[str, tuple[str, str]]:
     """By role: who gets it, and the setting that names them."""
     return {
-        INGEST_ROLE: (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
-        FINDINGS_ROLE: (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
+        ingest_role(wanted.index_prefix): (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
+        findings_role(wanted.index_prefix): (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
     }
 
 

@@ -46,6 +46,7 @@ PLUGIN_VERSION: Final = f"{OPENSEARCH_VERSION}.0"
 COLLECTIONS_VERSION: Final = "4.5.0"  # of commons-collections4, which the plugin needs and does not bring along
 PLUGIN: Final = "opensearch-security"
 VALID_FOR: Final = timedelta(days=2)  # a node lives for a session
+SECURED_START_SECONDS: Final = 240.0  # 17 to 26 on two cores: the plugin creates its index after the node is up
 
 # Without what the zip itself depends on: it brings its jars along.
 POM: Final = f"""\
@@ -71,7 +72,7 @@ class SecuredNode(Node):
         home = make_home(None, account)
         (home / MARKER).touch()
         install(plugin, home)
-        node = cls.start(home, heap_mb, settings=security_settings(), console=console)
+        node = cls.start(home, heap_mb, settings=security_settings(), deadline=SECURED_START_SECONDS, console=console)
         node._temporary = True
         return node
 

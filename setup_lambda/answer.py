@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from daswatch.custom_resources import (
@@ -53,8 +53,18 @@ def answer_request(
     event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
 ) -> Report:
     """Have a request provided for, and put the answer. `seconds` is what is left of the invocation. Never raises."""
-    reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
     last = Deadline.after(seconds, clock)
+    report = provide(event, providers, seconds, clock)
+    try:
+        attempts = answers.put(response_url(event), answer_body(event, report.answer), last)
+    except AnswerUndelivered as exc:
+        return replace(report, undelivered=exc)
+    return replace(report, attempts=attempts)
+
+
+def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Callable[[], float]) -> Report:
+    """Have a request provided for, some time before `seconds` are over. Never raises."""
+    reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
     work = Deadline.after(seconds - reserve, clock)
     request, where = None, ""
     try:
@@ -65,11 +75,7 @@ def answer_request(
     except Exception as exc:  # noqa: BLE001 - whatever it was, the stack must not wait for an hour
         where = _where(exc)
         made = failed(event, f"unexpected {type(exc).__name__}: the log of the function says where")
-    try:
-        attempts = answers.put(response_url(event), answer_body(event, made), last)
-    except AnswerUndelivered as exc:
-        return Report(made, request, where, undelivered=exc)
-    return Report(made, request, where, attempts)
+    return Report(made, request, where)
 
 
 def _provided(request: Request, providers: Mapping[str, Provider], deadline: Deadline) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -12,16 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daswatch.content import Plan
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
 from daswatch.detections import load
-from daswatch.errors import SettingsError
+from daswatch.errors import RequestError, SettingsError
 from daswatch.gateways.archive import Backups
 from daswatch.gateways.clients import kms_client, rds_client, s3_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
-from setup_lambda.answer import Provider, answer_request
+from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings
 from setup_lambda.telemetry import SERVICE, tell
@@ -35,15 +36,28 @@ class LambdaContext(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
-    """Answer one request at its ResponseURL. Raises AnswerUndelivered: then Lambda invokes it again."""
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    """Answer one request: at its ResponseURL, or as the result of a direct invocation, which Terraform makes.
+
+    Raises AnswerUndelivered: then Lambda invokes it again. Raises RequestError where a direct request is not provided
+    for: the one who waits gets the reason as the function's error.
+    """
     telemetry = Telemetry(SERVICE)
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
-    report = answer_request(event, providers, Answers(), seconds, time.monotonic)
+    if is_direct(event):
+        report = provide(direct_request(event), providers, seconds, time.monotonic)
+    else:
+        report = answer_request(event, providers, Answers(), seconds, time.monotonic)
     tell(telemetry, report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
+    if not is_direct(event):
+        return None
+    if not report.answer.succeeded:
+        raise RequestError(report.answer.reason)
+    result: dict[str, Any] = json.loads(answer_body(event, report.answer))
+    return result
 
 
 @cache

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from cfnlint.decode import decode
-from samtranslator.translator.transform import transform
+from cfnlint.decode import decode  # type: ignore[import-untyped]
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -24,6 +25,7 @@ ACCOUNT = "123456789012"
 
 _LOOP = "Fn::ForEach::"
 _SUB = re.compile(r"\$\{(!?)([^}]+)\}")
+_PLACEHOLDER = re.compile(r"<([A-Z]\w+(?:\.\w+)?)>")
 _PSEUDO = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
@@ -43,10 +45,15 @@ _NOTHING = _Nothing()
 
 def read_template() -> dict[str, Any]:
     """The template as it is written, its tags as functions."""
+    template: dict[str, Any] = json.loads(_template_json())
+    return template
+
+
+@cache
+def _template_json() -> str:
     template, problems = decode(str(TEMPLATE))
     assert not problems, problems
-    plain: dict[str, Any] = json.loads(json.dumps(template))
-    return plain
+    return json.dumps(template)
 
 
 def parameters_of(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -181,6 +188,21 @@ class Stack:
             documents.append(self.resources[arn.strip("<>")].properties["PolicyDocument"])
         return [statement for document in documents for statement in document["Statement"]]
 
+    def resolved_template(self, kinds: Callable[[str], bool] = lambda kind: True) -> dict[str, Any]:
+        """A plain template of the resources of these types: what only AWS can tell is a function again."""
+        return {
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Resources": {
+                name: {
+                    "Type": one.type,
+                    **{key: one.raw[key] for key in ("DeletionPolicy", "UpdateReplacePolicy") if key in one.raw},
+                    "Properties": _with_functions(one.properties),
+                }
+                for name, one in self.resources.items()
+                if kinds(one.type)
+            },
+        }
+
     def function(self, handler: str) -> Resource:
         """The function with this handler."""
         (found,) = (
@@ -264,6 +286,20 @@ class Stack:
             return str(self._named(name) if "." in name else self._ref(name))
 
         return _SUB.sub(value, text)
+
+
+def _with_functions(node: Any) -> Any:
+    """A resolved value with `Ref`, `Fn::GetAtt` and `Fn::Sub` in place of `<Resource.Attribute>`."""
+    if isinstance(node, dict):
+        return {key: _with_functions(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_functions(value) for value in node]
+    if not isinstance(node, str) or not _PLACEHOLDER.search(node):
+        return node
+    if match := _PLACEHOLDER.fullmatch(node):
+        name, _, attribute = match[1].partition(".")
+        return {"Fn::GetAtt": [name, attribute]} if attribute else {"Ref": name}
+    return {"Fn::Sub": _PLACEHOLDER.sub(r"${\1}", node)}
 
 
 def walk(node: Any) -> Sequence[Any]:

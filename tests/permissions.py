@@ -42,7 +42,10 @@ class Call:
 
 @dataclass
 class Calls:
-    """The calls made so far; what AWS does on their behalf is among them."""
+    """The calls made so far; what AWS does on their behalf is among them.
+
+    `search_arn` is empty where requests to OpenSearch are not signed: then IAM is not asked about them.
+    """
 
     search_arn: str
     stream_key_arn: str
@@ -63,13 +66,15 @@ class Calls:
             self.made.add(Call(f"kms:{needed}", self.data_key_arn, via))
         if (service, operation) == ("rds", "StartActivityStream"):
             # RDS looks at the key and makes a grant for itself, in the caller's name.
-            via = (("kms:ViaService", f"rds.{REGION}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true"))
-            self.made.add(Call("kms:CreateGrant", self.stream_key_arn, via))
-            self.made.add(Call("kms:DescribeKey", self.stream_key_arn, via[:1]))
+            by_rds = ("kms:ViaService", f"rds.{REGION}.amazonaws.com")
+            grant = (by_rds, ("kms:GrantIsForAWSResource", "true"))
+            self.made.add(Call("kms:CreateGrant", self.stream_key_arn, grant))
+            self.made.add(Call("kms:DescribeKey", self.stream_key_arn, (by_rds,)))
 
     def of_opensearch(self, method: str, path: str) -> None:
         """Note a request to OpenSearch."""
-        self.made.add(Call(f"es:ESHttp{method.title()}", f"{self.search_arn}{path}"))
+        if self.search_arn:
+            self.made.add(Call(f"es:ESHttp{method.title()}", f"{self.search_arn}{path}"))
 
     def _resource(self, service: str, operation: str, parameters: Mapping[str, Any]) -> str:
         match service, operation:

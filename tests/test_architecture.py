@@ -27,7 +27,7 @@ COMMANDS = [
     *(ROOT / "daswatch" / name for name in ("cli.py", "sigma.py")),
     *(ROOT / "daswatch" / "commands").glob("*.py"),
 ]
-NOT_SHIPPED = {"tests", "demo", "artifacts", "benchmarks", "moto", "pytest", "hypothesis"}
+NOT_SHIPPED = {"tests", "demo", "artifacts", "benchmarks", "pictures", "moto", "pytest", "hypothesis"}
 
 # Imports every module of a package with the network, AWS's clients, threads and writing of files forbidden.
 IMPORT_ALL = """
@@ -48,8 +48,8 @@ opensearchpy.OpenSearch.__init__ = forbid("a client")
 threading.Thread.start = forbid("a thread")
 
 SETTINGS = ("OPENSEARCH_", "DEAD_", "INDEX_", "REDACT", "EXCLUDED_", "MAX_", "DETECTIONS", "ALERT_", "FINDINGS_",
-            "SECURITY_HUB", "DASHBOARDS_", "ROWS_", "OUTPUT_FORM", "ACTIVITIES", "COMPRESS", "BACKUP_",
-            "MONITOR", "CHANNEL_", "INGEST_ROLE")
+            "SECURITY_HUB", "DASHBOARDS_", "ROWS_", "OUTPUT_FORM", "ACTIVITIES", "COMPRESS", "MONITOR", "CHANNEL_",
+            "INGEST_", "BACKUP_")
 
 class Environment(dict):
     def __getitem__(self, name):

@@ -6,11 +6,12 @@ import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import pytest
-from cfnlint.api import lint
+from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from daswatch.errors import SettingsError
 from daswatch.gateways.delivery import PutResult
@@ -25,7 +26,7 @@ from firehose_lambda import transform
 from ingest_lambda import ingest
 from ingest_lambda import settings as ingest_settings
 from ingest_lambda import telemetry as ingest_telemetry
-from tests.cloudformation import TEMPLATE, Resource, Stack, read_template, walk
+from tests.cloudformation import TEMPLATE, Stack, read_template, walk
 
 DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/search"
 OWN_DOMAIN = {
@@ -97,31 +98,7 @@ def test_cfn_lint_finds_nothing() -> None:
 @pytest.mark.parametrize("name", ["first try", "serverless", "everything"])
 def test_with_values_it_finds_nothing_without_an_exception_either(name: str) -> None:
     # What a condition leaves out is not looked at: its ARNs are empty, and that is what the condition is for.
-    resolved = {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Resources": {key: _without_names(one) for key, one in stack(name).resources.items()},
-    }
-
-    assert linted(json.dumps(resolved)) == []
-
-
-def _without_names(one: Resource) -> dict[str, Any]:
-    """A resolved resource as CloudFormation's JSON, what only AWS can tell as a function again."""
-    kept = {key: one.raw[key] for key in ("DeletionPolicy", "UpdateReplacePolicy", "DependsOn") if key in one.raw}
-    return {"Type": one.type, **kept, "Properties": _functions(one.properties)}
-
-
-def _functions(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _functions(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_functions(value) for value in node]
-    if not isinstance(node, str) or not re.search(r"<[A-Z]\w+(\.\w+)?>", node):
-        return node
-    if match := re.fullmatch(r"<(\w+)(?:\.(\w+))?>", node):
-        name, attribute = match.groups()
-        return {"Fn::GetAtt": [name, attribute]} if attribute else {"Ref": name}
-    return {"Fn::Sub": re.sub(r"<([A-Z]\w+(?:\.\w+)?)>", r"${\1}", node)}
+    assert linted(json.dumps(stack(name).resolved_template())) == []
 
 
 @by_setup
@@ -264,13 +241,15 @@ def settings_module(handler: str) -> Any:
     return importlib.import_module(f"{handler.partition('.')[0]}.settings")
 
 
-@by_setup
-@pytest.mark.parametrize("handler", FUNCTIONS)
-def test_every_function_accepts_the_settings_it_gets(handler: str, name: str) -> None:
-    if handler not in [one.properties["Handler"] for one in stack(name).of_type("AWS::Lambda::Function").values()]:
-        assert handler == "firehose_lambda.handler.handler"  # only where Splunk is wanted
-        return
-
+@pytest.mark.parametrize(
+    ("name", "handler"),
+    [
+        (name, one.properties["Handler"])
+        for name in SETUPS
+        for one in stack(name).of_type("AWS::Lambda::Function").values()
+    ],
+)
+def test_every_function_accepts_the_settings_it_gets(name: str, handler: str) -> None:
     settings_module(handler).read_settings(environment_of(handler, name))
 
 
@@ -502,8 +481,6 @@ class Told:
 @cache
 def told_metrics() -> dict[str, set[str]]:
     """What each of our services tells, by its name as the metrics have it."""
-    from datetime import UTC, datetime
-
     ingested, found, transformed = Told(), Told(), Told()
     ingest_telemetry.tell(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
     findings_telemetry.tell(found, watch.Report(), "1")  # type: ignore[arg-type]

@@ -119,6 +119,20 @@ def assert_exact(stack: Stack, role: str, calls: Calls) -> None:
     assert stale == []
 
 
+SIGN_IN = pytest.mark.parametrize("auth", ["sigv4", "basic"])
+
+
+def signed(auth: str) -> str:
+    """The domain's ARN where IAM is asked about requests to it."""
+    return DOMAIN if auth == "sigv4" else ""
+
+
+def needing(calls: Calls, auth: str, secret_arn: str) -> dict[str, str]:
+    """The parameters of a stack whose functions sign in like this."""
+    assert any(call.action == "secretsmanager:GetSecretValue" for call in calls.made) == (auth == "basic")
+    return {"OpenSearchAuth": auth, "OpenSearchSecretArn": secret_arn}
+
+
 @pytest.fixture
 def secret_arn(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> str:
     """A secret to sign in with; the node takes whoever comes."""
@@ -148,14 +162,15 @@ def key_arn_of(key_id: str) -> str:
 
 
 @pytest.mark.node
+@SIGN_IN
 def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
-    ingest: IngestFunction, aws: LocalAws, kms_key_id: str, secret_arn: str
+    ingest: IngestFunction, aws: LocalAws, kms_key_id: str, secret_arn: str, auth: str
 ) -> None:
     rows = f"rows-{ingest.name}"
     create_delivery_stream(aws.firehose(), rows, aws.create_bucket(rows))
     cluster, instance = ingest.database("postgresql"), ingest.database("oracle", name="B")
-    ingest.configure(OPENSEARCH_AUTH="basic", OPENSEARCH_SECRET_ARN=secret_arn, ROWS_DELIVERY_STREAM=rows)
-    calls = Calls(DOMAIN, key_arn_of(kms_key_id), DATA_KEY)
+    ingest.configure(OPENSEARCH_AUTH=auth, OPENSEARCH_SECRET_ARN=secret_arn, ROWS_DELIVERY_STREAM=rows)
+    calls = Calls(signed(auth), key_arn_of(kms_key_id), DATA_KEY)
 
     first = [ingest.record([postgresql_event()], cluster), ingest.delivered(b"bad", cluster)]
     second = ingest.record([oracle_event()], instance)
@@ -167,12 +182,13 @@ def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
     stack = stack_for(
         streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
         | {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
-        OpenSearchSecretArn=secret_arn,
+        **needing(calls, auth, secret_arn),
     )
     assert_exact(stack, "IngestRole", calls)
 
 
 @pytest.mark.node
+@SIGN_IN
 def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     search: OpenSearch,
     aws: LocalAws,
@@ -181,11 +197,12 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     secret_arn: str,
+    auth: str,
 ) -> None:
     function = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
-    settings = {"FINDINGS_SQL": "true", "OPENSEARCH_AUTH": "basic", "OPENSEARCH_SECRET_ARN": secret_arn}
+    settings = {"FINDINGS_SQL": "true", "OPENSEARCH_AUTH": auth, "OPENSEARCH_SECRET_ARN": secret_arn}
     function.configure(**settings)
-    calls = Calls(DOMAIN, key_arn_of("none"), DATA_KEY)
+    calls = Calls(signed(auth), key_arn_of("none"), DATA_KEY)
     tampered = samples_of("das-tamper-control-plane")[0]
     base = base_events()["control-plane"]
     stopped = {**base, "detail": {**base["detail"], **tampered.steps[0]["event"]["detail"]}}
@@ -200,13 +217,14 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     function.forget()
     function.configure(FINDINGS_ROLE=EVERYTHING["MemberRoleName"])
     elsewhere = "arn:aws:lambda:eu-west-1:210987654321:function:daswatch-findings"
-    assumed = Calls(DOMAIN, key_arn_of("none"), DATA_KEY)
+    assumed = Calls(signed(auth), key_arn_of("none"), DATA_KEY)
     with recorded(assumed):
         findings_handler.scheduled({}, InvocationContext(invoked_function_arn=elsewhere))
     calls.made |= {call for call in assumed.made if call.action == "sts:AssumeRole"}
     function.close()
 
-    assert_exact(stack_for({"AlertTopic": function.topic_arn}, OpenSearchSecretArn=secret_arn), "FindingsRole", calls)
+    stack = stack_for({"AlertTopic": function.topic_arn}, **needing(calls, auth, secret_arn))
+    assert_exact(stack, "FindingsRole", calls)
 
 
 def test_the_transformation_may_decrypt_its_databases_data_keys_and_nothing_more(
@@ -257,12 +275,14 @@ def bucket() -> Iterator[AnswerBucket]:
 
 
 @pytest.mark.node
+@SIGN_IN
 def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     node: AnyNode,
     aws: LocalAws,
     rds: Rds,
     bucket: AnswerBucket,
     secret_arn: str,
+    auth: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -270,7 +290,7 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     (tmp_path / "detections.json").write_bytes(dump(compile_all()[:2]))
     settings = {
         "OPENSEARCH_ENDPOINT": node.url,
-        "OPENSEARCH_AUTH": "basic",
+        "OPENSEARCH_AUTH": auth,
         "OPENSEARCH_SECRET_ARN": secret_arn,
         "INDEX_PREFIX": prefix,
         "DETECTIONS": str(tmp_path / "detections.json"),
@@ -284,7 +304,7 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     setup_handler._streams.cache_clear()
     rds.meanwhile = 0
     cluster, instance = rds.cluster(), rds.instance()
-    calls = Calls(DOMAIN, rds.key_arn, DATA_KEY)
+    calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
 
     def ask(kind: str, **more: Any) -> dict[str, Any]:
         del bucket.bodies[:]
@@ -302,8 +322,8 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     _somebody_changes(node, prefix)
     ask("Update", properties={"Version": "2"}, resource_type="Custom::Content", PhysicalResourceId="das-content")
 
-    given = {"Databases": f"{cluster},{instance}", "ActivityStreamKey": rds.key_arn, "OpenSearchSecretArn": secret_arn}
-    assert_exact(stack_for({}, **given), "SetupRole", calls)
+    given = {"Databases": f"{cluster},{instance}", "ActivityStreamKey": rds.key_arn}
+    assert_exact(stack_for({}, **given, **needing(calls, auth, secret_arn)), "SetupRole", calls)
 
 
 def _somebody_changes(node: AnyNode, prefix: str) -> None:

@@ -16,19 +16,20 @@ from daswatch.documents import Flattening, flatten
 from daswatch.envelope import ActivityStream
 from daswatch.events import read_monitoring_record
 from daswatch.planning import plan
-from daswatch.templates import shipped_content
+from daswatch.templates import shipped_content, shipped_roles
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 FILES = sorted(
     f"{folder}/{entry.name}"
-    for folder in ("component", "index", "ism")
+    for folder in ("component", "index", "ism", "role")
     for entry in files("index_templates").joinpath(folder).iterdir()
 )
 
 
 def shipped(name: str, prefix: str = "das-events") -> Mapping[str, Any]:
     """The body of one piece of content."""
-    return next(content.body for content in shipped_content(prefix) if content.name == name)
+    everything = [*shipped_content(prefix), *shipped_roles(prefix)]
+    return next(content.body for content in everything if content.name == name)
 
 
 def leaves(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from daswatch.commands.console import told
 from daswatch.commands.detections import compiled
-from daswatch.dashboards import SavedObject, file_of, ndjson, read_ndjson, shipped_objects
+from daswatch.dashboards import SavedObject, SavedObjectError, file_of, ndjson, read_ndjson, shipped_objects
+from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import SettingsError
 from daswatch.gateways.clients import dashboards_client
 from daswatch.gateways.dashboards import DashboardsGateway
@@ -38,10 +39,7 @@ def pack(
 ) -> None:
     """Write all shipped saved objects, and each detection's saved search, into one file that Dashboards imports."""
     with told():
-        environment = Environment(os.environ)
-        prefix = read_index_prefix(environment)
-        environment.check()
-        objects = shipped_objects(prefix, compiled(tuning))
+        objects = shipped_objects(_prefix(), compiled(tuning))
         _write(to, ndjson(objects))
         typer.echo(f"{len(objects)} saved objects in {to}")
 
@@ -53,7 +51,7 @@ def unpack(
 ) -> None:
     """Write an export's objects as readable files: what was edited in the browser becomes a diff."""
     with told():
-        _unpack(_read(export), to)
+        _unpack(_read(export), to, _prefix())
 
 
 @app.command("export")
@@ -68,38 +66,45 @@ def export_(
         environment = Environment(os.environ)
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
+        prefix = read_index_prefix(environment)
         environment.check()
         gateway = DashboardsGateway(dashboards_client(endpoint, dashboards.url), dashboards.tenant)
         shipped = [(one.type, one.id) for one in shipped_objects()]
         objects = gateway.export_all() if everything else gateway.export(shipped)
-        _unpack(objects, to)
+        _unpack(objects, to, prefix)
 
 
-def _unpack(objects: Sequence[SavedObject], to: Path) -> None:
-    kept = [one for one in objects if not one.id.startswith(_MADE)]
+def _prefix() -> str:
+    environment = Environment(os.environ)
+    prefix = read_index_prefix(environment)
+    environment.check()
+    return prefix
+
+
+def _unpack(objects: Sequence[SavedObject], to: Path, index_prefix: str) -> None:
+    kept = [_with_default_prefix(one, index_prefix) for one in objects if not one.id.startswith(_MADE)]
     for one in kept:
         name, content = file_of(one)
-        _write(_inside(to, name), content)
+        _write(to / name, content)
     made = len(objects) - len(kept)
     note = f"; {made} saved searches of detections are left out, they are made of the rules" if made else ""
     typer.echo(f"{len(kept)} saved objects in {to}{note}")
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """An object's id is whatever somebody exported: it leads nowhere else."""
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise SettingsError([f"an object's id leads out of {folder}: {name} (expected: an id without ..)"])
-    return path
-
-
 def _read(export: Path) -> list[SavedObject]:
     try:
         return read_ndjson(export.read_bytes())
-    except (OSError, KeyError, TypeError, orjson.JSONDecodeError) as exc:
-        raise SettingsError(
-            [f"{export} is no export of Dashboards ({type(exc).__name__}; expected: NDJSON, an object a line)"]
-        ) from exc
+    except OSError as exc:
+        raise SettingsError([f"{export} cannot be read ({type(exc).__name__}; expected: an export)"]) from exc
+    except SavedObjectError as exc:
+        raise SettingsError([f"{export} is no export of Dashboards: {exc}"]) from exc
+
+
+def _with_default_prefix(one: SavedObject, index_prefix: str) -> SavedObject:
+    """The events' index pattern as it is shipped, whatever INDEX_PREFIX it was installed with."""
+    if one.type != "index-pattern" or one.attributes.get("title") != f"{index_prefix}-*":
+        return one
+    return replace(one, attributes={**one.attributes, "title": f"{DEFAULT_INDEX_PREFIX}-*"})
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
-from daswatch.content import Plan, Step, Wanted
+from daswatch.content import Plan, Row, Step, Wanted
 from daswatch.detections import Detection, load
 from daswatch.errors import SettingsError
 from daswatch.gateways.installation import Installation
@@ -78,6 +79,9 @@ def setup(
             # Also where a step failed: what was replaced before it is in there.
             if written:
                 typer.echo(f"What was replaced is in {folder} ({len(written)} files)", err=True)
+        if output is Output.TABLE and plan.changes and not dry_run:
+            created, updated = plan.count(Step.CREATE), plan.count(Step.UPDATE)
+            Console().print(f"[green]Done:[/] {created} created, {updated} updated")
         if output is Output.JSON:
             answer = {
                 "endpoint": endpoint.url,
@@ -134,7 +138,17 @@ def _table(plan: Plan, url: str, *, dry_run: bool) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("", "kind", "name", "why"):
         table.add_column(column, overflow="fold")
-    for row in plan.rows:
+    for row in _briefly(plan.rows):
         colour = _COLOURS.get(row.step, _LEFT_OUT_COLOUR)
         table.add_row(f"[{colour}]{row.step}[/]", row.kind, escape(row.name), escape(row.why))
     return table
+
+
+def _briefly(rows: Sequence[Row]) -> Iterator[Row]:
+    """For people: what is unchanged, and says nothing about it, in one line for each kind."""
+    for (step, kind, why), group in groupby(rows, key=lambda row: (row.step, row.kind, row.why)):
+        together = list(group)
+        if step == Step.UNCHANGED.value and not why and len(together) > 1:
+            yield Row(step, kind, f"{len(together)} in all", why)
+        else:
+            yield from together

@@ -12,12 +12,11 @@ from opensearchpy.exceptions import SerializationError, TransportError
 from urllib3.filepost import encode_multipart_formdata
 
 from daswatch.content import Content, Kind, PlannedStep
-from daswatch.dashboards import SavedObject, ndjson, read_ndjson, unpacked
+from daswatch.dashboards import TYPES, SavedObject, ndjson, read_ndjson, unpacked
 from daswatch.errors import DashboardsUnavailable
 from daswatch.planning import Found
 
 GLOBAL_TENANT = "global"
-TYPES = ("index-pattern", "search", "visualization", "dashboard", "query")
 _API = "/api/saved_objects"
 _NO_SUCH_API = frozenset({400, 404, 405})
 _ADVICE = "correct DASHBOARDS_URL, or run it without Dashboards"

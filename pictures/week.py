@@ -1,0 +1,293 @@
+"""A week of the producer's traffic in a node, with what watches it: pulse, drops, dead letters, alerts.
+
+The same every time, byte for byte: the week ends at `NOW`. Events go through the same code as the ingest function's,
+alerts come of the saved queries, run on a clock of ours in
+the hours of the attacks; nothing that a panel shows is made up here but what went
+wrong: one instance that falls silent, three stream records that do not open, three calls of AWS's API.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from heapq import merge
+from operator import attrgetter
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+
+from daswatch import control_plane
+from daswatch.bulk import Action
+from daswatch.dead_letters import DeadLetter
+from daswatch.detections import Detection
+from daswatch.documents import DEFAULT_INDEX_PREFIX, Document
+from daswatch.envelope import activity_stream, read_envelope
+from daswatch.errors import RecordError
+from daswatch.events import read_monitoring_record
+from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
+from daswatch.gateways.saved_queries import SavedQueries
+from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.security_hub import FindingAccounts
+from daswatch.gateways.topics import AlertTopic
+from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_excluded_user
+from daswatch.pulse import Pulse
+from daswatch.samples import base_events
+from daswatch.stream_records import StreamRecord, iso_milliseconds
+from demo.aws import REGION, LocalAws
+from demo.indexed import documents_of, index_all
+from demo.scenarios import SCENARIOS, Scenario
+from demo.traffic import DATABASES, ProducedRecord, produce
+from findings_lambda.tell import Teller
+from findings_lambda.watch import Watch
+
+NOW = datetime(2026, 3, 5, 16, tzinfo=UTC)  # a Thursday
+DAYS = 7
+ACCOUNT = "123456789012"
+DASHBOARDS_URL = "https://search.example.internal/_dashboards"
+
+_SILENT_INSTANCE = "db-SYNTHETICOUTLETPGWRITER0001"
+_SILENT_SINCE = NOW - timedelta(minutes=52)
+_WARM_UP = timedelta(hours=6)
+_SPARE = 2.0  # times the events that are needed on average: bursts come early
+_BATCH = timedelta(minutes=5)  # of drops, each batch a document
+# The saved queries run as on their schedule where something happens; a run looks at all since the last one.
+_EVERY = timedelta(minutes=15)
+_RUNS_OF_AN_ATTACK = 4
+_RUN_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """Traffic that begins at a time and lasts; several at once add up."""
+
+    begin: datetime
+    hours: float
+    per_hour: int
+    scenarios: tuple[Scenario, ...] = ()
+    heartbeats: bool = False
+
+
+def spells(now: datetime = NOW, days: int = DAYS) -> list[Spell]:
+    """A base load day and night, office hours with two peaks on work days, and the scenarios spread over them."""
+    midnight = datetime.combine(now.date(), time(), UTC)
+    found = [
+        Spell(now - timedelta(days=days), 24.0 * (days - 1), 45),
+        Spell(now - timedelta(days=1), 24, 60, heartbeats=True),
+    ]
+    for day in (midnight - timedelta(days=past) for past in range(days, -1, -1)):
+        if day.weekday() >= 5:
+            continue
+        found += [
+            Spell(day + timedelta(hours=7), 11.5, 130),
+            Spell(day + timedelta(hours=9), 3, 190),
+            Spell(day + timedelta(hours=13.5), 3, 230),
+        ]
+    return [spell for spell in (*found, *_attacks(midnight)) if now - timedelta(days=days) <= spell.begin < now]
+
+
+def _attacks(midnight: datetime) -> Iterator[Spell]:
+    """Each scenario once, most of them in the last two days."""
+    hours = (-115, -92, -67, -45, -38, -13, -7.2, -1, 3.4, 9.2, 11.1, 14.8, 14.9, 15.1)
+    by_hour: dict[float, list[Scenario]] = {hour: [] for hour in hours}
+    for number, scenario in enumerate(SCENARIOS):
+        by_hour[hours[(number * 5) % len(hours)]].append(scenario)
+    for hour, scenarios in by_hour.items():
+        yield Spell(midnight + timedelta(hours=hour), 0.6, 20, tuple(scenarios))
+
+
+def records(now: datetime = NOW) -> Iterator[ProducedRecord]:
+    """All that arrives until now, in its order; nothing of the silent instance once it is silent."""
+    runs = [_of_spell(seed, spell) for seed, spell in enumerate(spells(now))]
+    arrival: Callable[[ProducedRecord], datetime] = attrgetter("arrival")
+    for record in merge(*runs, key=arrival):
+        silent = record.monitoring_record["instanceId"] == _SILENT_INSTANCE and record.arrival >= _SILENT_SINCE
+        if record.arrival <= now and not silent:
+            yield record
+
+
+def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
+    """What arrives while it lasts. The producer's sessions all begin at once: it is let run for some hours before."""
+    end = spell.begin + timedelta(hours=spell.hours)
+    warm_up = timedelta() if spell.scenarios else _WARM_UP
+    hours = spell.hours if spell.scenarios else (spell.hours + warm_up / timedelta(hours=1)) * _SPARE
+    for record in produce(
+        seed,
+        spell.begin - warm_up,
+        int(hours * spell.per_hour),
+        scenarios=spell.scenarios,
+        events_per_second=spell.per_hour / 3600,
+        heartbeats=spell.heartbeats,
+    ):
+        if record.arrival > end and not spell.scenarios:
+            return
+        if record.arrival >= spell.begin:
+            yield record
+
+
+@dataclass(slots=True)
+class Watched:
+    """What is told about records beside their documents."""
+
+    pulses: dict[tuple[str, str], Pulse]
+    drops: dict[tuple[int, str, Noise], Counter[str]]
+    records: int = 0
+
+    @classmethod
+    def nothing(cls) -> Watched:
+        """Before the first record."""
+        return cls({}, {})
+
+    def take(self, record: ProducedRecord) -> None:
+        """One more record was heard."""
+        self.records += 1
+        stream = activity_stream(record.database.stream_arn(REGION))
+        instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
+        noise = noise_of(record)
+        pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
+        heard = sum(entry.fate == "indexed" for entry in record.entries)
+        pulse.heard(at, noise[Noise.HEARTBEAT], at if heard else "")
+        batch = int(record.arrival.timestamp() // _BATCH.total_seconds())
+        for reason, count in noise.items():
+            found = self.drops.setdefault((batch, stream.resource_id, reason), Counter())
+            found["count"] += count
+
+    def drop_documents(self) -> Iterator[Document]:
+        """A document for each batch, database and reason, as `das-drops-*` has them."""
+        for (batch, resource_id, reason), found in self.drops.items():
+            at = datetime.fromtimestamp(batch * _BATCH.total_seconds(), UTC)
+            source = {
+                "@timestamp": iso_milliseconds(at),
+                "ingestedAt": iso_milliseconds(at),
+                "resourceId": resource_id,
+                "awsAccountId": ACCOUNT,
+                "awsRegion": REGION,
+                "reason": reason.value,
+                "count": found["count"],
+            }
+            yield Document(f"das-drops-{at:%Y.%m}", f"{batch}-{resource_id}-{reason}", source)
+
+
+def noise_of(record: ProducedRecord) -> Counter[Noise]:
+    """The events of a record that are dropped, by reason."""
+    counted: Counter[Noise] = Counter()
+    for event in read_monitoring_record(orjson.dumps(record.monitoring_record)).events:
+        if event.get("type") == "heartbeat":
+            counted[Noise.HEARTBEAT] += 1
+        elif is_excluded_user(event, DEFAULT_EXCLUDED_USERS):
+            counted[Noise.AWS_USER] += 1
+    return counted
+
+
+def fill(
+    search: OpenSearch, aws: LocalAws, detections: Sequence[Detection], progress: Callable[[str], None] = lambda _: None
+) -> int:
+    """The whole week into a node that has our templates and nothing else; how many events there are."""
+    watched = Watched.nothing()
+
+    def heard() -> Iterator[ProducedRecord]:
+        for record in records():
+            watched.take(record)
+            if any(entry.fate != "heartbeat" for entry in record.entries):
+                yield record
+
+    progress("Making and indexing a week of four engines' activity")
+    events = index_all(search, documents_of(heard(), DEFAULT_INDEX_PREFIX))
+    index_all(search, [*watched.drop_documents(), *control_plane_calls()])
+    write(search, dead_letters())
+    search.indices.refresh(index="das-*")
+    before = None
+    for at in run_times():
+        if before and at - before > _EVERY:  # nothing in between was looked at, nor shall be
+            search.indices.delete(index=RUNS_INDEX)
+        before = at
+        progress(f"Running the saved queries as of {at:%A %H:%M}")
+        if at == NOW:  # the pulse has no history: it tells what was heard last
+            write(search, [pulse.action() for pulse in watched.pulses.values()])
+        watch(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
+        search.indices.refresh(index="das-*")
+    return events
+
+
+def run_times(now: datetime = NOW) -> list[datetime]:
+    """When the saved queries run: around each attack, and at the end; the last time is now."""
+    attacks = [spell.begin for spell in spells(now) if spell.scenarios]
+    during = {begin + number * _EVERY for begin in attacks for number in range(1, _RUNS_OF_AN_ATTACK + 1)}
+    return sorted({at for at in during if at <= now} | {now - _EVERY, now})
+
+
+def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> Watch:
+    """The findings function's watch, on our clock."""
+    session, url = aws.session, aws.url
+    topic = AlertTopic(lambda: session.client("sns", endpoint_url=url), aws.create_topic())
+    accounts = FindingAccounts(
+        ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: session.client("sts", endpoint_url=url), ""
+    )
+    return Watch(
+        detections=detections,
+        queries=SavedQueries(search),
+        alert_index=AlertIndex(search),
+        search=SearchGateway(search),
+        teller=Teller(
+            accounts=accounts,
+            topic=topic,
+            region=REGION,
+            dashboards_url=DASHBOARDS_URL,
+            statements=lambda alert, deadline: (),
+        ),
+        index_prefix=DEFAULT_INDEX_PREFIX,
+    )
+
+
+def write(search: OpenSearch, actions: Iterable[Action]) -> None:
+    """Bulk actions, to be found at once."""
+    answer = search.bulk(body=b"".join(action.lines for action in actions), params={"refresh": "true"})
+    if answer["errors"]:
+        raise RuntimeError(f"OpenSearch refused what tells about the streams: {answer['items'][:1]}")
+
+
+def dead_letters(now: datetime = NOW) -> Iterator[Action]:
+    """Three stream records that are no envelopes, each with the reason that the ingest function gives."""
+    spoiled = (
+        (DATABASES[2], timedelta(hours=5, minutes=12), b64encode(b'{"type": "SomethingElse"}').decode()),
+        (DATABASES[2], timedelta(hours=5, minutes=11), b64encode(b'{"type": "SomethingElse", "n": 2}').decode()),
+        (DATABASES[5], timedelta(hours=20, minutes=40), "not even Base64"),
+    )
+    for number, (database, ago, text) in enumerate(spoiled):
+        at = iso_milliseconds(now - ago)
+        stream = activity_stream(database.stream_arn(REGION))
+        raw = StreamRecord({"kinesis": {"data": text}}, text, "", f"4966301247{number}", "shardId-000000000000", at)
+        try:
+            read_envelope(text)
+        except RecordError as exc:
+            letter = DeadLetter(0, raw, stream, exc.reason, exc.detail)
+            yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at)
+        else:
+            raise RuntimeError("a spoiled stream record can be read")
+
+
+def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
+    """Somebody who looks for a way to stop a stream, and an administrator's planned change."""
+    base = base_events()["control-plane"]
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
+    calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
+        (timedelta(hours=2, minutes=2), {"errorCode": "AccessDenied", "responseElements": None}),
+        (
+            timedelta(hours=1, minutes=58),
+            {
+                "eventSource": "kms.amazonaws.com",
+                "eventName": "DisableKey",
+                "errorCode": "AccessDenied",
+                "requestParameters": {"keyId": key},
+                "responseElements": None,
+            },
+        ),
+        (timedelta(hours=53), {"eventName": "ModifyActivityStream"}),
+    )
+    for number, (ago, detail) in enumerate(calls):
+        at = iso_milliseconds(now - ago)
+        told = {**base["detail"], "eventTime": at, "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}", **detail}
+        yield control_plane.document({**base, "time": at, "detail": told}, at)

@@ -1,0 +1,456 @@
+"""Installing everything at a domain: a real node for templates, stand-ins for what is published nowhere."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Literal
+
+import orjson
+import pytest
+from opensearchpy import OpenSearch
+
+from daswatch.content import Kind, Plan, Step, Wanted
+from daswatch.dashboards import read_ndjson, shipped_objects
+from daswatch.detections import by_name
+from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.gateways import clients
+from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.gateways.installation import Installation
+from daswatch.monitors import has_monitor, monitor_name
+from daswatch.planning import CHANNEL_ID
+from daswatch.settings import DashboardsEndpoint, SearchEndpoint
+from daswatch.sigma import compile_all
+from daswatch.templates import shipped_content
+from demo.aws import REGION
+from demo.opensearch import AnyNode
+from tests.plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
+from tests.proxy import Response
+
+pytestmark = pytest.mark.node
+
+TOPIC, CHANNEL_ROLE = "arn:aws:sns:eu-west-1:123456789012:monitors", "arn:aws:iam::123456789012:role/channel"
+DETECTIONS = compile_all()
+ONE = "bruteforce-user"
+PATTERN = ("index-pattern", "das-events")
+
+
+class Place:
+    """A domain and what is wanted there."""
+
+    def __init__(self, domain: Domain, prefix: str) -> None:
+        self.domain = domain
+        self.retention = f"{prefix}-retention"  # the name of the events' policy
+        self.wanted = Wanted(
+            index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=TOPIC, channel_role_arn=CHANNEL_ROLE
+        )
+        self.saved: dict[str, bytes] = {}
+        endpoint = SearchEndpoint(domain.url, auth="none")
+        self.installation = Installation.at(endpoint, DashboardsEndpoint(f"{domain.url}/_dashboards"))
+
+    def plan(self, **changes: Any) -> Plan:
+        return self.installation.plan(replace(self.wanted, **changes))
+
+    def install(self, **changes: Any) -> Plan:
+        """Plan and execute; what was planned."""
+        plan = self.plan(**changes)
+        self.installation.execute(plan, self.saved.__setitem__)
+        return plan
+
+    def change(self, name: str, **changes: Any) -> None:
+        """As a newer release has it: other words of a detection, or another threshold."""
+        known = by_name(self.wanted.detections)
+        known[name] = replace(known[name], **changes)
+        self.wanted = replace(self.wanted, detections=tuple(known.values()))
+
+
+@pytest.fixture
+def place(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
+    domain = Domain(node.url)
+    prefix = f"t-{secrets.token_hex(5)}"
+    yield Place(domain, prefix)
+    domain.close()
+    if search.indices.exists_index_template(name=prefix):
+        search.indices.delete_index_template(name=prefix)
+
+
+def monitor_of(place: Place, name: str = ONE) -> dict[str, Any]:
+    return place.domain.alerting.named(f"daswatch {name}")
+
+
+def policy_of(place: Place) -> dict[str, Any]:
+    """The retention policy as it is there, to be changed and put back."""
+    return deepcopy(place.domain.policies.policies[place.retention]["policy"])
+
+
+def changed(plan: Plan) -> list[tuple[Step, Kind, str]]:
+    return [(one.step, one.content.kind, one.content.name) for one in plan.to_do]
+
+
+def whys(plan: Plan) -> dict[str, str]:
+    return {one.content.name: one.why for one in plan.steps if one.why}
+
+
+def test_everything_is_installed_in_order(place: Place) -> None:
+    plan = place.install()
+
+    kinds = [one.content.kind for one in plan.steps]
+    assert kinds == sorted(kinds, key=list(Kind).index)
+    assert set(kinds) == set(Kind) - {Kind.ROLE, Kind.ROLE_MAPPING}
+    expected = {monitor_name(one) for one in DETECTIONS if has_monitor(one)}
+    assert {one["name"] for one in place.domain.alerting.monitors.values()} == expected
+    sns = {"topic_arn": TOPIC, "role_arn": CHANNEL_ROLE}
+    assert place.domain.notifications.channels[CHANNEL_ID]["sns"] == sns
+    actions = [trigger["actions"][0] for trigger in triggers(place)]
+    assert {action["destination_id"] for action in actions} == {CHANNEL_ID}
+    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+
+
+def triggers(place: Place) -> list[dict[str, Any]]:
+    return [one["triggers"][0]["query_level_trigger"] for one in place.domain.alerting.monitors.values()]
+
+
+def test_a_second_run_changes_nothing(place: Place) -> None:
+    place.install()
+    writes = len(place.domain.writes)
+
+    plan = place.install()
+
+    assert not plan.changes
+    assert len(place.domain.writes) == writes
+    assert place.saved == {}
+
+
+def test_a_plan_only_reads(place: Place) -> None:
+    plan = place.plan()
+
+    assert plan.count(Step.CREATE) > 20
+    assert place.domain.writes == []
+
+
+def test_saved_objects_are_imported_at_once_for_the_global_tenant(place: Place) -> None:
+    place.install()
+
+    assert place.domain.dashboards.imports == 1
+    assert {headers["securitytenant"] for headers, _ in place.domain.dashboards.requests} == {"global"}
+
+
+@pytest.mark.parametrize("service", ["es", "aoss"])
+def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
+    place: Place, service: Literal["es", "aoss"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    clients._session.cache_clear()
+    client = clients.dashboards_client(
+        SearchEndpoint(place.domain.url, service=service), f"{place.domain.url}/_dashboards"
+    )
+    clients._session.cache_clear()
+    gateway = DashboardsGateway(client, "auditors")
+
+    gateway.import_objects(shipped_objects())
+
+    assert gateway.get([PATTERN])
+    for headers, body in place.domain.dashboards.requests:
+        assert f"/{REGION}/{service}/aws4_request" in headers["authorization"]
+        assert headers["x-amz-content-sha256"] == sha256(body).hexdigest()
+        assert headers["securitytenant"] == "auditors"
+    assert len(place.domain.dashboards.requests) == 2
+
+
+# --- what is not there ---
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kinds", "why"),
+    [
+        (POLICIES, {Kind.RETENTION_POLICY}, "no Index State Management"),
+        (NOTIFICATIONS, {Kind.CHANNEL, Kind.MONITOR}, "no Notifications plugin"),
+        (ALERTING, {Kind.CHANNEL, Kind.MONITOR}, "no Alerting plugin"),
+        (DASHBOARDS, {Kind.SAVED_OBJECT}, "no Dashboards answers"),
+    ],
+)
+def test_what_the_endpoint_has_no_place_for_is_left_out_with_the_reason(
+    place: Place, prefix: str, kinds: set[Kind], why: str
+) -> None:
+    place.domain.without(prefix)
+
+    plan = place.install()
+
+    reasons = {one.kind: one.why for one in plan.left_out}
+    assert kinds <= set(reasons)
+    assert all(why in reasons[kind] for kind in kinds)
+    assert not kinds & {one.content.kind for one in plan.steps}
+    assert not place.plan().changes
+
+
+def test_a_channel_that_may_not_publish_to_sns_is_left_out(place: Place) -> None:
+    place.domain.notifications.allowed = ("slack",)
+
+    plan = place.install()
+
+    assert {Kind.CHANNEL, Kind.MONITOR} <= {one.kind for one in plan.left_out}
+    assert place.domain.alerting.monitors == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"), [({"monitors": False}, "not wanted"), ({"alert_topic_arn": ""}, "MONITOR_TOPIC_ARN")]
+)
+def test_monitors_without_anybody_to_tell_are_left_out(place: Place, changes: dict[str, Any], why: str) -> None:
+    plan = place.install(**changes)
+
+    assert why in {one.kind: one.why for one in plan.left_out}[Kind.MONITOR]
+    assert not [write for write in place.domain.writes if ALERTING in write or NOTIFICATIONS in write]
+
+
+def test_a_collection_gets_templates_and_saved_objects_and_is_asked_nothing_else(place: Place) -> None:
+    for prefix in (ALERTING, NOTIFICATIONS, POLICIES):
+        place.domain.fail(prefix, failure(403, "security_exception", "no"))
+
+    plan = place.plan(service="aoss")
+
+    assert {one.content.kind for one in plan.steps} == {
+        Kind.COMPONENT_TEMPLATE,
+        Kind.INDEX_TEMPLATE,
+        Kind.SAVED_OBJECT,
+    }
+    assert {one.kind for one in plan.left_out} == set(Kind) - {one.content.kind for one in plan.steps} - {
+        Kind.ROLE_MAPPING
+    }
+
+
+# --- what users decided ---
+
+
+def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
+    place.install()
+    monitor_of(place)["enabled"] = False
+
+    assert not place.plan().changes
+    assert whys(place.plan()) == {f"daswatch {ONE}": "somebody switched it off"}
+
+    place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
+    plan = place.install()
+
+    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {ONE}") in changed(plan)
+    assert monitor_of(place)["enabled"] is False
+    assert not place.plan().changes
+
+
+def test_a_schedule_and_actions_of_ones_own_survive_an_update(place: Place) -> None:
+    place.install()
+    schedule = {"period": {"interval": 10, "unit": "MINUTES"}}
+    own = {"id": "slack", "name": "tell us", "destination_id": "slack"}
+    monitor_of(place)["schedule"] = schedule
+    monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"].append(own)
+    place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
+
+    plan = place.install()
+
+    assert "changed its schedule, 1 actions of somebody's own" in whys(plan)[f"daswatch {ONE}"]
+    assert monitor_of(place)["schedule"] == schedule
+    assert own in monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"]
+    assert not place.plan().changes
+
+
+def test_a_teams_tuning_switches_a_monitor_that_nobody_touched(place: Place) -> None:
+    place.install()
+    place.change(ONE, enabled=False)
+
+    plan = place.install()
+
+    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {ONE}") in changed(plan)
+    assert monitor_of(place)["enabled"] is False
+    assert whys(plan) == {}
+    place.change(ONE, enabled=True)
+    place.install()
+    assert monitor_of(place)["enabled"] is True
+
+
+def test_a_copy_of_a_monitor_is_left_alone(place: Place) -> None:
+    place.install()
+    copy = deepcopy(monitor_of(place))
+    copy["triggers"][0]["query_level_trigger"]["id"] = "mine"
+    place.domain.alerting.monitors["a-copy"] = copy
+    place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
+
+    place.install()
+
+    assert place.domain.alerting.monitors["a-copy"] == copy
+    assert not place.plan().changes
+
+
+def test_a_replaced_monitor_is_backed_up(place: Place) -> None:
+    place.install()
+    before = deepcopy(monitor_of(place))
+    place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
+
+    place.install()
+
+    assert orjson.loads(place.saved[f"monitor/daswatch-{ONE}.json"]) == before
+
+
+def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
+    place.install()
+    place.domain.notifications.channels[CHANNEL_ID]["is_enabled"] = False
+    assert not place.plan().changes
+
+    plan = place.install(alert_topic_arn=f"{TOPIC}-2", channel_role_arn="")
+
+    channel = place.domain.notifications.channels[CHANNEL_ID]
+    assert whys(plan) == {CHANNEL_ID: "somebody switched it off"}
+    assert (channel["is_enabled"], channel["sns"]) == (False, {"topic_arn": f"{TOPIC}-2"})
+    assert orjson.loads(place.saved[f"notification-channel/{CHANNEL_ID}.json"])["config"]["sns"]["topic_arn"] == TOPIC
+
+
+def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place) -> None:
+    place.install()
+    policy = policy_of(place)
+    policy["states"][1]["transitions"] = []  # nothing is ever deleted
+    place.domain.policies.put(place.retention, policy)
+
+    plan = place.install()
+
+    assert not plan.changes
+    assert "somebody changed it" in whys(plan)[place.retention]
+    assert policy_of(place)["states"][1]["transitions"] == []
+
+
+def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def earlier(prefix: str) -> list[Any]:
+        text = orjson.dumps([one.body for one in shipped_content(prefix)]).replace(b'"400d"', b'"100d"')
+        return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daswatch.planning.shipped_content", earlier)
+        place.install()
+
+    plan = place.install()
+
+    assert changed(plan) == [(Step.UPDATE, Kind.RETENTION_POLICY, place.retention)]
+    assert policy_of(place)["states"][1]["transitions"][0]["conditions"] == {"min_index_age": "400d"}
+    assert b"100d" in place.saved[f"retention-policy/{place.retention}.json"]
+    assert not place.plan().changes
+
+
+def test_a_saved_object_that_somebody_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
+    place.install()
+    place.domain.dashboards.objects[PATTERN]["attributes"]["title"] = "mine-*"
+
+    plan = place.install()
+
+    assert changed(plan) == [(Step.UPDATE, Kind.SAVED_OBJECT, "index-pattern/das-events")]
+    (kept,) = read_ndjson(place.saved["saved-objects.ndjson"])
+    assert kept.attributes["title"] == "mine-*"
+    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert not place.plan().changes
+
+
+def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(place: Place) -> None:
+    place.install()
+    search = f"das-detection-{ONE}"
+    place.domain.dashboards.objects["search", search]["attributes"] = {"kibanaSavedObjectMeta": "broken"}
+
+    place.install()
+
+    assert b"broken" in place.saved["saved-objects.ndjson"]
+    assert not place.plan().changes
+
+
+def test_a_refreshed_list_of_fields_is_no_change(place: Place) -> None:
+    place.install()
+    place.domain.dashboards.objects[PATTERN]["attributes"]["fields"] = '[{"name":"x","type":"string"}]'
+
+    assert not place.plan().changes
+
+
+def test_a_template_that_somebody_changed_is_backed_up(place: Place, search: OpenSearch) -> None:
+    place.install()
+    prefix = place.wanted.index_prefix
+    body = search.indices.get_index_template(name=prefix)["index_templates"][0]["index_template"]
+    search.indices.put_index_template(name=prefix, body={**body, "priority": 7})
+
+    plan = place.install()
+
+    assert changed(plan) == [(Step.UPDATE, Kind.INDEX_TEMPLATE, prefix)]
+    assert orjson.loads(place.saved[f"index-template/{prefix}.json"])["priority"] == 7
+    assert not place.plan().changes
+
+
+# --- failures ---
+
+
+def test_a_failing_step_is_named_and_a_second_run_completes(place: Place) -> None:
+    place.domain.fail(f"{ALERTING}/monitors", failure(503, "unavailable", "the plugin restarts"))
+
+    with pytest.raises(SearchUnavailable, match=r"monitor daswatch .*OpenSearch answered 503.*run it again"):
+        place.install()
+    assert place.domain.notifications.channels
+    assert place.domain.dashboards.objects == {}
+
+    place.domain.recover(ALERTING, place.domain.alerting.answer)
+    plan = place.install()
+
+    assert {kind for _, kind, _ in changed(plan)} == {Kind.MONITOR, Kind.SAVED_OBJECT}
+    assert not place.plan().changes
+
+
+def test_a_refused_saved_object_is_named(place: Place) -> None:
+    place.domain.dashboards.refused = {f"das-detection-{ONE}"}
+
+    with pytest.raises(DashboardsUnavailable, match=rf"refused 1 of \d+ .*search/das-detection-{ONE} \(unsupported_ty"):
+        place.install()
+
+    place.domain.dashboards.refused = set()
+    assert {kind for _, kind, _ in changed(place.install())} == {Kind.SAVED_OBJECT}
+
+
+def test_a_channel_that_was_made_meanwhile_is_written_over(place: Place) -> None:
+    plan = place.plan()
+    place.domain.notifications.channels[CHANNEL_ID] = {"sns": {"topic_arn": "arn:x"}, "is_enabled": True}
+
+    place.installation.execute(plan, place.saved.__setitem__)
+
+    assert place.domain.notifications.channels[CHANNEL_ID]["sns"]["topic_arn"] == TOPIC
+
+
+def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
+    place.install()
+    place.domain.dashboards.objects[PATTERN]["attributes"]["title"] = "mine-*"
+
+    def full(name: str, content: bytes) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        place.installation.execute(place.plan(), full)
+
+    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == "mine-*"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Response(200, {"content-type": "text/html"}, b"<html>log in</html>"), "not the API of Dashboards"),
+        (Response.of_json(401, {"statusCode": 401, "message": "Authentication required"}), "Authentication required"),
+    ],
+)
+def test_what_is_no_dashboards_is_told(place: Place, answer: Response, told: str) -> None:
+    place.domain.recover(DASHBOARDS, lambda request: answer)
+
+    with pytest.raises(DashboardsUnavailable, match=told):
+        place.plan()
+
+
+def test_dashboards_that_do_not_answer_are_told(node: AnyNode) -> None:
+    installation = Installation.at(
+        SearchEndpoint(node.url, auth="none"), DashboardsEndpoint("http://127.0.0.1:9/_dashboards")
+    )
+
+    with pytest.raises(DashboardsUnavailable, match=r"does not answer .*: correct DASHBOARDS_URL"):
+        installation.plan(Wanted())

@@ -1,0 +1,286 @@
+"""What belongs at an endpoint, and what is to be done there: decided without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from daswatch.backups import backups
+from daswatch.comparison import contains
+from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.errors import SettingsError
+from daswatch.monitors import brought_up_to_date, monitor
+from daswatch.planning import Found, plan, wanted_content, whole_plan
+from daswatch.retention import fingerprint, mark_of, marked
+from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
+from daswatch.templates import for_collection, shipped_content, shipped_roles
+from tests.alerting import a_detection
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
+ROLE = "arn:aws:iam::123456789012:role/ingest"
+POLICY = next(content for content in shipped_content() if content.name == "das-events-retention")
+
+
+def reasons(wanted: Wanted) -> dict[Kind, str]:
+    return {one.kind: one.why for one in wanted_content(wanted)[1]}
+
+
+def test_content_comes_in_the_order_of_installation() -> None:
+    wanted = Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
+    content, left_out = wanted_content(wanted)
+
+    assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(Kind).index)
+    assert {one.kind for one in content} == set(Kind)
+    assert [(one.kind, one.count) for one in left_out] == [(Kind.ROLE_MAPPING, 1)]
+
+
+def test_names_are_unique_within_a_kind() -> None:
+    wanted = Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
+    names = [(one.kind, one.name) for one in wanted_content(wanted)[0]]
+
+    assert len(names) == len(set(names))
+
+
+def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
+    content, _ = wanted_content(Wanted(index_prefix="audit", ingest_role_arn=ROLE))
+    role = next(one for one in content if one.kind is Kind.ROLE and one.name == "audit-ingest")
+    mapping = next(one for one in content if one.kind is Kind.ROLE_MAPPING)
+
+    assert mapping == Content(Kind.ROLE_MAPPING, "audit-ingest", {"backend_roles": [ROLE]})
+    assert "audit-*" in role.body["index_permissions"][0]["index_patterns"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "why"),
+    [
+        (Wanted(), Kind.ROLE_MAPPING, "set INGEST_ROLE_ARN and FINDINGS_ROLE_ARN"),
+        (Wanted(detections=(a_detection(),)), Kind.MONITOR, "set MONITOR_TOPIC_ARN"),
+        (Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC, monitors=False), Kind.MONITOR, "not wanted"),
+        (Wanted(service="aoss"), Kind.RETENTION_POLICY, "data lifecycle policy"),
+        (Wanted(service="aoss"), Kind.ROLE, "data access policies"),
+    ],
+)
+def test_what_is_left_out_says_why(wanted: Wanted, kind: Kind, why: str) -> None:
+    assert why in reasons(wanted)[kind]
+
+
+def test_no_saved_object_is_planned_for_who_wants_none() -> None:
+    content, _ = wanted_content(Wanted(dashboards=False))
+
+    assert Kind.SAVED_OBJECT not in {one.kind for one in content}
+
+
+# --- collections ---
+
+
+def test_a_collection_gets_no_setting_but_analysis_and_a_codec_that_it_knows() -> None:
+    templates = for_collection(shipped_content())
+    settings = [one.body["template"].get("settings", {}).get("index", {}) for one in templates]
+
+    assert {one.kind for one in templates} == {Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE}
+    assert {name for one in settings for name in one} == {"analysis", "codec"}
+    assert {one["codec"] for one in settings if "codec" in one} == {"zstd"}
+
+
+def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
+    shipped = {one.name: one.body["template"].get("mappings") for one in shipped_content() if "template" in one.body}
+
+    assert {one.name: one.body["template"].get("mappings") for one in for_collection(shipped_content())} == shipped
+
+
+# --- what a plan tells ---
+
+
+def test_a_plan_is_told_in_rows() -> None:
+    role = shipped_roles()[0]
+    planned = Plan((PlannedStep(Step.UPDATE, role, {}),), (LeftOut(Kind.MONITOR, 19, "no plugin"),))
+
+    assert [(row.step, row.kind, row.name, row.why) for row in planned.rows] == [
+        ("update", "role", role.name, ""),
+        ("left out", "monitor", "19 in all", "no plugin"),
+    ]
+    assert planned.changes
+    assert planned.count(Step.UPDATE) == 1
+    assert planned.count(Step.CREATE) == 0
+
+
+def test_monitors_need_their_channel() -> None:
+    content, left_out = wanted_content(Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC))
+
+    planned = whole_plan(content, left_out, Found({}, {Kind.CHANNEL: "no plugin"}))
+
+    assert not {Kind.CHANNEL, Kind.MONITOR} & {one.content.kind for one in planned.steps}
+    assert "they would tell nobody: no plugin" in {one.why for one in planned.left_out}
+
+
+@pytest.mark.parametrize(
+    ("there", "shipped", "same"),
+    [
+        ({"a": "1"}, {"a": 1}, True),
+        ({"a": "true"}, {"a": True}, True),
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": [1]}, {"a": [1, 2]}, False),
+        ({}, {"a": 1}, False),
+        (None, {"a": 1}, False),
+    ],
+)
+def test_what_a_service_adds_is_no_difference(there: Any, shipped: Any, same: bool) -> None:
+    assert contains(there, shipped) is same
+
+
+# --- retention ---
+
+
+def step_of(there: Mapping[str, Any], shipped: Content = POLICY) -> PlannedStep:
+    (step,) = plan([shipped], {(shipped.kind, shipped.name): there})
+    return step
+
+
+def with_age(age: str) -> Content:
+    """A release of ours that deletes after another time."""
+    policy = dict(POLICY.body["policy"])
+    first, second, *rest = policy["states"]
+    transition = {**second["transitions"][0], "conditions": {"min_index_age": age}}
+    policy["states"] = [first, {**second, "transitions": [transition]}, *rest]
+    return replace(POLICY, body={"policy": policy})
+
+
+def test_a_policy_is_marked_with_what_it_does() -> None:
+    sent = marked(POLICY.body)["policy"]
+
+    assert mark_of(sent) == fingerprint(sent) == fingerprint(POLICY.body["policy"])
+    assert mark_of(POLICY.body["policy"]) == ""
+
+
+@pytest.mark.parametrize("added", [{"retry": {"count": 3}}, {"timeout": "1d"}])
+def test_what_the_plugin_adds_to_actions_is_no_change(added: Mapping[str, Any]) -> None:
+    policy = marked(POLICY.body)["policy"]
+    states = [{**one, "actions": [{**action, **added} for action in one["actions"]]} for one in policy["states"]]
+
+    assert step_of({"policy": {**policy, "states": states, "schema_version": 21}}).step is Step.UNCHANGED
+
+
+def test_a_policy_of_an_earlier_release_is_updated() -> None:
+    assert step_of(marked(with_age("100d").body)).step is Step.UPDATE
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        with_age("3650d").body,  # no mark: somebody's own, or a rewritten description
+        {"policy": {**with_age("3650d").body["policy"], "description": marked(POLICY.body)["policy"]["description"]}},
+        {},
+    ],
+)
+def test_a_policy_that_somebody_changed_stays(there: Mapping[str, Any]) -> None:
+    step = step_of(there)
+
+    assert step.step is Step.UNCHANGED
+    assert "somebody changed it" in step.why
+
+
+# --- monitors ---
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    return monitor(a_detection(**changes), "daswatch", "das-events-*")
+
+
+def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
+    assert brought_up_to_date(body(), body()) == (body(), False, "")
+
+
+@pytest.mark.parametrize(
+    ("installed", "running", "wanted", "result"),
+    [
+        (True, True, True, True),
+        (True, True, False, False),  # the team's tuning
+        (True, False, True, False),  # somebody switched it off
+        (False, True, False, True),  # somebody switched it on
+        (False, False, True, True),
+    ],
+)
+def test_whether_a_monitor_runs_is_whose_decision_came_last(
+    installed: bool, running: bool, wanted: bool, result: bool
+) -> None:
+    there = {**body(enabled=installed), "enabled": running}
+
+    assert brought_up_to_date(body(enabled=wanted), there)[0]["enabled"] is result
+
+
+def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None:
+    there = {**body(), "enabled": False, "triggers": []}
+
+    wanted, changed, why = brought_up_to_date(body(), there)
+
+    assert (wanted["enabled"], changed, why) == (False, True, "somebody switched it off")
+
+
+def test_a_monitor_that_tells_another_channel_is_changed() -> None:
+    assert brought_up_to_date(body(), monitor(a_detection(), "another", "das-events-*"))[1]
+
+
+def test_a_cron_schedule_is_kept() -> None:
+    schedule = {"cron": {"expression": "0 6 * * *", "timezone": "UTC"}}
+
+    assert brought_up_to_date(body(), {**body(), "schedule": schedule})[0]["schedule"] == schedule
+
+
+# --- backups and settings ---
+
+
+def test_only_what_is_replaced_is_backed_up() -> None:
+    content = shipped_content()[0]
+    steps = [
+        PlannedStep(Step.CREATE, content),
+        PlannedStep(Step.UNCHANGED, content, {"a": 1}),
+        PlannedStep(Step.UPDATE, replace(content, name="../../x y"), {"_id": "x", "a": 2, "_meta": 3}),
+    ]
+
+    files = backups(steps)
+
+    assert list(files) == ["component-template/..-..-x-y.json"]
+    assert files["component-template/..-..-x-y.json"] == b'{\n  "a": 2,\n  "_meta": 3\n}'
+
+
+def test_what_is_wanted_is_read_from_the_environment() -> None:
+    variables = {"MONITOR_TOPIC_ARN": TOPIC, "INGEST_ROLE_ARN": ROLE, "MONITORS": "false"}
+    environment = Environment(variables)
+
+    wanted = Wanted.read(environment, index_prefix="audit", service="es", detections=())
+
+    environment.check()
+    assert wanted == Wanted(index_prefix="audit", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False)
+
+
+def test_every_wrong_arn_is_named() -> None:
+    names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN")
+    environment = Environment(dict.fromkeys(names, "x"))
+    Wanted.read(environment, index_prefix="audit", service="es", detections=())
+
+    with pytest.raises(SettingsError) as raised:
+        environment.check()
+
+    assert [problem.split()[0] for problem in raised.value.problems] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint"),
+    [
+        ({}, DashboardsEndpoint("https://search.example.com/_dashboards", "global")),
+        (
+            {"DASHBOARDS_URL": "https://dashboards.example.com/", "DASHBOARDS_TENANT": "auditors"},
+            DashboardsEndpoint("https://dashboards.example.com", "auditors"),
+        ),
+    ],
+)
+def test_dashboards_are_beside_the_endpoint_unless_told(
+    variables: Mapping[str, str], endpoint: DashboardsEndpoint
+) -> None:
+    environment = Environment(variables)
+
+    assert DashboardsEndpoint.read(environment, SearchEndpoint("https://search.example.com")) == endpoint
+    environment.check()
