@@ -244,7 +244,9 @@ def _kinesis(watched: Watched, seen: Seen[StreamDescriptionSummaryTypeDef]) -> C
     if seen["RetentionPeriodHours"] < 24:
         mend = "raise it to 24 hours: what nobody reads in time is lost"
         return broken(Subject.STREAMS, name, f"it keeps records for {seen['RetentionPeriodHours']} hours", mend)
-    return ok(Subject.STREAMS, name, f"{status}, {seen.get('OpenShardCount', '?')} shards")  # RDS scales it: UPDATING
+    # What it costs depends on its mode. RDS scales it: UPDATING is as good as ACTIVE.
+    mode = seen.get("StreamModeDetails", {}).get("StreamMode", "mode unknown").lower().replace("_", "-")
+    return ok(Subject.STREAMS, name, f"{status}, {mode}, {seen.get('OpenShardCount', '?')} shards")
 
 
 def _key(watched: Watched, database: Database, seen: Seen[KeyMetadataTypeDef]) -> Check:
@@ -336,7 +338,7 @@ def alarm_checks(wanted: Sequence[Resource], seen: Seen[list[MetricAlarmTypeDef]
         if one["StateValue"] == "ALARM":
             told = one.get("AlarmDescription") or one.get("StateReason", "")
             reason = f"ALARM for {in_words(since.total_seconds())}: {told}"
-            checks.append(broken(Subject.ALARMS, one["AlarmName"], reason, "docs/deploy.md, Troubleshooting"))
+            checks.append(broken(Subject.ALARMS, one["AlarmName"], reason, "docs/deploy.md, Alarms, says what to do"))
         elif one["StateValue"] == "INSUFFICIENT_DATA" and since > _UNKNOWN_SINCE:
             reason = f"INSUFFICIENT_DATA for {in_words(since.total_seconds())}"
             mend = "see that the metric is written: the alarm cannot tell anything now"

@@ -144,18 +144,19 @@ def _on_demand(size: int, count: float) -> float:
 @cache
 def alarms() -> tuple[int, int]:
     """How many there are for all, and for each database."""
-    one, two = (len(_stack(names).of_type("AWS::CloudWatch::Alarm")) for names in ("cluster:a", "cluster:a,db:b"))
+    one, two = (len(small_stack(names).of_type("AWS::CloudWatch::Alarm")) for names in ("cluster:a", "cluster:a,db:b"))
     return one - (two - one), two - one
 
 
-def _stack(databases: str, **given: str) -> Stack:
+def small_stack(databases: str, **given: str) -> Stack:
+    """The stack of a first try, with its domain."""
     return Stack({"Databases": databases, "ArtifactBucket": "artifacts", "CreateDomain": "true", **given})
 
 
 def fixed() -> list[Cost]:
     """A month of a stack, whatever it watches."""
     queries = _lambda(RUNS * RUN_MS, RUN_MB, RUNS) + price("CloudWatch Logs", RUNS * LOG_BYTES / GB)
-    keys, own = len(_stack("cluster:a").of_type("AWS::KMS::Key")), alarms()[0]
+    keys, own = len(small_stack("cluster:a").of_type("AWS::KMS::Key")), alarms()[0]
     return [
         Cost("KMS keys", f"{keys} keys", price("KMS key", keys)),
         Cost("alarms", f"{own} alarms", price("CloudWatch alarm", own)),
@@ -236,10 +237,11 @@ ALARM_MENDS: Mapping[str, str] = {
     "do than two batches at once. It catches up by itself.",
     "FarBehind": "Mend OpenSearch now: after 24 hours Kinesis forgets. The evidence has all records.",
     "Silent": "`daswatch stream status`, then CloudTrail for who stopped it; a stopped database is silent, too.",
-    "Unread": "`daswatch doctor` tells whether the mapping is disabled or gone. A new stack rings once, until Lambda has "
-    "counted its first records.",
+    "Unread": "`daswatch doctor` tells whether the mapping is disabled or gone. A new stack rings once, until Lambda "
+    "has counted its first records.",
     "EvidenceLate": "The Firehose's log `/aws/kinesisfirehose/daswatch`: mostly the bucket's or the key's policy.",
-    "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token (docs/firehose.md).",
+    "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token "
+    "(docs/firehose.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each line has its reason and its object in S3.",
     "RecordsToDeliverAgain": "The log of ingest names who did not take them: OpenSearch, KMS, S3 or Firehose.",
     "MalformedNotifications": "Correct the action's message of your own monitor (docs/detections.md).",
@@ -287,7 +289,7 @@ def alarms_table() -> str:
     """All alarms that the template can make: what each says, and what to do."""
     given = {"SplunkEndpoint": "https://splunk.example.org", "SplunkSecretArn": _SECRET, "RowsToS3": "true"}
     rows = []
-    for one in _stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
+    for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
         name = one.properties["AlarmName"].removeprefix("daswatch-").removesuffix("-dbORDERS")
         says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "a database")
         minutes = one.properties["Period"] * one.properties["EvaluationPeriods"] // 60

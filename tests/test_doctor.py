@@ -35,6 +35,7 @@ DATABASE = Database(
     status="available",
     stream=STREAM,
 )
+FIREHOSE: Any = {"DeliveryStreamStatus": "ACTIVE"}
 KINESIS: Any = {"StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "OpenShardCount": 1}
 KEY_METADATA: Any = {"KeyId": "0c1d2e3f", "Enabled": True, "KeyState": "Enabled"}
 PARAMETERS = {"Databases": "cluster:orders", "StreamMode": "async", "Architecture": "arm64"}
@@ -97,7 +98,7 @@ FINE = {
     "a Kinesis stream that RDS scales": streams(kinesis={**KINESIS, "StreamStatus": "UPDATING"}),
     "any mode, where that was wanted": streams(wanted={"StreamMode": "auto"}),
     "a mapping": [doctor.mapping_check(ORDERS, MAPPING)],
-    "evidence": [doctor.evidence_check(ORDERS, {"DeliveryStreamStatus": "ACTIVE"})],  # type: ignore[typeddict-item]
+    "evidence": [doctor.evidence_check(ORDERS, FIREHOSE)],
     "a topic": [doctor.topic_check("alert topic", [MAIL])],
     "alarms": doctor.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
     "Security Hub": [doctor.hub_check("2026-01-02T03:04:05Z")],
@@ -234,7 +235,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
     "nobody told": ([doctor.topic_check("alert topic", [])], WARNING, "nobody", "AlertEmail"),
     "a mail not confirmed": ([doctor.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
     "no topic": ([doctor.topic_check("t", GONE)], BROKEN, "not there", "make deploy"),
-    "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "Troubleshooting"),
+    "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
     "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
     "an alarm that tells nobody": (alarm(ActionsEnabled=False), WARNING, "tells nobody", "enable-alarm-actions"),
     "an alarm gone": (doctor.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "make deploy"),
@@ -366,3 +367,15 @@ def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None
     assert found.named("SetupFunction") == "<SetupFunction>"
     assert {"AlertTopicArn", "MonitorTopicArn", "ActivityStreamKeyArn"} <= set(template.outputs)
     assert found.of_type(ALARM)
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [({"StreamMode": "PROVISIONED"}, "provisioned"), ({"StreamMode": "ON_DEMAND"}, "on-demand"), ({}, "mode unknown")],
+)
+def test_the_mode_of_a_kinesis_stream_is_told_since_it_decides_what_the_stream_costs(
+    details: Mapping[str, str], told: str
+) -> None:
+    _, kinesis, _ = streams(kinesis={**KINESIS, "StreamModeDetails": details})
+
+    assert kinesis.reason == f"ACTIVE, {told}, 1 shards"

@@ -184,7 +184,7 @@ def fail_the_stack(one: Deployed) -> None:
         (delete_function, "broken", "not there", "make deploy"),
         (delete_kinesis_stream, "broken", "", "RDS"),
         (delete_evidence, "broken", "not there", "make deploy"),
-        (ring, "broken", "Records can never be indexed", "Troubleshooting"),
+        (ring, "broken", "Records can never be indexed", "docs/deploy.md, Alarms"),
         (delete_alarm, "broken", "deleted the alarm", "make deploy"),
         (unsubscribe, "warning", "nobody is subscribed", "AlertEmail"),
         (disable_hub, "broken", "not subscribed", "enable-security-hub"),
