@@ -161,7 +161,11 @@ def fixed() -> list[Cost]:
         Cost("KMS keys", f"{keys} keys", price("KMS key", keys)),
         Cost("alarms", f"{own} alarms", price("CloudWatch alarm", own)),
         Cost("metrics", f"{OUR_METRICS} of our own", price("CloudWatch metric", OUR_METRICS)),
-        Cost("Security Hub", f"{FINDINGS:,} findings", price("Security Hub findings", FINDINGS_PAID / 1000)),
+        Cost(
+            "Security Hub",
+            f"{FINDINGS:,} findings, new or updated",
+            price("Security Hub findings", FINDINGS_PAID / 1000),
+        ),
         Cost("saved queries", f"{RUNS:,} runs of {RUN_MS / 1000:.0f} s in {RUN_MB} MB, and their log", queries),
     ]
 

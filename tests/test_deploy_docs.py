@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from statistics import mean
 
+import botocore.session
+import jmespath  # type: ignore[import-untyped]
 import pytest
 import typer
 from markdown_it import MarkdownIt
@@ -20,6 +22,8 @@ from benchmarks.workload import workload
 from daswatch.cli import app
 from daswatch.doctor import Subject
 from daswatch.errors import Reason
+from demo.rds import seal
+from demo.traffic import DATABASES
 from tests import deploy_page
 from tests.cloudformation import ROOT, read_template
 from tests.deploy_page import CACHED, PAGE, PRICES, TABLES, UNCACHED, Cost
@@ -154,6 +158,30 @@ def test_records_are_as_large_as_the_producer_makes_them(per_record: int) -> Non
     assert mean(sizes) == pytest.approx(deploy_page.RECORD_BYTES[per_record], rel=0.05)
 
 
+def test_a_heartbeat_is_as_large_as_the_producer_makes_it() -> None:
+    database = DATABASES[0]
+    record = {
+        "type": "DatabaseActivityMonitoringRecord",
+        "clusterId": database.cluster_id,
+        "instanceId": database.instance_ids[0],
+        "databaseActivityEventList": [{"type": "heartbeat"}],
+    }
+    sealed = seal(record, database, LocalKms().for_record(database), signed=True)
+
+    assert len(sealed) == pytest.approx(deploy_page.HEARTBEAT_BYTES, rel=0.05)
+
+
+def test_metrics_are_those_that_the_functions_write() -> None:
+    names = [
+        name
+        for function in ("ingest_lambda", "findings_lambda")
+        for name in re.findall(r'"([A-Z][A-Za-z]+)"[\]:]', (ROOT / function / "telemetry.py").read_text("utf-8"))
+        if not name.startswith("Rows")  # with RowsToS3 alone
+    ]
+
+    assert len(names) == deploy_page.OUR_METRICS
+
+
 def test_counts_are_the_templates() -> None:
     small = deploy_page.small_stack("cluster:a")
     functions = {
@@ -222,7 +250,13 @@ def test_parameters_of_commands_are_the_templates_and_take_the_value(name: str, 
 
 def test_options_of_the_text_are_some_commands() -> None:
     named = {words[0] for words in commands() if words[0].startswith("--")}
-    known, waiting = set(), [typer.main.get_command(app), typer.main.get_command(artifacts_app)]
+    known, waiting = (
+        {"--deployment-mode"},
+        [  # of the AWS CLI
+            typer.main.get_command(app),
+            typer.main.get_command(artifacts_app),
+        ],
+    )
     while waiting:
         one = waiting.pop()
         known |= {option for parameter in one.params for option in parameter.opts}
@@ -251,6 +285,36 @@ def test_outputs_and_resources_of_commands_are_the_templates() -> None:
     assert resources == {"SetupRole"}
     assert outputs <= set(OUTPUTS)
     assert resources <= set(read_template()["Resources"])
+
+
+def test_sections_that_the_doctor_sends_people_to_are_there() -> None:
+    source = (ROOT / "daswatch" / "doctor.py").read_text("utf-8")
+    sections = set(re.findall(r"docs/deploy\.md, ([A-Z][a-z ]+),", source))
+
+    assert sections == {"Alarms", "Changed by hand"}
+    assert sections <= set(re.findall(r"^## (.+)$", TEXT, re.MULTILINE))
+
+
+def test_the_aws_commands_are_such_as_botocores_models_know() -> None:
+    session = botocore.session.get_session()
+    lines = re.sub(r"\\\n", " ", "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)))
+    calls = re.findall(r"aws (\w+) ([a-z-]+)((?: (?!aws )[^\n]*)?)", lines)
+    own = {"output", "query"}  # of the command line itself
+
+    assert len(calls) >= 6
+    for service, name, rest in calls:
+        if name == "wait":
+            continue
+        model = session.get_service_model(service)
+        operation = model.operation_model("".join(part.title() for part in name.split("-")))
+        assert operation.input_shape
+        members = {re.sub(r"(?<!^)(?=[A-Z])", "-", one).lower() for one in operation.input_shape.members}
+        options = set(re.findall(r"--([a-z-]+)", rest.split("$(")[0]))
+        assert options - own <= members, f"{service} {name}"
+    query = re.search(r'--query "(Stacks\[0\]\.Parameters.*?)"\)', TEXT)
+    assert query
+    stacks = {"Stacks": [{"Parameters": [{"ParameterKey": "Name", "ParameterValue": "daswatch"}]}]}
+    assert jmespath.search(query[1], stacks) == ["ParameterKey=Name,UsePreviousValue=true"]
 
 
 def test_files_and_sections_that_it_links_to_are_there() -> None:
