@@ -37,7 +37,8 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
     "MaximumRecordAgeInSeconds": 21600,
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
-_DEPLOY = "`make deploy` with the stack's name brings it back as the template has it"
+# CloudFormation compares the template with what it made, and not with what is there now.
+_BY_HAND = "docs/deploy.md, Changed by hand, brings it back (`make deploy` alone sees no change)"
 
 
 class Verdict(StrEnum):
@@ -159,15 +160,16 @@ def _parts(stack: Stack) -> list[Check]:
         return [broken(Subject.STACK, "Databases", "the stack names no databases", mend)]
     if any(one.type == ACTIVITY_STREAM and _failed(one) for one in stack.resources):
         return []  # told already
+    mend = "`make deploy` with the stack's name makes it"
     missing = [one.name for one in stack.databases if not one.resource_id]
-    return [broken(Subject.STACK, name, "the stack has no activity stream for it", _DEPLOY) for name in missing]
+    return [broken(Subject.STACK, name, "the stack has no activity stream for it", mend) for name in missing]
 
 
 def function_check(resource: Resource, seen: Seen[FunctionConfigurationResponseTypeDef], architecture: str) -> Check:
     """Whether a function is there as it was deployed."""
     name = resource.physical_id
     if isinstance(seen, NotSeen):
-        return not_seen(Subject.FUNCTIONS, name, seen, "somebody deleted it: " + _DEPLOY)
+        return not_seen(Subject.FUNCTIONS, name, seen, "somebody deleted it: " + _BY_HAND)
     status, state = seen.get("LastUpdateStatus", ""), seen.get("State", "")
     if status == "Failed" or state == "Failed":
         why = seen.get("LastUpdateStatusReason") or seen.get("StateReason") or "no reason is told"
@@ -179,7 +181,7 @@ def function_check(resource: Resource, seen: Seen[FunctionConfigurationResponseT
     found = (seen.get("Architectures") or ["x86_64"])[0]
     if architecture and found != architecture:
         reason = f"it is set to {found}, and the stack deploys code for {architecture}"
-        return broken(Subject.FUNCTIONS, name, reason, _DEPLOY)
+        return broken(Subject.FUNCTIONS, name, reason, _BY_HAND)
     return ok(
         Subject.FUNCTIONS, name, f"{seen.get('Runtime', '')} on {found}, updated {seen.get('LastModified', '')[:16]}"
     )
@@ -244,7 +246,9 @@ def _kinesis(watched: Watched, seen: Seen[StreamDescriptionSummaryTypeDef]) -> C
     if seen["RetentionPeriodHours"] < 24:
         mend = "raise it to 24 hours: what nobody reads in time is lost"
         return broken(Subject.STREAMS, name, f"it keeps records for {seen['RetentionPeriodHours']} hours", mend)
-    return ok(Subject.STREAMS, name, f"{status}, {seen.get('OpenShardCount', '?')} shards")  # RDS scales it: UPDATING
+    # What it costs depends on its mode. RDS scales it: UPDATING is as good as ACTIVE.
+    mode = seen.get("StreamModeDetails", {}).get("StreamMode", "mode unknown").lower().replace("_", "-")
+    return ok(Subject.STREAMS, name, f"{status}, {mode}, {seen.get('OpenShardCount', '?')} shards")
 
 
 def _key(watched: Watched, database: Database, seen: Seen[KeyMetadataTypeDef]) -> Check:
@@ -266,7 +270,7 @@ def _key(watched: Watched, database: Database, seen: Seen[KeyMetadataTypeDef]) -
 def mapping_check(watched: Watched, seen: Seen[EventSourceMappingConfigurationResponseTypeDef]) -> Check:
     """Whether Lambda reads the stream, with what success, and by the template's settings."""
     if isinstance(seen, NotSeen):
-        return not_seen(Subject.READING, watched.name, seen, "somebody deleted the mapping: " + _DEPLOY)
+        return not_seen(Subject.READING, watched.name, seen, "somebody deleted the mapping: " + _BY_HAND)
     state, result = seen.get("State", ""), seen.get("LastProcessingResult", "")
     if state in ("Disabled", "Disabling"):
         mend = f"aws lambda update-event-source-mapping --uuid {watched.mapping} --enabled"
@@ -279,7 +283,7 @@ def mapping_check(watched: Watched, seen: Seen[EventSourceMappingConfigurationRe
         mend = "the log of the ingest function says why; the checks of OpenSearch below, too"
         return broken(Subject.READING, watched.name, f"its last batch failed: {result}", mend)
     if changed := _changed_settings(seen):
-        return warning(Subject.READING, watched.name, f"somebody changed the mapping: {'; '.join(changed)}", _DEPLOY)
+        return warning(Subject.READING, watched.name, f"somebody changed the mapping: {'; '.join(changed)}", _BY_HAND)
     return ok(Subject.READING, watched.name, f"{state}, {result or 'no batch yet'}")
 
 
@@ -299,7 +303,7 @@ def _changed_settings(seen: Mapping[str, Any]) -> list[str]:
 def evidence_check(watched: Watched, seen: Seen[DeliveryStreamDescriptionTypeDef]) -> Check:
     """Whether the ciphertext goes to S3."""
     if isinstance(seen, NotSeen):
-        return not_seen(Subject.EVIDENCE, watched.name, seen, "somebody deleted the Firehose: " + _DEPLOY)
+        return not_seen(Subject.EVIDENCE, watched.name, seen, "somebody deleted the Firehose: " + _BY_HAND)
     status = seen["DeliveryStreamStatus"]
     if status == "CREATING":
         return warning(Subject.EVIDENCE, watched.name, "the Firehose is being made", "look again in a minute")
@@ -313,7 +317,7 @@ def evidence_check(watched: Watched, seen: Seen[DeliveryStreamDescriptionTypeDef
 def topic_check(name: str, seen: Seen[list[SubscriptionTypeDef]]) -> Check:
     """Whether somebody hears of what a topic tells."""
     if isinstance(seen, NotSeen):
-        return not_seen(Subject.ALARMS, name, seen, "somebody deleted the topic: " + _DEPLOY)
+        return not_seen(Subject.ALARMS, name, seen, "somebody deleted the topic: " + _BY_HAND)
     if not seen:
         mend = "set AlertEmail and deploy, or subscribe a chat or pager to the topic"
         return warning(Subject.ALARMS, name, "nobody is subscribed", mend)
@@ -336,7 +340,7 @@ def alarm_checks(wanted: Sequence[Resource], seen: Seen[list[MetricAlarmTypeDef]
         if one["StateValue"] == "ALARM":
             told = one.get("AlarmDescription") or one.get("StateReason", "")
             reason = f"ALARM for {in_words(since.total_seconds())}: {told}"
-            checks.append(broken(Subject.ALARMS, one["AlarmName"], reason, "docs/deploy.md, Troubleshooting"))
+            checks.append(broken(Subject.ALARMS, one["AlarmName"], reason, "docs/deploy.md, Alarms, says what to do"))
         elif one["StateValue"] == "INSUFFICIENT_DATA" and since > _UNKNOWN_SINCE:
             reason = f"INSUFFICIENT_DATA for {in_words(since.total_seconds())}"
             mend = "see that the metric is written: the alarm cannot tell anything now"
@@ -346,7 +350,7 @@ def alarm_checks(wanted: Sequence[Resource], seen: Seen[list[MetricAlarmTypeDef]
             checks.append(warning(Subject.ALARMS, one["AlarmName"], "its actions are off: it tells nobody", mend))
     there = {one["AlarmName"] for one in seen}
     gone = sorted(one.physical_id for one in wanted if one.physical_id not in there)
-    checks += [broken(Subject.ALARMS, one, "somebody deleted the alarm", _DEPLOY) for one in gone]
+    checks += [broken(Subject.ALARMS, one, "somebody deleted the alarm", _BY_HAND) for one in gone]
     return checks or [ok(Subject.ALARMS, name, "all quiet")]
 
 

@@ -155,7 +155,7 @@ resource "aws_lambda_invocation" "content" {
     RequestType  = "Create"
     ResourceType = "Custom::Content"
     ResourceProperties = {
-      Version = "${var.artifact_prefix}/${var.architecture} ${var.index_prefix}"
+      Version = "${var.artifact_prefix}/${var.architecture} ${var.index_prefix} ${var.opensearch_endpoint}"
     }
   })
 

@@ -35,6 +35,7 @@ DATABASE = Database(
     status="available",
     stream=STREAM,
 )
+FIREHOSE: Any = {"DeliveryStreamStatus": "ACTIVE"}
 KINESIS: Any = {"StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "OpenShardCount": 1}
 KEY_METADATA: Any = {"KeyId": "0c1d2e3f", "Enabled": True, "KeyState": "Enabled"}
 PARAMETERS = {"Databases": "cluster:orders", "StreamMode": "async", "Architecture": "arm64"}
@@ -72,7 +73,6 @@ QUIET: Any = {
 }
 ALSO_QUIET: Any = {**QUIET, "AlarmName": "daswatch-Silent-x"}
 MAIL: Any = {"Protocol": "email", "Endpoint": "security@example.com", "SubscriptionArn": "arn:aws:sns:…"}
-ACTIVE: Any = {"DeliveryStreamStatus": "ACTIVE"}
 HEARD = Heard(RESOURCE, "orders-1", NOW - timedelta(seconds=15))
 RUNNER = Runner(NOW - timedelta(minutes=1))
 
@@ -98,7 +98,7 @@ FINE = {
     "a Kinesis stream that RDS scales": streams(kinesis={**KINESIS, "StreamStatus": "UPDATING"}),
     "any mode, where that was wanted": streams(wanted={"StreamMode": "auto"}),
     "a mapping": [doctor.mapping_check(ORDERS, MAPPING)],
-    "evidence": [doctor.evidence_check(ORDERS, ACTIVE)],
+    "evidence": [doctor.evidence_check(ORDERS, FIREHOSE)],
     "a topic": [doctor.topic_check("alert topic", [MAIL])],
     "alarms": doctor.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
     "Security Hub": [doctor.hub_check("2026-01-02T03:04:05Z")],
@@ -171,7 +171,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
     "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
     "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
     "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
-    "no function": ([doctor.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "make deploy"),
+    "no function": ([doctor.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "Changed by hand"),
     "a failed update": (
         function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
         BROKEN,
@@ -179,7 +179,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "deploy again",
     ),
     "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "look again"),
-    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "make deploy"),
+    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Changed by hand"),
     "a database gone": (streams(database=None), BROKEN, "gone", "out of Databases"),
     "a database nobody may see": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
     "a stream stopped": (
@@ -219,7 +219,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "2026-11-25",
         "cancel-key-deletion",
     ),
-    "no mapping": ([doctor.mapping_check(ORDERS, GONE)], BROKEN, "not there", "make deploy"),
+    "no mapping": ([doctor.mapping_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
     "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
     "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "look again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
@@ -227,18 +227,18 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         mapping(MaximumRetryAttempts=-1),
         WARNING,
         "MaximumRetryAttempts is -1, not 10",
-        "make deploy",
+        "Changed by hand",
     ),
-    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "make deploy"),
-    "no evidence": ([doctor.evidence_check(ORDERS, GONE)], BROKEN, "not there", "make deploy"),
+    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Changed by hand"),
+    "no evidence": ([doctor.evidence_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
     "evidence that failed": ([doctor.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
     "nobody told": ([doctor.topic_check("alert topic", [])], WARNING, "nobody", "AlertEmail"),
     "a mail not confirmed": ([doctor.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
-    "no topic": ([doctor.topic_check("t", GONE)], BROKEN, "not there", "make deploy"),
-    "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "Troubleshooting"),
+    "no topic": ([doctor.topic_check("t", GONE)], BROKEN, "not there", "Changed by hand"),
+    "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
     "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
     "an alarm that tells nobody": (alarm(ActionsEnabled=False), WARNING, "tells nobody", "enable-alarm-actions"),
-    "an alarm gone": (doctor.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "make deploy"),
+    "an alarm gone": (doctor.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "Changed by hand"),
     "no Security Hub": ([doctor.hub_check(GONE)], BROKEN, "not there", "enable-security-hub"),
     "no answer": (refused(0, "ConnectionError"), BROKEN, "ConnectionError", "inside only"),
     "no answer from a VPC": (refused(0, in_vpc=True), UNKNOWN, "VPC", "inside the VPC"),
@@ -367,3 +367,15 @@ def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None
     assert found.named("SetupFunction") == "<SetupFunction>"
     assert {"AlertTopicArn", "MonitorTopicArn", "ActivityStreamKeyArn"} <= set(template.outputs)
     assert found.of_type(ALARM)
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [({"StreamMode": "PROVISIONED"}, "provisioned"), ({"StreamMode": "ON_DEMAND"}, "on-demand"), ({}, "mode unknown")],
+)
+def test_the_mode_of_a_kinesis_stream_is_told_since_it_decides_what_the_stream_costs(
+    details: Mapping[str, str], told: str
+) -> None:
+    _, kinesis, _ = streams(kinesis={**KINESIS, "StreamModeDetails": details})
+
+    assert kinesis.reason == f"ACTIVE, {told}, 1 shards"
