@@ -103,7 +103,7 @@ MEANING: Mapping[str, Callable[[Source], bool]] = {
     ),
     "Who granted rights, and to whom?": lambda one: (
         (one["activity"], one["outcome"]) == ("DCL", "success")
-        and ("grant" in words(sql(one)) or has_phrase(sql(one), "add member"))
+        and ("grant" in words(sql(one)) or one.get("command") == "ADD MEMBER")
     ),
     "Who was denied?": lambda one: one.get("exitCode") in ("42501", "1142", "1044", "942", "1031"),
     "What fails, apart from logins?": lambda one: one["outcome"] == "failure" and one["activity"] != "AUTH FAILURE",
