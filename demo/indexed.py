@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.documents import Document, Flattening, flatten
+from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.envelope import activity_stream
 from daswatch.events import read_monitoring_record
 from daswatch.stream_records import iso_milliseconds
@@ -17,18 +17,22 @@ from demo.traffic import ProducedRecord
 _DOCUMENTS_PER_BULK = 2_000
 
 
+def flattened(record: ProducedRecord, index_prefix: str) -> Flattened:
+    """What the ingest function makes of a record, and what it drops, as if it had it at once when it arrived."""
+    arrived_at = iso_milliseconds(record.arrival)
+    return flatten(
+        read_monitoring_record(orjson.dumps(record.monitoring_record)),
+        activity_stream(record.database.stream_arn(REGION)),
+        record.database.version,
+        arrived_at,
+        Flattening(arrived_at, index_prefix=index_prefix),
+    )
+
+
 def documents_of(records: Iterable[ProducedRecord], index_prefix: str) -> Iterator[Document]:
-    """The documents that the ingest function makes of these records, as if it had them at once when they arrived."""
+    """The documents of these records."""
     for record in records:
-        database = record.database
-        arrived_at = iso_milliseconds(record.arrival)
-        yield from flatten(
-            read_monitoring_record(orjson.dumps(record.monitoring_record)),
-            activity_stream(database.stream_arn(REGION)),
-            database.version,
-            arrived_at,
-            Flattening(arrived_at, index_prefix=index_prefix),
-        ).documents
+        yield from flattened(record, index_prefix).documents
 
 
 def index_all(client: OpenSearch, documents: Iterable[Document]) -> int:

@@ -23,11 +23,10 @@ from daswatch.bulk import Action
 from daswatch.dashboards import SavedObject, shipped_objects
 from daswatch.dead_letters import DeadLetter
 from daswatch.detections import Level
-from daswatch.documents import Flattened, Flattening, flatten
+from daswatch.documents import Flattened
 from daswatch.drops import Drop
 from daswatch.envelope import activity_stream
 from daswatch.errors import Reason
-from daswatch.events import read_monitoring_record
 from daswatch.gateways.content import ContentGateway
 from daswatch.noise import Noise
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
@@ -35,7 +34,7 @@ from daswatch.pulse import Pulse
 from daswatch.stream_records import StreamRecord, iso_milliseconds
 from daswatch.templates import shipped_content
 from demo.aws import REGION
-from demo.indexed import index_all
+from demo.indexed import flattened, index_all
 from demo.ledger import LedgerEntry
 from demo.traffic import ProducedRecord, produce
 from tests.alerting import a_firing
@@ -72,14 +71,6 @@ class World:
         assert answer["_shards"]["failed"] == 0
         assert not answer["timed_out"]
         return answer
-
-
-def flattened(record: ProducedRecord, prefix: str) -> Flattened:
-    """What the ingest function makes of a record, and what it drops."""
-    at = iso_milliseconds(record.arrival)
-    stream = activity_stream(record.database.stream_arn(REGION))
-    read = read_monitoring_record(orjson.dumps(record.monitoring_record))
-    return flatten(read, stream, record.database.version, at, Flattening(at, index_prefix=prefix))
 
 
 def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> list[dict[str, Any]]:
