@@ -168,7 +168,8 @@ def test_cloudwatch_takes_every_alarm(deployed: Deployed) -> None:
         properties = json.loads(json.dumps(one.properties).replace("<AlertTopic>", deployed.made["AlertTopic"]))
         client.put_metric_alarm(**properties)
 
-    assert len(client.describe_alarms(MaxRecords=100)["MetricAlarms"]) == len(alarms)
+    names = [one.properties["AlarmName"] for one in alarms.values()]
+    assert len(client.describe_alarms(AlarmNames=names)["MetricAlarms"]) == len(alarms)
 
 
 def test_s3_sns_and_lambda_take_what_is_put_on_them(deployed: Deployed) -> None:
@@ -190,7 +191,10 @@ def test_s3_sns_and_lambda_take_what_is_put_on_them(deployed: Deployed) -> None:
         properties = deployed.real(one.properties)
         logs.create_log_stream(logGroupName=properties["LogGroupName"], logStreamName=properties["LogStreamName"])
 
-    assert len(sns.list_subscriptions()["Subscriptions"]) == 2
+    topics = [deployed.made[name] for name in deployed.stack.of_type("AWS::SNS::Topic")]
+    heard = [one for topic in topics for one in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]]
+    assert {one["Protocol"] for one in heard} == {"email", "lambda"}
+    assert len(heard) == 2
 
 
 def _problems(service: str, operation: str, parameters: Mapping[str, Any]) -> str:
