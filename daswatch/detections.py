@@ -154,13 +154,13 @@ def load(content: bytes) -> tuple[Detection, ...]:
         ) from exc
 
 
-def load_file(path: str | PathLike[str]) -> tuple[Detection, ...]:
-    """Read a compiled file from disk. Raises SettingsError where there is none."""
+def load_file(path: str | PathLike[str], named: str = "DETECTIONS") -> tuple[Detection, ...]:
+    """Read a compiled file from disk. Raises SettingsError where there is none; `named` is how its message calls it."""
     try:
         content = Path(path).read_bytes()
     except OSError as exc:
         raise SettingsError(
-            [f"DETECTIONS cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
+            [f"{named} cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
         ) from exc
     return load(content)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from daswatch.errors import DaswatchError, RuleError, SettingsError
+from daswatch.settings import Environment, read_index_prefix
 
 
 class Output(StrEnum):
@@ -32,6 +35,23 @@ def progress() -> Progress:
     """A bar on the error stream, gone when the work is done: what is printed stays clean."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def index_prefix() -> str:
+    """INDEX_PREFIX, for commands that need no endpoint. Raises SettingsError."""
+    environment = Environment(os.environ)
+    prefix = read_index_prefix(environment)
+    environment.check()
+    return prefix
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file and the folders above it. Raises SettingsError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as exc:
+        raise SettingsError([f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]) from exc
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from daswatch.commands.console import told
+from daswatch.commands.console import index_prefix, told, write_file
 from daswatch.commands.detections import compiled
 from daswatch.dashboards import SavedObject, SavedObjectError, file_of, ndjson, read_ndjson, shipped_objects
 from daswatch.documents import DEFAULT_INDEX_PREFIX
@@ -39,8 +39,8 @@ def pack(
 ) -> None:
     """Write all shipped saved objects, and each detection's saved search, into one file that Dashboards imports."""
     with told():
-        objects = shipped_objects(_prefix(), compiled(tuning))
-        _write(to, ndjson(objects))
+        objects = shipped_objects(index_prefix(), compiled(tuning))
+        write_file(to, ndjson(objects))
         typer.echo(f"{len(objects)} saved objects in {to}")
 
 
@@ -51,7 +51,7 @@ def unpack(
 ) -> None:
     """Write an export's objects as readable files: what was edited in the browser becomes a diff."""
     with told():
-        _unpack(_read(export), to, _prefix())
+        _unpack(_read(export), to, index_prefix())
 
 
 @app.command("export")
@@ -74,18 +74,11 @@ def export_(
         _unpack(objects, to, prefix)
 
 
-def _prefix() -> str:
-    environment = Environment(os.environ)
-    prefix = read_index_prefix(environment)
-    environment.check()
-    return prefix
-
-
-def _unpack(objects: Sequence[SavedObject], to: Path, index_prefix: str) -> None:
-    kept = [_with_default_prefix(one, index_prefix) for one in objects if not one.id.startswith(_MADE)]
+def _unpack(objects: Sequence[SavedObject], to: Path, prefix: str) -> None:
+    kept = [_with_default_prefix(one, prefix) for one in objects if not one.id.startswith(_MADE)]
     for one in kept:
         name, content = file_of(one)
-        _write(to / name, content)
+        write_file(to / name, content)
     made = len(objects) - len(kept)
     note = f"; {made} saved searches of detections are left out, they are made of the rules" if made else ""
     typer.echo(f"{len(kept)} saved objects in {to}{note}")
@@ -100,16 +93,8 @@ def _read(export: Path) -> list[SavedObject]:
         raise SettingsError([f"{export} is no export of Dashboards: {exc}"]) from exc
 
 
-def _with_default_prefix(one: SavedObject, index_prefix: str) -> SavedObject:
+def _with_default_prefix(one: SavedObject, prefix: str) -> SavedObject:
     """The events' index pattern as it is shipped, whatever INDEX_PREFIX it was installed with."""
-    if one.type != "index-pattern" or one.attributes.get("title") != f"{index_prefix}-*":
+    if one.type != "index-pattern" or one.attributes.get("title") != f"{prefix}-*":
         return one
     return replace(one, attributes={**one.attributes, "title": f"{DEFAULT_INDEX_PREFIX}-*"})
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as exc:
-        raise SettingsError([f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]) from exc

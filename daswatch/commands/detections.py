@@ -25,7 +25,7 @@ from rich.table import Table
 
 from daswatch import backtests, pages, saved_searches
 from daswatch.backtests import Backtest, Span
-from daswatch.commands.console import Output, progress, told, write_json
+from daswatch.commands.console import Output, index_prefix, progress, told, write_file, write_json
 from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
@@ -101,7 +101,7 @@ def show(
             case View.QUERY:
                 _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
             case View.MONITOR:
-                body = monitor(detection, channel, f"{_prefix()}-*") if has_monitor(detection) else None
+                body = monitor(detection, channel, f"{index_prefix()}-*") if has_monitor(detection) else None
                 _write_or_tell(
                     body, f"{name} has no monitor: only the scheduled runner can evaluate its kind, {detection.kind}"
                 )
@@ -187,7 +187,7 @@ def compile_(
     """Compile the rules and a team's tuning for the functions, and on request for people and for Dashboards."""
     with told():
         detections = compiled(tuning)
-        events = f"{_prefix()}-*"
+        events = f"{index_prefix()}-*"
         files = {to: dump(detections)}
         if docs:
             files |= {docs / f"{one.name}.md": pages.page(one, samples_of(one.name)).encode() for one in detections}
@@ -197,7 +197,8 @@ def compile_(
             files[monitors] = orjson.dumps(bodies, option=orjson.OPT_INDENT_2)
         if searches:
             files[searches] = saved_searches.ndjson(detections)
-        _write(files)
+        for path, content in files.items():
+            write_file(path, content)
         enabled = sum(one.enabled for one in detections)
         typer.echo(f"{len(detections)} detections, {enabled} of them enabled, in {to}")
 
@@ -248,13 +249,6 @@ def _endpoint() -> tuple[OpenSearch, str]:
     return search_client(endpoint), prefix
 
 
-def _prefix() -> str:
-    environment = Environment(os.environ)
-    prefix = read_index_prefix(environment)
-    environment.check()
-    return prefix
-
-
 def _span(begin: str, end: str, now: datetime) -> Span:
     span = Span(_moment("--from", begin, now), _moment("--to", end, now))
     if span.begin >= span.end:
@@ -293,17 +287,6 @@ def _write_or_tell(content: Mapping[str, Any] | None, otherwise: str) -> None:
         typer.echo(otherwise)
     else:
         write_json(content)
-
-
-def _write(files: Mapping[Path, bytes]) -> None:
-    for path, content in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as exc:
-            raise SettingsError(
-                [f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]
-            ) from exc
 
 
 def _warn_of_expired(detections: Iterable[Detection], today: str) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.content import Plan, Row, Step, Wanted
-from daswatch.detections import Detection, load
+from daswatch.detections import Detection, load_file
 from daswatch.errors import SettingsError
 from daswatch.gateways.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
@@ -99,12 +99,7 @@ def _detections(tuning: Path | None, file: Path | None) -> tuple[Detection, ...]
         raise SettingsError(["--tuning and compiled detections exclude each other: a compiled file is tuned already"])
     if file is None:
         return compiled(tuning)
-    try:
-        return load(file.read_bytes())
-    except OSError as exc:
-        raise SettingsError(
-            [f"{file} cannot be read ({type(exc).__name__}; expected: what `daswatch detections compile` wrote)"]
-        ) from exc
+    return load_file(file, str(file))
 
 
 def _path(text: str) -> Path | None:
