@@ -18,12 +18,13 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.documents import Flattening
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.queries import (
     Window,

@@ -68,11 +68,3 @@ def fate_of_request(status: int, error_type: str) -> Fate:
     if status in (408, 429) or status >= 500:
         return Fate.RETRY
     return Fate.REDELIVER
-
-
-def backoff_seconds(attempt: int, chance: float) -> float:
-    """How long to wait before retry number `attempt` (from 0): full jitter under 0.1 s, 0.2 s, ... 5 s.
-
-    `chance` is from [0, 1). Jitter spreads the functions that a recovering cluster sees at once.
-    """
-    return chance * min(5.0, 0.1 * 2.0 ** min(attempt, 10))

@@ -13,13 +13,14 @@ from daswatch.alerts import Alert, Firing
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
 from daswatch.dead_letters import DeadLetter
+from daswatch.deadline import Deadline
 from daswatch.detections import by_name, load_file
 from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.clients import s3_client, search_client, security_hub_client, sns_client, sts_client
 from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from daswatch.alerts import Alert, Due, told
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.errors import DependencyError
 from daswatch.findings import Posting, finding
-from daswatch.gateways.search import Deadline
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.links import alert_url

@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from daswatch import alerts, seen
 from daswatch.alerts import Firing, State, changes
 from daswatch.bulk import Action
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
-from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.notifications import FAILING, failing_query
 from daswatch.queries import (
     Candidate,

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
+from daswatch.deadline import Deadline
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.clients import firehose_client, kms_client, s3_client, search_client
 from daswatch.gateways.delivery import DeliveryStream
 from daswatch.gateways.kms import DataKeys
-from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.opening import Opener
 from daswatch.stream_records import iso_milliseconds, read_stream_record

@@ -21,6 +21,7 @@ from daswatch import dead_letters, drops, pulse
 from daswatch.activity import Activity
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
+from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.drops import Drop
 from daswatch.envelope import ActivityStream, activity_stream
@@ -28,7 +29,7 @@ from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissi
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
 from daswatch.gateways.kms import DataKeys
-from daswatch.gateways.search import BulkResult, Deadline, Refusal, SearchGateway
+from daswatch.gateways.search import BulkResult, Refusal, SearchGateway
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
 from daswatch.pulse import Pulse

@@ -22,6 +22,7 @@ from opensearchpy import OpenSearch
 from daswatch import control_plane, drops
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.documents import DEFAULT_INDEX_PREFIX, Document
 from daswatch.drops import Drop
@@ -29,7 +30,7 @@ from daswatch.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.errors import RecordError
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
 from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.noise import Noise

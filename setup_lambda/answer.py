@@ -18,9 +18,9 @@ from daswatch.custom_resources import (
     read_request,
     response_url,
 )
+from daswatch.deadline import Deadline
 from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError
 from daswatch.gateways.cloudformation import Answers
-from daswatch.gateways.search import Deadline
 
 Provider = Callable[[Request, Deadline], Answer]
 

@@ -21,8 +21,8 @@ from daswatch.custom_resources import (
     resource_id_of,
     stream_id,
 )
+from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
-from daswatch.gateways.search import Deadline
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
 from daswatch.streams import Database, Status, Wanted, how_to_change, pauses
 

@@ -10,8 +10,9 @@ import pytest
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 
-from daswatch.bulk import Action, Fate, backoff_seconds, fate_of, fate_of_request
-from daswatch.gateways.search import BulkResult, Deadline, SearchGateway
+from daswatch.bulk import Action, Fate, fate_of, fate_of_request
+from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.gateways.search import BulkResult, SearchGateway
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
+from daswatch.deadline import Deadline
 from daswatch.gateways import clients
 from daswatch.gateways.clients import firehose_client
 from daswatch.gateways.delivery import (
@@ -30,7 +31,6 @@ from daswatch.gateways.delivery import (
     RefusedRow,
     Row,
 )
-from daswatch.gateways.search import Deadline
 from demo.aws import REGION, LocalAws
 
 if TYPE_CHECKING:

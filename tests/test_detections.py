@@ -19,11 +19,11 @@ from uuid import UUID
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Source, dump, load
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.queries import Window, evaluation_times, event_window
 from daswatch.samples import CONTROL_PLANE, base_events, samples_of
 from daswatch.sigma import compile_all, rule_folders

@@ -20,13 +20,13 @@ from opensearchpy.helpers import bulk
 from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
+from daswatch.deadline import Deadline
 from daswatch.detections import Kind, load
 from daswatch.documents import Flattening, flatten
 from daswatch.envelope import activity_stream
 from daswatch.events import read_monitoring_record
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.monitors import has_monitor
 from daswatch.queries import evaluation_times, event_window
 from daswatch.sigma import compile_all, enabled, rule_folders

@@ -18,11 +18,11 @@ import pytest
 import urllib3
 from opensearchpy import OpenSearch
 
+from daswatch.deadline import Deadline
 from daswatch.detections import Condition, Detection, Kind, Level, Source
 from daswatch.documents import Flattening
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.monitors import (
     CONDITION,
     MESSAGE_WITH_GROUPS,

@@ -11,11 +11,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch import queries
+from daswatch.deadline import Deadline
 from daswatch.detections import Condition, Detection
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.queries import event_window
 from daswatch.samples import Sample
 from daswatch.settings import SearchEndpoint

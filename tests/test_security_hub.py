@@ -18,10 +18,10 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from daswatch.alerts import Database, State
+from daswatch.deadline import Deadline
 from daswatch.findings import Posting, finding
 from daswatch.gateways import clients
 from daswatch.gateways.clients import security_hub_client, sts_client
-from daswatch.gateways.search import Deadline
 from daswatch.gateways.security_hub import (
     BURST_CALLS,
     MAX_FINDINGS_PER_CALL,

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind, Level, Suppression
 from daswatch.errors import RuleError
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.queries import Window
 from daswatch.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.stream_records import iso_milliseconds

@@ -14,12 +14,13 @@ from opensearchpy import OpenSearch
 from daswatch import control_plane, pulse
 from daswatch.alerts import INDEX as ALERTS
 from daswatch.alerts import Alert
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.documents import Document, Flattening
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import Deadline, SearchGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.samples import Sample, documents

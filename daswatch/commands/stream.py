@@ -16,9 +16,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from daswatch.commands.console import Output, told, write_json
+from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 from daswatch.gateways.clients import kms_client, rds_client
-from daswatch.gateways.search import Deadline
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
 from daswatch.streams import Database, DatabaseName, Eligibility, Status, Step, Wanted, WantedMode, read_name
 

@@ -15,9 +15,10 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.alerts import INDEX, Alert, State
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import Deadline, request_timeout
+from daswatch.gateways.search import request_timeout
 from daswatch.seen import INDEX as SEEN_INDEX
 from daswatch.seen import Seen
 from daswatch.stream_records import iso_milliseconds

@@ -9,11 +9,11 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch import dead_letters, drops, pulse
+from daswatch.deadline import Deadline
 from daswatch.endpoint_doctor import Arrivals, Heard, Runner
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import Deadline
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most
 _REASONS = 50

@@ -20,10 +20,10 @@ from daswatch.backtests import (
     history_days,
     not_applicable,
 )
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.queries import Candidate, event_indices, index_of
 from daswatch.stream_records import iso_milliseconds
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from daswatch.deadline import Deadline
 from daswatch.errors import AnswerUndelivered
-from daswatch.gateways.search import Deadline
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 8.0

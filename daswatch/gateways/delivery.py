@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
-from daswatch.bulk import backoff_seconds
-from daswatch.gateways.search import Deadline
+from daswatch.deadline import Deadline, backoff_seconds
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient

@@ -16,12 +16,12 @@ from opensearchpy import OpenSearch
 
 from daswatch import control_plane
 from daswatch.canonical import canonical_json
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind, Source
 from daswatch.documents import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
-from daswatch.gateways.search import Deadline
 from daswatch.queries import Candidate, Window, event_window
 from daswatch.samples import CONTROL_PLANE, Sample, documents
 from daswatch.seen import Seen, by_network, is_new, seen_id

@@ -11,10 +11,11 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.alerts import Database, Firing
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import Deadline, request_timeout
+from daswatch.gateways.search import request_timeout
 from daswatch.queries import (
     Candidate,
     Details,

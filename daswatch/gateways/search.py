@@ -16,31 +16,14 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from daswatch.bulk import Action, Fate, backoff_seconds, fate_of, fate_of_request
+from daswatch.bulk import Action, Fate, fate_of, fate_of_request
+from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
 _LONGEST_REQUEST_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """Until when work may go on, by a monotonic clock."""
-
-    at: float
-    clock: Callable[[], float] = time.monotonic
-
-    @classmethod
-    def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Deadline:
-        """So many seconds from now."""
-        return cls(clock() + seconds, clock)
-
-    @property
-    def remaining(self) -> float:
-        """Seconds left; negative when it has passed."""
-        return self.at - self.clock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
-from daswatch.bulk import backoff_seconds
+from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.findings import MAX_BYTES, finding_bytes, partition
-from daswatch.gateways.search import Deadline
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient

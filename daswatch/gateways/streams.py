@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from daswatch import streams
+from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
-from daswatch.gateways.search import Deadline
 from daswatch.streams import Asked, Database, DatabaseName, Decision, Eligibility, Kind, Status, Step, Wanted
 
 if TYPE_CHECKING:
