@@ -298,7 +298,8 @@ def _behind(function: FindingsFunction, name: str, relay: Relay) -> None:
 
 
 def _let_leases_end(function: FindingsFunction) -> None:
-    """As if some minutes had passed since the last run."""
+    """As if some minutes had passed since the last run: its indices can be read, and its leases are over."""
+    function.search.cluster.health(wait_for_no_initializing_shards=True, request_timeout=60)
     function.search.indices.refresh(index=ALERTS, params={"ignore_unavailable": "true"})
     function.search.update_by_query(
         index=ALERTS,
