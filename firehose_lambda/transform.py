@@ -23,7 +23,7 @@ import orjson
 from daswatch.activity import Activity
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import activity_stream
-from daswatch.errors import DependencyError, Reason, RecordError
+from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError
 from daswatch.gateways.kms import DataKeys
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
@@ -154,6 +154,10 @@ class Transformation:
                 )
             except RecordError as exc:
                 report.failed[exc.reason] += 1
+                answer = failed(record)
+            except NotAnActivityStream:
+                # Firehose does not wait for someone to connect it to another stream: it keeps the record.
+                report.failed[Reason.NOT_AN_ACTIVITY_STREAM] += 1
                 answer = failed(record)
             except DependencyError as exc:
                 report.unavailable = exc
