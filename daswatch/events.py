@@ -34,8 +34,8 @@ _ENGINE_OF_VERSION = {
 _RECORD_FIELDS = frozenset({"type", "clusterId", "instanceId", "databaseActivityEventList"})
 _INTEGERS = range(-(2**63), 2**64)  # what orjson reads and writes exactly
 _INTEGER_CHARACTERS = 20  # of the longest of them
-# A number of 15 digits is the same after a float has held it, so only longer ones are looked for: what a number is made of
-# becomes 0, what may stand in front of one a space, and all else x.
+# A number of 15 digits is the same after a float has held it, so only longer ones are looked for: what a number is made
+# of becomes 0, what may stand in front of one a space, and all else x.
 _SHAPES = bytes(
     ord("0" if chr(byte) in "0123456789." else " " if chr(byte) in " \t\n\r:,[-" else "x") for byte in range(256)
 )
