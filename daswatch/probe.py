@@ -1,10 +1,10 @@
-"""A probe: an ordinary document that an index is asked to take and cannot keep.
+"""Probes: documents that an index is asked to take and cannot keep.
 
 OpenSearch answers 400 as well where a pipeline is missing, an alias has no write index or a template cannot create the
 index: that is the domain's fault, and any document meets it. So before a document is called the cause of its refusal,
-its index is asked about a document that is surely valid. The probe passes the alias, the index's creation, its
-pipelines and its mapping like any other; it is written only over a document of a sequence number that no shard reaches,
-so an index that takes documents answers 409.
+its index is asked about one that is surely valid. A probe passes the alias, the index's creation, its pipelines and its
+mapping like any other; it is written only over a document of a sequence number that no shard reaches, so an index that
+takes documents answers 409.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _COMMON = {
     "awsAccountId": "123456789012",
     "awsRegion": "eu-west-1",
 }
+# What every event has: an index that refuses it takes none.
+LEAST_EVENT: Mapping[str, Any] = _COMMON | {"engine": "postgresql", "activity": "DATA READ", "outcome": "success"}
 # Each field of the template, in the type in which it is written: a mapping that takes one of them in another is found.
-EVENT: Mapping[str, Any] = _COMMON | {
-    "engine": "postgresql",
-    "activity": "DATA READ",
-    "outcome": "success",
+FULL_EVENT: Mapping[str, Any] = {
+    **LEAST_EVENT,
     "objects": ["public.probe"],
     "remoteIp": "192.0.2.1",
     "statementHash": "0123456789abcdef",
@@ -75,21 +75,21 @@ EVENT: Mapping[str, Any] = _COMMON | {
     "unknownFields": {"probe": "probe"},
     "unknownFieldsText": '{"probe":"probe"}',
 }
-DEAD_LETTER: Mapping[str, Any] = _COMMON | {
-    "reason": "probe",
-    "detail": "probe",
-    "documentIds": [ID],
-    "object": "s3://probe/probe",
-    "shardId": "shardId-000000000000",
-    "sequenceNumber": "1",
-}
+DEAD_LETTER: Mapping[str, Any] = _COMMON | {"reason": "probe", "detail": "probe", "object": "s3://probe/probe"}
 
 
-def probe(index: str) -> Action:
-    """The action that asks an index whether it takes documents. Nothing is lost where it fails."""
+def probes(index: str, *, thorough: bool) -> list[Action]:
+    """The actions that ask an index whether it takes documents, `thorough` if those of all kinds.
+
+    Nothing is lost where they fail.
+    """
+    if index == dead_letters.INDEX:
+        sources = [DEAD_LETTER]
+    else:
+        sources = [LEAST_EVENT, FULL_EVENT] if thorough else [LEAST_EVENT]
     head = {"index": {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}}
-    source = DEAD_LETTER if index == dead_letters.INDEX else EVENT
-    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(source) + b"\n", record=None, index=index)
+    line = orjson.dumps(head) + b"\n"
+    return [Action(line + orjson.dumps(source) + b"\n", record=None, index=index) for source in sources]
 
 
 def is_taken(fate: Fate) -> bool:

@@ -248,10 +248,10 @@ ALARM_MENDS: Mapping[str, str] = {
     "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token "
     "(docs/firehose.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each line has its reason and its object in S3.",
-    "RecordsToDeliverAgain": "`cause` in the log of ingest names who did not take them, why, and what to do. Nothing is "
-    "given up for 23 hours.",
-    "PulsesUnwritten": "`lost_cause` in the log of ingest. Events are not affected, but das-silent cannot fire, or fires "
-    "for instances that are well.",
+    "RecordsToDeliverAgain": "`cause` in the log of ingest names who did not take them, why, and what to do. Nothing "
+    "is given up for 23 hours.",
+    "PulsesUnwritten": "`lost_cause` in the log of ingest. Events are not affected, but das-silent cannot fire, or "
+    "fires for instances that are well.",
     "MalformedNotifications": "Correct the action's message of your own monitor (docs/detections.md).",
     "FailingDetections": "The log of findings names them; `daswatch detections test` tries a rule.",
     "FindingsUnsent": "Is Security Hub enabled here and in the accounts of MemberRoleName? Does that role trust ours?",

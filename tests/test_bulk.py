@@ -14,7 +14,7 @@ from opensearchpy.exceptions import ConnectionTimeout, SerializationError, Trans
 from daswatch.bulk import Action, Fate, cause_of, fate_of, fate_of_request
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.gateways.search import BulkResult, SearchGateway
-from daswatch.probe import EVENT
+from daswatch.probe import FULL_EVENT
 from daswatch.templates import event_index
 
 
@@ -343,6 +343,31 @@ def test_refusal_next_to_a_written_document_needs_no_look() -> None:
     assert len(endpoint.requests) == 1
 
 
+@pytest.mark.parametrize(("count", "waits"), [(1, False), (2, True)])
+def test_mapping_that_refuses_ordinary_events_is_found_by_two(count: int, waits: bool) -> None:
+    """A field that not each event has: one document may be to blame, several that are all refused are not."""
+    fault = everything(400, "mapper_parsing_exception")
+    refuses = domain(lambda index, source: fault(index, source) if b'"commandText"' in source else None)
+    given = [document(position, source=b'{"commandText":"x"}') for position in range(count)]
+
+    result = write(Endpoint([refuses] * 2), given)
+
+    assert (bool(result.unwritten), bool(result.refused)) == (waits, not waits)
+
+
+def test_documents_refused_in_two_ways_are_refused_for_their_own_sake() -> None:
+    def fault(_index: str, source: bytes) -> tuple[int, str, str] | None:
+        if b"commandText" not in source:
+            return None
+        return 400, "mapper_parsing_exception" if b"1" in source else "illegal_argument_exception", ""
+
+    given = [document(position, source=b'{"commandText":%d}' % position) for position in range(2)]
+
+    result = write(Endpoint([domain(fault)] * 2), given)
+
+    assert (result.unwritten, len(result.refused)) == ([], 2)
+
+
 def test_written_neighbor_in_another_index_proves_nothing() -> None:
     endpoint = Endpoint([domain(everything(400, "mapper_parsing_exception", index=OTHER))] * 2)
     given = [document(0), document(1, OTHER), document(2)]
@@ -541,7 +566,7 @@ def test_probe_has_every_field_of_an_event() -> None:
     fields = set(event_index()["mappings"]["properties"])
     aliases = {name for name, field in event_index()["mappings"]["properties"].items() if "properties" in field}
 
-    assert set(EVENT) == fields - aliases
+    assert set(FULL_EVENT) == fields - aliases
 
 
 def test_without_time_nothing_is_sent() -> None:

@@ -117,8 +117,8 @@ FAULTS: dict[str, tuple[Break, str]] = {
         "unknown index sort field",
     ),
     "template with another mapping": (
-        with_template({"mappings": {"properties": {"sessionId": {"type": "long"}}}}),
-        "failed to parse field [sessionId] of type [long]",
+        with_template({"mappings": {"properties": {"engine": {"type": "long"}}}}),
+        "failed to parse field [engine] of type [long]",
     ),
     "template that is strict": (
         with_template({"mappings": {"dynamic": "strict", "properties": {"@timestamp": {"type": "date"}}}}),
@@ -182,6 +182,17 @@ def test_domain_fault_is_delivered_again(ingest: IngestFunction, name: str, coun
 
     assert sorted(int(document["statementId"]) for document in ingest.documents()) == list(range(sum(counts)))
     assert ingest.log["written"] == sum(counts)
+
+
+def test_mapping_that_refuses_each_of_several_events_is_the_domains(ingest: IngestFunction) -> None:
+    """Of a field that events may lack: a single one may be to blame (tests/test_ingest_function.py)."""
+    batch = records(ingest, (2, 1))
+
+    with with_template({"mappings": {"properties": {"sessionId": {"type": "long"}}}})(ingest):
+        assert_waits(ingest, batch, "failed to parse field [sessionId] of type [long]")
+
+    assert ingest.invoke(*batch) == []
+    assert len(ingest.documents()) == 3
 
 
 def test_fault_of_one_days_index_leaves_other_days_alone(ingest: IngestFunction) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -268,7 +269,7 @@ class _Writing:
         if failure.status != _TOO_LARGE and (unknown := _indices(batch) - self._taking):
             # Before the guilty document is looked for: may a request of ordinary ones fail in the same way?
             try:
-                self._look(unknown, [])
+                self._look(dict.fromkeys(unknown, False), [])
             except _RequestFailed as second:
                 return self._after(_of_the_domain(second), batch)
         if len(batch) > 1:
@@ -286,8 +287,9 @@ class _Writing:
         """Decide whose fault refusals are; returns the actions to send again, and why.
 
         A document whose neighbors in the same index were written is refused for its own sake. Otherwise the index is
-        asked about a probe, and with `samples` about the first document of each kind again. OpenSearch has no name of
-        its own for a shard that is full, which can happen between two documents.
+        asked about a probe, a thorough one where several documents were refused in the same way, and with `samples`
+        about the first document of each kind again. OpenSearch has no name of its own for a shard that is full, which
+        can happen between two documents.
         """
         suspects: list[Refusal] = []
         for refusal in refused:
@@ -301,8 +303,11 @@ class _Writing:
             self._result.give_up(actions, _OUT_OF_TIME)
             return [], ""
         firsts = {_kind(refusal): refusal.action for refusal in reversed(suspects)} if samples else {}
+        kinds = Counter(index for index, _type in {_kind(refusal) for refusal in suspects})
+        counts = Counter(action.index for action in actions)
+        unknown = {index: count > 1 and kinds[index] == 1 for index, count in counts.items() if index not in taking}
         try:
-            probed, items = self._look(_indices(actions) - set(taking), list(firsts.values()))
+            probed, items = self._look(unknown, list(firsts.values()))
         except _RequestFailed as failure:
             if failure.fate is Fate.REFUSED and samples:
                 return self._settle(suspects, taking, samples=False)
@@ -327,16 +332,19 @@ class _Writing:
                 why = cause
         return again, why
 
-    def _look(self, indices: Collection[str], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
-        """What indices say to their probes, by name, and to documents that are sent again.
+    def _look(self, indices: Mapping[str, bool], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
+        """What indices say to their probes, thorough or not, by name; and to documents that are sent again.
 
         One request; where it is answered, what is not taken is in the answers. Raises _RequestFailed.
         """
-        names = sorted(indices)
-        items = self._send([*map(probe.probe, names), *again], with_reason=True)
-        probed = dict(zip(names, items, strict=False))
-        self._taking |= {name for name, item in probed.items() if probe.is_taken(item.fate)}
-        return probed, items[len(names) :]
+        asked = [action for index, thorough in indices.items() for action in probe.probes(index, thorough=thorough)]
+        items = self._send([*asked, *again], with_reason=True)
+        probed: dict[str, _Item] = {}
+        for action, item in zip(asked, items, strict=False):
+            if action.index not in probed or probe.is_taken(probed[action.index].fate):
+                probed[action.index] = item
+        self._taking |= {index for index, item in probed.items() if probe.is_taken(item.fate)}
+        return probed, items[len(asked) :]
 
 
 def request_timeout(deadline: Deadline) -> float:
