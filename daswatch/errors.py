@@ -11,6 +11,7 @@
     ├── RequestError         stop: CloudFormation's request is none that we can follow
     ├── DependencyError      retry: what we depend on does not serve us now
     │   ├── NotAnActivityStream  the function is connected to another source; until that changes, its records wait
+    │   ├── TimeLimitReached
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
@@ -93,6 +94,10 @@ class NotAnActivityStream(DependencyError):
             f"{arn or 'the event source'} is not an activity stream (aws-rds-das-cluster-… or aws-rds-das-db-…): "
             "delete the event source mapping that reads it"
         )
+
+
+class TimeLimitReached(DependencyError):
+    """The time of the invocation did not suffice."""
 
 
 class KmsUnavailable(DependencyError):

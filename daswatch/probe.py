@@ -83,10 +83,9 @@ def probes(index: str, *, thorough: bool) -> list[Action]:
 
     Nothing is lost where they fail.
     """
+    sources = [LEAST_EVENT, FULL_EVENT] if thorough else [LEAST_EVENT]
     if index == dead_letters.INDEX:
         sources = [DEAD_LETTER]
-    else:
-        sources = [LEAST_EVENT, FULL_EVENT] if thorough else [LEAST_EVENT]
     head = {"index": {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}}
     line = orjson.dumps(head) + b"\n"
     return [Action(line + orjson.dumps(source) + b"\n", record=None, index=index) for source in sources]

@@ -22,11 +22,10 @@ from daswatch import probe
 from daswatch.bulk import AMBIGUOUS, FULL_SHARD, Action, Fate, cause_of, fate_of, fate_of_request, is_full_shard
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import perform, request
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
-_LONGEST_REQUEST_SECONDS = 30.0
 _TOO_LARGE = 413
 _OUT_OF_TIME = "out of time"
 _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
@@ -134,11 +133,8 @@ class SearchGateway:
     def template_names(self, deadline: Deadline) -> set[str]:
         """The names of the installed index templates. Raises SearchUnavailable."""
         path = "/_index_template"
-        params = {
-            "filter_path": "index_templates.name",
-            "request_timeout": request_timeout(deadline),
-        }
-        answer = request(self._client, "GET", path, params=params)
+        params = {"filter_path": "index_templates.name"}
+        answer = request(self._client, "GET", path, deadline=deadline, params=params)
         if not isinstance(answer, dict):
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}
@@ -147,14 +143,18 @@ class SearchGateway:
         """One bulk request; what it says of each action. Raises _RequestFailed."""
         fields = ["errors", "items.*.status", "items.*.error.type", *(["items.*.error.reason"] if with_reason else [])]
         try:
-            answer = self._client.transport.perform_request(
+            answer = perform(
+                self._client,
                 "POST",
                 "/_bulk",
-                params={"filter_path": ",".join(fields), "request_timeout": request_timeout(deadline)},
+                deadline=deadline,
+                params={"filter_path": ",".join(fields)},
                 body=b"".join([action.lines for action in batch]),
             )
         except SearchConnectionError as exc:
             raise _RequestFailed(Fate.RETRY, f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except SearchUnavailable as exc:  # the password could not be read
+            raise _RequestFailed(Fate.REDELIVER if exc.status else Fate.RETRY, str(exc)) from exc
         except SerializationError as exc:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no JSON") from exc
         except TransportError as exc:
@@ -345,11 +345,6 @@ class _Writing:
                 probed[action.index] = item
         self._taking |= {index for index, item in probed.items() if probe.is_taken(item.fate)}
         return probed, items[len(asked) :]
-
-
-def request_timeout(deadline: Deadline) -> float:
-    """How many seconds one request may take."""
-    return min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
 
 
 def _indices(actions: Iterable[Action]) -> set[str]:
