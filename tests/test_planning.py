@@ -216,7 +216,7 @@ def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None
 
     wanted, changed, why = brought_up_to_date(body(), there)
 
-    assert (wanted["enabled"], changed, why) == (False, True, "somebody switched it off")
+    assert (wanted["enabled"], changed, why) == (False, True, "changed by the team, and kept: switched off")
 
 
 def test_a_monitor_that_tells_another_channel_is_changed() -> None:

@@ -1,6 +1,6 @@
 """OpenSearch's Alerting and Notifications plugins: monitors, and the channel that they tell.
 
-The server chooses a monitor's id and names are not unique, so ours is found by its name and by its trigger's id.
+The server chooses a monitor's id and names are not unique, so ours is found by its name and its trigger (monitors.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from daswatch.content import Content, Kind, PlannedStep
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
 from daswatch.gateways.endpoint import request
-from daswatch.monitors import trigger_of
+from daswatch.monitors import installed_of
 from daswatch.planning import Found
 
 _MONITORS = "/_plugins/_alerting/monitors"
@@ -38,7 +38,7 @@ class AlertingGateway:
         """What is there of these, as far as the endpoint has the plugins. Raises SearchUnavailable."""
         channels = [content for content in shipped if content.kind is Kind.CHANNEL]
         monitors = [content for content in shipped if content.kind is Kind.MONITOR]
-        absent, found = {}, {}
+        absent, found, notes = {}, {}, {}
         if channels:
             why = self._no_channels()
             if why:
@@ -52,10 +52,12 @@ class AlertingGateway:
                     "this endpoint has no Alerting plugin: the scheduled function runs every detection"
                 )
             else:
-                found.update(
-                    {(one.kind, one.name): mine for one in monitors if (mine := _ours(one, there.get(one.name, [])))}
-                )
-        return Found(found, absent)
+                for one in monitors:
+                    installed, note = installed_of(one.body, there.get(one.name, []))
+                    if installed:
+                        found[one.kind, one.name] = installed
+                        notes[one.kind, one.name] = note
+        return Found(found, absent, notes)
 
     def install(self, steps: Sequence[PlannedStep]) -> None:
         """Create or replace each piece. Raises SearchUnavailable."""
@@ -119,11 +121,3 @@ class AlertingGateway:
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         return request(self._client, method, path, body=body, with_reason=True)
-
-
-def _ours(shipped: Content, found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Of several monitors of one name the one that was installed; the others are somebody's copies."""
-    wanted = trigger_of(shipped.body)["id"]
-    name = wanted.rsplit("-", 2)[0]  # without fingerprint and switch
-    installed = [one for one in found if str(trigger_of(one).get("id", "")).startswith(f"{name}-")]
-    return min(installed or found, key=lambda one: (trigger_of(one).get("id") != wanted, one["_id"]), default=None)

@@ -61,15 +61,17 @@ class Installation:
         shipped, left_out = wanted_content(wanted)
         pieces: dict[tuple[Kind, str], Mapping[str, Any]] = {}
         absent: dict[Kind, str] = {}
+        notes: dict[tuple[Kind, str], str] = {}
         for gateway in self._gateways:
             own = [content for content in shipped if content.kind in gateway.kinds]
             if own:
                 found = gateway.look(own)
                 pieces |= found.pieces
                 absent |= found.absent
+                notes |= found.notes
         if self._dashboards is None:
             absent[Kind.SAVED_OBJECT] = "no Dashboards was named"
-        return whole_plan(shipped, left_out, Found(pieces, absent))
+        return whole_plan(shipped, left_out, Found(pieces, absent, notes))
 
     def execute(
         self,
