@@ -8,7 +8,7 @@ What a monitor cannot see or send is found by the schedule (docs/decisions/0021)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,43 +172,56 @@ def brought_up_to_date(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> 
     ours = _only_trigger(shipped)
     theirs = _own_trigger(shipped, there)
     (our_action,) = ours["actions"]
-    action = next((one for one in theirs.get("actions") or () if one.get("id") == our_action["id"]), None)
+    actions, triggers = theirs.get("actions") or (), there.get("triggers") or ()
+    action = next((one for one in actions if one.get("id") == our_action["id"]), None)
+
+    def is_own(one: Mapping[str, Any]) -> bool:
+        return bool(theirs) and _inner(one) is theirs
+
+    others = [one for one in triggers if not is_own(one)]
+    if not theirs and len(others) >= _MOST_TRIGGERS:
+        return dict(there), False, f"it has {_MOST_TRIGGERS} triggers, none of them ours: delete one"
     mark, wanted = _mark_of(theirs, action), _mark_of(ours, our_action)
     running = bool(there.get("enabled"))
     installed = mark.enabled if mark else shipped["enabled"]
     schedule = there.get("schedule") or shipped["schedule"]
-    others = [one for one in there.get("triggers") or () if _inner(one) is not theirs]
-    added = [one for one in theirs.get("actions") or () if one is not action]
     kept = dict(_kept_of_trigger(mark, theirs))
     throttle = {name: value for name, value in (action or {}).items() if name in _THROTTLE and value}
-
-    if not theirs and len(others) >= _MOST_TRIGGERS:
-        return dict(there), False, f"it has {_MOST_TRIGGERS} triggers, none of them ours: delete one"
-    trigger = {**ours, **kept, "actions": [{**our_action, **throttle}, *added]}
-    # In its place: people may have put theirs before it.
-    triggers = [
-        {"query_level_trigger": trigger} if theirs and _inner(one) is theirs else one
-        for one in there.get("triggers") or ()
-    ]
+    trigger = {
+        "query_level_trigger": {
+            **ours,
+            **kept,
+            "actions": _put_in(actions, lambda one: one is action, {**our_action, **throttle}),
+        }
+    }
     body = {
         **shipped,
         **{name: there[name] for name in _OF_THE_EDITOR if there.get(name)},
         "enabled": shipped["enabled"] if running is installed else running,
         "schedule": schedule,
-        "triggers": triggers if theirs else [*triggers, {"query_level_trigger": trigger}],
+        "triggers": _put_in(triggers, is_own, trigger),
     }
+    more_actions = len(actions) - (action is not None)
     choices = {
         "switched on": running and not installed,
         "switched off": installed and not running,
         "another schedule": not _same_schedule(schedule, shipped["schedule"]),
         f"{len(others)} more triggers": bool(others),
-        f"{len(added)} more actions": bool(added),
+        f"{more_actions} more actions": bool(more_actions),
         "another severity": "severity" in kept,
         "another condition": "condition" in kept,
         "a throttle, which delays what alerts learn": bool(throttle.get("throttle_enabled")),
     }
     changed = mark != wanted or action is None or action.get("destination_id") != our_action["destination_id"]
     return body, changed, _in_words([choice for choice, made in choices.items() if made])
+
+
+def _put_in(
+    entries: Sequence[Mapping[str, Any]], is_ours: Callable[[Mapping[str, Any]], bool], ours: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """With ours in its place, or as the last where it is missing: people may have put theirs before it."""
+    replaced = [ours if is_ours(one) else one for one in entries]
+    return replaced if any(one is ours for one in replaced) else [*replaced, ours]
 
 
 def _in_words(choices: Sequence[str]) -> str:

@@ -138,7 +138,7 @@ class Engine:
 def interval_of(monitor: Mapping[str, Any]) -> timedelta:
     """How far apart the runs of a monitor with an interval are."""
     period = monitor["schedule"]["period"]
-    return period["interval"] * _UNITS[period["unit"]]
+    return int(period["interval"]) * _UNITS[period["unit"]]
 
 
 @dataclass
@@ -267,7 +267,7 @@ def _rewritten(monitor: Mapping[str, Any]) -> dict[str, Any]:
     """As the plugin keeps it: the query is another text, and everything has more fields."""
     search = monitor["inputs"][0]["search"]
     query = {"size": search["query"].get("size", 0), "query": {"bool": {"adjust_pure_negative": True, "boost": 1.0}}}
-    added = {"schema_version": 8, "user": None, "data_sources": {}, "owner": "alerting"}
+    added: dict[str, Any] = {"schema_version": 8, "user": None, "data_sources": {}, "owner": "alerting"}
     return {**monitor, **added, "inputs": [{"search": {**search, "query": query}}]}
 
 

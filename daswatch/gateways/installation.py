@@ -1,6 +1,6 @@
 """Everything that Daswatch installs at an endpoint: looks, and executes a plan.
 
-Functions and the command line use this one way in. What was done before a failure stays; a second run goes on there.
+Functions and the command line use this one way in. What was done before a failure stays; a second run plans the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from daswatch.gateways.security import SecurityGateway
 from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 
-_NEXT = "what was installed before it stays; when that is mended, run it again and it goes on there"
+_NEXT = "what was installed before it stays; correct the cause and run it again, it installs what is missing"
 
 
 class _Gateway(Protocol):
