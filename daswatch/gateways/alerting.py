@@ -5,15 +5,16 @@ The server chooses a monitor's id and names are not unique, so ours is found by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from daswatch.content import Content, Kind, PlannedStep
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.monitors import installed_of
 from daswatch.planning import Found
 
@@ -22,7 +23,7 @@ _CHANNELS = "/_plugins/_notifications/configs"
 _FEATURES = "/_plugins/_notifications/features"
 _MOST_MONITORS = 1_000  # of our names, copies included
 _CONFLICT = 409
-# The plugin keeps monitors in an index that is there from the first one on.
+# Where the plugin searches for monitors before there is one, some versions find no index.
 _NO_MONITOR_YET = ("index_not_found_exception", "alerting_exception", "Configured indices are not found")
 
 
@@ -31,8 +32,9 @@ class AlertingGateway:
 
     kinds = frozenset({Kind.CHANNEL, Kind.MONITOR})
 
-    def __init__(self, client: OpenSearch) -> None:
+    def __init__(self, client: OpenSearch, until: Callable[[], Deadline] = command_deadline) -> None:
         self._client = client
+        self._until = until
 
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the plugins. Raises SearchUnavailable."""
@@ -120,4 +122,4 @@ class AlertingGateway:
         return found
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        return request(self._client, method, path, body=body, with_reason=True)
+        return request(self._client, method, path, deadline=self._until(), body=body, with_reason=True)
