@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from daswatch.detections import dump
 from daswatch.errors import SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.installation import Installation
-from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor
+from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
 from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint
 from daswatch.sigma import compile_all
@@ -378,6 +379,29 @@ def test_installed_monitors_raise_what_the_schedule_raises(function: FindingsFun
         name: one.count for name, one in raised.items()
     }
     assert set(function.alerts()) == set(raised)
+
+
+def test_full_message_is_counted_and_the_schedule_finds_the_rest(function: FindingsFunction, domain: Domain) -> None:
+    # GIVEN more users that fail to log in than a message has room for
+    users = [f"user_{number:02}" for number in range(most_groups(DETECTIONS["bruteforce-user"]) + 5)]
+    sample = next(one for one in samples_of("bruteforce-user") if one.words.startswith("twelve"))
+    step = {**sample.steps[0], "times": 12 * len(users), "apart": 0.5, "each": {"dbUserName": users}}
+    function.happen(replace(sample, steps=(step,)), datetime.now(UTC))
+
+    # WHEN the monitor notifies, and the schedule runs
+    (sent,) = [
+        one
+        for one in domain.alerting.sent(datetime.now(UTC) + timedelta(milliseconds=1))
+        if one.monitor == "daswatch bruteforce-user"
+    ]
+    function.notified(sns(sent.message))
+    notified, full = len(function.alerts()), function.log.get("full_notifications")
+    function.scheduled()
+
+    # THEN the function knows that there are more, and every user has an alert in the end
+    assert (notified, full) == (len(users) - 5, 1)
+    found = {one.group["dbUserName"] for one in function.alerts().values() if one.detection == "bruteforce-user"}
+    assert found == set(users)
 
 
 def test_installed_monitors_are_silent_after_the_index_is_gone(function: FindingsFunction, domain: Domain) -> None:

@@ -29,7 +29,7 @@ from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
-from tests.proxy import Response
+from tests.proxy import Request, Response
 
 pytestmark = pytest.mark.node
 
@@ -136,6 +136,19 @@ def test_every_monitor_is_installed_at_a_fresh_endpoint(place: Place, search: Op
     }
     assert indices == {f"{place.wanted.index_prefix}-*", "das-control-plane*"}
     assert len(place.domain.alerting.monitors) == sum(has_monitor(one) for one in DETECTIONS)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_monitor_on_a_missing_index_is_refused(place: Place, method: str) -> None:
+    place.install()
+    body = deepcopy(monitor_of(place))
+    body["inputs"][0]["search"]["indices"] = [f"{place.wanted.index_prefix}-gone"]
+    path = f"{ALERTING}/monitors" + ("/m0001" if method == "PUT" else "")
+
+    refused = place.domain.alerting.answer(Request(method, path, {}, orjson.dumps(body)))
+
+    assert refused.status == 404
+    assert refused.json["error"]["reason"] == f"Configured indices are not found: [{place.wanted.index_prefix}-gone]"
 
 
 @pytest.mark.parametrize("index_from_the_start", [True, False])

@@ -135,9 +135,60 @@ def test_names_and_ids_are_unique() -> None:
     assert [content["name"] for content in bodies] == [monitor_name(detection) for detection in corpus().values()]
 
 
-def test_a_monitor_looks_where_its_detection_does() -> None:
-    assert body(a_detection())["inputs"][0]["search"]["indices"] == ["das-events-*"]
-    assert body(a_detection(source=Source.CONTROL_PLANE))["inputs"][0]["search"]["indices"] == ["das-control-plane*"]
+@pytest.mark.parametrize(
+    ("source", "pattern"),
+    [(Source.EVENTS, "das-events-*"), (Source.CONTROL_PLANE, "das-control-plane*"), (Source.PULSE, "das-pulse*")],
+)
+def test_monitor_names_patterns_of_its_source(source: Source, pattern: str) -> None:
+    """The plugin refuses a monitor on an index that does not exist yet."""
+    assert body(a_detection(source=source))["inputs"][0]["search"]["indices"] == [pattern]
+
+
+def test_only_what_a_message_has_room_for_is_sent() -> None:
+    room = [most_groups(a_detection(group=tuple(f"field{n}" for n in range(count)))) for count in range(4)]
+
+    assert room == sorted(room, reverse=True)
+    assert room[1:3] == [19, 13]
+    assert "19 at most where a detection groups by one field, 13 with two" in GUIDE
+
+
+CRON = {"expression": "0 6 * * *"}
+THROTTLED = {"throttle_enabled": True}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": {"period": {"interval": 0, "unit": "MINUTES"}}},
+        {"schedule": {"period": {"interval": 5, "unit": "SECONDS"}}},
+        {"schedule": {"cron": CRON}},
+        {"schedule": {"cron": {**CRON, "timezone": "UTC"}, "period": {"interval": 1, "unit": "MINUTES"}}},
+        {"monitor_type": "bucket_level_monitor"},
+        {"inputs": []},
+        {"triggers": body(a_detection())["triggers"] * 2},
+        {"triggers": [{"query_level_trigger": {**trigger(body(a_detection())), "id": str(n)}} for n in range(11)]},
+    ],
+)
+def test_stand_in_refuses_what_the_plugin_refuses(changes: dict[str, Any]) -> None:
+    assert wrong_in({**body(a_detection()), **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        THROTTLED,
+        {**THROTTLED, "throttle": {"value": 1_441, "unit": "MINUTES"}},
+        {**THROTTLED, "throttle": {"value": 1, "unit": "HOURS"}},
+        {**THROTTLED, "throttle": {"value": 0, "unit": "MINUTES"}},
+        {"message_template": {"source": "x", "lang": "painless"}},
+        {"mine": 1},
+    ],
+)
+def test_stand_in_refuses_actions_as_the_plugin(changes: dict[str, Any]) -> None:
+    content = body(a_detection())
+    trigger(content)["actions"][0].update(changes)
+
+    assert wrong_in(content)
 
 
 def with_monitor_and_samples() -> list[str]:
@@ -341,6 +392,24 @@ def test_full_message_has_the_groups_with_the_latest_events(engine: Engine, sear
     content = json.loads(sent.message)
     assert [group["key"]["dbUserName"] for group in content["groups"]] == [f"user_{n:02}" for n in range(room)]
     assert content["limit"] == room == len(content["groups"])
+
+
+@pytest.mark.node
+def test_stored_text_of_the_query_finds_the_same(engine: Engine, search: OpenSearch, prefix: str) -> None:
+    """The plugin stores and runs what the engine prints of a search: with defaults, and constants in its own case."""
+    now = datetime.now(UTC)
+    content = of_ours(f"{prefix}-*")
+    index_ddl(search, prefix, now)
+    before = engine.run(content, now)["results"][0]["aggregations"]
+    given = content["inputs"][0]["search"]["query"]
+    given["aggregations"] = given.pop("aggs")
+    given["track_total_hits"] = 2_147_483_647
+    inner = given["aggregations"]["groups"]["aggregations"] = given["aggregations"]["groups"].pop("aggs")
+    inner["latest"]["bucket_sort"] |= {"from": 0, "gap_policy": "SKIP"}
+    period = given["query"]["bool"]["filter"][-1]["range"]["@timestamp"]
+    period |= {"include_lower": True, "include_upper": True, "boost": 1.0}
+
+    assert engine.run(content, now)["results"][0]["aggregations"] == before
 
 
 _WORST = {"dbUserName", "remoteHost", "clientApplication", "resourceId"}
