@@ -25,10 +25,12 @@ from daswatch.content import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Refusal
-from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
+from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError
 from daswatch.gateways.arrivals import ArrivalsGateway
+from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import cloudformation_client, search_client
 from daswatch.gateways.deployment import Deployment
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
@@ -74,7 +76,7 @@ def run(
     Endpoint and settings are the deployed functions' own; variables of the environment come before them. Exit code 1
     where something is broken.
     """
-    with told():
+    with told(output):
         now = datetime.now(UTC)
         checks = _endpoint_alone(tuning, now) if endpoint_only else _examined(stack, tuning, now)
         if output is Output.JSON:
@@ -228,7 +230,9 @@ def _endpoint(
 ) -> list[Check]:
     """All about one endpoint; nothing more is asked of one that does not answer. Raises SettingsError."""
     try:
-        arrivals = ArrivalsGateway(search_client(endpoint), wanted.index_prefix)
+        client = search_client(endpoint)
+        check_opensearch(client, endpoint.service)
+        arrivals = ArrivalsGateway(client, wanted.index_prefix)
         count = arrivals.reach()
     except SearchUnavailable as exc:
         return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
@@ -252,7 +256,10 @@ def _endpoint(
 
 def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> Refusal:
     kind = "security_exception" if "security_exception" in str(exc) else ""
-    return Refusal(exc.status, str(exc), kind)
+    if isinstance(exc, NotOpenSearch):
+        return Refusal(exc.status or 404, str(exc))  # it did answer
+    found = no_answer(exc)
+    return Refusal(exc.status, found.words if found else str(exc), kind)
 
 
 # For people.

@@ -20,6 +20,8 @@ from daswatch.commands.detections import compiled
 from daswatch.content import Plan, Row, Step, Wanted
 from daswatch.detections import Detection, load_file
 from daswatch.errors import SettingsError
+from daswatch.gateways.clients import search_client
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
@@ -49,7 +51,7 @@ def setup(
 
     Templates and retention, roles, monitors and their channel, saved objects: each where the endpoint has the feature.
     """
-    with told():
+    with told(output):
         environment = Environment(os.environ)
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
@@ -66,6 +68,7 @@ def setup(
             detections=_detections(tuning, detections or _path(environment.optional("DETECTIONS"))),
             monitors=wanted.monitors and not no_monitors,
         )
+        check_opensearch(search_client(endpoint), endpoint.service)
         installation = Installation.at(endpoint, None if no_dashboards else dashboards)
         plan = installation.plan(wanted)
         if output is Output.TABLE:

@@ -69,7 +69,7 @@ def start(
 
     Exit code 1 where a stream cannot start, or has not started in time.
     """
-    with told():
+    with told(output):
         names = _names(databases)
         gateway = ActivityStreams(rds_client(), kms_client)
         switches = [Switch(gateway, name, Wanted(kms_key.strip(), mode, native_fields)) for name in names]
@@ -93,7 +93,7 @@ def stop(
 
     Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
     """
-    with told():
+    with told(output):
         gateway = ActivityStreams(rds_client(), kms_client)
         switches = [Switch(gateway, name, None) for name in _names(databases)]
         _look(switches)
@@ -118,7 +118,7 @@ def status(
 
     Exit code 1 where a database that is named is not there.
     """
-    with told():
+    with told(output):
         names = _names(databases or [])
         gateway = ActivityStreams(rds_client(), kms_client)
         found = [gateway.find(name) for name in names] if names else gateway.find_all()

@@ -17,6 +17,7 @@ from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
 
 from daswatch.errors import SearchUnavailable, SettingsError
+from daswatch.gateways.session import aws_session
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
@@ -123,7 +124,7 @@ def sts_client() -> STSClient:
 @cache
 def _session() -> boto3.Session:
     # One for all clients: each session reads the configuration and the credentials anew.
-    return boto3.Session()
+    return aws_session()
 
 
 def search_client(endpoint: SearchEndpoint) -> OpenSearch:
