@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from daswatch.commands.failures import Failure, explain
+from daswatch.commands.failures import ExplainedError, Failure, explain
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment, read_index_prefix
 
@@ -53,6 +53,19 @@ def write_file(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as exc:
         raise SettingsError([f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]) from exc
+
+
+def confirm(question: str, refusal: str, *, yes: bool) -> None:
+    """Ask on the error stream, unless `yes`. Raises ExplainedError where the answer is no, or nobody answers."""
+    if yes:
+        return
+    try:
+        answer = typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)
+        raise ExplainedError(f"{refusal}: nobody answered", "give --yes where there is no terminal") from None
+    if not answer:
+        raise ExplainedError(f"{refusal}: the answer was no", "answer y, or give --yes")
 
 
 @contextmanager

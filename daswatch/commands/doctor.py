@@ -21,6 +21,7 @@ from rich.table import Table
 from daswatch import deployment, doctor, endpoint_doctor
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
+from daswatch.commands.failures import Exit
 from daswatch.content import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
@@ -32,6 +33,7 @@ from daswatch.gateways.clients import cloudformation_client, search_client
 from daswatch.gateways.deployment import Deployment
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.gateways.session import unknown_region
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 # What the setup function knows of the endpoint, and whoever runs this may set otherwise.
@@ -92,8 +94,9 @@ def run(
             )
         else:
             _show(stack, checks)
-        if _count(checks, Verdict.BROKEN):
-            raise typer.Exit(1)
+        # Where nothing at all could be looked at, nothing is known to be well.
+        if _count(checks, Verdict.BROKEN) or _count(checks, Verdict.UNKNOWN) == len(checks):
+            raise typer.Exit(Exit.FAILED)
 
 
 def _endpoint_alone(tuning: Path | None, now: datetime) -> list[Check]:
@@ -113,6 +116,8 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
         region = cloudformation_client().meta.region_name
         aws = Deployment()
         stack = aws.stack(name)
+        if isinstance(stack, NotSeen) and stack.next_step and (wrong := unknown_region(region)):
+            raise SettingsError([f"AWS_REGION: {wrong}"])
         checks = doctor.stack_checks(name, region, stack)
         environment: Mapping[str, str] = {}
         steps: list[Step] = []

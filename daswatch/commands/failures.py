@@ -127,7 +127,7 @@ def _with_context(problem: str, exc: Exception) -> str:
 def _of_aws(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 
-    from daswatch.gateways.causes import NEXT_STEPS, Cause, no_answer, origins
+    from daswatch.gateways.causes import NEXT_STEPS, no_answer, origins
 
     errors = [one for one in origins(exc) if isinstance(one, BotoCoreError | ClientError)]
     if not errors:
@@ -161,10 +161,7 @@ def _of_aws(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
         )
     if found is None:
         return None if isinstance(exc, DaswatchError) else Failure((f"AWS: {error}",))
-    where = found.endpoint or "AWS"
-    what = f"is not AWS ({found.detail})" if found.cause is Cause.NOT_AWS else f"does not answer ({found.words})"
-    problem = f"what answers at {where} {what}" if found.cause is Cause.NOT_AWS else f"{where} {what}"
-    return Failure((problem,), NEXT_STEPS[found.cause], endpoint=found.endpoint, cause=found.cause)
+    return Failure((found.sentence,), NEXT_STEPS[found.cause], endpoint=found.endpoint, cause=found.cause)
 
 
 def _region(variables: Mapping[str, str]) -> str:

@@ -36,7 +36,7 @@ class Cause(StrEnum):
 
 NEXT_STEPS = {
     Cause.REFUSED: "nothing listens there: correct the host name and port, or start it",
-    Cause.DNS: "correct the name; if it is right, check DNS, and that you are inside the VPC for a name that is known there only",
+    Cause.DNS: "correct the name; if it is right, check DNS: some names are known inside their VPC only",
     Cause.TLS: "check that the address is https://, the certificate is valid, and its authority is trusted here",
     Cause.TIMEOUT: "check security groups, routes and firewalls; an endpoint in a VPC answers only inside it",
     Cause.UNREACHABLE: "check the network of this machine and its route to there",
@@ -44,7 +44,7 @@ NEXT_STEPS = {
     Cause.PROXY: "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
     Cause.NOT_AWS: "check AWS_ENDPOINT_URL, the proxy's variables, and what answers at that address",
     Cause.NOT_OPENSEARCH: "set OPENSEARCH_ENDPOINT to the endpoint of the domain or collection, without a path",
-    Cause.NOT_DASHBOARDS: "set DASHBOARDS_URL to the address of OpenSearch Dashboards, up to and including /_dashboards",
+    Cause.NOT_DASHBOARDS: "set DASHBOARDS_URL to the address of OpenSearch Dashboards, including /_dashboards",
 }
 
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
@@ -85,6 +85,14 @@ class NoAnswer:
     def words(self) -> str:
         """The cause with what is known of it."""
         return f"{self.cause}: {self.detail}" if self.detail else str(self.cause)
+
+    @property
+    def sentence(self) -> str:
+        """Of a service of AWS."""
+        where = self.endpoint or "AWS"
+        if self.cause is Cause.NOT_AWS:
+            return f"what answers at {where} is not AWS ({self.detail})"
+        return f"{where} does not answer ({self.words})"
 
 
 def no_answer(exc: BaseException) -> NoAnswer | None:

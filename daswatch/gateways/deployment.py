@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from daswatch.deployment import NotSeen, Resource, Seen, Stack
 from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
+from daswatch.gateways.causes import NEXT_STEPS, no_answer
 from daswatch.gateways.clients import (
     cloudformation_client,
     cloudwatch_client,
@@ -161,4 +162,7 @@ def _seen(permission: str, look: Callable[[], _T]) -> Seen[_T]:
     except NoCredentialsError as exc:
         raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
     except BotoCoreError as exc:
-        return NotSeen(permission, f"AWS does not answer ({type(exc).__name__})")
+        found = no_answer(exc)
+        if found is None:
+            return NotSeen(permission, f"AWS does not answer ({type(exc).__name__})")
+        return NotSeen(permission, found.sentence, next_step=NEXT_STEPS[found.cause])

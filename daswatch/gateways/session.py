@@ -1,8 +1,8 @@
 """AWS sessions: the only place that makes one, so that every client has the same region and the same errors.
 
-boto3 reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION, which Lambda sets and every other SDK reads. And what
+boto3 reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION, which Lambda sets and the other SDKs read. And what
 botocore raises where the answer is not AWS's (a proxy's HTML, another service's XML) is not a BotoCoreError: here it
-becomes one, so that whoever handles a service that does not answer handles that too.
+becomes one, so that a caller that handles a service which does not answer handles that too.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _check_answer(http_response: Any, model: Any, context: Mapping[str, Any], **
 
 
 def _check_error(exception: Exception, context: Mapping[str, Any], **_: object) -> None:
-    # The parser's own error would quote the answer. KeyError: XML in which what the protocol wraps results in is missing.
+    # The parser's own error would quote the answer. KeyError: XML without what the protocol wraps results in.
     if not isinstance(exception, BotoCoreError):
         raise _foreign(context, f"unreadable: {type(exception).__name__}") from None
 
