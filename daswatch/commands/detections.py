@@ -83,7 +83,7 @@ def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
         if output is Output.JSON:
             write_json([_row(detection, today) for detection in detections])
         else:
-            Console().print(_listing(detections, today))
+            Console(emoji=False).print(_listing(detections, today))
 
 
 @app.command()
@@ -98,7 +98,7 @@ def show(
         (detection,) = _chosen(compiled(tuning), [name])
         match view:
             case View.PAGE:
-                Console().print(Markdown(pages.page(detection, samples_of(name))))
+                Console(emoji=False).print(Markdown(pages.page(detection, samples_of(name))))
             case View.QUERY:
                 _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
             case View.MONITOR:
@@ -293,7 +293,7 @@ def _write_or_tell(content: Mapping[str, Any] | None, otherwise: str) -> None:
 
 
 def _warn_of_expired(detections: Iterable[Detection], today: str) -> None:
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     for detection in detections:
         for one in detection.expired_suppressions(today):
             console.print(
@@ -378,7 +378,7 @@ def _show_verdicts(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
             f"[{'red' if wrong else 'green'}]{len(own) - len(wrong)} of {len(own)}[/]" if own else "[dim]no samples[/]"
         )
         table.add_row(name, right, "\n".join(wrong))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _wrong(verdict: Verdict) -> str:
@@ -415,7 +415,7 @@ def _answer(answer: Backtest) -> dict[str, Any]:
 
 
 def _show_backtests(answers: Sequence[Backtest], span: Span, disabled: int) -> None:
-    console = Console()
+    console = Console(emoji=False)
     days = len(span.days())
     table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
     for column in ("detection", "level"):

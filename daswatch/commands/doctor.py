@@ -271,7 +271,7 @@ def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> Refusal:
 
 
 def _show(stack: str, checks: Sequence[Check]) -> None:
-    console = Console()
+    console = Console(emoji=False)
     counts = ", ".join(f"[{_COLOURS[one]}]{_count(checks, one)} {one}[/]" for one in Verdict)
     table = Table(title=f"{escape(stack)}: {counts}", title_justify="left")
     for column in ("", "what", "", "why, and what to mend"):

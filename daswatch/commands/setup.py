@@ -72,7 +72,7 @@ def setup(
         installation = Installation.at(endpoint, None if no_dashboards else dashboards)
         plan = installation.plan(wanted)
         if output is Output.TABLE:
-            Console().print(_table(plan, endpoint.url, dry_run=dry_run))
+            Console(emoji=False).print(_table(plan, endpoint.url, dry_run=dry_run))
         folder = backup_dir / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         written: list[str] = []
         try:
@@ -84,7 +84,7 @@ def setup(
                 typer.echo(f"What was replaced is in {folder} ({len(written)} files)", err=True)
         if output is Output.TABLE and plan.changes and not dry_run:
             created, updated = plan.count(Step.CREATE), plan.count(Step.UPDATE)
-            Console().print(f"[green]Done:[/] {created} created, {updated} updated")
+            Console(emoji=False).print(f"[green]Done:[/] {created} created, {updated} updated")
         if output is Output.JSON:
             answer = {
                 "endpoint": endpoint.url,

@@ -144,7 +144,7 @@ def status(
         if output is Output.JSON:
             write_json([_row(database, eligible) for database, eligible in rows])
         else:
-            Console().print(_table(rows))
+            Console(emoji=False).print(_table(rows))
 
 
 def _starting(switches: Iterable[Switch]) -> dict[DatabaseName, tuple[str, ...]]:
@@ -162,7 +162,7 @@ def _together(names: Iterable[DatabaseName]) -> str:
 
 def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
     """On the error stream: what is printed stays clean."""
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, emoji=False)
     for name, effects in starting.items():
         for effect in effects:
             console.print(f"[yellow]warning:[/] {name}: {escape(effect)}")
@@ -258,7 +258,7 @@ def _show(
             why += "".join(f"\n[yellow]{escape(one)}[/]" for one in effects.get(switch.name, ()))
         stream = switch.database.stream.kinesis_stream_name if switch.database else ""
         table.add_row(str(switch.name), f"[{_STEP_COLOURS[step]}]{step}[/]", why, stream)
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _stream(database: Database) -> dict[str, Any]:
