@@ -23,7 +23,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from artifacts.build import DEFAULT_PYTHON_VERSION, ROOT, build, steps
+from artifacts.build import DEFAULT_PYTHON_VERSION, NOT_COMPILED, ROOT, build, steps
 from artifacts.databases import look_at, new_names, wanted
 from artifacts.errors import UsageError
 from artifacts.manifest import NAME, Manifest
@@ -181,7 +181,10 @@ def _built(
             tuning=tuning,
             step=lambda text: bar.update(task, description=text, advance=1),
         )
-    Console(stderr=output is Output.JSON, emoji=False).print(listing(manifest))
+    console = Console(stderr=output is Output.JSON, emoji=False)
+    console.print(listing(manifest))
+    if manifest.compiled_by is None:
+        console.print(f"[yellow]warning:[/] {NOT_COMPILED.format(python_version)}", soft_wrap=True)
     return manifest
 
 

@@ -34,6 +34,7 @@ class Manifest:
 
     python_version: str
     artifacts: tuple[Artifact, ...]
+    compiled_by: str | None = None  # the release of Python whose compiled files they hold
 
     @property
     def digest(self) -> str:
@@ -46,6 +47,7 @@ class Manifest:
         return {
             "digest": self.digest,
             "pythonVersion": self.python_version,
+            "compiledBy": self.compiled_by,
             "artifacts": [_entry(one) for one in _sorted(self.artifacts)],
         }
 

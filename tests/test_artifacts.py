@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import platform
 import re
 import secrets
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import source_hash
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +25,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
+from artifacts.compiled import interpreter
 from artifacts.contents import functions
 from artifacts.manifest import Manifest
 from artifacts.wheels import Architecture
@@ -42,6 +45,8 @@ HERE = Architecture.ARM64 if platform.machine() in ("aarch64", "arm64") else Arc
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 DEPLOYED = "3.13"
 
+_MAGIC_3_13 = 3571  # importlib's, of all releases of 3.13
+_UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552
 _ELF = b"\x7fELF"
 _MACHINES = {Architecture.X86_64: 0x3E, Architecture.ARM64: 0xB7}  # e_machine of the ELF header
 _NATIVE_NAME = re.compile(r"\.(abi3|cpython-313-(?P<machine>\w+)-linux-gnu)\.so$")
@@ -75,6 +80,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The artifacts as `make package` builds them."""
     dist = tmp_path_factory.mktemp("dist")
     return Built(dist, build(dist))
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """As `make package` builds them, for this machine's processor only."""
+    dist = tmp_path_factory.mktemp("alone")
+    return Built(dist, build(dist, architectures=[HERE]))
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +154,7 @@ def test_no_artifact_is_larger_than_it_may_be(deployed: Built, function: str, ar
 @every_function
 def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture: Architecture) -> None:
     foreign = re.compile(
-        r"(^|/)(__pycache__|tests?|\.[^/]*)/|\.(pyc|pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
+        r"(^|/)(tests?|\.[^/]*)/|(?<!\.cpython-313)\.pyc$|\.(pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
         r"|^(moto|rich|typer|sigma|yaml|grpc|google|demo|tests|artifacts|benchmarks|bin)/|-stubs/"
         r"|^daswatch/(cli|sigma|samples|commands)"
     )
@@ -153,6 +165,48 @@ def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture
     assert [name for name in names if foreign.search(name) or name.startswith("/") or ".." in name] == []
     assert [name for name in names if name.partition("/")[0] in others] == []
     assert names == sorted(set(names))
+
+
+def compiled_files(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """By source: what is compiled of it."""
+    return {
+        re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc$", r"\1.py", name): archive.read(name)
+        for name in archive.namelist()
+        if name.endswith(".pyc")
+    }
+
+
+@every_architecture
+@every_function
+def test_every_source_is_compiled_for_its_python(deployed: Built, function: str, architecture: Architecture) -> None:
+    with zipfile.ZipFile(deployed.zip(function, architecture)) as archive:
+        compiled = compiled_files(archive)
+        sources = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
+
+    assert set(compiled) == set(sources)
+    assert {int.from_bytes(one[:2], "little") for one in compiled.values()} == {_MAGIC_3_13}
+    for name, source in sources.items():
+        assert compiled[name][4:8] == _UNCHECKED_HASH, name
+        assert compiled[name][8:16] == source_hash(source), name
+    assert re.fullmatch(r"3\.13\.\d+", str(deployed.manifest.compiled_by))
+
+
+@every_function
+def test_compiled_files_name_the_place_on_lambda(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
+        code = marshal.loads(compiled_files(archive)[f"{function}/handler.py"][16:])
+
+    assert code.co_filename == f"/var/task/{function}/handler.py"
+
+
+@every_function
+def test_a_build_of_one_architecture_has_the_same_bytes(deployed: Built, function: str, alone: Built) -> None:
+    """What else was compiled in the same run does not show."""
+    assert alone.zip(function).read_bytes() == deployed.zip(function).read_bytes()
+
+
+def test_a_python_that_nobody_has_compiles_nothing() -> None:
+    assert interpreter("3.99") is None
 
 
 @every_function
