@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from artifacts.archive import write_zip
-from artifacts.compiled import Interpreter, compiled, interpreter
+from artifacts.compiled import Compiler, interpreter
 from artifacts.contents import Contents, contents, functions
 from artifacts.errors import PackagingError
 from artifacts.manifest import NAME, Artifact, Manifest
@@ -51,6 +51,7 @@ def build(
     (dist / NAME).unlink(missing_ok=True)
     artifacts: list[Artifact] = []
     python = interpreter(python_version)
+    compiler = Compiler(python) if python else None
     step(f"Python {python.release} compiles" if python else NOT_COMPILED.format(python_version))
     with tempfile.TemporaryDirectory(prefix="daswatch-") as folder:
         requirements = Path(folder) / "requirements.txt"
@@ -61,7 +62,7 @@ def build(
             step(f"{architecture}: wheels unpacked")
             shutil.rmtree(dist / architecture, ignore_errors=True)
             whole = [contents(function, root, wheels, detections) for function in functions(root)]
-            artifacts += _write_all(dist, architecture, _with_compiled(whole, python), step)
+            artifacts += _write_all(dist, architecture, _with_compiled(whole, compiler), step)
     manifest = Manifest(python_version, tuple(artifacts), python.release if python else None)
     (dist / NAME).write_bytes(manifest.dump())
     return manifest
@@ -72,12 +73,11 @@ def steps(architectures: Sequence[Architecture], root: Path = ROOT) -> int:
     return 2 + len(architectures) * (1 + len(functions(root)))
 
 
-def _with_compiled(whole: Sequence[Contents], python: Interpreter | None) -> list[Contents]:
+def _with_compiled(whole: Sequence[Contents], compiler: Compiler | None) -> list[Contents]:
     """Each function's contents with the compiled files of its sources."""
-    if python is None:
+    if compiler is None:
         return list(whole)
-    sources = {name: source for one in whole for name, source in one.files.items()}
-    done = compiled(sources, python)
+    done = compiler.compile({name: source for one in whole for name, source in one.files.items()})
     return [one.with_compiled(done) for one in whole]
 
 

@@ -7,6 +7,7 @@ which strings are shared). Python's patch release is the one thing from outside 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -32,7 +33,7 @@ failed, running = [], {}
 def compile_one(name, source, target):
     try:
         py_compile.compile(
-            source, target, f"{task}/{name}", doraise=True, quiet=2,
+            source, target, f"{task}/{name}", doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
     except py_compile.PyCompileError:
@@ -78,12 +79,28 @@ def interpreter(python_version: str) -> Interpreter | None:
     return Interpreter(path, release) if re.fullmatch(rf"{re.escape(python_version)}\.\w+", release) else None
 
 
-def compiled(files: Mapping[str, Path | bytes], python: Interpreter) -> dict[str, tuple[str, bytes]]:
-    """By source: the compiled file's name in an artifact, and its content. Raises PackagingError.
+class Compiler:
+    """Compiles sources with one Python, each once: those of two architectures are the same but for a few."""
 
-    A source that is not of this Python's syntax has none: what cannot be compiled cannot be imported either.
-    """
-    sources = {name: path for name, path in files.items() if name.endswith(".py") and isinstance(path, Path)}
+    def __init__(self, python: Interpreter) -> None:
+        self._python = python
+        self._done: dict[tuple[str, bytes], tuple[str, bytes] | None] = {}
+
+    def compile(self, files: Mapping[str, Path | bytes]) -> dict[str, tuple[str, bytes]]:
+        """By source: the compiled file's name in an artifact, and its content. Raises PackagingError.
+
+        A source that is not of this Python's syntax has none: what cannot be compiled cannot be imported either.
+        """
+        paths = {name: path for name, path in files.items() if name.endswith(".py") and isinstance(path, Path)}
+        keys = {name: (name, hashlib.sha256(path.read_bytes()).digest()) for name, path in paths.items()}
+        new = {name: path for name, path in paths.items() if keys[name] not in self._done}
+        if new:
+            done = _run(new, self._python)
+            self._done |= {keys[name]: done.get(name) for name in new}
+        return {name: one for name in paths if (one := self._done[keys[name]]) is not None}
+
+
+def _run(sources: Mapping[str, Path], python: Interpreter) -> dict[str, tuple[str, bytes]]:
     with tempfile.TemporaryDirectory(prefix="daswatch-") as folder:
         targets = {name: Path(folder) / f"{number}.pyc" for number, name in enumerate(sorted(sources))}
         asked = [(name, str(sources[name]), str(target)) for name, target in targets.items()]
