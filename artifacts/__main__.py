@@ -106,7 +106,7 @@ def deploy(
 
 def _session() -> boto3.Session:
     session = aws_session()
-    if session.region_name is None:
+    if not session.region_name:
         raise UsageError("no region is set", "export AWS_REGION=..., the region of the databases")
     return session
 

@@ -62,6 +62,10 @@ _COLOURS = {
 Step = tuple[str, Callable[[], list[Check]]]
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def run(
     stack: Annotated[str, typer.Option("--stack", help="The stack's name.")] = "daswatch",
     output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,

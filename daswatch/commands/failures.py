@@ -89,12 +89,12 @@ def explain(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
     if not isinstance(exc, DaswatchError) and not type(exc).__module__.startswith("botocore."):
         return None
     if isinstance(exc, SettingsError):
-        return _of_aws(exc, variables) or Failure(tuple(exc.problems), exit_code=Exit.USAGE)
+        return _of_aws(exc) or Failure(tuple(exc.problems), exit_code=Exit.USAGE)
     if isinstance(exc, RuleError):
         return Failure((str(exc),), exit_code=Exit.USAGE)
     if isinstance(exc, SearchUnavailable | DashboardsUnavailable):
-        return _of_aws(exc, variables) or _of_opensearch(exc, variables)
-    if found := _of_aws(exc, variables):
+        return _of_aws(exc) or _of_opensearch(exc, variables)
+    if found := _of_aws(exc):
         return found
     if isinstance(exc, ExplainedError):
         return Failure((exc.problem,), exc.next_step, exc.exit_code)
@@ -124,7 +124,7 @@ def _with_context(problem: str, exc: Exception) -> str:
     return f"{context}: {problem}" if separator else problem
 
 
-def _of_aws(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
+def _of_aws(exc: Exception) -> Failure | None:
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 
     from daswatch.gateways.causes import NEXT_STEPS, no_answer, origins
@@ -133,7 +133,7 @@ def _of_aws(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
     if not errors:
         return None
     error = errors[0]
-    region = _region(variables)
+    region = _region()
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in _NOT_TAKEN:
@@ -164,13 +164,13 @@ def _of_aws(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
     return Failure((found.sentence,), NEXT_STEPS[found.cause], endpoint=found.endpoint, cause=found.cause)
 
 
-def _region(variables: Mapping[str, str]) -> str:
+def _region() -> str:
     from botocore.exceptions import BotoCoreError
 
     from daswatch.gateways.session import aws_session
 
     try:
-        return aws_session(variables).region_name or ""
+        return aws_session().region_name or ""
     except BotoCoreError:  # a profile that is not there, a configuration that cannot be read
         return ""
 

@@ -30,6 +30,10 @@ _LEFT_OUT_COLOUR = "magenta"
 _WORDS = {Step.CREATE: "to create", Step.UPDATE: "to update", Step.UNCHANGED: "unchanged"}
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def setup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, change nothing.")] = False,
     output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,

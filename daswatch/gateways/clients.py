@@ -53,7 +53,7 @@ _DASHBOARDS_SECONDS = 60  # an import of hundreds of saved objects takes some te
 
 def cloudformation_client() -> Any:
     """CloudFormation in this region. Raises SettingsError without one."""
-    if _session().region_name is None:
+    if not _session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the stack, like eu-west-1)"])
     return _session().client("cloudformation", config=_AWS)
 
@@ -85,7 +85,7 @@ def lambda_client() -> LambdaClient:
 
 def rds_client() -> RDSClient:
     """RDS in the function's region, with retries where it throttles. Raises SettingsError without a region."""
-    if _session().region_name is None:
+    if not _session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the databases, like eu-west-1)"])
     return _session().client("rds", config=_RDS)
 
@@ -203,7 +203,7 @@ def _authentication(endpoint: SearchEndpoint) -> Any:
     credentials = session.get_credentials()
     if credentials is None:
         raise SettingsError(["AWS credentials are missing (expected: the function's role, or a profile)"])
-    if session.region_name is None:
+    if not session.region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the OpenSearch endpoint)"])
     return RequestSigner(
         AWS4Auth(refreshable_credentials=credentials, region=session.region_name, service=endpoint.service)

@@ -7,7 +7,6 @@ becomes one, so that a caller that handles a service which does not answer handl
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -15,7 +14,10 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError
+from botocore.session import Session
 
+# As botocore declares it, with one more variable: the name in a profile, variables of the environment, default, cast.
+_REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)
 _URL = "daswatch_url"  # in the context that botocore keeps of a call
 _HTML = (b"<!doctype html", b"<html")
 _JSON_PROTOCOLS = ("json", "rest-json")
@@ -28,9 +30,9 @@ class ForeignAnswerError(BotoCoreError):
     fmt = "what answers at {endpoint_url} is not AWS ({what})"
 
 
-def aws_session(variables: Mapping[str, str] = os.environ) -> boto3.Session:
-    """A session in AWS_REGION, else in the region that boto3 finds; `region_name` is None where there is none."""
-    session = boto3.Session(region_name=variables.get("AWS_REGION", "").strip() or None)
+def aws_session() -> boto3.Session:
+    """A session in AWS_REGION, AWS_DEFAULT_REGION or the profile's region; `region_name` is empty where none is set."""
+    session = boto3.Session(botocore_session=Session(session_vars={"region": _REGION}))
     session.events.register("request-created", _note_url)
     session.events.register("after-call", _check_answer)
     session.events.register("after-call-error", _check_error)
