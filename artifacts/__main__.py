@@ -33,6 +33,7 @@ from artifacts.template import DATABASES, Template, check_bucket_name, check_sta
 from artifacts.upload import Uploaded, check_bucket, sizes, upload, uploads
 from artifacts.wheels import Architecture
 from daswatch.commands.console import Output, told, write_json
+from daswatch.gateways.identity import reached
 from daswatch.gateways.session import aws_session
 from daswatch.gateways.streams import ActivityStreams
 
@@ -126,7 +127,7 @@ def _check_databases(session: boto3.Session, given: Mapping[str, str], before: M
     if not names:
         return
     rds = session.client("rds", config=Config(retries={"mode": "standard"}))
-    gateway = ActivityStreams(rds, lambda: session.client("kms"))
+    gateway = ActivityStreams(reached(rds), lambda: session.client("kms"))
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     with console.status("RDS is asked about the databases"):
         looked = look_at(gateway, names, wanted({**before, **given}))

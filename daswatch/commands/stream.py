@@ -19,6 +19,7 @@ from daswatch.commands.console import Output, confirm, told, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 from daswatch.gateways.clients import kms_client, rds_client
+from daswatch.gateways.identity import reached
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
 from daswatch.streams import (
     Database,
@@ -84,7 +85,7 @@ def start(
     """
     with told(output):
         names = _names(databases)
-        gateway = ActivityStreams(rds_client(), kms_client)
+        gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, Wanted(kms_key.strip(), mode, native_fields)) for name in names]
         _look(switches)
         starting = _starting(switches)
@@ -113,7 +114,7 @@ def stop(
     Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
     """
     with told(output):
-        gateway = ActivityStreams(rds_client(), kms_client)
+        gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, None) for name in _names(databases)]
         _look(switches)
         running = [str(switch.name) for switch in switches if not switch.settled]
@@ -138,7 +139,7 @@ def status(
     """
     with told(output):
         names = _names(databases or [])
-        gateway = ActivityStreams(rds_client(), kms_client)
+        gateway = ActivityStreams(reached(rds_client()), kms_client)
         found = [gateway.find(name) for name in names] if names else gateway.find_all()
         rows = [(database, gateway.eligibility(database)) for database in found]
         if output is Output.JSON:

@@ -106,6 +106,10 @@ def no_answer(exc: BaseException) -> NoAnswer | None:
     return None
 
 
+# Asking again, at once, is no use.
+LASTING = frozenset({Cause.REFUSED, Cause.DNS, Cause.TLS, Cause.PROXY, Cause.NOT_AWS, Cause.UNREACHABLE, Cause.CLOSED})
+
+
 def origins(exc: BaseException) -> Iterator[BaseException]:
     """An exception and those it came from, by whatever way the libraries hand them on."""
     waiting: list[object] = [exc]
@@ -133,7 +137,7 @@ def _endpoint(chain: list[BaseException]) -> str:
 
 def _detail(cause: Cause, chain: list[BaseException]) -> str:
     if cause is Cause.NOT_AWS:
-        return next(str(one.kwargs["what"]) for one in chain if isinstance(one, ForeignAnswerError))
+        return next(str(one.what) for one in chain if isinstance(one, ForeignAnswerError))
     if cause is Cause.TLS:
         for one in chain:
             if isinstance(one, ssl.SSLCertVerificationError):

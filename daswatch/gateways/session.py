@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, HTTPClientError
 from botocore.session import Session
 
 # As botocore declares it, with one more variable: the name in a profile, variables of the environment, default, cast.
@@ -24,10 +24,14 @@ _JSON_PROTOCOLS = ("json", "rest-json")
 _REQUEST_IDS = ("x-amz-request-id", "x-amzn-requestid")  # S3's name, and that of the other services
 
 
-class ForeignAnswerError(BotoCoreError):
-    """What answers at a service's endpoint is not AWS."""
+class ForeignAnswerError(HTTPClientError):
+    """What answers at a service's endpoint is not AWS; a gateway in between may do so for a moment."""
 
     fmt = "what answers at {endpoint_url} is not AWS ({what})"
+
+    def __init__(self, endpoint_url: str, what: str) -> None:
+        super().__init__(endpoint_url=endpoint_url, what=what)
+        self.what = what
 
 
 def aws_session() -> boto3.Session:
@@ -90,4 +94,4 @@ def _check_error(exception: Exception, context: Mapping[str, Any], **_: object) 
 
 
 def _foreign(context: Mapping[str, Any], what: str) -> ForeignAnswerError:
-    return ForeignAnswerError(endpoint_url=context.get(_URL, "the endpoint"), what=what)
+    return ForeignAnswerError(str(context.get(_URL, "the endpoint")), what)
