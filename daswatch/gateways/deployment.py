@@ -9,6 +9,7 @@ from daswatch.deadline import Deadline
 from daswatch.deployment import NotSeen, Resource, Seen, Stack
 from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
 from daswatch.gateways.aws import AwsError, Trouble, ask
+from daswatch.gateways.causes import NEXT_STEPS, no_answer
 from daswatch.gateways.clients import (
     cloudformation_client,
     cloudwatch_client,
@@ -157,6 +158,9 @@ def _seen(permission: str, look: Callable[[], _T]) -> Seen[_T]:
             raise SettingsError([f"AWS does not take these credentials: {code} (expected: sign in again)"]) from exc
         if code == "NoCredentialsError":
             raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
+        found = no_answer(exc) if exc.status == 0 else None
+        if found:
+            return NotSeen(permission, found.sentence, next_step=NEXT_STEPS[found.cause])
         if exc.status == 0:
             return NotSeen(permission, f"AWS does not answer ({code})")
         absent = code in (*_ABSENT, _NO_HUB) or (code == _NO_STACK and "does not exist" in exc.words)
