@@ -9,9 +9,9 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch import dead_letters, drops, pulse
+from daswatch.answers import whole
 from daswatch.deadline import Deadline
 from daswatch.endpoint_doctor import Arrivals, Heard, Runner
-from daswatch.errors import SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import request
 
@@ -33,7 +33,7 @@ class ArrivalsGateway:
     def reach(self) -> int:
         """How many events are there: the smallest question that domains and collections both answer."""
         answer = request(self._client, "GET", f"/{self._events}/_count", params=_LENIENT, with_reason=True)
-        return int(answer["count"])
+        return int(whole(answer, self._events)["count"])
 
     def pulses(self) -> list[Heard]:
         """Every instance that was ever heard."""
@@ -75,9 +75,7 @@ class ArrivalsGateway:
 
     def _search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
         answer = request(self._client, "POST", f"/{index}/_search", params=_LENIENT, body=dict(body), with_reason=True)
-        if answer.get("_shards", {}).get("failures") or answer.get("timed_out"):
-            raise SearchUnavailable(f"OpenSearch answered for a part of {index} only", 503)
-        return dict(answer)
+        return whole(answer, index)
 
 
 def _since(field: str) -> dict[str, Any]:
