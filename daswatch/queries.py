@@ -102,11 +102,6 @@ def overlap(detection: Detection) -> timedelta:
     return max(_SHORTEST_OVERLAP, timedelta(seconds=detection.window_seconds / 5))
 
 
-def arrival_window(since: datetime, now: datetime) -> Window:
-    """What arrived since the last run, in whatever order, and what was being written then."""
-    return Window("ingestedAt", iso_milliseconds(since - ARRIVAL_OVERLAP), iso_milliseconds(now))
-
-
 def event_window(detection: Detection, at: datetime) -> Window:
     """The detection's window, as it ends at this time."""
     start = at - timedelta(seconds=detection.window_seconds) - overlap(detection)
@@ -151,7 +146,8 @@ def windows_between(detection: Detection, first: datetime, last: datetime, now: 
 def windows_with(detection: Detection, first: datetime, last: datetime, now: datetime) -> tuple[Window, ...]:
     """All windows that hold a moment between these two."""
     length = timedelta(seconds=detection.window_seconds) + overlap(detection)
-    return windows_between(detection, first, last + length, now)
+    begin = iso_milliseconds(first)
+    return tuple(window for window in windows_between(detection, first, last + length, now) if window.end >= begin)
 
 
 def quiet_parts(detection: Detection, first: datetime, last: datetime) -> tuple[Window, ...]:
