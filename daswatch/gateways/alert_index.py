@@ -20,7 +20,6 @@ from daswatch.backlog import Backlog
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import request_timeout
 from daswatch.seen import INDEX as SEEN_INDEX
 from daswatch.seen import Seen
 from daswatch.stream_records import iso_milliseconds
@@ -192,8 +191,7 @@ class AlertIndex:
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        timeout = {"request_timeout": request_timeout(deadline)}
-        return request(self._client, method, path, params={**(params or {}), **timeout}, body=body)
+        return request(self._client, method, path, deadline=deadline, params=params, body=body)
 
 
 def _stored(entry: Mapping[str, Any]) -> Stored:

@@ -19,7 +19,6 @@ from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import request_timeout
 from daswatch.queries import (
     Candidate,
     Details,
@@ -214,8 +213,8 @@ class SavedQueries:
         self, searches: Sequence[Search], deadline: Deadline, patience: float
     ) -> list[Mapping[str, Any] | Failure]:
         """One request; where it takes too long, its halves, so that only the slow search fails."""
-        seconds = min(patience, request_timeout(deadline))
-        if deadline.remaining <= 0:
+        seconds = min(patience, deadline.remaining)
+        if seconds <= 0:
             return [Failure(_OUT_OF_TIME)] * len(searches)
         lines = []
         for search in searches:
@@ -226,7 +225,7 @@ class SavedQueries:
                 self._client,
                 "POST",
                 "/_msearch",
-                params={"request_timeout": seconds},
+                deadline=deadline.at_most(patience),
                 body=b"\n".join(lines) + b"\n",
             )
         except SearchUnavailable as exc:
