@@ -29,7 +29,6 @@ from daswatch.queries import (
     Window,
     event_indices,
     index_of,
-    quiet_parts,
     silence_window,
     windows_between,
     windows_with,
@@ -107,23 +106,27 @@ class Watch:
 
         arrivals = recent(progress.since, now)
         late = self._late(arrivals, report, deadline)
-        backlogs: dict[str, Backlog | None] = {one.name: progress.backlogs.get(one.name) for one in asked}
+        backlogs: dict[str, Backlog | None] = {
+            one.name: progress.backlogs.get(one.name) for one in asked if one.kind is not Kind.SILENCE
+        }
         # Where there is a backlog already, late events become a part of it: a run works on one of the two.
         catching_up = any(backlogs.values()) or progress.since < arrivals.since
         now_late = late if late is None or not catching_up else []
         # Those that failed in the last run are asked on their own, so that a slow one makes nobody else wait.
-        fail = [one for one in asked if (lag := backlogs[one.name]) and lag.until == progress.since]
+        fail = [one for one in asked if (lag := backlogs.get(one.name)) and lag.until == progress.since]
         for number, lane in enumerate(([one for one in asked if one not in fail], fail)):
             if not lane and number:
                 continue
             looked = self._ask(lane, arrivals, now_late, report, deadline)
             if late and not now_late:
                 looked.at = _NOTHING
-            gaps = {one.name for one in lane if backlogs[one.name] or progress.since < arrivals.since}
+            gaps = {one.name for one in lane if backlogs.get(one.name) or progress.since < arrivals.since}
             failed = looked.failed | self._raise(
                 looked, lane, now, arrivals, deadline, report, gaps=progress.gaps(gaps), quieten=not number
             )
             for one in lane:
+                if one.kind is Kind.SILENCE:
+                    continue  # it asks what is silent now, and no more
                 backlogs[one.name] = behind(
                     backlogs[one.name], progress.since, arrivals, failed=one.name in failed, at=looked.until_of(one)
                 )
@@ -377,7 +380,7 @@ class Watch:
             else:
                 index = index_of(detection, event_indices(since.date(), until.date(), self._prefix))
                 span = Window("@timestamp", iso_milliseconds(since), begin)
-                question = Question(detection, span, index, parts=quiet_parts(detection, since, until))
+                question = Question(detection, span, index)
             report.searches += 1
             earlier = self._queries.begin_of(question, replace(candidate, first_seen=begin), deadline)
             if earlier >= begin:

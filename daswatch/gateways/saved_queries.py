@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -119,8 +119,9 @@ class SavedQueries:
         return answers
 
     def begin_of(self, question: Question, candidate: Candidate, deadline: Deadline) -> str:
-        """When the episode began that a group is in, looking back over the question's parts; at most one search."""
-        for _, before in self._in_parts([(question, [candidate])], Answers(), deadline):
+        """When the episode began that a group is in, as far as the question looks back; at most one search."""
+        looked_back = replace(candidate, first_seen=question.window.start)
+        for _, before in self._in_parts([(question, [looked_back])], Answers(), deadline):
             whole = sorted([*before, candidate], key=lambda one: (one.first_seen, one.last_seen))
             return episodes(question.detection, whole, _BEGINNING)[-1].first_seen
         return candidate.first_seen
