@@ -35,7 +35,7 @@ def printed(console: Console) -> str:
 def test_parts_go_on_after_one_failed() -> None:
     console = a_console()
     parts = Parts(console)
-    done = []
+    done: list[str] = []
     with parts.part("first"):
         raise ValueError("[not markup]")
     with parts.part("second"):
