@@ -340,12 +340,15 @@ def _of_batch(text: str) -> Activity:
             own_tables = True
         else:
             done.add(activity)
+            if activity is _BY_WEIGHT[0]:
+                break
     heaviest = next((activity for activity in _BY_WEIGHT if activity in done), None)
     if heaviest in (None, Activity.OTHER) and own_tables:
         return Activity.DDL
     return heaviest or _by_words("sqlserver", leading_words(text, "sqlserver")) or Activity.OTHER
 
 
+@lru_cache(maxsize=4096)
 def _by_words(engine: str, words: tuple[str, ...]) -> Activity | None:
     table = _ACTIVITY_OF_ENGINE.get(engine, _ACTIVITY_OF)
     if words[1:3] in (("OR", "REPLACE"), ("OR", "ALTER")):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from daswatch.statements import code_of
 
-_TOKEN = re.compile(r'"(?:[^"]++|"")*+"?+|\[(?:[^\]]++|\]\])*+\]?+|[#@]*+[^\W\d][\w$#@]*+|[();:]')
+_TOKEN = re.compile(r'"(?:[^"]++|"")*+"?+|\[(?:[^\]]++|\]\])*+\]?+|[#@]{0,2}+[^\W\d][\w$#@]*+|[();:]')
 _MARKS = frozenset('();:["')
 
 

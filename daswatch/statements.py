@@ -186,7 +186,11 @@ def code_of(text: str, engine: str) -> str:
     Quoted names stay as they are. One scan, whatever the text.
     """
     engine = engine if engine in _SCANNERS else _OTHER_ENGINE
-    return _SCANNERS[engine].sub(_code_part, _readable(text, engine))
+    text = _readable(text, engine)
+    # Without quoted names and comments all matches are literals, so no decision for each of them.
+    named = '"' in text or "`" in text or "[" in text
+    commented = "--" in text or "/*" in text or "#" in text
+    return _SCANNERS[engine].sub(_code_part if named or commented else "?", text)
 
 
 def without_comments(text: str, engine: str) -> str:
