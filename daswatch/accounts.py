@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from daswatch.statements import without_comments
 
+_COMMON = "rds"  # AWS's names begin so: one search for all of them
+_ESCAPING = frozenset({"postgresql", "oracle"})
 _KINDS = frozenset({"USER", "ROLE", "GROUP", "LOGIN"})
 _BEFORE_A_KIND = frozenset({"CREATE", "SERVER", "APPLICATION", "REPLACE"})
 _WRITES = frozenset({"INSERT", "REPLACE", "UPDATE"})
@@ -30,11 +32,14 @@ _QUOTES = str.maketrans(dict.fromkeys("'\"`[]\\", " "))
 def gives_name(text: str, engine: str, names: frozenset[str]) -> bool:
     """Whether a statement makes or renames a user, role or login so that it has one of these names, in any case."""
     lowered = text.lower()
-    if "u&" in lowered and engine not in ("mysql", "sqlserver"):
+    if engine in _ESCAPING and "u&" in lowered:
         text = _ESCAPED_NAME.sub(_unescaped, text)
         lowered = text.lower()
-    if not any(name in lowered for name in _lowered(names)):
-        return False
+    for part in _parts(names):
+        if part in lowered:
+            break
+    else:
+        return False  # as nearly always
     tokens = [token.upper() for token in _tokens(names).findall(without_comments(text, engine).translate(_QUOTES))]
     return _gives_name(tokens, engine, frozenset(name.translate(_QUOTES).upper() for name in names))
 
@@ -76,8 +81,10 @@ def _is_new(before: list[str], said: set[str], engine: str) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _lowered(names: frozenset[str]) -> tuple[str, ...]:
-    return tuple(name.lower() for name in names)
+def _parts(names: frozenset[str]) -> tuple[str, ...]:
+    """What a text with one of the names contains, in lower case: what most of them begin with, or one of the others."""
+    lowered = {name.lower() for name in names}
+    return (_COMMON, *(name for name in lowered if not name.startswith(_COMMON)))
 
 
 @lru_cache(maxsize=16)

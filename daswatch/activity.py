@@ -179,13 +179,8 @@ _ACTIVITY_OF_ENGINE = {engine: _ACTIVITY_OF | _index(tables) for engine, tables 
 
 def activity_of(event: Event, engine: str) -> Activity:
     """Which activity an event is. Never fails: what no rule knows is OTHER."""
-    command = event.get("command")
     kind = event.get("class")
-    activity = _by_command(
-        engine,
-        command.upper() if isinstance(command, str) else "",
-        kind.upper() if isinstance(kind, str) else "",
-    )
+    activity = _by_command(engine, _command(event), kind.upper() if isinstance(kind, str) else "")
     if activity is None:
         activity = Activity.OTHER if is_continuation(event, engine) else _by_text(event, engine)
     elif activity is Activity.DQL and engine == "postgresql" and _reads_and_writes(event):
@@ -215,24 +210,23 @@ def outcome_of(event: Event, engine: str) -> Outcome:
     """
     exit_code = event.get("exitCode")
     code = str(exit_code) if isinstance(exit_code, (str, int)) else ""
-    command = str(event.get("command") or "").upper()
     failed = bool(event.get("errorMessage"))
     match engine:
         case "postgresql":
             # An SQLSTATE has five characters, as text or as a number; classes 00, 01 and 02 are success, warning and
             # no data. A shorter number is the backend's exit code at the end of a session.
             sqlstate = len(code) == 5 and code[:2] not in ("00", "01", "02")
-            failed = failed or sqlstate or command in ("AUTH FAILURE", "ERROR")
+            failed = failed or sqlstate or _command(event) in ("AUTH FAILURE", "ERROR")
         case "mysql":
             if event.get("class") == "AUX":
                 return Outcome.UNKNOWN
-            failed = failed or code not in ("", "0") or command == "FAILED_CONNECT"
+            failed = failed or code not in ("", "0") or _command(event) == "FAILED_CONNECT"
         case "oracle":
             if code == "" and not failed:
                 return Outcome.UNKNOWN
             failed = failed or (code != "0" and code not in _ORACLE_WARNINGS)
         case "sqlserver":
-            if command.endswith(" FAILED"):
+            if _command(event).endswith(" FAILED"):
                 return Outcome.FAILURE
             if code == "":
                 return Outcome.UNKNOWN
@@ -240,6 +234,11 @@ def outcome_of(event: Event, engine: str) -> Outcome:
         case _:
             return Outcome.FAILURE if failed else Outcome.UNKNOWN
     return Outcome.FAILURE if failed else Outcome.SUCCESS
+
+
+def _command(event: Event) -> str:
+    command = event.get("command")
+    return command.upper() if isinstance(command, str) else ""
 
 
 @lru_cache(maxsize=4096)
@@ -265,9 +264,11 @@ def _reads_and_writes(event: Event) -> bool:
         return False
     lowered = text.lower()
     # Most statements are done with here.
-    if not any(verb in lowered for verb in _VERBS_OF_WRITES) or not ("with" in lowered or "copy" in lowered):
+    if "with" not in lowered and "copy" not in lowered:
         return False
-    if str(event.get("command")).upper() == "EXPLAIN":
+    if not any(verb in lowered for verb in _VERBS_OF_WRITES):
+        return False
+    if _command(event) == "EXPLAIN":
         return _from_cache(text, "postgresql") is Activity.DML
     return _WRITE_WITHIN.search(code_of(text, "postgresql")) is not None
 

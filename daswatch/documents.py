@@ -23,7 +23,7 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user
+from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.redact import SQL_FIELDS, Redaction, redacted
 from daswatch.signals import signals_of
 from daswatch.statements import statement_hash
@@ -81,7 +81,6 @@ _FIELDS: dict[str, int] = {
 }
 # A name, or a part of one, in any engine's quotes.
 _QUOTED_NAME = re.compile(r'"(?:[^"]++|"")*+"?+|`(?:[^`]++|``)*+`?+|\[(?:[^\]]++|\]\])*+\]?+')
-_QUOTE = re.compile(r'["`\[]')
 # The end of SQL Server's message: what a client may choose, its user's name, stands before.
 _CLIENT = re.compile(r"\[CLIENT: ([^\s\[\]]{1,100})\]\s*+\Z")
 _WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
@@ -134,11 +133,13 @@ def flatten(
             continue
         engine = engine_of(event, version)
         activity = activity_of(event, engine)
-        user = excluded_user(event, engine, activity, flattening.excluded_users)
-        if user:
-            _count(flattened.dropped, Noise.AWS_USER)
-            flattened.dropped_users[user] = flattened.dropped_users.get(user, 0) + 1
-            continue
+        watched_name = has_watched_name(event, engine, flattening.excluded_users)
+        if watched_name:
+            user = excluded_user(event, engine, activity, flattening.excluded_users)
+            if user:
+                _count(flattened.dropped, Noise.AWS_USER)
+                flattened.dropped_users[user] = flattened.dropped_users.get(user, 0) + 1
+                continue
         try:
             content = instance + canonical_json(event)
         except RecursionError:
@@ -155,7 +156,7 @@ def flatten(
             "outcome": outcome_of(event, engine).value,
             **common,
         }
-        signals = signals_of(event, engine, activity, flattening.excluded_users)
+        signals = signals_of(event, engine, activity, flattening.excluded_users, watched_name=watched_name)
         if signals:
             source["signals"] = signals
         unknown = _copy_fields(event, source)
@@ -231,6 +232,8 @@ def _moment(text: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
@@ -306,21 +309,21 @@ def _objects(source: Mapping[str, Any], engine: str, activity: Activity) -> list
     name = source.get("objectName")
     if not name or activity in _WITHOUT_STATEMENT:
         return []
-    names = [part.strip() for part in name.split(",")] if engine == "mysql" else [name]
+    names = [name]
     schema = ""
     if engine == "mysql":
+        names = [part.strip() for part in name.split(",")]
         schema = source.get("databaseName", "")
     elif engine == "oracle":
         schema = source.get("objectType", "")
     elif engine == "sqlserver" and source.get("class") != "SCHEMA":
         native = source.get("engineNativeAuditFields", {}).get("schema_name", "")
         schema = native if isinstance(native, str) else ""
-    qualified = (f"{schema}.{part}" if schema and "." not in part else part for part in names if part)
-    return list(dict.fromkeys(_unquoted(part).lower() for part in qualified))
-
-
-def _unquoted(name: str) -> str:
-    return _QUOTED_NAME.sub(_within_quotes, name) if _QUOTE.search(name) else name
+    qualified = [f"{schema}.{part}" if schema and "." not in part else part for part in names if part]
+    if '"' in name or "`" in name or "[" in name:
+        qualified = [_QUOTED_NAME.sub(_within_quotes, part) for part in qualified]
+    lowered = [part.lower() for part in qualified]
+    return lowered if len(lowered) < 2 else list(dict.fromkeys(lowered))
 
 
 def _within_quotes(match: re.Match[str]) -> str:

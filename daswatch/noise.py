@@ -87,6 +87,17 @@ def read_user_names(listed: str) -> frozenset[str]:
     return frozenset(name.lower() if name.lower() in AWS_USERS else name for name in names if name)
 
 
+def has_watched_name(event: Event, engine: str, excluded: frozenset[str]) -> bool:
+    """Whether the name of an event's user needs a look at all: those of nearly all users do not."""
+    user = event.get("dbUserName")
+    return isinstance(user, str) and _is_watched(user, engine, excluded)
+
+
+@lru_cache(maxsize=4096)
+def _is_watched(user: str, engine: str, excluded: frozenset[str]) -> bool:
+    return _reads_like_aws(user) or _listed(user, engine, excluded) is not None
+
+
 def excluded_user(event: Event, engine: str, activity: Activity, excluded: frozenset[str]) -> ExcludedUser | None:
     """Whose event this is, if it is to be dropped. A failed login never is: it did not have that user's password."""
     user = event.get("dbUserName")
@@ -110,7 +121,6 @@ def is_foreign_use(event: Event, engine: str, activity: Activity) -> bool:
     return name is None or _aws_origin(name, event, engine, activity) is None
 
 
-@lru_cache(maxsize=4096)
 def _listed(user: str, engine: str, names: frozenset[str]) -> str | None:
     """The name in `names` that this user has, by the engine's rules; None where AWS has no such user on that engine."""
     without_case = engine in _WITHOUT_CASE and user.isascii()
@@ -121,7 +131,6 @@ def _listed(user: str, engine: str, names: frozenset[str]) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)
 def _reads_like_aws(user: str) -> bool:
     return unicodedata.normalize("NFKC", user).casefold().strip() in AWS_USERS
 

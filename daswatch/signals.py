@@ -10,7 +10,10 @@ from daswatch.activity import Activity
 from daswatch.events import Event
 from daswatch.noise import AWS_USERS, is_foreign_use
 
-_WITHOUT_NAMES = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE, Activity.DQL})
+# A user is made by DCL, within code (EXEC), or with a part of a batch that weighs less than the rest of it. In MySQL's
+# tables of users it can be written.
+_MAKING = frozenset({Activity.DCL, Activity.EXEC, Activity.DDL, Activity.OTHER, Activity.ERROR})
+_MAKING_OF_ENGINE = {"mysql": _MAKING | {Activity.DML}, "sqlserver": _MAKING | {Activity.DML}}
 
 
 class Signal(StrEnum):
@@ -20,12 +23,19 @@ class Signal(StrEnum):
     EXCLUDED_USER_NAME_GIVEN = "excluded-user-name-given"  # to a user, role or login: made, or renamed
 
 
-def signals_of(event: Event, engine: str, activity: Activity, excluded: frozenset[str]) -> list[str]:
-    """The signals of an event that is kept. `excluded` are the users whose events are dropped."""
-    found = []
-    if is_foreign_use(event, engine, activity):
+def signals_of(
+    event: Event, engine: str, activity: Activity, excluded: frozenset[str], *, watched_name: bool
+) -> list[str]:
+    """The signals of an event that is kept. `excluded` are the users whose events are dropped.
+
+    `watched_name` says whether its own user has a name that may be one of AWS's.
+    """
+    found: list[str] = []
+    if watched_name and is_foreign_use(event, engine, activity):
         found.append(Signal.AWS_USER_NAME_USED.value)
-    if activity not in _WITHOUT_NAMES and _gives_one_of(_with_awss(excluded), event, engine, activity):
+    if activity in _MAKING_OF_ENGINE.get(engine, _MAKING) and _gives_one_of(
+        _with_awss(excluded), event, engine, activity
+    ):
         found.append(Signal.EXCLUDED_USER_NAME_GIVEN.value)
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from daswatch.accounts import gives_name
 from daswatch.activity import activity_of
 from daswatch.events import engine_of
-from daswatch.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS
+from daswatch.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
 from daswatch.signals import Signal, signals_of
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
@@ -103,7 +103,9 @@ def test_name_with_marks_is_found() -> None:
 
 def signals(event: dict[str, Any], excluded: frozenset[str] = DEFAULT_EXCLUDED_USERS) -> list[str]:
     engine = engine_of(event, "")
-    return signals_of(event, engine, activity_of(event, engine), excluded)
+    return signals_of(
+        event, engine, activity_of(event, engine), excluded, watched_name=has_watched_name(event, engine, excluded)
+    )
 
 
 @pytest.mark.parametrize(
