@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daswatch.activity import Activity
+from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
@@ -390,7 +391,7 @@ def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: F
 # KMS.
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "DisabledException"])
+@pytest.mark.parametrize("code", ["KMSInvalidStateException", "AccessDeniedException", "DisabledException"])
 def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_again(
     firehose: FirehoseFunction, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
@@ -417,7 +418,7 @@ def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFuncti
     kms = boto3.client("kms", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
     function = Function(Settings(), kms)
     with Stubber(kms) as stub:
-        stub.add_client_error("decrypt", "KMSInternalException")
+        stub.add_client_error("decrypt", "KMSInvalidStateException")
         stub.add_response("decrypt", {"Plaintext": firehose.data_key(firehose.database()).plaintext})
         with pytest.raises(KmsUnavailable):
             invoke(function, event, InvocationContext())
@@ -488,13 +489,18 @@ def test_a_record_whose_rows_alone_pass_the_limit_is_given_back(
         assert content_of(answers[1]) == large
 
 
+LATER = Deadline.after(3600)
+
+
 class Prepared(Opener):
     """Opens what a test says a record holds: so many bytes of SQL, nothing, or a failure."""
 
     def __init__(self, outcomes: Mapping[str, int | None]) -> None:
         self._outcomes = outcomes
 
-    def open(self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening) -> Opened:
+    def open(
+        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> Opened:
         size = self._outcomes[data[:6]]
         if size is None:
             raise DecryptError(Reason.NOT_DECRYPTABLE, "as the test says")
@@ -528,7 +534,7 @@ def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compre
         FirehoseRecord(record_id, f"{number:06}".ljust(original, "A"), "2031-03-04T11:22:34.000Z")
         for number, (record_id, original, _) in enumerate(batch)
     ]
-    return transformation.run(records, STREAM_ARN, Flattening("2031-03-04T11:22:35.000Z"))
+    return transformation.run(records, STREAM_ARN, Flattening("2031-03-04T11:22:35.000Z"), LATER)
 
 
 # Firehose hands over 6 MB at most, of which its own fields take more than our answer's do.

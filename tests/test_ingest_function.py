@@ -388,6 +388,7 @@ METRICS = {
     "DroppedHeartbeats": "Count",
     "DroppedAwsUsers": "Count",
     "DeadLetters": "Count",
+    "PulsesUnwritten": "Count",
     "RecordsToDeliverAgain": "Count",
     "KmsCalls": "Count",
     "DataKeyCacheHits": "Count",
