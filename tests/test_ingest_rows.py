@@ -227,7 +227,9 @@ def test_redaction_holds_for_rows_too(rows: Rows) -> None:
 
 @pytest.mark.node
 def test_noise_is_in_no_folder(rows: Rows) -> None:
-    rows.ingest.invoke(rows.ingest.record([{"type": "heartbeat"}, postgresql_event(dbUserName="rdsadmin")]))
+    rows.ingest.invoke(
+        rows.ingest.record([{"type": "heartbeat"}, postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")])
+    )
 
     assert rows.stored() == []
     assert rows.ingest.log["firehose_calls"] == 0
