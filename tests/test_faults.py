@@ -463,7 +463,7 @@ def test_a_batch_that_takes_too_long_is_answered_in_time_and_goes_on_from_the_re
     behind_proxy: IngestFunction, proxy: Proxy
 ) -> None:
     records = [behind_proxy.record(events(EARLY, first=EARLY * number)) for number in range(20)]
-    proxy.on(bulk, delay(25.0, behind_proxy.clock))
+    proxy.on(bulk, delay(30.0, behind_proxy.clock))
 
     named = behind_proxy.invoke(*records)
 
