@@ -24,6 +24,14 @@ class Deadline:
         """Seconds left; negative when it has passed."""
         return self.at - self.clock()
 
+    def part(self, fraction: float) -> Deadline:
+        """A deadline after this fraction of the time that is left."""
+        return Deadline(self.clock() + fraction * self.remaining, self.clock)
+
+    def earlier(self, seconds: float) -> Deadline:
+        """The same deadline, this many seconds earlier."""
+        return Deadline(self.at - seconds, self.clock)
+
 
 def backoff_seconds(attempt: int, chance: float) -> float:
     """How long to wait before retry number `attempt` (from 0): full jitter under 0.1 s, 0.2 s, ... 5 s.

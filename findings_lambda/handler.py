@@ -122,7 +122,7 @@ class Function:
 
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:
         """First the notification to S3, then the line that tells of it."""
-        uris = [self._bucket.put(letter.object_key, letter.object_body()) for letter in letters]
+        uris = [self._bucket.put(letter.object_key, letter.object_body(), deadline) for letter in letters]
         lines = [letter.action(uri, iso_milliseconds(now)) for letter, uri in zip(letters, uris, strict=True)]
         self._write(lines, deadline)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.alerts import LEASE, Alert, Database, Due, State, advance, due, leased, told
+from daswatch.alerts import LEASE, Alert, Database, Due, Published, State, advance, due, leased, noted
 from daswatch.detections import Level
 from tests.alerting import a_firing, an_alert, at, iso
 
@@ -16,7 +16,10 @@ QUIET = 3600
 
 
 def told_at(alert: Alert, minutes: float) -> Alert:
-    return told(alert, at(minutes), finding=True, message=True)
+    published = [Published(alert, finding=True), Published(alert, message=True)]
+    for one in published:
+        alert = noted(alert, one, at(minutes))
+    return alert
 
 
 def test_a_firing_opens_an_alert() -> None:
@@ -150,7 +153,7 @@ def test_while_one_runner_tells_no_other_does() -> None:
 
 
 def test_a_message_that_failed_is_still_due() -> None:
-    alert = told(an_alert(), at(), finding=True, message=False)
+    alert = noted(an_alert(), Published(an_alert(), finding=True), at())
 
     assert due(alert, at(1), messages=True) == Due(finding=False, message=True)
 

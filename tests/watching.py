@@ -73,8 +73,6 @@ class _Watched:
             if name == "for_account":
                 account, security_hub = answer
                 return account, self._steps.watch(security_hub)
-            if name == "unsettled":
-                answer = list(answer)
             self._steps.step(name)
             return answer
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from daswatch.deadline import Deadline
 from daswatch.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class DeadLetterBucket:
         self._client = cache(client)
         self._bucket = bucket
 
-    def put(self, key: str, body: bytes) -> str:
+    def put(self, key: str, body: bytes, deadline: Deadline | None = None) -> str:
         """Store and return the object's URI. Raises ArchiveUnavailable."""
         return _put(self._client(), self._bucket, key, body, "the dead-letter bucket")
 

@@ -42,6 +42,7 @@ class BulkResult:
     already_there: int = 0
     refused: list[Refusal] = field(default_factory=list)
     unwritten: list[Action] = field(default_factory=list)
+    conflicts: list[Action] = field(default_factory=list)  # already there, or there in another version
     cause: str = ""  # why the unwritten are unwritten
     requests: int = 0
     seconds: float = 0.0
@@ -52,6 +53,7 @@ class BulkResult:
         self.already_there += other.already_there
         self.refused += other.refused
         self.unwritten += other.unwritten
+        self.conflicts += other.conflicts
         self.cause = self.cause or other.cause
         self.requests += other.requests
         self.seconds += other.seconds
@@ -85,11 +87,12 @@ class SearchGateway:
         self._sleep = sleep
         self._chance = chance
 
-    def write(self, actions: Sequence[Action], deadline: Deadline) -> BulkResult:
+    def write(self, actions: Sequence[Action], deadline: Deadline, *, refresh: bool = False) -> BulkResult:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
         and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
+        With `refresh`, searches find what was written at once.
         """
         begun = time.perf_counter()
         result = BulkResult()
@@ -103,7 +106,7 @@ class SearchGateway:
                 self._give_up(result, [batch, *pending], "out of time")
                 break
             try:
-                items = self._send(batch, deadline)
+                items = self._send(batch, deadline, refresh)
             except _RequestFailed as failure:
                 result.requests += 1
                 if failure.fate is Fate.REFUSED:
@@ -147,7 +150,7 @@ class SearchGateway:
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}
 
-    def _send(self, batch: Sequence[Action], deadline: Deadline) -> list[_Item] | None:
+    def _send(self, batch: Sequence[Action], deadline: Deadline, refresh: bool) -> list[_Item] | None:
         """One bulk request: None where all went well, otherwise each action's status."""
         try:
             answer = self._client.transport.perform_request(
@@ -156,6 +159,7 @@ class SearchGateway:
                 params={
                     "filter_path": "errors,items.*.status,items.*.error.type",
                     "request_timeout": request_timeout(deadline),
+                    **({"refresh": "true"} if refresh else {}),
                 },
                 body=b"".join([action.lines for action in batch]),
             )
@@ -185,6 +189,7 @@ class SearchGateway:
                     result.written += action.record is not None
                 case Fate.ALREADY_THERE:
                     result.already_there += 1
+                    result.conflicts.append(action)
                 case Fate.RETRY if action.record is not None:
                     again.append(action)
                 case Fate.RETRY:

@@ -243,7 +243,7 @@ class FindingAccounts:
         self._chance = chance
         self._assumed: dict[str, tuple[datetime, str, SecurityHub]] = {}
 
-    def for_account(self, account_id: str) -> tuple[str, SecurityHub]:
+    def for_account(self, account_id: str, deadline: Deadline | None = None) -> tuple[str, SecurityHub]:
         """The account to post to for databases of `account_id` (empty where nobody told it), and its Security Hub.
 
         Where the role may not be assumed that is our own account, and each import's result tells why. Where STS does

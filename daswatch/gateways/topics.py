@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from daswatch.deadline import Deadline
 from daswatch.errors import TopicUnavailable
 from daswatch.messages import Message
 
@@ -23,7 +24,7 @@ class AlertTopic:
         self._client = cache(client)
         self._topic_arn = topic_arn
 
-    def publish(self, message: Message) -> None:
+    def publish(self, message: Message, deadline: Deadline | None = None) -> None:
         """Tell the topic. Raises TopicUnavailable; after a time-out the message may have been sent all the same."""
         try:
             self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body)
