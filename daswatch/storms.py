@@ -76,7 +76,7 @@ def divide(found: Sequence[tuple[str, Candidate]], open_alerts: Collection[str])
         own = known_first[: min(share, len(known) + room)]
         others = [found[position][1] for position in known_first[len(own) :]]
         kept += own
-        storms.append(_storm(pair, others, len(positions)))
+        storms.append(_storm(pair, [found[position][1] for position in positions], others))
     return sorted(kept), storms
 
 
@@ -92,18 +92,18 @@ def _rank(candidate: Candidate) -> tuple[int, int, list[tuple[str, str]]]:
     return -candidate.level.rank, -candidate.count, sorted(candidate.group.items())
 
 
-def _storm(pair: tuple[str, str], others: Sequence[Candidate], total: int) -> Storm:
+def _storm(pair: tuple[str, str], everything: Sequence[Candidate], others: Sequence[Candidate]) -> Storm:
     detection, resource_id = pair
     summary = Candidate(
         resource_id=resource_id,
         group={},
-        count=sum(candidate.count for candidate in others),
-        first_seen=min(candidate.first_seen for candidate in others),
-        last_seen=max(candidate.last_seen for candidate in others),
+        count=sum(candidate.count for candidate in everything),
+        first_seen=min(candidate.first_seen for candidate in everything),
+        last_seen=max(candidate.last_seen for candidate in everything),
         level=max((candidate.level for candidate in others), key=lambda level: level.rank),
     )
     first = tuple(candidate.group for candidate in others[:_FIRST_GROUPS])
-    return Storm(detection, summary, total, total - len(others), first)
+    return Storm(detection, summary, len(everything), len(everything) - len(others), first)
 
 
 def _text(group: Mapping[str, str]) -> str:
