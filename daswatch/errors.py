@@ -10,6 +10,7 @@
     ├── StreamRefused        stop: an activity stream cannot be switched as wanted; somebody must do what it says first
     ├── RequestError         stop: CloudFormation's request is none that we can follow
     ├── DependencyError      retry: what we depend on does not serve us now
+    │   ├── TimeLimitReached
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
@@ -82,6 +83,10 @@ class RequestError(DaswatchError):
 
 class DependencyError(DaswatchError):
     """A service that we need does not serve us now: fail the batch, deliver it again."""
+
+
+class TimeLimitReached(DependencyError):
+    """The time of the invocation did not suffice."""
 
 
 class KmsUnavailable(DependencyError):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from daswatch.deadline import Deadline
 from daswatch.decrypt import DataKey, Decryptor
 from daswatch.documents import Document, Flattening, flatten
 from daswatch.envelope import ActivityStream, read_envelope
@@ -18,7 +19,7 @@ from daswatch.noise import Noise
 class DataKeySource(Protocol):
     """Whoever unwraps data keys: KMS behind its cache."""
 
-    def unwrap(self, wrapped: bytes, stream: ActivityStream) -> DataKey: ...
+    def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,16 @@ class Opener:
         self._data_keys = data_keys
         self._decryptor = decryptor
 
-    def open(self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening) -> Opened:
+    def open(
+        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> Opened:
         """Decode, decrypt, decompress, parse, filter and flatten.
 
         Raises RecordError where the record can never be opened, DependencyError where KMS does not serve us.
         """
         begun = time.perf_counter()
         envelope = read_envelope(data)
-        key = self._data_keys.unwrap(envelope.wrapped_data_key, stream)
+        key = self._data_keys.unwrap(envelope.wrapped_data_key, stream, deadline)
         plaintext = self._decryptor.open(envelope.ciphertext, key)
         decrypted = time.perf_counter()
         record = read_monitoring_record(plaintext.content)

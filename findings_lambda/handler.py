@@ -32,8 +32,6 @@ from findings_lambda.telemetry import SERVICE, tell
 from findings_lambda.tell import Teller
 from findings_lambda.watch import Report, Watch
 
-# Kept back from the function's time limit, to note how far the run came and to answer.
-_RESERVE_SECONDS = 2.0
 _STATEMENTS = 3
 
 
@@ -49,7 +47,7 @@ class LambdaContext(Protocol):
 def scheduled(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run all enabled saved queries. Raises SettingsError, SearchUnavailable: the next run looks at the same again."""
     function = _function(context.invoked_function_arn)
-    report = function.watch.run(datetime.now(UTC), _deadline(context))
+    report = function.watch.run(datetime.now(UTC), Deadline.of(context))
     return _told(function, report, context)
 
 
@@ -59,7 +57,7 @@ def notified(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     Raises SearchUnavailable, ArchiveUnavailable: then Lambda delivers the event again, and the same alerts come of it.
     """
     function = _function(context.invoked_function_arn)
-    now, deadline = datetime.now(UTC), _deadline(context)
+    now, deadline = datetime.now(UTC), Deadline.of(context)
     if "detail-type" in event:
         return _told(function, function.take_control_plane(event, now, deadline), context)
     return _told(function, function.take_notifications(event, now, deadline), context)
@@ -152,10 +150,6 @@ def _message(record: object) -> str:
 def _told(function: Function, report: Report, context: LambdaContext) -> dict[str, Any]:
     tell(function.telemetry, report, context.aws_request_id)
     return {"raised": report.raised, "archived": report.archived, "failing": sorted(report.failing)}
-
-
-def _deadline(context: LambdaContext) -> Deadline:
-    return Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
 
 
 @cache

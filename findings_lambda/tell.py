@@ -24,6 +24,8 @@ from daswatch.messages import Message, message, shared, summary
 Statements = Callable[[Alert, Deadline], Sequence[str]]
 
 _SHORTEST_CALL_SECONDS = 1.0
+_MAILING = 0.5  # of the time left, in which messages are begun: findings have the rest
+_ANSWER_SECONDS = 10.0  # that SNS gets for its answer: a message that is given up may be delivered all the same
 
 
 @dataclass(slots=True)
@@ -67,12 +69,15 @@ class Teller:
         """Publish the messages about these alerts, one after the other; after each, the alerts that it is about."""
         if self._topic is None:
             return
-        for alike in shared(alerts):
-            if deadline.remaining < _SHORTEST_CALL_SECONDS:
+        begin = deadline.part(_MAILING)
+        for number, alike in enumerate(shared(alerts)):
+            needed = _ANSWER_SECONDS if number else _SHORTEST_CALL_SECONDS
+            if begin.remaining <= 0 or deadline.remaining < needed:
                 telling.causes.add("the alert topic: out of time")
                 return
             try:
-                self._topic.publish(self._message(alike, detections), deadline)
+                answer_by = deadline.at_most(max(begin.remaining, _ANSWER_SECONDS))
+                self._topic.publish(self._message(alike, detections), answer_by)
             except DependencyError as exc:
                 telling.causes.add(str(exc))
                 yield [Published(alert) for alert in alike]

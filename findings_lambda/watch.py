@@ -44,10 +44,9 @@ _TEMPLATES = (alerts.INDEX, seen.INDEX, RUNS_INDEX)
 _FIRST_LOOK = timedelta(minutes=15)  # of the very first run
 _SIGHTINGS = 1_000  # in one request
 
-# What writes that are refused may take of the time left, and messages of what is left then: the rest goes on without
-# them. The last seconds are for noting what was published.
+# What writes that are refused may take of the time left: the rest goes on without them. The last seconds are for noting
+# what was published.
 _WRITING = 0.5
-_MAILING = 0.5
 _NOTE_SECONDS = 3.0
 
 
@@ -321,8 +320,7 @@ class Watch:
         """Publish what is due, and note each portion before the next one goes out."""
         sending = deadline.earlier(_NOTE_SECONDS)
         waiting = {alert.id: alert for alert, what in dues if what.message}
-        mailing = sending.part(_MAILING)
-        for portion in self._teller.mail(list(waiting.values()), self._detections, mailing, report.telling):
+        for portion in self._teller.mail(list(waiting.values()), self._detections, sending, report.telling):
             waiting = {name: alert for name, alert in waiting.items() if name not in {one.alert.id for one in portion}}
             if not self._noted(portion, now, deadline, report):
                 break  # what cannot be noted would go out again

@@ -28,8 +28,6 @@ from ingest_lambda.telemetry import SERVICE, tell
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
 
-# Kept back from the function's time limit, to store dead letters and to answer.
-_RESERVE_SECONDS = 2.0
 _SWITCH_SECONDS = 0.0001
 
 
@@ -92,7 +90,7 @@ class Function:
 
 def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
     """One invocation of a warm function."""
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+    deadline = Deadline.of(context)
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)

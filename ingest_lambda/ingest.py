@@ -42,6 +42,7 @@ _BULK_ACTIONS = 2_000
 # With nothing on its way, OpenSearch would wait: this much is worth a request.
 _EARLY_ACTIONS = 200
 _PARALLEL_PUTS = 8
+_SHARE_OF_S3 = 0.5  # of the time left: the lines about dead letters need the rest
 _REMEMBERED_RECORDS = 10_000  # the most that Lambda delivers in one batch
 
 
@@ -249,7 +250,7 @@ class Ingest:
             stream: ActivityStream | None = None
             try:
                 stream = activity_stream(record.stream_arn)
-                opened = self._opener.open(record.data, stream, record.arrived_at, flattening)
+                opened = self._opener.open(record.data, stream, record.arrived_at, flattening, deadline)
                 indices = {document.index for document in opened.documents}
                 if position < rows_only_from and not self._templates_are_there(
                     indices, flattening.index_prefix, deadline, report, position
@@ -339,8 +340,11 @@ class Ingest:
             return
         actions: list[Action] = []
         kept: list[DeadLetter] = []
+        until = deadline.part(_SHARE_OF_S3)
         with ThreadPoolExecutor(max_workers=min(len(letters), _PARALLEL_PUTS)) as puts:
-            stored = [puts.submit(self._bucket.put, letter.object_key, letter.object_body()) for letter in letters]
+            stored = [
+                puts.submit(self._bucket.put, letter.object_key, letter.object_body(), until) for letter in letters
+            ]
         for letter, put in zip(letters, stored, strict=True):
             try:
                 actions.append(letter.action(put.result(), ingested_at))

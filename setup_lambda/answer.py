@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +18,8 @@ from daswatch.custom_resources import (
     response_url,
 )
 from daswatch.deadline import Deadline
-from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError
+from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
+from daswatch.gateways.bounded import OutOfTime, within
 from daswatch.gateways.cloudformation import Answers
 
 Provider = Callable[[Request, Deadline], Answer]
@@ -45,10 +45,6 @@ class Report:
     undelivered: AnswerUndelivered | None = None
 
 
-class OutOfTime(DaswatchError):
-    """A provider did not return in time."""
-
-
 def answer_request(
     event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
 ) -> Report:
@@ -69,7 +65,7 @@ def provide(event: object, providers: Mapping[str, Provider], seconds: float, cl
     request, where = None, ""
     try:
         request = read_request(event)
-        made = _watched(request, providers, work, work.remaining + reserve * _GRACE)
+        made = _bounded(request, providers, work, Deadline.after(seconds - reserve * _GRACE, clock))
     except DaswatchError as exc:
         made = failed(event, str(exc))
     except Exception as exc:  # noqa: BLE001 - whatever it was, the stack must not wait for an hour
@@ -87,29 +83,17 @@ def _provided(request: Request, providers: Mapping[str, Provider], deadline: Dea
     raise RequestError(f"there is no resource type {request.resource_type[:80]!r} (expected: {', '.join(providers)})")
 
 
-def _watched(request: Request, providers: Mapping[str, Provider], deadline: Deadline, seconds: float) -> Answer:
-    """The provider's answer; raises what it raises, and OutOfTime where it hangs.
+def _bounded(request: Request, providers: Mapping[str, Provider], work: Deadline, last: Deadline) -> Answer:
+    """The provider's answer; raises what it raises, and TimeLimitReached where it has not returned at `last`.
 
-    In a thread, since a connection that hangs listens to no deadline. One that is given up may go on while the function
-    is warm: all that providers do may be done twice.
+    One that is given up may go on while the function is warm: all that providers do may be done twice.
     """
-    made: list[Answer] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            made.append(_provided(request, providers, deadline))
-        except BaseException as exc:  # noqa: BLE001 - raised below, in the thread that answers
-            raised.append(exc)
-
-    thread = threading.Thread(target=run, daemon=True, name="provider")
-    thread.start()
-    thread.join(seconds)
-    if made:
-        return made[0]
-    if raised:
-        raise raised[0] if isinstance(raised[0], Exception) else RuntimeError(type(raised[0]).__name__)
-    raise OutOfTime("the time of the function is over, and AWS or OpenSearch has not answered: do the same again")
+    try:
+        return within(last, lambda: _provided(request, providers, work))
+    except OutOfTime as exc:
+        raise TimeLimitReached(
+            "the time of the function is over, and AWS or OpenSearch has not answered: do the same again"
+        ) from exc
 
 
 def _where(exc: BaseException) -> str:

@@ -40,7 +40,7 @@ _COUNTS = {"Created": Step.CREATE, "Updated": Step.UPDATE, "Unchanged": Step.UNC
 class StreamProvider:
     """Custom::ActivityStream. A stream that is there is adopted as it is; deletion leaves it running unless told."""
 
-    def __init__(self, streams: Callable[[], ActivityStreams], sleep: Sleep = time.sleep) -> None:
+    def __init__(self, streams: Callable[[Deadline], ActivityStreams], sleep: Sleep = time.sleep) -> None:
         """`streams` is called for the first request that has to look at RDS: retaining a stream needs none."""
         self._streams = streams
         self._sleep = sleep
@@ -49,7 +49,7 @@ class StreamProvider:
         """Raises RequestError, StreamRefused, RdsUnavailable."""
         if request.type is RequestType.DELETE:
             return self._delete(request, deadline)
-        streams, properties = self._streams(), read_stream_properties(request.properties)
+        streams, properties = self._streams(deadline), read_stream_properties(request.properties)
         switch = Switch(streams, properties.database, properties.wanted, patience=_PATIENCE)
         database = self._settled(switch, deadline)
         found = {} if switch.has_acted else _differences(streams, properties.wanted, database)
@@ -105,7 +105,7 @@ class StreamProvider:
             return Answer(succeeded=True, physical_id=physical, reason="there was no activity stream to leave or stop")
         if str(request.properties.get("OnDelete", "")).strip().lower() != OnDelete.STOP:
             return Answer(succeeded=True, physical_id=physical, reason="the activity stream is left as it is")
-        streams = self._streams()
+        streams = self._streams(deadline)
         # By its resource id: the name may belong to another database by now.
         database = streams.find_resource(resource_id)
         if database is None:
@@ -123,8 +123,8 @@ class StreamProvider:
 class ContentProvider:
     """Custom::Content. Deletion leaves everything in place: events, alerts, and what people look at them with."""
 
-    def __init__(self, install: Callable[[], Plan], sleep: Sleep = time.sleep) -> None:
-        """`install` plans and executes, and returns the plan; after it has raised it is called again."""
+    def __init__(self, install: Callable[[Deadline], Plan], sleep: Sleep = time.sleep) -> None:
+        """`install` plans, executes and returns the plan, before a deadline; after it has raised it is called again."""
         self._install = install
         self._sleep = sleep
 
@@ -133,18 +133,19 @@ class ContentProvider:
         if request.type is RequestType.DELETE:
             physical = request.physical_id or NOTHING_MADE
             return Answer(succeeded=True, physical_id=physical, reason="data and content are left in place")
-        plan = self._installed(Deadline.after(min(deadline.remaining, _LONGEST_SETTLING_SECONDS), deadline.clock))
+        plan = self._installed(deadline)
         data = {name: str(plan.count(step)) for name, step in _COUNTS.items()}
         left_out = [f"{one.count} of kind {one.kind} are left out: {one.why}" for one in plan.left_out]
         reason = "; ".join(["the content is installed", *left_out])
         return Answer(succeeded=True, physical_id=CONTENT_ID, reason=reason, data=data)
 
     def _installed(self, deadline: Deadline) -> Plan:
+        settled = deadline.at_most(_LONGEST_SETTLING_SECONDS)
         for pause in pauses():
             try:
-                return self._install()
+                return self._install(deadline)
             except (SearchUnavailable, DashboardsUnavailable) as exc:
-                if exc.status not in _SETTLING_STATUS or deadline.remaining <= pause:
+                if exc.status not in _SETTLING_STATUS or settled.remaining <= pause:
                     raise
             self._sleep(pause)
         raise AssertionError("pauses never end")

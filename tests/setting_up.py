@@ -8,6 +8,7 @@ from typing import Any
 
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.deadline import Deadline
 from daswatch.gateways.clients import kms_client, rds_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.streams import ActivityStreams
@@ -41,6 +42,10 @@ def a_plan(created: int = 1, updated: int = 0, unchanged: int = 0) -> Plan:
     return Plan(tuple(steps), (LeftOut(Kind.SAVED_OBJECT, 12, "no Dashboards was named"),))
 
 
+def _streams(deadline: Deadline) -> ActivityStreams:
+    return ActivityStreams(rds_client(), kms_client, lambda: deadline)
+
+
 @dataclass
 class Setup:
     """The function without its handler: time is ours, all else is as it is wired there."""
@@ -56,8 +61,8 @@ class Setup:
 
     def run(self, event: object, seconds: float = MINUTES_14, more: Mapping[str, Provider] | None = None) -> Report:
         providers: dict[str, Provider] = {
-            ACTIVITY_STREAM: StreamProvider(lambda: ActivityStreams(rds_client(), kms_client), self.clock.sleep),
-            CONTENT: ContentProvider(self.content, self.clock.sleep),
+            ACTIVITY_STREAM: StreamProvider(_streams, self.clock.sleep),
+            CONTENT: ContentProvider(lambda _: self.content(), self.clock.sleep),
         }
         del self.bucket.bodies[:]
         return answer_request(event, providers | dict(more or {}), Answers(self.clock.sleep), seconds, self.clock)

@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daswatch.activity import Activity
+from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
@@ -480,13 +481,18 @@ def test_a_record_whose_rows_alone_pass_the_limit_is_given_back(
         assert content_of(answers[1]) == large
 
 
+LATER = Deadline.after(3600)
+
+
 class Prepared(Opener):
     """Opens what a test says a record holds: so many bytes of SQL, nothing, or a failure."""
 
     def __init__(self, outcomes: Mapping[str, int | None]) -> None:
         self._outcomes = outcomes
 
-    def open(self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening) -> Opened:
+    def open(
+        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> Opened:
         size = self._outcomes[data[:6]]
         if size is None:
             raise DecryptError(Reason.NOT_DECRYPTABLE, "as the test says")
@@ -520,7 +526,7 @@ def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compre
         FirehoseRecord(record_id, f"{number:06}".ljust(original, "A"), "2031-03-04T11:22:34.000Z")
         for number, (record_id, original, _) in enumerate(batch)
     ]
-    return transformation.run(records, STREAM_ARN, Flattening("2031-03-04T11:22:35.000Z"))
+    return transformation.run(records, STREAM_ARN, Flattening("2031-03-04T11:22:35.000Z"), LATER)
 
 
 # Firehose hands over 6 MB at most, of which its own fields take more than our answer's do.

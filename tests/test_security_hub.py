@@ -447,7 +447,7 @@ def send(security_hub: SecurityHub, count: int = 2) -> ImportResult:
 
 
 def test_our_own_account_needs_no_role(accounts: Accounts) -> None:
-    account_id, security_hub = accounts.with_role().for_account(ACCOUNT)
+    account_id, security_hub = accounts.with_role().for_account(ACCOUNT, Deadline.after(60))
 
     assert account_id == ACCOUNT
     assert accounts.made == [None]
@@ -457,7 +457,7 @@ def test_our_own_account_needs_no_role(accounts: Accounts) -> None:
 def test_another_account_is_reached_by_its_role(accounts: Accounts) -> None:
     accounts.grants()
 
-    account_id, security_hub = accounts.with_role().for_account(OTHER)
+    account_id, security_hub = accounts.with_role().for_account(OTHER, Deadline.after(60))
 
     assert account_id == OTHER
     assert accounts.made == [
@@ -470,35 +470,35 @@ def test_another_account_is_reached_by_its_role(accounts: Accounts) -> None:
 def test_a_role_is_of_the_regions_partition(accounts: Accounts, region: str, partition: str) -> None:
     accounts.grants(partition=partition)
 
-    assert accounts.with_role(region=region).for_account(OTHER)[0] == OTHER
+    assert accounts.with_role(region=region).for_account(OTHER, Deadline.after(60))[0] == OTHER
 
 
 @pytest.mark.parametrize("account_id", ["", "not an account", "1234", f"{OTHER}\n"])
 def test_an_account_that_is_none_is_ours(accounts: Accounts, account_id: str) -> None:
-    assert accounts.with_role().for_account(account_id)[0] == ACCOUNT
+    assert accounts.with_role().for_account(account_id, Deadline.after(60))[0] == ACCOUNT
 
 
 def test_without_a_role_all_findings_are_ours(accounts: Accounts) -> None:
     central = accounts.with_role("")
 
-    account_id, security_hub = central.for_account(OTHER)
+    account_id, security_hub = central.for_account(OTHER, Deadline.after(60))
 
     assert account_id == ACCOUNT
-    assert security_hub is central.for_account(ACCOUNT)[1]
+    assert security_hub is central.for_account(ACCOUNT, Deadline.after(60))[1]
     assert send(security_hub).cause == ""
 
 
 def test_a_role_is_assumed_again_five_minutes_before_it_expires(accounts: Accounts) -> None:
     assuming = accounts.with_role()
     accounts.grants()
-    first = assuming.for_account(OTHER)[1]
+    first = assuming.for_account(OTHER, Deadline.after(60))[1]
     accounts.now += timedelta(minutes=54)
-    assert assuming.for_account(OTHER)[1] is first
+    assert assuming.for_account(OTHER, Deadline.after(60))[1] is first
 
     accounts.now += timedelta(minutes=1)
     accounts.grants()
 
-    assert assuming.for_account(OTHER)[1] is not first
+    assert assuming.for_account(OTHER, Deadline.after(60))[1] is not first
 
 
 def test_each_account_has_its_own_credentials(accounts: Accounts) -> None:
@@ -506,7 +506,10 @@ def test_each_account_has_its_own_credentials(accounts: Accounts) -> None:
     accounts.grants(OTHER)
     accounts.grants("111122223333")
 
-    assert assuming.for_account(OTHER)[1] is not assuming.for_account("111122223333")[1]
+    assert (
+        assuming.for_account(OTHER, Deadline.after(60))[1]
+        is not assuming.for_account("111122223333", Deadline.after(60))[1]
+    )
     assert [made["SecretAccessKey"] for made in accounts.made if made] == [
         f"secret of {OTHER}",
         "secret of 111122223333",
@@ -517,24 +520,24 @@ def test_where_the_role_may_not_be_assumed_findings_are_ours_and_the_result_says
     assuming = accounts.with_role()
     accounts.denies()
 
-    account_id, security_hub = assuming.for_account(OTHER)
+    account_id, security_hub = assuming.for_account(OTHER, Deadline.after(60))
     result = send(security_hub)
 
     assert account_id == ACCOUNT
     assert result.accepted == {"das/0", "das/1"}
     assert "AccessDenied" in result.cause
     assert f"arn:aws:iam::{OTHER}:role/{ROLE}" in result.cause
-    assert assuming.for_account(OTHER) == (account_id, security_hub)
+    assert assuming.for_account(OTHER, Deadline.after(60)) == (account_id, security_hub)
 
 
 def test_a_denied_role_is_tried_again_after_a_while(accounts: Accounts) -> None:
     assuming = accounts.with_role()
     accounts.denies()
-    assuming.for_account(OTHER)
+    assuming.for_account(OTHER, Deadline.after(60))
     accounts.now += timedelta(minutes=5)
     accounts.grants()
 
-    assert assuming.for_account(OTHER)[0] == OTHER
+    assert assuming.for_account(OTHER, Deadline.after(60))[0] == OTHER
 
 
 @pytest.mark.parametrize(("code", "status"), [("Throttling", 400), ("ServiceUnavailable", 503)])
@@ -542,7 +545,7 @@ def test_while_sts_is_overloaded_findings_wait(accounts: Accounts, code: str, st
     assuming = accounts.with_role()
     accounts.denies(code, status)
 
-    account_id, security_hub = assuming.for_account(OTHER)
+    account_id, security_hub = assuming.for_account(OTHER, Deadline.after(60))
     result = send(security_hub)
 
     assert account_id == OTHER
@@ -550,13 +553,13 @@ def test_while_sts_is_overloaded_findings_wait(accounts: Accounts, code: str, st
     assert code in result.cause
     assert accounts.made == []
     accounts.grants()
-    assert send(assuming.for_account(OTHER)[1]).accepted == {"das/0", "das/1"}
+    assert send(assuming.for_account(OTHER, Deadline.after(60))[1]).accepted == {"das/0", "das/1"}
 
 
 def test_while_sts_does_not_answer_findings_wait(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts.sts, "assume_role", _in_turn([ConnectTimeoutError(endpoint_url="https://sts")]))
 
-    account_id, security_hub = accounts.with_role().for_account(OTHER)
+    account_id, security_hub = accounts.with_role().for_account(OTHER, Deadline.after(60))
 
     assert account_id == OTHER
     assert "ConnectTimeoutError" in send(security_hub).cause
@@ -579,7 +582,7 @@ def arrived(credentials: Mapping[str, str] | None) -> dict[str, dict[str, Any]]:
 
 
 def test_a_finding_arrives_and_is_updated(warm: FindingAccounts) -> None:
-    posting_account, security_hub = warm.for_account(ACCOUNT)
+    posting_account, security_hub = warm.for_account(ACCOUNT, Deadline.after(60))
     posting = Posting(posting_account, REGION, "https://search.example.org/_dashboards")
     raised = finding(an_alert(), a_detection(), posting)
     over = finding(
@@ -593,7 +596,7 @@ def test_a_finding_arrives_and_is_updated(warm: FindingAccounts) -> None:
 
 
 def test_a_finding_arrives_in_the_account_of_its_database(warm: FindingAccounts) -> None:
-    posting_account, security_hub = warm.for_account(OTHER)
+    posting_account, security_hub = warm.for_account(OTHER, Deadline.after(60))
     alert = an_alert(database=Database("db-OTHER", OTHER, REGION, "oracle"))
     raised = finding(alert, a_detection(), Posting(posting_account, REGION, ""))
 

@@ -188,8 +188,10 @@ def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setu
 def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket: AnswerBucket, event: object) -> None:
     fields: dict[str, Any] = dict(event) if isinstance(event, Mapping) else {"RequestType": event}
     providers: dict[str, Provider] = {
-        ACTIVITY_STREAM: StreamProvider(lambda: ActivityStreams(rds_client(), kms_client), lambda _: None),
-        CONTENT: ContentProvider(a_plan),
+        ACTIVITY_STREAM: StreamProvider(
+            lambda deadline: ActivityStreams(rds_client(), kms_client, lambda: deadline), lambda _: None
+        ),
+        CONTENT: ContentProvider(lambda _: a_plan()),
     }
     for resource_type in (*providers, fields.get("ResourceType")):
         del bucket.bodies[:]
@@ -210,7 +212,6 @@ def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
     rds: Rds, bucket: AnswerBucket, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    handler_module._streams.cache_clear()
     rds.meanwhile = 1
 
     handler_module.handler(

@@ -171,7 +171,8 @@ def details(exchange: Exchange) -> Response:
     """The answers to questions about groups fail; all others pass."""
     asks = b'"size":5' in exchange.request.body
     error = {"error": {"type": "circuit_breaking_exception"}, "status": 429}
-    return failing_item("responses", lambda _: asks, error)(exchange)
+    answered: Response = failing_item("responses", lambda _: asks, error)(exchange)
+    return answered
 
 
 @pytest.mark.parametrize(
@@ -472,7 +473,7 @@ def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> 
     watching.detections = [EACH_FAILURE, DETECTIONS["das-failing"]]
     watching.happen(flood(500), NOW)
     at = NOW.timestamp() * 1000
-    buckets = [
+    buckets: list[dict[str, Any]] = [
         {
             "key": {"resourceId": watching.resource_id, "dbUserName": f"user_{number:05}", "remoteHost": "10.0.0.1"},
             "doc_count": 1,
@@ -484,7 +485,8 @@ def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> 
     if of == "ours":
         body = {"size": 1, "query": {"term": {"dbUserName": "user_00000"}}}
         (hit,) = watching.search.search(index=f"{watching.prefix}-*", body=body)["hits"]["hits"]
-        buckets = [{**one, "key": {**one["key"], "remoteHost": hit["_source"]["remoteHost"]}} for one in buckets]
+        for bucket in buckets:
+            bucket["key"]["remoteHost"] = hit["_source"]["remoteHost"]
     named = {"detection": "each-failure"} if of == "ours" else {"monitor": "my monitor", "severity": "3"}
     known = {one.name: one for one in watching.detections}
     firings = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))

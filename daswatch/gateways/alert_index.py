@@ -23,7 +23,7 @@ from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.detections import Level
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import SearchGateway, request_timeout
+from daswatch.gateways.search import SearchGateway
 from daswatch.seen import INDEX as SEEN_INDEX
 from daswatch.seen import Seen
 from daswatch.stream_records import iso_milliseconds
@@ -226,8 +226,7 @@ class AlertIndex:
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        timeout = {"request_timeout": request_timeout(deadline)}
-        return request(self._client, method, path, params={**(params or {}), **timeout}, body=body)
+        return request(self._client, method, path, deadline=deadline, params=params, body=body)
 
 
 def _stored(entry: Mapping[str, Any]) -> Stored:

@@ -5,15 +5,16 @@ The server chooses a monitor's id and names are not unique, so ours is found by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from daswatch.content import Content, Kind, PlannedStep
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.monitors import trigger_of
 from daswatch.planning import Found
 
@@ -31,8 +32,9 @@ class AlertingGateway:
 
     kinds = frozenset({Kind.CHANNEL, Kind.MONITOR})
 
-    def __init__(self, client: OpenSearch) -> None:
+    def __init__(self, client: OpenSearch, until: Callable[[], Deadline] = command_deadline) -> None:
         self._client = client
+        self._until = until
 
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the plugins. Raises SearchUnavailable."""
@@ -118,7 +120,7 @@ class AlertingGateway:
         return found
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        return request(self._client, method, path, body=body, with_reason=True)
+        return request(self._client, method, path, deadline=self._until(), body=body, with_reason=True)
 
 
 def _ours(shipped: Content, found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

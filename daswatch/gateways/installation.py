@@ -13,11 +13,13 @@ from opensearchpy import OpenSearch
 
 from daswatch.backups import backups
 from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
+from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
 from daswatch.gateways.alerting import AlertingGateway
 from daswatch.gateways.clients import dashboards_client, search_client
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.gateways.endpoint import command_deadline
 from daswatch.gateways.security import SecurityGateway
 from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
@@ -39,22 +41,35 @@ class _Gateway(Protocol):
 class Installation:
     """One endpoint, and its Dashboards; without one, saved objects are left out."""
 
-    def __init__(self, search: OpenSearch, dashboards: DashboardsGateway | None) -> None:
+    def __init__(
+        self,
+        search: OpenSearch,
+        dashboards: DashboardsGateway | None,
+        until: Callable[[], Deadline] = command_deadline,
+    ) -> None:
+        """`until` gives each request its deadline."""
         self._dashboards = dashboards
         self._gateways: list[_Gateway] = [
-            ContentGateway(search),
-            SecurityGateway(search),
-            AlertingGateway(search),
+            ContentGateway(search, until),
+            SecurityGateway(search, until),
+            AlertingGateway(search, until),
             *([dashboards] if dashboards else []),
         ]
 
     @classmethod
-    def at(cls, endpoint: SearchEndpoint, dashboards: DashboardsEndpoint | None) -> Self:
-        """With clients of its own. Raises SettingsError where the credentials they need are not there."""
-        gateway = (
-            DashboardsGateway(dashboards_client(endpoint, dashboards.url), dashboards.tenant) if dashboards else None
-        )
-        return cls(search_client(endpoint), gateway)
+    def at(
+        cls, endpoint: SearchEndpoint, dashboards: DashboardsEndpoint | None, deadline: Deadline | None = None
+    ) -> Self:
+        """With clients of its own. Raises SettingsError where the credentials they need are not there.
+
+        `deadline` bounds all requests together; without one each has its own, and a command takes what it takes.
+        """
+        until = {"until": lambda: deadline} if deadline else {}
+        gateway = None
+        if dashboards:
+            client = dashboards_client(endpoint, dashboards.url)
+            gateway = DashboardsGateway(client, dashboards.tenant, **until)
+        return cls(search_client(endpoint), gateway, **until)
 
     def plan(self, wanted: Wanted) -> Plan:
         """What would have to be done; it only reads. Raises SearchUnavailable, DashboardsUnavailable."""

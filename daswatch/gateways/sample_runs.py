@@ -147,4 +147,5 @@ class SampleRun:
             raise SearchUnavailable("OpenSearch refused to index the samples")
 
     def _request(self, method: str, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
-        return request(self._client, method, path, params=params, body=body, with_reason=True)
+        deadline = Deadline.after(_SECONDS)
+        return request(self._client, method, path, deadline=deadline, params=params, body=body, with_reason=True)

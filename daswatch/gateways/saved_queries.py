@@ -15,7 +15,6 @@ from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import request_timeout
 from daswatch.queries import (
     Candidate,
     Details,
@@ -148,7 +147,7 @@ class SavedQueries:
             self._client,
             "POST",
             "/_msearch",
-            params={"request_timeout": request_timeout(deadline)},
+            deadline=deadline,
             body=b"\n".join(lines) + b"\n",
         )
         responses = answer.get("responses", ()) if isinstance(answer, dict) else ()

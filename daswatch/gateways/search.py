@@ -19,11 +19,10 @@ from opensearchpy.exceptions import SerializationError, TransportError
 from daswatch.bulk import Action, Fate, fate_of, fate_of_request
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import perform, request
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
-_LONGEST_REQUEST_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +140,8 @@ class SearchGateway:
     def template_names(self, deadline: Deadline) -> set[str]:
         """The names of the installed index templates. Raises SearchUnavailable."""
         path = "/_index_template"
-        params = {
-            "filter_path": "index_templates.name",
-            "request_timeout": request_timeout(deadline),
-        }
-        answer = request(self._client, "GET", path, params=params)
+        params = {"filter_path": "index_templates.name"}
+        answer = request(self._client, "GET", path, deadline=deadline, params=params)
         if not isinstance(answer, dict):
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}
@@ -153,18 +149,21 @@ class SearchGateway:
     def _send(self, batch: Sequence[Action], deadline: Deadline, refresh: bool) -> list[_Item] | None:
         """One bulk request: None where all went well, otherwise each action's status."""
         try:
-            answer = self._client.transport.perform_request(
+            answer = perform(
+                self._client,
                 "POST",
                 "/_bulk",
+                deadline=deadline,
                 params={
                     "filter_path": "errors,items.*.status,items.*.error.type",
-                    "request_timeout": request_timeout(deadline),
                     **({"refresh": "true"} if refresh else {}),
                 },
                 body=b"".join([action.lines for action in batch]),
             )
         except SearchConnectionError as exc:
             raise _RequestFailed(Fate.RETRY, f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except SearchUnavailable as exc:  # the password could not be read
+            raise _RequestFailed(Fate.REDELIVER if exc.status else Fate.RETRY, str(exc)) from exc
         except SerializationError as exc:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no JSON") from exc
         except TransportError as exc:
@@ -213,11 +212,6 @@ class SearchGateway:
         for batch in batches:
             result.unwritten += batch
         result.cause = result.cause or cause
-
-
-def request_timeout(deadline: Deadline) -> float:
-    """How many seconds one request may take."""
-    return min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
 
 
 def _read_item(item: dict[str, Any]) -> _Item:
