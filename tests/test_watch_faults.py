@@ -353,12 +353,14 @@ def test_messages_of_a_slow_topic_go_out_once_each(watching: Watching) -> None:
 def test_a_topic_that_fails_leaves_its_messages_for_the_next_run(watching: Watching) -> None:
     only(watching, "superuser-grant")
     watching.happen(sample("superuser-grant"), NOW)
+    clock = Clock()
 
     class Gone:
         def publish(self, **_: Any) -> Any:
+            clock.sleep(30)
             raise ReadTimeoutError(endpoint_url="https://sns")
 
-    report = watching.run(minutes(1), clock=Clock(), sns=Gone)
+    report = watching.run(minutes(1), clock=clock, sns=Gone)
     assert (report.telling.messages, report.telling.findings) == (0, 1)
 
     watching.run(minutes(2))
