@@ -241,7 +241,7 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
         return _opened(firing, quiet_seconds, at, episode=1, created_at=at)
     if not _is_news(alert, firing):
         return _quieter(alert, now)
-    if alert.state is State.ARCHIVED:
+    if alert.state is State.ARCHIVED or _after_quiet(alert, firing, quiet_seconds):
         again = _opened(firing, quiet_seconds, at, episode=alert.episode + 1, created_at=alert.created_at)
         return replace(
             again,
@@ -284,6 +284,12 @@ def _is_news(alert: Alert, firing: Firing) -> bool:
     if alert.state is State.ACTIVE:
         return firing.count > alert.count
     return bool(alert.arrived_at) and firing.arrived_at > alert.arrived_at
+
+
+def _after_quiet(alert: Alert, firing: Firing, quiet_seconds: int) -> bool:
+    """Whether the firing begins an episode of its own though the alert was not archived: its events came late."""
+    quiet = datetime.fromisoformat(firing.first_seen) - datetime.fromisoformat(alert.last_seen)
+    return quiet >= timedelta(seconds=quiet_seconds)
 
 
 def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, created_at: str) -> Alert:

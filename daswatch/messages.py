@@ -35,11 +35,12 @@ class Message:
     body: str
 
 
-def shared(alerts: Sequence[Alert]) -> list[list[Alert]]:
+def shared(alerts: Sequence[Alert], most: int = MAX_MESSAGES) -> list[list[Alert]]:
     """Which alerts share a message, the most severe first. Most messages are about one alert.
 
-    More than MAX_ALIKE of one detection and database share one; what exceeds MAX_MESSAGES shares the last.
+    More than MAX_ALIKE of one detection and database share one; what exceeds `most` messages shares the last.
     """
+    most = max(1, most)
     by_pair: dict[tuple[str, str], list[Alert]] = {}
     for alert in sorted(alerts, key=_severity):
         by_pair.setdefault((alert.detection, alert.database.resource_id), []).append(alert)
@@ -47,10 +48,10 @@ def shared(alerts: Sequence[Alert]) -> list[list[Alert]]:
     for alike in by_pair.values():
         messages += [alike] if len(alike) > MAX_ALIKE else [[alert] for alert in alike]
     messages.sort(key=lambda group: _severity(group[0]))
-    if len(messages) <= MAX_MESSAGES:
+    if len(messages) <= most:
         return messages
-    rest = [alert for group in messages[MAX_MESSAGES - 1 :] for alert in group]
-    return [*messages[: MAX_MESSAGES - 1], sorted(rest, key=_severity)]
+    rest = [alert for group in messages[most - 1 :] for alert in group]
+    return [*messages[: most - 1], sorted(rest, key=_severity)]
 
 
 def summary(alerts: Sequence[Alert], url: str) -> Message:

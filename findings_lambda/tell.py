@@ -18,7 +18,7 @@ from daswatch.findings import Posting, finding
 from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.links import alert_url, alerts_url
-from daswatch.messages import Message, message, shared, summary
+from daswatch.messages import MAX_MESSAGES, Message, message, shared, summary
 
 # The redacted statements behind an alert; asked for only where a setting allows SQL in findings.
 Statements = Callable[[Alert, Deadline], Sequence[str]]
@@ -70,7 +70,7 @@ class Teller:
         if self._topic is None:
             return
         begin = deadline.part(_MAILING)
-        for number, alike in enumerate(shared(alerts)):
+        for number, alike in enumerate(shared(alerts, MAX_MESSAGES - telling.messages)):
             needed = _ANSWER_SECONDS if number else _SHORTEST_CALL_SECONDS
             if begin.remaining <= 0 or deadline.remaining < needed:
                 telling.causes.add("the alert topic: out of time")

@@ -520,7 +520,7 @@ def test_a_late_event_of_an_archived_episode_raises_again(watching: Watching) ->
     report = watching.run(minutes(181))
 
     (alert,) = watching.alerts().values()
-    assert (report.raised, alert.state, alert.episode) == (1, State.ACTIVE, 2)
+    assert (report.raised, alert.state, alert.episode, alert.count) == (1, State.ACTIVE, 2, 1)
     assert len(watching.mails()) == 1
 
     watching.run(minutes(270))
