@@ -40,6 +40,7 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
         "unnoted": telling.unnoted,
         "causes": sorted(telling.causes),
         "malformed": report.malformed,
+        "full_notifications": report.full_notifications,
         "expired_suppressions": report.expired_suppressions,
     }
     telemetry.tell(

@@ -77,6 +77,7 @@ class Report:
     storms: dict[str, int] = field(default_factory=dict)  # id of a summary -> groups that fired
     expired_suppressions: list[str] = field(default_factory=list)
     malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
+    full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
     telling: Telling = field(default_factory=Telling)
     since: str = ""
     query_ms: float = 0.0

@@ -24,7 +24,7 @@ from daswatch.activity import Activity
 from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import activity_stream
-from daswatch.errors import DependencyError, Reason, RecordError, TimeLimitReached
+from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
 from daswatch.gateways.kms import DataKeys
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
@@ -163,6 +163,10 @@ class Transformation:
                 )
             except RecordError as exc:
                 report.failed[exc.reason] += 1
+                answer = failed(record)
+            except NotAnActivityStream:
+                # Firehose does not wait for someone to connect it to another stream: it keeps the record.
+                report.failed[Reason.NOT_AN_ACTIVITY_STREAM] += 1
                 answer = failed(record)
             except DependencyError as exc:
                 report.unavailable = exc

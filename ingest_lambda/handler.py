@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
 
 _SWITCH_SECONDS = 0.0001
+# How long an invocation takes at least that leaves records to be delivered again. Most of what fails at once waits for
+# a person, and Lambda delivers again without end: it would ask OpenSearch or KMS many times a second.
+_SHORTEST_FAILURE_SECONDS = 5.0
 
 
 class LambdaContext(Protocol):
@@ -62,11 +66,12 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 class Function:
     """What stays while the function is warm."""
 
-    def __init__(self, settings: Settings, kms: KMSClient) -> None:
+    def __init__(self, settings: Settings, kms: KMSClient, sleep: Callable[[float], None] = time.sleep) -> None:
         # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
         # go on: with a handful of such turns to a request, OpenSearch would wait longer than it works.
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
+        self.sleep = sleep
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
@@ -97,6 +102,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     tell(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
+    function.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 

@@ -57,6 +57,9 @@ class Report:
     dropped: Counter[Noise] = field(default_factory=Counter)
     dead_letters: Counter[Reason] = field(default_factory=Counter)
     untold: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
+    pulses_unwritten: int = 0
+    drops_unwritten: int = 0  # counts of dropped events, not these themselves
+    lost_cause: str = ""  # why pulses or counts are unwritten
     heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
     kms_calls: int = 0
     kms_hits: int = 0
@@ -82,6 +85,12 @@ class Report:
             if action.record is not None:
                 self.redeliver_from(action.record, result.cause)
 
+    def take_drops(self, result: BulkResult) -> None:
+        """Take into account what became of the counts of dropped events."""
+        self.bulk_requests += result.requests
+        self.drops_unwritten = len(result.lost)
+        self.lost_cause = self.lost_cause or result.lost_cause
+
     def take_rows(self, put: PutResult) -> None:
         """Take what became of the rows into account."""
         self.rows = put
@@ -99,6 +108,8 @@ class Report:
     def take(self, result: BulkResult, pulses: Iterable[Pulse], now: datetime) -> None:
         """Take what was written into account, and how fresh it is."""
         self.redeliver(result)
+        # The next batch brings a pulse again; where none is ever written, nothing else would show it.
+        self.pulses_unwritten, self.lost_cause = len(result.lost), result.lost_cause
         self.written, self.already_there = result.written, result.already_there
         self.bulk_requests, self.index_ms = result.requests, result.seconds * 1000
         newest = ""
@@ -281,7 +292,7 @@ class Ingest:
         if delivery:
             delivery.flush()
         result = pipeline.finish()
-        if all(action.record is not None for action in result.unwritten):
+        if not result.lost:
             self._pulses_written |= {(heard.stream.resource_id, heard.instance_id): heard.last_seen for heard in due}
         letters += _refusals(result.refused, batch)
         if delivery:
@@ -296,8 +307,7 @@ class Ingest:
             if report.first_unwritten is not None:
                 again = sorted(position for position in delivery.put_records if position >= report.first_unwritten)
                 self._rows.remember(batch[position] for position in again)
-        told = self._tell_drops(dropped, batch[: report.first_unwritten], flattening.ingested_at, deadline)
-        report.bulk_requests += told.requests
+        report.take_drops(self._tell_drops(dropped, batch[: report.first_unwritten], flattening.ingested_at, deadline))
         report.kms_calls = self._data_keys.counts.calls - calls
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000
@@ -330,7 +340,7 @@ class Ingest:
     def _tell_drops(
         self, dropped: Sequence[Drop], done: Sequence[StreamRecord], ingested_at: str, deadline: Deadline
     ) -> BulkResult:
-        """Count what was dropped of the records that are done. A count that cannot be written is in the log alone."""
+        """Count what was dropped of the records that are done. A count that is not written is in the log alone."""
         told = [drop for drop in dropped if drop.position < len(done)]
         return self._search.write(drops.actions(told, done, ingested_at), deadline) if told else BulkResult()
 
@@ -362,7 +372,7 @@ def bulk_action(document: Document, position: int) -> Action:
     """The action that writes a document once, and never again."""
     # Neither the index nor the id can hold a character that JSON escapes.
     head = f'{{"create":{{"_index":"{document.index}","_id":"{document.id}"}}}}\n'.encode()
-    return Action(head + orjson.dumps(document.source) + b"\n", position, document.id)
+    return Action(head + orjson.dumps(document.source) + b"\n", position, document.id, document.index)
 
 
 def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: ActivityStream, opened: Opened) -> None:

@@ -36,6 +36,7 @@ class IngestFunction:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
     printed: str = ""
+    pauses: list[float] = field(default_factory=list)  # the seconds that it would have waited before its answers
     _sequence: int = 0
     _keys: dict[str, KmsDataKeys] = field(default_factory=dict)
 
@@ -106,7 +107,11 @@ class IngestFunction:
 
     def invoke(self, *records: Mapping[str, Any], remaining_ms: int = 60_000) -> list[str]:
         """Invoke the handler; the sequence numbers that its answer names."""
-        answer = handler_module.handler({"Records": list(records)}, InvocationContext(remaining_ms=remaining_ms))
+        function = handler_module._function()
+        function.sleep = self.pauses.append
+        answer = handler_module.invoke(
+            function, {"Records": list(records)}, InvocationContext(remaining_ms=remaining_ms)
+        )
         out, err = self.capsys.readouterr()
         self.printed += out + err
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]

@@ -169,7 +169,7 @@ def delay(seconds: float) -> Behaviour:
     return behave
 
 
-def withhold(status: int, chosen: Callable[[bytes], bool], error_type: str) -> Behaviour:
+def withhold(status: int, chosen: Callable[[bytes], bool], error_type: str, reason: str = "") -> Behaviour:
     """Answer with this status for the chosen items of a bulk, by their lines; only the others reach the server."""
 
     def behave(exchange: Exchange) -> Response:
@@ -183,7 +183,7 @@ def withhold(status: int, chosen: Callable[[bytes], bool], error_type: str) -> B
             # The client asks for the items only where something went wrong.
             passed = whole.get("items") or [{"create": {"status": 201}}] * len(let_through)
         rest = iter(passed)
-        refused = {"create": {"status": status, "error": {"type": error_type}}}
+        refused = {"create": {"status": status, "error": {"type": error_type, "reason": reason}}}
         items = [refused if held else next(rest) for held in withheld]
         return Response.of_json(200, {"errors": any(withheld), "items": items})
 

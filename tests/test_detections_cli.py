@@ -297,7 +297,9 @@ def test_an_endpoint_that_does_not_answer_is_told(command: str) -> None:
     )
 
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith("daswatch: OpenSearch does not answer")
+    problem, next_step = result.stderr.splitlines()[-2:]
+    assert problem == "daswatch: OpenSearch at http://127.0.0.1:9 does not answer (connection refused)"
+    assert next_step.startswith("next: ")
 
 
 @pytest.mark.parametrize(
@@ -478,7 +480,7 @@ def test_a_backtest_only_searches(traffic: Traffic, monkeypatch: pytest.MonkeyPa
 
     answer_of("backtest", *DAY, "--include-disabled", "--output", "json", env=traffic.env)
 
-    assert requests == {("POST", "/_msearch")}
+    assert requests == {("GET", "/"), ("POST", "/_msearch")}
 
 
 @pytest.mark.node

@@ -365,6 +365,7 @@ METRICS = {
     "DroppedHeartbeats": "Count",
     "DroppedAwsUsers": "Count",
     "DeadLetters": "Count",
+    "PulsesUnwritten": "Count",
     "RecordsToDeliverAgain": "Count",
     "KmsCalls": "Count",
     "DataKeyCacheHits": "Count",

@@ -262,7 +262,7 @@ def _action(alert: Alert, before: Stored | None) -> Action:
     if before:
         head |= {"if_seq_no": before.seq_no, "if_primary_term": before.primary_term}
     lines = orjson.dumps({"index" if before else "create": head}) + b"\n" + orjson.dumps(alert.document()) + b"\n"
-    return Action(lines, record=0, document_id=alert.id)
+    return Action(lines, record=0, document_id=alert.id, index=INDEX)
 
 
 def _quiet(now: datetime) -> dict[str, Any]:
