@@ -129,16 +129,18 @@ def test_an_alert_that_is_not_written_makes_its_detection_late(
         clock = Clock()
         report = watching.run(minutes(minute), search=behind, clock=clock)
         assert report.raised == (minute == 1)
-        assert report.unwritten == {"superuser-grant": "OpenSearch is overloaded"}
+        assert report.unwritten.keys() == {"superuser-grant"}
+        assert "429" in report.unwritten["superuser-grant"]
         assert behind_of(watching).keys() == {"superuser-grant"}
         assert since(watching) == iso_milliseconds(minutes(minute))
         assert clock() < 53
     assert [one.detection for one in watching.alerts().values()] == ["bruteforce-user"]
 
     proxy.behave()
-    report = watching.run(minutes(30), search=behind, clock=Clock())
+    reports = [watching.run(minutes(minute), search=behind, clock=Clock()) for minute in (30, 31, 32)]
 
-    assert (report.raised, report.unwritten, behind_of(watching)) == (1, {}, {})
+    assert [report.raised for report in reports] == [1, 0, 0]
+    assert (reports[-1].unwritten, behind_of(watching)) == ({}, {})
     assert len(watching.mails()) == 2
 
 
@@ -164,6 +166,7 @@ def learned(watching: Watching) -> Sample:
     usual = {**step, "days-ago": 0, "each": {"clientApplication": ["billing 2"]}}
     watching.happen(Sample("", "match", "", engine, (usual,)), before)
     watching.run(before + timedelta(minutes=1))
+    watching.search.delete(index="das-runs", id="scheduled")  # the days between are no backlog
     return Sample("", "match", "", engine, ({**usual, "each": {"clientApplication": ["psql"]}},))
 
 
