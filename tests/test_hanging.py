@@ -32,6 +32,7 @@ from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
 from firehose_lambda import handler as firehose_handler
 from setup_lambda import handler as setup_handler
+from tests.clock import RealClock
 from tests.events import postgresql_event
 from tests.firehose import FirehoseFunction, firehose_event, firehose_record
 from tests.function import IngestFunction
@@ -73,6 +74,7 @@ def relayed(upstream: str) -> Iterator[Relay]:
 def dependency(request: pytest.FixtureRequest, ingest: IngestFunction, aws: LocalAws) -> Iterator[tuple[str, Relay]]:
     """A dependency of the ingest function behind a relay."""
     name: str = request.param
+    ingest.clock = RealClock()
     with relayed(ingest.url if name == "opensearch" else aws.url) as relay:
         match name:
             case "opensearch":
@@ -162,6 +164,7 @@ def test_ingest_waits_for_a_dependency_that_answers_late(ingest: IngestFunction,
 
 @pytest.mark.parametrize("silence", SILENCES)
 def test_many_dead_letters_share_the_time_left(ingest: IngestFunction, aws: LocalAws, silence: Silence) -> None:
+    ingest.clock = RealClock()
     batch = [ingest.record([postgresql_event()]), *(ingest.delivered(b"no envelope %d" % n) for n in range(200))]
     with relayed(aws.url) as relay:
         ingest.configure(AWS_ENDPOINT_URL_S3=relay.url)

@@ -126,7 +126,7 @@ def test_a_failing_step_ends_it_with_what_to_do_next(domain: Domain) -> None:
     result = daswatch("setup")
 
     assert result.exit_code == 1
-    assert "daswatch: monitor daswatch " in result.stderr
+    assert ": monitor daswatch " in result.stderr
     assert "run it again" in result.stderr
 
 

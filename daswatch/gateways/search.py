@@ -109,16 +109,10 @@ class _RequestFailed(Exception):
 
 
 class SearchGateway:
-    """An OpenSearch endpoint. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+    """An OpenSearch endpoint. `chance` is an argument so that pauses can be tested."""
 
-    def __init__(
-        self,
-        client: OpenSearch,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
         self._client = client
-        self._sleep = sleep
         self._chance = chance
 
     def write(self, actions: Sequence[Action], deadline: Deadline, *, refresh: bool = False) -> BulkResult:
@@ -177,11 +171,7 @@ class SearchGateway:
 
     def wait(self, attempt: int, deadline: Deadline) -> bool:
         """Wait before the next attempt; False where the deadline leaves no time for one."""
-        delay = backoff_seconds(attempt, self._chance())
-        if deadline.remaining - delay < _SHORTEST_REQUEST_SECONDS:
-            return False
-        self._sleep(delay)
-        return True
+        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_REQUEST_SECONDS)
 
 
 class _Writing:
