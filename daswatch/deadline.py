@@ -66,6 +66,10 @@ class Deadline:
             self.sleep(seconds)
         return True
 
+    def earlier(self, seconds: float) -> Deadline:
+        """The same deadline, so many seconds earlier."""
+        return Deadline(self.at - seconds, self.clock)
+
 
 def backoff_seconds(attempt: int, chance: float) -> float:
     """How long to wait before retry number `attempt` (from 0): full jitter under 0.1 s, 0.2 s, ... 5 s.
