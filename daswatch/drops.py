@@ -8,7 +8,7 @@ the pulse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -21,6 +21,7 @@ from daswatch.noise import ExcludedUser, Noise
 from daswatch.stream_records import StreamRecord
 
 TEMPLATE = "das-drops"
+_LOGGED_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,11 @@ def _id(drop: Drop, batch: Sequence[StreamRecord]) -> str:
     of_drop = [drop.stream.resource_id, drop.instance_id, drop.reason, *user]
     name = [*of_drop, first.shard_id, first.sequence_number, last.sequence_number]
     return blake2b(canonical_json(name), digest_size=16).hexdigest()
+
+
+def users_by_instance(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Dropped events by instance id and user, as a log line has them; the names are those of the setting."""
+    users: dict[str, dict[str, int]] = {}
+    for (instance, user), count in counts.items():
+        users.setdefault(instance[:_LOGGED_CHARACTERS], {})[user] = count
+    return users

@@ -233,6 +233,7 @@ def test_noise_is_left_out_of_a_record_and_failed_logins_are_no_noise(firehose: 
 
     assert [row["activity"] for row in rows_of(answer)] == ["AUTH FAILURE", "DQL"]
     assert firehose.log["dropped"] == {"heartbeat": 1, "aws-user": 1}
+    assert firehose.log["dropped_users"] == {"db-WRITER": {"rdsadmin": 1}}
 
 
 def test_the_excluded_users_are_a_setting(firehose: FirehoseFunction) -> None:

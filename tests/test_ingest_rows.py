@@ -827,7 +827,7 @@ def test_one_of_each_doubled_row_can_be_taken(rows: Rows, tmp_path: Path) -> Non
 def test_every_column_of_the_table_is_in_the_rows_and_holds_what_the_index_holds(rows: Rows, tmp_path: Path) -> None:
     native = {"SCN": 7001002, "scn": 1}
     records = [
-        rows.ingest.record([postgresql_event(paramList=["a", "b"], errorMessage="x", dbid="9")]),
+        rows.ingest.record([postgresql_event(paramList=["a", "b"], errorMessage="x", dbid="9", dbUserName="RDSADMIN")]),
         rows.ingest.record([mysql_event(novel={"Deep": "x"}, rowCount=2**40), mysql_event(logTime=None)]),
         rows.ingest.record([oracle_event(engineNativeAuditFields=native, much="x" * 9_000)]),
         rows.ingest.record([sqlserver_event()]),
