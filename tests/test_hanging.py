@@ -49,6 +49,7 @@ REMAINING_MS = 6_000
 LIMIT_SECONDS = 20.0  # a machine may be slow; a relay that is silent stays so
 LATE_SECONDS = 1.5
 PLENTY_MS = 60_000
+NEXT_RUNS = 5
 
 Silence: TypeAlias = Callable[[Relay], None]
 SILENCES = [pytest.param(Relay.never_answer, id="accepts"), pytest.param(Relay.vanish, id="vanishes")]
@@ -253,8 +254,12 @@ def test_a_scheduled_run_ends_while_a_dependency_is_silent(
                 pass  # the next run looks at the same again
 
         relay.answer()
-        _let_leases_end(findings)
-        scheduled(name, PLENTY_MS)
+        # A write that was given up may arrive later than the first of the next runs looks.
+        for _ in range(NEXT_RUNS):
+            _let_leases_end(findings)
+            scheduled(name, PLENTY_MS)
+            if findings.findings():
+                break
 
     assert len(findings.alerts()) == 1
     assert len(findings.findings()) == 1
