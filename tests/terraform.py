@@ -211,7 +211,9 @@ class Module:
                 return self._binary(node, scope)
             case "unary_op":
                 operand = self._value(node.children[1], scope)
-                return {"!": lambda: not operand, "-": lambda: -operand}[str(node.children[0])]()
+                sign = str(node.children[0])
+                assert sign in ("!", "-"), node
+                return not operand if sign == "!" else -operand
             case "function_call":
                 return self._call(node, scope)
             case "for_tuple_expr" | "for_object_expr":
