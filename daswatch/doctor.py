@@ -98,7 +98,8 @@ def not_seen(subject: Subject, name: str, seen: NotSeen, where_absent: str = "")
     if seen.denied:
         mend = f"allow {seen.permission} to whoever runs this, or ask somebody who may"
         return Check(subject, name, Verdict.UNKNOWN, f"could not be looked at: {seen.permission} is missing", mend)
-    return Check(subject, name, Verdict.UNKNOWN, f"could not be looked at: {seen.permission}: {seen.why}", "try again")
+    reason = f"could not be looked at: {seen.permission}: {seen.why}"
+    return Check(subject, name, Verdict.UNKNOWN, reason, seen.next_step or "try again")
 
 
 def worst_first(checks: Iterable[Check]) -> list[Check]:

@@ -14,6 +14,7 @@
     │   ├── TimeLimitReached
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
+    │   │   ├── NotOpenSearch    another server answers at the endpoint
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
@@ -110,6 +111,14 @@ class SearchUnavailable(DependencyError):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotOpenSearch(SearchUnavailable):
+    """What answers at the endpoint is not OpenSearch; `found` says how that is seen."""
+
+    def __init__(self, found: str, status: int = 0) -> None:
+        super().__init__(f"what answers is not OpenSearch: {found}", status)
+        self.found = found
 
 
 class TemplatesMissing(SearchUnavailable):

@@ -388,13 +388,6 @@ class Inline(Executor):
         return done
 
 
-class Never(Executor):
-    """Takes work and does none."""
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return Future()
-
-
 def pipeline(firehose: Firehose, executor: Executor | None = None, clock: Clock | None = None) -> DeliveryPipeline:
     clock = clock or Clock()
     stream = DeliveryStream(lambda: firehose, STREAM, sleep=clock.sleep, chance=lambda: 0.5)  # type: ignore[arg-type,return-value]
@@ -468,18 +461,3 @@ def test_firehose_gets_half_of_the_time_that_is_left() -> None:
 
     assert 20 < clock.now <= 30
     assert delivery.finish().cause == "Firehose PutRecordBatch: ServiceUnavailableException"
-
-
-def test_a_put_that_never_ends_is_not_waited_for_past_the_deadline() -> None:
-    clock = Clock()
-    delivery = pipeline(Firehose(), Never(), clock)
-    given = rows(2)
-    delivery.add(given)
-    delivery.flush()
-    clock.now = 60
-
-    result = delivery.finish()
-
-    assert (result.unput, result.put) == (given, 0)
-    assert "in time" in result.cause
-    assert delivery.put_records == set()

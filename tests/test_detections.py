@@ -185,7 +185,7 @@ def test_benign_traffic_raises_nothing(name: str, benign: tuple[str, datetime, d
     index, start, end = benign
     detection = corpus()[name]
     if detection.window_seconds:
-        windows = [event_window(detection, at) for at in evaluation_times(detection, start, None, end)]
+        windows = [event_window(detection, at) for at in evaluation_times(detection, start, end)]
     else:
         windows = [Window("@timestamp", iso_milliseconds(start), iso_milliseconds(end))]
 

@@ -679,7 +679,7 @@ def test_kms_that_does_not_serve_stops_at_the_first_record_that_needs_it(
     ]
     kms_proxy.on(decrypt_of(rotated), KMS_FAULTS[fault])
 
-    assert ingest.invoke(*records) == [sequence_number(records[2])]
+    assert ingest.invoke(*records, remaining_ms=10_000) == [sequence_number(records[2])]
 
     assert statement_ids(ingest) == [0, 1]
     assert "KMS" in ingest.log["cause"]

@@ -383,7 +383,7 @@ def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: F
 # KMS.
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "DisabledException"])
+@pytest.mark.parametrize("code", ["KMSInvalidStateException", "AccessDeniedException", "DisabledException"])
 def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_again(
     firehose: FirehoseFunction, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
@@ -410,7 +410,7 @@ def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFuncti
     kms = boto3.client("kms", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
     function = Function(Settings(), kms)
     with Stubber(kms) as stub:
-        stub.add_client_error("decrypt", "KMSInternalException")
+        stub.add_client_error("decrypt", "KMSInvalidStateException")
         stub.add_response("decrypt", {"Plaintext": firehose.data_key(firehose.database()).plaintext})
         with pytest.raises(KmsUnavailable):
             invoke(function, event, InvocationContext())

@@ -35,11 +35,19 @@ class Kms:
     client: KMSClient
     stub: Stubber
     now: float = 0.0
+    waited: float = 0.0
     keys: DataKeys = field(init=False)
 
     def remember(self, max_keys: int = 10, max_age_seconds: float = 900) -> DataKeys:
-        self.keys = DataKeys(self.client, max_keys, max_age_seconds, clock=lambda: self.now)
+        self.keys = DataKeys(self.client, max_keys, max_age_seconds, lambda: self.now, self.wait)
         return self.keys
+
+    def wait(self, seconds: float) -> None:
+        """Time passes by waiting alone."""
+        self.waited += seconds
+
+    def until(self, seconds: float) -> Deadline:
+        return Deadline.after(seconds, lambda: self.waited)
 
     def forget(self) -> None:
         """Drop the answers that were not asked for."""

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
-from botocore.parsers import ResponseParserError
 
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.gateways.bounded import OutOfTime, within
@@ -92,8 +91,8 @@ def attempt(call: Callable[[], _T], deadline: Deadline) -> _T:
         status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = error.get("Code") or f"HTTP {status}"
         raise AwsError(code, trouble_of(code, status), status=status, words=error.get("Message", "")) from exc
-    except (AwsConnectionError, HTTPClientError, ResponseParserError) as exc:
-        # The last is no BotoCoreError: what answers is not AWS, a proxy's page for example.
+    except (AwsConnectionError, HTTPClientError) as exc:
+        # The second is what answers and is not AWS, too: a proxy's page for example (`session.py`).
         raise AwsError(type(exc).__name__, Trouble.PASSING) from exc
     except BotoCoreError as exc:
         raise AwsError(type(exc).__name__, Trouble.REFUSED) from exc

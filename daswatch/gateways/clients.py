@@ -21,6 +21,7 @@ from urllib3 import Timeout, make_headers
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable, SettingsError
 from daswatch.gateways.aws import AwsError, Trouble, ask
+from daswatch.gateways.session import aws_session
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
@@ -51,7 +52,7 @@ _SECRET_SECONDS = 10.0  # between two readings of a password that is refused
 
 def cloudformation_client() -> Any:
     """CloudFormation in this region. Raises SettingsError without one."""
-    if _session().region_name is None:
+    if not _session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the stack, like eu-west-1)"])
     return _session().client("cloudformation", config=_AWS)
 
@@ -83,7 +84,7 @@ def lambda_client() -> LambdaClient:
 
 def rds_client() -> RDSClient:
     """RDS in the function's region. Raises SettingsError without a region."""
-    if _session().region_name is None:
+    if not _session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the databases, like eu-west-1)"])
     return _session().client("rds", config=_AWS)
 
@@ -122,7 +123,7 @@ def sts_client() -> STSClient:
 @cache
 def _session() -> boto3.Session:
     # One for all clients: each session reads the configuration and the credentials anew.
-    return boto3.Session()
+    return aws_session()
 
 
 def search_client(endpoint: SearchEndpoint) -> OpenSearch:
@@ -263,7 +264,7 @@ def _signer(endpoint: SearchEndpoint) -> RequestSigner | None:
     credentials = session.get_credentials()
     if credentials is None:
         raise SettingsError(["AWS credentials are missing (expected: the function's role, or a profile)"])
-    if session.region_name is None:
+    if not session.region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the OpenSearch endpoint)"])
     return RequestSigner(
         AWS4Auth(refreshable_credentials=credentials, region=session.region_name, service=endpoint.service)

@@ -13,9 +13,10 @@ from urllib3.exceptions import HTTPError
 
 from daswatch.deadline import Deadline
 from daswatch.errors import AnswerUndelivered
+from daswatch.gateways.bounded import OutOfTime, within
 
 _CONNECT_SECONDS = 3.0
-_READ_SECONDS = 8.0
+_ATTEMPT_SECONDS = 8.0
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _SCHEMES = ("https://", "http://")
 
@@ -44,16 +45,14 @@ class Answers:
 
     def _try(self, url: str, body: bytes, deadline: Deadline) -> tuple[int, str]:
         """The status, 0 where there was none, and what to tell of it."""
-        seconds = max(0.5, min(_READ_SECONDS, deadline.remaining))
+        attempt = deadline.at_most(_ATTEMPT_SECONDS)
+        timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ATTEMPT_SECONDS)
         try:
             # The URL's signature covers an empty content type.
-            answer = self._http.request(
-                "PUT",
-                url,
-                body=body,
-                headers={"content-type": ""},
-                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds),
+            answer = within(
+                attempt,
+                lambda: self._http.request("PUT", url, body=body, headers={"content-type": ""}, timeout=timeout),
             )
-        except (HTTPError, ValueError) as exc:  # their messages, and those behind them, quote the URL
+        except (HTTPError, ValueError, OutOfTime) as exc:  # their messages, and those behind them, quote the URL
             return 0, type(exc).__name__
         return answer.status, f"it answered {answer.status}"

@@ -262,7 +262,9 @@ class FindingAccounts:
                 f"AssumeRole of {role_arn}; create it and let it trust the function's role"
             )
             return now + ROLE_RENEWAL, self._own_account, self._security_hub(None, note)
-        credentials = answer["Credentials"]
+        credentials = answer.get("Credentials")
+        if not credentials:  # what answered 200 is not STS
+            return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: an answer without credentials")
         hub = self._security_hub(
             {
                 "AccessKeyId": credentials["AccessKeyId"],

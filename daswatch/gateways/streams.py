@@ -93,11 +93,15 @@ class ActivityStreams:
         if arn := streams.key_arn(key_id, database):
             return arn
         try:
-            return ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())["KeyMetadata"]["Arn"]
+            answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())
         except AwsError as exc:
             if exc.status == 0:
                 raise RdsUnavailable(f"KMS DescribeKey: {exc.code}") from exc
             raise StreamRefused(f"KMS does not describe the key {key_id}: {exc.words}") from exc
+        arn = answer.get("KeyMetadata", {}).get("Arn", "")
+        if not arn:  # what answered 200 is not KMS
+            raise RdsUnavailable("KMS DescribeKey: an answer without a key")
+        return arn
 
     def differences(self, wanted: Wanted, database: Database) -> dict[str, str]:
         """In what a started stream differs from what is wanted. Raises StreamRefused, RdsUnavailable."""

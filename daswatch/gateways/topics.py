@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -18,17 +19,23 @@ if TYPE_CHECKING:
 class AlertTopic:
     """One topic."""
 
-    def __init__(self, client: Callable[[], SNSClient], topic_arn: str) -> None:
+    def __init__(
+        self, client: Callable[[], SNSClient], topic_arn: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """`client` is called at the first message: most runs have none."""
         self._client = cache(client)
+        self._sleep = sleep
         self._topic_arn = topic_arn
 
     def publish(self, message: Message, deadline: Deadline) -> None:
         """Publish a message. Raises TopicUnavailable; after a timeout the message may have been sent all the same."""
         try:
-            ask(
+            answer = ask(
                 lambda: self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body),
                 deadline,
+                self._sleep,
             )
         except AwsError as exc:
             raise TopicUnavailable(f"SNS Publish to the alert topic: {exc.code}") from exc
+        if not answer.get("MessageId"):  # what answered 200 is not SNS
+            raise TopicUnavailable("SNS Publish to the alert topic: an answer without a MessageId")
