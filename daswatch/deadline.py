@@ -68,7 +68,7 @@ class Deadline:
 
     def earlier(self, seconds: float) -> Deadline:
         """The same deadline, so many seconds earlier."""
-        return Deadline(self.at - seconds, self.clock)
+        return replace(self, at=self.at - seconds)
 
 
 def backoff_seconds(attempt: int, chance: float) -> float:

@@ -29,9 +29,10 @@ from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from findings_lambda.watch import Report
 from tests.alerting import a_detection, an_alert
+from tests.clock import Clock
 from tests.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
 from tests.test_watch import DETECTIONS, FAILED_LOGINS, NOW, minutes, only, sample
-from tests.watching import Clock, Watching
+from tests.watching import Watching
 
 pytestmark = pytest.mark.node
 
@@ -133,7 +134,7 @@ def test_an_alert_that_is_not_written_makes_its_detection_late(
         assert "429" in report.unwritten["superuser-grant"]
         assert behind_of(watching).keys() == {"superuser-grant"}
         assert since(watching) == iso_milliseconds(minutes(minute))
-        assert clock() < 53
+        assert clock.now < 53
     assert [one.detection for one in watching.alerts().values()] == ["bruteforce-user"]
 
     proxy.behave()
@@ -342,9 +343,9 @@ def test_messages_of_a_slow_topic_go_out_once_each(watching: Watching) -> None:
 
     sent: list[str] = []
     for minute in range(1, 7):
-        clock.seconds = 100.0 * minute
+        clock.now = 100.0 * minute
         report = watching.run(minutes(minute), clock=clock, sns=Slow)
-        assert clock() - 100 * minute < 53
+        assert clock.now - 100 * minute < 53
         sent += watching.mails()
         assert len(sent) == sum(one.mailed_episode for one in watching.alerts().values())
         assert report.telling.messages or len(sent) == 12
@@ -497,7 +498,7 @@ def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> 
     firings = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
 
     for minute in (1, 2):
-        report: Report = watching.watch(clock=Clock()).take(firings, minutes(minute), Deadline.after(53, Clock()))
+        report: Report = watching.watch().take(firings, minutes(minute), Deadline.after(53, Clock()))
         assert list(report.storms.values()) == [500]
 
     (summary,) = [one for one in watching.alerts().values() if not one.group]
