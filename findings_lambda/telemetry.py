@@ -30,6 +30,8 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
     }
     details: dict[str, object] = {
         "failing": report.failing,
+        "behind": report.behind,
+        "superseded_episodes": report.superseded,
         "refused_alerts": report.refused_alerts,
         "refused_findings": telling.refused,
         "unsent_findings": telling.unsent,
