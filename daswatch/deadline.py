@@ -67,8 +67,8 @@ class Deadline:
         return True
 
     def earlier(self, seconds: float) -> Deadline:
-        """The same deadline, so many seconds earlier."""
-        return Deadline(self.at - seconds, self.clock)
+        """The same deadline, this many seconds earlier."""
+        return replace(self, at=self.at - seconds)
 
 
 def backoff_seconds(attempt: int, chance: float) -> float:

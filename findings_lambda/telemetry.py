@@ -32,6 +32,8 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
     details: dict[str, object] = {
         "failing": report.failing,
         "unwritten": report.unwritten,
+        "behind": report.behind,
+        "superseded_episodes": report.superseded,
         "refused_alerts": report.refused_alerts,
         "refused_sightings": report.refused_sightings,
         "storms": report.storms,

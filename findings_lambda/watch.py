@@ -47,6 +47,7 @@ _TEMPLATES = (alerts.INDEX, seen.INDEX, RUNS_INDEX)
 _BACKLOG_SEARCHES = 36
 _BACKLOG_SHARE = 2.0  # and that much of the time that the rest of the run took
 _BACKLOG_SECONDS = 20.0  # left to the function, without which no slice is begun
+_ASKING = 0.6  # what questions may take of the time left: their alerts have to be written, too
 _LATE_SEARCHES = 18  # about late events, of one look
 _NOTHING = datetime.min.replace(tzinfo=UTC)  # no late event was looked at
 _LATE = "late-arrivals"  # what fails where it cannot be searched for them
@@ -312,7 +313,7 @@ class Watch:
             looked.at = None
         if after is None:
             questions += [self._question(detection, arrivals) for detection in asked]
-        looked.answers = self._queries.ask(questions, deadline)
+        looked.answers = self._queries.ask(questions, deadline.part(_ASKING))
         report.searches += looked.answers.searches
         report.failing |= looked.answers.failures
         return looked

@@ -348,6 +348,8 @@ PASSING_FAULTS: dict[str, Behaviour] = {
     "answer is empty": replace_answer(b""),
     "answer is another JSON": replace_answer(b"[]"),
     "answer lacks items": replace_answer(b'{"errors":true,"items":[]}'),
+    "answer without errors lacks items": replace_answer(b'{"errors":false,"items":[{"create":{"status":201}}]}'),
+    "answer without errors has no items": replace_answer(b'{"errors":false}'),
     "429 for some documents": withhold(429, lambda lines: b"late" in lines, "opensearch_rejected_execution_exception"),
     "503 for some documents": withhold(503, lambda lines: b"late" in lines, "unavailable_shards_exception"),
 }

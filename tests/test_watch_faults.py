@@ -29,9 +29,10 @@ from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from findings_lambda.watch import Report
 from tests.alerting import a_detection, an_alert
+from tests.clock import Clock
 from tests.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
 from tests.test_watch import DETECTIONS, FAILED_LOGINS, NOW, minutes, only, sample
-from tests.watching import Clock, Watching
+from tests.watching import Watching
 
 pytestmark = pytest.mark.node
 
@@ -110,7 +111,7 @@ def test_an_overloaded_alert_is_written_in_the_same_run(watching: Watching, prox
     grant = overloaded(b"das-alerts", b"superuser-grant")
     proxy.on(writes_with(b"das-alerts"), sequence(grant, grant))
 
-    report = watching.run(minutes(1), search=behind, clock=Clock())
+    report = watching.run(minutes(1), search=behind)
 
     assert (report.raised, report.unwritten, report.telling.messages) == (2, {}, 2)
     assert len(watching.alerts()) == 2
@@ -133,11 +134,11 @@ def test_an_alert_that_is_not_written_makes_its_detection_late(
         assert "429" in report.unwritten["superuser-grant"]
         assert behind_of(watching).keys() == {"superuser-grant"}
         assert since(watching) == iso_milliseconds(minutes(minute))
-        assert clock() < 53
+        assert clock.now < 53
     assert [one.detection for one in watching.alerts().values()] == ["bruteforce-user"]
 
     proxy.behave()
-    reports = [watching.run(minutes(minute), search=behind, clock=Clock()) for minute in (30, 31, 32)]
+    reports = [watching.run(minutes(minute), search=behind) for minute in (30, 31, 32)]
 
     assert [report.raised for report in reports] == [1, 0, 0]
     assert (reports[-1].unwritten, behind_of(watching)) == ({}, {})
@@ -151,7 +152,7 @@ def test_a_refused_alert_is_named_and_stops_no_other(watching: Watching, proxy: 
     refuse = withhold(400, lambda lines: b"das-alerts" in lines and b"superuser-grant" in lines, "mapper_exception")
     proxy.on(writes_with(b"das-alerts"), refuse)
 
-    report = watching.run(minutes(1), search=behind, clock=Clock())
+    report = watching.run(minutes(1), search=behind)
 
     assert list(report.refused_alerts.values()) == ["mapper_exception"]
     assert (report.raised, behind_of(watching)) == (1, {})
@@ -199,12 +200,12 @@ def test_what_is_new_is_not_noted_before_its_alert(
     watching.happen(new, NOW)
     proxy.on(predicate, behaviour)
 
-    watching.run(minutes(1), search=behind, clock=Clock())
+    watching.run(minutes(1), search=behind)
     assert seen_groups(watching) == known
     assert "first-seen-application" in behind_of(watching)
 
     proxy.behave()
-    watching.run(minutes(3), search=behind, clock=Clock())
+    watching.run(minutes(3), search=behind)
 
     alerts = [one for one in watching.alerts().values() if one.detection == "first-seen-application"]
     assert [one.group["clientApplication"] for one in alerts] == ["psql"]
@@ -218,9 +219,9 @@ def test_a_note_that_is_refused_for_a_while_is_retried(watching: Watching, proxy
     note = overloaded(b'"mailedEpisode":1')
     proxy.on(writes_with(b'"mailedEpisode":1'), sequence(note, note, note))
 
-    report = watching.run(minutes(1), search=behind, clock=Clock())
+    report = watching.run(minutes(1), search=behind)
     for minute in range(2, 20):
-        watching.run(minutes(minute), search=behind, clock=Clock())
+        watching.run(minutes(minute), search=behind)
 
     assert report.telling.unnoted == 0
     assert len(watching.mails()) == 1
@@ -234,7 +235,7 @@ def test_a_note_that_is_never_taken_repeats_a_message_rarely(
     watching.happen(sample("superuser-grant"), NOW)
     proxy.on(writes_with(b'"mailedEpisode":1'), overloaded(b'"mailedEpisode":1'))
 
-    reports = [watching.run(minutes(minute), search=behind, clock=Clock()) for minute in range(1, 21)]
+    reports = [watching.run(minutes(minute), search=behind) for minute in range(1, 21)]
 
     assert len(watching.mails()) <= 4
     assert reports[0].telling.unnoted == 1
@@ -274,7 +275,7 @@ def test_half_an_answer_about_alerts_is_a_failure(watching: Watching, proxy: Pro
     proxy.on(lambda request: request.path.startswith("/das-alerts/_search"), half)
 
     with pytest.raises(SearchUnavailable, match="part of das-alerts"):
-        watching.run(minutes(1), search=behind, clock=Clock())
+        watching.run(minutes(1), search=behind)
 
 
 # Channels.
@@ -342,9 +343,9 @@ def test_messages_of_a_slow_topic_go_out_once_each(watching: Watching) -> None:
 
     sent: list[str] = []
     for minute in range(1, 7):
-        clock.seconds = 100.0 * minute
+        clock.now = 100.0 * minute
         report = watching.run(minutes(minute), clock=clock, sns=Slow)
-        assert clock() - 100 * minute < 53
+        assert clock.now - 100 * minute < 53
         sent += watching.mails()
         assert len(sent) == sum(one.mailed_episode for one in watching.alerts().values())
         assert report.telling.messages or len(sent) == 12
@@ -387,7 +388,7 @@ def test_a_flood_of_groups_becomes_one_summary(watching: Watching) -> None:
     watching.happen(flood(10_000), NOW)
     watching.happen(sample("superuser-grant"), NOW)
 
-    report = watching.run(minutes(1), clock=Clock())
+    report = watching.run(minutes(1))
 
     alerts = watching.alerts()
     (summary,) = [one for one in alerts.values() if not one.group]
@@ -403,7 +404,7 @@ def test_a_flood_of_groups_becomes_one_summary(watching: Watching) -> None:
     assert since(watching) == iso_milliseconds(minutes(1))
 
     watching.happen(flood(10_000, first=10_000), minutes(2))
-    report = watching.run(minutes(3), clock=Clock())
+    report = watching.run(minutes(3))
 
     assert (report.raised, report.telling.messages, since(watching)) == (0, 0, iso_milliseconds(minutes(3)))
     assert len(watching.alerts()) == MAX_OPEN + 2
@@ -418,8 +419,8 @@ def test_a_flood_of_what_is_new_is_noted_as_seen(watching: Watching) -> None:
     known = seen_groups(watching)
     watching.happen(replace(new, steps=steps), NOW)
 
-    watching.run(minutes(1), clock=Clock())
-    again = watching.run(minutes(2), clock=Clock())
+    watching.run(minutes(1))
+    again = watching.run(minutes(2))
 
     assert seen_groups(watching) == known + 3_000
     assert len(watching.alerts()) == MAX_OPEN + 1
@@ -456,7 +457,7 @@ def test_many_open_alerts_are_brought_up_to_date_in_portions(
 
     mails = []
     for minute in range(1, 7):
-        report = watching.run(minutes(minute), clock=Clock())
+        report = watching.run(minutes(minute))
         mails.append(watching.mails())
         alerts = [one for one in watching.alerts().values() if one.detection == "privilege-grant"]
         told = [one for one in alerts if not one.pending and one.mailed_episode]
@@ -468,7 +469,7 @@ def test_many_open_alerts_are_brought_up_to_date_in_portions(
     assert mails[0][0].startswith("[HIGH]")
 
     for minute in range(60, 66):
-        watching.run(minutes(minute), clock=Clock())
+        watching.run(minutes(minute))
     old_states = {one.state for one in watching.alerts().values() if one.detection == "privilege-grant"}
     assert old_states == {State.ARCHIVED}
 
@@ -497,7 +498,7 @@ def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> 
     firings = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
 
     for minute in (1, 2):
-        report: Report = watching.watch(clock=Clock()).take(firings, minutes(minute), Deadline.after(53, Clock()))
+        report: Report = watching.watch().take(firings, minutes(minute), Deadline.after(53, Clock()))
         assert list(report.storms.values()) == [500]
 
     (summary,) = [one for one in watching.alerts().values() if not one.group]

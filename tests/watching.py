@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +31,7 @@ from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from findings_lambda.tell import Teller
 from findings_lambda.watch import Report, Watch
+from tests.clock import Clock
 
 STATE = (ALERTS, SEEN, RUNS_INDEX, control_plane.INDEX, pulse.INDEX)
 ACCOUNT = "123456789012"
@@ -81,19 +81,6 @@ class _Watched:
         return call
 
 
-@dataclass
-class Clock:
-    """Time that passes only where something waits: nothing depends on how fast the machine is."""
-
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
 class Watching:
     """Everything around a watch, with indices of its own for events."""
 
@@ -125,18 +112,17 @@ class Watching:
         topic: bool = True,
         role: str = "",
         search: OpenSearch | None = None,
-        clock: Clock | None = None,
         security_hub: Any = None,
         sns: Any = None,
     ) -> Watch:
-        """A function that has just started; each of its dependencies can be another one, and wait by another clock."""
-        steps, search, sleep = steps or Steps(), search or self.search, clock.sleep if clock else time.sleep
-        accounts = FindingAccounts(ACCOUNT, REGION, security_hub or self._security_hub, self._sts, role, sleep=sleep)
+        """A function that has just started; each of its dependencies can be another one."""
+        steps, search = steps or Steps(), search or self.search
+        accounts = FindingAccounts(ACCOUNT, REGION, security_hub or self._security_hub, self._sts, role)
         return Watch(
             detections=self.detections,
             queries=steps.watch(SavedQueries(search)),
-            alert_index=steps.watch(AlertIndex(search, sleep)),
-            search=steps.watch(SearchGateway(search, sleep)),
+            alert_index=steps.watch(AlertIndex(search)),
+            search=steps.watch(SearchGateway(search)),
             teller=Teller(
                 accounts=steps.watch(accounts),
                 topic=steps.watch(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
@@ -147,11 +133,9 @@ class Watching:
             index_prefix=self.prefix,
         )
 
-    def run(self, now: datetime, steps: Steps | None = None, **options: Any) -> Report:
-        """One run of a function that has just started."""
-        clock = options.get("clock")
-        deadline = Deadline.after(RUN_SECONDS, clock) if clock else Deadline.after(60)
-        return self.watch(steps, **options).run(now, deadline)
+    def run(self, now: datetime, steps: Steps | None = None, *, clock: Clock | None = None, **options: Any) -> Report:
+        """One run of a function that has just started. Its time passes by waiting alone."""
+        return self.watch(steps, **options).run(now, Deadline.after(RUN_SECONDS, clock or Clock()))
 
     def happen(
         self, sample: Sample, end: datetime, *, arrived: datetime | None = None, database: str = ""

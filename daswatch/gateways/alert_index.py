@@ -8,7 +8,6 @@ a bulk has a fate as in ingest (`daswatch.bulk`), and every read of alerts has a
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -114,20 +113,11 @@ class Written:
 
 
 class AlertIndex:
-    """`das-alerts`, `das-seen` and `das-runs` at one endpoint. Raises SearchUnavailable.
+    """`das-alerts`, `das-seen` and `das-runs` at one endpoint. Raises SearchUnavailable."""
 
-    `sleep` and `chance` are arguments so that waiting can be tested without waiting.
-    """
-
-    def __init__(
-        self,
-        client: OpenSearch,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
         self._client = client
-        self._search = SearchGateway(client, sleep, chance)
-        self._sleep = sleep
+        self._search = SearchGateway(client, chance)
         self._chance = chance
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Stored]:
@@ -199,9 +189,8 @@ class AlertIndex:
                 outcome.unwritten = written.conflicts | written.unwritten
                 outcome.cause = written.cause or "another runner changes the same alerts"
             pause = backoff_seconds(attempt, self._chance())
-            if not outcome.unwritten or deadline.remaining <= pause:
+            if not outcome.unwritten or not deadline.wait(pause, 0.0):
                 break
-            self._sleep(pause)
             attempt += 1
         return outcome
 
