@@ -47,6 +47,7 @@ class CloudFormation:
         self._template = Template.read(template)
         self._aws = aws
         self.stacks: dict[str, _Stack] = {}
+        self.deleted: list[str] = []
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -181,7 +182,7 @@ class CloudFormation:
         return {"StackEvents": events[::-1]}
 
     def _DeleteStack(self, request: Mapping[str, str]) -> Any:
-        del self.stacks[self._stack(request).name]
+        self.deleted.append(self._stack(request).name)  # and goes on for a while, as a real one does
         return {}
 
 
