@@ -33,8 +33,8 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
     "ParallelizationFactor": 2,
     "FunctionResponseTypes": ["ReportBatchItemFailures"],
     "BisectBatchOnFunctionError": True,
-    "MaximumRetryAttempts": 10,
-    "MaximumRecordAgeInSeconds": 21600,
+    "MaximumRetryAttempts": -1,  # by age alone
+    "MaximumRecordAgeInSeconds": 82800,
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares the template with what it made, and not with what is there now.

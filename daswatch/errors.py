@@ -10,6 +10,7 @@
     ├── StreamRefused        stop: an activity stream cannot be switched as wanted; somebody must do what it says first
     ├── RequestError         stop: CloudFormation's request is none that we can follow
     ├── DependencyError      retry: what we depend on does not serve us now
+    │   ├── NotAnActivityStream  the function is connected to another source; until that changes, its records wait
     │   ├── TimeLimitReached
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
@@ -84,6 +85,16 @@ class RequestError(DaswatchError):
 
 class DependencyError(DaswatchError):
     """A service that we need does not serve us now: fail the batch, deliver it again."""
+
+
+class NotAnActivityStream(DependencyError):
+    """The function reads a source that is not an activity stream; `arn` is empty where it is not an ARN either."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(
+            f"{arn or 'the event source'} is not an activity stream (aws-rds-das-cluster-… or aws-rds-das-db-…): "
+            "delete the event source mapping that reads it"
+        )
 
 
 class TimeLimitReached(DependencyError):

@@ -51,6 +51,16 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
         ) from exc
 
 
+def is_full(text: str) -> bool:
+    """Whether a message that could be read has as many groups as its monitor sends: there may be more of them.
+
+    The schedule finds the others.
+    """
+    content = orjson.loads(text)
+    groups, limit = content.get("groups"), content.get("limit")
+    return isinstance(groups, list) and isinstance(limit, int) and 0 < limit <= len(groups)
+
+
 def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> Firing:
     """What is told about a saved query or monitor that cannot be run."""
     at = iso_milliseconds(now)
@@ -79,7 +89,7 @@ def _firings(content: Mapping[str, Any], name: str, detection: Detection | None,
                 title=detection.title,
                 level=found.level,
                 database=Database(_resource_id(found.resource_id)),
-                group=found.group,
+                group=_in_order(found.group, detection.group),
                 first_seen=found.first_seen,
                 last_seen=found.last_seen,
                 count=_count(found.count),
@@ -93,6 +103,11 @@ def _firings(content: Mapping[str, Any], name: str, detection: Detection | None,
         yield from _of_hits(content, name, _list(hits), now)
     else:
         raise NotificationError(Reason.NOT_A_NOTIFICATION, "the message has neither groups nor hits")
+
+
+def _in_order(group: Mapping[str, str], fields: Iterable[str]) -> dict[str, str]:
+    """A group with the detection's fields first, in their order: the plugin hands keys on in another one."""
+    return {name: group[name] for name in (*fields, *group) if name in group}
 
 
 def _of_bucket(content: Mapping[str, Any], name: str, bucket: Mapping[str, Any], now: datetime) -> Firing:

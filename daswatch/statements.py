@@ -180,6 +180,25 @@ def words_outside_parentheses(text: str, engine: str) -> Iterator[str]:
             yield token[0].upper()
 
 
+def code_of(text: str, engine: str) -> str:
+    """The text with `?` for each literal, dollar-quoted bodies among them, and a blank for each comment.
+
+    Quoted names stay as they are. One scan, whatever the text.
+    """
+    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    text = _readable(text, engine)
+    # Without quoted names and comments all matches are literals, so no decision for each of them.
+    named = '"' in text or "`" in text or "[" in text
+    commented = "--" in text or "/*" in text or "#" in text
+    return _SCANNERS[engine].sub(_code_part if named or commented else "?", text)
+
+
+def without_comments(text: str, engine: str) -> str:
+    """The text with a blank for each comment."""
+    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    return _SCANNERS[engine].sub(_uncommented_part, _readable(text, engine))
+
+
 @lru_cache(maxsize=_CACHED_STATEMENTS)
 def _cached_statement_hash(text: str, engine: str) -> str:
     return _statement_hash(text, engine)
@@ -214,6 +233,14 @@ def _strip(text: str, engine: str, depth: int = 0) -> str:
         # Most statements: nothing to keep, so no decision for each match.
         bare = _LITERAL_SCANNERS[engine].sub("?", text)
     return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
+
+
+def _code_part(match: re.Match[str]) -> str:
+    return match[0] if match.lastgroup == "name" else " " if match.lastgroup == "comment" else "?"
+
+
+def _uncommented_part(match: re.Match[str]) -> str:
+    return " " if match.lastgroup == "comment" else match[0]
 
 
 def _replacement(match: re.Match[str], engine: str, depth: int) -> str:

@@ -24,7 +24,7 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic
-from daswatch.notifications import read_notification
+from daswatch.notifications import is_full, read_notification
 from daswatch.redact import SQL_FIELDS, redacted
 from daswatch.stream_records import iso_milliseconds, read_stream_record
 from findings_lambda.settings import Settings, read_settings
@@ -94,13 +94,17 @@ class Function:
         """The notifications of an SNS event; those that tell nothing become dead letters."""
         firings: list[Firing] = []
         letters: list[DeadLetter] = []
+        full = 0
         for position, record in enumerate(event.get("Records") or [event]):
             try:
-                firings += read_notification(_message(record), self._detections, now)
+                message = _message(record)
+                firings += read_notification(message, self._detections, now)
+                full += is_full(message)
             except RecordError as exc:
                 letters.append(DeadLetter(position, read_stream_record(record, now), None, exc.reason, exc.detail))
         self._keep(letters, now, deadline)
         report = self.watch.take(firings, now, deadline)
+        report.full_notifications = full
         for letter in letters:
             report.malformed[letter.reason] = report.malformed.get(letter.reason, 0) + 1
         return report

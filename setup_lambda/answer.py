@@ -17,7 +17,7 @@ from daswatch.custom_resources import (
     read_request,
     response_url,
 )
-from daswatch.deadline import Deadline
+from daswatch.deadline import Clock, Deadline
 from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
 from daswatch.gateways.bounded import OutOfTime, within
 from daswatch.gateways.cloudformation import Answers
@@ -28,6 +28,8 @@ Provider = Callable[[Request, Deadline], Answer]
 _RESERVE_SECONDS = 30.0
 _LARGEST_RESERVE = 0.5  # of the whole, where a function has little time
 _GRACE = 0.5  # of the reserve: until then a provider may return after its deadline
+_LOG_SECONDS = 1.0  # kept back for the log line, where the answer is not taken
+_LARGEST_LOG_SHARE = 0.1
 _FRAMES = 3
 
 
@@ -46,10 +48,10 @@ class Report:
 
 
 def answer_request(
-    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
+    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Clock
 ) -> Report:
     """Have a request provided for, and put the answer. `seconds` is what is left of the invocation. Never raises."""
-    last = Deadline.after(seconds, clock)
+    last = Deadline.after(seconds - min(_LOG_SECONDS, seconds * _LARGEST_LOG_SHARE), clock)
     report = provide(event, providers, seconds, clock)
     try:
         attempts = answers.put(response_url(event), answer_body(event, report.answer), last)
@@ -58,7 +60,7 @@ def answer_request(
     return replace(report, attempts=attempts)
 
 
-def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Callable[[], float]) -> Report:
+def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Clock) -> Report:
     """Have a request provided for, some time before `seconds` are over. Never raises."""
     reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
     work = Deadline.after(seconds - reserve, clock)

@@ -100,7 +100,7 @@ KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 READERS = 2  # of each stream: Lambda, and the Firehose of the evidence
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
 CACHED, UNCACHED = "KMS Decrypt, with the data key cache", "or KMS Decrypt, without it"
-OUR_METRICS = 26  # of the ingest and the findings function
+OUR_METRICS = 27  # of the ingest and the findings function
 FINDINGS = 1_000  # a month, and ten times as many cost nothing
 FINDINGS_PAID = max(0, FINDINGS - 10_000)
 MAPPING_METRICS = 7  # that EventCount names
@@ -238,16 +238,22 @@ def total(costs: Iterable[Cost]) -> float:
 # What to do about an alarm, by what its name has between the stack's and the database's.
 ALARM_MENDS: Mapping[str, str] = {
     "Behind": "Look for the alarm RecordsToDeliverAgain and at OpenSearch's load: ingest waits for it, or has more to "
-    "do than two batches at once. It catches up by itself.",
-    "FarBehind": "Mend OpenSearch now: after 24 hours Kinesis forgets. The evidence has all records.",
+    "do than two batches at once. It catches up once OpenSearch takes more than arrives.",
+    "FarBehind": "Fix what the log of ingest names now: until 23 hours nothing is given up, and all of it is indexed "
+    "afterwards. The evidence has all records.",
     "Silent": "`daswatch stream status`, then CloudTrail for who stopped it; a stopped database is silent, too.",
     "Unread": "`daswatch doctor` tells whether the mapping is disabled or gone. A new stack rings once, until Lambda "
     "has counted its first records.",
+    "GaveUp": "Objects below `aws/lambda/` in the dead-letter bucket have the records; the log of ingest says why they "
+    "were not taken. It ends when an hour has passed without another one.",
     "EvidenceLate": "The Firehose's log `/aws/kinesisfirehose/daswatch`: mostly the bucket's or the key's policy.",
     "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token "
     "(docs/firehose.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each line has its reason and its object in S3.",
-    "RecordsToDeliverAgain": "The log of ingest names who did not take them: OpenSearch, KMS, S3 or Firehose.",
+    "RecordsToDeliverAgain": "`cause` in the log of ingest names who did not take them, why, and what to do. Nothing "
+    "is given up for 23 hours.",
+    "PulsesUnwritten": "`lost_cause` in the log of ingest. Events are not affected, but das-silent cannot fire, or "
+    "fires for instances that are well.",
     "MalformedNotifications": "Correct the action's message of your own monitor (docs/detections.md).",
     "FailingDetections": "The log of findings names them; `daswatch detections test` tries a rule.",
     "FindingsUnsent": "Is Security Hub enabled here and in the accounts of MemberRoleName? Does that role trust ours?",
@@ -258,6 +264,7 @@ ALARM_MENDS: Mapping[str, str] = {
     "IngestFails": "The log of ingest names the setting that is wrong.",
     "FindingsFails": "The log of findings: mostly OpenSearch that does not answer.",
     "NotifiedFails": "The log of notified. What Lambda gives up is below `aws/lambda/` in the dead-letter bucket.",
+    "NotifiedGaveUp": "The log of notified says why. The schedule finds the same events, without a notification.",
     "SetupFails": "The log of setup, and the stack's events. Correct what they say and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
     "FindingsThrottled": "Raise the same quota; the next run makes good what one left out.",
@@ -296,7 +303,8 @@ def alarms_table() -> str:
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
         name = one.properties["AlarmName"].removeprefix("daswatch-").removesuffix("-dbORDERS")
         says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "a database")
-        minutes = one.properties["Period"] * one.properties["EvaluationPeriods"] // 60
+        periods = one.properties.get("DatapointsToAlarm", one.properties["EvaluationPeriods"])
+        minutes = one.properties["Period"] * periods // 60
         each = "each database" if one.properties["AlarmName"].endswith("-dbORDERS") else ""
         rows.append(f"| `{name}` | {each} | {says} | {minutes} | {ALARM_MENDS[name]} |")
     return "\n".join(["| alarm | for | what it says | after min | what to do |", "|---|---|---|---:|---|", *rows])

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts import Database
+from daswatch.alerts import Database, group_text
 from daswatch.detections import Kind, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.notifications import FAILING, read_notification
+from daswatch.notifications import FAILING, is_full, read_notification
 from tests.alerting import NOW, a_detection, iso
 
 DETECTIONS = {
@@ -40,6 +40,15 @@ def test_our_own_monitor_tells_groups_of_a_detection() -> None:
     assert firing.database == Database("cluster-SHOP")
     assert firing.group == {"dbUserName": "shop_app", "remoteHost": ""}
     assert firing.count == 12
+
+
+def test_a_group_lists_its_fields_as_its_detection_does() -> None:
+    key = {"remoteHost": "203.0.113.9", "extra": "x", "dbUserName": "shop_app", "resourceId": "cluster-SHOP"}
+
+    (firing,) = read(detection="bruteforce-user", groups=[{**BUCKET, "key": key}])
+
+    assert list(firing.group) == ["dbUserName", "remoteHost", "extra"]
+    assert group_text(firing.group) == "dbUserName shop_app, remoteHost 203.0.113.9, extra x"
 
 
 def test_our_own_monitor_without_groups_tells_nothing() -> None:
@@ -98,6 +107,20 @@ def test_a_long_odd_name_is_made_harmless() -> None:
     assert len(firing.alert_id) < 300
     assert "\n" not in firing.title
     assert "<" not in firing.title
+
+
+@pytest.mark.parametrize(
+    ("content", "full"),
+    [
+        ({"groups": [BUCKET, BUCKET], "limit": 2}, True),
+        ({"groups": [BUCKET], "limit": 2}, False),
+        ({"groups": [], "limit": 0}, False),
+        ({"groups": [BUCKET]}, False),
+        ({"hits": [{}], "limit": 1}, False),
+    ],
+)
+def test_a_full_message_may_leave_groups_out(content: dict[str, Any], full: bool) -> None:
+    assert is_full(json.dumps(content)) is full
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,12 @@ class Backups:
 
 def _put(client: Callable[[], S3Client], bucket: str, key: str, body: bytes, what: str, deadline: Deadline) -> str:
     try:
-        ask(
+        answer = ask(
             lambda: client().put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json"),
             deadline,
         )
     except AwsError as exc:
         raise ArchiveUnavailable(f"S3 PutObject into {what}: {exc.code}") from exc
+    if not answer.get("ETag"):  # what answered 200 is not S3
+        raise ArchiveUnavailable(f"S3 PutObject into {what}: an answer without an ETag")
     return f"s3://{bucket}/{key}"

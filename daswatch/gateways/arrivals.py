@@ -9,8 +9,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch import dead_letters, drops, pulse
+from daswatch.answers import whole
 from daswatch.endpoint_doctor import Arrivals, Heard, Runner
-from daswatch.errors import SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import command_deadline, request
 
@@ -32,7 +32,7 @@ class ArrivalsGateway:
         """How many events are there: the smallest question that domains and collections both answer."""
         path = f"/{self._events}/_count"
         answer = request(self._client, "GET", path, deadline=command_deadline(), params=_LENIENT, with_reason=True)
-        return int(answer["count"])
+        return int(whole(answer, self._events)["count"])
 
     def pulses(self) -> list[Heard]:
         """Every instance that was ever heard."""
@@ -82,9 +82,7 @@ class ArrivalsGateway:
             body=dict(body),
             with_reason=True,
         )
-        if answer.get("_shards", {}).get("failures") or answer.get("timed_out"):
-            raise SearchUnavailable(f"OpenSearch answered for a part of {index} only", 503)
-        return dict(answer)
+        return whole(answer, index)
 
 
 def _since(field: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from daswatch.gateways.bounded import OutOfTime, within
 # A node that hangs costs this much; the next attempt may meet another one.
 LONGEST_REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
+_MOST_REASON = 1_000  # characters; a reason may hold all of a query
 
 
 def command_deadline() -> Deadline:
@@ -75,5 +76,19 @@ def request(
         raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is no JSON") from exc
     except TransportError as exc:
         status = exc.status_code if isinstance(exc.status_code, int) else 0
-        reason = f": {exc.error}" if with_reason else ""
+        reason = f": {_reason(exc)}" if with_reason else ""
         raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}{reason}", status) from exc
+
+
+def _reason(exc: TransportError) -> str:
+    """OpenSearch's own sentence: the error's type, its reason, and the causes where they say more."""
+    error = exc.info.get("error") if isinstance(exc.info, Mapping) else None
+    if not isinstance(error, Mapping):
+        return str(exc.error)
+    causes = [cause for cause in error.get("root_cause") or () if isinstance(cause, Mapping)]
+    deeper = error.get("caused_by")
+    while isinstance(deeper, Mapping):
+        causes.append(deeper)
+        deeper = deeper.get("caused_by")
+    reasons = dict.fromkeys(str(one["reason"]) for one in (error, *causes) if one.get("reason"))
+    return ": ".join([str(error.get("type", exc.error)), *reasons])[:_MOST_REASON]

@@ -1,6 +1,6 @@
 """Everything that Daswatch installs at an endpoint: looks, and executes a plan.
 
-Functions and the command line use this one way in. What was done before a failure stays; a second run goes on there.
+Functions and the command line use this one way in. What was done before a failure stays; a second run plans the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from daswatch.gateways.security import SecurityGateway
 from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 
-_NEXT = "what was installed before it stays; when that is mended, run it again and it goes on there"
+_NEXT = "what was installed before it stays; correct the cause and run it again, it installs what is missing"
 
 
 class _Gateway(Protocol):
@@ -76,15 +76,17 @@ class Installation:
         shipped, left_out = wanted_content(wanted)
         pieces: dict[tuple[Kind, str], Mapping[str, Any]] = {}
         absent: dict[Kind, str] = {}
+        notes: dict[tuple[Kind, str], str] = {}
         for gateway in self._gateways:
             own = [content for content in shipped if content.kind in gateway.kinds]
             if own:
                 found = gateway.look(own)
                 pieces |= found.pieces
                 absent |= found.absent
+                notes |= found.notes
         if self._dashboards is None:
             absent[Kind.SAVED_OBJECT] = "no Dashboards was named"
-        return whole_plan(shipped, left_out, Found(pieces, absent))
+        return whole_plan(shipped, left_out, Found(pieces, absent, notes))
 
     def execute(
         self,

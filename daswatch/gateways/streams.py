@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -93,11 +92,15 @@ class ActivityStreams:
         if arn := streams.key_arn(key_id, database):
             return arn
         try:
-            return ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())["KeyMetadata"]["Arn"]
+            answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())
         except AwsError as exc:
             if exc.status == 0:
                 raise RdsUnavailable(f"KMS DescribeKey: {exc.code}") from exc
             raise StreamRefused(f"KMS does not describe the key {key_id}: {exc.words}") from exc
+        arn = answer.get("KeyMetadata", {}).get("Arn", "")
+        if not arn:  # what answered 200 is not KMS
+            raise RdsUnavailable("KMS DescribeKey: an answer without a key")
+        return arn
 
     def differences(self, wanted: Wanted, database: Database) -> dict[str, str]:
         """In what a started stream differs from what is wanted. Raises StreamRefused, RdsUnavailable."""
@@ -255,7 +258,6 @@ class Switch:
 def settle(
     switches: Iterable[Switch],
     deadline: Deadline,
-    sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[Switch], None] = lambda _: None,
 ) -> list[Switch]:
     """Advance all until they are settled or the deadline has come; returns those that are not. Raises RdsUnavailable.
@@ -268,9 +270,8 @@ def settle(
             switch.advance()
             progress(switch)
         left = [switch for switch in left if not switch.settled]
-        if not left or deadline.remaining <= pause:
+        if not left or not deadline.wait(pause, 0.0):
             break
-        sleep(pause)
     return left
 
 

@@ -26,9 +26,11 @@ class AlertTopic:
     def publish(self, message: Message, deadline: Deadline) -> None:
         """Publish a message. Raises TopicUnavailable; after a timeout the message may have been sent all the same."""
         try:
-            ask(
+            answer = ask(
                 lambda: self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body),
                 deadline,
             )
         except AwsError as exc:
             raise TopicUnavailable(f"SNS Publish to the alert topic: {exc.code}") from exc
+        if not answer.get("MessageId"):  # what answered 200 is not SNS
+            raise TopicUnavailable("SNS Publish to the alert topic: an answer without a MessageId")
