@@ -82,9 +82,9 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
     [
         # Strings.
         ("postgresql", "select 'a', 'it''s', ''", "select ?, ?, ?"),
-        ("postgresql", "select E'it\\'s', e'\\\\', 'back\\', 'x'", "select ?, ?, ?, ?"),
+        ("postgresql", "select E'it\\'s', e'\\\\', 'back\\slash', 'x'", "select ?, ?, ?, ?"),
         ("postgresql", "select B'101', x'1F', U&'\\0061', N'n'", "select ?, ?, ?, ?"),
-        ("mysql", "select 'it\\'s', \"a\\\"b\", 'x'", "select ?, ?, ?"),
+        ("mysql", "select 'it''s', \"a'b\", '\\n', '\\\\', 'x'", "select ?, ?, ?, ?, ?"),
         ("mysql", "select _utf8mb4'a', x'1f', N'n'", "select ?, ?, ?"),
         ("oracle", "select 'it''s', n'x' from dual", "select ?, ? from dual"),
         ("oracle", "select q'[it's]', Q'{a'b}', q'<x>', q'(y)', nq'!z's!' from dual", "select ?, ?, ?, ?, ? from dual"),
@@ -94,7 +94,7 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
         ("postgresql", 'select "it\'s", "a""b" from "T"', 'select "it\'s", "a""b" from "T"'),
         ("mysql", "select `it's`, `a``b` from `t`", "select `it's`, `a``b` from `t`"),
         ("oracle", 'select "it\'s" from "T"', 'select "it\'s" from "T"'),
-        ("sqlserver", "select [it's], [a]]b], \"c'd\" from [t]", "select [it's], [a]]b], \"c'd\" from [t]"),
+        ("sqlserver", "select [it's], [a]]b], \"c'd\" from [t]", "select [it's], [a]]b], ? from [t]"),
         ("postgresql", "select t1.c2, a_1, x1y from t1", "select t1.c2, a_1, x1y from t1"),
         ("sqlserver", "select @p1, @@rowcount, #t1.a from #t1", "select @p1, @@rowcount, #t1.a from #t1"),
         ("oracle", "select v$1.x, a#1 from sys.v$session", "select v$1.x, a#1 from sys.v$session"),
@@ -114,7 +114,11 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
         ("postgresql", "select $$s3cret$$, $a$x$$y$a$", "select ?, ?"),
         ("postgresql", "select a$b, c$d$ from t", "select a$b, c$d$ from t"),
         ("postgresql", "do $$ begin perform f('s3cret'); end $$", "do $$ begin perform f(?); end $$"),
-        ("postgresql", "create function f() as $b$ select 's3cret' $b$", "create function f() as $$ select ? $$"),
+        (
+            "postgresql",
+            "create function f() language sql as $b$ select 's3cret' $b$",
+            "create function f() language sql as $$ select ? $$",
+        ),
         (
             "postgresql",
             "do $a$ begin execute $b$ select 's3cret' $b$; end $a$",
