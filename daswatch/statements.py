@@ -251,7 +251,7 @@ def statement_hash(text: str, engine: str) -> str:
     Values are NULL, TRUE and FALSE too, and the names that drivers make for savepoints, cursors and prepared
     statements. The case of names counts where the engine distinguishes it; SQL Server's collations are taken not to.
     """
-    engine = _known(engine)
+    engine = known_engine(engine)
     bare = " ".join(_strip(_readable(text, engine), engine, encoded_names=True).split())
     plain = bare.lower()
     tables = ""
@@ -271,7 +271,7 @@ def without_literals(text: str, engine: str) -> str:
 
     What only the session's settings would show to be a literal or not is removed too, if need be all that follows.
     """
-    engine = _known(engine)
+    engine = known_engine(engine)
     readable, certain = _certain(_readable(text, engine), engine, text)
     bare = _strip(readable, engine, certain=True)
     if engine == "sqlserver":
@@ -287,7 +287,7 @@ def _leading_words(head: str, engine: str) -> tuple[str, ...]:
 
 
 def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
-    engine = _known(engine)
+    engine = known_engine(engine)
     text = _readable(text, engine)
     words: list[str] = []
     position = 0
@@ -320,9 +320,9 @@ def _words_behind_cte(text: str, engine: str) -> tuple[str, ...]:
 
 def words_outside_parentheses(text: str, engine: str) -> Iterator[str]:
     """A statement's words in upper case, without those in parentheses, literals, comments and quoted names."""
-    engine = _known(engine)
+    engine = known_engine(engine)
     depth = 0
-    for token in _WORD_OR_PARENTHESIS.finditer(_replaced(_readable(text, engine), engine, SCANNERS[engine], _mark)):
+    for token in _WORD_OR_PARENTHESIS.finditer(replaced(_readable(text, engine), engine, SCANNERS[engine], _mark)):
         if token[0] == "(":
             depth += 1
         elif token[0] == ")":
@@ -335,7 +335,7 @@ def _mark(_match: re.Match[str]) -> str:
     return "?"
 
 
-def _known(engine: str) -> str:
+def known_engine(engine: str) -> str:
     return engine if engine in SCANNERS else _OTHER_ENGINE
 
 
@@ -344,12 +344,30 @@ def _readable(text: str, engine: str) -> str:
     that AWS does not document, and executable comments around code."""
     if engine != "mysql":
         return text
-    for _ in range(_MAX_ESCAPE_DEPTH):
+    text, _ = unescaped(text)
+    return _MYSQL_EXECUTABLE_COMMENT.sub(" ", text) if "/*" in text else text
+
+
+def unescaped(text: str) -> tuple[str, int]:
+    """Aurora MySQL's `commandText` without its backslashes before quotes, and how often they were doubled."""
+    for depth in range(_MAX_ESCAPE_DEPTH):
         # Outside a literal no backslash is valid: one before the first quote means that the text is escaped.
         if "\\" not in text or not _MYSQL_ESCAPED.match(text):
-            break
+            return text, depth
         text = re.sub(r"\\([\s\S])", r"\1", text)
-    return _MYSQL_EXECUTABLE_COMMENT.sub(" ", text) if "/*" in text else text
+    return text, _MAX_ESCAPE_DEPTH
+
+
+def escaped(text: str, depth: int) -> str:
+    """What `unescaped` undoes."""
+    for _ in range(depth):
+        text = text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
+    return text
+
+
+def with_blank_executable_comments(text: str) -> str:
+    """MySQL's executable comments as code, each character where it was; their ends stay."""
+    return _MYSQL_EXECUTABLE_COMMENT.sub(lambda match: " " * len(match[0]), text) if "/*" in text else text
 
 
 def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
@@ -394,11 +412,11 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
                 return "?"
             return _encoded_name(match[0], engine) if encoded_names else match[0]
 
-        bare = _replaced(text, engine, scanner, replacement)
+        bare = replaced(text, engine, scanner, replacement)
     return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
 
 
-def _replaced(text: str, engine: str, scanner: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> str:
+def replaced(text: str, engine: str, scanner: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> str:
     """The text with everything that the scanner finds replaced, and comments in comments in comments as one."""
     if engine not in _NESTING or text.count("/*") <= _COMMENT_DEPTH:
         return scanner.sub(replacement, text)
@@ -447,7 +465,7 @@ def _code_positions(text: str) -> frozenset[int]:
         return f"'{' ' * (length - 2)}'" if length > 1 and match.lastgroup == "literal" else " " * length
 
     # What is quoted is masked, so that a semicolon is the end of a statement.
-    masked_text = _replaced(text, "", SCANNERS["postgresql"], masked)
+    masked_text = replaced(text, "", SCANNERS["postgresql"], masked)
 
     def is_own(language: re.Match[str]) -> bool:
         return text[language.start("name") : language.end("name")].strip("'\"").lower() in _OWN_LANGUAGES

@@ -103,5 +103,5 @@ def test_each_engines_own_quoting_is_respected() -> None:
         "postgresql": text,
         "mysql": "select ? from t",
         "oracle": text,
-        "sqlserver": text,
+        "sqlserver": "select ? from t",  # QUOTED_IDENTIFIER may be off
     }
