@@ -17,13 +17,13 @@ REDACTED = "<REDACTED>"
 # Without one of these a text holds nothing to look for; most texts have none.
 _HINTS = ("passw", "pwd", "identified", "secret", "credential", "passphrase", "://")
 _HINTS_OF = {
-    "postgresql": (*_HINTS, "mapping", "crypt", "pg_authid", "pg_shadow"),
-    "mysql": (*_HINTS, "authentication_string", "set_external", "binlog_ssl", "mysql.user", "`user`"),
+    "postgresql": (*_HINTS, "mapping", "crypt"),
+    "mysql": (*_HINTS, "authentication_str", "set_external", "binlog_ssl", "mysql.user", "mysql`.`user"),
     "oracle": (*_HINTS, "wallet", "authenticat", "simple_bind", "utl_smtp", "user$"),
     "sqlserver": (
         *_HINTS,
         *("approle", "srvlogin", "addlogin", "users_login", "proxy_account", "distributor"),
-        *("bycert", "byasymkey", "autocert", "autoasymkey", "key_source", "openrowset", "net user", "sqlcmd", "bcp "),
+        *("bycert", "byasymkey", "bykeyauto", "key_source", "openrowset", "net user", "sqlcmd", "bcp "),
     ),
 }
 _DEPTH = 3  # a statement in a string in a string in a string: what is deeper is removed whole
@@ -521,7 +521,7 @@ def _blank(lower: str, position: int) -> int:
 
 def _is_masked_by_engine(value: str) -> bool:
     """Oracle writes `*` for a password, SQL Server N'******'."""
-    return not value.strip("nN'*")
+    return "*" in value and not value.strip("nN'*")
 
 
 def _edit_inner(

@@ -135,30 +135,31 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
 
     Where the statement is not to be `scanned`, since it would cost too much, what a scan would look for is not left.
     """
-    cleaned = dict(document)
     if redaction is Redaction.HASH:
-        for name in (*SQL_FIELDS, *FREE_FIELDS):
-            cleaned.pop(name, None)
-        return cleaned
+        return {name: value for name, value in document.items() if name not in _NOT_IN_HASHED}
     known = known_engine(engine)
-    continued = is_continuation(document)
-    text, sets_password = _text(cleaned.get("commandText", ""), known, continued, scanned, redaction)
+    changes: dict[str, Any] = {}
+    sets_password = False
+    text = document.get("commandText")
     if text:
-        cleaned["commandText"] = text
-    if "paramList" in cleaned:
-        cleaned["paramList"] = _parameters(cleaned["paramList"], known, sets_password, redaction)
-    if "errorMessage" in cleaned:
-        message = cleaned["errorMessage"]
+        cleaned, sets_password = _text(text, known, is_continuation(document), scanned, redaction)
+        if cleaned is not text:
+            changes["commandText"] = cleaned
+    if "paramList" in document:
+        changes["paramList"] = _parameters(document["paramList"], known, sets_password, redaction)
+    message = document.get("errorMessage")
+    if message:
         if redaction is Redaction.LITERALS or sets_password:
-            cleaned["errorMessage"] = _message(message, known, str(cleaned.get("exitCode", "")))
+            changes["errorMessage"] = _message(message, known, document.get("exitCode", ""))
         elif may_hold_password(message, known):
-            cleaned["errorMessage"] = fragment_without_passwords(message[:_MAX_FRAGMENT], known).text
+            changes["errorMessage"] = fragment_without_passwords(message[:_MAX_FRAGMENT], known).text
     for name in FREE_FIELDS:
-        if name in cleaned:
-            cleaned[name] = _free(cleaned[name], known, redaction, native=name == "engineNativeAuditFields")
-    return cleaned
+        if name in document:
+            changes[name] = _free(document[name], known, redaction, native=name == "engineNativeAuditFields")
+    return {**document, **changes} if changes else document
 
 
+_NOT_IN_HASHED = frozenset((*SQL_FIELDS, *FREE_FIELDS))
 _MAX_FRAGMENT = 64 * 1024  # characters of a message or a native field that are scanned
 
 

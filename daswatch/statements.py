@@ -16,6 +16,7 @@ from hashlib import blake2b
 # Statements repeat, so a cache spares most scans. Longer texts stay out of it: it must not grow past some 16 MiB.
 CACHED_STATEMENTS = 4096
 CACHED_CHARACTERS = 2048
+_CACHED_NAME = 64  # characters
 
 ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
 _OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
@@ -117,7 +118,7 @@ def _scanner(engine: str, comments: str, literals: str) -> re.Pattern[str]:
     maybe_name = f"|{_SQLSERVER_NAME}" if engine == "sqlserver" else ""
     dollar_quoted = f"|(?P<dollar>{_DOLLAR_QUOTED})" if engine == "postgresql" else ""
     return re.compile(
-        rf"{_FIRST[engine]}(?:(?P<comment>{comments})|(?P<literal>{literals}|{_NUMBER})"
+        rf"{_FIRST[engine]}(?:(?P<literal>{_NUMBER}|{literals})|(?P<comment>{comments})"
         rf"|(?P<name>{_NAMES[engine]}){maybe_name}{dollar_quoted})"
     )
 
@@ -127,7 +128,7 @@ SCANNERS = {engine: _scanner(engine, _COMMENTS[engine], _LITERALS[engine]) for e
 _CERTAIN_SCANNERS = {
     engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], _UNCERTAIN_LITERALS[engine]) for engine in ENGINES
 }
-_LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_LITERALS[engine]}|{_NUMBER})") for engine in ENGINES}
+_LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
 _NOT_PLAIN = {
     "postgresql": re.compile(r"[\"]|\$(?!\d)|--|/\*"),
@@ -226,10 +227,11 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _CLOSING = {'"': '"', "`": "`", "[": "]"}
 _NAME_WITHIN = 400  # characters: a made name stands at the beginning
 # Aurora MySQL distinguishes the case of tables and databases, of nothing else.
+_MYSQL_TABLES_BEHIND = ("from ", "join ", "into ", "update ", "table ")
 _MYSQL_TABLES = re.compile(
-    r"\b(?:from|join|into(?: table)?|(?<!for )(?<!key )update|table) (?:(?:if|not|exists|only|ignore|low_priority) )*+"
-    r"(?!(?:dual|outfile|dumpfile)\b)([\w$.`]+(?: ?, ?[\w$.`]+)*)"
+    r"(?:(?:table|if|not|exists|only|ignore|low_priority) )*+(?!(?:dual|outfile|dumpfile)\b)([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
 )
+_NOT_IN_FRONT_OF_TABLES = ("for ", "key ")  # FOR UPDATE, ON DUPLICATE KEY UPDATE
 
 
 def leading_words(text: str, engine: str) -> tuple[str, ...]:
@@ -256,13 +258,14 @@ def statement_hash(text: str, engine: str) -> str:
     plain = bare.lower()
     tables = ""
     if engine == "mysql" and plain != bare and len(plain) == len(bare):
-        named = [bare[match.start(1) : match.end(1)] for match in _MYSQL_TABLES.finditer(plain)]
-        tables = "\0".join(name for name in named if name != name.lower())
+        tables = "\0".join(_mysql_tables_in_mixed_case(bare, plain))
     plain = _NEEDLESS_SPACE.sub("", _with_values_alike(plain)).strip(";")
     if "-?" in plain or "+?" in plain:
         plain = _SIGN.sub(r"\1", plain)
-    if "?," in plain or "?)" in plain:
-        plain = _ROWS.sub("(?)", _LIST.sub("?", plain))
+    if "?,?" in plain:
+        plain = _LIST.sub("?", plain)
+    if "(?),(?" in plain:
+        plain = _ROWS.sub("(?)", plain)
     return blake2b((plain + tables).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -410,7 +413,9 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
                 return f"$${body}$$"
             if kind == "maybe" and not _is_name(match):
                 return "?"
-            return _encoded_name(match[0], engine) if encoded_names else match[0]
+            if not encoded_names:
+                return match[0]
+            return (_cached_name if match.end() - match.start() < _CACHED_NAME else _encoded_name)(match[0], engine)
 
         bare = replaced(text, engine, scanner, replacement)
     return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
@@ -492,6 +497,22 @@ def _encoded_name(name: str, engine: str) -> str:
         return name
     spelled = distinct.encode("utf-8", "surrogatepass").hex().translate(_LETTERS)
     return f"{name[0]}{spelled}{'0' if _DIGIT.search(content) else ''}{_CLOSING[name[0]]}"
+
+
+def _mysql_tables_in_mixed_case(bare: str, plain: str) -> Iterator[str]:
+    """The names of tables that are not in lower case; `plain` is the text `bare` in lower case."""
+    for word in _MYSQL_TABLES_BEHIND:
+        start = plain.find(word)
+        while start >= 0:
+            names = _MYSQL_TABLES.match(plain, start + len(word))
+            if names and not plain.endswith(_NOT_IN_FRONT_OF_TABLES, 0, start):
+                name = bare[names.start(1) : names.end(1)]
+                if name != plain[names.start(1) : names.end(1)]:
+                    yield name
+            start = plain.find(word, start + len(word))
+
+
+_cached_name = lru_cache(maxsize=CACHED_STATEMENTS)(_encoded_name)
 
 
 def _with_values_alike(plain: str) -> str:
