@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 
-from daswatch.statements import SCANNERS, escaped, known_engine, replaced, unescaped, with_blank_executable_comments
+from daswatch.statements import QUOTES, escaped, known_engine, replaced, unescaped, with_blank_executable_comments
 
 REDACTED = "<REDACTED>"
 
@@ -43,6 +44,8 @@ _ADMINISTRATIVE = frozenset(
 )
 _FRESH = frozenset({"begin", "then", "else", "do", "loop", ";"})  # a statement begins behind these
 _PRINCIPALS = frozenset({"role", "user", "group"})
+_SECRET_ENDS = frozenset(name[-2:] for name in _SECRET_NAMES)
+_CREATING = frozenset({"create", "alter"})
 _COLUMNS = frozenset({"table", "global", "private", "temporary", "type"})
 _HARMLESS_OPTIONS = frozenset({"user", "username", "user_name", "for", "server"})
 
@@ -111,7 +114,41 @@ _CALLS: dict[str, dict[str, _Call]] = {
 }
 _EVERY_ARGUMENT = _Call(tuple(range(1, 25)))
 _MAX_ARGUMENTS = 24
-_ARGUMENT_TOKENS = 100_000  # of one text: what lists more arguments is removed to its end
+
+# What one text may cost. Behind more words that announce a password the rest of a text is removed; behind more strings
+# to look into, those strings are. No honest statement comes near.
+_MAX_WORDS = 500
+_MAX_INNER = 300
+_MAX_ARGUMENT_TOKENS = 20_000
+_MAX_VARIABLES = 20
+_LONGEST_NAME = 130  # characters: SQL Server's 128 with their quotes
+
+
+class _Kind(Enum):
+    """What a word means for what stands behind it."""
+
+    FRESH = 1
+    ORDINARY = 2
+    REPLACE = 3
+    ADMINISTRATIVE = 4
+    IDENTIFIED = 5
+    OPENROWSET = 6
+    CALL = 7
+    SECRET = 8
+
+
+_KINDS = {
+    engine: {
+        **dict.fromkeys(calls, _Kind.CALL),
+        **dict.fromkeys(_FRESH, _Kind.FRESH),
+        **dict.fromkeys(_ORDINARY, _Kind.ORDINARY),
+        **dict.fromkeys(_ADMINISTRATIVE, _Kind.ADMINISTRATIVE),
+        **dict.fromkeys(("identified", "authenticated"), _Kind.IDENTIFIED),
+        "replace": _Kind.REPLACE,
+        "openrowset": _Kind.OPENROWSET,
+    }
+    for engine, calls in _CALLS.items()
+}
 
 # All patterns below read a text in lower case in which literals, comments and odd names are masked.
 _STRING = r"(?:(?<![\w$#@])(?:[nexb]|nq|q|u&|_\w++\s*+))?+'[^']*+'?+"
@@ -187,6 +224,15 @@ class Cleaned:
 
 
 @dataclass(slots=True)
+class _Budget:
+    """What is left of it, for a text and all that its strings hold."""
+
+    words: int = _MAX_WORDS
+    inner: int = _MAX_INNER
+    argument_tokens: int = _MAX_ARGUMENT_TOKENS
+
+
+@dataclass(slots=True)
 class _Edits:
     """What to replace in a text, as (start, end, by what); whether a password is open at its end, or may be."""
 
@@ -211,7 +257,7 @@ def without_passwords(text: str, engine: str) -> Cleaned:
     if not may_hold_password(text, engine):
         return Cleaned(text)
     readable, depth = unescaped(text) if engine == "mysql" else (text, 0)
-    edits = _edits(readable, engine, 0)
+    edits = _edits(readable, engine, 0, _Budget())
     cleaned = _applied(readable, edits)
     if cleaned == readable:
         return Cleaned(text, edits.found)
@@ -229,8 +275,8 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     head = _HEAD_OF_CONTINUATION.match(text) if continued else None
     if head is None and not may_hold_password(text, engine):
         return Cleaned(text)
-    outside = _edits(text, engine, 0)
-    inside = _edits(f"'{text}", engine, 0)
+    outside = _edits(text, engine, 0, _Budget())
+    inside = _edits(f"'{text}", engine, 0, _Budget())
     spans = outside.spans + [(max(start - 1, 0), end - 1, by) for start, end, by in inside.spans if end > 1]
     if head:
         spans.append((*head.span("secret"), REDACTED))
@@ -258,7 +304,7 @@ def _applied(text: str, edits: _Edits) -> str:
     return "".join(pieces)
 
 
-def _edits(text: str, engine: str, depth: int) -> _Edits:
+def _edits(text: str, engine: str, depth: int, budget: _Budget) -> _Edits:
     """All edits of one text, those of the statements in its strings, comments and bodies among them."""
     code = with_blank_executable_comments(text) if engine == "mysql" else text
     inner: list[tuple[int, int, str]] = []
@@ -267,27 +313,27 @@ def _edits(text: str, engine: str, depth: int) -> _Edits:
         start, end = match.span()
         kind, length = match.lastgroup or "", end - start
         content = match[0]
-        if kind == "literal" and content[0] not in "'\"":
-            return content
         if length > _SHORTEST_INNER:
             inner.append((start, end, kind))
         if kind == "comment":
             return " " * length
         if kind in ("name", "maybe"):
             closed = length > 1 and content[-1] in "\"`]"
+            if length > _LONGEST_NAME:
+                return content[0] + "\x02" * (length - 1 - closed) + content[length - closed :]
             return content[0] + _ODD.sub("\x02", content[1 : length - closed]) + content[length - closed :]
         closed = length > 1 and content[-1] == content[0]
         return f"'{_MASK * (length - 1 - closed)}{chr(39) if closed else ''}"
 
     # A comment in comments is as long as what replaces it: positions stay.
-    lower = _lower(replaced(code, engine, SCANNERS[engine], masked))
+    lower = _lower(replaced(code, engine, QUOTES[engine], masked))
     if engine == "mysql":
         lower = lower.replace("*/", "  ")
     edits = _Edits()
-    _Walk(text, lower, engine, edits, depth).walk()
+    _Walk(text, lower, engine, edits, budget).walk()
     connecting = bool(_CONNECTING.search(lower))
     for start, end, kind in inner:
-        _edit_inner(text, start, end, kind, engine, connecting, edits, depth)
+        _edit_inner(text, start, end, kind, engine, connecting, edits, depth, budget)
     return edits
 
 
@@ -310,58 +356,76 @@ class _Walk:
     lower: str
     engine: str
     edits: _Edits
-    depth: int
+    budget: _Budget
     position: int = 0
     ordinary: bool = False
     verb: str = ""
     created: str = ""
+    mapping: bool = False
     variables: set[str] = field(default_factory=set)
-    argument_tokens: int = _ARGUMENT_TOKENS
 
     def walk(self) -> None:
-        calls = _CALLS[self.engine]
+        kinds = _KINDS[self.engine]
         credentials = bool(_CREDENTIAL_TABLE[self.engine].search(self.lower) and _WRITES.search(self.lower))
         if credentials:
             self._redact_strings(0, len(self.lower))
-        mapping, previous = "", ";"
+        previous = ";"
         for token in _TOKEN.finditer(self.lower):
             if token.start() < self.position:
                 continue
             word = token[0]
-            if word in _FRESH:
-                self.verb, self.ordinary, self.created = "", False, ""
-                mapping = ""
-            elif word in _ORDINARY or (word == "replace" and previous in _FRESH):
-                # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
-                self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
-            elif word in _ADMINISTRATIVE:
-                self.verb, self.ordinary, self.created = word, False, ""
-            elif word in ("identified", "authenticated"):
-                self._identified(token.end())
-            elif word in calls and (self.engine == "sqlserver" or self._is_call(token.end())):
-                self._call(calls[word], token.end())
-            elif word.endswith(_SECRET_NAMES):
-                self._named(word, token.end())
-            elif word == "openrowset":
-                opening = _OPENROWSET.match(self.lower, token.end())
-                if opening:
-                    self._take(opening.end())
-            elif word == "mapping" and previous == "user" and not self.ordinary:
-                mapping = word
-            elif mapping and word not in _HARMLESS_OPTIONS and self._is_string(_behind_name(self.lower, token.end())):
-                self._take(_behind_name(self.lower, token.end()))
-            if not self.created and previous in ("create", "alter"):
+            kind = kinds.get(word)
+            if kind is None and word[-2:] in _SECRET_ENDS and word.endswith(_SECRET_NAMES):
+                kind = _Kind.SECRET
+            if kind is not None:
+                self._step(kind, word, token.end(), previous)
+            if self.mapping and word not in _HARMLESS_OPTIONS and token.end() >= self.position:
+                behind = _behind_name(self.lower, token.end())
+                if self._is_string(behind):
+                    self._take(behind)
+            if previous in _CREATING and not self.created:
                 self.created = word
+                if word == "user" and self.lower.startswith("mapping", _blank(self.lower, token.end())):
+                    self.mapping = True
             previous = word
-        for variable in self.variables:
+        for variable in sorted(self.variables)[:_MAX_VARIABLES]:
             self._assigned(variable)
+
+    def _step(self, kind: _Kind, word: str, end: int, previous: str) -> None:
+        if kind is _Kind.FRESH:
+            self.verb, self.ordinary, self.created, self.mapping = "", False, "", False
+        elif kind is _Kind.ORDINARY:
+            # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
+            self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
+        elif kind is _Kind.REPLACE:
+            self.ordinary = self.ordinary or previous in _FRESH
+        elif kind is _Kind.ADMINISTRATIVE:
+            self.verb, self.ordinary, self.created, self.mapping = word, False, "", False
+        elif kind is _Kind.OPENROWSET:
+            opening = _OPENROWSET.match(self.lower, end)
+            if opening:
+                self._take(opening.end())
+        else:
+            self.budget.words -= 1
+            if self.budget.words < 0:
+                self._redact_rest(end)
+            elif kind is _Kind.IDENTIFIED:
+                self._identified(end)
+            elif word in _CALLS[self.engine] and (self.engine == "sqlserver" or self._is_call(end)):
+                self._call(_CALLS[self.engine][word], end)
+            elif word.endswith(_SECRET_NAMES):
+                self._named(word, end)
 
     def _is_call(self, position: int) -> bool:
         return self.lower.startswith("(", _blank(self.lower, position))
 
     def _is_string(self, position: int) -> bool:
-        value = _VALUES[self.engine].match(self.lower, position)
-        return value is not None and "'" in value[0][:12] and value[0].lstrip("nexbuq_&").startswith("'")
+        return _MASKED_STRING.match(self.lower, position) is not None
+
+    def _redact_rest(self, position: int) -> None:
+        self.edits.found = True
+        self.edits.spans.append((position, len(self.lower), REDACTED))
+        self.position = len(self.lower)
 
     def _named(self, word: str, position: int) -> None:
         """A name that is a password's: what is assigned to it, or stands directly behind it."""
@@ -468,11 +532,10 @@ class _Walk:
         depth, number, name = 0, 1, ""
         first = last = -1
         for token in _ARGUMENT_TOKEN.finditer(self.lower, start + parenthesized):
-            self.argument_tokens -= 1
+            self.budget.argument_tokens -= 1
             text = token[0]
-            if self.argument_tokens < 0:
-                self.edits.spans.append((start, len(self.lower), REDACTED))
-                self.position = len(self.lower)
+            if self.budget.argument_tokens < 0:
+                self._redact_rest(start)
                 return
             closes = (text == ")" and depth == 0) or (text == ";" and depth == 0)
             closes = closes or (not parenthesized and text in _ENDS_EXECUTE)
@@ -525,13 +588,33 @@ def _is_masked_by_engine(value: str) -> bool:
 
 
 def _edit_inner(
-    text: str, start: int, end: int, kind: str, engine: str, connecting: bool, edits: _Edits, depth: int
+    text: str,
+    start: int,
+    end: int,
+    kind: str,
+    engine: str,
+    connecting: bool,
+    edits: _Edits,
+    depth: int,
+    budget: _Budget,
 ) -> None:
     """Passwords in what a string, a comment or a body holds: a statement, or a connection string."""
     whole = text[start:end]
-    if not may_hold_password(whole, engine) and not (connecting and "-P" in whole):
+    lower = whole.lower()
+    hints = [hint for hint in _HINTS_OF[engine] if hint in lower]
+    if not hints and not (connecting and "-P" in whole):
+        return
+    if hints == ["://"] and depth == 0 and not connecting:
+        cleaned = _URI_SECRET.sub(rf"\g<head>{REDACTED}", whole)
+        if cleaned != whole:
+            edits.spans.append((start, end, cleaned))
         return
     if kind in ("name", "maybe") and engine != "sqlserver":
+        return
+    budget.inner -= 1
+    if budget.inner < 0:
+        edits.found = True
+        edits.spans.append((start, end, REDACTED))
         return
     opening, content, closing = _parts(whole, kind)
     escapes = "\\" in content and kind == "literal" and engine in ("mysql", "postgresql")
@@ -539,7 +622,7 @@ def _edit_inner(
     if depth >= _DEPTH:
         edits.spans.append((start, end, REDACTED))
         return
-    inner = _edits(plain, engine, depth + 1)
+    inner = _edits(plain, engine, depth + 1, budget)
     cleaned = _applied(plain, inner)
     edits.found = edits.found or inner.found
     if kind != "comment" and not _SQL_VERB.match(plain):
@@ -557,11 +640,11 @@ def _spill(text: str, position: int, engine: str, edits: _Edits) -> None:
     if edits.is_open:
         return
     edits.is_open = True
-    for match in SCANNERS[engine].finditer(text, position):
+    for match in QUOTES[engine].finditer(text, position):
         if ";" in text[position : match.start()]:
             return
         position = match.end()
-        if match.lastgroup in ("literal", "dollar", "maybe") and match[0][0] in "'\"$":
+        if match.lastgroup in ("literal", "dollar", "maybe"):
             edits.spans.append((*match.span(), REDACTED))
 
 

@@ -96,6 +96,12 @@ _LITERALS = {
     "oracle": _ORACLE_QUOTED,
     "sqlserver": _SQLSERVER_LITERALS,
 }
+_QUOTED_LITERALS = {
+    "postgresql": rf"{_ESCAPED}|{_QUOTED}",
+    "mysql": rf"{_BACKSLASHED.format(chr(39))}|{_BACKSLASHED.format(chr(34))}",
+    "oracle": _ORACLE_QUOTED.removesuffix(r"|(?<=:)\w++"),
+    "sqlserver": _QUOTED,
+}
 _UNCERTAIN_LITERALS = _LITERALS | {
     "postgresql": rf"{_ESCAPED}|{_UNCERTAIN_QUOTED.format(chr(39))}|(?<=\$)\d++",
     "mysql": rf"{_UNCERTAIN_QUOTED.format(chr(39))}|{_UNCERTAIN_QUOTED.format(chr(34))}|(?<=\?)",
@@ -114,19 +120,28 @@ _DOLLAR_QUOTED = (
 )
 
 
-def _scanner(engine: str, comments: str, literals: str) -> re.Pattern[str]:
+def _scanner(engine: str, comments: str, literals: str, first: str) -> re.Pattern[str]:
     maybe_name = f"|{_SQLSERVER_NAME}" if engine == "sqlserver" else ""
     dollar_quoted = f"|(?P<dollar>{_DOLLAR_QUOTED})" if engine == "postgresql" else ""
     return re.compile(
-        rf"{_FIRST[engine]}(?:(?P<literal>{_NUMBER}|{literals})|(?P<comment>{comments})"
+        rf"{first}(?:(?P<literal>{literals})|(?P<comment>{comments})"
         rf"|(?P<name>{_NAMES[engine]}){maybe_name}{dollar_quoted})"
     )
 
 
-SCANNERS = {engine: _scanner(engine, _COMMENTS[engine], _LITERALS[engine]) for engine in ENGINES}
+SCANNERS = {
+    engine: _scanner(engine, _COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
+    for engine, literals in _LITERALS.items()
+}
 # The same with what is not certain: one match reaches from there to the end of the text.
 _CERTAIN_SCANNERS = {
-    engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], _UNCERTAIN_LITERALS[engine]) for engine in ENGINES
+    engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
+    for engine, literals in _UNCERTAIN_LITERALS.items()
+}
+# Quotes and comments alone: no numbers, no parameters.
+QUOTES = {
+    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], re.sub("0-9|[?:]", "", first))
+    for engine, first in _FIRST.items()
 }
 _LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
@@ -147,6 +162,7 @@ _LOOK_BACK = 16  # characters
 
 # Dollar quotes hold code directly behind AS or DO; how PostgreSQL's own two languages quote is known.
 _CODE_DEPTH = 3  # code within code within code: what is deeper counts as a literal
+_MAY_HOLD_CODE = re.compile(r"\b(?:do|function|procedure)\b", re.IGNORECASE)
 _DO = re.compile(r"(?:\A|;)[\s(]*+do\b(?P<head>[^;$]*+)(?P<code>\$)?+(?P<tail>[^;]*+)", re.IGNORECASE)
 _CREATE_FUNCTION = re.compile(
     r"(?:\A|;)[\s(]*+create\s++(?:or\s++replace\s++)?(?:function|procedure)\b(?P<text>[^;]*+)", re.IGNORECASE
@@ -469,8 +485,11 @@ def _code_positions(text: str) -> frozenset[int]:
             return "$" + " " * (length - 1)
         return f"'{' ' * (length - 2)}'" if length > 1 and match.lastgroup == "literal" else " " * length
 
+    if not _MAY_HOLD_CODE.search(text):
+        return frozenset()
+
     # What is quoted is masked, so that a semicolon is the end of a statement.
-    masked_text = replaced(text, "", SCANNERS["postgresql"], masked)
+    masked_text = replaced(text, "postgresql", QUOTES["postgresql"], masked)
 
     def is_own(language: re.Match[str]) -> bool:
         return text[language.start("name") : language.end("name")].strip("'\"").lower() in _OWN_LANGUAGES
