@@ -284,7 +284,7 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     return Cleaned(_applied(text, _Edits([(start, end, REDACTED) for start, end, _ in spans])), found)
 
 
-_HEAD_OF_CONTINUATION = re.compile(r"(?:\s*+\w{,20}+\s*+=?\s*+(?=[nN]?'))?+(?P<secret>[nN]?'(?:[^']|'')*+'?|[^\s']{1,128}+(?='))")
+_HEAD_OF_CONTINUATION = re.compile(r"(?:\s*+(?:\w{,20}+\s*+=\s*+)?+(?=[nN]?'))?+(?P<secret>[nN]?'(?:[^']|'')*+'?|[^\s']{1,128}+(?='))")
 
 
 def _applied(text: str, edits: _Edits) -> str:
@@ -607,6 +607,7 @@ def _edit_inner(
     if hints == ["://"] and depth == 0 and not connecting:
         cleaned = _URI_SECRET.sub(rf"\g<head>{REDACTED}", whole)
         if cleaned != whole:
+            edits.found = True
             edits.spans.append((start, end, cleaned))
         return
     if kind in ("name", "maybe") and engine != "sqlserver":
@@ -640,12 +641,17 @@ def _spill(text: str, position: int, engine: str, edits: _Edits) -> None:
     if edits.is_open:
         return
     edits.is_open = True
+    spilled = 0
     for match in QUOTES[engine].finditer(text, position):
         if ";" in text[position : match.start()]:
             return
         position = match.end()
         if match.lastgroup in ("literal", "dollar", "maybe"):
             edits.spans.append((*match.span(), REDACTED))
+            spilled += 1
+        if spilled > _MAX_INNER:
+            edits.spans.append((position, len(text), REDACTED))
+            return
 
 
 def _parts(whole: str, kind: str) -> tuple[str, str, str]:

@@ -157,7 +157,7 @@ _NESTING = frozenset({"postgresql", "sqlserver"})
 # Behind FROM, AS and the like, and behind or in front of a dot, only a name can stand in SQL Server.
 _BEHIND_DOT = re.compile(r"[\w\]\"]\.\Z")
 _BEHIND_NAMING_WORD = re.compile(r"\b(?:from|join|into|update|table|as)\s+\Z", re.IGNORECASE)
-_IN_FRONT_OF_DOT = re.compile(r"\.[\"\[^\W\d]")
+_IN_FRONT_OF_DOT = re.compile(r"\.(?:[\"\[]|[^\W\d])")
 _LOOK_BACK = 16  # characters
 
 # Dollar quotes hold code directly behind AS or DO; how PostgreSQL's own two languages quote is known.
@@ -231,7 +231,7 @@ _NAMING = ("savepoint", "release", "rollback", "save", "declare", "fetch", "move
 _NAMING += ("prepare", "execute", "deallocate", "drop prepare")
 _MADE_NAME = re.compile(
     rf"\A((?:savepoint|release(?: savepoint)?|rollback(?: work| transaction| tran)?(?: to)?(?: savepoint)?"
-    rf"|save tran(?:saction)?|declare(?={' ?' + _ANY_NAME + ' ?'}(?:[a-z ]*+\bcursor\b))"
+    rf"|save tran(?:saction)?|declare(?={' ?' + _ANY_NAME + ' ?'}[a-z ]*?\bcursor\b)"
     rf"|(?:fetch|move)(?:[^;]*?\b(?:from|in))?|close|open|prepare(?={' ?' + _ANY_NAME + ' ?'}(?:\(|as\b|from\b))"
     rf"|deallocate(?: prepare)?|drop prepare) ?)(?!(?:savepoint|to|work|transaction|tran|prepare|all)\b){_ANY_NAME}"
 )
@@ -297,7 +297,7 @@ def without_literals(text: str, engine: str) -> str:
         bare = _FIRST_CALL.sub(_without_bare_arguments, _EXECUTE.sub(_without_bare_arguments, bare), count=1)
     elif engine == "postgresql":
         bare = _SET.sub(_without_bare_values, bare)
-    return bare if certain else f"{bare}?"
+    return bare if certain or bare.endswith("?") else f"{bare}?"
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
