@@ -151,6 +151,7 @@ _NOT_PLAIN = {
     "oracle": re.compile(r"[\"]|--|/\*"),
     "sqlserver": re.compile(r"[\"\[]|--|/\*"),
 }
+_NAME_OR_COMMENT = re.compile(r"[\"]|--|/\*")
 _UNCERTAIN = {"postgresql": "\\", "mysql": "\\", "oracle": "\r", "sqlserver": "\r"}
 _NESTING = frozenset({"postgresql", "sqlserver"})
 
@@ -416,6 +417,9 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
     else:
         code = _code_positions(text) if engine == "postgresql" and "$" in text and depth < _CODE_DEPTH else frozenset()
 
+        if engine == "postgresql" and not code and not _NAME_OR_COMMENT.search(text):
+            return _without_prefixes(scanner.sub("?", text))
+
         def replacement(match: re.Match[str]) -> str:
             kind = match.lastgroup
             if kind == "literal":
@@ -434,6 +438,10 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
             return (_cached_name if match.end() - match.start() < _CACHED_NAME else _encoded_name)(match[0], engine)
 
         bare = replaced(text, engine, scanner, replacement)
+    return _without_prefixes(bare)
+
+
+def _without_prefixes(bare: str) -> str:
     return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
 
 
