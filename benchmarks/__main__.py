@@ -11,12 +11,13 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import detections, firehose, ingest, searching
+from benchmarks import detections, firehose, ingest, searching, statements
 from benchmarks.figures import Figures
 from demo.opensearch import LocalOpenSearchError, node_or_external
 
 LATEST = Path(__file__).parent / "latest.json"
 BENCHMARKS = {
+    "statements": statements.worst_texts,
     "throughput": ingest.throughput,
     "heartbeat": ingest.heartbeat,
     "processes": ingest.processes,

@@ -159,12 +159,14 @@ _QUOTED_NAME = {
     "sqlserver": r"\"[^\"]*+\"?+|\[[^\]]*+\]?+",
 }
 _VALUE = {
-    engine: rf"(?:{_STRING}|{name}|<(?:redacted|secret)>|[^\s,;()'\"`\[\]<>|+=]++)" for engine, name in _QUOTED_NAME.items()
+    engine: rf"(?:{_STRING}|{name}|<(?:redacted|secret)>|[^\s,;()'\"`\[\]<>|+=]++)"
+    for engine, name in _QUOTED_NAME.items()
 }
 _VALUES = {
-    engine: re.compile(rf"{value}(?:\s*+(?:\+|\|\|)\s*+(?:\()?+{value}|\s*+{_STRING})*+") for engine, value in _VALUE.items()
+    engine: re.compile(rf"{value}(?:\s*+(?:\+|\|\|)\s*+(?:\()?+{value}|\s*+{_STRING})*+")
+    for engine, value in _VALUE.items()
 }
-_TOKEN = re.compile(r"@*+[^\W\d][\w$#@]*+|;")
+_TOKEN = re.compile(r"@*+[^\W\d][\w$#@]*+|;[;\s]*+")
 _SPACE = re.compile(r"\s*+")
 _BEHIND_NAME = re.compile(r"[\"`\]]?+\s*+")
 _OPERATOR = re.compile(r":=|=>|=|\bto\b(?=\s*+(?:[neu]&?)?')")
@@ -178,7 +180,9 @@ _BEHIND_IDENTIFIED = {
 }
 _IDENTIFIED = {engine: re.compile(rf"\s*+{behind}") for engine, behind in _BEHIND_IDENTIFIED.items()}
 _NO_PASSWORD = re.compile(r"random\s++password\b|external\s++store\b")
-_NEXT_PASSWORD = re.compile(r"\s*+(?:replace\b|set\b(?!\s++\w++\s*+=)|,(?!\s*+[^\s,]++\s++(?:identified|as|container)\b))\s*+")
+_NEXT_PASSWORD = re.compile(
+    r"\s*+(?:replace\b|set\b(?!\s++\w++\s*+=)|,(?!\s*+[^\s,]++\s++(?:identified|as|container)\b))\s*+"
+)
 _REPLACES = re.compile(r"\s*+replace\b\s*+")
 _CONCATENATED = re.compile(r"\s*+(?:\+|\|\|)")
 _OPENROWSET = re.compile(rf"\s*+\(\s*+{_STRING}\s*+,\s*+{_STRING}\s*+;\s*+{_STRING}\s*+;\s*+")
@@ -200,15 +204,20 @@ _CONNECTION_KEY = re.compile(
     r"\b(?:host|hostaddr|dbname|user|uid|user id|server|data source|initial catalog|database|driver|dsn|service|port)\s*+=",
     re.IGNORECASE,
 )
-_SQL_VERB = re.compile(r"\s*+(?:select|insert|update|delete|merge|with|exec|execute|if|declare|begin|alter|create)\b", re.I)
+_SQL_VERB = re.compile(
+    r"\s*+(?:select|insert|update|delete|merge|with|exec|execute|if|declare|begin|alter|create)\b", re.I
+)
 _CONNECTION_SECRET = r"(?P<head>(?<![\w-])[\w-]{,40}?(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?access_?key|accountkey)\s*+=\s*+)"
 _SEPARATED_SECRET = re.compile(
     rf"{_CONNECTION_SECRET}(?P<secret>\{{[^}}]*+\}}?+|'(?:[^'\\]|\\.|'')*+'?+|\"[^\"]*+\"?+|[^;]++)", re.IGNORECASE
 )
 _SPACED_SECRET = re.compile(
-    rf"{_CONNECTION_SECRET}(?P<secret>'(?:[^'\\]|\\.|'')*+'?+|\"[^\"]*+\"?+|\{{[^}}]*+\}}?+|(?:\\.|[^\s;&'\"])++)", re.IGNORECASE
+    rf"{_CONNECTION_SECRET}(?P<secret>'(?:[^'\\]|\\.|'')*+'?+|\"[^\"]*+\"?+|\{{[^}}]*+\}}?+|(?:\\.|[^\s;&'\"])++)",
+    re.IGNORECASE,
 )
-_URI_SECRET = re.compile(r"(?P<head>(?<![\w+.-])[a-z][a-z0-9+.-]{,20}://[^\s:/@'\"]*+:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE)
+_URI_SECRET = re.compile(
+    r"(?P<head>(?<![\w+.-])[a-z][a-z0-9+.-]{,20}://[^\s:/@'\"]*+:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE
+)
 _COMMAND_SECRET = re.compile(
     r"(?P<head>\b(?:sqlcmd|osql|isql|bcp)\b[^;|&]{,300}?\s-P\s*+|--password[ =]\s*+|\bnet\s++user\s++[^\s/]++\s++)"
     r"(?P<secret>[^\s'\"/]++)"
@@ -284,7 +293,9 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     return Cleaned(_applied(text, _Edits([(start, end, REDACTED) for start, end, _ in spans])), found)
 
 
-_HEAD_OF_CONTINUATION = re.compile(r"(?:\s*+(?:\w{,20}+\s*+=\s*+)?+(?=[nN]?'))?+(?P<secret>[nN]?'(?:[^']|'')*+'?|[^\s']{1,128}+(?='))")
+_HEAD_OF_CONTINUATION = re.compile(
+    r"(?:\s*+(?:\w{,20}+\s*+=\s*+)?+(?=[nN]?'))?+(?P<secret>[nN]?'(?:[^']|'')*+'?|[^\s']{1,128}+(?='))"
+)
 
 
 def _applied(text: str, edits: _Edits) -> str:
@@ -318,7 +329,7 @@ def _edits(text: str, engine: str, depth: int, budget: _Budget) -> _Edits:
         if kind == "comment":
             return " " * length
         if kind in ("name", "maybe"):
-            closed = length > 1 and content[-1] in "\"`]"
+            closed = length > 1 and content[-1] in '"`]'
             if length > _LONGEST_NAME:
                 return content[0] + "\x02" * (length - 1 - closed) + content[length - closed :]
             return content[0] + _ODD.sub("\x02", content[1 : length - closed]) + content[length - closed :]
@@ -373,7 +384,7 @@ class _Walk:
         for token in _TOKEN.finditer(self.lower):
             if token.start() < self.position:
                 continue
-            word = token[0]
+            word = token[0] if token[0][0] != ";" else ";"
             kind = kinds.get(word)
             if kind is None and word[-2:] in _SECRET_ENDS and word.endswith(_SECRET_NAMES):
                 kind = _Kind.SECRET
@@ -467,7 +478,11 @@ class _Walk:
         position = by.end()
         if _NO_PASSWORD.match(self.lower, position):
             return
-        if "as" in by[0].split() and self.lower.startswith("'", position) and self.text[position : position + 5].upper() == "'RDS'":
+        if (
+            "as" in by[0].split()
+            and self.lower.startswith("'", position)
+            and self.text[position : position + 5].upper() == "'RDS'"
+        ):
             return  # Aurora's IAM authentication: the plugin's argument is always this word
         self._take(position)
         while following := _NEXT_PASSWORD.match(self.lower, self.position):
@@ -569,7 +584,9 @@ class _Walk:
 
 _ASSIGNS = re.compile(r"\s*+=")
 _MASKED_STRING = re.compile(_STRING)
-_ENDS_EXECUTE = frozenset({"select", "insert", "update", "delete", "exec", "execute", "create", "alter", "drop", "go", "if"})
+_ENDS_EXECUTE = frozenset(
+    {"select", "insert", "update", "delete", "exec", "execute", "create", "alter", "drop", "go", "if"}
+)
 
 
 def _behind_name(lower: str, position: int) -> int:

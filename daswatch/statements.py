@@ -194,7 +194,9 @@ _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bBxXnNeEqQ]|[nN][qQ])|\b[uU]&)(?=\?)")
 _MAYBE_PREFIXED = re.compile(r"\?(?<=[\w&]\?)")
 
 # SQL Server's EXECUTE takes words without quotes for text: `exec p Smith`. The first statement needs no EXECUTE.
-_ARGUMENT = r"(?:@\w++\s*+=\s*+)?+(?:[-+]?\?|@@?+[\w$#]++|\[(?:[^\]]|\]\]){,260}+\]|[^\W\d@][\w$#@]*+)(?:\s++out(?:put)?\b)?+"
+_ARGUMENT = (
+    r"(?:@\w++\s*+=\s*+)?+(?:[-+]?\?|@@?+[\w$#]++|\[(?:[^\]]|\]\]){,260}+\]|[^\W\d@][\w$#@]*+)(?:\s++out(?:put)?\b)?+"
+)
 _PROCEDURE = r"(?:[\w$#@]++|\[(?:[^\]]|\]\]){,260}+\]|\"[^\"]{,260}+\")"
 _ARGUMENTS = rf"{_PROCEDURE}(?:\.++{_PROCEDURE})*+(?:;\?)?+\s*+(?P<arguments>{_ARGUMENT}(?:\s*+,\s*+{_ARGUMENT})*+)"
 _SQLSERVER_WORDS = (
@@ -222,7 +224,9 @@ _SET_TO_KEYWORDS |= {"local", "ddl", "mod", "read", "write", "misc", "function",
 # What a hash does not distinguish. These look at a text without literals, in lower case, with single spaces.
 _VALUE_WORD = re.compile(r"(?<!\bis )(?<!\bnot )\b(?:null|true|false)\b")
 _NEEDLESS_SPACE = re.compile(r" (?:(?=\W)|(?<=\W ))")
-_SIGN = re.compile(r"((?:[=(,<>*/%|+-]|\b(?:select|values|then|else|limit|offset|between|and|or|return|set)))[+-]++(?=\?)")
+_SIGN = re.compile(
+    r"((?:[=(,<>*/%|+-]|\b(?:select|values|then|else|limit|offset|between|and|or|return|set)))[+-]++(?=\?)"
+)
 _LIST = re.compile(r"\?(?:,\?)++")
 _ROWS = re.compile(r"\(\?\)(?:,\(\?\))++")
 _ANY_NAME = r"(?:\"[^\"]{,300}+\"|`[^`]{,300}+`|\[[^\]]{,300}+\]|[^\W\d][\w$#@]*+)"
@@ -504,7 +508,10 @@ def _code_positions(text: str) -> frozenset[int]:
 
     positions: set[int] = set()
     for do in _DO.finditer(masked_text):
-        languages = [*_LANGUAGE.finditer(masked_text, *do.span("head")), *_LANGUAGE.finditer(masked_text, *do.span("tail"))]
+        languages = [
+            *_LANGUAGE.finditer(masked_text, *do.span("head")),
+            *_LANGUAGE.finditer(masked_text, *do.span("tail")),
+        ]
         if do["code"] and all(map(is_own, languages)):
             positions.add(do.start("code"))
     for create in _CREATE_FUNCTION.finditer(masked_text):
@@ -517,7 +524,7 @@ def _code_positions(text: str) -> frozenset[int]:
 
 def _encoded_name(name: str, engine: str) -> str:
     """A quoted name as a hash takes it: what lower case and other spacing would change is spelled in letters."""
-    content = name[1:-1] if len(name) > 1 and name[-1] in "\"`]" else name[1:]
+    content = name[1:-1] if len(name) > 1 and name[-1] in '"`]' else name[1:]
     folded = content.lower()
     distinct = folded if engine == "sqlserver" else content
     if _PLAIN_NAME.fullmatch(content) and (engine in ("mysql", "sqlserver") or folded == content):

@@ -34,9 +34,21 @@ def test_an_ordinary_statement_keeps_its_text(engine: str, text: str) -> None:
     ("engine", "text", "expected"),
     [
         ("postgresql", "CREATE ROLE a PASSWORD 'x' LOGIN", "CREATE ROLE a PASSWORD <REDACTED> LOGIN"),
-        ("mysql", r"CREATE USER \'a\' IDENTIFIED BY \'x\' ACCOUNT LOCK", r"CREATE USER \'a\' IDENTIFIED BY <REDACTED> ACCOUNT LOCK"),
-        ("oracle", "ALTER USER a IDENTIFIED BY x REPLACE y", "ALTER USER a IDENTIFIED BY <REDACTED> REPLACE <REDACTED>"),
-        ("oracle", "CREATE USER a IDENTIFIED BY x QUOTA 1M ON u", "CREATE USER a IDENTIFIED BY <REDACTED> QUOTA 1M ON u"),
+        (
+            "mysql",
+            r"CREATE USER \'a\' IDENTIFIED BY \'x\' ACCOUNT LOCK",
+            r"CREATE USER \'a\' IDENTIFIED BY <REDACTED> ACCOUNT LOCK",
+        ),
+        (
+            "oracle",
+            "ALTER USER a IDENTIFIED BY x REPLACE y",
+            "ALTER USER a IDENTIFIED BY <REDACTED> REPLACE <REDACTED>",
+        ),
+        (
+            "oracle",
+            "CREATE USER a IDENTIFIED BY x QUOTA 1M ON u",
+            "CREATE USER a IDENTIFIED BY <REDACTED> QUOTA 1M ON u",
+        ),
         ("sqlserver", "EXEC sp_addlogin 'a', 'x', 'master'", "EXEC sp_addlogin 'a', <REDACTED>, 'master'"),
         ("sqlserver", "EXEC('DROP LOGIN a')", "EXEC('DROP LOGIN a')"),
         ("postgresql", "CREATE USER a WITH PASSWORD <REDACTED>", "CREATE USER a WITH PASSWORD <REDACTED>"),
@@ -153,7 +165,10 @@ def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], 
         ("WORD = N's3cretPW' must_change", "WORD = <REDACTED> must_change"),
         ("select a from t where b = 1", "select a from t where b = 1"),
         (" a'; create login b with password = 's3cretPW'", " a'; create login b with password = <REDACTED>"),
-        ("drop table t; create login b with password = 's3cretPW'", "drop table t; create login b with password = <REDACTED>"),
+        (
+            "drop table t; create login b with password = 's3cretPW'",
+            "drop table t; create login b with password = <REDACTED>",
+        ),
     ],
 )
 def test_a_continuation_hides_the_end_of_a_password(text: str, kept: str) -> None:
@@ -165,7 +180,7 @@ def test_a_continuation_hides_the_end_of_a_password(text: str, kept: str) -> Non
     [
         ("mysql", "You have an error in your SQL syntax near 'identified by 's3cretPW'' at line 1"),
         ("mysql", r"You have an error near \'password = \'s3cretPW\'\' at line 1"),
-        ("postgresql", 'syntax error at or near "x" in: alter role bob password \'s3cretPW\''),
+        ("postgresql", "syntax error at or near \"x\" in: alter role bob password 's3cretPW'"),
         ("sqlserver", "P: create login b with password = 's3cretPW'"),
     ],
 )

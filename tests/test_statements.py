@@ -282,7 +282,7 @@ def test_dollar_quotes_in_dollar_quotes_have_no_bottom(levels: int) -> None:
         ("mysql", "select 'C:\\' and k = 's3cret'", "select ?"),
         ("mysql", "select /* isn\\'t */ n from t where k = 'a\\'s3cret'", "select   n from t where k = ?"),
         ("mysql", "select 'it\\'s s3cret', 's3cret'", "select ?"),
-        ("mysql", '''select "a\\" , 's3cret' from t''', "select ?"),
+        ("mysql", """select "a\\" , 's3cret' from t""", "select ?"),
         ("mysql", "select \\'a\\', 's3cret'", "select ?, ?"),
         ("mysql", "select \\'C:\\\\' and k = \\'s3cret\\'", "select ?"),
         ("mysql", "select 1 /*!99999 ' */, 's3cret'", "select ? ?"),
@@ -294,13 +294,21 @@ def test_dollar_quotes_in_dollar_quotes_have_no_bottom(levels: int) -> None:
         ("sqlserver", "select a --x\rfrom t where b = 's3cret'", "select a  "),
         ("oracle", "select a --x\rfrom t where b = 's3cret'", "select a  "),
         # Text in double quotes is a name in SQL Server only where nothing else can stand.
-        ("sqlserver", "set quoted_identifier off; set @p = \"s3cret\"", "set quoted_identifier off; set @p = ?"),
+        ("sqlserver", 'set quoted_identifier off; set @p = "s3cret"', "set quoted_identifier off; set @p = ?"),
         ("sqlserver", 'select * from "t" join dbo."u" on "u".a = 1', 'select * from "t" join dbo."u" on "u".a = ?'),
         # Dollar quotes are code behind AS or DO, in PostgreSQL's own languages.
         ("postgresql", "create table t as select $$s3cret$$", "create table t as select ?"),
         ("postgresql", "create role bob password $$s3cret$$", "create role bob password ?"),
-        ("postgresql", "create function f() language plperl as $$ q{s3cret} $$", "create function f() language plperl as ?"),
-        ("postgresql", "create function f() as $$ s3cret $$ language plpython3u", "create function f() as ? language plpython3u"),
+        (
+            "postgresql",
+            "create function f() language plperl as $$ q{s3cret} $$",
+            "create function f() language plperl as ?",
+        ),
+        (
+            "postgresql",
+            "create function f() as $$ s3cret $$ language plpython3u",
+            "create function f() as ? language plpython3u",
+        ),
         ("postgresql", "do language plv8 $$ `s3cret` $$", "do language plv8 ?"),
         ("postgresql", "do $$ `s3cret` $$ language plv8", "do ? language plv8"),
         (
