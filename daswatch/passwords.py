@@ -29,9 +29,11 @@ _HINTS_OF = {
 }
 _DEPTH = 3  # a statement in a string in a string in a string: what is deeper is removed whole
 
-_SECRET_NAMES = ("password", "passwd", "passwrd", "pwd", "passphrase", "secret", "secret_key", "secret_access_key")
-_SECRET_NAMES += ("session_token", "authentication_string", "rolpassword", "key_source", "identity_value")
-_SECRET_NAMES += ("_pass", "_pw", "userpass")
+_SECRET_NAMES = (
+    *("password", "passwd", "passwrd", "pwd", "passphrase", "secret", "secret_key", "secret_access_key"),
+    *("session_token", "authentication_string", "rolpassword", "key_source", "identity_value"),
+    *("_pass", "_pw", "userpass"),
+)
 
 # Statements and clauses in which `password = 'x'` compares or stores a team's own data.
 _ORDINARY = frozenset(
@@ -44,6 +46,7 @@ _ADMINISTRATIVE = frozenset(
 )
 _FRESH = frozenset({"begin", "then", "else", "do", "loop", ";"})  # a statement begins behind these
 _PRINCIPALS = frozenset({"role", "user", "group"})
+_MASKED = ("<redacted>", "<secret>")  # by AWS, by Aurora MySQL
 _SECRET_ENDS = frozenset(name[-2:] for name in _SECRET_NAMES)
 _CREATING = frozenset({"create", "alter"})
 _COLUMNS = frozenset({"table", "global", "private", "temporary", "type"})
@@ -201,13 +204,17 @@ _CONNECTING = re.compile(
     r"|create_credential|\bserver\b|subscription"
 )
 _CONNECTION_KEY = re.compile(
-    r"\b(?:host|hostaddr|dbname|user|uid|user id|server|data source|initial catalog|database|driver|dsn|service|port)\s*+=",
+    r"\b(?:host|hostaddr|dbname|user|uid|user id|server|data source|initial catalog|database|driver|dsn|service|port)"
+    r"\s*+=",
     re.IGNORECASE,
 )
 _SQL_VERB = re.compile(
     r"\s*+(?:select|insert|update|delete|merge|with|exec|execute|if|declare|begin|alter|create)\b", re.I
 )
-_CONNECTION_SECRET = r"(?P<head>(?<![\w-])[\w-]{,40}?(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?access_?key|accountkey)\s*+=\s*+)"
+_CONNECTION_SECRET = (
+    r"(?P<head>(?<![\w-])[\w-]{,40}?(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?access_?key|accountkey)"
+    r"\s*+=\s*+)"
+)
 _SEPARATED_SECRET = re.compile(
     rf"{_CONNECTION_SECRET}(?P<secret>\{{[^}}]*+\}}?+|'(?:[^'\\]|\\.|'')*+'?+|\"[^\"]*+\"?+|[^;]++)", re.IGNORECASE
 )
@@ -254,7 +261,7 @@ class _Edits:
 def may_hold_password(text: str, engine: str) -> bool:
     """Whether a closer look is needed. It never is for most texts, so this is all that they cost."""
     lower = text.lower()
-    for hint in _HINTS_OF[engine]:  # a generator would cost as much again
+    for hint in _HINTS_OF[engine]:  # noqa: SIM110 a generator would cost as much again
         if hint in lower:
             return True
     return False
@@ -460,11 +467,10 @@ class _Walk:
             return
         if self.ordinary:
             return
+        values = (*_MASKED, '"') if word == "secret" and self.engine == "oracle" else _MASKED
         if behind >= len(self.lower):
             self.edits.found = self.edits.is_open = True
-        elif self._is_string(behind) or self.lower.startswith(("<redacted>", "<secret>"), behind):
-            self._take(behind)
-        elif self.lower.startswith('"', behind) and self.engine == "oracle" and word == "secret":
+        elif self._is_string(behind) or self.lower.startswith(values, behind):
             self._take(behind)
         elif self.lower.startswith(("$", "?", ":", "%"), behind):
             self.edits.found = self.edits.is_open = True
@@ -513,7 +519,7 @@ class _Walk:
             self.variables.add(found)
         elif found.startswith((":", "?", "$", "%")):
             self.edits.is_open = True
-        elif found not in ("<redacted>", "<secret>") and not _is_masked_by_engine(self.text[start:end]):
+        elif found not in _MASKED and not _is_masked_by_engine(self.text[start:end]):
             self.edits.spans.append((start, end, REDACTED))
             if end == len(self.lower):
                 quoted = found.lstrip("nexbuq_&")

@@ -121,7 +121,8 @@ _PHRASE = {
 # Names that PostgreSQL writes without quotes, in messages that it alone writes.
 _NAMED = re.compile(
     r"(?:permission denied for|must be owner of) (?:table|view|materialized view|sequence|schema|database|function"
-    r"|procedure|relation|index|foreign table|foreign server|type|language|tablespace|column|large object) [\w.$]{1,130}"
+    r"|procedure|relation|index|foreign table|foreign server|type|language|tablespace|column|large object)"
+    r" [\w.$]{1,130}"
     r"|(?:must be superuser|permission denied to|cannot execute) [a-z A-Z_-]{1,120}"
 )
 _RAISED_BY_USERS = {"postgresql": ("P0",), "mysql": ("1644", "1642", "1643")}  # RAISE and SIGNAL: any text

@@ -60,7 +60,7 @@ _COMMENT_DEPTH = 4
 
 
 def _nested_comment(depth: int) -> str:
-    """Aurora PostgreSQL and SQL Server nest block comments. What is deeper is marked, and counted by `_end_of_comment`."""
+    """Aurora PostgreSQL and SQL Server nest block comments. `_end_of_comment` counts what is deeper."""
     inside = r"[^*/]++|\*(?!/)|/(?!\*)"
     nested = rf"{inside}|(?P<deep>/\*){_TO_THE_END}"
     for _ in range(depth):
@@ -112,7 +112,7 @@ _NAMES = {
     "postgresql": _NAME,
     "mysql": r"(?<=`)(?:[^`]++|``)*+`?+",
     "oracle": _NAME,
-    "sqlserver": rf"(?<=\[)(?:[^\]]++|\]\])*+\]?+",
+    "sqlserver": r"(?<=\[)(?:[^\]]++|\]\])*+\]?+",
 }
 _DOLLAR_QUOTED = (
     rf"(?<!{'[' + _LETTER + '0-9$]'}\$)(?<=\$)"
@@ -232,8 +232,10 @@ _ROWS = re.compile(r"\(\?\)(?:,\(\?\))++")
 _ANY_NAME = r"(?:\"[^\"]{,300}+\"|`[^`]{,300}+`|\[[^\]]{,300}+\]|[^\W\d][\w$#@]*+)"
 # Names that drivers make: of savepoints and cursors any, of prepared statements those with digits in them.
 _NUMBERED = r"(?=[\"`\[]?[\w$#@]*?\d)"
-_NAMING = ("savepoint", "release", "rollback", "save", "declare", "fetch", "move", "close", "open")
-_NAMING += ("prepare", "execute", "deallocate", "drop prepare")
+_NAMING = (
+    *("savepoint", "release", "rollback", "save", "declare", "fetch", "move", "close", "open"),
+    *("prepare", "execute", "deallocate", "drop prepare"),
+)
 _MADE_NAME = re.compile(
     rf"\A((?:savepoint|release(?: savepoint)?|rollback(?: work| transaction| tran)?(?: to)?(?: savepoint)?"
     rf"|save tran(?:saction)?|declare(?={' ?' + _ANY_NAME + ' ?'}[a-z ]*?\bcursor\b)"
@@ -250,7 +252,8 @@ _NAME_WITHIN = 400  # characters: a made name stands at the beginning
 # Aurora MySQL distinguishes the case of tables and databases, of nothing else.
 _MYSQL_TABLES_BEHIND = ("from ", "join ", "into ", "update ", "table ")
 _MYSQL_TABLES = re.compile(
-    r"(?:(?:table|if|not|exists|only|ignore|low_priority) )*+(?!(?:dual|outfile|dumpfile)\b)([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
+    r"(?:(?:table|if|not|exists|only|ignore|low_priority) )*+(?!(?:dual|outfile|dumpfile)\b)"
+    r"([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
 )
 _NOT_IN_FRONT_OF_TABLES = ("for ", "key ")  # FOR UPDATE, ON DUPLICATE KEY UPDATE
 
