@@ -7,7 +7,7 @@ read. Of others: each distribution that is imported on the way, less what nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from artifacts.errors import PackagingError
@@ -40,6 +40,15 @@ class Contents:
     owners: Mapping[str, str]  # which distribution, or daswatch, a file belongs to
     services: frozenset[str]
     distributions: Mapping[str, str]  # name -> version
+
+    def with_compiled(self, compiled: Mapping[str, tuple[str, bytes]]) -> Contents:
+        """With the compiled files of its own sources, by source; each belongs to the owner of its source."""
+        own = {source: one for source, one in compiled.items() if source in self.files}
+        return replace(
+            self,
+            files={**self.files, **dict(own.values())},
+            owners={**self.owners, **{name: self.owners[source] for source, (name, _) in own.items()}},
+        )
 
 
 def functions(root: Path) -> list[str]:

@@ -1,20 +1,18 @@
 """What goes wrong while artifacts are built or deployed.
 
-ArtifactError           tells the problem and what to do next
+ArtifactError           names the problem and what to do next
 ├── PackagingError      an artifact cannot be built as it has to be
 └── DeployError         AWS does not take it, or the stack fails
+    └── UsageError      what was asked for cannot be: nothing was built or uploaded
 """
 
 from __future__ import annotations
 
+from daswatch.commands.failures import Exit, ExplainedError
 
-class ArtifactError(Exception):
-    """One problem, and the next step of whoever reads it."""
 
-    def __init__(self, problem: str, next_step: str) -> None:
-        super().__init__(f"{problem} (next: {next_step})")
-        self.problem = problem
-        self.next_step = next_step
+class ArtifactError(ExplainedError):
+    """One problem, and the next step of its reader."""
 
 
 class PackagingError(ArtifactError):
@@ -23,3 +21,9 @@ class PackagingError(ArtifactError):
 
 class DeployError(ArtifactError):
     """AWS does not take it, or the stack fails."""
+
+
+class UsageError(DeployError):
+    """What was asked for cannot be: nothing was built or uploaded."""
+
+    exit_code = Exit.USAGE

@@ -34,6 +34,7 @@ class Manifest:
 
     python_version: str
     artifacts: tuple[Artifact, ...]
+    compiled_by: str | None = None  # the release of Python whose compiled files they hold
 
     @property
     def digest(self) -> str:
@@ -41,14 +42,18 @@ class Manifest:
         lines = sorted(f"{one.path} {one.written.content}\n" for one in self.artifacts)
         return hashlib.sha256("".join([self.python_version, "\n", *lines]).encode()).hexdigest()[:_DIGEST_LETTERS]
 
-    def dump(self) -> bytes:
-        """As a file."""
-        content = {
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
             "digest": self.digest,
             "pythonVersion": self.python_version,
+            "compiledBy": self.compiled_by,
             "artifacts": [_entry(one) for one in _sorted(self.artifacts)],
         }
-        return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    def dump(self) -> bytes:
+        """As a file."""
+        return orjson.dumps(self.as_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _sorted(artifacts: Iterable[Artifact]) -> list[Artifact]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from artifacts.errors import DeployError
+from artifacts.errors import DeployError, UsageError
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 _POLL_SECONDS = 3.0
@@ -38,18 +38,18 @@ class Change:
 
 
 def parse_parameters(text: str) -> dict[str, str]:
-    """`Name=value Other="a value"` as a mapping. Raises DeployError."""
+    """`Name=value Other="a value"` as a mapping. Raises UsageError."""
     try:
         parts = shlex.split(text)
     except ValueError as exc:
-        raise DeployError(
+        raise UsageError(
             f"PARAMETERS cannot be read ({exc})", "write PARAMETERS='Name=value Other=\"a value\"'"
         ) from exc
     given: dict[str, str] = {}
     for part in parts:
         name, equals, value = part.partition("=")
         if not equals or not name.isalnum():
-            raise DeployError(f"PARAMETERS has {part!r}, which is no Name=value", "quote values that have blanks")
+            raise UsageError(f"PARAMETERS has {part!r}, which is not Name=value", "quote values that have blanks")
         given[name] = value
     return given
 
@@ -123,8 +123,8 @@ class Stack:
         self._sleep = sleep
         self._clock = clock
 
-    def prepare(self, template_url: str, given: Mapping[str, str], change_set: str) -> list[Change]:
-        """Create a change set; what it would do, nothing where the stack is as it should be. Raises DeployError."""
+    def look(self) -> tuple[bool, dict[str, str]]:
+        """Whether the stack exists, and its parameters. Raises DeployError where it cannot be changed now."""
         status, previous = self._described()
         if status == "ROLLBACK_COMPLETE":
             raise DeployError(
@@ -136,6 +136,11 @@ class Stack:
                 f"the stack {self.name} is changing ({status})", "wait until it is done, then run it again"
             )
         exists = status not in ("", "REVIEW_IN_PROGRESS")
+        return exists, previous if exists else {}
+
+    def prepare(self, template_url: str, given: Mapping[str, str], change_set: str) -> list[Change]:
+        """Create a change set; what it would do, nothing where the stack is as it should be. Raises DeployError."""
+        exists, previous = self.look()
         declared = self._ask("get_template_summary", TemplateURL=template_url)["Parameters"]
         self._ask(
             "create_change_set",
@@ -143,7 +148,7 @@ class Stack:
             ChangeSetName=change_set,
             ChangeSetType="UPDATE" if exists else "CREATE",
             TemplateURL=template_url,
-            Parameters=parameters(declared, given, previous if exists else ()),
+            Parameters=parameters(declared, given, previous),
             Capabilities=list(CAPABILITIES),
         )
         return self._changes(change_set)
@@ -211,17 +216,20 @@ class Stack:
             changes += answer.get("Changes", ())
         return [_change(one["ResourceChange"]) for one in changes if "ResourceChange" in one]
 
-    def _described(self) -> tuple[str, list[str]]:
-        """The stack's state and the names of its parameters; an empty state where there is no stack."""
+    def _described(self) -> tuple[str, dict[str, str]]:
+        """The stack's state and its parameters; an empty state where there is no stack."""
         try:
             (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
         except ClientError as exc:
             if "does not exist" in exc.response["Error"]["Message"]:
-                return "", []
+                return "", {}
             raise self._refused("DescribeStacks", exc) from exc
         except BotoCoreError as exc:
             raise self._refused("DescribeStacks", exc) from exc
-        return stack["StackStatus"], [one["ParameterKey"] for one in stack.get("Parameters", ())]
+        return (
+            stack["StackStatus"],
+            {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", ())},
+        )
 
     def _new_events(self, seen: Collection[str]) -> list[Event]:
         """The events that are not seen yet, oldest first. CloudFormation tells the newest first, page by page."""

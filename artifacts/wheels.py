@@ -5,6 +5,7 @@ The target is not this machine: nothing of it is run.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -77,6 +78,33 @@ def install(requirements: Path, target: Target, folder: Path) -> None:
         *("--python", sys.executable),
         *("--requirements", str(requirements)),
     )
+
+
+def find_python(version: str) -> Path | None:
+    """A Python of this version: uv's choice, one of pyenv's, or one that uv downloads; None where none can be had."""
+    return _uv_python(version) or _pyenv_python(version) or _installed_python(version)
+
+
+def _uv_python(version: str) -> Path | None:
+    try:
+        return Path(_uv("python", "find", "--no-project", "--no-python-downloads", version).decode().strip())
+    except PackagingError:
+        return None
+
+
+def _pyenv_python(version: str) -> Path | None:
+    """pyenv's shims run only those that are switched on; the others are there all the same."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = [path for path in root.glob(f"versions/{version}.*/bin/python{version}") if path.is_file()]
+    return max(found, key=lambda path: [int(part) for part in re.findall(r"\d+", path.parts[-3])], default=None)
+
+
+def _installed_python(version: str) -> Path | None:
+    try:
+        _uv("python", "install", version)
+    except PackagingError:
+        return None
+    return _uv_python(version)
 
 
 def distributions(folder: Path) -> dict[str, Distribution]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from opensearchpy import OpenSearch
@@ -13,10 +13,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from benchmarks import detections, firehose, ingest, searching, statements
 from benchmarks.figures import Figures
-from demo.opensearch import LocalOpenSearchError, node_or_external
+from demo.opensearch import node_or_external
+from demo.parts import Parts
+
+Benchmark = Callable[[Callable[[str], None], OpenSearch, str, Figures], None]
 
 LATEST = Path(__file__).parent / "latest.json"
-BENCHMARKS = {
+BENCHMARKS: Mapping[str, Benchmark] = {
     "statements": statements.worst_texts,
     "throughput": ingest.throughput,
     "heartbeat": ingest.heartbeat,
@@ -31,31 +34,36 @@ _HEAP_MB = 4096  # so that the node's memory is no limit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the named benchmarks, or all; the exit code tells whether every target was met."""
+    """Run the named benchmarks, or all; the exit code says whether all ran and every target was met."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(BENCHMARKS)} (all)")
     names = parser.parse_args(arguments).names or list(BENCHMARKS)
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    return run({name: BENCHMARKS[name] for name in names}, Console(width=None if sys.stdout.isatty() else 110), LATEST)
+
+
+def run(benchmarks: Mapping[str, Benchmark], console: Console, latest: Path) -> int:
+    """Run benchmarks one after the other, each on a node of its own; the exit code.
+
+    No figure depends on what ran before it, and one that fails leaves the others theirs.
+    """
     figures = Figures()
-    try:
-        node = node_or_external(heap_mb=_HEAP_MB)
-    except LocalOpenSearchError as exc:
-        console.print(f"[red]{exc}[/]", highlight=False)
-        return 1
+    parts = Parts(console)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with node, Progress(*columns, console=console) as progress:
-        client = OpenSearch(node.url, timeout=300)
-        overall = progress.add_task("benchmarks", total=len(names))
-        for name in names:
-            BENCHMARKS[name](lambda what: progress.update(overall, description=what), client, node.url, figures)
-            figures.write(LATEST)
+    with Progress(*columns, console=console) as progress:
+        overall = progress.add_task("benchmarks", total=len(benchmarks))
+        for name, benchmark in benchmarks.items():
+            progress.update(overall, description=f"{name}: starting OpenSearch")
+            with parts.part(name), node_or_external(heap_mb=_HEAP_MB) as node:
+                client = OpenSearch(node.url, timeout=300)
+                benchmark(lambda what: progress.update(overall, description=what), client, node.url, figures)
+            figures.write(latest)
             progress.advance(overall)
     met = figures.show(console)
-    console.print(f"written to {LATEST.relative_to(Path.cwd()) if LATEST.is_relative_to(Path.cwd()) else LATEST.name}")
-    return 0 if met else 1
+    console.print(f"written to {latest.relative_to(Path.cwd()) if latest.is_relative_to(Path.cwd()) else latest.name}")
+    return 0 if parts.show() and met else 1
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
+from daswatch.backlog import Arrivals
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.documents import Flattening
@@ -28,7 +29,6 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.queries import (
     Window,
-    arrival_window,
     event_indices,
     event_window,
     index_of,
@@ -154,7 +154,7 @@ def _window(detection: Detection, now: datetime) -> Window:
         return silence_window(detection, now)
     if detection.window_seconds:
         return event_window(detection, now)
-    return arrival_window(now - _SCHEDULE, now)
+    return Arrivals(now - _SCHEDULE, now).window
 
 
 def _ask(client: OpenSearch, questions: Sequence[Question]) -> None:

@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch, RequestsHttpConnection
 
 from benchmarks.kms import LocalKms
 from benchmarks.workload import Workload
+from daswatch.deadline import Deadline
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.envelope import activity_stream
@@ -141,13 +142,13 @@ class Limit:
 def serialised(workload: Workload, kms: LocalKms, prefix: str, actions_per_bulk: int) -> list[bytes]:
     """The bulk bodies of a workload's documents, by the function's own flattening."""
     opener = Opener(DataKeys(kms.client()), Decryptor())
-    flattening = Flattening("2031-03-04T00:00:00.000Z", prefix)
+    flattening, later = Flattening("2031-03-04T00:00:00.000Z", prefix), Deadline.after(3600)
     lines: list[bytes] = []
     bodies: list[bytes] = []
     for batch in workload.batches:
         for record in batch:
             stream = activity_stream(record["eventSourceARN"])
-            opened = opener.open(record["kinesis"]["data"], stream, "2031-03-04T00:00:00.000Z", flattening)
+            opened = opener.open(record["kinesis"]["data"], stream, "2031-03-04T00:00:00.000Z", flattening, later)
             for document in opened.documents:
                 lines.append(bulk_action(document, 0).lines)
                 if len(lines) == actions_per_bulk:

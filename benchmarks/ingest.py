@@ -30,6 +30,7 @@ from benchmarks.function import BenchIndex, Limit, Ours, sample_client, serialis
 from benchmarks.kms import LocalKms
 from benchmarks.sample import MAPPING, SampleLambda
 from benchmarks.workload import START, Workload, workload
+from daswatch.deadline import Deadline
 from daswatch.envelope import activity_stream, read_envelope
 from daswatch.gateways.kms import DataKeys
 from demo.aws import REGION, LocalAws
@@ -299,11 +300,12 @@ class DecryptAlone:
     def __init__(self, load: Workload, kms: LocalKms) -> None:
         self._sdk = EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_ALLOW_DECRYPT)
         self._prepared: list[tuple[bytes, RawMasterKey]] = []
-        data_keys = DataKeys(kms.client())
+        data_keys, later = DataKeys(kms.client()), Deadline.after(3600)
         for batch in load.batches:
             for record in batch:
                 envelope = read_envelope(record["kinesis"]["data"])
-                key = data_keys.unwrap(envelope.wrapped_data_key, activity_stream(record["eventSourceARN"]))
+                stream = activity_stream(record["eventSourceARN"])
+                key = data_keys.unwrap(envelope.wrapped_data_key, stream, later)
                 self._prepared.append((envelope.ciphertext, key.master_key))
 
     def run(self) -> None:

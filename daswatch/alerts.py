@@ -228,7 +228,7 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
     if firing.last_seen <= alert.last_seen and (alert.state is State.ARCHIVED or firing.count <= alert.count):
         # The same events once more: what a window still holds is no news.
         return _quieter(alert, now)
-    if alert.state is State.ARCHIVED:
+    if alert.state is State.ARCHIVED or _after_quiet(alert, firing, quiet_seconds):
         again = _opened(firing, quiet_seconds, at, episode=alert.episode + 1, created_at=alert.created_at)
         return replace(again, told=alert.told, mailed_episode=alert.mailed_episode)
     return replace(
@@ -248,6 +248,12 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
         news_at=at,
         quiet_seconds=quiet_seconds,
     )
+
+
+def _after_quiet(alert: Alert, firing: Firing, quiet_seconds: int) -> bool:
+    """Whether the firing begins an episode of its own though the alert was not archived: its events came late."""
+    quiet = datetime.fromisoformat(firing.first_seen) - datetime.fromisoformat(alert.last_seen)
+    return quiet >= timedelta(seconds=quiet_seconds)
 
 
 def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, created_at: str) -> Alert:

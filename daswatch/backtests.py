@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from daswatch.alerts import Firing, alert_id
 from daswatch.detections import Detection, Kind, Source
-from daswatch.queries import Candidate, Window, evaluation_times, event_window
+from daswatch.queries import Candidate, Window, windows_between
 from daswatch.seen import Seen, by_network, is_new, seen_id
 from daswatch.stream_records import iso_milliseconds
 
@@ -150,8 +150,7 @@ def day_slice(detection: Detection, day: Span) -> Slice:
     if detection.kind is Kind.FIRST_SEEN:
         return Slice(detection, (day.window,))
     if detection.window_seconds:
-        times = evaluation_times(detection, day.begin, None, day.end)
-        return Slice(detection, tuple(event_window(detection, at) for at in times))
+        return Slice(detection, windows_between(detection, day.begin + _MILLISECOND, day.end, day.end))
     # Two events of one slice belong to one episode, however they lie in it.
     length = max(timedelta(seconds=detection.quiet_seconds / 2), _SHORTEST_SLICE)
     windows = []

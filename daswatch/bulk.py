@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,7 +14,7 @@ class Fate(Enum):
     ALREADY_THERE = "already there"  # its id exists: an earlier delivery wrote it
     RETRY = "retry"  # overloaded or failing over: soon it may work
     REDELIVER = "redeliver"  # blocked, closed, denied: waiting within this invocation is no use
-    REFUSED = "refused"  # this document can never be written
+    REFUSED = "refused"  # this document is not taken; whose fault that is, a probe shows (daswatch/probe.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +22,47 @@ class Action:
     """One action of a bulk request.
 
     `lines` is the action and its source, each ended by a newline; `record` is the position of the stream record it
-    comes from, or None where nothing is lost if it fails; `document_id` names it in a dead letter.
+    comes from, or None where nothing is lost if it fails; `document_id` names it in a dead letter. `index` is where it
+    creates a document, or empty where a refusal is believed without a second look at the index.
     """
 
     lines: bytes
     record: int | None
     document_id: str = ""
+    index: str = ""
 
 
-# 400s that are not the document's fault: the index is closed, or the cluster's shard limit is reached.
-_NOT_THE_DOCUMENTS_FAULT = frozenset(
-    {
-        "index_closed_exception",
-        "validation_exception",
-        "invalid_index_name_exception",
-        "illegal_state_exception",
-    }
+_PIPELINE_FAILS = "an ingest pipeline of the index fails: correct it, or take it out of the index's settings"
+# What OpenSearch calls a fault of the domain, and what to do about it. None of these is the document's fault, and none
+# passes by itself. The sentences are for the log: OpenSearch's own reason may quote documents.
+_DOMAIN_FAULTS = {
+    "cluster_block_exception": "a block forbids writes to the index: a disk is full or an administrator set it; free "
+    "space or enlarge the domain, then remove the block (index.blocks.*)",
+    "fail_processor_exception": _PIPELINE_FAILS,
+    "ingest_processor_exception": _PIPELINE_FAILS,
+    "script_exception": _PIPELINE_FAILS,
+    "illegal_state_exception": "the index cannot be written as it is: see its settings, aliases and data stream",
+    "index_closed_exception": "the index is closed: open it (POST <index>/_open)",
+    "index_not_found_exception": "the index does not exist and may not be created: see action.auto_create_index",
+    "invalid_index_name_exception": "the index cannot be created under this name: see INDEX_PREFIX",
+    "routing_missing_exception": "the mapping of the index requires routing: take _routing out of its template",
+    "security_exception": "the role of the function may not do this: map it to the role of `daswatch setup`",
+    "validation_exception": "the index cannot be created: the domain's shard limit is reached, or it demands another "
+    "number of copies; delete old indices or raise cluster.max_shards_per_node",
+}
+# By status, where the type is none of these. Not found: the index was deleted and may not be created.
+_DENIALS = {
+    401: "it does not accept the credentials: see OPENSEARCH_AUTH, and the secret or the role that signs",
+    403: "it denies the request: see the domain's access policy, or the data access policy of a collection",
+    404: "this does not exist at the endpoint: see OPENSEARCH_ENDPOINT, and action.auto_create_index",
+}
+FULL_SHARD = (
+    "its shard holds as many documents as a shard can (2^31): move documents into an index with more shards, and give "
+    "the next day's index more by a template"
 )
-# Not found: the index was deleted and may not be created. Forbidden: a read-only block (full disks), or no permission.
-_NEEDS_SOMEBODY = frozenset({401, 403, 404})
+# Lucene's limit has no type of its own. The reason begins so, and quotes nothing of a document in front.
+_FULL_SHARD = re.compile(r"number of documents in (?:the index|shard)\b", re.IGNORECASE)
+AMBIGUOUS = "illegal_argument_exception"  # of a pipeline, an alias, a full shard, or a term that is too long
 
 
 def fate_of(status: int, error_type: str) -> Fate:
@@ -48,11 +71,14 @@ def fate_of(status: int, error_type: str) -> Fate:
         return Fate.WRITTEN
     if status == 409:
         return Fate.ALREADY_THERE
+    # A block that is answered 503 is the cluster's own, while it elects a manager or recovers: that passes.
+    if error_type in _DOMAIN_FAULTS and status != 503:
+        return Fate.REDELIVER
     if status == 429 or status >= 500:
         return Fate.RETRY
-    if status in _NEEDS_SOMEBODY or error_type in _NOT_THE_DOCUMENTS_FAULT:
-        return Fate.REDELIVER
-    return Fate.REFUSED
+    if status in (400, 413):
+        return Fate.REFUSED
+    return Fate.REDELIVER
 
 
 def fate_of_request(status: int, error_type: str) -> Fate:
@@ -61,10 +87,22 @@ def fate_of_request(status: int, error_type: str) -> Fate:
     Only a request that is too large, or that OpenSearch itself calls malformed, is worth cutting into halves; what
     stands in between (a load balancer's 408, a redirect to a login page) says nothing about the documents.
     """
-    if status == 413:
-        return Fate.REFUSED
-    if status == 400:
-        return fate_of(status, error_type)
-    if status in (408, 429) or status >= 500:
+    if status == 408:
         return Fate.RETRY
-    return Fate.REDELIVER
+    fate = fate_of(status, error_type)
+    return Fate.REDELIVER if fate in (Fate.WRITTEN, Fate.ALREADY_THERE) else fate
+
+
+def cause_of(status: int, error_type: str) -> str:
+    """Why OpenSearch does not take a document now, and what to do about it."""
+    answered = f"OpenSearch answered {status}" + (f" ({error_type})" if error_type else "")
+    if status == 429 and fate_of(status, error_type) is Fate.RETRY:
+        return f"OpenSearch is overloaded: {answered}"
+    advice = _DOMAIN_FAULTS.get(error_type) if status != 503 else None
+    advice = advice or _DENIALS.get(status)
+    return f"{answered}: {advice}" if advice else answered
+
+
+def is_full_shard(error_type: str, reason: str) -> bool:
+    """Whether a document is refused because its shard cannot hold another one."""
+    return error_type == AMBIGUOUS and _FULL_SHARD.match(reason) is not None

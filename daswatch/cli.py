@@ -1,31 +1,82 @@
 """`daswatch`: the command line. Each command reads the same settings from the environment as the functions do.
 
-Exit codes: 0 done, 1 the endpoint or AWS refused, 2 wrong usage or settings.
+Exit codes: `daswatch.commands.failures.Exit`. A command's modules are imported when it is called: boto3, opensearch-py
+and pySigma take most of a second, which no command waits for that does not use them.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from daswatch.commands import dashboards, detections, doctor, stream
-from daswatch.commands.setup import setup
+# By command: where it is, and its line in the list.
+COMMANDS = {
+    "setup": ("daswatch.commands.setup", "Install all content at OPENSEARCH_ENDPOINT and DASHBOARDS_URL."),
+    "doctor": ("daswatch.commands.doctor", "Check a deployment, and name what to fix."),
+    "dashboards": ("daswatch.commands.dashboards", "Saved objects: pack them for an import, export them as files."),
+    "detections": ("daswatch.commands.detections", "The saved queries: list, show, test, backtest and compile them."),
+    "stream": ("daswatch.commands.stream", "Activity streams: which databases have one, start and stop them."),
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, line = COMMANDS[name]
+        command = typer.main.get_command(import_module(module).app)
+        command.name, command.short_help = name, line
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands without importing them, and imports the one that is called."""
+
+    # Any: Typer brings its own click in some releases, and uses the installed one in others.
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in this order."""
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """What the list needs of a command."""
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in self.commands else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, self.commands.get(name, None), rest
+
 
 app = typer.Typer(
     help="Watch AWS databases: install, inspect and operate Daswatch.",
+    cls=_LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(setup)
-app.command("doctor")(doctor.run)
-app.add_typer(dashboards.app, name="dashboards")
-app.add_typer(detections.app, name="detections")
-app.add_typer(stream.app, name="stream")
+
+
+@app.callback()
+def daswatch() -> None:
+    """Watch AWS databases: install, inspect and operate Daswatch."""
 
 
 def main() -> None:
     """The console script."""
-    # opensearch-py warns of each answer that is no success; which of them matter, the commands tell.
+    # opensearch-py warns of each answer that is no success; which of them matter, the commands say.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     app()

@@ -70,4 +70,4 @@ class DeadLetter:
             "sequenceNumber": self.stream_record.sequence_number[:200],
         }
         present = {name: value for name, value in line.items() if value}
-        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position)
+        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position, self.id, INDEX)

@@ -29,6 +29,7 @@ class NotSeen:
     why: str
     denied: bool = False
     absent: bool = False  # the service says that there is no such thing
+    next_step: str = ""  # where nothing answered
 
 
 Seen: TypeAlias = _T | NotSeen

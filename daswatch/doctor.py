@@ -33,8 +33,8 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
     "ParallelizationFactor": 2,
     "FunctionResponseTypes": ["ReportBatchItemFailures"],
     "BisectBatchOnFunctionError": True,
-    "MaximumRetryAttempts": 10,
-    "MaximumRecordAgeInSeconds": 21600,
+    "MaximumRetryAttempts": -1,  # by age alone
+    "MaximumRecordAgeInSeconds": 82800,
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares the template with what it made, and not with what is there now.
@@ -98,7 +98,8 @@ def not_seen(subject: Subject, name: str, seen: NotSeen, where_absent: str = "")
     if seen.denied:
         mend = f"allow {seen.permission} to whoever runs this, or ask somebody who may"
         return Check(subject, name, Verdict.UNKNOWN, f"could not be looked at: {seen.permission} is missing", mend)
-    return Check(subject, name, Verdict.UNKNOWN, f"could not be looked at: {seen.permission}: {seen.why}", "try again")
+    reason = f"could not be looked at: {seen.permission}: {seen.why}"
+    return Check(subject, name, Verdict.UNKNOWN, reason, seen.next_step or "try again")
 
 
 def worst_first(checks: Iterable[Check]) -> list[Check]:

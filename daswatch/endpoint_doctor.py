@@ -23,7 +23,7 @@ _SETUP = "`daswatch setup --dry-run` shows it, `make deploy` or `daswatch setup`
 _LETTER_MENDS = {
     Reason.DATA_KEY_REFUSED: "KMS refuses the data key: the key's policy, or a record of another database",
     Reason.NOT_DECRYPTABLE: "the records do not open: was the key replaced?",
-    Reason.DOCUMENT_REFUSED: "OpenSearch refuses documents: is the template installed?",
+    Reason.DOCUMENT_REFUSED: "OpenSearch refuses these documents alone: `detail` names its error",
     Reason.NOT_A_NOTIFICATION: "a monitor of yours notifies in a form that cannot be read: docs/detections.md",
 }
 _LOOK = "open das-dead-letters in Dashboards: each line names its reason and its object in S3"
@@ -92,7 +92,7 @@ def refused(subject: Subject, name: str, refusal: Refusal, *, in_vpc: bool = Fal
             )
             return Check(subject, name, Verdict.UNKNOWN, reason, mend)
         case 429 | 503:
-            mend = "it is overloaded or red: see its CPU, storage and shards; records wait 24 hours in the stream"
+            mend = "it is overloaded or red: see its CPU, storage and shards; records wait 23 hours in the stream"
             return broken(subject, name, f"it answers {refusal.status}", mend)
     return broken(
         subject, name, refusal.told, "see what the endpoint is: a domain's or collection's URL, without a path"

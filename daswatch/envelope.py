@@ -13,16 +13,19 @@ from functools import lru_cache
 
 import orjson
 
-from daswatch.errors import EnvelopeError, Reason
+from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
 
 ENVELOPE_TYPE = "DatabaseActivityMonitoringRecords"
 
-# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix tells an Aurora cluster from an RDS instance.
+# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix tells an Aurora cluster from an RDS instance. A
+# mapping with enhanced fan-out reads the stream through a consumer, whose ARN begins with the stream's.
 _STREAM_ARN = re.compile(
     r"arn:(?P<partition>aws[\w-]*):kinesis:(?P<region>[\w-]+):(?P<account>\d{12}):stream/"
-    r"aws-rds-das-(?P<resource>(?P<kind>cluster|db)-[\w-]+)",
+    r"aws-rds-das-(?P<resource>(?P<kind>cluster|db)-[\w-]+)"
+    r"(?:/consumer/[\w.-]+:\d+)?",
     re.ASCII,
 )
+_ARN = re.compile(r"arn:[\w:/.*-]{1,200}", re.ASCII)
 _CONTEXT_KEY = {"cluster": "aws:rds:dbc-id", "db": "aws:rds:db-id"}
 
 
@@ -54,15 +57,15 @@ class Envelope:
 def activity_stream(arn: str) -> ActivityStream:
     """Read whose activity a stream carries from its ARN.
 
-    Raises EnvelopeError where the stream is not named as RDS names activity streams: without the resource id nothing
-    that it carries can be decrypted.
+    Raises NotAnActivityStream where the stream is not named as RDS names activity streams: without the resource id
+    nothing that it carries can be decrypted, and a function that reads it is connected to the wrong source. Raises
+    EnvelopeError where no source is named: then it is not a record that AWS delivered.
     """
     match = _STREAM_ARN.fullmatch(arn)
+    if match is None and arn:
+        raise NotAnActivityStream(arn if _ARN.fullmatch(arn) else "")
     if match is None:
-        raise EnvelopeError(
-            Reason.NOT_AN_ACTIVITY_STREAM,
-            "the event source is not a Kinesis stream named aws-rds-das-cluster-… or aws-rds-das-db-…",
-        )
+        raise EnvelopeError(Reason.NOT_AN_ACTIVITY_STREAM, "the record does not name the stream that it comes from")
     return ActivityStream(
         resource_id=match["resource"],
         context_key=_CONTEXT_KEY[match["kind"]],

@@ -10,8 +10,11 @@
     ├── StreamRefused        stop: an activity stream cannot be switched as wanted; somebody must do what it says first
     ├── RequestError         stop: CloudFormation's request is none that we can follow
     ├── DependencyError      retry: what we depend on does not serve us now
+    │   ├── NotAnActivityStream  the function is connected to another source; until that changes, its records wait
+    │   ├── TimeLimitReached
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
+    │   │   ├── NotOpenSearch    another server answers at the endpoint
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
@@ -84,6 +87,20 @@ class DependencyError(DaswatchError):
     """A service that we need does not serve us now: fail the batch, deliver it again."""
 
 
+class NotAnActivityStream(DependencyError):
+    """The function reads a source that is not an activity stream; `arn` is empty where it is not an ARN either."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(
+            f"{arn or 'the event source'} is not an activity stream (aws-rds-das-cluster-… or aws-rds-das-db-…): "
+            "delete the event source mapping that reads it"
+        )
+
+
+class TimeLimitReached(DependencyError):
+    """The time of the invocation did not suffice."""
+
+
 class KmsUnavailable(DependencyError):
     """KMS throttles, times out, or denies us the key: it says nothing about the record itself."""
 
@@ -94,6 +111,14 @@ class SearchUnavailable(DependencyError):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotOpenSearch(SearchUnavailable):
+    """What answers at the endpoint is not OpenSearch; `found` says how that is seen."""
+
+    def __init__(self, found: str, status: int = 0) -> None:
+        super().__init__(f"what answers is not OpenSearch: {found}", status)
+        self.found = found
 
 
 class TemplatesMissing(SearchUnavailable):

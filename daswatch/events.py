@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -30,7 +32,15 @@ _ENGINE_OF_VERSION = {
     "1.4": "sqlserver",
 }
 _RECORD_FIELDS = frozenset({"type", "clusterId", "instanceId", "databaseActivityEventList"})
-_LONG_DIGITS = 18  # as many as always fit into 64 bits
+_INTEGERS = range(-(2**63), 2**64)  # what orjson reads and writes exactly
+_INTEGER_CHARACTERS = 20  # of the longest of them
+# A number of 15 digits is the same after a float has held it, so only longer ones are looked for: what a number is made
+# of becomes 0, what may stand in front of one a space, and all else x.
+_SHAPES = bytes(
+    ord("0" if chr(byte) in "0123456789." else " " if chr(byte) in " \t\n\r:,[-" else "x") for byte in range(256)
+)
+_LONG_NUMBER = b" " + b"0" * 16
+_EXACT_CHARACTERS = 40  # a number in more characters is kept as text unread
 _UNPAIRED_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -49,12 +59,17 @@ def read_monitoring_record(plaintext: bytes) -> MonitoringRecord:
     """Parse a decrypted payload.
 
     Unpaired surrogates, raw control characters, NaN and bytes that are not UTF-8 are read with a replacement instead of
-    being refused: engines write what clients send. Raises MonitoringRecordError.
+    being refused: engines write what clients send. A number that no type holds with all its digits is kept as text.
+    Raises MonitoringRecordError.
     """
     try:
         record = orjson.loads(plaintext)
     except orjson.JSONDecodeError:
         record = _read_tolerantly(plaintext)
+    else:
+        if _LONG_NUMBER in plaintext.translate(_SHAPES) and _has_float(record):
+            # orjson reads an integer past 64 bits as a float too: two events that differ there would be one document.
+            record = _read_exactly(plaintext, record)
     if not isinstance(record, dict):
         raise MonitoringRecordError(Reason.NOT_A_MONITORING_RECORD, "the payload is not a JSON object")
     if record.get("type") != MONITORING_RECORD_TYPE:
@@ -101,13 +116,47 @@ def _read_tolerantly(plaintext: bytes) -> Any:
         ) from exc
 
 
+def _read_exactly(plaintext: bytes, otherwise: Any) -> Any:
+    """The record with all digits; what is nested deeper than the other reader goes stays as it was read."""
+    try:
+        return _read_tolerantly(plaintext)
+    except MonitoringRecordError:
+        return otherwise
+
+
+def _has_float(value: object) -> bool:
+    """Whether there is a float anywhere: most long numbers stand in SQL text."""
+    waiting = [value]
+    while waiting:
+        container = waiting.pop()
+        match container:
+            case dict():
+                values: Collection[object] = container.values()
+            case list():
+                values = container
+            case _:
+                continue
+        types = set(map(type, values))
+        if float in types:
+            return True
+        if dict in types or list in types:
+            waiting += [item for item in values if isinstance(item, (dict, list))]
+    return False
+
+
 def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _LONG_DIGITS else digits
+    if len(digits) > _INTEGER_CHARACTERS:
+        return digits
+    number = int(digits)
+    return number if number in _INTEGERS else digits
 
 
 def _decimal(digits: str) -> float | str:
+    """The float, if it is written with the same digits; otherwise the text."""
+    if len(digits) > _EXACT_CHARACTERS:
+        return digits
     number = float(digits)
-    return number if math.isfinite(number) else digits
+    return number if math.isfinite(number) and Decimal(repr(number)) == Decimal(digits) else digits
 
 
 def _text(value: object) -> str:

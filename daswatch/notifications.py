@@ -51,6 +51,16 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
         ) from exc
 
 
+def is_full(text: str) -> bool:
+    """Whether a message that could be read has as many groups as its monitor sends: there may be more of them.
+
+    The schedule finds the others.
+    """
+    content = orjson.loads(text)
+    groups, limit = content.get("groups"), content.get("limit")
+    return isinstance(groups, list) and isinstance(limit, int) and 0 < limit <= len(groups)
+
+
 def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> Firing:
     """What is told about a saved query or monitor that cannot be run."""
     at = iso_milliseconds(now)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from daswatch.deadline import Deadline
 from daswatch.decrypt import DataKey, Decryptor
 from daswatch.documents import Document, Flattening, flatten
 from daswatch.envelope import ActivityStream, read_envelope
 from daswatch.errors import Reason
 from daswatch.events import read_monitoring_record
-from daswatch.noise import Noise
+from daswatch.noise import ExcludedUser, Noise
 
 
 class DataKeySource(Protocol):
     """Whoever unwraps data keys: KMS behind its cache."""
 
-    def unwrap(self, wrapped: bytes, stream: ActivityStream) -> DataKey: ...
+    def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Opened:
     flaw: tuple[Reason, str] | None
     decrypt_seconds: float
     flatten_seconds: float
+    dropped_users: Mapping[ExcludedUser, int] = field(default_factory=dict)
 
 
 class Opener:
@@ -45,14 +47,16 @@ class Opener:
         self._data_keys = data_keys
         self._decryptor = decryptor
 
-    def open(self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening) -> Opened:
+    def open(
+        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> Opened:
         """Decode, decrypt, decompress, parse, filter and flatten.
 
         Raises RecordError where the record can never be opened, DependencyError where KMS does not serve us.
         """
         begun = time.perf_counter()
         envelope = read_envelope(data)
-        key = self._data_keys.unwrap(envelope.wrapped_data_key, stream)
+        key = self._data_keys.unwrap(envelope.wrapped_data_key, stream, deadline)
         plaintext = self._decryptor.open(envelope.ciphertext, key)
         decrypted = time.perf_counter()
         record = read_monitoring_record(plaintext.content)
@@ -71,6 +75,7 @@ class Opener:
             events=len(record.events),
             documents=flattened.documents,
             dropped=flattened.dropped,
+            dropped_users=flattened.dropped_users,
             newest_event=_newest(flattened.documents),
             flaw=flaw,
             decrypt_seconds=decrypted - begun,

@@ -35,6 +35,7 @@ class Found:
 
     pieces: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
+    notes: Mapping[tuple[Kind, str], str] = field(default_factory=dict)  # on single pieces, for the plan
 
 
 def ingest_role(index_prefix: str) -> str:
@@ -76,7 +77,10 @@ def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: F
         absent.setdefault(Kind.MONITOR, f"they would tell nobody: {absent[Kind.CHANNEL]}")
     if Kind.MONITOR in absent:
         absent.setdefault(Kind.CHANNEL, f"nothing would use it: {absent[Kind.MONITOR]}")
-    steps = plan((one for one in shipped if one.kind not in absent), found.pieces)
+    steps = [
+        replace(step, why="; ".join(filter(None, (step.why, found.notes.get((step.content.kind, step.content.name))))))
+        for step in plan((one for one in shipped if one.kind not in absent), found.pieces)
+    ]
     missing = [LeftOut(kind, count, why) for kind, why in absent.items() if (count := _count(shipped, kind))]
     told = [one for one in left_out if one.kind not in absent] + missing
     return Plan(tuple(steps), tuple(sorted(told, key=lambda one: list(Kind).index(one.kind))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from daswatch.documents import DEFAULT_INDEX_PREFIX, UNDATED
 from daswatch.stream_records import iso_milliseconds
 
 GROUPS_PER_PAGE = 10_000
+_FORMAT = "strict_date_optional_time"
 _SEQUENCE_EVENTS = 2_000  # of one group's window that are looked at one by one, the latest
 ACTOR_FIELDS = ("dbUserName", "remoteHost", "clientApplication", "databaseName", "objects")
 _CONTROL_PLANE_ACTORS = ("userIdentityArn", "sourceIPAddress", "target")
@@ -30,11 +31,14 @@ _ACTORS: Mapping[Source, tuple[str, ...]] = {
 }
 _MOST_DAYS = 40  # more indices than this are named by a wildcard
 
-# A batch that is being written is stamped with the time at which its invocation began: this much later its documents
-# can be found, at the latest. The function's time limit, a refresh, two clocks.
-ARRIVAL_OVERLAP = timedelta(minutes=3)
+# A batch that is being written is stamped with the time at which its invocation began. Its documents can be found
+# later: a bulk request whose client gave up may be executed after the function's end. Twice the ingest function's time
+# limit, a refresh, two clocks.
+INGEST_SECONDS = 120
+ARRIVAL_OVERLAP = timedelta(seconds=2 * INGEST_SECONDS + 60)
 _SHORTEST_OVERLAP = timedelta(minutes=2)
-LATEST = timedelta(hours=24)  # a stream keeps its records for so long; what arrives later is a replay
+_DAY = timedelta(days=1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +102,6 @@ def overlap(detection: Detection) -> timedelta:
     return max(_SHORTEST_OVERLAP, timedelta(seconds=detection.window_seconds / 5))
 
 
-def arrival_window(since: datetime, now: datetime) -> Window:
-    """What arrived since the last run, in whatever order, and what was being written then."""
-    return Window("ingestedAt", iso_milliseconds(since - ARRIVAL_OVERLAP), iso_milliseconds(now))
-
-
 def event_window(detection: Detection, at: datetime) -> Window:
     """The detection's window, as it ends at this time."""
     start = at - timedelta(seconds=detection.window_seconds) - overlap(detection)
@@ -118,23 +117,54 @@ def silence_window(detection: Detection, now: datetime) -> Window:
     )
 
 
-def evaluation_times(detection: Detection, since: datetime, oldest: datetime | None, now: datetime) -> list[datetime]:
-    """When a detection's window has to end, so that nothing which arrived since the last run is missed.
+def current_window(detection: Detection, now: datetime) -> Window:
+    """The window that lasts now: the next one of the grid, as far as it has come.
 
-    Usually that is now alone. After a pause of the runner, and for events that arrived late (`oldest` is the time of
-    the oldest one), also the times between, on a grid that is the same for every run.
+    It is a part of that one, so what is found depends on the grid alone and not on the moment of the run.
     """
-    begin = since
-    if oldest is not None and oldest < since - ARRIVAL_OVERLAP - timedelta(minutes=1):
-        begin = oldest
-    begin = max(begin, now - LATEST)
-    step = overlap(detection).total_seconds()
-    first = (begin.timestamp() // step + 1) * step
+    return replace(event_window(detection, _grid_from(detection, now)), end=iso_milliseconds(now))
+
+
+def evaluation_times(detection: Detection, first: datetime, last: datetime) -> list[datetime]:
+    """When a detection's windows end between two moments: on a grid that is the same for every run."""
     times = []
-    while first < now.timestamp():
-        times.append(datetime.fromtimestamp(first, UTC))
-        first += step
-    return [*times, now]
+    moment = _grid_from(detection, first)
+    while moment <= last:
+        times.append(moment)
+        moment += overlap(detection)
+    return times
+
+
+def windows_between(detection: Detection, first: datetime, last: datetime, now: datetime) -> tuple[Window, ...]:
+    """All windows that end between two moments; where now is among these, also the one that lasts now."""
+    windows = [event_window(detection, at) for at in evaluation_times(detection, first, min(last, now))]
+    if last >= now and (not windows or windows[-1].end != iso_milliseconds(now)):
+        windows.append(current_window(detection, now))
+    return tuple(windows)
+
+
+def windows_with(detection: Detection, first: datetime, last: datetime, now: datetime) -> tuple[Window, ...]:
+    """All windows that hold a moment between these two."""
+    length = timedelta(seconds=detection.window_seconds) + overlap(detection)
+    begin = iso_milliseconds(first)
+    return tuple(window for window in windows_between(detection, first, last + length, now) if window.end >= begin)
+
+
+def quiet_parts(detection: Detection, first: datetime, last: datetime) -> tuple[Window, ...]:
+    """Parts of a time, so short that two events of one part belong to one episode; on a grid."""
+    length = max(detection.quiet_seconds / 2, 60.0)
+    number = first.timestamp() // length
+    parts = []
+    while number * length <= last.timestamp():
+        begin, end = (datetime.fromtimestamp(edge * length, UTC) for edge in (number, number + 1))
+        parts.append(Window("@timestamp", iso_milliseconds(begin), iso_milliseconds(end - _MILLISECOND)))
+        number += 1
+    return tuple(parts)
+
+
+def _grid_from(detection: Detection, moment: datetime) -> datetime:
+    step = overlap(detection).total_seconds()
+    return datetime.fromtimestamp(-(-moment.timestamp() // step) * step, UTC)
 
 
 def event_indices(first_day: date, last_day: date, prefix: str = DEFAULT_INDEX_PREFIX) -> str:
@@ -153,8 +183,10 @@ def index_of(detection: Detection, events: str) -> str:
     ]
 
 
-def saved_query(detection: Detection, window: Window, after: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The body of a detection's search; `after` is the last group of the page before."""
+def saved_query(
+    detection: Detection, window: Window, after: Mapping[str, Any] | None = None, also: Window | None = None
+) -> dict[str, Any]:
+    """The body of a detection's search, of what is in both windows; `after` is the last group of the page before."""
     composite: dict[str, Any] = {
         "size": GROUPS_PER_PAGE,
         "sources": [
@@ -163,40 +195,86 @@ def saved_query(detection: Detection, window: Window, after: Mapping[str, Any] |
     }
     if after:
         composite["after"] = dict(after)
-    time_field = "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
     return {
         "size": 0,
         "track_total_hits": GROUPS_PER_PAGE + 1,
-        "query": {"bool": {"filter": [*_filters(detection), window.filter]}},
+        "query": {"bool": {"filter": [*_filters(detection), window.filter, *([also.filter] if also else [])]}},
+        "aggs": {"groups": {"composite": composite, "aggs": _of_a_group(detection)}},
+    }
+
+
+def parts_query(
+    detection: Detection, windows: Sequence[Window], groups: Sequence[Candidate], parts: Sequence[Window]
+) -> dict[str, Any]:
+    """The body of the search for the parts of a time in which groups fire, of what is in all windows.
+
+    A group that fires in a part fires in any longer time around it: a count, a sum, a largest value, a number of
+    values, a sequence only grow. So groups that fire in none need not be asked about.
+    """
+    by_group = [{"bool": {"filter": group_filters(group.resource_id, group.group)}} for group in groups]
+    ranges = [
+        {"key": str(number), "from": part.start, "to": iso_milliseconds(_moment(part.end) + _MILLISECOND)}
+        for number, part in enumerate(parts)
+    ]
+    spans = [window.filter for window in windows]
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [*_filters(detection), *spans, {"bool": {"should": by_group}}]}},
         "aggs": {
             "groups": {
-                "composite": composite,
+                "filters": {"filters": {str(number): one for number, one in enumerate(by_group)}},
                 "aggs": {
-                    "first": {"min": {"field": time_field}},
-                    "last": {"max": {"field": time_field}},
-                    **_metrics(detection),
-                    **_selector(detection),
+                    "parts": {
+                        "date_range": {"field": "@timestamp", "format": _FORMAT, "keyed": True, "ranges": ranges},
+                        "aggs": _of_a_group(detection),
+                    }
                 },
             }
         },
     }
 
 
-def oldest_arrival(window: Window) -> dict[str, Any]:
-    """The body of the search for the time of the oldest event that arrived in a window."""
+def read_parts(detection: Detection, groups: Sequence[Candidate], answer: Mapping[str, Any]) -> list[Candidate]:
+    """The groups that `parts_query` found, once for each part in which they fire."""
+    found = []
+    for number, bucket in answer["aggregations"]["groups"]["buckets"].items():
+        group = groups[int(number)]
+        key = {"resourceId": group.resource_id, **group.group}
+        found += [
+            read_candidate(detection, {**part, "key": key})
+            for part in bucket["parts"]["buckets"].values()
+            if part["doc_count"]
+        ]
+    return found
+
+
+def off_time_arrivals(arrived: Window, usual: Window) -> dict[str, Any]:
+    """The body of the search for the times of events that arrived in a window, and are not of the usual time."""
     return {
         "size": 0,
         "track_total_hits": False,
-        "query": {"bool": {"filter": [window.filter]}},
-        "aggs": {"oldest": {"min": {"field": "@timestamp"}}},
+        "query": {"bool": {"filter": [arrived.filter], "must_not": [usual.filter]}},
+        "aggs": {
+            "hours": {
+                "date_histogram": {"field": "@timestamp", "fixed_interval": "1h", "min_doc_count": 1},
+                "aggs": {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}},
+            }
+        },
     }
 
 
+def read_off_time(answer: Mapping[str, Any]) -> list[tuple[datetime, datetime]]:
+    """The first and the last time of each hour that `off_time_arrivals` found, oldest first."""
+    hours = answer.get("aggregations", {}).get("hours", {}).get("buckets", ())
+    return [(_of_epoch(hour["first"]["value"]), _of_epoch(hour["last"]["value"]) + _MILLISECOND) for hour in hours]
+
+
 def details_query(
-    detection: Detection, resource_id: str, group: Mapping[str, str], since: str, until: str
+    detection: Detection, resource_id: str, group: Mapping[str, str], since: str, last: str
 ) -> dict[str, Any]:
-    """The body of the search for one group's events of an episode."""
-    time_field = "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
+    """The body of the search for one group's events of an episode; `last` is the time of the last one."""
+    time_field = _time_field(detection)
     actors = _ACTORS[detection.source]
     terms = {name: {"terms": {"field": name, "size": MAX_ACTORS}} for name in actors}
     told = {name: {"terms": {"field": name, "size": 1}} for name in ("engine", "awsAccountId", "awsRegion")}
@@ -209,7 +287,7 @@ def details_query(
             "bool": {
                 "filter": [
                     *_filters(detection),
-                    {"range": {time_field: {"gte": since, "lte": until}}},
+                    {"range": {time_field: {"gte": since, "lt": iso_milliseconds(_moment(last) + _MILLISECOND)}}},
                     *group_filters(resource_id, group),
                 ]
             }
@@ -304,6 +382,20 @@ def level_of(detection: Detection, values: Sequence[int]) -> Level:
         if value >= condition.at_least
     )
     return max(held, key=lambda level: level.rank, default=detection.level)
+
+
+def _time_field(detection: Detection) -> str:
+    return "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
+
+
+def _of_a_group(detection: Detection) -> dict[str, Any]:
+    """What is asked about each group: its first and last time, its values, and whether they suffice."""
+    return {
+        "first": {"min": {"field": _time_field(detection)}},
+        "last": {"max": {"field": _time_field(detection)}},
+        **_metrics(detection),
+        **_selector(detection),
+    }
 
 
 def _filters(detection: Detection) -> list[dict[str, Any]]:
@@ -415,4 +507,12 @@ def _first(values: Sequence[str]) -> str:
 def _iso(epoch_milliseconds: float | None) -> str:
     if epoch_milliseconds is None:
         return ""
-    return iso_milliseconds(datetime.fromtimestamp(epoch_milliseconds / 1000, UTC))
+    return iso_milliseconds(_of_epoch(epoch_milliseconds))
+
+
+def _of_epoch(epoch_milliseconds: float) -> datetime:
+    return datetime.fromtimestamp(epoch_milliseconds / 1000, UTC)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

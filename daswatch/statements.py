@@ -358,6 +358,25 @@ def words_outside_parentheses(text: str, engine: str) -> Iterator[str]:
             yield token[0].upper()
 
 
+def code_of(text: str, engine: str) -> str:
+    """The text with `?` for each literal, dollar-quoted bodies among them, and a blank for each comment.
+
+    Quoted names stay as they are. One scan, whatever the text.
+    """
+    engine = known_engine(engine)
+    text = _readable(text, engine)
+    # Without quoted names and comments all matches are literals, so no decision for each of them.
+    named = '"' in text or "`" in text or "[" in text
+    commented = "--" in text or "/*" in text or "#" in text
+    return replaced(text, engine, SCANNERS[engine], _code_part if named or commented else _mark)
+
+
+def without_comments(text: str, engine: str) -> str:
+    """The text with a blank for each comment."""
+    engine = known_engine(engine)
+    return replaced(_readable(text, engine), engine, SCANNERS[engine], _uncommented_part)
+
+
 def _mark(_match: re.Match[str]) -> str:
     return "?"
 
@@ -450,6 +469,14 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
 
 def _without_prefixes(bare: str) -> str:
     return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
+
+
+def _code_part(match: re.Match[str]) -> str:
+    return match[0] if match.lastgroup in ("name", "maybe") else " " if match.lastgroup == "comment" else "?"
+
+
+def _uncommented_part(match: re.Match[str]) -> str:
+    return " " if match.lastgroup == "comment" else match[0]
 
 
 def replaced(text: str, engine: str, scanner: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> str:

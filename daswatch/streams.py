@@ -27,6 +27,8 @@ _ARN = re.compile(
 )
 _KEY_ID = re.compile(r"(?:mrk-)?[0-9a-f-]{32,36}")
 _NATIVE_FIELDS = ("oracle-", "sqlserver-")  # StartActivityStream: EngineNativeAuditFieldsIncluded
+# RDS's own engines without activity streams; of others, RDS is asked.
+_WITHOUT_STREAMS = ("mysql", "mariadb", "postgres", "db2-", "custom-")
 
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 20.0
@@ -256,6 +258,11 @@ def obstacle(database: Database) -> str:
 
     Sources: the user guides on database activity streams, and StartActivityStream's errors.
     """
+    if database.engine.startswith(_WITHOUT_STREAMS):
+        return (
+            f"runs {database.engine}, which has no activity streams: only Aurora PostgreSQL, Aurora MySQL, RDS for "
+            "Oracle and RDS for SQL Server have them"
+        )
     if database.member_of:
         return f"is an instance of a cluster, whose stream is one for all: name cluster:{database.member_of} instead"
     if database.engine_mode != "provisioned":
@@ -319,6 +326,29 @@ def decide_start(wanted: Wanted, database: Database, eligible: Eligibility, aske
             Step.REFUSE, f"{database.name}: {database.engine} has no mode {wanted.mode} here (expected: {allowed})"
         )
     return Decision(Step.START, f"the activity stream is stopped: it starts in mode {mode}", mode)
+
+
+def effects_of_start(database: Database, mode: Mode | None) -> tuple[str, ...]:
+    """What a start does to the database besides recording, in words.
+
+    Sources: "Starting a database activity stream" of the user guides of Aurora and RDS (we start immediately, not in
+    the maintenance window), "Configuring unified auditing for Oracle Database", and ModifyActivityStream.
+    """
+    what = "every instance of the cluster" if database.name.kind is Kind.CLUSTER else "the instance"
+    effects = [f"{what} restarts right away"]
+    if database.engine.startswith("oracle-"):
+        effects += [
+            "RDS for Oracle clears the audit data that is there: back it up first",
+            "it revokes rights on the audit trail: while the stream runs, unified audit records cannot be purged and "
+            "unified audit policies cannot be changed",
+        ]
+    if database.engine.startswith("sqlserver-"):
+        effects.append(
+            "RDS for SQL Server locks the audit policy while the stream runs: change it before, or unlock it"
+        )
+    if mode is Mode.SYNC:
+        effects.append("in mode sync, sessions wait for their audit")
+    return tuple(effects)
 
 
 def decide_stop(database: Database, asked: Asked = Asked.NOT_YET) -> Decision:

@@ -42,6 +42,7 @@ from demo.delivery import create_delivery_stream, delivered_rows, sort_into_fold
 from demo.findings import all_findings, check_findings, expected_findings
 from demo.ledger import LedgerEntry, compare
 from demo.opensearch import LocalOpenSearchError, node_or_external
+from demo.parts import Parts
 from demo.rds import Database, KmsDataKeys, seal
 from demo.show import (
     DASHBOARDS_URL,
@@ -83,24 +84,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _point_settings_at(node.url, aws, _compiled(detections, Path(folder)))
         client = OpenSearch(node.url, timeout=60)
         ContentGateway(client).install_all(shipped_content())
+        parts = Parts(console)
         records = _make(console, options.seed, options.events)
-        arns = _publish(console, aws, records)
-        log = _ingest(console, aws, arns, _count_with_replays(records))
-
-        client.indices.refresh(index="das-*")
-        show_activities(console, client, INDEX)
-        show_failed_logins(console, client, INDEX)
-        show_latest_ddl(console, client, INDEX)
         entries = [entry for record in records for entry in record.entries]
-        comparison = compare(entries, _documents(client))
-        show_check(console, comparison, _dropped(log), sum(entry.fate == "indexed" for entry in entries))
-        drops_right = _drops_right(console, records, log)
-        folders_right = _sort_rows(console, aws, client, records)
-        findings_right = _watch(console, aws, detections, entries)
+        arns = _publish(console, aws, records)
+        log: list[dict[str, Any]] = []
+        right = []
+        with parts.part("ingest"):
+            log = _ingest(console, aws, arns, _count_with_replays(records))
+        with parts.part("searches"):
+            client.indices.refresh(index="das-*")
+            show_activities(console, client, INDEX)
+            show_failed_logins(console, client, INDEX)
+            show_latest_ddl(console, client, INDEX)
+        with parts.part("ledger"):
+            comparison = compare(entries, _documents(client))
+            show_check(console, comparison, _dropped(log), sum(entry.fate == "indexed" for entry in entries))
+            right += [comparison.ok, _drops_right(console, records, log)]
+        with parts.part("rows"):
+            right.append(_sort_rows(console, aws, client, records))
+        with parts.part("findings"):
+            right.append(_watch(console, aws, detections, entries))
         show_where(console, node.url, INDEX)
+        all_ran = parts.show()
         if not options.once:
             _stay(console)
-        return 0 if comparison.ok and drops_right and folders_right and findings_right else 1
+        return 0 if all_ran and all(right) else 1
 
 
 def _point_settings_at(url: str, aws: LocalAws, detections: Path) -> None:

@@ -24,7 +24,7 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic
-from daswatch.notifications import read_notification
+from daswatch.notifications import is_full, read_notification
 from daswatch.redact import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.stream_records import iso_milliseconds, read_stream_record
 from findings_lambda.settings import Settings, read_settings
@@ -32,8 +32,6 @@ from findings_lambda.telemetry import SERVICE, tell
 from findings_lambda.tell import Teller
 from findings_lambda.watch import Report, Watch
 
-# Kept back from the function's time limit, to note how far the run came and to answer.
-_RESERVE_SECONDS = 2.0
 _STATEMENTS = 3
 
 
@@ -49,7 +47,7 @@ class LambdaContext(Protocol):
 def scheduled(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run all enabled saved queries. Raises SettingsError, SearchUnavailable: the next run looks at the same again."""
     function = _function(context.invoked_function_arn)
-    report = function.watch.run(datetime.now(UTC), _deadline(context))
+    report = function.watch.run(datetime.now(UTC), Deadline.of(context))
     return _told(function, report, context)
 
 
@@ -59,7 +57,7 @@ def notified(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     Raises SearchUnavailable, ArchiveUnavailable: then Lambda delivers the event again, and the same alerts come of it.
     """
     function = _function(context.invoked_function_arn)
-    now, deadline = datetime.now(UTC), _deadline(context)
+    now, deadline = datetime.now(UTC), Deadline.of(context)
     if "detail-type" in event:
         return _told(function, function.take_control_plane(event, now, deadline), context)
     return _told(function, function.take_notifications(event, now, deadline), context)
@@ -96,13 +94,17 @@ class Function:
         """The notifications of an SNS event; those that tell nothing become dead letters."""
         firings: list[Firing] = []
         letters: list[DeadLetter] = []
+        full = 0
         for position, record in enumerate(event.get("Records") or [event]):
             try:
-                firings += read_notification(_message(record), self._detections, now)
+                message = _message(record)
+                firings += read_notification(message, self._detections, now)
+                full += is_full(message)
             except RecordError as exc:
                 letters.append(DeadLetter(position, read_stream_record(record, now), None, exc.reason, exc.detail))
         self._keep(letters, now, deadline)
         report = self.watch.take(firings, now, deadline)
+        report.full_notifications = full
         for letter in letters:
             report.malformed[letter.reason] = report.malformed.get(letter.reason, 0) + 1
         return report
@@ -122,7 +124,7 @@ class Function:
 
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:
         """First the notification to S3, then the line that tells of it."""
-        uris = [self._bucket.put(letter.object_key, letter.object_body()) for letter in letters]
+        uris = [self._bucket.put(letter.object_key, letter.object_body(), deadline) for letter in letters]
         lines = [letter.action(uri, iso_milliseconds(now)) for letter, uri in zip(letters, uris, strict=True)]
         self._write(lines, deadline)
 
@@ -152,10 +154,6 @@ def _message(record: object) -> str:
 def _told(function: Function, report: Report, context: LambdaContext) -> dict[str, Any]:
     tell(function.telemetry, report, context.aws_request_id)
     return {"raised": report.raised, "archived": report.archived, "failing": sorted(report.failing)}
-
-
-def _deadline(context: LambdaContext) -> Deadline:
-    return Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
 
 
 @cache

@@ -35,6 +35,7 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
         "unsent_findings": telling.unsent,
         "causes": sorted(telling.causes),
         "malformed": report.malformed,
+        "full_notifications": report.full_notifications,
         "expired_suppressions": report.expired_suppressions,
     }
     telemetry.tell(

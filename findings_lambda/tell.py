@@ -67,7 +67,7 @@ class Teller:
         posted = self._post([alert for alert, what in listed if what.finding], detections, deadline, telling)
         after = []
         for alert, what in listed:
-            mailed = what.message and self._publish(alert, detections.get(alert.detection), telling)
+            mailed = what.message and self._publish(alert, detections.get(alert.detection), telling, deadline)
             after.append(told(alert, now, finding=alert.id in posted, message=mailed))
         return after, telling
 
@@ -82,7 +82,7 @@ class Teller:
             by_account.setdefault(alert.database.aws_account_id, []).append(alert)
         done: set[str] = set()
         for account_id, own in by_account.items():
-            posting_account, security_hub = self._accounts.for_account(account_id)
+            posting_account, security_hub = self._accounts.for_account(account_id, deadline)
             posting = Posting(posting_account, self._region, self._dashboards_url)
             findings = {
                 alert.id: finding(alert, detections.get(alert.detection), posting, self._statements(alert, deadline))
@@ -99,11 +99,12 @@ class Teller:
             done |= {name for name, one in findings.items() if one["Id"] in final}
         return done
 
-    def _publish(self, alert: Alert, detection: Detection | None, telling: Telling) -> bool:
+    def _publish(self, alert: Alert, detection: Detection | None, telling: Telling, deadline: Deadline) -> bool:
         if self._topic is None:
             return False
         try:
-            self._topic.publish(message(alert, detection, alert_url(self._dashboards_url, alert, detection)))
+            url = alert_url(self._dashboards_url, alert, detection)
+            self._topic.publish(message(alert, detection, url), deadline)
         except DependencyError as exc:
             telling.causes.add(str(exc))
             return False

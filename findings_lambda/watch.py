@@ -8,36 +8,44 @@ run: what was not told by `das-alerts`, what was not looked at by `das-runs`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from daswatch import alerts, seen
-from daswatch.alerts import Firing, State, changes
+from daswatch.alerts import Alert, Firing, State, changes
+from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.bulk import Action
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, Kind, Suppression, by_name
+from daswatch.detections import Detection, Kind, Source, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress
-from daswatch.gateways.saved_queries import Group, Question, SavedQueries
+from daswatch.gateways.saved_queries import Answers, Failure, Group, Question, SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.notifications import FAILING, failing_query
 from daswatch.queries import (
     Candidate,
-    arrival_window,
-    evaluation_times,
+    Window,
     event_indices,
-    event_window,
     index_of,
-    overlap,
     silence_window,
+    windows_between,
+    windows_with,
 )
 from daswatch.seen import Seen, by_network, is_new, learning_id, seen_id, sightings
 from daswatch.stream_records import iso_milliseconds
 from findings_lambda.tell import Teller, Telling
 
 _TEMPLATES = (alerts.INDEX, seen.INDEX, RUNS_INDEX)
-_FIRST_LOOK = timedelta(minutes=15)  # of the very first run
+# A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
+# as one that has nothing to catch up with. A slice is looked at as a whole.
+_BACKLOG_SEARCHES = 36
+_BACKLOG_SHARE = 2.0  # and that much of the time that the rest of the run took
+_BACKLOG_SECONDS = 20.0  # left to the function, without which no slice is begun
+_LATE_SEARCHES = 18  # about late events, of one look
+_NOTHING = datetime.min.replace(tzinfo=UTC)  # no late event was looked at
+_LATE = "late-arrivals"  # what fails where it cannot be searched for them
 
 
 @dataclass(slots=True)
@@ -51,9 +59,12 @@ class Report:
     archived: int = 0
     conflicts: int = 0
     failing: dict[str, str] = field(default_factory=dict)  # detection -> cause
+    behind: dict[str, str] = field(default_factory=dict)  # detection -> what arrived later has still to be looked at
+    superseded: int = 0  # episodes of a backlog that ended before one which is known already
     refused_alerts: dict[str, str] = field(default_factory=dict)
     expired_suppressions: list[str] = field(default_factory=list)
     malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
+    full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
     telling: Telling = field(default_factory=Telling)
     since: str = ""
     query_ms: float = 0.0
@@ -72,7 +83,9 @@ class Watch:
         search: SearchGateway,
         teller: Teller,
         index_prefix: str,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
         self._queries = queries
@@ -83,41 +96,116 @@ class Watch:
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> Report:
-        """Look at everything that arrived since the last run. Raises SearchUnavailable, then the next run does it."""
-        begun = time.perf_counter()
+        """Look at what arrived since the last run, then at a part of what is older. Raises SearchUnavailable."""
+        begun = self._clock()
         self._require_templates(deadline)
         before = self._alerts.progress(deadline)
-        since = before.since if before else now - _FIRST_LOOK
-        behind = before.behind if before else {}
         asked = [detection for detection in self._enabled if detection.kind is not Kind.FAILING]
-        report = Report(detections=len(asked), since=iso_milliseconds(since))
+        progress = before or Progress(now - RECENT)
+        report = Report(detections=len(asked), since=iso_milliseconds(progress.since))
         report.expired_suppressions = _expired(asked, now)
 
-        starts = {detection.name: behind.get(detection.name, since) for detection in asked}
-        questions, events = self._questions(asked, starts, now, deadline)
-        answers = self._queries.ask(questions, deadline)
-        report.searches, report.failing = answers.searches, dict(answers.failures)
-        report.query_ms = (time.perf_counter() - begun) * 1000
-
-        first_seen = [pair for pair in answers.candidates if pair[0].kind is Kind.FIRST_SEEN]
-        found = [pair for pair in answers.candidates if pair[0].kind is not Kind.FIRST_SEEN]
-        new, seen_now, known = self._new(first_seen, now, deadline)
-        firings = self._firings([*found, *new], events, now, deadline, report)
-        conflicting = self._settle(firings, now, deadline, report)
-
-        for detection, candidates in seen_now.values():
-            if detection.name in conflicting:
-                continue  # noted as seen, it could not fire again
-            self._note(sightings(detection, candidates, known, now), deadline)
-        late = {*report.failing, *conflicting}
-        progress = Progress(now, {name: starts[name] for name in late if name in starts})
-        self._alerts.advance(before, progress, deadline)
-        report.total_ms = (time.perf_counter() - begun) * 1000
+        arrivals = recent(progress.since, now)
+        late = self._late(arrivals, report, deadline)
+        backlogs: dict[str, Backlog | None] = {
+            one.name: progress.backlogs.get(one.name) for one in asked if one.kind is not Kind.SILENCE
+        }
+        # Where there is a backlog already, late events become a part of it: a run works on one of the two.
+        catching_up = any(backlogs.values()) or progress.since < arrivals.since
+        now_late = late if late is None or not catching_up else []
+        # Those that failed in the last run are asked on their own, so that a slow one makes nobody else wait.
+        fail = [one for one in asked if (lag := backlogs.get(one.name)) and lag.until == progress.since]
+        for number, lane in enumerate(([one for one in asked if one not in fail], fail)):
+            if not lane and number:
+                continue
+            looked = self._ask(lane, arrivals, now_late, report, deadline)
+            if late and not now_late:
+                looked.at = _NOTHING
+            gaps = {one.name for one in lane if backlogs.get(one.name) or progress.since < arrivals.since}
+            failed = looked.failed | self._raise(
+                looked, lane, now, arrivals, deadline, report, gaps=progress.gaps(gaps), quieten=not number
+            )
+            for one in lane:
+                if one.kind is Kind.SILENCE:
+                    continue  # it asks what is silent now, and no more
+                backlogs[one.name] = behind(
+                    backlogs[one.name], progress.since, arrivals, failed=one.name in failed, at=looked.until_of(one)
+                )
+        report.query_ms = (self._clock() - begun) * 1000
+        noted = self._alerts.advance(before, Progress(now, _there(backlogs)), deadline)
+        if noted:
+            self._catch_up(asked, noted, now, begun, deadline, report)
+        report.total_ms = (self._clock() - begun) * 1000
         return report
+
+    def _catch_up(
+        self,
+        asked: Sequence[Detection],
+        noted: Progress,
+        now: datetime,
+        begun: float,
+        deadline: Deadline,
+        report: Report,
+    ) -> None:
+        """Work off backlogs, slice by slice from the oldest, within a run's bounds; each slice is noted."""
+        begin = self._clock()
+        most_seconds = (begin - begun) * _BACKLOG_SHARE
+        usual = len(asked) + 1
+        failed = set(report.failing)
+        first = True
+        while unit := _unit(asked, noted, failed):
+            spent = report.searches - usual
+            if not first and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or self._clock() - begin > most_seconds):
+                break
+            if deadline.remaining < _BACKLOG_SECONDS:
+                break
+            first = False
+            backlog = noted.backlogs[unit[0].name]
+            arrivals = backlog.slice
+            late = self._late(arrivals, report, deadline)
+            if late is None:
+                break
+            looked = self._ask(unit, arrivals, late, report, deadline, after=backlog.at)
+            failed |= looked.failed | self._raise(looked, unit, now, arrivals, deadline, report, caught_up=True)
+            backlogs: dict[str, Backlog | None] = dict(noted.backlogs)
+            for one in unit:
+                backlogs[one.name] = backlog.failed() if one.name in failed else backlog.done(looked.until_of(one))
+            further = self._alerts.advance(noted, Progress(now, _there(backlogs)), deadline)
+            if further is None:
+                break  # another run is working on the same
+            noted = further
+        report.behind = {name: iso_milliseconds(at) for name, at in noted.behind.items()}
+
+    def _raise(
+        self,
+        looked: _Looked,
+        detections: Sequence[Detection],
+        now: datetime,
+        arrivals: Arrivals,
+        deadline: Deadline,
+        report: Report,
+        *,
+        gaps: Mapping[str, datetime] | None = None,
+        caught_up: bool = False,
+        quieten: bool = False,
+    ) -> set[str]:
+        """Make alerts of what was found, and note what was seen; the detections for which that did not succeed."""
+        found = [pair for pair in looked.answers.candidates if pair[0].kind is not Kind.FIRST_SEEN]
+        first_seen = [pair for pair in looked.answers.candidates if pair[0].kind is Kind.FIRST_SEEN]
+        new, seen_now, known = self._new(first_seen, arrivals.until, deadline)
+        failed: set[str] = set()
+        for number, episodes in enumerate(_one_after_another([*found, *new]) or [[]]):
+            firings = self._firings(episodes, now, deadline, report, gaps=gaps, caught_up=caught_up)
+            failed |= self._settle(firings, now, deadline, report, quieten=quieten and not number)
+        for detection, candidates in seen_now.values():
+            if detection.name in failed:
+                continue  # noted as seen, it could not fire again
+            self._note(sightings(detection, candidates, known, arrivals.until), deadline)
+        return failed | {one.name for one in detections if one.name in report.failing}
 
     def take(self, firings: Sequence[Firing], now: datetime, deadline: Deadline) -> Report:
         """Make alerts of firings that something else found: a monitor's notification. Raises SearchUnavailable."""
-        begun = time.perf_counter()
+        begun = self._clock()
         self._require_templates(deadline)
         report = Report()
         ours, others = [], []
@@ -127,15 +215,13 @@ class Watch:
                 ours.append((detection, _as_candidate(one)))
             else:
                 others.append(one)
-        days = [datetime.fromisoformat(one.first_seen).date() for one in firings]
-        events = event_indices(min(days, default=now.date()), now.date(), self._prefix)
         report.firings = len(others)
         conflicting = self._settle(
-            [*self._firings(ours, events, now, deadline, report), *others], now, deadline, report, quieten=False
+            [*self._firings(ours, now, deadline, report), *others], now, deadline, report, quieten=False
         )
         if conflicting:
             raise SearchUnavailable(f"{len(conflicting)} alerts were changed meanwhile: notify again")
-        report.total_ms = (time.perf_counter() - begun) * 1000
+        report.total_ms = (self._clock() - begun) * 1000
         return report
 
     def _require_templates(self, deadline: Deadline) -> None:
@@ -147,29 +233,68 @@ class Watch:
                     raise TemplatesMissing(name)
             self._templates_are_there = True
 
-    def _questions(
-        self, asked: Sequence[Detection], starts: Mapping[str, datetime], now: datetime, deadline: Deadline
-    ) -> tuple[list[Question], str]:
-        # One that lags behind must not make the others look at its time again.
-        oldest = {
-            start: self._queries.oldest(arrival_window(start, now), f"{self._prefix}-*", deadline)
-            for start in set(starts.values())
-        }
-        begin = min([now, *oldest, *filter(None, oldest.values())])
-        longest = max((timedelta(seconds=one.window_seconds) + overlap(one) for one in asked), default=timedelta())
-        events = event_indices((begin - longest).date(), now.date(), self._prefix)
-        questions = []
-        for detection in asked:
-            index, start = index_of(detection, events), starts[detection.name]
-            if detection.kind is Kind.SILENCE:
-                windows = [silence_window(detection, now)]
-            elif detection.window_seconds:
-                times = evaluation_times(detection, start, oldest[start], now)
-                windows = [event_window(detection, at) for at in times]
-            else:
-                windows = [arrival_window(start, now)]
-            questions += [Question(detection, window, index) for window in windows]
-        return questions, events
+    def _late(self, arrivals: Arrivals, report: Report, deadline: Deadline) -> list[Span] | None:
+        """When events happened that arrived late; None where that cannot be searched for."""
+        report.searches += 1
+        found = self._queries.off_time(arrivals, f"{self._prefix}-*", deadline)
+        if isinstance(found, Failure):
+            report.failing[_LATE] = found.cause
+            return None
+        return found
+
+    def _ask(
+        self,
+        asked: Sequence[Detection],
+        arrivals: Arrivals,
+        late: Sequence[Span] | None,
+        report: Report,
+        deadline: Deadline,
+        after: datetime | None = None,
+    ) -> _Looked:
+        """Ask about late events, from the oldest (or those after a time), as many as fit; then about the others."""
+        questions: list[Question] = []
+        about_events = [one for one in asked if one.source is Source.EVENTS]
+        looked = _Looked()
+        if late is None:
+            looked.failed = {one.name for one in about_events}
+        left = [span for span in late or () if after is None or span.last > after]
+        while left and (not questions or len(questions) + len(about_events) <= _LATE_SEARCHES):
+            span = left.pop(0)
+            questions += [one for detection in about_events for one in self._about_late(detection, span, arrivals)]
+            looked.at = span.last
+        if not left:
+            looked.at = None
+        if after is None:
+            questions += [self._question(detection, arrivals) for detection in asked]
+        looked.answers = self._queries.ask(questions, deadline)
+        report.searches += looked.answers.searches
+        report.failing |= looked.answers.failures
+        return looked
+
+    def _question(self, detection: Detection, arrivals: Arrivals) -> Question:
+        """What is asked about events that arrived when they happened."""
+        if detection.kind is Kind.SILENCE:
+            return Question(detection, silence_window(detection, arrivals.until), index_of(detection, ""))
+        if detection.window_seconds:
+            windows = windows_between(detection, arrivals.begin, arrivals.until, arrivals.until)
+            return self._about_windows(detection, windows)
+        index = index_of(detection, arrivals.indices(self._prefix))
+        also = arrivals.usual if detection.source is Source.EVENTS else None
+        return Question(detection, arrivals.window, index, also=also)
+
+    def _about_late(self, detection: Detection, span: Span, arrivals: Arrivals) -> list[Question]:
+        if detection.window_seconds:
+            windows = windows_with(detection, span.first, span.last, arrivals.until)
+            return [self._about_windows(detection, windows)] if windows else []
+        index = event_indices(span.first.date(), span.last.date(), self._prefix)
+        also = Window("@timestamp", iso_milliseconds(span.first), iso_milliseconds(span.last))
+        return [Question(detection, arrivals.window, index, also=also)]
+
+    def _about_windows(self, detection: Detection, windows: tuple[Window, ...]) -> Question:
+        """All windows as one: where that finds nothing, none of them does."""
+        whole = replace(windows[0], end=windows[-1].end)
+        index = index_of(detection, event_indices(*days_of(windows), self._prefix))
+        return Question(detection, whole, index, parts=windows)
 
     def _new(
         self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline
@@ -203,23 +328,35 @@ class Watch:
     def _firings(
         self,
         found: Sequence[tuple[Detection, Candidate]],
-        events: str,
         now: datetime,
         deadline: Deadline,
         report: Report,
+        *,
+        gaps: Mapping[str, datetime] | None = None,
+        caught_up: bool = False,
     ) -> list[Firing]:
-        """What fires, counted from the begin of each episode; and one firing for each saved query that failed."""
+        """What fires, counted from the begin of each episode; and one firing for each saved query that failed.
+
+        `gaps` has detections whose time before was not looked at yet, and since when: there an episode may have begun
+        earlier. `caught_up` is what was found in such a time: what ended long before a known episode is history.
+        """
         ids = [seen_id(detection, candidate) for detection, candidate in found]
         there = self._alerts.get(ids, deadline)
         groups = []
         for name, (detection, candidate) in zip(ids, found, strict=True):
-            stored = there.get(name)
+            alert = there[name].alert if name in there else None
+            quiet = timedelta(seconds=detection.quiet_seconds)
+            if caught_up and alert and _apart(candidate.last_seen, alert.first_seen) >= quiet:
+                report.superseded += 1
+                continue
             begin = candidate.first_seen
-            index = index_of(detection, events)
-            if stored and stored.alert.state is State.ACTIVE and stored.alert.first_seen < begin:
-                begin = stored.alert.first_seen
-                first, last = datetime.fromisoformat(begin).date(), now.date()
-                index = index_of(detection, event_indices(first, last, self._prefix))
+            gap = (gaps or {}).get(detection.name)
+            if gap and not _lasts(alert, begin, quiet):
+                begin = self._begin(detection, candidate, gap, deadline, report)
+            if alert and _lasts(alert, begin, quiet):
+                begin = min(begin, alert.first_seen)
+            days = _moment(begin).date(), _moment(candidate.last_seen).date()
+            index = index_of(detection, event_indices(*days, self._prefix))
             groups.append(Group(detection, candidate, begin, index))
         firings, failures = self._queries.firings(groups, iso_milliseconds(now), deadline)
         report.failing |= failures
@@ -228,6 +365,29 @@ class Watch:
         if failing and failing.enabled:
             firings += [failing_query(failing, name, cause, now) for name, cause in report.failing.items()]
         return firings
+
+    def _begin(
+        self, detection: Detection, candidate: Candidate, gap: datetime, deadline: Deadline, report: Report
+    ) -> str:
+        """When an episode began whose begin was not looked at yet."""
+        begin = candidate.first_seen
+        length = 2 * timedelta(seconds=max(detection.quiet_seconds, detection.window_seconds))
+        if detection.kind not in (Kind.EVENT, Kind.THRESHOLD, Kind.SEQUENCE):
+            return begin
+        while (until := _moment(begin)) > gap and deadline.remaining > _BACKLOG_SECONDS:
+            since = max(gap, until - length)
+            if detection.window_seconds:
+                question = self._about_windows(detection, windows_with(detection, since, until, until))
+            else:
+                index = index_of(detection, event_indices(since.date(), until.date(), self._prefix))
+                span = Window("@timestamp", iso_milliseconds(since), begin)
+                question = Question(detection, span, index)
+            report.searches += 1
+            earlier = self._queries.begin_of(question, replace(candidate, first_seen=begin), deadline)
+            if earlier >= begin:
+                break
+            begin = earlier
+        return begin
 
     def _settle(
         self,
@@ -259,6 +419,59 @@ class Watch:
         result = self._search.write(actions, deadline)
         if result.unwritten or result.refused:
             raise SearchUnavailable(result.cause or "OpenSearch refused what was seen")
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What was found, and what could not be looked at."""
+
+    answers: Answers = field(default_factory=Answers)
+    failed: set[str] = field(default_factory=set)
+    at: datetime | None = None  # until then late events were looked at; the others did not fit
+
+    def until_of(self, detection: Detection) -> datetime | None:
+        """The same for one detection: only those of events have late ones."""
+        return self.at if detection.source is Source.EVENTS else None
+
+
+def _there(backlogs: Mapping[str, Backlog | None]) -> dict[str, Backlog]:
+    return {name: backlog for name, backlog in backlogs.items() if backlog}
+
+
+def _unit(asked: Sequence[Detection], noted: Progress, failed: Iterable[str]) -> list[Detection]:
+    """The detections whose oldest slice is looked at next: the same for all of them."""
+    lagging = [one for one in asked if one.name in noted.backlogs and one.name not in failed]
+    if not lagging:
+        return []
+    first = min((noted.backlogs[one.name] for one in lagging), key=lambda backlog: backlog.order)
+    key = first.slice, first.at
+    return [one for one in lagging if (noted.backlogs[one.name].slice, noted.backlogs[one.name].at) == key]
+
+
+def _one_after_another(found: Iterable[tuple[Detection, Candidate]]) -> list[list[tuple[Detection, Candidate]]]:
+    """The first episode of each group, then the second of each, and so on."""
+    rounds: list[list[tuple[Detection, Candidate]]] = []
+    counted: Counter[str] = Counter()
+    for detection, candidate in found:
+        name = seen_id(detection, candidate)
+        if counted[name] == len(rounds):
+            rounds.append([])
+        rounds[counted[name]].append((detection, candidate))
+        counted[name] += 1
+    return rounds
+
+
+def _lasts(alert: Alert | None, begin: str, quiet: timedelta) -> bool:
+    """Whether events from this time on belong to the alert's episode."""
+    return alert is not None and alert.state is State.ACTIVE and _apart(alert.last_seen, begin) < quiet
+
+
+def _apart(earlier: str, later: str) -> timedelta:
+    return _moment(later) - _moment(earlier)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _expired(detections: Iterable[Detection], now: datetime) -> list[str]:

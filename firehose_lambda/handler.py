@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
+from daswatch.deadline import Deadline
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.clients import kms_client
@@ -27,6 +28,8 @@ class LambdaContext(Protocol):
     """What the handler uses of Lambda's context object."""
 
     aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
 
 
 class Answer(TypedDict):
@@ -70,11 +73,12 @@ class Function:
 
 def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> Answer:
     """One invocation of a warm function."""
+    deadline = Deadline.of(context)
     now = datetime.now(UTC)
     batch = [read_record(raw, now) for raw in event["records"]]
     # Without the stream's ARN, nothing can be decrypted: each record then fails for that reason.
     stream_arn = event.get("sourceKinesisStreamArn") or ""
-    report = function.transformation.run(batch, stream_arn, function.flattening(now))
+    report = function.transformation.run(batch, stream_arn, function.flattening(now), deadline)
     tell(function.telemetry, report, context.aws_request_id, now)
     if report.unavailable is not None:
         raise report.unavailable

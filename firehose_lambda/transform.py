@@ -21,9 +21,10 @@ from typing import Any, Literal, NotRequired, TypedDict
 import orjson
 
 from daswatch.activity import Activity
+from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import activity_stream
-from daswatch.errors import DependencyError, Reason, RecordError
+from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
 from daswatch.gateways.kms import DataKeys
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
@@ -140,20 +141,32 @@ class Transformation:
         self._compression = compression
         self._activities = activities
 
-    def run(self, batch: Sequence[FirehoseRecord], stream_arn: str, flattening: Flattening) -> Report:
-        """Answer one batch. Where what we depend on fails, the report says so and the answers are not complete."""
+    def run(
+        self, batch: Sequence[FirehoseRecord], stream_arn: str, flattening: Flattening, deadline: Deadline
+    ) -> Report:
+        """Answer one batch before the deadline.
+
+        Where what we depend on fails, or time runs out, the report says so and the answers are not complete.
+        """
         begun = time.perf_counter()
         calls, hits = self._data_keys.counts.calls, self._data_keys.counts.hits
         report = Report(records=len(batch))
         room = Room(batch)
         for position, record in enumerate(batch):
+            if deadline.remaining <= 0:
+                report.unavailable = TimeLimitReached(f"out of time after {position} of {len(batch)} records")
+                break
             try:
                 # The documents get no name here: they would stay beside those of the next record.
                 answer = self._answer(
-                    record, self._documents(record, stream_arn, flattening, report), room, position, report
+                    record, self._documents(record, stream_arn, flattening, report, deadline), room, position, report
                 )
             except RecordError as exc:
                 report.failed[exc.reason] += 1
+                answer = failed(record)
+            except NotAnActivityStream:
+                # Firehose does not wait for someone to connect it to another stream: it keeps the record.
+                report.failed[Reason.NOT_AN_ACTIVITY_STREAM] += 1
                 answer = failed(record)
             except DependencyError as exc:
                 report.unavailable = exc
@@ -168,9 +181,9 @@ class Transformation:
         return report
 
     def _documents(
-        self, record: FirehoseRecord, stream_arn: str, flattening: Flattening, report: Report
+        self, record: FirehoseRecord, stream_arn: str, flattening: Flattening, report: Report, deadline: Deadline
     ) -> list[Document]:
-        opened = self._opener.open(record.data, activity_stream(stream_arn), record.arrived_at, flattening)
+        opened = self._opener.open(record.data, activity_stream(stream_arn), record.arrived_at, flattening, deadline)
         report.count(opened)
         if opened.flaw:
             # One answer cannot hold both: the whole record is kept, its good events included.

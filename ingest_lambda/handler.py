@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from daswatch.deadline import Deadline
+from daswatch.deadline import Clock, Deadline
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.archive import DeadLetterBucket
@@ -28,9 +29,10 @@ from ingest_lambda.telemetry import SERVICE, tell
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
 
-# Kept back from the function's time limit, to store dead letters and to answer.
-_RESERVE_SECONDS = 2.0
 _SWITCH_SECONDS = 0.0001
+# How long an invocation takes at least that leaves records to be delivered again. Most of what fails at once waits for
+# a person, and Lambda delivers again without end: it would ask OpenSearch or KMS many times a second.
+_SHORTEST_FAILURE_SECONDS = 5.0
 
 
 class LambdaContext(Protocol):
@@ -64,11 +66,12 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 class Function:
     """What stays while the function is warm."""
 
-    def __init__(self, settings: Settings, kms: KMSClient) -> None:
+    def __init__(self, settings: Settings, kms: KMSClient, clock: Clock = time) -> None:
         # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
         # go on: with a handful of such turns to a request, OpenSearch would wait longer than it works.
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
+        self.clock = clock
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
@@ -92,13 +95,14 @@ class Function:
 
 def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
     """One invocation of a warm function."""
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+    deadline = Deadline.of(context, function.clock)
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
     tell(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
+    deadline.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 

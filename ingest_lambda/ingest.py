@@ -42,6 +42,7 @@ _BULK_ACTIONS = 2_000
 # With nothing on its way, OpenSearch would wait: this much is worth a request.
 _EARLY_ACTIONS = 200
 _PARALLEL_PUTS = 8
+_SHARE_OF_S3 = 0.5  # of the time left: the lines about dead letters need the rest
 _REMEMBERED_RECORDS = 10_000  # the most that Lambda delivers in one batch
 
 
@@ -54,8 +55,12 @@ class Report:
     written: int = 0
     already_there: int = 0
     dropped: Counter[Noise] = field(default_factory=Counter)
+    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
     dead_letters: Counter[Reason] = field(default_factory=Counter)
     untold: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
+    pulses_unwritten: int = 0
+    drops_unwritten: int = 0  # counts of dropped events, not these themselves
+    lost_cause: str = ""  # why pulses or counts are unwritten
     heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
     kms_calls: int = 0
     kms_hits: int = 0
@@ -81,6 +86,12 @@ class Report:
             if action.record is not None:
                 self.redeliver_from(action.record, result.cause)
 
+    def take_drops(self, result: BulkResult) -> None:
+        """Take into account what became of the counts of dropped events."""
+        self.bulk_requests += result.requests
+        self.drops_unwritten = len(result.lost)
+        self.lost_cause = self.lost_cause or result.lost_cause
+
     def take_rows(self, put: PutResult) -> None:
         """Take what became of the rows into account."""
         self.rows = put
@@ -92,12 +103,16 @@ class Report:
         self.events += opened.events
         if opened.dropped:
             self.dropped.update(opened.dropped)
+        for user, count in opened.dropped_users.items():
+            self.dropped_users[opened.instance_id, user.name] += count
         self.decrypt_ms += opened.decrypt_seconds * 1000
         self.flatten_ms += opened.flatten_seconds * 1000
 
     def take(self, result: BulkResult, pulses: Iterable[Pulse], now: datetime) -> None:
         """Take what was written into account, and how fresh it is."""
         self.redeliver(result)
+        # The next batch brings a pulse again; where none is ever written, nothing else would show it.
+        self.pulses_unwritten, self.lost_cause = len(result.lost), result.lost_cause
         self.written, self.already_there = result.written, result.already_there
         self.bulk_requests, self.index_ms = result.requests, result.seconds * 1000
         newest = ""
@@ -249,7 +264,7 @@ class Ingest:
             stream: ActivityStream | None = None
             try:
                 stream = activity_stream(record.stream_arn)
-                opened = self._opener.open(record.data, stream, record.arrived_at, flattening)
+                opened = self._opener.open(record.data, stream, record.arrived_at, flattening, deadline)
                 indices = {document.index for document in opened.documents}
                 if position < rows_only_from and not self._templates_are_there(
                     indices, flattening.index_prefix, deadline, report, position
@@ -280,7 +295,7 @@ class Ingest:
         if delivery:
             delivery.flush()
         result = pipeline.finish()
-        if all(action.record is not None for action in result.unwritten):
+        if not result.lost:
             self._pulses_written |= {(heard.stream.resource_id, heard.instance_id): heard.last_seen for heard in due}
         letters += _refusals(result.refused, batch)
         if delivery:
@@ -295,8 +310,7 @@ class Ingest:
             if report.first_unwritten is not None:
                 again = sorted(position for position in delivery.put_records if position >= report.first_unwritten)
                 self._rows.remember(batch[position] for position in again)
-        told = self._tell_drops(dropped, batch[: report.first_unwritten], flattening.ingested_at, deadline)
-        report.bulk_requests += told.requests
+        report.take_drops(self._tell_drops(dropped, batch[: report.first_unwritten], flattening.ingested_at, deadline))
         report.kms_calls = self._data_keys.counts.calls - calls
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000
@@ -329,7 +343,7 @@ class Ingest:
     def _tell_drops(
         self, dropped: Sequence[Drop], done: Sequence[StreamRecord], ingested_at: str, deadline: Deadline
     ) -> BulkResult:
-        """Count what was dropped of the records that are done. A count that cannot be written is in the log alone."""
+        """Count what was dropped of the records that are done. A count that is not written is in the log alone."""
         told = [drop for drop in dropped if drop.position < len(done)]
         return self._search.write(drops.actions(told, done, ingested_at), deadline) if told else BulkResult()
 
@@ -339,8 +353,11 @@ class Ingest:
             return
         actions: list[Action] = []
         kept: list[DeadLetter] = []
+        until = deadline.part(_SHARE_OF_S3)
         with ThreadPoolExecutor(max_workers=min(len(letters), _PARALLEL_PUTS)) as puts:
-            stored = [puts.submit(self._bucket.put, letter.object_key, letter.object_body()) for letter in letters]
+            stored = [
+                puts.submit(self._bucket.put, letter.object_key, letter.object_body(), until) for letter in letters
+            ]
         for letter, put in zip(letters, stored, strict=True):
             try:
                 actions.append(letter.action(put.result(), ingested_at))
@@ -358,7 +375,7 @@ def bulk_action(document: Document, position: int) -> Action:
     """The action that writes a document once, and never again."""
     # Neither the index nor the id can hold a character that JSON escapes.
     head = f'{{"create":{{"_index":"{document.index}","_id":"{document.id}"}}}}\n'.encode()
-    return Action(head + orjson.dumps(document.source) + b"\n", position, document.id)
+    return Action(head + orjson.dumps(document.source) + b"\n", position, document.id, document.index)
 
 
 def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: ActivityStream, opened: Opened) -> None:
@@ -370,11 +387,10 @@ def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: Ac
 
 
 def _dropped(position: int, record: StreamRecord, stream: ActivityStream, opened: Opened) -> list[Drop]:
-    """What was dropped of one record. Its heartbeats are the pulse."""
+    """What was dropped of one record, by user. Its heartbeats are the pulse."""
     return [
-        Drop(position, stream, record.arrived_at, reason, count)
-        for reason, count in opened.dropped.items()
-        if reason is not Noise.HEARTBEAT
+        Drop(position, stream, record.arrived_at, Noise.AWS_USER, count, opened.instance_id, user)
+        for user, count in opened.dropped_users.items()
     ]
 
 

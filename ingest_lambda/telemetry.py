@@ -26,6 +26,7 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         "written": report.written,
         "already_there": report.already_there,
         "dropped": {reason.value: count for reason, count in report.dropped.items()},
+        "dropped_users": _dropped_users(report),
         "dead_letters": {reason.value: count for reason, count in report.dead_letters.items()},
         "heartbeats": {instance[:_NAME_CHARACTERS]: count for instance, count in report.heartbeats.items()},
         "kms_calls": report.kms_calls,
@@ -36,6 +37,12 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         "index_ms": round(report.index_ms, 1),
         "total_ms": round(report.total_ms, 1),
     }
+    if report.pulses_unwritten or report.drops_unwritten:
+        # No event is lost, but das-silent goes by the pulses: without them it cannot say that an instance is silent.
+        line["level"] = "WARNING" if done else "ERROR"
+        line["pulses_unwritten"] = report.pulses_unwritten
+        line["drops_unwritten"] = report.drops_unwritten
+        line["lost_cause"] = report.lost_cause
     if report.untold:
         line["level"] = "ERROR"
         line["dead_letters_without_a_line"] = report.untold
@@ -55,6 +62,14 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
     return line
 
 
+def _dropped_users(report: Report) -> dict[str, dict[str, int]]:
+    """By instance and user. The users' names are those of the setting."""
+    users: dict[str, dict[str, int]] = {}
+    for (instance, user), count in report.dropped_users.items():
+        users.setdefault(instance[:_NAME_CHARACTERS], {})[user] = count
+    return users
+
+
 def _counts(report: Report) -> dict[str, int]:
     counts = {
         "Records": report.records,
@@ -64,6 +79,7 @@ def _counts(report: Report) -> dict[str, int]:
         "DroppedHeartbeats": report.dropped[Noise.HEARTBEAT],
         "DroppedAwsUsers": report.dropped[Noise.AWS_USER],
         "DeadLetters": report.dead_letters.total(),
+        "PulsesUnwritten": report.pulses_unwritten,
         "RecordsToDeliverAgain": 0 if report.first_unwritten is None else report.records - report.first_unwritten,
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,

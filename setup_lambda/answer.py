@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,8 +17,9 @@ from daswatch.custom_resources import (
     read_request,
     response_url,
 )
-from daswatch.deadline import Deadline
-from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError
+from daswatch.deadline import Clock, Deadline
+from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
+from daswatch.gateways.bounded import OutOfTime, within
 from daswatch.gateways.cloudformation import Answers
 
 Provider = Callable[[Request, Deadline], Answer]
@@ -28,6 +28,8 @@ Provider = Callable[[Request, Deadline], Answer]
 _RESERVE_SECONDS = 30.0
 _LARGEST_RESERVE = 0.5  # of the whole, where a function has little time
 _GRACE = 0.5  # of the reserve: until then a provider may return after its deadline
+_LOG_SECONDS = 1.0  # kept back for the log line, where the answer is not taken
+_LARGEST_LOG_SHARE = 0.1
 _FRAMES = 3
 
 
@@ -45,15 +47,11 @@ class Report:
     undelivered: AnswerUndelivered | None = None
 
 
-class OutOfTime(DaswatchError):
-    """A provider did not return in time."""
-
-
 def answer_request(
-    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
+    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Clock
 ) -> Report:
     """Have a request provided for, and put the answer. `seconds` is what is left of the invocation. Never raises."""
-    last = Deadline.after(seconds, clock)
+    last = Deadline.after(seconds - min(_LOG_SECONDS, seconds * _LARGEST_LOG_SHARE), clock)
     report = provide(event, providers, seconds, clock)
     try:
         attempts = answers.put(response_url(event), answer_body(event, report.answer), last)
@@ -62,14 +60,14 @@ def answer_request(
     return replace(report, attempts=attempts)
 
 
-def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Callable[[], float]) -> Report:
+def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Clock) -> Report:
     """Have a request provided for, some time before `seconds` are over. Never raises."""
     reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
     work = Deadline.after(seconds - reserve, clock)
     request, where = None, ""
     try:
         request = read_request(event)
-        made = _watched(request, providers, work, work.remaining + reserve * _GRACE)
+        made = _bounded(request, providers, work, Deadline.after(seconds - reserve * _GRACE, clock))
     except DaswatchError as exc:
         made = failed(event, str(exc))
     except Exception as exc:  # noqa: BLE001 - whatever it was, the stack must not wait for an hour
@@ -87,29 +85,17 @@ def _provided(request: Request, providers: Mapping[str, Provider], deadline: Dea
     raise RequestError(f"there is no resource type {request.resource_type[:80]!r} (expected: {', '.join(providers)})")
 
 
-def _watched(request: Request, providers: Mapping[str, Provider], deadline: Deadline, seconds: float) -> Answer:
-    """The provider's answer; raises what it raises, and OutOfTime where it hangs.
+def _bounded(request: Request, providers: Mapping[str, Provider], work: Deadline, last: Deadline) -> Answer:
+    """The provider's answer; raises what it raises, and TimeLimitReached where it has not returned at `last`.
 
-    In a thread, since a connection that hangs listens to no deadline. One that is given up may go on while the function
-    is warm: all that providers do may be done twice.
+    One that is given up may go on while the function is warm: all that providers do may be done twice.
     """
-    made: list[Answer] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            made.append(_provided(request, providers, deadline))
-        except BaseException as exc:  # noqa: BLE001 - raised below, in the thread that answers
-            raised.append(exc)
-
-    thread = threading.Thread(target=run, daemon=True, name="provider")
-    thread.start()
-    thread.join(seconds)
-    if made:
-        return made[0]
-    if raised:
-        raise raised[0] if isinstance(raised[0], Exception) else RuntimeError(type(raised[0]).__name__)
-    raise OutOfTime("the time of the function is over, and AWS or OpenSearch has not answered: do the same again")
+    try:
+        return within(last, lambda: _provided(request, providers, work))
+    except OutOfTime as exc:
+        raise TimeLimitReached(
+            "the time of the function is over, and AWS or OpenSearch has not answered: do the same again"
+        ) from exc
 
 
 def _where(exc: BaseException) -> str:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Protocol
 
 from daswatch.content import Plan
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
+from daswatch.deadline import Deadline
 from daswatch.detections import load_file
 from daswatch.errors import RequestError
 from daswatch.gateways.archive import Backups
@@ -45,9 +45,9 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] 
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
     if is_direct(event):
-        report = provide(direct_request(event), providers, seconds, time.monotonic)
+        report = provide(direct_request(event), providers, seconds, time)
     else:
-        report = answer_request(event, providers, Answers(), seconds, time.monotonic)
+        report = answer_request(event, providers, Answers(), seconds, time)
     tell(telemetry, report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
@@ -59,15 +59,14 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] 
     return result
 
 
-@cache
-def _streams() -> ActivityStreams:
-    return ActivityStreams(rds_client(), kms_client)
+def _streams(deadline: Deadline) -> ActivityStreams:
+    return ActivityStreams(rds_client(), kms_client, lambda: deadline)
 
 
-def _install() -> Plan:
+def _install(deadline: Deadline) -> Plan:
     settings = read_settings(os.environ)
-    installation = Installation.at(settings.search, settings.dashboards)
+    installation = Installation.at(settings.search, settings.dashboards, deadline)
     plan = installation.plan(replace(settings.wanted, detections=load_file(settings.detections)))
-    folder = f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    installation.execute(plan, Backups(s3_client, settings.backup_bucket, folder))
+    backups = Backups(s3_client, settings.backup_bucket, f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    installation.execute(plan, lambda name, content: backups.put(name, content, deadline))
     return plan

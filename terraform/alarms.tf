@@ -3,7 +3,8 @@
 locals {
   daswatch_alarms = {
     dead-letters            = { service = "ingest", metric = "DeadLetters", periods = 1, text = "Records can never be indexed; they are in the dead-letter bucket, and das-dead-letters says why" }
-    delivered-again         = { service = "ingest", metric = "RecordsToDeliverAgain", periods = 3, text = "For 15 minutes OpenSearch, KMS, S3 or Firehose has not taken all records; the log of ingest says which" } # it answers such a batch, it does not fail: Lambda's own errors would not tell
+    delivered-again         = { service = "ingest", metric = "RecordsToDeliverAgain", periods = 3, text = "For 15 minutes OpenSearch, KMS, S3 or Firehose has not taken all records, which wait for up to 23 hours; the log of ingest names the cause" } # it answers such a batch, it does not fail: Lambda's own errors would not tell
+    pulses-unwritten        = { service = "ingest", metric = "PulsesUnwritten", periods = 3, text = "For 15 minutes pulses have not been written, so das-silent is blind; the log of ingest names the cause" }
     malformed-notifications = { service = "findings", metric = "MalformedNotifications", periods = 1, text = "A monitor notifies in a form that cannot be read; see Your own monitors in docs/detections.md" }
     detections-fail         = { service = "findings", metric = "FailingDetections", periods = 3, text = "For 15 minutes saved queries cannot be run; the log of findings names them" }
   }
@@ -110,7 +111,7 @@ resource "aws_cloudwatch_metric_alarm" "behind" {
   for_each = local.databases
 
   alarm_name          = "${var.name}-behind-${each.key}"
-  alarm_description   = "Whoever reads the activity stream of ${each.value.identifier} is 15 minutes behind"
+  alarm_description   = "Consumers of the activity stream of ${each.value.identifier} are more than 15 minutes behind"
   namespace           = "AWS/Kinesis"
   metric_name         = "GetRecords.IteratorAgeMilliseconds"
   dimensions          = { StreamName = local.streams[each.key].KinesisStreamName }
@@ -128,7 +129,7 @@ resource "aws_cloudwatch_metric_alarm" "far_behind" {
   for_each = local.databases
 
   alarm_name          = "${var.name}-far-behind-${each.key}"
-  alarm_description   = "Whoever reads the activity stream of ${each.value.identifier} is 6 hours behind. Lambda gives records up now and keeps them in the dead-letter bucket; after 24 hours Kinesis forgets them"
+  alarm_description   = "Consumers of the activity stream of ${each.value.identifier} are 6 hours behind. At 23 hours Lambda moves records to the dead-letter bucket, at 24 hours Kinesis drops them"
   namespace           = "AWS/Kinesis"
   metric_name         = "GetRecords.IteratorAgeMilliseconds"
   dimensions          = { StreamName = local.streams[each.key].KinesisStreamName }

@@ -150,14 +150,14 @@ resource "aws_lambda_event_source_mapping" "stream" {
 
   function_name                      = aws_lambda_function.ingest.function_name
   event_source_arn                   = local.streams[each.key].KinesisStreamArn
-  starting_position                  = "TRIM_HORIZON" # what was said before the mapping was made counts too
+  starting_position                  = "TRIM_HORIZON" # what the stream holds when the mapping is made counts too
   batch_size                         = 200
   maximum_batching_window_in_seconds = 5 # heartbeats come each second: without a window, each would be a call
   parallelization_factor             = 2 # documents have ids of their own, so order does not matter
   function_response_types            = ["ReportBatchItemFailures"]
   bisect_batch_on_function_error     = true
-  maximum_retry_attempts             = 10
-  maximum_record_age_in_seconds      = 21600 # far below the stream's 24 hours: there is time to mend and to replay
+  maximum_retry_attempts             = -1    # a number of attempts is used up within minutes: records wait by age alone
+  maximum_record_age_in_seconds      = 82800 # 23 hours: an hour before Kinesis drops them, they go to the bucket
 
   destination_config {
     on_failure {

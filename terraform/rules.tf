@@ -194,7 +194,7 @@ resource "aws_cloudwatch_event_target" "by_hand_people" {
   }
 }
 
-# Lambda has given up: records that it could not deliver in 6 hours, or notifications.
+# Lambda has given up: records that it could not deliver in 23 hours, or notifications.
 resource "aws_cloudwatch_event_rule" "gave_up" {
   name        = "${var.name}-gave-up"
   description = "Lambda put into the dead-letter bucket what a function did not take"

@@ -100,7 +100,7 @@ KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 READERS = 2  # of each stream: Lambda, and the Firehose of the evidence
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
 CACHED, UNCACHED = "KMS Decrypt, with the data key cache", "or KMS Decrypt, without it"
-OUR_METRICS = 26  # of the ingest and the findings function
+OUR_METRICS = 27  # of the ingest and the findings function
 FINDINGS = 1_000  # a month, and ten times as many cost nothing
 FINDINGS_PAID = max(0, FINDINGS - 10_000)
 MAPPING_METRICS = 7  # that EventCount names
@@ -238,8 +238,9 @@ def total(costs: Iterable[Cost]) -> float:
 # What to do about an alarm, by what its name has between the stack's and the database's.
 ALARM_MENDS: Mapping[str, str] = {
     "Behind": "Look for the alarm RecordsToDeliverAgain and at OpenSearch's load: ingest waits for it, or has more to "
-    "do than two batches at once. It catches up by itself.",
-    "FarBehind": "Mend OpenSearch now: after 24 hours Kinesis forgets. The evidence has all records.",
+    "do than two batches at once. It catches up once OpenSearch takes more than arrives.",
+    "FarBehind": "Fix what the log of ingest names now: until 23 hours nothing is given up, and all of it is indexed "
+    "afterwards. The evidence has all records.",
     "Silent": "`daswatch stream status`, then CloudTrail for who stopped it; a stopped database is silent, too.",
     "Unread": "`daswatch doctor` tells whether the mapping is disabled or gone. A new stack rings once, until Lambda "
     "has counted its first records.",
@@ -247,7 +248,10 @@ ALARM_MENDS: Mapping[str, str] = {
     "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token "
     "(docs/firehose.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each line has its reason and its object in S3.",
-    "RecordsToDeliverAgain": "The log of ingest names who did not take them: OpenSearch, KMS, S3 or Firehose.",
+    "RecordsToDeliverAgain": "`cause` in the log of ingest names who did not take them, why, and what to do. Nothing "
+    "is given up for 23 hours.",
+    "PulsesUnwritten": "`lost_cause` in the log of ingest. Events are not affected, but das-silent cannot fire, or "
+    "fires for instances that are well.",
     "MalformedNotifications": "Correct the action's message of your own monitor (docs/detections.md).",
     "FailingDetections": "The log of findings names them; `daswatch detections test` tries a rule.",
     "FindingsUnsent": "Is Security Hub enabled here and in the accounts of MemberRoleName? Does that role trust ours?",

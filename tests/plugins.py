@@ -1,22 +1,26 @@
 """Stand-ins for what is on no package registry: three plugins of OpenSearch, and Dashboards, over real HTTP.
 
 They stand in a proxy before a real node. They do what the real ones were seen to do: the server chooses a monitor's id,
-names are not unique, a stored query is rewritten, a second channel under one id is a conflict, a policy is written over
-what was read or not at all. Whatever else is asked of them is refused, and fails the test.
+names are not unique, an index that a monitor names has to exist, a stored query is rewritten, a second channel under
+one id is a conflict, a policy is written over what was read or not at all. Whatever else is asked of them is refused,
+and fails the test. What a monitor finds and sends is made by the node itself: its search, painless and mustache.
 """
 
 from __future__ import annotations
 
 import email
 import email.policy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
+import urllib3
 
-from tests.proxy import Exchange, Proxy, Request, Response, forward
+from daswatch.stream_records import iso_milliseconds
+from tests.proxy import Dropped, Exchange, Proxy, Request, Response, forward
 
 ALERTING, NOTIFICATIONS, POLICIES = "/_plugins/_alerting", "/_plugins/_notifications", "/_plugins/_ism/policies"
 DASHBOARDS = "/_dashboards/api/saved_objects"
@@ -36,34 +40,131 @@ def is_write(request: Request) -> bool:
     )
 
 
+MOST_MESSAGE_BYTES, MOST_SUBJECT = 262_144, 100  # SNS refuses what is longer
+_UNITS = {"MINUTES": timedelta(minutes=1), "HOURS": timedelta(hours=1), "DAYS": timedelta(days=1)}
+_ACTION_FIELDS = {
+    "id",
+    "name",
+    "destination_id",
+    "subject_template",
+    "message_template",
+    "throttle_enabled",
+    "throttle",
+    "action_execution_policy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an action published, or why it could not."""
+
+    monitor: str
+    subject: str
+    message: str
+    failure: str = ""
+
+
+class Engine:
+    """Runs a monitor with the node's own parts: its search, the trigger's painless, the action's mustache."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = urllib3.PoolManager()
+
+    def run(self, monitor: Mapping[str, Any], at: datetime, since: datetime | None = None) -> dict[str, Any]:
+        """The input's search over the period that ends then: the `ctx` of condition and message.
+
+        `since` is the begin of the period; without it the schedule's interval decides.
+        """
+        begin = since or at - interval_of(monitor)
+        period = {"period_start": int(begin.timestamp() * 1000), "period_end": int(at.timestamp() * 1000)}
+        given = monitor["inputs"][0]["search"]
+        filled = self.rendered(orjson.dumps(given["query"]).decode(), period)
+        # As the plugin searches: without leniency, so that an index which is named has to exist.
+        answer = self._asked("POST", f"/{','.join(given['indices'])}/_search", orjson.loads(filled))
+        failed = answer.status >= 300
+        return {
+            "monitor": {"name": monitor["name"], "_id": "m1"},
+            "periodStart": iso_milliseconds(begin),
+            "periodEnd": iso_milliseconds(at),
+            "results": [] if failed else [answer.json],
+            "error": answer.json["error"]["reason"] if failed else None,
+        }
+
+    def fires(self, condition: str, ctx: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """Whether the condition is met, and the error that makes the plugin take it for met."""
+        # Outside the plugin a script reaches `ctx` as a parameter.
+        script = {"source": condition.replace("ctx.", "params.ctx."), "lang": "painless", "params": {"ctx": ctx}}
+        answer = self._asked("POST", "/_scripts/painless/_execute", {"script": script})
+        if answer.status < 300:
+            return answer.json["result"] == "true", None
+        return True, str(answer.json["error"]["root_cause"][0]["reason"])
+
+    def rendered(self, template: str, params: Mapping[str, Any]) -> str:
+        """What mustache makes of a template, byte by byte."""
+        answer = self._asked("POST", "/_render/template", {"source": template, "params": params})
+        assert answer.status == 200, answer.body
+        return answer.body.decode().removeprefix('{"template_output":').removesuffix("}")
+
+    def is_there(self, index: str) -> bool:
+        """Whether an index of this name exists."""
+        return self._asked("HEAD", f"/{index}").status == 200
+
+    def sent(self, monitor: Mapping[str, Any], at: datetime, since: datetime | None = None) -> Iterator[Sent]:
+        """What the monitor publishes in one run."""
+        ctx = self.run(monitor, at, since)
+        for one in monitor["triggers"]:
+            trigger = one["query_level_trigger"]
+            fires, error = self.fires(trigger["condition"]["script"]["source"], ctx)
+            params = {
+                **ctx,
+                "trigger": {"name": trigger["name"], "severity": trigger["severity"]},
+                "error": ctx["error"] or error,
+            }
+            for action in trigger["actions"] if fires else ():
+                text = self.rendered(action["message_template"]["source"], {"ctx": params})
+                subject = action["subject_template"]["source"].replace("{{ctx.monitor.name}}", monitor["name"])
+                too_long = len(text.encode()) > MOST_MESSAGE_BYTES or len(subject) > MOST_SUBJECT
+                yield Sent(monitor["name"], subject, text, "Message too long" if too_long else "")
+
+    def _asked(self, method: str, path: str, content: Any = None) -> Response:
+        body = None if content is None else orjson.dumps(content)
+        answer = self._http.request(
+            method, f"{self._url}{path}", body=body, headers={"content-type": "application/json"}
+        )
+        return Response(answer.status, {}, answer.data)
+
+
+def interval_of(monitor: Mapping[str, Any]) -> timedelta:
+    """How far apart the runs of a monitor with an interval are."""
+    period = monitor["schedule"]["period"]
+    return int(period["interval"]) * _UNITS[period["unit"]]
+
+
 @dataclass
 class Alerting:
-    """Monitors."""
+    """Monitors. Before the first one some versions of the plugin have no index to search."""
 
+    engine: Engine
     monitors: dict[str, dict[str, Any]] = field(default_factory=dict)
-    installed: bool = True
+    searches: dict[str, Any] = field(default_factory=dict)  # as they were sent, to be run
+    index_from_the_start: bool = True
+    shards: int = 1  # of its index, of which one answers
+    clock: int = 0
 
     def answer(self, request: Request) -> Response:
         path = request.path.removeprefix(f"{ALERTING}/monitors")
         content: Any = orjson.loads(request.body) if request.body else None
+        name = path.removeprefix("/")
         match request.method, path:
             case "POST", "/_search":
                 return self._search(content)
             case "POST", "":
-                wrong = self._wrong(content)
-                if wrong:
-                    return failure(400, "illegal_argument_exception", wrong)
-                name = f"m{len(self.monitors) + 1:04}"
-                self.monitors[name] = _rewritten(content)
-                return Response.of_json(201, {"_id": name, "_version": 1, "_seq_no": 0, "monitor": content})
-            case "PUT", _ if path.removeprefix("/") in self.monitors:
-                wrong = self._wrong(content)
-                if wrong:
-                    return failure(400, "illegal_argument_exception", wrong)
-                self.monitors[path.removeprefix("/")] = _rewritten(content)
-                return Response.of_json(200, {"_id": path.removeprefix("/"), "monitor": content})
+                return self._write(f"m{len(self.monitors) + 1:04}", content, 201)
+            case "PUT", _ if name in self.monitors:
+                return self._write(name, content, 200)
             case "PUT", _:
-                return failure(404, "alerting_exception", "Monitor not found")
+                return failure(404, "alerting_exception", f"Monitor with {name} is not found")
         raise Unexpected(request)
 
     def named(self, name: str) -> dict[str, Any]:
@@ -71,39 +172,104 @@ class Alerting:
         (found,) = (one for one in self.monitors.values() if one["name"] == name)
         return found
 
+    def sent(self, at: datetime, since: datetime | None = None) -> list[Sent]:
+        """What all monitors that are on publish in a run that ends then."""
+        return [
+            sent
+            for name, monitor in self.monitors.items()
+            if monitor["enabled"]
+            for sent in self.engine.sent({**monitor, "inputs": [{"search": self.searches[name]}]}, at, since)
+        ]
+
+    def copy(self, name: str, copy_id: str, **changes: Any) -> dict[str, Any]:
+        """A second monitor as its export, imported, makes it."""
+        there = next(key for key, one in self.monitors.items() if one["name"] == name)
+        self.clock += 1
+        copied: dict[str, Any] = orjson.loads(orjson.dumps({**self.monitors[there], **changes}))
+        copied["enabled_time"] = self.clock if copied["enabled"] else None
+        self.monitors[copy_id], self.searches[copy_id] = copied, self.searches[there]
+        return copied
+
     def _search(self, content: Mapping[str, Any]) -> Response:
-        if not self.monitors:
+        if not self.monitors and not self.index_from_the_start:
             return failure(404, "alerting_exception", "Configured indices are not found: [.opendistro-alerting-config]")
         assert set(content) == {"size", "query"}
         names = content["query"]["terms"]["monitor.name.keyword"]
         hits = [
             {"_id": name, "_source": monitor} for name, monitor in self.monitors.items() if monitor["name"] in names
         ]
-        return Response.of_json(200, {"hits": {"total": {"value": len(hits)}, "hits": hits[: content["size"]]}})
+        return Response.of_json(
+            200,
+            {
+                "timed_out": False,
+                "_shards": {"total": self.shards, "successful": 1, "skipped": 0, "failed": 0},
+                "hits": {"total": {"value": len(hits)}, "hits": hits[: content["size"]]},
+            },
+        )
 
-    @staticmethod
-    def _wrong(monitor: Mapping[str, Any]) -> str:
-        triggers = [one["query_level_trigger"] for one in monitor["triggers"]]
-        if monitor["monitor_type"] != "query_level_monitor" or len(monitor["inputs"]) != 1:
-            return "not such a monitor"
-        if monitor["schedule"].get("period", {"interval": 1})["interval"] <= 0:
-            return "interval"
-        if len(triggers) > 10 or len({one["id"] for one in triggers}) < len(triggers):
-            return "triggers"
-        return "" if all(one["severity"] in "12345" and one["actions"] for one in triggers) else "trigger"
+    def _write(self, name: str, monitor: Mapping[str, Any], status: int) -> Response:
+        search = monitor["inputs"][0]["search"]
+        missing = [one for one in search["indices"] if "*" not in one and not self.engine.is_there(one)]
+        if missing:
+            return failure(404, "alerting_exception", f"Configured indices are not found: [{', '.join(missing)}]")
+        wrong = wrong_in(monitor)
+        if wrong:
+            return failure(400, "illegal_argument_exception", wrong)
+        self.clock += 1
+        before = self.monitors.get(name, {}).get("enabled_time")
+        self.monitors[name] = {
+            **_rewritten(monitor),
+            "enabled_time": (before or self.clock) if monitor["enabled"] else None,
+            "last_update_time": self.clock,
+        }
+        self.searches[name] = search
+        return Response.of_json(status, {"_id": name, "_version": 1, "_seq_no": 0, "monitor": monitor})
+
+
+def wrong_in(monitor: Mapping[str, Any]) -> str:
+    """Why the plugin refuses a monitor; empty where it does not."""
+    triggers = [one["query_level_trigger"] for one in monitor["triggers"]]
+    ids = [one["id"] for one in triggers]
+    if monitor["monitor_type"] != "query_level_monitor" or len(monitor["inputs"]) != 1:
+        return "Monitors can only have 1 search input."
+    if len(ids) > 10:
+        return "Monitors can only support up to 10 triggers."
+    if len(set(ids)) < len(ids):
+        return "Duplicate trigger id. Trigger ids must be unique."
+    if not all(one["severity"] in ("1", "2", "3", "4", "5") for one in triggers):
+        return "severity"
+    wrong = (_wrong_in_action(action) for one in triggers for action in one["actions"])
+    return _wrong_in_schedule(monitor["schedule"]) or next(filter(None, wrong), "")
+
+
+def _wrong_in_schedule(schedule: Mapping[str, Any]) -> str:
+    if set(schedule) == {"cron"}:
+        return "" if schedule["cron"].get("timezone") else "Timezone in cron schedule is null."
+    if set(schedule) != {"period"}:
+        return "You can only specify one type of schedule."
+    if schedule["period"]["interval"] <= 0:
+        return "Interval is not allowed to be 0 or negative"
+    return "" if schedule["period"]["unit"] in _UNITS else "unit is not supported"
+
+
+def _wrong_in_action(action: Mapping[str, Any]) -> str:
+    if set(action) - _ACTION_FIELDS:
+        return "Unexpected field while parsing action"
+    throttle = action.get("throttle")
+    if action.get("throttle_enabled") and not throttle:
+        return "Action throttle enabled but not set throttle value"
+    if throttle and (throttle["unit"] != "MINUTES" or not 1 <= throttle["value"] <= 24 * 60):
+        return "Can only set throttle period less than or equal to 24h"
+    texts = [action[name] for name in ("message_template", "subject_template") if action.get(name)]
+    return "" if all(one.get("lang", "mustache") == "mustache" for one in texts) else "must be a mustache script"
 
 
 def _rewritten(monitor: Mapping[str, Any]) -> dict[str, Any]:
     """As the plugin keeps it: the query is another text, and everything has more fields."""
     search = monitor["inputs"][0]["search"]
     query = {"size": search["query"].get("size", 0), "query": {"bool": {"adjust_pure_negative": True, "boost": 1.0}}}
-    return {
-        **monitor,
-        "schema_version": 8,
-        "enabled_time": 1 if monitor["enabled"] else None,
-        "last_update_time": 1,
-        "inputs": [{"search": {**search, "query": query}}],
-    }
+    added: dict[str, Any] = {"schema_version": 8, "user": None, "data_sources": {}, "owner": "alerting"}
+    return {**monitor, **added, "inputs": [{"search": {**search, "query": query}}]}
 
 
 @dataclass
@@ -300,19 +466,23 @@ class Domain:
     """A real node with these before it, as a domain is. `close` raises where something unexpected was asked."""
 
     def __init__(self, url: str) -> None:
-        self.alerting, self.notifications = Alerting(), Notifications()
+        self.alerting, self.notifications = Alerting(Engine(url)), Notifications()
         self.policies, self.dashboards = Policies(), Dashboards()
         self.writes: list[str] = []
         self.unexpected: list[str] = []
         self._proxy = Proxy(url)
         self.url = self._proxy.url
-        for prefix, answer in {
-            ALERTING: self.alerting.answer,
-            NOTIFICATIONS: self.notifications.answer,
-            POLICIES: self.policies.answer,
-            DASHBOARDS: self.dashboards.answer,
-        }.items():
-            self._proxy.on(_below(prefix), self._checked(answer))
+        self._answers = {
+            prefix: self._checked(answer)
+            for prefix, answer in {
+                ALERTING: self.alerting.answer,
+                NOTIFICATIONS: self.notifications.answer,
+                POLICIES: self.policies.answer,
+                DASHBOARDS: self.dashboards.answer,
+            }.items()
+        }
+        for prefix, answer in self._answers.items():
+            self._proxy.on(_below(prefix), answer)
         self._proxy.on(self._noted, forward)
 
     def without(self, prefix: str) -> None:
@@ -326,6 +496,32 @@ class Domain:
     def recover(self, prefix: str, answer: Callable[[Request], Response]) -> None:
         """It works again."""
         self._proxy.on(_below(prefix), self._checked(answer))
+
+    def interrupt(self, after: int, *, done: bool) -> Callable[[], None]:
+        """End the caller's connection at the write that follows so many; `done`: after it was carried out.
+
+        Returns what ends the interruption.
+        """
+        writes, over = 0, False
+
+        def behave(exchange: Exchange) -> Response:
+            nonlocal writes
+            writes += 1
+            if writes <= after or (done and writes == after + 1):
+                behaviour = next(
+                    (one for prefix, one in self._answers.items() if _below(prefix)(exchange.request)), forward
+                )
+                answer = behaviour(exchange)
+                if writes <= after:
+                    return answer
+            raise Dropped
+
+        def end() -> None:
+            nonlocal over
+            over = True
+
+        self._proxy.on(lambda request: not over and is_write(request), behave)
+        return end
 
     def close(self) -> None:
         self._proxy.close()

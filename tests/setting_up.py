@@ -8,29 +8,16 @@ from typing import Any
 
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.deadline import Deadline
 from daswatch.gateways.clients import kms_client, rds_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.streams import ActivityStreams
 from setup_lambda.answer import Provider, Report, answer_request
 from setup_lambda.provide import ContentProvider, StreamProvider
+from tests.clock import Clock
 from tests.stacks import AnswerBucket, a_request
 
 MINUTES_14 = 14 * 60.0
-
-
-@dataclass
-class Clock:
-    """Time that passes by sleeping alone."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def a_plan(created: int = 1, updated: int = 0, unchanged: int = 0) -> Plan:
@@ -39,6 +26,10 @@ def a_plan(created: int = 1, updated: int = 0, unchanged: int = 0) -> Plan:
     piece = Content(Kind.MONITOR, "das-detection-any", {})
     steps = [PlannedStep(step, piece) for step, count in counts.items() for _ in range(count)]
     return Plan(tuple(steps), (LeftOut(Kind.SAVED_OBJECT, 12, "no Dashboards was named"),))
+
+
+def _streams(deadline: Deadline) -> ActivityStreams:
+    return ActivityStreams(rds_client(), kms_client, lambda: deadline)
 
 
 @dataclass
@@ -56,11 +47,11 @@ class Setup:
 
     def run(self, event: object, seconds: float = MINUTES_14, more: Mapping[str, Provider] | None = None) -> Report:
         providers: dict[str, Provider] = {
-            ACTIVITY_STREAM: StreamProvider(lambda: ActivityStreams(rds_client(), kms_client), self.clock.sleep),
-            CONTENT: ContentProvider(self.content, self.clock.sleep),
+            ACTIVITY_STREAM: StreamProvider(_streams),
+            CONTENT: ContentProvider(lambda _: self.content()),
         }
         del self.bucket.bodies[:]
-        return answer_request(event, providers | dict(more or {}), Answers(self.clock.sleep), seconds, self.clock)
+        return answer_request(event, providers | dict(more or {}), Answers(), seconds, self.clock)
 
     def stream(
         self, kind: str, name: str, key: str, *, old: Mapping[str, str] | None = None, was: str = "", **more: str

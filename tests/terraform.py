@@ -210,8 +210,8 @@ class Module:
             case "binary_op":
                 return self._binary(node, scope)
             case "unary_op":
-                assert str(node.children[0]) == "!", node
-                return not self._value(node.children[1], scope)
+                operand = self._value(node.children[1], scope)
+                return not operand if str(node.children[0]) == "!" else -operand
             case "function_call":
                 return self._call(node, scope)
             case "for_tuple_expr" | "for_object_expr":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _imp
 import json
+import marshal
 import platform
 import re
 import secrets
@@ -23,6 +25,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
+from artifacts.compiled import Compiler, interpreter
 from artifacts.contents import functions
 from artifacts.manifest import Manifest
 from artifacts.wheels import Architecture
@@ -42,6 +45,8 @@ HERE = Architecture.ARM64 if platform.machine() in ("aarch64", "arm64") else Arc
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 DEPLOYED = "3.13"
 
+_MAGIC_3_13 = 3571  # importlib's, of all releases of 3.13
+_UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552
 _ELF = b"\x7fELF"
 _MACHINES = {Architecture.X86_64: 0x3E, Architecture.ARM64: 0xB7}  # e_machine of the ELF header
 _NATIVE_NAME = re.compile(r"\.(abi3|cpython-313-(?P<machine>\w+)-linux-gnu)\.so$")
@@ -142,7 +147,7 @@ def test_no_artifact_is_larger_than_it_may_be(deployed: Built, function: str, ar
 @every_function
 def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture: Architecture) -> None:
     foreign = re.compile(
-        r"(^|/)(__pycache__|tests?|\.[^/]*)/|\.(pyc|pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
+        r"(^|/)(tests?|\.[^/]*)/|(?<!\.cpython-313)\.pyc$|\.(pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
         r"|^(moto|rich|typer|sigma|yaml|grpc|google|demo|tests|artifacts|benchmarks|bin)/|-stubs/"
         r"|^daswatch/(cli|sigma|samples|commands)"
     )
@@ -153,6 +158,61 @@ def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture
     assert [name for name in names if foreign.search(name) or name.startswith("/") or ".." in name] == []
     assert [name for name in names if name.partition("/")[0] in others] == []
     assert names == sorted(set(names))
+
+
+def compiled_files(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """By source: what is compiled of it."""
+    return {
+        re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc$", r"\1.py", name): archive.read(name)
+        for name in archive.namelist()
+        if name.endswith(".pyc")
+    }
+
+
+@every_architecture
+@every_function
+def test_every_source_is_compiled_for_its_python(deployed: Built, function: str, architecture: Architecture) -> None:
+    with zipfile.ZipFile(deployed.zip(function, architecture)) as archive:
+        compiled = compiled_files(archive)
+        sources = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
+
+    assert set(compiled) == set(sources)
+    assert {int.from_bytes(one[:2], "little") for one in compiled.values()} == {_MAGIC_3_13}
+    key = int.from_bytes(next(iter(compiled.values()))[:4], "little")
+    for name, source in sources.items():
+        assert compiled[name][4:8] == _UNCHECKED_HASH, name
+        assert compiled[name][8:16] == _imp.source_hash(key, source), name
+    assert re.fullmatch(r"3\.13\.\d+", str(deployed.manifest.compiled_by))
+
+
+@every_function
+def test_compiled_files_name_the_place_on_lambda(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
+        code = marshal.loads(  # noqa: S302 - of our own making
+            compiled_files(archive)[f"{function}/handler.py"][16:]
+        )
+
+    assert code.co_filename == f"/var/task/{function}/handler.py"
+
+
+def test_what_else_is_compiled_does_not_show(tmp_path: Path) -> None:
+    python = interpreter(RUNNING)
+    assert python
+    sources: dict[str, Path | bytes] = {
+        path.name: path for path in (ROOT / "daswatch").glob("*.py") if path.stat().st_size
+    }
+    broken = tmp_path / "broken.py"
+    broken.write_text("print 'of another Python'")
+
+    together = Compiler(python).compile({**sources, "broken.py": broken, "data.json": b"{}"})
+
+    assert set(together) == set(sources)
+    for name, source in list(sources.items())[:5]:
+        assert Compiler(python).compile({name: source}) == {name: together[name]}
+
+
+def test_a_python_that_nobody_has_compiles_nothing() -> None:
+    assert interpreter("3.99") is None
 
 
 @every_function

@@ -28,7 +28,7 @@ from daswatch.events import read_monitoring_record
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.monitors import has_monitor
-from daswatch.queries import evaluation_times, event_window
+from daswatch.queries import Candidate, evaluation_times, event_window
 from daswatch.sigma import compile_all, enabled, rule_folders
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
@@ -297,7 +297,9 @@ def test_an_endpoint_that_does_not_answer_is_told(command: str) -> None:
     )
 
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith("daswatch: OpenSearch does not answer")
+    problem, next_step = result.stderr.splitlines()[-2:]
+    assert problem == "daswatch: OpenSearch at http://127.0.0.1:9 does not answer (connection refused)"
+    assert next_step.startswith("next: ")
 
 
 @pytest.mark.parametrize(
@@ -438,6 +440,10 @@ def test_a_backtest_prints_tables_for_people(traffic: Traffic) -> None:
     assert "--include-disabled runs them, too" in result.stdout
 
 
+def _group(candidate: Candidate) -> tuple[str, ...]:
+    return candidate.resource_id, *candidate.group.values()
+
+
 @pytest.mark.node
 def test_asking_by_the_day_finds_what_asking_every_window_finds(traffic: Traffic, search: OpenSearch) -> None:
     # GIVEN the scheduled runner's questions of the whole day
@@ -446,7 +452,7 @@ def test_asking_by_the_day_finds_what_asking_every_window_finds(traffic: Traffic
     questions = [
         Question(detection, event_window(detection, at), f"{traffic.prefix}-*")
         for detection in windowed
-        for at in evaluation_times(detection, midnight, None, midnight + timedelta(days=1))
+        for at in evaluation_times(detection, midnight, midnight + timedelta(days=1))
     ]
 
     # WHEN they are all asked
@@ -456,7 +462,7 @@ def test_asking_by_the_day_finds_what_asking_every_window_finds(traffic: Traffic
     names = [detection.name for detection in windowed]
     answer = answer_of("backtest", *names, *DAY, "--output", "json", env=traffic.env)
     assert {(one["detection"], one["groups"]) for one in answer["detections"]} == {
-        (name, len([1 for detection, _ in asked.candidates if detection.name == name])) for name in names
+        (name, len({_group(one) for detection, one in asked.candidates if detection.name == name})) for name in names
     }
     assert sum(one["groups"] for one in answer["detections"]) > 0
 
@@ -474,7 +480,7 @@ def test_a_backtest_only_searches(traffic: Traffic, monkeypatch: pytest.MonkeyPa
 
     answer_of("backtest", *DAY, "--include-disabled", "--output", "json", env=traffic.env)
 
-    assert requests == {("POST", "/_msearch")}
+    assert requests == {("GET", "/"), ("POST", "/_msearch")}
 
 
 @pytest.mark.node

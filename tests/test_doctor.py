@@ -224,9 +224,9 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
     "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "look again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
     "a setting changed": (
-        mapping(MaximumRetryAttempts=-1),
+        mapping(MaximumRetryAttempts=10),
         WARNING,
-        "MaximumRetryAttempts is -1, not 10",
+        "MaximumRetryAttempts is 10, not -1",
         "Changed by hand",
     ),
     "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Changed by hand"),

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from daswatch.envelope import ActivityStream, Envelope, activity_stream, read_envelope
-from daswatch.errors import EnvelopeError, Reason
+from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
 
 
 def delivered(content: object) -> str:
@@ -121,6 +121,10 @@ def test_the_detail_of_a_refusal_quotes_nothing_of_the_record() -> None:
             "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/aws-rds-das-db-X",
             ActivityStream("db-X", "aws:rds:db-id", "123456789012", "cn-north-1"),
         ),
+        (
+            "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-ABCD123456/consumer/audit_1.x-y:1700000000",
+            ActivityStream("cluster-ABCD123456", "aws:rds:dbc-id", "123456789012", "eu-west-1"),
+        ),
     ],
 )
 def test_the_arn_tells_whose_activity_it_is(arn: str, stream: ActivityStream) -> None:
@@ -136,21 +140,36 @@ def test_the_encryption_context_binds_a_key_to_its_database() -> None:
 @pytest.mark.parametrize(
     "arn",
     [
-        "",
         "aws-rds-das-cluster-A",
         "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks",
         "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-",
         "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-host-A",
         "arn:aws:kinesis:eu-west-1:123456789012:stream/my-aws-rds-das-cluster-A",
         "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A\n",
-        "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A/consumer/app:1",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks/consumer/app:1",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A/consumer/app",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A/consumer/app:1/x",
         "arn:aws:kinesis:eu-west-1:1234:stream/aws-rds-das-cluster-A",
         "arn:aws:sqs:eu-west-1:123456789012:aws-rds-das-cluster-A",
         "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-\N{GREEK CAPITAL LETTER ALPHA}",
     ],
 )
-def test_another_source_is_no_activity_stream(arn: str) -> None:
-    with pytest.raises(EnvelopeError) as refusal:
+def test_another_source_is_the_mappings_fault(arn: str) -> None:
+    with pytest.raises(NotAnActivityStream, match="delete the event source mapping"):
         activity_stream(arn)
+
+
+def test_another_source_is_named_only_if_it_is_an_arn() -> None:
+    with pytest.raises(NotAnActivityStream, match="stream/clicks is not an activity stream"):
+        activity_stream("arn:aws:kinesis:eu-west-1:123456789012:stream/clicks")
+    with pytest.raises(NotAnActivityStream) as refusal:
+        activity_stream("select 's3cret'")
+
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_record_without_a_source_is_refused() -> None:
+    with pytest.raises(EnvelopeError) as refusal:
+        activity_stream("")
 
     assert refusal.value.reason is Reason.NOT_AN_ACTIVITY_STREAM

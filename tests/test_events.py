@@ -112,6 +112,68 @@ def test_numbers_beyond_every_type_do_not_hide_their_event(literal: bytes) -> No
     assert record.events[0]["rowCount"] is not None
 
 
+def with_number(literal: bytes) -> object:
+    """How a number in an event is read."""
+    record = read_monitoring_record(
+        monitoring_record([]).replace(b"[]", b'[{"pid":1,"deep":[{"n":' + literal + b"}]}]")
+    )
+    assert record.events[0]["pid"] == 1
+    return record.events[0]["deep"][0]["n"]
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        b"18446744073709551617",
+        b"18446744073709551619",
+        b"-9223372036854775809",
+        b"-9223372036854775811",
+        b"0.12345678901234567",
+        b"0.123456789012345678",
+        b"12345678901.2345678901",
+        b"9007199254740993.0",
+        b"1" * 5000,
+    ],
+    ids=lambda literal: literal[:24].decode(),
+)
+def test_number_that_no_type_holds_keeps_its_digits(literal: bytes) -> None:
+    assert with_number(literal) == literal.decode()
+
+
+@pytest.mark.parametrize(
+    ("literal", "number"),
+    [
+        (b"18446744073709551615", 2**64 - 1),
+        (b"-9223372036854775808", -(2**63)),
+        (b"9223372036854775807", 2**63 - 1),
+        (b"0.5", 0.5),
+        (b"1e23", 1e23),
+        (b"1.50000000000000000000", 1.5),
+        (b"0.1234567890123456", 0.1234567890123456),
+    ],
+    ids=lambda literal: str(literal),
+)
+@pytest.mark.parametrize("neighbour", [b"1", b"18446744073709551617"], ids=["alone", "next to a long one"])
+def test_number_that_a_type_holds_stays_a_number(literal: bytes, number: float, neighbour: bytes) -> None:
+    """Whatever else the record holds: the id of an event does not depend on its neighbours."""
+    events = b'[{"n":' + literal + b'},{"n":' + neighbour + b"}]"
+
+    record = read_monitoring_record(monitoring_record([]).replace(b"[]", events))
+
+    assert record.events[0]["n"] == number
+    assert type(record.events[0]["n"]) is type(number)
+
+
+def test_long_number_in_a_record_nested_too_deep_to_read_again() -> None:
+    """The other reader goes less deep: the record stays as it was read, float included."""
+    deep = b"[" * 1000 + b"]" * 1000
+    events = b'[{"n":18446744073709551617,"deep":' + deep + b"}]"
+
+    record = read_monitoring_record(monitoring_record([]).replace(b"[]", events))
+
+    assert record.events[0]["n"] is not None
+
+
 @pytest.mark.parametrize("depth", [100, 253, 255, 500, 1000])
 def test_deep_nesting_is_read(depth: int) -> None:
     nested = b"[" * depth + b"]" * depth

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,20 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.alerts import State
+from daswatch.content import Wanted
 from daswatch.detections import dump
 from daswatch.errors import SettingsError
 from daswatch.gateways import clients
-from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, message_template, monitor
+from daswatch.gateways.installation import Installation
+from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
 from daswatch.samples import base_events, samples_of
+from daswatch.settings import SearchEndpoint
 from daswatch.sigma import compile_all
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
 from findings_lambda import handler as handler_module
+from tests.plugins import Domain, Engine
 from tests.watching import Watching
 
 pytestmark = pytest.mark.node
@@ -194,14 +199,14 @@ def test_wrong_settings_stop_it_with_their_names(function: FindingsFunction, aut
         function.scheduled()
 
 
-def test_our_own_monitor_ends_in_the_same_alert_as_the_schedule(function: FindingsFunction) -> None:
+def test_our_own_monitor_ends_in_the_same_alert_as_the_schedule(function: FindingsFunction, node: AnyNode) -> None:
     detection = DETECTIONS["bruteforce-user"]
     function.attack()
-    body = monitor(detection, "channel", f"{function.prefix}-*")["inputs"][0]["search"]["query"]
-    filled = json.loads(json.dumps(body).replace("{{period_end}}", str(int(datetime.now(UTC).timestamp() * 1000))))
+    body = monitor(detection, "channel", f"{function.prefix}-*")
+    (sent,) = Engine(node.url).sent(body, datetime.now(UTC))
 
-    function.notified(function.notification(message_template(detection), f"{function.prefix}-*", filled))
-    function.notified(function.notification(message_template(detection), f"{function.prefix}-*", filled))
+    function.notified(sns(sent.message))
+    function.notified(sns(sent.message))
     function.scheduled()
 
     (alert,) = function.alerts().values()
@@ -329,3 +334,78 @@ def test_a_notification_of_ours_without_such_events_raises_nothing(function: Fin
     function.notified(sns(orjson.dumps({"detection": "bruteforce-user", "groups": [group]}).decode()))
 
     assert not function.alerts()
+
+
+# --- monitors from their installation to the alert ---
+
+
+@pytest.fixture
+def domain(function: FindingsFunction, node: AnyNode) -> Iterator[Domain]:
+    """A domain on which setup has installed everything, before any event."""
+    running = Domain(node.url)
+    wanted = Wanted(
+        index_prefix=function.prefix,
+        detections=tuple(DETECTIONS.values()),
+        alert_topic_arn="arn:aws:sns:eu-west-1:123456789012:monitors",
+        dashboards=False,
+    )
+    installation = Installation.at(SearchEndpoint(running.url, auth="none"), None)
+    installation.execute(installation.plan(wanted), lambda name, content: None)
+    yield running
+    running.close()
+
+
+def test_no_monitor_notifies_before_the_first_event(function: FindingsFunction, domain: Domain) -> None:
+    assert not function.search.indices.exists(index=f"{function.prefix}-*", params={"allow_no_indices": "false"})
+
+    assert len(domain.alerting.monitors) > 15
+    assert domain.alerting.sent(datetime.now(UTC)) == []
+
+
+def test_installed_monitors_raise_what_the_schedule_raises(function: FindingsFunction, domain: Domain) -> None:
+    function.attack()
+    function.attack("superuser-grant", "")
+
+    sent = domain.alerting.sent(datetime.now(UTC) + timedelta(milliseconds=1))
+    for one in sent:
+        function.notified(sns(one.message))
+    raised = function.alerts()
+    function.scheduled()
+
+    assert {one.subject for one in sent} >= {"Daswatch: daswatch bruteforce-user", "Daswatch: daswatch superuser-grant"}
+    assert {one.failure for one in sent} == {""}
+    assert raised
+    assert {name: one.count for name, one in function.alerts().items() if name in raised} == {
+        name: one.count for name, one in raised.items()
+    }
+    assert set(function.alerts()) == set(raised)
+
+
+def test_full_message_is_counted_and_the_schedule_finds_the_rest(function: FindingsFunction, domain: Domain) -> None:
+    # GIVEN more users that fail to log in than a message has room for
+    users = [f"user_{number:02}" for number in range(most_groups(DETECTIONS["bruteforce-user"]) + 5)]
+    sample = next(one for one in samples_of("bruteforce-user") if one.words.startswith("twelve"))
+    step = {**sample.steps[0], "times": 12 * len(users), "apart": 0.5, "each": {"dbUserName": users}}
+    function.happen(replace(sample, steps=(step,)), datetime.now(UTC))
+
+    # WHEN the monitor notifies, and the schedule runs
+    (sent,) = [
+        one
+        for one in domain.alerting.sent(datetime.now(UTC) + timedelta(milliseconds=1))
+        if one.monitor == "daswatch bruteforce-user"
+    ]
+    function.notified(sns(sent.message))
+    notified, full = len(function.alerts()), function.log.get("full_notifications")
+    function.scheduled()
+
+    # THEN the function knows that there are more, and every user has an alert in the end
+    assert (notified, full) == (len(users) - 5, 1)
+    found = {one.group["dbUserName"] for one in function.alerts().values() if one.detection == "bruteforce-user"}
+    assert found == set(users)
+
+
+def test_installed_monitors_are_silent_after_the_index_is_gone(function: FindingsFunction, domain: Domain) -> None:
+    function.attack()
+    function.search.indices.delete(index=f"{function.prefix}-*")
+
+    assert domain.alerting.sent(datetime.now(UTC)) == []

@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daswatch.activity import Activity
+from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
@@ -202,7 +203,15 @@ def test_redaction_is_a_setting(firehose: FirehoseFunction) -> None:
 
 @pytest.mark.parametrize(
     "events",
-    [[], [HEARTBEAT], [HEARTBEAT, postgresql_event(dbUserName="rdsadmin"), oracle_event(dbUserName="RDSSEC")]],
+    [
+        [],
+        [HEARTBEAT],
+        [
+            HEARTBEAT,
+            postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"),
+            oracle_event(dbUserName="RDSSEC", remoteHost="localhost"),
+        ],
+    ],
     ids=["nothing", "a heartbeat", "noise"],
 )
 def test_a_record_of_nothing_but_noise_is_dropped(firehose: FirehoseFunction, events: list[dict[str, Any]]) -> None:
@@ -215,7 +224,7 @@ def test_a_record_of_nothing_but_noise_is_dropped(firehose: FirehoseFunction, ev
 def test_noise_is_left_out_of_a_record_and_failed_logins_are_no_noise(firehose: FirehoseFunction) -> None:
     events = [
         HEARTBEAT,
-        postgresql_event(dbUserName="rdsadmin"),
+        postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"),
         postgresql_event(dbUserName="rdsadmin", command="AUTH FAILURE", exitCode="28P01"),
         postgresql_event(),
     ]
@@ -230,7 +239,7 @@ def test_the_excluded_users_are_a_setting(firehose: FirehoseFunction) -> None:
     firehose.configure(EXCLUDED_USERS="Backup")
 
     (answer,) = firehose.invoke(
-        firehose.sealed(postgresql_event(dbUserName="backup"), postgresql_event(dbUserName="rdsadmin"))
+        firehose.sealed(postgresql_event(dbUserName="Backup"), postgresql_event(dbUserName="rdsadmin"))
     )
 
     assert [row["dbUserName"] for row in rows_of(answer)] == ["rdsadmin"]
@@ -382,7 +391,7 @@ def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: F
 # KMS.
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "DisabledException"])
+@pytest.mark.parametrize("code", ["KMSInvalidStateException", "AccessDeniedException", "DisabledException"])
 def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_again(
     firehose: FirehoseFunction, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
@@ -409,7 +418,7 @@ def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFuncti
     kms = boto3.client("kms", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
     function = Function(Settings(), kms)
     with Stubber(kms) as stub:
-        stub.add_client_error("decrypt", "KMSInternalException")
+        stub.add_client_error("decrypt", "KMSInvalidStateException")
         stub.add_response("decrypt", {"Plaintext": firehose.data_key(firehose.database()).plaintext})
         with pytest.raises(KmsUnavailable):
             invoke(function, event, InvocationContext())
@@ -480,13 +489,18 @@ def test_a_record_whose_rows_alone_pass_the_limit_is_given_back(
         assert content_of(answers[1]) == large
 
 
+LATER = Deadline.after(3600)
+
+
 class Prepared(Opener):
     """Opens what a test says a record holds: so many bytes of SQL, nothing, or a failure."""
 
     def __init__(self, outcomes: Mapping[str, int | None]) -> None:
         self._outcomes = outcomes
 
-    def open(self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening) -> Opened:
+    def open(
+        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> Opened:
         size = self._outcomes[data[:6]]
         if size is None:
             raise DecryptError(Reason.NOT_DECRYPTABLE, "as the test says")
@@ -520,7 +534,7 @@ def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compre
         FirehoseRecord(record_id, f"{number:06}".ljust(original, "A"), "2031-03-04T11:22:34.000Z")
         for number, (record_id, original, _) in enumerate(batch)
     ]
-    return transformation.run(records, STREAM_ARN, Flattening("2031-03-04T11:22:35.000Z"))
+    return transformation.run(records, STREAM_ARN, Flattening("2031-03-04T11:22:35.000Z"), LATER)
 
 
 # Firehose hands over 6 MB at most, of which its own fields take more than our answer's do.
@@ -656,7 +670,7 @@ def test_every_setting_is_read() -> None:
         form=Form.S3,
         compression=Compression.GZIP,
         activities=frozenset({Activity.DDL, Activity.AUTH_FAILURE}),
-        excluded_users=frozenset({"backup"}),
+        excluded_users=frozenset({"Backup"}),
         redaction=Redaction.HASH,
         max_plaintext_bytes=2048,
         max_data_keys=7,

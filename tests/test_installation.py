@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from copy import deepcopy
@@ -28,7 +29,7 @@ from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
-from tests.proxy import Response
+from tests.proxy import Request, Response
 
 pytestmark = pytest.mark.node
 
@@ -122,6 +123,47 @@ def test_a_second_run_changes_nothing(place: Place) -> None:
     assert not plan.changes
     assert len(place.domain.writes) == writes
     assert place.saved == {}
+
+
+def test_every_monitor_is_installed_at_a_fresh_endpoint(place: Place, search: OpenSearch) -> None:
+    """No index is there yet: what a monitor names has to exist, and a pattern need not."""
+    search.indices.delete(index="das-control-plane", params={"ignore_unavailable": "true"})
+
+    place.install()
+
+    indices = {
+        index for one in place.domain.alerting.monitors.values() for index in one["inputs"][0]["search"]["indices"]
+    }
+    assert indices == {f"{place.wanted.index_prefix}-*", "das-control-plane*"}
+    assert len(place.domain.alerting.monitors) == sum(has_monitor(one) for one in DETECTIONS)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_monitor_on_a_missing_index_is_refused(place: Place, method: str) -> None:
+    place.install()
+    body = deepcopy(monitor_of(place))
+    body["inputs"][0]["search"]["indices"] = [f"{place.wanted.index_prefix}-gone"]
+    path = f"{ALERTING}/monitors" + ("/m0001" if method == "PUT" else "")
+
+    refused = place.domain.alerting.answer(Request(method, path, {}, orjson.dumps(body)))
+
+    assert refused.status == 404
+    assert refused.json["error"]["reason"] == f"Configured indices are not found: [{place.wanted.index_prefix}-gone]"
+
+
+@pytest.mark.parametrize("index_from_the_start", [True, False])
+def test_no_monitor_yet_is_not_a_missing_plugin(place: Place, index_from_the_start: bool) -> None:
+    place.domain.alerting.index_from_the_start = index_from_the_start
+
+    assert {one.step for one in place.plan().steps if one.content.kind is Kind.MONITOR} == {Step.CREATE}
+
+
+def test_monitors_found_in_part_are_not_installed_again(place: Place) -> None:
+    place.install()
+    place.domain.alerting.shards = 2
+
+    with pytest.raises(SearchUnavailable, match="a part of the monitors only"):
+        place.plan()
 
 
 def test_a_plan_only_reads(place: Place) -> None:
@@ -231,7 +273,7 @@ def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
     monitor_of(place)["enabled"] = False
 
     assert not place.plan().changes
-    assert whys(place.plan()) == {f"daswatch {ONE}": "somebody switched it off"}
+    assert whys(place.plan()) == {f"daswatch {ONE}": "changed by the team, and kept: switched off"}
 
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
     plan = place.install()
@@ -251,7 +293,7 @@ def test_a_schedule_and_actions_of_ones_own_survive_an_update(place: Place) -> N
 
     plan = place.install()
 
-    assert "changed its schedule, 1 actions of somebody's own" in whys(plan)[f"daswatch {ONE}"]
+    assert whys(plan)[f"daswatch {ONE}"].endswith("kept: another schedule, 1 more actions")
     assert monitor_of(place)["schedule"] == schedule
     assert own in monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"]
     assert not place.plan().changes
@@ -271,16 +313,35 @@ def test_a_teams_tuning_switches_a_monitor_that_nobody_touched(place: Place) -> 
     assert monitor_of(place)["enabled"] is True
 
 
-def test_a_copy_of_a_monitor_is_left_alone(place: Place) -> None:
+def test_triggers_of_ones_own_survive_an_update(place: Place) -> None:
     place.install()
-    copy = deepcopy(monitor_of(place))
-    copy["triggers"][0]["query_level_trigger"]["id"] = "mine"
-    place.domain.alerting.monitors["a-copy"] = copy
+    own = {**deepcopy(monitor_of(place)["triggers"][0]["query_level_trigger"]), "id": "own", "name": "page us"}
+    monitor_of(place)["triggers"].insert(0, {"query_level_trigger": own})
+    assert not place.plan().changes
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
 
     place.install()
 
+    assert monitor_of(place)["triggers"][0] == {"query_level_trigger": own}
+    assert [one["query_level_trigger"]["id"] for one in monitor_of(place)["triggers"]] == ["own", ONE]
+    assert not place.plan().changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"triggers": []}, {"enabled": False}, {}],
+    ids=["without our trigger", "switched off", "as it is"],
+)
+def test_a_copy_of_a_monitor_is_left_alone_and_named(place: Place, changes: dict[str, Any]) -> None:
+    """Names are not unique; the copy has the lower id, which decides nothing."""
+    place.install()
+    copy = deepcopy(place.domain.alerting.copy(f"daswatch {ONE}", "a-copy", **changes))
+    place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
+
+    plan = place.install()
+
     assert place.domain.alerting.monitors["a-copy"] == copy
+    assert whys(plan)[f"daswatch {ONE}"] == "left alone: 1 of the same name (a-copy)"
     assert not place.plan().changes
 
 
@@ -399,6 +460,66 @@ def test_a_failing_step_is_named_and_a_second_run_completes(place: Place) -> Non
 
     assert {kind for _, kind, _ in changed(plan)} == {Kind.MONITOR, Kind.SAVED_OBJECT}
     assert not place.plan().changes
+
+
+FEW = tuple(one for one in DETECTIONS if one.name in (ONE, "superuser-grant", "das-tamper-control-plane"))
+WRITES = 8  # a template, two policies, the channel, three monitors, the import
+
+
+def state_of(place: Place) -> Any:
+    """What is at the endpoint, without what numbers the writes."""
+    domain = place.domain
+    monitors = sorted(
+        (
+            {name: value for name, value in one.items() if name not in ("enabled_time", "last_update_time")}
+            for one in domain.alerting.monitors.values()
+        ),
+        key=lambda one: str(one["name"]),
+    )
+    policies = {name: one["policy"] for name, one in domain.policies.policies.items()}
+    return monitors, domain.notifications.channels, policies, domain.dashboards.objects
+
+
+def test_interruptions_cover_every_write(place: Place) -> None:
+    place.wanted = replace(place.wanted, detections=FEW)
+
+    place.install()
+
+    assert len(place.domain.writes) == WRITES
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("after", range(WRITES))
+def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, done: bool) -> None:
+    """Wherever it ends, before a write or behind it with its answer lost, the next run ends in the same state."""
+    # GIVEN a run that ends at one of its writes
+    place.wanted = replace(place.wanted, detections=FEW)
+    end_of_interruption = place.domain.interrupt(after, done=done)
+    with pytest.raises((SearchUnavailable, DashboardsUnavailable), match="run it again"):
+        place.install()
+
+    # WHEN setup runs again
+    end_of_interruption()
+    place.install()
+
+    # THEN everything is there, once
+    interrupted = state_of(place)
+    assert not place.plan().changes
+    assert len(place.domain.alerting.monitors) == len(FEW)
+    for stand_in in (place.domain.alerting.monitors, place.domain.notifications.channels):
+        stand_in.clear()
+    place.domain.policies.policies.clear()
+    place.domain.dashboards.objects.clear()
+    place.install()
+    assert state_of(place) == interrupted
+
+
+def test_a_refusal_quotes_the_plugins_own_sentence(place: Place) -> None:
+    reason = "Configured indices are not found: [das-control-plane]"
+    place.domain.fail(f"{ALERTING}/monitors", failure(404, "alerting_exception", reason))
+
+    with pytest.raises(SearchUnavailable, match=re.escape(f"alerting_exception: {reason};")):
+        place.install()
 
 
 def test_a_refused_saved_object_is_named(place: Place) -> None:

@@ -11,9 +11,11 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.stub import Stubber
 
+from daswatch.deadline import Deadline
 from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.gateways.kms import DataKeys
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -22,6 +24,9 @@ CLUSTER = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west
 OTHER_CLUSTER = ActivityStream("cluster-B", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 INSTANCE = ActivityStream("cluster-A", "aws:rds:db-id", "123456789012", "eu-west-1")
 PLAINTEXT = bytes(range(32))
+LATER = Deadline.after(3600)
+ONE_CALL = 0.9  # KMS gets a share of it, which suffices for no pause
+NOW = Deadline.after(0.8)  # time for one call, and none for a pause: KMS gets a share of it
 
 
 @dataclass
@@ -31,11 +36,21 @@ class Kms:
     client: KMSClient
     stub: Stubber
     now: float = 0.0
+    clock: Clock = field(default_factory=Clock)
     keys: DataKeys = field(init=False)
 
     def remember(self, max_keys: int = 10, max_age_seconds: float = 900) -> DataKeys:
-        self.keys = DataKeys(self.client, max_keys, max_age_seconds, clock=lambda: self.now)
+        self.keys = DataKeys(self.client, max_keys, max_age_seconds, lambda: self.now)
         return self.keys
+
+    def until(self, seconds: float) -> Deadline:
+        return Deadline.after(seconds, self.clock)
+
+    def forget(self) -> None:
+        """Drop the answers that were not asked for."""
+        self.stub.deactivate()
+        self.stub = Stubber(self.client)
+        self.stub.activate()
 
     def answers(self, wrapped: bytes, stream: ActivityStream = CLUSTER, plaintext: bytes = PLAINTEXT) -> None:
         """The next call must ask for this, and gets the key."""
@@ -54,13 +69,14 @@ def kms() -> Iterator[Kms]:
         kms = Kms(client, stub)
         kms.remember()
         yield kms
-        stub.assert_no_pending_responses()
+        kms.stub.assert_no_pending_responses()
+        kms.stub.deactivate()
 
 
 def test_a_key_is_asked_for_once_with_the_streams_context(kms: Kms) -> None:
     kms.answers(b"wrapped")
 
-    keys = [kms.keys.unwrap(b"wrapped", CLUSTER) for _ in range(3)]
+    keys = [kms.keys.unwrap(b"wrapped", CLUSTER, LATER) for _ in range(3)]
 
     assert keys[0] is keys[1] is keys[2]
     assert (kms.keys.counts.calls, kms.keys.counts.hits) == (1, 2)
@@ -69,11 +85,11 @@ def test_a_key_is_asked_for_once_with_the_streams_context(kms: Kms) -> None:
 @pytest.mark.parametrize("stream", [OTHER_CLUSTER, INSTANCE])
 def test_a_key_is_cached_for_its_own_context_only(kms: Kms, stream: ActivityStream) -> None:
     kms.answers(b"wrapped")
-    kms.keys.unwrap(b"wrapped", CLUSTER)
+    kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
     kms.fails("InvalidCiphertextException")
 
     with pytest.raises(DecryptError) as refusal:
-        kms.keys.unwrap(b"wrapped", stream)
+        kms.keys.unwrap(b"wrapped", stream, LATER)
 
     assert refusal.value.reason is Reason.DATA_KEY_REFUSED
 
@@ -81,15 +97,15 @@ def test_a_key_is_cached_for_its_own_context_only(kms: Kms, stream: ActivityStre
 def test_a_key_is_asked_for_again_when_it_is_too_old(kms: Kms) -> None:
     keys = kms.remember(max_age_seconds=900)
     kms.answers(b"wrapped")
-    keys.unwrap(b"wrapped", CLUSTER)
+    keys.unwrap(b"wrapped", CLUSTER, LATER)
 
     kms.now = 899.9
-    keys.unwrap(b"wrapped", CLUSTER)
+    keys.unwrap(b"wrapped", CLUSTER, LATER)
     assert keys.counts.calls == 1
 
     kms.now = 900
     kms.answers(b"wrapped")
-    keys.unwrap(b"wrapped", CLUSTER)
+    keys.unwrap(b"wrapped", CLUSTER, LATER)
     assert keys.counts.calls == 2
 
 
@@ -98,28 +114,28 @@ def test_use_does_not_make_a_key_younger(kms: Kms) -> None:
     kms.answers(b"wrapped")
     for second in range(10):
         kms.now = second
-        keys.unwrap(b"wrapped", CLUSTER)
+        keys.unwrap(b"wrapped", CLUSTER, LATER)
 
     kms.now = 10
     kms.fails("KMSInvalidStateException")
 
     with pytest.raises(KmsUnavailable):
-        keys.unwrap(b"wrapped", CLUSTER)
+        keys.unwrap(b"wrapped", CLUSTER, LATER)
 
 
 def test_the_cache_holds_no_more_than_its_bound_and_drops_the_least_used(kms: Kms) -> None:
     keys = kms.remember(max_keys=2)
     for name in (b"one", b"two"):
         kms.answers(name)
-        keys.unwrap(name, CLUSTER)
-    keys.unwrap(b"one", CLUSTER)
+        keys.unwrap(name, CLUSTER, LATER)
+    keys.unwrap(b"one", CLUSTER, LATER)
 
     kms.answers(b"three")
-    keys.unwrap(b"three", CLUSTER)
+    keys.unwrap(b"three", CLUSTER, LATER)
 
-    keys.unwrap(b"one", CLUSTER)
+    keys.unwrap(b"one", CLUSTER, LATER)
     kms.answers(b"two")
-    keys.unwrap(b"two", CLUSTER)
+    keys.unwrap(b"two", CLUSTER, LATER)
     assert (keys.counts.calls, keys.counts.hits) == (4, 2)
 
 
@@ -129,7 +145,7 @@ def test_a_refusal_is_the_records_fault_and_is_asked_for_once(kms: Kms, code: st
 
     for _ in range(3):
         with pytest.raises(DecryptError) as refusal:
-            kms.keys.unwrap(b"wrapped", CLUSTER)
+            kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
         assert refusal.value.reason is Reason.DATA_KEY_REFUSED
         assert code in refusal.value.detail
 
@@ -140,12 +156,12 @@ def test_a_refusal_ages_too(kms: Kms) -> None:
     keys = kms.remember(max_age_seconds=10)
     kms.fails("InvalidCiphertextException")
     with pytest.raises(DecryptError):
-        keys.unwrap(b"wrapped", CLUSTER)
+        keys.unwrap(b"wrapped", CLUSTER, LATER)
 
     kms.now = 10
     kms.answers(b"wrapped")
 
-    assert keys.unwrap(b"wrapped", CLUSTER)
+    assert keys.unwrap(b"wrapped", CLUSTER, LATER)
 
 
 @pytest.mark.parametrize("length", [1, 31, 33, 4096])
@@ -153,7 +169,7 @@ def test_a_plaintext_that_is_no_aes_key_is_a_refusal(kms: Kms, length: int) -> N
     kms.answers(b"wrapped", plaintext=bytes(length))
 
     with pytest.raises(DecryptError) as refusal:
-        kms.keys.unwrap(b"wrapped", CLUSTER)
+        kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
 
     assert refusal.value.reason is Reason.DATA_KEY_REFUSED
 
@@ -178,17 +194,40 @@ def test_what_may_pass_is_not_the_records_fault_and_is_asked_for_again(kms: Kms,
     kms.fails(code, status)
 
     with pytest.raises(KmsUnavailable, match=code):
-        kms.keys.unwrap(b"wrapped", CLUSTER)
+        kms.keys.unwrap(b"wrapped", CLUSTER, kms.until(ONE_CALL))
 
     kms.answers(b"wrapped")
-    assert kms.keys.unwrap(b"wrapped", CLUSTER)
+    assert kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
+
+
+def test_throttled_kms_is_asked_again_during_half_of_the_time_left(kms: Kms) -> None:
+    for _ in range(999):
+        kms.fails("ThrottlingException")
+
+    with pytest.raises(KmsUnavailable, match="ThrottlingException"):
+        kms.keys.unwrap(b"wrapped", CLUSTER, kms.until(60))
+
+    assert 20 < kms.clock.now <= 30
+    kms.forget()
+    kms.fails("ThrottlingException")
+    kms.answers(b"wrapped")
+    assert kms.keys.unwrap(b"wrapped", CLUSTER, kms.until(60))
+
+
+def test_denied_kms_is_not_asked_again(kms: Kms) -> None:
+    kms.fails("AccessDeniedException")
+
+    with pytest.raises(KmsUnavailable, match="AccessDeniedException"):
+        kms.keys.unwrap(b"wrapped", CLUSTER, kms.until(60))
+
+    assert kms.clock.now == 0
 
 
 def test_the_message_of_an_outage_does_not_quote_kms(kms: Kms) -> None:
     kms.fails("AccessDeniedException")
 
     with pytest.raises(KmsUnavailable) as outage:
-        kms.keys.unwrap(b"wrapped", CLUSTER)
+        kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
 
     assert "told by KMS" not in str(outage.value)
 
@@ -213,15 +252,17 @@ class Unreachable:
     ids=lambda error: type(error).__name__,
 )
 def test_a_lost_connection_is_an_outage(error: Exception) -> None:
+    clock = Clock()
     keys = DataKeys(Unreachable(error))  # type: ignore[arg-type]
 
     with pytest.raises(KmsUnavailable, match=type(error).__name__):
-        keys.unwrap(b"wrapped", CLUSTER)
+        keys.unwrap(b"wrapped", CLUSTER, Deadline(ONE_CALL, clock))
+    assert clock.slept == []
 
 
 def test_a_key_is_never_printed(kms: Kms) -> None:
     kms.answers(b"wrapped")
 
-    printed = repr(kms.keys.unwrap(b"wrapped", CLUSTER))
+    printed = repr(kms.keys.unwrap(b"wrapped", CLUSTER, LATER))
 
     assert repr(PLAINTEXT)[2:20] not in printed

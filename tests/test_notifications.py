@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daswatch.alerts import Database
 from daswatch.detections import Kind, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.notifications import FAILING, read_notification
+from daswatch.notifications import FAILING, is_full, read_notification
 from tests.alerting import NOW, a_detection, iso
 
 DETECTIONS = {
@@ -98,6 +98,20 @@ def test_a_long_odd_name_is_made_harmless() -> None:
     assert len(firing.alert_id) < 300
     assert "\n" not in firing.title
     assert "<" not in firing.title
+
+
+@pytest.mark.parametrize(
+    ("content", "full"),
+    [
+        ({"groups": [BUCKET, BUCKET], "limit": 2}, True),
+        ({"groups": [BUCKET], "limit": 2}, False),
+        ({"groups": [], "limit": 0}, False),
+        ({"groups": [BUCKET]}, False),
+        ({"hits": [{}], "limit": 1}, False),
+    ],
+)
+def test_a_full_message_may_leave_groups_out(content: dict[str, Any], full: bool) -> None:
+    assert is_full(json.dumps(content)) is full
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 from daswatch.backups import backups
 from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.detections import Level
 from daswatch.errors import SettingsError
-from daswatch.monitors import brought_up_to_date, monitor
+from daswatch.monitors import brought_up_to_date, installed_of, monitor
 from daswatch.planning import Found, plan, wanted_content, whole_plan
 from daswatch.retention import fingerprint, mark_of, marked
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
@@ -216,7 +217,7 @@ def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None
 
     wanted, changed, why = brought_up_to_date(body(), there)
 
-    assert (wanted["enabled"], changed, why) == (False, True, "somebody switched it off")
+    assert (wanted["enabled"], changed, why) == (False, True, "changed by the team, and kept: switched off")
 
 
 def test_a_monitor_that_tells_another_channel_is_changed() -> None:
@@ -226,7 +227,163 @@ def test_a_monitor_that_tells_another_channel_is_changed() -> None:
 def test_a_cron_schedule_is_kept() -> None:
     schedule = {"cron": {"expression": "0 6 * * *", "timezone": "UTC"}}
 
-    assert brought_up_to_date(body(), {**body(), "schedule": schedule})[0]["schedule"] == schedule
+    wanted, changed, why = brought_up_to_date(body(), {**body(), "schedule": schedule})
+
+    assert (wanted["schedule"], changed) == (schedule, False)
+    assert why == "changed by the team, and kept: another schedule"
+
+
+OWN = {
+    "query_level_trigger": {
+        "id": "own",
+        "name": "page us",
+        "severity": "1",
+        "condition": {"script": {"source": "return true", "lang": "painless"}},
+        "actions": [{"id": "pager", "name": "page", "destination_id": "pager"}],
+    }
+}
+NEWER: dict[str, Any] = {"query": "activity:DDL", "level": Level.HIGH}
+
+
+def trigger_of(content: Mapping[str, Any], position: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = content["triggers"][position]["query_level_trigger"]
+    return found
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("changes", [{}, NEWER])
+def test_triggers_of_the_team_survive(position: int, changes: dict[str, Any]) -> None:
+    """Before ours or behind it, whether there is anything to update or not."""
+    there = body()
+    there["triggers"].insert(position, OWN)
+
+    wanted, changed, why = brought_up_to_date(body(**changes), there)
+
+    assert changed is bool(changes)
+    assert wanted["triggers"][position] == OWN
+    assert trigger_of(wanted, 1 - position) == trigger_of(body(**changes))
+    assert "1 more triggers" in why
+
+
+def test_actions_of_the_team_survive_where_they_are() -> None:
+    there = body()
+    slack = {"id": "slack", "name": "tell us", "destination_id": "slack", "throttle_enabled": False}
+    trigger_of(there)["actions"].insert(0, slack)
+
+    wanted, changed, why = brought_up_to_date(body(**NEWER), there)
+
+    assert changed
+    assert trigger_of(wanted)["actions"] == [slack, *trigger_of(body(**NEWER))["actions"]]
+    assert "1 more actions" in why
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("severity", "1", "another severity"),
+        ("condition", {"script": {"source": "ctx.results[0].hits.total.value > 9", "lang": "painless"}}, "condition"),
+    ],
+)
+def test_changes_of_our_trigger_survive(name: str, value: Any, word: str) -> None:
+    there = body()
+    trigger_of(there)[name] = value
+
+    same, unchanged, why = brought_up_to_date(body(), there)
+    wanted, changed, _ = brought_up_to_date(body(**NEWER), there)
+
+    assert (trigger_of(same)[name], unchanged) == (value, False)
+    assert (trigger_of(wanted)[name], changed) == (value, True)
+    assert word in why
+    assert not brought_up_to_date(body(**NEWER), wanted)[1]
+
+
+def test_a_throttle_of_our_action_survives() -> None:
+    there = body()
+    throttle = {"throttle_enabled": True, "throttle": {"value": 10, "unit": "MINUTES"}}
+    trigger_of(there)["actions"][0].update(throttle)
+
+    wanted, _, why = brought_up_to_date(body(**NEWER), there)
+
+    (action,) = trigger_of(wanted)["actions"]
+    assert {name: action[name] for name in throttle} == throttle
+    assert "a throttle" in why
+
+
+def test_how_dashboards_shows_a_monitor_survives() -> None:
+    there = {**body(), "ui_metadata": {"search": {"searchType": "query"}}, "_id": "m1", "schema_version": 8}
+
+    wanted, changed, _ = brought_up_to_date(body(), there)
+
+    assert wanted == {**body(), "ui_metadata": there["ui_metadata"]}
+    assert not changed
+
+
+def earlier(enabled: bool = True, **changes: Any) -> dict[str, Any]:
+    """A monitor as earlier releases installed it: the mark is in the trigger's id."""
+    content = body(enabled=enabled, **changes)
+    trigger = trigger_of(content)
+    trigger["id"] = f"bruteforce-user-0123456789abcdef-{'on' if enabled else 'off'}"
+    trigger["actions"][0]["name"] = "tell Daswatch"
+    trigger["condition"]["script"]["source"] = "ctx.results[0].aggregations.groups.buckets.size() > 0"
+    return content
+
+
+@pytest.mark.parametrize("there", [body(), earlier()])
+def test_an_update_keeps_the_triggers_id(there: dict[str, Any]) -> None:
+    """What was acknowledged stays so: the plugin deletes the alerts of a trigger that is gone."""
+    wanted, changed, why = brought_up_to_date(body(**NEWER), there)
+
+    assert (changed, why) == (True, "")
+    assert trigger_of(wanted)["id"] == trigger_of(there)["id"]
+    assert trigger_of(wanted)["condition"] == trigger_of(body())["condition"]
+    assert trigger_of(wanted)["severity"] == "2"
+    assert brought_up_to_date(body(**NEWER), wanted) == (wanted, False, "")
+
+
+@pytest.mark.parametrize(("running", "result"), [(True, True), (False, False)])
+def test_earlier_monitors_keep_what_the_team_switched(running: bool, result: bool) -> None:
+    wanted, _, why = brought_up_to_date(body(), {**earlier(), "enabled": running})
+
+    assert wanted["enabled"] is result
+    assert bool(why) is not running
+
+
+def test_a_monitor_without_room_for_our_trigger_is_named() -> None:
+    triggers = [{"query_level_trigger": {**OWN["query_level_trigger"], "id": f"t{n}"}} for n in range(10)]
+
+    _, changed, why = brought_up_to_date(body(), {**body(), "triggers": triggers})
+
+    assert not changed
+    assert "10 triggers, none of them ours" in why
+
+
+def numbered(number: int, content: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**content, "enabled_time": number if content["enabled"] else None, "_id": f"m{number}", **changes}
+
+
+COPY = {**body(), "triggers": [OWN]}
+
+
+@pytest.mark.parametrize(
+    ("found", "chosen", "others"),
+    [
+        ([], None, ""),
+        ([numbered(1, body())], "m1", ""),
+        ([numbered(1, body(), enabled=False, enabled_time=None), numbered(2, body())], "m2", "m1"),  # the one that runs
+        ([numbered(2, body(), _id="a"), numbered(1, body(), _id="b")], "b", "a"),  # for longest
+        ([numbered(1, COPY), numbered(2, body())], "m2", "m1"),  # with our trigger
+        ([numbered(1, COPY), numbered(2, {**body(), "enabled": False})], "m2", "m1"),
+        ([numbered(1, COPY)], "m1", ""),
+        ([numbered(2, earlier()), numbered(3, COPY), numbered(4, COPY)], "m2", "m3, m4"),
+    ],
+)
+def test_of_monitors_of_one_name_the_installed_is_updated(
+    found: list[dict[str, Any]], chosen: str | None, others: str
+) -> None:
+    installed, note = installed_of(body(), found)
+
+    assert (installed and installed["_id"]) == chosen
+    assert note == (f"left alone: {len(others.split(', '))} of the same name ({others})" if others else "")
 
 
 # --- backups and settings ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,16 +12,21 @@ from hypothesis import strategies as st
 from daswatch.detections import Condition, EventSequence, Kind, Level
 from daswatch.queries import (
     ARRIVAL_OVERLAP,
-    LATEST,
-    arrival_window,
+    INGEST_SECONDS,
+    Window,
     completed,
+    current_window,
     evaluation_times,
     event_indices,
     event_window,
     level_of,
     overlap,
+    quiet_parts,
     saved_query,
+    windows_between,
+    windows_with,
 )
+from daswatch.stream_records import iso_milliseconds
 from tests.alerting import a_detection, at, iso
 
 GUESSED = a_detection(
@@ -29,27 +34,30 @@ GUESSED = a_detection(
 )
 
 
-def test_usually_a_window_ends_now() -> None:
-    assert evaluation_times(a_detection(), at(-1), at(-4), at()) == [at()]
+def test_windows_end_on_a_grid_and_now() -> None:
+    windows = windows_between(a_detection(), at(-5), at(1), at(1))
+
+    assert [(window.start, window.end) for window in windows] == [
+        (iso(-16), iso(-4)),
+        (iso(-14), iso(-2)),
+        (iso(-12), iso(0)),
+        (iso(-10), iso(1)),
+    ]
 
 
-def test_after_a_pause_windows_end_in_between_too() -> None:
-    times = evaluation_times(a_detection(), at(-30), None, at())
-
-    assert times[-1] == at()
-    assert all(later - earlier <= overlap(a_detection()) for earlier, later in pairwise(times))
-    assert times[0] - at(-30) <= overlap(a_detection())
+def test_on_the_grid_the_window_of_now_is_not_asked_twice() -> None:
+    assert [window.end for window in windows_between(a_detection(), at(-1), at(), at())] == [iso(0)]
 
 
-def test_late_events_are_looked_at_where_they_happened() -> None:
-    assert evaluation_times(a_detection(), at(-1), at(-60), at())[0] <= at(-60) + overlap(a_detection())
+def test_windows_with_a_late_event_all_hold_it() -> None:
+    windows = windows_with(a_detection(), at(-60.5), at(-60.5), at())
+
+    assert len(windows) == 6
+    assert all(window.start <= iso(-60.5) <= window.end for window in windows)
 
 
-def test_what_is_later_than_the_streams_retention_is_a_replay() -> None:
-    times = evaluation_times(a_detection(), at(-1), at() - timedelta(days=400), at())
-
-    assert times[0] >= at() - LATEST
-    assert len(times) <= LATEST / overlap(a_detection()) + 1
+def test_windows_that_have_not_begun_are_not_asked() -> None:
+    assert windows_with(a_detection(), at(90), at(91), at()) == ()
 
 
 @given(
@@ -67,27 +75,46 @@ def test_a_burst_no_longer_than_its_window_is_inside_one_look(
     last = first + timedelta(seconds=min(window * length, begin))
     oldest = first - timedelta(seconds=lateness)
 
-    windows = [event_window(detection, end) for end in evaluation_times(detection, oldest, None, at())]
+    windows = windows_between(detection, oldest, at(), at())
 
     bounds = [(datetime.fromisoformat(one.start), datetime.fromisoformat(one.end)) for one in windows]
     assert any(start <= first and last <= end for start, end in bounds)
 
 
-def test_the_grid_of_windows_is_the_same_for_every_run() -> None:
-    once = set(evaluation_times(a_detection(), at(-30), None, at())[:-1])
-    later = set(evaluation_times(a_detection(), at(-20), None, at(3))[:-1])
+@given(window=st.integers(300, 7200), second=st.integers(0, 20_000))
+def test_the_window_of_now_is_a_part_of_the_next_one(window: int, second: int) -> None:
+    """So whatever fires now fires there, too, and what is found does not depend on when runs are."""
+    detection = a_detection(window_seconds=window)
+    now = at() + timedelta(seconds=second)
 
-    assert {time for time in later if time < at()} <= once
-
-
-def test_what_arrived_is_looked_at_a_little_twice() -> None:
-    window = arrival_window(at(-1), at())
-
-    assert (window.time_field, window.start, window.end) == (
-        "ingestedAt",
-        (at(-1) - ARRIVAL_OVERLAP).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        iso(),
+    current = current_window(detection, now)
+    (following,) = (
+        event_window(detection, end) for end in evaluation_times(detection, now, now + overlap(detection))[:1]
     )
+
+    assert (current.start, current.end) == (following.start, iso_milliseconds(now))
+    assert current.end <= following.end
+    assert now - datetime.fromisoformat(current.start) >= timedelta(seconds=window)
+
+
+def test_parts_between_quiet_times_follow_one_another() -> None:
+    parts = quiet_parts(a_detection(), at(-61), at())
+
+    assert [(part.start, part.end) for part in parts] == [
+        (iso(-90), iso_milliseconds(at(-60) - timedelta(milliseconds=1))),
+        (iso(-60), iso_milliseconds(at(-30) - timedelta(milliseconds=1))),
+        (iso(-30), iso_milliseconds(at() - timedelta(milliseconds=1))),
+        (iso(0), iso_milliseconds(at(30) - timedelta(milliseconds=1))),
+    ]
+
+
+def test_arrivals_overlap_by_twice_the_time_limit() -> None:
+    """A bulk request may be executed after the function that sent it was ended."""
+    template = (Path(__file__).parents[1] / "template.yaml").read_text("utf-8")
+    function = template.split("  IngestFunction:\n")[1].split("\n\n")[0]
+
+    assert f"      Timeout: {INGEST_SECONDS}\n" in function
+    assert timedelta(seconds=2 * INGEST_SECONDS) < ARRIVAL_OVERLAP
 
 
 @pytest.mark.parametrize(
@@ -139,6 +166,6 @@ def test_the_gravest_condition_that_holds_tells_the_level() -> None:
 
 
 def test_a_detection_of_single_events_needs_no_selector() -> None:
-    body = saved_query(a_detection(conditions=(Condition("count", 1),)), arrival_window(at(), at()))
+    body = saved_query(a_detection(conditions=(Condition("count", 1),)), Window("ingestedAt", iso(-1), iso()))
 
     assert set(body["aggs"]["groups"]["aggs"]) == {"first", "last"}

@@ -5,6 +5,7 @@ Who has an IAM role is, to the plugin, a user whose backend role is that ARN.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
 from daswatch.content import Kind, Step, Wanted
+from daswatch.gateways import clients
 from daswatch.gateways.installation import Installation
 from daswatch.planning import findings_role, ingest_role
 from daswatch.samples import samples_of
@@ -61,9 +63,13 @@ class Users:
     def create(self, backend_role: str) -> tuple[str, str]:
         """A user who has the role; name and password."""
         name, password = f"u-{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+        self.set_password(name, password, backend_role)
+        return name, password
+
+    def set_password(self, name: str, password: str, backend_role: str) -> None:
+        """The user has this password from now on."""
         body = {"password": password, "backend_roles": [backend_role]}
         self._admin.transport.perform_request("PUT", f"/_plugins/_security/api/internalusers/{name}", body=body)
-        return name, password
 
     def client(self, backend_role: str) -> OpenSearch:
         """A client that signs in as such a user."""
@@ -119,6 +125,27 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
     assert len(ingest.documents()) == 1
     assert len(ingest.dead_letters()) == 1
     assert ingest.pulses()["db-WRITER"]["lastEvent"]
+
+
+def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:
+    first, second, third = (ingest.record([postgresql_event(statementId=number)]) for number in (1, 2, 3))
+    secret_arn = os.environ["OPENSEARCH_SECRET_ARN"]
+    ingest.monkeypatch.setattr(clients, "_SECRET_SECONDS", 0.0)
+    secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
+    name = orjson.loads(secrets_manager.get_secret_value(SecretId=secret_arn)["SecretString"])["username"]
+    assert ingest.invoke(first) == []
+
+    rotated = secrets.token_urlsafe(24)
+    users.set_password(name, rotated, INGEST_ARN)
+    assert ingest.invoke(second) == [second["kinesis"]["sequenceNumber"]]
+    assert "401" in ingest.log["cause"]
+
+    secrets_manager.put_secret_value(
+        SecretId=secret_arn, SecretString=orjson.dumps({"username": name, "password": rotated}).decode()
+    )
+    assert ingest.invoke(second, third) == []
+
+    assert len(ingest.documents()) == 3
 
 
 def test_drops_can_be_counted_with_the_ingest_role(admin: OpenSearch, users: Users) -> None:

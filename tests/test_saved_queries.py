@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch import queries
 from daswatch.deadline import Deadline
@@ -16,9 +18,10 @@ from daswatch.detections import Condition, Detection
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.queries import event_window
-from daswatch.samples import Sample
+from daswatch.queries import Candidate, event_window, windows_between
+from daswatch.samples import Sample, samples_of
 from daswatch.settings import SearchEndpoint
+from daswatch.sigma import compile_all
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from tests.alerting import a_detection
@@ -141,9 +144,11 @@ def test_where_nothing_can_be_asked_the_run_ends(node: AnyNode, watching: Watchi
     [
         {"timed_out": True, "_shards": {}, "hits": {}},
         {"_shards": {"failed": 1, "failures": [{"reason": {"type": "circuit_breaking_exception"}}]}, "hits": {}},
+        {"_shards": {"total": 2, "successful": 1, "skipped": 0, "failed": 0}, "hits": {}},
+        {"hits": {}},
         {"error": {"type": "search_phase_execution_exception", "root_cause": []}, "status": 503},
     ],
-    ids=["timed out", "a shard failed", "all failed"],
+    ids=["timed out", "a shard failed", "a shard is missing", "no shards", "all failed"],
 )
 def test_half_an_answer_is_none(node: AnyNode, watching: Watching, half: dict[str, object]) -> None:
     with Proxy(node.url) as proxy:
@@ -154,3 +159,101 @@ def test_half_an_answer_is_none(node: AnyNode, watching: Watching, half: dict[st
 
     assert set(answers.failures) == {"bruteforce-user"}
     assert not answers.candidates
+
+
+class SlowFor:
+    """A client at which a request with a text in it does not end in time. No clock: it is refused at once."""
+
+    def __init__(self, client: OpenSearch, text: bytes) -> None:
+        self._client = client
+        self._text = text
+        self.refused = 0
+
+    @property
+    def transport(self) -> SlowFor:
+        return self
+
+    def perform_request(self, method: str, url: str, **options: Any) -> Any:
+        if self._text in options["body"]:
+            self.refused += 1
+            raise ConnectionTimeout("TIMEOUT", "out of time", None)
+        return self._client.transport.perform_request(method, url, **options)
+
+
+def test_a_slow_query_is_named_and_delays_no_other(watching: Watching) -> None:
+    watching.happen(failures(1, 12), NOW)
+    slow = a_detection(name="slow", query='activity:"AUTH FAILURE" AND dbUserName:slow')
+    asked = [question(watching, replace(a_detection(), name=f"d{number}")) for number in range(17)]
+    client = SlowFor(watching.search, b"dbUserName:slow")
+
+    answers = SavedQueries(client).ask([*asked[:5], question(watching, slow), *asked[5:]], Deadline.after(300))  # type: ignore[arg-type]
+
+    assert answers.failures == {"slow": "timed out"}
+    assert {detection.name for detection, _ in answers.candidates} == {f"d{number}" for number in range(17)}
+    assert client.refused <= 6
+
+
+def test_each_search_has_a_time_limit_of_its_own(watching: Watching) -> None:
+    asked: list[bytes] = []
+    client = SlowFor(watching.search, b"\n")
+    perform = client.perform_request
+
+    def noted(method: str, url: str, **options: Any) -> Any:
+        asked.append(options["body"])
+        return perform(method, url, **options)
+
+    client.perform_request = noted  # type: ignore[method-assign]
+    SavedQueries(client).ask([question(watching, a_detection())], Deadline.after(300))  # type: ignore[arg-type]
+
+    limits = [orjson.loads(line).get("timeout") for line in asked[0].splitlines()[1::2]]
+    assert limits == ["7000ms"]
+
+
+def test_without_time_left_nothing_is_asked(watching: Watching) -> None:
+    client = SlowFor(watching.search, b"\n")
+
+    answers = SavedQueries(client).ask([question(watching, a_detection())], Deadline.after(-1))  # type: ignore[arg-type]
+
+    assert answers.failures == {"bruteforce-user": "out of time"}
+    assert client.refused == 0
+
+
+def test_only_windows_in_which_a_group_fires_are_told(watching: Watching) -> None:
+    """Failures that are far apart are enough for the whole time, and for no window of it."""
+    burst = failures(1, 12)
+    slow = {**burst.steps[0], "apart": 600, "each": {"dbUserName": ["slow"]}}
+    watching.happen(burst, NOW)
+    watching.happen(Sample("", "match", "", "postgresql", (slow,)), NOW)
+    windows = windows_between(a_detection(), NOW - timedelta(hours=3), NOW, NOW)
+    whole = replace(windows[0], end=windows[-1].end)
+    asked = Question(a_detection(), whole, f"{watching.prefix}-*", parts=windows)
+
+    answers = SavedQueries(watching.search).ask([asked], Deadline.after(60))
+
+    ((_, found),) = answers.candidates
+    assert found.group["dbUserName"] == "user_000"
+    assert found.count == 12
+    assert answers.searches == 2
+
+
+def test_what_windows_together_find_is_what_each_finds(watching: Watching) -> None:
+    """Of every enabled detection with a window, over its own samples."""
+    for name in ("bruteforce-user", "bruteforce-success", "password-spray", "schema-drop", "mass-read"):
+        for number, sample in enumerate(samples_of(name)):
+            watching.happen(sample, NOW, database=f"cluster-{name}-{number}")
+    windowed = [one for one in compile_all() if one.window_seconds and one.enabled]
+    together, each = {}, {}
+
+    def found(questions: list[Question]) -> list[Candidate]:
+        answers = SavedQueries(watching.search).ask(questions, Deadline.after(60))
+        return sorted((one for _, one in answers.candidates), key=lambda one: (one.resource_id, str(one.group)))
+
+    for detection in windowed:
+        windows = windows_between(detection, NOW - timedelta(hours=2), NOW, NOW)
+        whole = replace(windows[0], end=windows[-1].end)
+        index = f"{watching.prefix}-*"
+        together[detection.name] = found([Question(detection, whole, index, parts=windows)])
+        each[detection.name] = found([Question(detection, window, index) for window in windows])
+
+    assert together == each
+    assert sum(map(bool, together.values())) >= 5

@@ -31,6 +31,7 @@ from daswatch.gateways.security_hub import (
 )
 from demo.aws import REGION, LocalAws
 from tests.asff import ACCOUNT, a_detection, an_alert, problems
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient
@@ -60,8 +61,7 @@ class Hub:
 
     client: SecurityHubClient
     stub: Stubber
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
     asked: list[list[str]] = field(default_factory=list)  # the ids of each call
 
     def __post_init__(self) -> None:
@@ -69,10 +69,6 @@ class Hub:
 
     def _note(self, params: Mapping[str, Any], **_: object) -> None:
         self.asked.append([one["Id"] for one in params["Findings"]])
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
     def accepts(self, count: int, failed: Mapping[str, str] | None = None) -> None:
         """The next call is answered so: `failed` are error codes by id."""
@@ -84,8 +80,8 @@ class Hub:
         self.stub.add_client_error("batch_import_findings", code, "quotes A login succeeded", status)
 
     def send(self, batch: Sequence[Mapping[str, Any]], seconds: float = 30.0, note: str = "") -> ImportResult:
-        hub = SecurityHub(self.client, self.sleep, lambda: 1.0, note)
-        return hub.import_findings(batch, Deadline(self.now + seconds, lambda: self.now))
+        hub = SecurityHub(self.client, lambda: 1.0, note)
+        return hub.import_findings(batch, Deadline.after(seconds, self.clock))
 
 
 @pytest.fixture
@@ -102,7 +98,7 @@ def test_findings_are_accepted_in_one_call(hub: Hub) -> None:
     result = hub.send(findings(3))
 
     assert result == ImportResult(accepted=frozenset({"das/0", "das/1", "das/2"}))
-    assert hub.slept == []
+    assert hub.clock.slept == []
 
 
 def test_nothing_to_send_asks_nothing(hub: Hub) -> None:
@@ -167,7 +163,7 @@ def test_a_finding_that_failed_for_now_is_retried_alone(hub: Hub, code: str) -> 
 
     assert result == ImportResult(accepted=frozenset({"das/0", "das/1", "das/2"}))
     assert hub.asked == [["das/0", "das/1", "das/2"], ["das/1"], ["das/1"]]
-    assert hub.slept == [0.1, 0.2]
+    assert hub.clock.slept == [0.1, 0.2]
 
 
 def test_a_finding_that_keeps_failing_is_unsent_at_the_deadline(hub: Hub) -> None:
@@ -178,7 +174,7 @@ def test_a_finding_that_keeps_failing_is_unsent_at_the_deadline(hub: Hub) -> Non
 
     assert result.unsent == {"das/0"}
     assert "InternalError" in result.cause
-    assert hub.now <= 2.0
+    assert hub.clock.now <= 2.0
 
 
 def test_what_is_retried_does_not_keep_the_others_waiting(hub: Hub) -> None:
@@ -213,7 +209,7 @@ def test_an_overloaded_security_hub_is_asked_again(hub: Hub, code: str, status: 
 
     assert len(result.accepted) == 3
     assert result.cause == ""
-    assert hub.slept == [0.1]
+    assert hub.clock.slept == [0.1]
 
 
 def test_an_overloaded_security_hub_leaves_the_findings_for_later(hub: Hub) -> None:
@@ -355,7 +351,7 @@ def test_calls_are_paced_after_the_burst(hub: Hub) -> None:
     result = hub.send(findings(calls * MAX_FINDINGS_PER_CALL))
 
     assert len(result.accepted) == calls * MAX_FINDINGS_PER_CALL
-    assert hub.slept == [0.1] * 5
+    assert hub.clock.slept == [0.1] * 5
 
 
 def test_pacing_ends_at_the_deadline(hub: Hub) -> None:
@@ -388,6 +384,9 @@ def _in_turn(answers: list[Any]) -> Callable[..., Any]:
     return answer
 
 
+ONE_CALL = 0.9  # STS gets a share of it, which suffices for no pause
+
+
 @dataclass
 class Accounts:
     """STS with AWS's contract, a clock, and the credentials that clients were made with."""
@@ -395,10 +394,15 @@ class Accounts:
     sts: STSClient
     stub: Stubber
     now: datetime = NOW
+    clock: Clock = field(default_factory=Clock)
     made: list[Mapping[str, str] | None] = field(default_factory=list)
 
     def with_role(self, role_name: str = ROLE, region: str = REGION) -> FindingAccounts:
         return FindingAccounts(ACCOUNT, region, self._client, lambda: self.sts, role_name, lambda: self.now)
+
+    def until(self, seconds: float) -> Deadline:
+        """Time passes by waiting alone."""
+        return Deadline.after(seconds, self.clock)
 
     def _client(self, credentials: Mapping[str, str] | None) -> SecurityHubClient:
         self.made.append(credentials)
@@ -443,11 +447,11 @@ def accounts() -> Iterator[Accounts]:
 
 
 def send(security_hub: SecurityHub, count: int = 2) -> ImportResult:
-    return security_hub.import_findings(findings(count), Deadline(30.0, lambda: 0.0))
+    return security_hub.import_findings(findings(count), Deadline(30.0, Clock()))
 
 
 def test_our_own_account_needs_no_role(accounts: Accounts) -> None:
-    account_id, security_hub = accounts.with_role().for_account(ACCOUNT)
+    account_id, security_hub = accounts.with_role().for_account(ACCOUNT, Deadline.after(60))
 
     assert account_id == ACCOUNT
     assert accounts.made == [None]
@@ -457,7 +461,7 @@ def test_our_own_account_needs_no_role(accounts: Accounts) -> None:
 def test_another_account_is_reached_by_its_role(accounts: Accounts) -> None:
     accounts.grants()
 
-    account_id, security_hub = accounts.with_role().for_account(OTHER)
+    account_id, security_hub = accounts.with_role().for_account(OTHER, Deadline.after(60))
 
     assert account_id == OTHER
     assert accounts.made == [
@@ -470,35 +474,35 @@ def test_another_account_is_reached_by_its_role(accounts: Accounts) -> None:
 def test_a_role_is_of_the_regions_partition(accounts: Accounts, region: str, partition: str) -> None:
     accounts.grants(partition=partition)
 
-    assert accounts.with_role(region=region).for_account(OTHER)[0] == OTHER
+    assert accounts.with_role(region=region).for_account(OTHER, Deadline.after(60))[0] == OTHER
 
 
 @pytest.mark.parametrize("account_id", ["", "not an account", "1234", f"{OTHER}\n"])
 def test_an_account_that_is_none_is_ours(accounts: Accounts, account_id: str) -> None:
-    assert accounts.with_role().for_account(account_id)[0] == ACCOUNT
+    assert accounts.with_role().for_account(account_id, Deadline.after(60))[0] == ACCOUNT
 
 
 def test_without_a_role_all_findings_are_ours(accounts: Accounts) -> None:
     central = accounts.with_role("")
 
-    account_id, security_hub = central.for_account(OTHER)
+    account_id, security_hub = central.for_account(OTHER, Deadline.after(60))
 
     assert account_id == ACCOUNT
-    assert security_hub is central.for_account(ACCOUNT)[1]
+    assert security_hub is central.for_account(ACCOUNT, Deadline.after(60))[1]
     assert send(security_hub).cause == ""
 
 
 def test_a_role_is_assumed_again_five_minutes_before_it_expires(accounts: Accounts) -> None:
     assuming = accounts.with_role()
     accounts.grants()
-    first = assuming.for_account(OTHER)[1]
+    first = assuming.for_account(OTHER, Deadline.after(60))[1]
     accounts.now += timedelta(minutes=54)
-    assert assuming.for_account(OTHER)[1] is first
+    assert assuming.for_account(OTHER, Deadline.after(60))[1] is first
 
     accounts.now += timedelta(minutes=1)
     accounts.grants()
 
-    assert assuming.for_account(OTHER)[1] is not first
+    assert assuming.for_account(OTHER, Deadline.after(60))[1] is not first
 
 
 def test_each_account_has_its_own_credentials(accounts: Accounts) -> None:
@@ -506,7 +510,10 @@ def test_each_account_has_its_own_credentials(accounts: Accounts) -> None:
     accounts.grants(OTHER)
     accounts.grants("111122223333")
 
-    assert assuming.for_account(OTHER)[1] is not assuming.for_account("111122223333")[1]
+    assert (
+        assuming.for_account(OTHER, Deadline.after(60))[1]
+        is not assuming.for_account("111122223333", Deadline.after(60))[1]
+    )
     assert [made["SecretAccessKey"] for made in accounts.made if made] == [
         f"secret of {OTHER}",
         "secret of 111122223333",
@@ -517,24 +524,24 @@ def test_where_the_role_may_not_be_assumed_findings_are_ours_and_the_result_says
     assuming = accounts.with_role()
     accounts.denies()
 
-    account_id, security_hub = assuming.for_account(OTHER)
+    account_id, security_hub = assuming.for_account(OTHER, Deadline.after(60))
     result = send(security_hub)
 
     assert account_id == ACCOUNT
     assert result.accepted == {"das/0", "das/1"}
     assert "AccessDenied" in result.cause
     assert f"arn:aws:iam::{OTHER}:role/{ROLE}" in result.cause
-    assert assuming.for_account(OTHER) == (account_id, security_hub)
+    assert assuming.for_account(OTHER, Deadline.after(60)) == (account_id, security_hub)
 
 
 def test_a_denied_role_is_tried_again_after_a_while(accounts: Accounts) -> None:
     assuming = accounts.with_role()
     accounts.denies()
-    assuming.for_account(OTHER)
+    assuming.for_account(OTHER, Deadline.after(60))
     accounts.now += timedelta(minutes=5)
     accounts.grants()
 
-    assert assuming.for_account(OTHER)[0] == OTHER
+    assert assuming.for_account(OTHER, Deadline.after(60))[0] == OTHER
 
 
 @pytest.mark.parametrize(("code", "status"), [("Throttling", 400), ("ServiceUnavailable", 503)])
@@ -542,7 +549,7 @@ def test_while_sts_is_overloaded_findings_wait(accounts: Accounts, code: str, st
     assuming = accounts.with_role()
     accounts.denies(code, status)
 
-    account_id, security_hub = assuming.for_account(OTHER)
+    account_id, security_hub = assuming.for_account(OTHER, accounts.until(ONE_CALL))
     result = send(security_hub)
 
     assert account_id == OTHER
@@ -550,13 +557,13 @@ def test_while_sts_is_overloaded_findings_wait(accounts: Accounts, code: str, st
     assert code in result.cause
     assert accounts.made == []
     accounts.grants()
-    assert send(assuming.for_account(OTHER)[1]).accepted == {"das/0", "das/1"}
+    assert send(assuming.for_account(OTHER, accounts.until(ONE_CALL))[1]).accepted == {"das/0", "das/1"}
 
 
 def test_while_sts_does_not_answer_findings_wait(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts.sts, "assume_role", _in_turn([ConnectTimeoutError(endpoint_url="https://sts")]))
 
-    account_id, security_hub = accounts.with_role().for_account(OTHER)
+    account_id, security_hub = accounts.with_role().for_account(OTHER, accounts.until(ONE_CALL))
 
     assert account_id == OTHER
     assert "ConnectTimeoutError" in send(security_hub).cause
@@ -579,7 +586,7 @@ def arrived(credentials: Mapping[str, str] | None) -> dict[str, dict[str, Any]]:
 
 
 def test_a_finding_arrives_and_is_updated(warm: FindingAccounts) -> None:
-    posting_account, security_hub = warm.for_account(ACCOUNT)
+    posting_account, security_hub = warm.for_account(ACCOUNT, Deadline.after(60))
     posting = Posting(posting_account, REGION, "https://search.example.org/_dashboards")
     raised = finding(an_alert(), a_detection(), posting)
     over = finding(
@@ -593,7 +600,7 @@ def test_a_finding_arrives_and_is_updated(warm: FindingAccounts) -> None:
 
 
 def test_a_finding_arrives_in_the_account_of_its_database(warm: FindingAccounts) -> None:
-    posting_account, security_hub = warm.for_account(OTHER)
+    posting_account, security_hub = warm.for_account(OTHER, Deadline.after(60))
     alert = an_alert(database=Database("db-OTHER", OTHER, REGION, "oracle"))
     raised = finding(alert, a_detection(), Posting(posting_account, REGION, ""))
 

@@ -87,7 +87,7 @@ def test_people_see_what_is_unchanged_in_one_line_for_each_kind(domain: Domain) 
     lines = [line for line in done("setup", "--dry-run").stdout.splitlines() if " unchanged " in line]
 
     assert sum("monitor " in line for line in lines) <= 3
-    assert any("daswatch bruteforce-user" in line and "somebody switched it off" in line for line in lines)
+    assert any("daswatch bruteforce-user" in line and "switched off" in line for line in lines)
 
 
 @pytest.mark.node
@@ -126,8 +126,8 @@ def test_a_failing_step_ends_it_with_what_to_do_next(domain: Domain) -> None:
     result = daswatch("setup")
 
     assert result.exit_code == 1
-    assert "daswatch: monitor daswatch " in result.stderr
-    assert "run it again and it goes on there" in result.stderr
+    assert ": monitor daswatch " in result.stderr
+    assert "run it again" in result.stderr
 
 
 @pytest.mark.node

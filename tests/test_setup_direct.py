@@ -27,7 +27,6 @@ def asked(rds: Rds, database: str, **properties: str) -> dict[str, Any]:
 
 def invoke(event: Mapping[str, Any], action: str = "", before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """As aws_lambda_invocation does, in the scope CRUD where there is an action."""
-    handler_module._streams.cache_clear()
     lifecycle = {"tf": {"action": action, "prev_input": before}} if action else {}
     result = handler_module.handler({**event, **lifecycle}, InvocationContext())
     assert result is not None

@@ -31,6 +31,7 @@ from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
 from setup_lambda.answer import Provider, answer_request
 from setup_lambda.provide import ContentProvider, StreamProvider
+from tests.clock import Clock
 from tests.rds import ACCOUNT, Rds
 from tests.setting_up import Setup, a_plan
 from tests.stacks import SIGNATURE, AnswerBucket, a_request
@@ -133,16 +134,16 @@ def test_a_provider_that_hangs_is_given_up_in_time_to_answer(bucket: AnswerBucke
     release = threading.Event()
 
     def hanging(request: Request, deadline: Deadline) -> Answer:
-        release.wait(30)
+        release.wait(300)
         return Answer(succeeded=True, physical_id="late")
 
     begun = time.monotonic()
     try:
-        answer_request(a_content_request(bucket), {CONTENT: hanging}, Answers(), 2.0, time.monotonic)
+        answer_request(a_content_request(bucket), {CONTENT: hanging}, Answers(), 6.0, time)
     finally:
         release.set()
 
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 100
     assert bucket.answer["Status"] == "FAILED"
     assert "the time of the function is over" in bucket.answer["Reason"]
 
@@ -188,14 +189,14 @@ def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setu
 def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket: AnswerBucket, event: object) -> None:
     fields: dict[str, Any] = dict(event) if isinstance(event, Mapping) else {"RequestType": event}
     providers: dict[str, Provider] = {
-        ACTIVITY_STREAM: StreamProvider(lambda: ActivityStreams(rds_client(), kms_client), lambda _: None),
-        CONTENT: ContentProvider(a_plan),
+        ACTIVITY_STREAM: StreamProvider(lambda deadline: ActivityStreams(rds_client(), kms_client, lambda: deadline)),
+        CONTENT: ContentProvider(lambda _: a_plan()),
     }
     for resource_type in (*providers, fields.get("ResourceType")):
         del bucket.bodies[:]
         bucket.attempts = 0
         request = {**fields, "ResourceType": resource_type, "ResponseURL": bucket.url}
-        answer_request(request, providers, Answers(), 10.0, time.monotonic)
+        answer_request(request, providers, Answers(), 10.0, Clock())
 
         assert bucket.attempts == len(bucket.bodies) == 1
         assert len(bucket.bodies[0]) <= MAX_ANSWER_BYTES
@@ -210,7 +211,6 @@ def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
     rds: Rds, bucket: AnswerBucket, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    handler_module._streams.cache_clear()
     rds.meanwhile = 1
 
     handler_module.handler(
@@ -284,9 +284,11 @@ def test_missing_settings_are_all_named_in_the_answer(bucket: AnswerBucket, caps
 
 
 def test_a_secret_that_is_not_there_is_told(
-    aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "detections.json").write_bytes(dump([]))
     settings = {
+        "DETECTIONS": str(tmp_path / "detections.json"),
         "OPENSEARCH_ENDPOINT": "https://search.example.com",
         "OPENSEARCH_AUTH": "basic",
         "OPENSEARCH_SECRET_ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:nowhere-abcdef",

@@ -35,7 +35,7 @@ def told(*arguments: str, code: int = 0) -> Any:
 def test_streams_are_started_side_by_side_and_told(rds: Rds) -> None:
     names = [rds.cluster(), rds.instance(), rds.cluster("aurora-mysql")]
 
-    answer = told("start", *names, "--kms-key", rds.key)
+    answer = told("start", *names, "--kms-key", rds.key, "--yes")
 
     assert [one["database"] for one in answer["databases"]] == names
     for name, one in zip(names, answer["databases"], strict=True):
@@ -62,7 +62,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(rds: Rds) -> None:
 def test_one_refusal_keeps_no_other_database_from_its_stream(rds: Rds) -> None:
     good, bad = rds.cluster(), rds.cluster(instances=0)
 
-    result = stream("start", bad, good, "--kms-key", rds.key)
+    result = stream("start", bad, good, "--kms-key", rds.key, "--yes")
 
     assert result.exit_code == 1
     assert "has no instance: add one first" in result.stdout
@@ -73,7 +73,7 @@ def test_one_refusal_keeps_no_other_database_from_its_stream(rds: Rds) -> None:
 def test_asking_without_waiting_is_done_when_rds_has_agreed(rds: Rds) -> None:
     rds.meanwhile = 50
 
-    answer = told("start", rds.cluster(), "--kms-key", rds.key, "--wait", "0")
+    answer = told("start", rds.cluster(), "--kms-key", rds.key, "--yes", "--wait", "0")
 
     assert answer["databases"][0]["step"] == "wait"
     assert len(rds.calls) == 1
@@ -82,7 +82,73 @@ def test_asking_without_waiting_is_done_when_rds_has_agreed(rds: Rds) -> None:
 def test_what_is_not_done_in_time_fails(rds: Rds) -> None:
     rds.meanwhile = 10_000
 
-    assert told("start", rds.cluster(), "--kms-key", rds.key, "--wait", "0.003", code=1)
+    assert told("start", rds.cluster(), "--kms-key", rds.key, "--yes", "--wait", "0.003", code=1)
+
+
+ORACLE = "RDS for Oracle clears the audit data that is there"
+
+
+def test_start_warns_of_its_effects_and_asks(rds: Rds) -> None:
+    oracle, aurora = rds.instance(), rds.cluster()
+
+    result = stream("start", oracle, aurora, "--kms-key", rds.key, "--mode", "auto", answer="y\n")
+
+    assert result.exit_code == 0, result.output
+    assert f"warning: {oracle}: {ORACLE}" in result.stderr
+    assert f"warning: {aurora}: every instance of the cluster restarts right away" in result.stderr
+    assert f"{aurora}: {ORACLE}" not in result.stderr
+    assert f"Start {oracle}, {aurora} now?" in result.stderr
+    assert [rds.stream(name).status for name in (oracle, aurora)] == ["started", "started"]
+
+
+@pytest.mark.parametrize(("answer", "why"), [("n\n", "the answer was no"), ("\n", "the answer was no"), ("", "--yes")])
+def test_nothing_starts_without_a_yes(rds: Rds, answer: str, why: str) -> None:
+    name = rds.instance()
+
+    result = stream("start", name, "--kms-key", rds.key, answer=answer)
+
+    assert result.exit_code == 1
+    assert "daswatch: nothing was started" in result.stderr
+    assert why in result.stderr
+    assert rds.calls == []
+
+
+def test_machines_are_refused_in_json_without_a_yes(rds: Rds) -> None:
+    answer = told("start", rds.instance(), "--kms-key", rds.key, code=1)
+
+    assert answer["error"]["problems"] == ["nothing was started: nobody answered"]
+    assert "--yes" in answer["error"]["next"]
+    assert rds.calls == []
+
+
+def test_a_dry_run_lists_the_effects_of_a_start(rds: Rds) -> None:
+    name = rds.instance("sqlserver-ee", "15.00")
+
+    answer = told("start", name, "--kms-key", rds.key, "--dry-run")
+    table = stream("start", name, "--kms-key", rds.key, "--dry-run")
+
+    assert "RDS for SQL Server locks the audit policy" in " ".join(answer["databases"][0]["effects"])
+    assert "RDS for SQL Server locks the audit policy" in table.stdout
+
+
+def test_nothing_is_asked_where_every_stream_runs(rds: Rds) -> None:
+    name = rds.cluster()
+    rds.run_stream(name)
+
+    result = stream("start", name, "--kms-key", rds.key)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("engine", ["mysql", "mariadb", "postgres"])
+def test_an_engine_without_streams_is_refused_by_name(rds: Rds, engine: str) -> None:
+    name = rds.instance(engine, "8.0" if engine == "mysql" else "15.2" if engine == "postgres" else "10.6.8")
+
+    (one,) = told("start", name, "--kms-key", rds.key, "--yes", code=1)["databases"]
+
+    assert one["step"] == "refuse"
+    assert f"runs {engine}, which has no activity streams" in one["reason"]
+    assert rds.calls == []
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
@@ -129,7 +195,7 @@ def test_the_status_of_all_databases_is_told_with_what_they_can_have(rds: Rds) -
     assert (small["status"], small["modes"]) == ("stopped", [])
     assert "RDS offers none for aurora-postgresql 15.2 on db.t3.medium" in small["reason"]
     assert oracle["modes"] == ["async"]
-    assert "RDS offers none for postgres" in postgres["reason"]
+    assert "runs postgres, which has no activity streams" in postgres["reason"]
     assert f"{names[0]}-0".replace("cluster:", "db:") not in by_name  # instances of clusters have no stream
     assert table.exit_code == 0
     for text in (*names, rds.key, "can have one"):
@@ -184,5 +250,6 @@ def test_without_credentials_the_error_says_what_to_do(monkeypatch: pytest.Monke
 
     result = stream("status")
 
-    assert result.exit_code == 1
-    assert "NoCredentialsError: sign in first" in result.stderr
+    assert result.exit_code == 2
+    assert "AWS credentials are missing" in result.stderr
+    assert "next: sign in" in result.stderr

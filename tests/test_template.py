@@ -309,8 +309,8 @@ def test_the_mapping_keeps_what_it_cannot_deliver_and_goes_on(database: str) -> 
         "ParallelizationFactor": 2,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "BisectBatchOnFunctionError": True,
-        "MaximumRetryAttempts": 10,
-        "MaximumRecordAgeInSeconds": 21_600,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": 82_800,
         "DestinationConfig": {"OnFailure": {"Destination": "<DeadLetterBucket.Arn>"}},
         "MetricsConfig": {"Metrics": ["EventCount"]},
     }

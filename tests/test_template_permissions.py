@@ -265,7 +265,6 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         yield running
-    setup_handler._streams.cache_clear()
 
 
 @pytest.fixture
@@ -302,7 +301,6 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
     clients._session.cache_clear()
-    setup_handler._streams.cache_clear()
     rds.meanwhile = 0
     cluster, instance = rds.cluster(), rds.instance()
     calls = Calls(signed(auth), rds.key_arn, DATA_KEY)

@@ -192,7 +192,7 @@ CHANGES = [
     ('["aws:rds:dbc-id", "aws:rds:db-id"]', "[]", "permissions of IngestRole: only in the template: Allow kms:Decrypt"),
     ('Service = "es.amazonaws.com"', 'Service = "sns.amazonaws.com"', "trust of ChannelRole"),
     ('"sts:ExternalId" = local.account', '"sts:ExternalId" = "x"', "trust of EvidenceRoleclusterorders"),
-    ("maximum_record_age_in_seconds      = 21600", "maximum_record_age_in_seconds = 60", "mapping of Mappingdbledger2"),
+    ("maximum_record_age_in_seconds      = 82800", "maximum_record_age_in_seconds = 60", "mapping of Mappingdbledger2"),
     ('["ReportBatchItemFailures"]', "[]", "mapping of Mappingclusterorders: functionresponsetypes"),
     ('starting_position                  = "TRIM_HORIZON"', 'starting_position = "LATEST"', "startingposition"),
     ("threshold           = 900000", "threshold = 1", "alarm of GetRecords.IteratorAgeMilliseconds"),

@@ -11,6 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from moto.sns.models import sns_backends
 
+from daswatch.deadline import Deadline
 from daswatch.errors import DependencyError, TopicUnavailable
 from daswatch.gateways import clients
 from daswatch.gateways.clients import sns_client
@@ -18,11 +19,15 @@ from daswatch.gateways.topics import AlertTopic
 from daswatch.messages import Message, message
 from demo.aws import REGION, LocalAws
 from tests.asff import ACCOUNT, a_detection, an_alert
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
 
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:das-alerts"
+
+
+ONE_CALL = Deadline(0.5, Clock())  # time stands still, and suffices for no pause
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def test_a_message_is_published_with_its_subject(client: SNSClient, stub: Stubbe
     told = {"TopicArn": TOPIC, "Subject": "[HIGH] Guessed", "Message": "Look."}
     stub.add_response("publish", {"MessageId": "1"}, told)
 
-    AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."))
+    AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."), Deadline.after(60))
 
 
 @pytest.mark.parametrize("code", ["Throttling", "AuthorizationError", "NotFound", "KMSAccessDenied", "InternalError"])
@@ -59,7 +64,7 @@ def test_what_sns_answers_is_told_by_its_code_alone(client: SNSClient, stub: Stu
     stub.add_client_error("publish", code, "Invalid parameter: Message: Look.")
 
     with pytest.raises(TopicUnavailable, match=code) as error:
-        AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."))
+        AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."), ONE_CALL)
 
     assert isinstance(error.value, DependencyError)
     assert "Look." not in str(error.value)
@@ -72,7 +77,7 @@ def test_an_endpoint_that_does_not_answer_is_unavailable(client: SNSClient, monk
     monkeypatch.setattr(client, "publish", refuse)
 
     with pytest.raises(TopicUnavailable, match="EndpointConnectionError"):
-        AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."))
+        AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."), ONE_CALL)
 
 
 def test_the_client_is_made_at_the_first_message_and_kept(client: SNSClient, stub: Stubber) -> None:
@@ -86,7 +91,7 @@ def test_the_client_is_made_at_the_first_message_and_kept(client: SNSClient, stu
     assert made == []
     for _ in range(2):
         stub.add_response("publish", {"MessageId": "1"})
-        topic.publish(Message("[HIGH] Guessed", "Look."))
+        topic.publish(Message("[HIGH] Guessed", "Look."), Deadline.after(60))
     assert len(made) == 1
 
 
@@ -94,7 +99,7 @@ def test_a_message_arrives(warm: LocalAws) -> None:
     arn = sns_client().create_topic(Name="das-alerts-of-a-message")["TopicArn"]
     told = message(an_alert(title="Überwachung"), a_detection(), "https://search.example.org/")
 
-    AlertTopic(sns_client, arn).publish(told)
+    AlertTopic(sns_client, arn).publish(told, Deadline.after(60))
 
     arrived = sns_backends[arn.split(":")[4]][REGION].topics[arn].sent_notifications
     assert [(subject, body) for _, body, subject, *_ in arrived] == [(told.subject, told.body)]

@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from daswatch.errors import DaswatchError, RuleError, SettingsError
+from daswatch.commands.failures import ExplainedError, Failure, explain
+from daswatch.errors import SettingsError
 from daswatch.settings import Environment, read_index_prefix
 
 
@@ -54,22 +55,37 @@ def write_file(path: Path, content: bytes) -> None:
         raise SettingsError([f"{path} cannot be written ({type(exc).__name__}; expected: a path to write to)"]) from exc
 
 
+def confirm(question: str, refusal: str, *, yes: bool) -> None:
+    """Ask on the error stream, unless `yes`. Raises ExplainedError where the answer is no, or nobody answers."""
+    if yes:
+        return
+    try:
+        answer = typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)
+        raise ExplainedError(f"{refusal}: nobody answered", "give --yes where there is no terminal") from None
+    if not answer:
+        raise ExplainedError(f"{refusal}: the answer was no", "answer y, or give --yes")
+
+
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn our errors into one line each and an exit code: 2 for what the caller has to correct, else 1."""
+def told(output: Output = Output.TABLE, mark: str = "daswatch") -> Iterator[None]:
+    """Turn a failure into its sentences on the error stream, JSON on stdout for machines, and its exit code."""
     try:
         yield
-    except SettingsError as exc:
-        for problem in exc.problems:
-            _tell(problem)
-        raise typer.Exit(2) from exc
-    except RuleError as exc:
-        _tell(str(exc))
-        raise typer.Exit(2) from exc
-    except DaswatchError as exc:
-        _tell(str(exc))
-        raise typer.Exit(1) from exc
+    except Exception as exc:
+        failure = explain(exc, os.environ)
+        if failure is None:
+            raise
+        report(failure, output, mark)
+        raise typer.Exit(failure.exit_code) from exc
 
 
-def _tell(problem: str) -> None:
-    typer.secho(f"daswatch: {problem}", err=True, fg=typer.colors.RED)
+def report(failure: Failure, output: Output = Output.TABLE, mark: str = "daswatch") -> None:
+    """Print what is wrong and what to do next."""
+    if output is Output.JSON:
+        write_json(failure.as_json())
+    for problem in failure.problems:
+        typer.secho(f"{mark}: {problem}", err=True, fg=typer.colors.RED)
+    if failure.next_step:
+        typer.secho(f"next: {failure.next_step}", err=True)

@@ -30,6 +30,7 @@ from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, d
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.clients import search_client
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.sample_runs import SampleRun, Verdict
 from daswatch.monitors import has_monitor, monitor
 from daswatch.queries import Window, overlap, saved_query
@@ -76,13 +77,13 @@ class View(StrEnum):
 @app.command("list")
 def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
     """All detections: when they fire, on which engines, whether they are enabled."""
-    with told():
+    with told(output):
         detections = compiled(tuning)
         today = _today()
         if output is Output.JSON:
             write_json([_row(detection, today) for detection in detections])
         else:
-            Console().print(_listing(detections, today))
+            Console(emoji=False).print(_listing(detections, today))
 
 
 @app.command()
@@ -97,7 +98,7 @@ def show(
         (detection,) = _chosen(compiled(tuning), [name])
         match view:
             case View.PAGE:
-                Console().print(Markdown(pages.page(detection, samples_of(name))))
+                Console(emoji=False).print(Markdown(pages.page(detection, samples_of(name))))
             case View.QUERY:
                 _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
             case View.MONITOR:
@@ -119,7 +120,7 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
 
     Exit code 1 where a detection misses one of its samples, or fires on a near miss.
     """
-    with told():
+    with told(output):
         detections = _chosen(compiled(tuning), names)
         client, _ = _endpoint()
         verdicts: dict[str, list[Verdict]] = {}
@@ -152,7 +153,7 @@ def backtest(
 
     A detection that is named is run whether it is enabled or not. Exit code 1 where one cannot be run.
     """
-    with told():
+    with told(output):
         span = _span(begin, end, datetime.now(UTC))
         chosen = _chosen(compiled(tuning), names)
         detections = [one for one in chosen if one.enabled or include_disabled or names]
@@ -242,11 +243,13 @@ def _chosen(detections: Sequence[Detection], names: Sequence[str] | None) -> lis
 
 
 def _endpoint() -> tuple[OpenSearch, str]:
-    """A client of OPENSEARCH_ENDPOINT, and INDEX_PREFIX."""
+    """A client of OPENSEARCH_ENDPOINT, and INDEX_PREFIX. Raises NotOpenSearch where another server answers there."""
     environment = Environment(os.environ)
     endpoint, prefix = SearchEndpoint.read(environment), read_index_prefix(environment)
     environment.check()
-    return search_client(endpoint), prefix
+    client = search_client(endpoint)
+    check_opensearch(client, endpoint.service)
+    return client, prefix
 
 
 def _span(begin: str, end: str, now: datetime) -> Span:
@@ -290,7 +293,7 @@ def _write_or_tell(content: Mapping[str, Any] | None, otherwise: str) -> None:
 
 
 def _warn_of_expired(detections: Iterable[Detection], today: str) -> None:
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     for detection in detections:
         for one in detection.expired_suppressions(today):
             console.print(
@@ -375,7 +378,7 @@ def _show_verdicts(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
             f"[{'red' if wrong else 'green'}]{len(own) - len(wrong)} of {len(own)}[/]" if own else "[dim]no samples[/]"
         )
         table.add_row(name, right, "\n".join(wrong))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _wrong(verdict: Verdict) -> str:
@@ -412,7 +415,7 @@ def _answer(answer: Backtest) -> dict[str, Any]:
 
 
 def _show_backtests(answers: Sequence[Backtest], span: Span, disabled: int) -> None:
-    console = Console()
+    console = Console(emoji=False)
     days = len(span.days())
     table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
     for column in ("detection", "level"):

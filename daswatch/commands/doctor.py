@@ -21,15 +21,19 @@ from rich.table import Table
 from daswatch import deployment, doctor, endpoint_doctor
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
+from daswatch.commands.failures import Exit
 from daswatch.content import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Refusal
-from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
+from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError
 from daswatch.gateways.arrivals import ArrivalsGateway
+from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import cloudformation_client, search_client
 from daswatch.gateways.deployment import Deployment
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.gateways.session import unknown_region
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 # What the setup function knows of the endpoint, and whoever runs this may set otherwise.
@@ -58,6 +62,10 @@ _COLOURS = {
 Step = tuple[str, Callable[[], list[Check]]]
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def run(
     stack: Annotated[str, typer.Option("--stack", help="The stack's name.")] = "daswatch",
     output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,
@@ -74,7 +82,7 @@ def run(
     Endpoint and settings are the deployed functions' own; variables of the environment come before them. Exit code 1
     where something is broken.
     """
-    with told():
+    with told(output):
         now = datetime.now(UTC)
         checks = _endpoint_alone(tuning, now) if endpoint_only else _examined(stack, tuning, now)
         if output is Output.JSON:
@@ -90,8 +98,9 @@ def run(
             )
         else:
             _show(stack, checks)
-        if _count(checks, Verdict.BROKEN):
-            raise typer.Exit(1)
+        # Where nothing at all could be looked at, nothing is known to be well.
+        if _count(checks, Verdict.BROKEN) or _count(checks, Verdict.UNKNOWN) == len(checks):
+            raise typer.Exit(Exit.FAILED)
 
 
 def _endpoint_alone(tuning: Path | None, now: datetime) -> list[Check]:
@@ -111,6 +120,8 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
         region = cloudformation_client().meta.region_name
         aws = Deployment()
         stack = aws.stack(name)
+        if isinstance(stack, NotSeen) and stack.next_step and (wrong := unknown_region(region)):
+            raise SettingsError([f"AWS_REGION: {wrong}"])
         checks = doctor.stack_checks(name, region, stack)
         environment: Mapping[str, str] = {}
         steps: list[Step] = []
@@ -228,7 +239,9 @@ def _endpoint(
 ) -> list[Check]:
     """All about one endpoint; nothing more is asked of one that does not answer. Raises SettingsError."""
     try:
-        arrivals = ArrivalsGateway(search_client(endpoint), wanted.index_prefix)
+        client = search_client(endpoint)
+        check_opensearch(client, endpoint.service)
+        arrivals = ArrivalsGateway(client, wanted.index_prefix)
         count = arrivals.reach()
     except SearchUnavailable as exc:
         return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
@@ -252,14 +265,17 @@ def _endpoint(
 
 def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> Refusal:
     kind = "security_exception" if "security_exception" in str(exc) else ""
-    return Refusal(exc.status, str(exc), kind)
+    if isinstance(exc, NotOpenSearch):
+        return Refusal(exc.status or 404, str(exc))  # it did answer
+    found = no_answer(exc)
+    return Refusal(exc.status, found.words if found else str(exc), kind)
 
 
 # For people.
 
 
 def _show(stack: str, checks: Sequence[Check]) -> None:
-    console = Console()
+    console = Console(emoji=False)
     counts = ", ".join(f"[{_COLOURS[one]}]{_count(checks, one)} {one}[/]" for one in Verdict)
     table = Table(title=f"{escape(stack)}: {counts}", title_justify="left")
     for column in ("", "what", "", "why, and what to mend"):

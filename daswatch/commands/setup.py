@@ -20,6 +20,8 @@ from daswatch.commands.detections import compiled
 from daswatch.content import Plan, Row, Step, Wanted
 from daswatch.detections import Detection, load_file
 from daswatch.errors import SettingsError
+from daswatch.gateways.clients import search_client
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
@@ -28,6 +30,10 @@ _LEFT_OUT_COLOUR = "magenta"
 _WORDS = {Step.CREATE: "to create", Step.UPDATE: "to update", Step.UNCHANGED: "unchanged"}
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def setup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, change nothing.")] = False,
     output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,
@@ -49,7 +55,7 @@ def setup(
 
     Templates and retention, roles, monitors and their channel, saved objects: each where the endpoint has the feature.
     """
-    with told():
+    with told(output):
         environment = Environment(os.environ)
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
@@ -66,10 +72,11 @@ def setup(
             detections=_detections(tuning, detections or _path(environment.optional("DETECTIONS"))),
             monitors=wanted.monitors and not no_monitors,
         )
+        check_opensearch(search_client(endpoint), endpoint.service)
         installation = Installation.at(endpoint, None if no_dashboards else dashboards)
         plan = installation.plan(wanted)
         if output is Output.TABLE:
-            Console().print(_table(plan, endpoint.url, dry_run=dry_run))
+            Console(emoji=False).print(_table(plan, endpoint.url, dry_run=dry_run))
         folder = backup_dir / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         written: list[str] = []
         try:
@@ -81,7 +88,7 @@ def setup(
                 typer.echo(f"What was replaced is in {folder} ({len(written)} files)", err=True)
         if output is Output.TABLE and plan.changes and not dry_run:
             created, updated = plan.count(Step.CREATE), plan.count(Step.UPDATE)
-            Console().print(f"[green]Done:[/] {created} created, {updated} updated")
+            Console(emoji=False).print(f"[green]Done:[/] {created} created, {updated} updated")
         if output is Output.JSON:
             answer = {
                 "endpoint": endpoint.url,

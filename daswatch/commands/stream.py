@@ -15,12 +15,23 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from daswatch.commands.console import Output, told, write_json
+from daswatch.commands.console import Output, confirm, told, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 from daswatch.gateways.clients import kms_client, rds_client
+from daswatch.gateways.identity import reached
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
-from daswatch.streams import Database, DatabaseName, Eligibility, Status, Step, Wanted, WantedMode, read_name
+from daswatch.streams import (
+    Database,
+    DatabaseName,
+    Eligibility,
+    Status,
+    Step,
+    Wanted,
+    WantedMode,
+    effects_of_start,
+    read_name,
+)
 
 app = typer.Typer(help="Activity streams: which databases have one, start and stop them.", no_args_is_help=True)
 
@@ -41,6 +52,7 @@ _STEP_COLOURS = {
 Databases = Annotated[
     list[str], typer.Argument(help="cluster:orders, db:ledger, or the ARN of one.", show_default=False)
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
 Minutes = Annotated[
     float, typer.Option("--wait", min=0, metavar="MINUTES", help="How long to wait until RDS has done it; 0 asks only.")
@@ -61,30 +73,38 @@ def start(
     native_fields: Annotated[
         bool, typer.Option("--native-fields", help="Native audit fields, where the engine has them.")
     ] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
     wait: Minutes = 30,
     output: Format = Output.TABLE,
 ) -> None:
-    """Start activity streams, and wait for them. One that is there already is left as it is, and told about.
+    """Start activity streams, after asking, and wait for them. A start restarts the database, and may clear audit data.
 
-    Exit code 1 where a stream cannot start, or has not started in time.
+    A stream that is there already is left as it is, and reported. Exit code 1 where a stream cannot start, has not
+    started in time, or the answer was no.
     """
-    with told():
+    with told(output):
         names = _names(databases)
-        gateway = ActivityStreams(rds_client(), kms_client)
+        gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, Wanted(kms_key.strip(), mode, native_fields)) for name in names]
         _look(switches)
+        starting = _starting(switches)
         if not dry_run:
-            _settle(switches, wait)
+            if starting:
+                _warn(starting)
+                confirm(f"Start {_together(starting)} now?", "nothing was started", yes=yes)
+            if not all(switch.settled for switch in switches):
+                _settle(switches, wait)
         notes = {switch.name: _differences(gateway, switch) for switch in switches}
-        _show(switches, notes, output, "Would be started" if dry_run else "Activity streams", dry_run=dry_run)
+        title = "Would be started" if dry_run else "Activity streams"
+        _show(switches, notes, output, title, dry_run=dry_run, effects=starting)
         _end(switches, asked_only=dry_run or wait == 0)
 
 
 @app.command()
 def stop(
     databases: Databases,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
     wait: Minutes = 30,
     output: Format = Output.TABLE,
@@ -93,15 +113,14 @@ def stop(
 
     Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
     """
-    with told():
-        gateway = ActivityStreams(rds_client(), kms_client)
+    with told(output):
+        gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, None) for name in _names(databases)]
         _look(switches)
         running = [str(switch.name) for switch in switches if not switch.settled]
         if not dry_run and running:
-            if not yes:
-                question = f"Stop the audit of {', '.join(running)}? Nothing is recorded from then on"
-                typer.confirm(question, abort=True, err=True)
+            question = f"Stop the audit of {', '.join(running)}? Nothing is recorded from then on"
+            confirm(question, "nothing was stopped", yes=yes)
             _settle(switches, wait)
         _show(switches, {}, output, "Would be stopped" if dry_run else "Activity streams", dry_run=dry_run)
         _end(switches, asked_only=dry_run or wait == 0)
@@ -118,15 +137,36 @@ def status(
 
     Exit code 1 where a database that is named is not there.
     """
-    with told():
+    with told(output):
         names = _names(databases or [])
-        gateway = ActivityStreams(rds_client(), kms_client)
+        gateway = ActivityStreams(reached(rds_client()), kms_client)
         found = [gateway.find(name) for name in names] if names else gateway.find_all()
         rows = [(database, gateway.eligibility(database)) for database in found]
         if output is Output.JSON:
             write_json([_row(database, eligible) for database, eligible in rows])
         else:
-            Console().print(_table(rows))
+            Console(emoji=False).print(_table(rows))
+
+
+def _starting(switches: Iterable[Switch]) -> dict[DatabaseName, tuple[str, ...]]:
+    """The databases whose stream starts now, with what that does to each."""
+    return {
+        switch.name: effects_of_start(switch.database, switch.decision.mode)
+        for switch in switches
+        if switch.database is not None and switch.decision.step is Step.START
+    }
+
+
+def _together(names: Iterable[DatabaseName]) -> str:
+    return ", ".join(str(name) for name in names)
+
+
+def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
+    """On the error stream: what is printed stays clean."""
+    console = Console(stderr=True, soft_wrap=True, emoji=False)
+    for name, effects in starting.items():
+        for effect in effects:
+            console.print(f"[yellow]warning:[/] {name}: {escape(effect)}")
 
 
 def _names(databases: Iterable[str]) -> list[DatabaseName]:
@@ -185,8 +225,15 @@ def _end(switches: Sequence[Switch], *, asked_only: bool) -> None:
 
 
 def _show(
-    switches: Sequence[Switch], notes: Mapping[DatabaseName, str], output: Output, title: str, *, dry_run: bool
+    switches: Sequence[Switch],
+    notes: Mapping[DatabaseName, str],
+    output: Output,
+    title: str,
+    *,
+    dry_run: bool,
+    effects: Mapping[DatabaseName, Sequence[str]] | None = None,
 ) -> None:
+    effects = effects or {}
     if output is Output.JSON:
         rows = [
             {
@@ -194,6 +241,7 @@ def _show(
                 "step": switch.decision.step,
                 "reason": switch.decision.reason,
                 "differences": notes.get(switch.name, ""),
+                "effects": list(effects.get(switch.name, ())),
                 "stream": _stream(switch.database) if switch.database else None,
             }
             for switch in switches
@@ -207,9 +255,11 @@ def _show(
         step, note = switch.decision.step, notes.get(switch.name, "")
         reason = switch.decision.reason.removeprefix(str(switch.name)).lstrip(" :")
         why = escape(reason) + (f"\n[yellow]left as it is: {escape(note)}[/]" if note else "")
+        if dry_run:
+            why += "".join(f"\n[yellow]{escape(one)}[/]" for one in effects.get(switch.name, ()))
         stream = switch.database.stream.kinesis_stream_name if switch.database else ""
         table.add_row(str(switch.name), f"[{_STEP_COLOURS[step]}]{step}[/]", why, stream)
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _stream(database: Database) -> dict[str, Any]:

@@ -7,7 +7,7 @@ run decides again. Everything is read by id or refreshed, never from an index th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,11 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.alerts import INDEX, Alert, State
+from daswatch.answers import whole, whole_items
+from daswatch.backlog import Backlog
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import request_timeout
 from daswatch.seen import INDEX as SEEN_INDEX
 from daswatch.seen import Seen
 from daswatch.stream_records import iso_milliseconds
@@ -26,6 +27,7 @@ from daswatch.stream_records import iso_milliseconds
 RUNS_INDEX = "das-runs"
 _RUNNER = "scheduled"
 _PAGE = 1_000
+_BACKLOG_TIMES = ("until", "end", "at")
 _NOT_FOUND = 404
 _CONFLICT = 409
 
@@ -41,11 +43,46 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Up to when what arrived was looked at; `behind` has the detections that could not be asked, each with its own."""
+    """Up to when what arrived was looked at, and each detection that has something earlier to look at yet."""
 
     since: datetime
-    behind: Mapping[str, datetime] = field(default_factory=dict)
+    backlogs: Mapping[str, Backlog] = field(default_factory=dict)
     version: tuple[int, int] | None = None  # of the document it was read from
+
+    @property
+    def behind(self) -> dict[str, datetime]:
+        """Up to when these detections have looked at everything."""
+        return {name: backlog.since for name, backlog in self.backlogs.items()}
+
+    def gaps(self, names: Iterable[str]) -> dict[str, datetime]:
+        """Since when these detections have not looked at everything, before what just arrived."""
+        return {name: self.behind.get(name, self.since) for name in names}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], version: tuple[int, int]) -> Progress:
+        """From an indexed document; one of an earlier version has no backlogs, and is behind until its last run."""
+        since = datetime.fromisoformat(document["since"])
+        backlogs = {}
+        for name, begin in document.get("behind", {}).items():
+            more = document.get("backlogs", {}).get(name, {})
+            until, end, at = (datetime.fromisoformat(more[key]) if more.get(key) else None for key in _BACKLOG_TIMES)
+            backlogs[name] = Backlog(datetime.fromisoformat(begin), until or since, end, at)
+        return cls(since, backlogs, version)
+
+    def document(self) -> dict[str, Any]:
+        """As it is indexed."""
+        return {
+            "since": iso_milliseconds(self.since),
+            "behind": {name: iso_milliseconds(at) for name, at in self.behind.items()},
+            "backlogs": {
+                name: {
+                    key: iso_milliseconds(at)
+                    for key, at in zip(_BACKLOG_TIMES, (one.until, one.end, one.at), strict=True)
+                    if at
+                }
+                for name, one in self.backlogs.items()
+            },
+        }
 
 
 @dataclass(slots=True)
@@ -81,7 +118,9 @@ class AlertIndex:
             "sort": [{"alertId": "asc"}],
         }
         while True:
-            answer = self._request("POST", f"/{INDEX}/_search", deadline, body, {"ignore_unavailable": "true"})
+            answer = whole(
+                self._request("POST", f"/{INDEX}/_search", deadline, body, {"ignore_unavailable": "true"}), INDEX
+            )
             hits = answer["hits"]["hits"]
             yield from map(_stored, hits)
             if len(hits) < _PAGE:
@@ -127,40 +166,32 @@ class AlertIndex:
             if exc.status == _NOT_FOUND:
                 return None
             raise
-        source = answer["_source"]
-        behind = {name: datetime.fromisoformat(at) for name, at in source.get("behind", {}).items()}
-        return Progress(datetime.fromisoformat(source["since"]), behind, (answer["_seq_no"], answer["_primary_term"]))
+        return Progress.of(answer["_source"], (answer["_seq_no"], answer["_primary_term"]))
 
-    def advance(self, before: Progress | None, after: Progress, deadline: Deadline) -> bool:
-        """Note how far this run came; False where another run was faster, whose note stays."""
-        document = {
-            "since": iso_milliseconds(after.since),
-            "behind": {name: iso_milliseconds(at) for name, at in after.behind.items()},
-        }
+    def advance(self, before: Progress | None, after: Progress, deadline: Deadline) -> Progress | None:
+        """Note how far this run came; None where another run was faster, whose note stays."""
         version = before.version if before else None
         params = (
             {"if_seq_no": str(version[0]), "if_primary_term": str(version[1])} if version else {"op_type": "create"}
         )
         try:
-            self._request("PUT", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline, document, params)
+            answer = self._request("PUT", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline, after.document(), params)
         except SearchUnavailable as exc:
             if exc.status == _CONFLICT:
-                return False
+                return None
             raise
-        return True
+        return replace(after, version=(answer["_seq_no"], answer["_primary_term"]))
 
     def _get_many(self, index: str, ids: Sequence[str], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
         for begin in range(0, len(ids), _PAGE):
             body = {"docs": [{"_index": index, "_id": one} for one in ids[begin : begin + _PAGE]]}
-            for entry in self._request("POST", "/_mget", deadline, body)["docs"]:
-                if entry.get("found"):
-                    yield entry
+            items = whole_items(self._request("POST", "/_mget", deadline, body), len(body["docs"]), index)
+            yield from (entry for entry in items if entry.get("found"))
 
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        timeout = {"request_timeout": request_timeout(deadline)}
-        return request(self._client, method, path, params={**(params or {}), **timeout}, body=body)
+        return request(self._client, method, path, deadline=deadline, params=params, body=body)
 
 
 def _stored(entry: Mapping[str, Any]) -> Stored:

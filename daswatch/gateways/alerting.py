@@ -1,20 +1,22 @@
 """OpenSearch's Alerting and Notifications plugins: monitors, and the channel that they tell.
 
-The server chooses a monitor's id and names are not unique, so ours is found by its name and by its trigger's id.
+The server chooses a monitor's id and names are not unique, so ours is found by its name and its trigger (monitors.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from daswatch.answers import whole
 from daswatch.content import Content, Kind, PlannedStep
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
-from daswatch.gateways.endpoint import request
-from daswatch.monitors import trigger_of
+from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.monitors import installed_of
 from daswatch.planning import Found
 
 _MONITORS = "/_plugins/_alerting/monitors"
@@ -22,7 +24,7 @@ _CHANNELS = "/_plugins/_notifications/configs"
 _FEATURES = "/_plugins/_notifications/features"
 _MOST_MONITORS = 1_000  # of our names, copies included
 _CONFLICT = 409
-# The plugin keeps monitors in an index that is there from the first one on.
+# Where the plugin searches for monitors before there is one, some versions find no index.
 _NO_MONITOR_YET = ("index_not_found_exception", "alerting_exception", "Configured indices are not found")
 
 
@@ -31,14 +33,15 @@ class AlertingGateway:
 
     kinds = frozenset({Kind.CHANNEL, Kind.MONITOR})
 
-    def __init__(self, client: OpenSearch) -> None:
+    def __init__(self, client: OpenSearch, until: Callable[[], Deadline] = command_deadline) -> None:
         self._client = client
+        self._until = until
 
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the plugins. Raises SearchUnavailable."""
         channels = [content for content in shipped if content.kind is Kind.CHANNEL]
         monitors = [content for content in shipped if content.kind is Kind.MONITOR]
-        absent, found = {}, {}
+        absent, found, notes = {}, {}, {}
         if channels:
             why = self._no_channels()
             if why:
@@ -52,10 +55,12 @@ class AlertingGateway:
                     "this endpoint has no Alerting plugin: the scheduled function runs every detection"
                 )
             else:
-                found.update(
-                    {(one.kind, one.name): mine for one in monitors if (mine := _ours(one, there.get(one.name, [])))}
-                )
-        return Found(found, absent)
+                for one in monitors:
+                    installed, note = installed_of(one.body, there.get(one.name, []))
+                    if installed:
+                        found[one.kind, one.name] = installed
+                        notes[one.kind, one.name] = note
+        return Found(found, absent, notes)
 
     def install(self, steps: Sequence[PlannedStep]) -> None:
         """Create or replace each piece. Raises SearchUnavailable."""
@@ -112,18 +117,11 @@ class AlertingGateway:
                 return None
             raise
         found: dict[str, list[Mapping[str, Any]]] = {}
-        for hit in answer["hits"]["hits"]:
+        # One that is overlooked would be installed a second time.
+        for hit in whole(answer, "the monitors")["hits"]["hits"]:
             monitor = hit["_source"].get("monitor", hit["_source"])
             found.setdefault(monitor["name"], []).append({**monitor, "_id": hit["_id"]})
         return found
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        return request(self._client, method, path, body=body, with_reason=True)
-
-
-def _ours(shipped: Content, found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Of several monitors of one name the one that was installed; the others are somebody's copies."""
-    wanted = trigger_of(shipped.body)["id"]
-    name = wanted.rsplit("-", 2)[0]  # without fingerprint and switch
-    installed = [one for one in found if str(trigger_of(one).get("id", "")).startswith(f"{name}-")]
-    return min(installed or found, key=lambda one: (trigger_of(one).get("id") != wanted, one["_id"]), default=None)
+        return request(self._client, method, path, deadline=self._until(), body=body, with_reason=True)

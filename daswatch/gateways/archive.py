@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from daswatch.deadline import Deadline
 from daswatch.errors import ArchiveUnavailable
+from daswatch.gateways.aws import AwsError, ask
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -22,9 +22,9 @@ class DeadLetterBucket:
         self._client = cache(client)
         self._bucket = bucket
 
-    def put(self, key: str, body: bytes) -> str:
+    def put(self, key: str, body: bytes, deadline: Deadline) -> str:
         """Store and return the object's URI. Raises ArchiveUnavailable."""
-        return _put(self._client(), self._bucket, key, body, "the dead-letter bucket")
+        return _put(self._client, self._bucket, key, body, "the dead-letter bucket", deadline)
 
 
 class Backups:
@@ -36,17 +36,19 @@ class Backups:
         self._bucket = bucket
         self._folder = folder
 
-    def __call__(self, name: str, content: bytes) -> None:
+    def put(self, name: str, content: bytes, deadline: Deadline) -> None:
         """Store one file. Raises ArchiveUnavailable: then nothing is replaced."""
-        _put(self._client(), self._bucket, f"{self._folder}/{name}", content, "the backup bucket")
+        _put(self._client, self._bucket, f"{self._folder}/{name}", content, "the backup bucket", deadline)
 
 
-def _put(client: S3Client, bucket: str, key: str, body: bytes, what: str) -> str:
+def _put(client: Callable[[], S3Client], bucket: str, key: str, body: bytes, what: str, deadline: Deadline) -> str:
     try:
-        client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
-    except ClientError as exc:
-        code = exc.response.get("Error", {}).get("Code", "")
-        raise ArchiveUnavailable(f"S3 PutObject into {what}: {code}") from exc
-    except BotoCoreError as exc:
-        raise ArchiveUnavailable(f"S3 PutObject into {what}: {type(exc).__name__}") from exc
+        answer = ask(
+            lambda: client().put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json"),
+            deadline,
+        )
+    except AwsError as exc:
+        raise ArchiveUnavailable(f"S3 PutObject into {what}: {exc.code}") from exc
+    if not answer.get("ETag"):  # what answered 200 is not S3
+        raise ArchiveUnavailable(f"S3 PutObject into {what}: an answer without an ETag")
     return f"s3://{bucket}/{key}"

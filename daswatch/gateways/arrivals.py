@@ -9,16 +9,14 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch import dead_letters, drops, pulse
-from daswatch.deadline import Deadline
+from daswatch.answers import whole
 from daswatch.endpoint_doctor import Arrivals, Heard, Runner
-from daswatch.errors import SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import command_deadline, request
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most
 _REASONS = 50
 _DAY = "now-24h"
-_SECONDS = 30
 # What nobody has written yet has no index, and that is no failure.
 _LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
@@ -32,8 +30,9 @@ class ArrivalsGateway:
 
     def reach(self) -> int:
         """How many events are there: the smallest question that domains and collections both answer."""
-        answer = request(self._client, "GET", f"/{self._events}/_count", params=_LENIENT, with_reason=True)
-        return int(answer["count"])
+        path = f"/{self._events}/_count"
+        answer = request(self._client, "GET", path, deadline=command_deadline(), params=_LENIENT, with_reason=True)
+        return int(whole(answer, self._events)["count"])
 
     def pulses(self) -> list[Heard]:
         """Every instance that was ever heard."""
@@ -70,14 +69,20 @@ class ArrivalsGateway:
 
     def runner(self) -> Runner | None:
         """How far the saved queries have come; None before their first run."""
-        progress = AlertIndex(self._client).progress(Deadline.after(_SECONDS))
+        progress = AlertIndex(self._client).progress(command_deadline())
         return None if progress is None else Runner(progress.since, progress.behind)
 
     def _search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        answer = request(self._client, "POST", f"/{index}/_search", params=_LENIENT, body=dict(body), with_reason=True)
-        if answer.get("_shards", {}).get("failures") or answer.get("timed_out"):
-            raise SearchUnavailable(f"OpenSearch answered for a part of {index} only", 503)
-        return dict(answer)
+        answer = request(
+            self._client,
+            "POST",
+            f"/{index}/_search",
+            deadline=command_deadline(),
+            params=_LENIENT,
+            body=dict(body),
+            with_reason=True,
+        )
+        return whole(answer, index)
 
 
 def _since(field: str) -> dict[str, Any]:

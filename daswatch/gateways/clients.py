@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import orjson
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch, Urllib3HttpConnection
-from opensearchpy.exceptions import SerializationError
+from opensearchpy.exceptions import AuthenticationException, SerializationError
 from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
+from urllib3 import Timeout, make_headers
 
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable, SettingsError
+from daswatch.gateways.aws import AwsError, Trouble, ask
+from daswatch.gateways.session import aws_session
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
@@ -32,27 +37,22 @@ if TYPE_CHECKING:
 
     from daswatch.settings import SearchEndpoint
 
-# Kept short: a call that hangs would eat the invocation, and the records are delivered again.
+# What bounds a call is its deadline (`bounded.py`), and what retries it `aws.py`: botocore's retries and pauses know no
+# deadline. These end the connection of a call that was given up.
 _AWS = Config(
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 1},
     tcp_keepalive=True,
     max_pool_connections=8,
 )
-# RDS counts calls of the whole account and region, and answers slowly where there are many databases.
-_RDS = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 8}))
-# Its gateway retries, within its own deadline; one call carries up to a hundred findings.
-_SECURITY_HUB = _AWS.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
-# Its gateway retries, within its own deadline. What Firehose took without saying so in time is there twice later.
-_FIREHOSE = _AWS.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1}))
 
-_DASHBOARDS_SECONDS = 60  # an import of hundreds of saved objects takes some ten
+_SECRET_SECONDS = 10.0  # between two readings of a password that is refused
 
 
 def cloudformation_client() -> Any:
     """CloudFormation in this region. Raises SettingsError without one."""
-    if _session().region_name is None:
+    if not _session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the stack, like eu-west-1)"])
     return _session().client("cloudformation", config=_AWS)
 
@@ -63,8 +63,8 @@ def cloudwatch_client() -> CloudWatchClient:
 
 
 def firehose_client() -> FirehoseClient:
-    """Firehose in the function's region. It never retries by itself."""
-    return _session().client("firehose", config=_FIREHOSE)
+    """Firehose in the function's region."""
+    return _session().client("firehose", config=_AWS)
 
 
 def kinesis_client() -> KinesisClient:
@@ -83,10 +83,10 @@ def lambda_client() -> LambdaClient:
 
 
 def rds_client() -> RDSClient:
-    """RDS in the function's region, with retries where it throttles. Raises SettingsError without a region."""
-    if _session().region_name is None:
+    """RDS in the function's region. Raises SettingsError without a region."""
+    if not _session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the databases, like eu-west-1)"])
-    return _session().client("rds", config=_RDS)
+    return _session().client("rds", config=_AWS)
 
 
 def s3_client() -> S3Client:
@@ -97,13 +97,13 @@ def s3_client() -> S3Client:
 def security_hub_client(credentials: Mapping[str, str] | None = None) -> SecurityHubClient:
     """Security Hub in the function's region, by default as the function's role.
 
-    `credentials` are those of another role, with AssumeRole's names. It never retries by itself.
+    `credentials` are those of another role, with AssumeRole's names.
     """
     if credentials is None:
-        return _session().client("securityhub", config=_SECURITY_HUB)
+        return _session().client("securityhub", config=_AWS)
     return _session().client(
         "securityhub",
-        config=_SECURITY_HUB,
+        config=_AWS,
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
@@ -123,43 +123,35 @@ def sts_client() -> STSClient:
 @cache
 def _session() -> boto3.Session:
     # One for all clients: each session reads the configuration and the credentials anew.
-    return boto3.Session()
+    return aws_session()
 
 
 def search_client(endpoint: SearchEndpoint) -> OpenSearch:
     """A client of the endpoint in its way of signing in. It never retries by itself: the gateway decides.
 
-    Raises SettingsError where the credentials it needs are not there.
+    Raises SettingsError where the credentials of sigv4 are not there. A secret is read at the first request.
     """
-    return OpenSearch(
-        endpoint.url,
-        connection_class=Urllib3HttpConnection,
-        http_auth=_authentication(endpoint),
-        ca_certs=endpoint.ca_bundle or None,
-        max_retries=0,
-        retry_on_timeout=False,
-        serializer=_Orjson(),
-        pool_maxsize=2,
-    )
+    return OpenSearch(endpoint.url, **_connection(endpoint), pool_maxsize=2)
 
 
 def dashboards_client(endpoint: SearchEndpoint, url: str) -> OpenSearch:
     """A client of the Dashboards at `url`, which signs in as at the endpoint; only its transport is of use.
 
-    Raises SettingsError where the credentials it needs are not there.
+    Raises SettingsError where the credentials of sigv4 are not there. A secret is read at the first request.
     """
-    return OpenSearch(
-        url,
-        connection_class=Urllib3HttpConnection,
-        http_auth=_authentication(endpoint),
-        ca_certs=endpoint.ca_bundle or None,
-        max_retries=0,
-        retry_on_timeout=False,
-        timeout=_DASHBOARDS_SECONDS,
-        serializer=_Orjson(),
-        serializers={_Lines.mimetype: _Lines()},
-        pool_maxsize=1,
-    )
+    return OpenSearch(url, **_connection(endpoint), serializers={_Lines.mimetype: _Lines()}, pool_maxsize=1)
+
+
+def _connection(endpoint: SearchEndpoint) -> dict[str, Any]:
+    basic = endpoint.auth == "basic"
+    return {
+        "connection_class": PasswordConnection if basic else Urllib3HttpConnection,
+        "http_auth": Password(lambda deadline: _secret(endpoint.secret_arn, deadline)) if basic else _signer(endpoint),
+        "ca_certs": endpoint.ca_bundle or None,
+        "max_retries": 0,
+        "retry_on_timeout": False,
+        "serializer": _Orjson(),
+    }
 
 
 class _Lines(TextSerializer):
@@ -193,35 +185,105 @@ class RequestSigner:
         return dict(self._auth(request).headers)
 
 
-def _authentication(endpoint: SearchEndpoint) -> Any:
+class Password:
+    """A user and a password that may be rotated: read at the first request, and again when they are refused."""
+
+    def __init__(
+        self, read: Callable[[Deadline], tuple[str, str]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read = read
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._headers: dict[str, str] = {}
+        self._read_at = 0.0
+
+    def __call__(self, method: str, url: str, body: Any) -> dict[str, str]:
+        """The headers to add to a request."""
+        return self._headers
+
+    def provide(self, deadline: Deadline) -> dict[str, str]:
+        """The headers as they were read last. Raises SettingsError, SearchUnavailable."""
+        with self._lock:
+            if not self._headers:
+                self._fetch(deadline)
+            return self._headers
+
+    def renew(self, refused: Mapping[str, str], deadline: Deadline) -> bool:
+        """Whether there are other headers than those that were refused.
+
+        Read at most once in a while: whoever is refused for another reason must not cause a call for each request.
+        """
+        with self._lock:
+            if self._headers == refused and self._clock() - self._read_at >= _SECRET_SECONDS:
+                try:
+                    self._fetch(deadline)
+                except (SearchUnavailable, SettingsError):
+                    return False  # the refusal says more
+            return self._headers != refused
+
+    def _fetch(self, deadline: Deadline) -> None:
+        self._read_at = self._clock()
+        user, password = self._read(deadline)
+        self._headers = make_headers(basic_auth=f"{user}:{password}")
+
+
+class PasswordConnection(Urllib3HttpConnection):
+    """A connection whose password is read again where OpenSearch answers 401; the request is then repeated once."""
+
+    http_auth: Password
+
+    def perform_request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        timeout: Any = None,
+        ignore: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Raises SettingsError and SearchUnavailable of the secret too."""
+        deadline = Deadline.after(_seconds(timeout) or self.timeout)
+        used = self.http_auth.provide(deadline)
+        try:
+            return super().perform_request(method, url, params, body, timeout, ignore, headers)
+        except AuthenticationException:
+            if not self.http_auth.renew(used, deadline):
+                raise
+        return super().perform_request(method, url, params, body, timeout, ignore, headers)
+
+
+def _seconds(timeout: Any) -> float:
+    return timeout.total if isinstance(timeout, Timeout) else timeout  # type: ignore[return-value]
+
+
+def _signer(endpoint: SearchEndpoint) -> RequestSigner | None:
     if endpoint.auth == "none":
         return None
-    if endpoint.auth == "basic":
-        return _basic(endpoint.secret_arn)
     session = _session()
     credentials = session.get_credentials()
     if credentials is None:
         raise SettingsError(["AWS credentials are missing (expected: the function's role, or a profile)"])
-    if session.region_name is None:
+    if not session.region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the OpenSearch endpoint)"])
     return RequestSigner(
         AWS4Auth(refreshable_credentials=credentials, region=session.region_name, service=endpoint.service)
     )
 
 
-def _basic(secret_arn: str) -> tuple[str, str]:
+def _secret(secret_arn: str, deadline: Deadline) -> tuple[str, str]:
     try:
-        answer = _session().client("secretsmanager", config=_AWS).get_secret_value(SecretId=secret_arn)
-    except ClientError as exc:
-        code = exc.response.get("Error", {}).get("Code", "")
+        client = _session().client("secretsmanager", config=_AWS)
+        answer = ask(lambda: client.get_secret_value(SecretId=secret_arn), deadline)
+    except AwsError as exc:
         # A denial may be that of a policy which is too new to act, like one of OpenSearch's own.
-        status = 403 if code.startswith("AccessDenied") else 400
-        raise SearchUnavailable(f"Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: {code}", status) from exc
+        status = {Trouble.DENIED: 403, Trouble.REFUSED: 400}.get(exc.trouble, 0)
+        raise SearchUnavailable(f"Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: {exc.code}", status) from exc
     try:
         secret = orjson.loads(answer["SecretString"])
         return secret["username"], secret["password"]
     except (KeyError, TypeError, ValueError):
-        # The parser's error would quote the secret: it is not told, nor chained.
+        # The parser's error would quote the secret: it is neither quoted nor chained.
         raise SettingsError(
             ['OPENSEARCH_SECRET_ARN is no such secret (expected: {"username": …, "password": …})']
         ) from None

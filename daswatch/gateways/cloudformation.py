@@ -5,17 +5,15 @@ The URL is signed: whoever reads it can answer in our place. It is in no message
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from daswatch.deadline import Deadline
 from daswatch.errors import AnswerUndelivered
+from daswatch.gateways.bounded import OutOfTime, within
 
 _CONNECT_SECONDS = 3.0
-_READ_SECONDS = 8.0
+_ATTEMPT_SECONDS = 8.0
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _SCHEMES = ("https://", "http://")
 
@@ -23,9 +21,8 @@ _SCHEMES = ("https://", "http://")
 class Answers:
     """Where answers go. A bucket of CloudFormation's takes them, so its 5xx are passing; a 4xx is final."""
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self) -> None:
         self._http = urllib3.PoolManager(retries=False)
-        self._sleep = sleep
 
     def put(self, url: str, body: bytes, deadline: Deadline) -> int:
         """Put the answer; returns how many attempts it took. Raises AnswerUndelivered."""
@@ -37,23 +34,20 @@ class Answers:
                 return attempt
             if 400 <= status < 500 and status not in (408, 429):
                 raise AnswerUndelivered(f"CloudFormation's bucket refused the answer ({cause})")
-            if pause is None or deadline.remaining <= pause:
+            if pause is None or not deadline.wait(pause, 0.0):
                 break
-            self._sleep(pause)
         raise AnswerUndelivered(f"CloudFormation's bucket did not take the answer ({cause}, {attempt} attempts)")
 
     def _try(self, url: str, body: bytes, deadline: Deadline) -> tuple[int, str]:
         """The status, 0 where there was none, and what to tell of it."""
-        seconds = max(0.5, min(_READ_SECONDS, deadline.remaining))
+        attempt = deadline.at_most(_ATTEMPT_SECONDS)
+        timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ATTEMPT_SECONDS)
         try:
             # The URL's signature covers an empty content type.
-            answer = self._http.request(
-                "PUT",
-                url,
-                body=body,
-                headers={"content-type": ""},
-                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds),
+            answer = within(
+                attempt,
+                lambda: self._http.request("PUT", url, body=body, headers={"content-type": ""}, timeout=timeout),
             )
-        except (HTTPError, ValueError) as exc:  # their messages, and those behind them, quote the URL
+        except (HTTPError, ValueError, OutOfTime) as exc:  # their messages, and those behind them, quote the URL
             return 0, type(exc).__name__
         return answer.status, f"it answered {answer.status}"

@@ -10,8 +10,9 @@ from opensearchpy import OpenSearch
 
 from daswatch.backups import backups
 from daswatch.content import Content, Kind, PlannedStep, Step
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.planning import Found, plan
 from daswatch.retention import marked
 
@@ -35,8 +36,9 @@ class ContentGateway:
 
     kinds = frozenset(_PATHS)
 
-    def __init__(self, client: OpenSearch) -> None:
+    def __init__(self, client: OpenSearch, until: Callable[[], Deadline] = command_deadline) -> None:
         self._client = client
+        self._until = until
 
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the feature. Raises SearchUnavailable."""
@@ -108,4 +110,4 @@ class ContentGateway:
 
     def _request(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
         # Our own templates are what it talks about here, so its reason may be told.
-        return request(self._client, method, path, params=params, body=body, with_reason=True)
+        return request(self._client, method, path, deadline=self._until(), params=params, body=body, with_reason=True)

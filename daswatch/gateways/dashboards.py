@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +13,9 @@ from urllib3.filepost import encode_multipart_formdata
 
 from daswatch.content import Content, Kind, PlannedStep
 from daswatch.dashboards import TYPES, SavedObject, ndjson, read_ndjson, unpacked
+from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable
+from daswatch.gateways.endpoint import perform
 from daswatch.planning import Found
 
 GLOBAL_TENANT = "global"
@@ -21,6 +23,11 @@ _API = "/api/saved_objects"
 _NO_SUCH_API = frozenset({400, 404, 405})
 _ADVICE = "correct DASHBOARDS_URL, or run it without Dashboards"
 _MOST_REFUSALS = 5  # that an error quotes
+_LONGEST_REQUEST_SECONDS = 60.0  # an import of hundreds of saved objects takes some ten
+
+
+def _command_deadline() -> Deadline:
+    return Deadline.after(_LONGEST_REQUEST_SECONDS)
 
 
 class DashboardsGateway:
@@ -31,8 +38,11 @@ class DashboardsGateway:
 
     kinds = frozenset({Kind.SAVED_OBJECT})
 
-    def __init__(self, client: OpenSearch, tenant: str = GLOBAL_TENANT) -> None:
+    def __init__(
+        self, client: OpenSearch, tenant: str = GLOBAL_TENANT, until: Callable[[], Deadline] = _command_deadline
+    ) -> None:
         self._client = client
+        self._until = until
         # Without it the tenant is the caller's preferred one, which may be private. Without tenants nobody reads it.
         self._headers = {"osd-xsrf": "true", "securitytenant": tenant}
 
@@ -98,8 +108,15 @@ class DashboardsGateway:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         try:
-            return self._client.transport.perform_request(
-                method, path, params=dict(params or {}), body=body, headers={**self._headers, **(headers or {})}
+            return perform(
+                self._client,
+                method,
+                path,
+                deadline=self._until(),
+                params=params,
+                body=body,
+                longest=_LONGEST_REQUEST_SECONDS,
+                headers={**self._headers, **(headers or {})},
             )
         except SearchConnectionError as exc:
             raise DashboardsUnavailable(f"Dashboards does not answer ({type(exc).__name__}): {_ADVICE}") from exc

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as AwsConnectionError
-
 from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.gateways.aws import AwsError, Trouble, attempt
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
+    from types_boto3_firehose.type_defs import RecordTypeDef
 
 MAX_RECORDS_PER_CALL = 500  # PutRecordBatch
 MAX_CALL_BYTES = 4_000_000  # "4 MB" to its reference and 4 MiB to its quotas, before base64: this is less than both
@@ -33,30 +32,8 @@ _PACKED_BYTES = 64 * 1024
 _SHORTEST_CALL_SECONDS = 0.5
 # A put of the pipeline may retry for this part of the time left: OpenSearch needs the rest.
 _SHARE_OF_TIME = 0.5
-# A put that hangs past that is waited for so long: dead letters need the rest.
-_SHARE_OF_WAITING = 0.8
 _PIPELINE_BYTES = MAX_CALL_BYTES
 _PIPELINE_ROWS = 2_000
-
-# Soon it may work: Firehose is short of capacity, or we are over the stream's quota.
-_PASSING = frozenset(
-    {
-        "ServiceUnavailableException",
-        "ServiceUnavailable",
-        "InternalFailure",
-        "InternalServerError",
-        "InternalServerException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestTimeout",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
 
 TOO_LARGE = f"a row of more than {MAX_RECORD_BYTES // 1024:,} KiB"
 
@@ -130,13 +107,12 @@ class _CallFailed(Exception):
 
 
 class DeliveryStream:
-    """One delivery stream. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+    """One delivery stream. `chance` is an argument so that pauses can be tested."""
 
     def __init__(
         self,
         client: Callable[[], FirehoseClient],
         name: str,
-        sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
         rows_per_record: int = 1,
     ) -> None:
@@ -146,7 +122,6 @@ class DeliveryStream:
         """
         self._client = cache(client)
         self._name = name
-        self._sleep = sleep
         self._chance = chance
         self._rows_per_record = rows_per_record
 
@@ -175,7 +150,7 @@ class DeliveryStream:
             again, passing = batch, True
             result.calls += 1
             try:
-                again, cause = self._send(batch)
+                again, cause = self._send(batch, deadline)
                 result.put += sum(len(record.rows) for record in batch) - sum(len(record.rows) for record in again)
             except _CallFailed as failure:
                 cause, passing = failure.cause, failure.passing
@@ -190,20 +165,16 @@ class DeliveryStream:
         result.seconds = time.perf_counter() - begun
         return result
 
-    def _send(self, batch: Sequence[_Record]) -> tuple[list[_Record], str]:
+    def _send(self, batch: Sequence[_Record], deadline: Deadline) -> tuple[list[_Record], str]:
         """One call: the records that Firehose did not take, and its name for why."""
+        records: list[RecordTypeDef] = [{"Data": record.data} for record in batch]
         try:
-            answer = self._client().put_record_batch(
-                DeliveryStreamName=self._name, Records=[{"Data": record.data} for record in batch]
+            answer = attempt(
+                lambda: self._client().put_record_batch(DeliveryStreamName=self._name, Records=records), deadline
             )
-        except ClientError as exc:
-            code = exc.response.get("Error", {}).get("Code", "")
-            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            passing = code in _PASSING or status == 429 or status >= 500
-            raise _CallFailed(f"Firehose PutRecordBatch: {code}", passing=passing) from exc
-        except BotoCoreError as exc:
-            passing = isinstance(exc, (AwsConnectionError, HTTPClientError))
-            raise _CallFailed(f"Firehose PutRecordBatch: {type(exc).__name__}", passing=passing) from exc
+        except AwsError as exc:
+            passing = exc.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME)
+            raise _CallFailed(f"Firehose PutRecordBatch: {exc.code}", passing=passing) from exc
         # botocore takes an answer that was cut, or is no JSON, for an empty one.
         told = answer.get("RequestResponses", [])
         if len(told) != len(batch):
@@ -214,11 +185,7 @@ class DeliveryStream:
 
     def _wait(self, attempt: int, deadline: Deadline) -> bool:
         """Wait before the next attempt; False where the deadline leaves no time for one."""
-        delay = backoff_seconds(attempt, self._chance())
-        if deadline.remaining - delay < _SHORTEST_CALL_SECONDS:
-            return False
-        self._sleep(delay)
-        return True
+        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_CALL_SECONDS)
 
 
 class DeliveryPipeline:
@@ -288,10 +255,7 @@ class DeliveryPipeline:
             return
         put, rows = self._on_its_way
         self._on_its_way = None
-        try:
-            result = put.result(timeout=max(0.0, self._deadline.remaining * _SHARE_OF_WAITING))
-        except TimeoutError:
-            result = PutResult(unput=rows, cause="Firehose does not answer in time")
+        result = put.result()  # it ends before its own deadline
         self.result.add(result)
         self._landed |= {row.record for row in rows}
         self._incomplete |= {row.record for row in result.unput}

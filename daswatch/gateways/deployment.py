@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
+from daswatch.deadline import Deadline
 from daswatch.deployment import NotSeen, Resource, Seen, Stack
 from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
+from daswatch.gateways.aws import AwsError, Trouble, ask
+from daswatch.gateways.causes import NEXT_STEPS, no_answer
 from daswatch.gateways.clients import (
     cloudformation_client,
     cloudwatch_client,
@@ -36,13 +37,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
 _ABSENT = ("ResourceNotFoundException", "NotFoundException", "NotFound", "ResourceNotFound")
 # Who asks is nobody: then no look-up tells anything.
 _NOBODY = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
 _NO_STACK = "ValidationError"  # DescribeStacks has no other code for it
 _NO_HUB = "InvalidAccessException"
 _ALARMS_PER_CALL = 100  # DescribeAlarms
+_SECONDS = 30.0  # for one look-up and all of its pages
 
 
 class Deployment:
@@ -150,15 +151,17 @@ def _resources(client: Any, name: str) -> Iterable[Resource]:
 def _seen(permission: str, look: Callable[[], _T]) -> Seen[_T]:
     """What a call told. Raises SettingsError where AWS does not know who asks."""
     try:
-        return look()
-    except ClientError as exc:
-        error: Mapping[str, Any] = exc.response.get("Error", {})
-        code, told = str(error.get("Code", "")), str(error.get("Message") or error.get("Code") or "it does not say why")
+        return ask(look, Deadline.after(_SECONDS))
+    except AwsError as exc:
+        code = exc.code
         if code in _NOBODY:
             raise SettingsError([f"AWS does not take these credentials: {code} (expected: sign in again)"]) from exc
-        absent = code in (*_ABSENT, _NO_HUB) or (code == _NO_STACK and "does not exist" in told)
-        return NotSeen(permission, told, denied=code in _DENIED, absent=absent)
-    except NoCredentialsError as exc:
-        raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
-    except BotoCoreError as exc:
-        return NotSeen(permission, f"AWS does not answer ({type(exc).__name__})")
+        if code == "NoCredentialsError":
+            raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
+        found = no_answer(exc) if exc.status == 0 else None
+        if found:
+            return NotSeen(permission, found.sentence, next_step=NEXT_STEPS[found.cause])
+        if exc.status == 0:
+            return NotSeen(permission, f"AWS does not answer ({code})")
+        absent = code in (*_ABSENT, _NO_HUB) or (code == _NO_STACK and "does not exist" in exc.words)
+        return NotSeen(permission, exc.words, denied=exc.trouble is Trouble.DENIED, absent=absent)

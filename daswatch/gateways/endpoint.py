@@ -7,9 +7,51 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
-from opensearchpy.exceptions import SerializationError, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
+from urllib3 import Timeout
 
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
+from daswatch.gateways.bounded import OutOfTime, within
+
+# A node that hangs costs this much; the next attempt may meet another one.
+LONGEST_REQUEST_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
+_MOST_REASON = 1_000  # characters; a reason may hold all of a query
+
+
+def command_deadline() -> Deadline:
+    """The deadline of one request of a command, which no invocation bounds."""
+    return Deadline.after(LONGEST_REQUEST_SECONDS)
+
+
+def perform(
+    client: OpenSearch,
+    method: str,
+    path: str,
+    *,
+    deadline: Deadline,
+    params: Mapping[str, Any] | None = None,
+    body: Any = None,
+    longest: float = LONGEST_REQUEST_SECONDS,
+    **more: Any,
+) -> Any:
+    """The transport's answer, before the deadline. Raises opensearch-py's errors, ConnectionTimeout among them.
+
+    The one place where a request gets its timeouts.
+    """
+    deadline = deadline.at_most(longest)
+    seconds = deadline.remaining
+    if seconds <= 0:
+        raise ConnectionTimeout("TIMEOUT", "out of time", None)
+    timeout = Timeout(total=seconds, connect=min(_CONNECT_SECONDS, seconds))
+    params = {**(params or {}), "request_timeout": timeout}
+    try:
+        return within(
+            deadline, lambda: client.transport.perform_request(method, path, params=params, body=body, **more)
+        )
+    except OutOfTime as exc:
+        raise ConnectionTimeout("TIMEOUT", "out of time", exc) from exc
 
 
 def request(
@@ -17,6 +59,7 @@ def request(
     method: str,
     path: str,
     *,
+    deadline: Deadline,
     params: Mapping[str, Any] | None = None,
     body: Any = None,
     with_reason: bool = False,
@@ -26,12 +69,26 @@ def request(
     OpenSearch's own reason may quote what was sent: it is told only `with_reason`, where that is ours.
     """
     try:
-        return client.transport.perform_request(method, path, params=dict(params or {}), body=body)
+        return perform(client, method, path, deadline=deadline, params=params, body=body)
     except SearchConnectionError as exc:
         raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
     except SerializationError as exc:
         raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is no JSON") from exc
     except TransportError as exc:
         status = exc.status_code if isinstance(exc.status_code, int) else 0
-        reason = f": {exc.error}" if with_reason else ""
+        reason = f": {_reason(exc)}" if with_reason else ""
         raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}{reason}", status) from exc
+
+
+def _reason(exc: TransportError) -> str:
+    """OpenSearch's own sentence: the error's type, its reason, and the causes where they say more."""
+    error = exc.info.get("error") if isinstance(exc.info, Mapping) else None
+    if not isinstance(error, Mapping):
+        return str(exc.error)
+    causes = [cause for cause in error.get("root_cause") or () if isinstance(cause, Mapping)]
+    deeper = error.get("caused_by")
+    while isinstance(deeper, Mapping):
+        causes.append(deeper)
+        deeper = deeper.get("caused_by")
+    reasons = dict.fromkeys(str(one["reason"]) for one in (error, *causes) if one.get("reason"))
+    return ": ".join([str(error.get("type", exc.error)), *reasons])[:_MOST_REASON]

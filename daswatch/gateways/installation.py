@@ -1,6 +1,6 @@
 """Everything that Daswatch installs at an endpoint: looks, and executes a plan.
 
-Functions and the command line use this one way in. What was done before a failure stays; a second run goes on there.
+Functions and the command line use this one way in. What was done before a failure stays; a second run plans the rest.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from opensearchpy import OpenSearch
 
 from daswatch.backups import backups
 from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
+from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
 from daswatch.gateways.alerting import AlertingGateway
 from daswatch.gateways.clients import dashboards_client, search_client
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.gateways.endpoint import command_deadline
 from daswatch.gateways.security import SecurityGateway
 from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 
-_NEXT = "what was installed before it stays; when that is mended, run it again and it goes on there"
+_NEXT = "what was installed before it stays; correct the cause and run it again, it installs what is missing"
 
 
 class _Gateway(Protocol):
@@ -39,37 +41,52 @@ class _Gateway(Protocol):
 class Installation:
     """One endpoint, and its Dashboards; without one, saved objects are left out."""
 
-    def __init__(self, search: OpenSearch, dashboards: DashboardsGateway | None) -> None:
+    def __init__(
+        self,
+        search: OpenSearch,
+        dashboards: DashboardsGateway | None,
+        until: Callable[[], Deadline] = command_deadline,
+    ) -> None:
+        """`until` gives each request its deadline."""
         self._dashboards = dashboards
         self._gateways: list[_Gateway] = [
-            ContentGateway(search),
-            SecurityGateway(search),
-            AlertingGateway(search),
+            ContentGateway(search, until),
+            SecurityGateway(search, until),
+            AlertingGateway(search, until),
             *([dashboards] if dashboards else []),
         ]
 
     @classmethod
-    def at(cls, endpoint: SearchEndpoint, dashboards: DashboardsEndpoint | None) -> Self:
-        """With clients of its own. Raises SettingsError where the credentials they need are not there."""
-        gateway = (
-            DashboardsGateway(dashboards_client(endpoint, dashboards.url), dashboards.tenant) if dashboards else None
-        )
-        return cls(search_client(endpoint), gateway)
+    def at(
+        cls, endpoint: SearchEndpoint, dashboards: DashboardsEndpoint | None, deadline: Deadline | None = None
+    ) -> Self:
+        """With clients of its own. Raises SettingsError where the credentials they need are not there.
+
+        `deadline` bounds all requests together; without one each has its own, and a command takes what it takes.
+        """
+        until = {"until": lambda: deadline} if deadline else {}
+        gateway = None
+        if dashboards:
+            client = dashboards_client(endpoint, dashboards.url)
+            gateway = DashboardsGateway(client, dashboards.tenant, **until)
+        return cls(search_client(endpoint), gateway, **until)
 
     def plan(self, wanted: Wanted) -> Plan:
         """What would have to be done; it only reads. Raises SearchUnavailable, DashboardsUnavailable."""
         shipped, left_out = wanted_content(wanted)
         pieces: dict[tuple[Kind, str], Mapping[str, Any]] = {}
         absent: dict[Kind, str] = {}
+        notes: dict[tuple[Kind, str], str] = {}
         for gateway in self._gateways:
             own = [content for content in shipped if content.kind in gateway.kinds]
             if own:
                 found = gateway.look(own)
                 pieces |= found.pieces
                 absent |= found.absent
+                notes |= found.notes
         if self._dashboards is None:
             absent[Kind.SAVED_OBJECT] = "no Dashboards was named"
-        return whole_plan(shipped, left_out, Found(pieces, absent))
+        return whole_plan(shipped, left_out, Found(pieces, absent, notes))
 
     def execute(
         self,

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from daswatch.deadline import Deadline
 from daswatch.decrypt import DataKey, data_key
 from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
+from daswatch.gateways.aws import AwsError, ask
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_MAX_DATA_KEYS = 1_000
 # How long a revoked KMS key still opens records of data keys already seen.
 DEFAULT_MAX_AGE_SECONDS = 900
+# KMS may be waited for during this part of the time left: what was opened before has to be written.
+_SHARE_OF_TIME = 0.5
 
 # The ciphertext or its encryption context is wrong, and will be for ever. All else may pass: throttling, a key that is
 # disabled or pending deletion, a role that lacks the permission.
@@ -63,7 +65,7 @@ class DataKeys:
         self._entries: OrderedDict[tuple[str, str, bytes], _Entry] = OrderedDict()
         self.counts = KmsCounts()
 
-    def unwrap(self, wrapped: bytes, stream: ActivityStream) -> DataKey:
+    def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey:
         """The data key. Raises DecryptError where KMS refuses these bytes in this context, KmsUnavailable otherwise."""
         name = (stream.context_key, stream.resource_id, wrapped)
         entry = self._entries.get(name)
@@ -71,7 +73,7 @@ class DataKeys:
             self._entries.move_to_end(name)
             self.counts.hits += 1
         else:
-            entry = _Entry(self._ask(wrapped, stream), self._clock() + self._max_age_seconds)
+            entry = _Entry(self._ask(wrapped, stream, deadline), self._clock() + self._max_age_seconds)
             self._entries[name] = entry
             self._entries.move_to_end(name)
             if len(self._entries) > self._max_keys:
@@ -80,17 +82,18 @@ class DataKeys:
             raise DecryptError(entry.answer.reason, entry.answer.detail)
         return entry.answer
 
-    def _ask(self, wrapped: bytes, stream: ActivityStream) -> DataKey | DecryptError:
+    def _ask(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey | DecryptError:
         self.counts.calls += 1
+        context = stream.encryption_context
         try:
-            answer = self._client.decrypt(CiphertextBlob=wrapped, EncryptionContext=stream.encryption_context)
-        except ClientError as exc:
-            code = exc.response.get("Error", {}).get("Code", "")
-            if code in _REFUSALS:
-                return DecryptError(Reason.DATA_KEY_REFUSED, f"KMS answered {code} for the context of this stream")
-            raise KmsUnavailable(f"KMS Decrypt: {code}") from exc
-        except BotoCoreError as exc:
-            raise KmsUnavailable(f"KMS Decrypt: {type(exc).__name__}") from exc
+            answer = ask(
+                lambda: self._client.decrypt(CiphertextBlob=wrapped, EncryptionContext=context),
+                deadline.part(_SHARE_OF_TIME),
+            )
+        except AwsError as exc:
+            if exc.code in _REFUSALS:
+                return DecryptError(Reason.DATA_KEY_REFUSED, f"KMS answered {exc.code} for the context of this stream")
+            raise KmsUnavailable(f"KMS Decrypt: {exc.code}") from exc
         if "Plaintext" not in answer:  # botocore takes an answer that was cut, or is no JSON, for an empty one
             raise KmsUnavailable("KMS Decrypt: an answer without a data key")
         try:

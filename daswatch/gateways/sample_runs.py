@@ -138,6 +138,8 @@ class SampleRun:
         self._request("DELETE", f"/{index}", None, {"ignore_unavailable": "true"})
 
     def _write(self, indexed: Sequence[Document]) -> None:
+        if not indexed:
+            return  # a sample of events that are dropped
         lines = []
         for document in indexed:
             target = self._control_plane if document.index == control_plane.INDEX else self._events
@@ -147,4 +149,5 @@ class SampleRun:
             raise SearchUnavailable("OpenSearch refused to index the samples")
 
     def _request(self, method: str, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
-        return request(self._client, method, path, params=params, body=body, with_reason=True)
+        deadline = Deadline.after(_SECONDS)
+        return request(self._client, method, path, deadline=deadline, params=params, body=body, with_reason=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch.alerts import Database, Firing
+from daswatch.answers import TIMED_OUT, failure_of
+from daswatch.backlog import Arrivals, Span, spans
+from daswatch.backtests import episodes
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import request_timeout
 from daswatch.queries import (
     Candidate,
     Details,
@@ -24,23 +27,47 @@ from daswatch.queries import (
     completed,
     details_query,
     next_page,
-    oldest_arrival,
+    off_time_arrivals,
+    parts_query,
+    quiet_parts,
     read_candidates,
     read_details,
+    read_off_time,
+    read_parts,
     saved_query,
 )
 
 # In one request: enough for a run and its late windows, and far below a request's size limit.
 _SEARCHES = 200
+# One saved query may take so long, and a request with many a little longer. Where one does not end, the request is
+# asked in halves with half the time, until the one is found: all of it takes about twice as long.
+_PATIENCE_SECONDS = 10.0
+_SHORTEST_PATIENCE_SECONDS = 2.0
+_OWN_SHARE = 0.7
+# Groups whose parts are asked about in one search, and buckets of it; OpenSearch's own limit is 65,535.
+_GROUPS = 200
+_BUCKETS = 10_000
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A detection over one window of the documents in `index`."""
+    """A detection over one window of the documents in `index`.
+
+    `parts` are the windows that count, where `window` covers several: asked only about groups that fire in all of it.
+    `also` is a second window that the documents have to be in.
+    """
 
     detection: Detection
     window: Window
     index: str
+    parts: tuple[Window, ...] = ()
+    also: Window | None = None
+
+    @property
+    def windows(self) -> list[Window]:
+        """All that the documents have to be in."""
+        return [self.window, *([self.also] if self.also else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,37 +103,41 @@ class SavedQueries:
         self._client = client
 
     def ask(self, questions: Sequence[Question], deadline: Deadline) -> Answers:
-        """Ask everything; groups that several windows of a detection return are told once, with the longest span."""
+        """Ask everything; what all windows of a detection return of a group is put together by its episodes."""
         answers = Answers()
-        merged: dict[tuple[str, str, tuple[str, ...]], tuple[Detection, Candidate]] = {}
-        asked: list[tuple[Question, Mapping[str, Any] | None]] = [(question, None) for question in questions]
-        while asked:
-            searches = [_search(question, after) for question, after in asked]
-            answers.searches += len(searches)
-            further: list[tuple[Question, Mapping[str, Any] | None]] = []
-            for (question, _), answer in zip(asked, self._many(searches, deadline), strict=True):
-                if isinstance(answer, Failure):
-                    answers.failures[question.detection.name] = answer.cause
-                    continue
-                if _FOUND not in answer:
-                    continue
-                for candidate in read_candidates(question.detection, answer):
-                    key = question.detection.name, candidate.resource_id, tuple(candidate.group.values())
-                    earlier = merged.get(key)
-                    merged[key] = question.detection, _union(earlier and earlier[1], candidate)
-                after = next_page(answer)
-                if after:
-                    further.append((question, after))
-            asked = further
-        answers.candidates = list(merged.values())
+        found: dict[str, tuple[Detection, list[Candidate]]] = {}
+        in_parts: list[tuple[Question, list[Candidate]]] = []
+        for question, candidates in self._whole(questions, answers, deadline):
+            apart, at_once = _needing_parts(question, candidates)
+            in_parts += [(question, batch) for batch in _batches(question, apart)]
+            found.setdefault(question.detection.name, (question.detection, []))[1].extend(at_once)
+        for question, candidates in self._in_parts(in_parts, answers, deadline):
+            found.setdefault(question.detection.name, (question.detection, []))[1].extend(candidates)
+        for detection, candidates in found.values():
+            ordered = sorted(candidates, key=lambda one: (one.first_seen, one.last_seen))
+            answers.candidates += [(detection, one) for one in episodes(detection, ordered, _BEGINNING)]
         return answers
+
+    def begin_of(self, question: Question, candidate: Candidate, deadline: Deadline) -> str:
+        """When the episode began that a group is in, as far as the question looks back; at most one search."""
+        looked_back = replace(candidate, first_seen=question.window.start)
+        for _, before in self._in_parts([(question, [looked_back])], Answers(), deadline):
+            whole = sorted([*before, candidate], key=lambda one: (one.first_seen, one.last_seen))
+            return episodes(question.detection, whole, _BEGINNING)[-1].first_seen
+        return candidate.first_seen
 
     def firings(self, groups: Sequence[Group], until: str, deadline: Deadline) -> tuple[list[Firing], dict[str, str]]:
         """What is to be told about each group, from its events of the episode; and failures by detection."""
         searches = [
             Search(
                 group.index,
-                details_query(group.detection, group.candidate.resource_id, group.candidate.group, group.since, until),
+                details_query(
+                    group.detection,
+                    group.candidate.resource_id,
+                    group.candidate.group,
+                    group.since,
+                    group.candidate.last_seen,
+                ),
             )
             for group in groups
         ]
@@ -120,13 +151,10 @@ class SavedQueries:
                 firings.append(firing(group.detection, group.candidate, details, until))
         return firings, failures
 
-    def oldest(self, window: Window, events: str, deadline: Deadline) -> datetime | None:
-        """The time of the oldest event that arrived in a window. Raises SearchUnavailable."""
-        (answer,) = self._many([Search(events, oldest_arrival(window))], deadline)
-        if isinstance(answer, Failure):
-            raise SearchUnavailable(f"the events that arrived cannot be searched ({answer.cause})")
-        value = answer["aggregations"]["oldest"]["value"] if _FOUND in answer else None
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+    def off_time(self, arrivals: Arrivals, events: str, deadline: Deadline) -> list[Span] | Failure:
+        """When events happened that arrived late, or from a day that is still to come."""
+        (answer,) = self._many([Search(events, off_time_arrivals(arrivals.window, arrivals.usual))], deadline)
+        return answer if isinstance(answer, Failure) else spans(read_off_time(answer))
 
     def documents(
         self, ids: Sequence[str], fields: Sequence[str], events: str, deadline: Deadline
@@ -136,62 +164,139 @@ class SavedQueries:
         (answer,) = self._many([Search(events, body)], deadline)
         return [] if isinstance(answer, Failure) else [hit["_source"] for hit in answer["hits"]["hits"]]
 
+    def _whole(
+        self, questions: Sequence[Question], answers: Answers, deadline: Deadline
+    ) -> Iterator[tuple[Question, list[Candidate]]]:
+        """The groups that each question returns, page by page."""
+        asked: list[tuple[Question, Mapping[str, Any] | None]] = [(question, None) for question in questions]
+        while asked:
+            searches = [
+                Search(question.index, saved_query(question.detection, question.window, after, question.also))
+                for question, after in asked
+            ]
+            answers.searches += len(searches)
+            further: list[tuple[Question, Mapping[str, Any] | None]] = []
+            for (question, _), answer in zip(asked, self._many(searches, deadline), strict=True):
+                if isinstance(answer, Failure):
+                    answers.failures[question.detection.name] = answer.cause
+                    continue
+                if _FOUND not in answer:
+                    continue
+                yield question, read_candidates(question.detection, answer)
+                after = next_page(answer)
+                if after:
+                    further.append((question, after))
+            asked = further
+
+    def _in_parts(
+        self, asked: Sequence[tuple[Question, Sequence[Candidate]]], answers: Answers, deadline: Deadline
+    ) -> Iterator[tuple[Question, list[Candidate]]]:
+        """In which parts of their question's window groups fire."""
+        searches = [
+            Search(
+                question.index,
+                parts_query(question.detection, question.windows, groups, _parts(question, groups)),
+            )
+            for question, groups in asked
+        ]
+        answers.searches += len(searches)
+        for (question, groups), answer in zip(asked, self._many(searches, deadline), strict=True):
+            if isinstance(answer, Failure):
+                answers.failures[question.detection.name] = answer.cause
+            elif _FOUND in answer:
+                yield question, read_parts(question.detection, groups, answer)
+
     def _many(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | Failure]:
         for begin in range(0, len(searches), _SEARCHES):
-            yield from self._msearch(searches[begin : begin + _SEARCHES], deadline)
+            yield from self._msearch(searches[begin : begin + _SEARCHES], deadline, _PATIENCE_SECONDS)
 
-    def _msearch(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | Failure]:
+    def _msearch(
+        self, searches: Sequence[Search], deadline: Deadline, patience: float
+    ) -> list[Mapping[str, Any] | Failure]:
+        """One request; where it takes too long, its halves, so that only the slow search fails."""
+        seconds = min(patience, deadline.remaining)
+        if seconds <= 0:
+            return [Failure(_OUT_OF_TIME)] * len(searches)
         lines = []
         for search in searches:
-            lines += [orjson.dumps({"index": search.index, **_LENIENT}), orjson.dumps(search.body)]
-        answer = request(
-            self._client,
-            "POST",
-            "/_msearch",
-            params={"request_timeout": request_timeout(deadline)},
-            body=b"\n".join(lines) + b"\n",
-        )
+            own = {**search.body, "timeout": f"{int(seconds * _OWN_SHARE * 1000)}ms"}
+            lines += [orjson.dumps({"index": search.index, **_LENIENT}), orjson.dumps(own)]
+        try:
+            answer = request(
+                self._client,
+                "POST",
+                "/_msearch",
+                deadline=deadline.at_most(patience),
+                body=b"\n".join(lines) + b"\n",
+            )
+        except SearchUnavailable as exc:
+            if not isinstance(exc.__cause__, ConnectionTimeout):
+                raise
+            if len(searches) == 1:
+                return [Failure(TIMED_OUT)]
+            middle = len(searches) // 2
+            shorter = max(patience / 2, _SHORTEST_PATIENCE_SECONDS)
+            return [
+                *self._msearch(searches[:middle], deadline, shorter),
+                *self._msearch(searches[middle:], deadline, shorter),
+            ]
         responses = answer.get("responses", ()) if isinstance(answer, dict) else ()
         if len(responses) != len(searches):
             raise SearchUnavailable("OpenSearch's answer to POST /_msearch has another number of answers")
-        for response in responses:
-            yield _checked(response)
+        return [_checked(response) for response in responses]
 
 
 # A day without events has no index, and a search without any index no aggregations.
 _LENIENT = {"ignore_unavailable": True, "allow_no_indices": True}
 _FOUND = "aggregations"
-
-
-def _search(question: Question, after: Mapping[str, Any] | None) -> Search:
-    return Search(question.index, saved_query(question.detection, question.window, after))
+_OUT_OF_TIME = "out of time"
 
 
 def _checked(response: Mapping[str, Any]) -> Mapping[str, Any] | Failure:
     """An answer that covers all shards, or why it does not: half an answer would pass for silence."""
-    error = response.get("error")
-    if error:
-        causes = error.get("root_cause") or [error] if isinstance(error, Mapping) else [{"type": str(error)}]
-        return Failure(str(causes[0].get("type", "unknown")))
-    if response.get("timed_out"):
-        return Failure("timed out")
-    failed = response.get("_shards", {}).get("failures")
-    if failed:
-        return Failure(str(failed[0].get("reason", {}).get("type", "unknown")))
-    return response
+    cause = failure_of(response)
+    return Failure(cause) if cause else response
 
 
-def _union(earlier: Candidate | None, later: Candidate) -> Candidate:
-    if earlier is None:
-        return later
-    return replace(
-        later,
-        count=max(earlier.count, later.count),
-        first_seen=min(earlier.first_seen, later.first_seen),
-        last_seen=max(earlier.last_seen, later.last_seen),
-        level=max(earlier.level, later.level, key=lambda level: level.rank),
-        metrics={name: max(value, earlier.metrics.get(name, 0)) for name, value in later.metrics.items()},
-    )
+def _needing_parts(question: Question, candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """Those of which it has to be asked in which parts they fire, and the others."""
+    if question.detection.kind in (Kind.FIRST_SEEN, Kind.SILENCE):
+        return [], list(candidates)
+    apart: list[Candidate] = []
+    at_once: list[Candidate] = []
+    quiet = timedelta(seconds=question.detection.quiet_seconds)
+    for candidate in candidates:
+        if question.detection.window_seconds:
+            several = len(question.parts) > 1
+        else:
+            several = _moment(candidate.last_seen) - _moment(candidate.first_seen) >= quiet
+        (apart if several else at_once).append(candidate)
+    return apart, at_once
+
+
+def _batches(question: Question, groups: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    """As many groups as one search may be asked about; those of the same time together, they have few parts."""
+    batch: list[Candidate] = []
+    for group in sorted(groups, key=lambda one: (one.first_seen, one.last_seen)):
+        larger = [*batch, group]
+        if batch and (len(larger) > _GROUPS or len(larger) * len(_parts(question, larger)) > _BUCKETS):
+            yield batch
+            larger = [group]
+        batch = larger
+    if batch:
+        yield batch
+
+
+def _parts(question: Question, groups: Sequence[Candidate]) -> tuple[Window, ...]:
+    """The parts in which these groups have events at all."""
+    first, last = min(one.first_seen for one in groups), max(one.last_seen for one in groups)
+    if not question.detection.window_seconds:
+        return quiet_parts(question.detection, _moment(first), _moment(last))
+    return tuple(part for part in question.parts if part.start <= last and first <= part.end)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def firing(detection: Detection, candidate: Candidate, details: Details, until: str) -> Firing:

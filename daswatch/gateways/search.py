@@ -7,8 +7,10 @@ simply sent again: what arrived the first time answers 409.
 from __future__ import annotations
 
 import random
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +18,17 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from daswatch.bulk import Action, Fate, fate_of, fate_of_request
+from daswatch import probe
+from daswatch.bulk import AMBIGUOUS, FULL_SHARD, Action, Fate, cause_of, fate_of, fate_of_request, is_full_shard
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import perform, request
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
-_LONGEST_REQUEST_SECONDS = 30.0
+_TOO_LARGE = 413
+_OUT_OF_TIME = "out of time"
+_ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class BulkResult:
     refused: list[Refusal] = field(default_factory=list)
     unwritten: list[Action] = field(default_factory=list)
     cause: str = ""  # why the unwritten are unwritten
+    lost: list[Action] = field(default_factory=list)  # what belongs to no stream record, and is not written
+    lost_cause: str = ""
     requests: int = 0
     seconds: float = 0.0
 
@@ -53,36 +60,57 @@ class BulkResult:
         self.refused += other.refused
         self.unwritten += other.unwritten
         self.cause = self.cause or other.cause
+        self.lost += other.lost
+        self.lost_cause = self.lost_cause or other.lost_cause
         self.requests += other.requests
         self.seconds += other.seconds
+
+    def give_up(self, actions: Iterable[Action], cause: str) -> None:
+        """Note actions that are not written, and why."""
+        for action in actions:
+            if action.record is None:
+                self.lost.append(action)
+                self.lost_cause = self.lost_cause or cause
+            else:
+                self.unwritten.append(action)
+                self.cause = self.cause or cause
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
     status: int
-    error_type: str
+    error_type: str = ""
+    reason: str = ""  # asked for with a probe alone: it may quote the document
+
+    @property
+    def fate(self) -> Fate:
+        return fate_of(self.status, self.error_type)
+
+    @property
+    def cause(self) -> str:
+        return cause_of(self.status, self.error_type)
+
+
+_CREATED = _Item(201)
 
 
 class _RequestFailed(Exception):
-    """A bulk request failed as a whole."""
+    """A bulk request failed as a whole; `reason` may quote it."""
 
-    def __init__(self, fate: Fate, cause: str) -> None:
+    def __init__(self, fate: Fate, cause: str, *, status: int = 0, error_type: str = "", reason: str = "") -> None:
         super().__init__(cause)
         self.fate = fate
         self.cause = cause
+        self.status = status
+        self.error_type = error_type
+        self.reason = reason
 
 
 class SearchGateway:
-    """An OpenSearch endpoint. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+    """An OpenSearch endpoint. `chance` is an argument so that pauses can be tested."""
 
-    def __init__(
-        self,
-        client: OpenSearch,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
         self._client = client
-        self._sleep = sleep
         self._chance = chance
 
     def write(self, actions: Sequence[Action], deadline: Deadline) -> BulkResult:
@@ -92,130 +120,277 @@ class SearchGateway:
         and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
         """
         begun = time.perf_counter()
-        result = BulkResult()
-        pending: list[Sequence[Action]] = [actions]
-        attempt = 0
-        while pending:
-            batch = pending.pop()
-            if not batch:
-                continue
-            if deadline.remaining < _SHORTEST_REQUEST_SECONDS:
-                self._give_up(result, [batch, *pending], "out of time")
-                break
-            try:
-                items = self._send(batch, deadline)
-            except _RequestFailed as failure:
-                result.requests += 1
-                if failure.fate is Fate.REFUSED:
-                    if len(batch) == 1:
-                        result.refused.append(Refusal(batch[0], failure.cause))
-                    else:
-                        middle = len(batch) // 2
-                        pending += [batch[middle:], batch[:middle]]
-                    continue
-                wanted = any(action.record is not None for action in batch)
-                if failure.fate is Fate.REDELIVER or not wanted or not self._wait(attempt, deadline):
-                    self._give_up(result, [batch, *pending], failure.cause)
-                    break
-                attempt += 1
-                pending.append(batch)
-                continue
-            result.requests += 1
-            if items is None:
-                result.written += sum(action.record is not None for action in batch)
-                continue
-            again = self._sort(batch, items, result)
-            if not again:
-                continue
-            if not self._wait(attempt, deadline):
-                self._give_up(result, [again, *pending], "OpenSearch is overloaded")
-                break
-            attempt += 1
-            pending.append(again)
+        result = _Writing(self, deadline).run(actions)
         result.seconds = time.perf_counter() - begun
         return result
 
     def template_names(self, deadline: Deadline) -> set[str]:
         """The names of the installed index templates. Raises SearchUnavailable."""
         path = "/_index_template"
-        params = {
-            "filter_path": "index_templates.name",
-            "request_timeout": request_timeout(deadline),
-        }
-        answer = request(self._client, "GET", path, params=params)
+        params = {"filter_path": "index_templates.name"}
+        answer = request(self._client, "GET", path, deadline=deadline, params=params)
         if not isinstance(answer, dict):
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}
 
-    def _send(self, batch: Sequence[Action], deadline: Deadline) -> list[_Item] | None:
-        """One bulk request: None where all went well, otherwise each action's status."""
+    def send(self, batch: Sequence[Action], deadline: Deadline, *, with_reason: bool = False) -> list[_Item]:
+        """One bulk request; what it says of each action. Raises _RequestFailed."""
+        fields = ["errors", "items.*.status", "items.*.error.type", *(["items.*.error.reason"] if with_reason else [])]
         try:
-            answer = self._client.transport.perform_request(
+            answer = perform(
+                self._client,
                 "POST",
                 "/_bulk",
-                params={
-                    "filter_path": "errors,items.*.status,items.*.error.type",
-                    "request_timeout": request_timeout(deadline),
-                },
+                deadline=deadline,
+                params={"filter_path": ",".join(fields)},
                 body=b"".join([action.lines for action in batch]),
             )
         except SearchConnectionError as exc:
             raise _RequestFailed(Fate.RETRY, f"OpenSearch does not answer ({type(exc).__name__})") from exc
+        except SearchUnavailable as exc:  # the password could not be read
+            raise _RequestFailed(Fate.REDELIVER if exc.status else Fate.RETRY, str(exc)) from exc
         except SerializationError as exc:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no JSON") from exc
         except TransportError as exc:
             status = exc.status_code if isinstance(exc.status_code, int) else 503
-            fate = fate_of_request(status, str(exc.error))
-            raise _RequestFailed(fate, f"OpenSearch answered {status}") from exc
-        if not isinstance(answer, dict) or "errors" not in answer:
-            raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no bulk answer")
-        if not answer["errors"]:
-            return None
-        items = [_read_item(item) for item in answer.get("items", [])]
-        if len(items) != len(batch):
+            error_type, reason = _read_error(exc)
+            fate, cause = fate_of_request(status, error_type), cause_of(status, error_type)
+            raise _RequestFailed(fate, cause, status=status, error_type=error_type, reason=reason) from exc
+        items = answer.get("items") if isinstance(answer, dict) and "errors" in answer else None
+        if not isinstance(items, list) or len(items) != len(batch):
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer has another number of items")
-        return items
+        try:
+            return [_read_item(item) for item in items]
+        except (AttributeError, TypeError, ValueError, KeyError) as exc:
+            raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no bulk answer") from exc
 
-    def _sort(self, batch: Sequence[Action], items: list[_Item], result: BulkResult) -> list[Action]:
-        """Note each action's fate; returns those to send again."""
+    def wait(self, attempt: int, deadline: Deadline) -> bool:
+        """Wait before the next attempt; False where the deadline leaves no time for one."""
+        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_REQUEST_SECONDS)
+
+
+class _Writing:
+    """One call of `write`: what is pending, and what became of the rest."""
+
+    def __init__(self, gateway: SearchGateway, deadline: Deadline) -> None:
+        self._gateway = gateway
+        self._deadline = deadline
+        self._result = BulkResult()
+        self._pending: list[Sequence[Action]] = []
+        self._taking: set[str] = set()  # indices that took a probe after a request failed as a whole
+
+    def run(self, actions: Sequence[Action]) -> BulkResult:
+        self._pending.append(actions)
+        attempt = 0
+        while self._pending:
+            batch = self._pending.pop()
+            if not batch:
+                continue
+            if self._no_time_left:
+                self._give_up_all(batch, _OUT_OF_TIME)
+                break
+            again: Sequence[Action]
+            try:
+                again, cause = self._sort(batch, self._send(batch))
+            except _RequestFailed as failure:
+                again, cause = self._after(failure, batch), failure.cause
+            if not again:
+                continue
+            if not self._gateway.wait(attempt, self._deadline):
+                self._give_up_all(again, cause)
+                break
+            attempt += 1
+            self._pending.append(again)
+        return self._result
+
+    @property
+    def _no_time_left(self) -> bool:
+        return self._deadline.remaining < _SHORTEST_REQUEST_SECONDS
+
+    def _send(self, batch: Sequence[Action], *, with_reason: bool = False) -> list[_Item]:
+        self._result.requests += 1
+        return self._gateway.send(batch, self._deadline, with_reason=with_reason)
+
+    def _give_up_all(self, batch: Sequence[Action], cause: str) -> None:
+        """Give up a batch, and with it what is pending: it would fare no better."""
+        for actions in (batch, *self._pending):
+            self._result.give_up(actions, cause)
+        self._pending.clear()
+
+    def _sort(self, batch: Sequence[Action], items: list[_Item]) -> tuple[list[Action], str]:
+        """Note each action's fate; returns those to send again, and why."""
+        result = self._result
+        if items.count(_CREATED) == len(batch):
+            result.written += sum(action.record is not None for action in batch)
+            return [], ""
         again: list[Action] = []
+        refused: list[Refusal] = []
+        taking: set[str] = set()
+        cause = ""
         for action, item in zip(batch, items, strict=True):
-            match fate_of(item.status, item.error_type):
+            match item.fate:
                 case Fate.WRITTEN:
                     result.written += action.record is not None
+                    taking.add(action.index)
                 case Fate.ALREADY_THERE:
                     result.already_there += 1
+                    taking.add(action.index)
                 case Fate.RETRY if action.record is not None:
                     again.append(action)
-                case Fate.RETRY:
-                    self._give_up(result, [[action]], "OpenSearch is overloaded")
-                case Fate.REDELIVER:
-                    self._give_up(result, [[action]], f"OpenSearch answered {item.status} ({item.error_type})")
-                case Fate.REFUSED:
-                    result.refused.append(Refusal(action, item.error_type))
-        return again
+                    cause = item.cause
+                case Fate.REFUSED if action.record is not None:
+                    refused.append(Refusal(action, item.error_type))
+                case _:
+                    result.give_up([action], item.cause)
+        sent_again, why = self._settle(refused, taking, samples=True)
+        return again + sent_again, cause or why
 
-    def _wait(self, attempt: int, deadline: Deadline) -> bool:
-        """Wait before the next attempt; False where the deadline leaves no time for one."""
-        delay = backoff_seconds(attempt, self._chance())
-        if deadline.remaining - delay < _SHORTEST_REQUEST_SECONDS:
-            return False
-        self._sleep(delay)
-        return True
+    def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Sequence[Action]:
+        """Note what a request's failure means for its actions; returns those to send again."""
+        match failure.fate:
+            case Fate.RETRY if any(action.record is not None for action in batch):
+                return batch
+            case Fate.RETRY:
+                self._result.give_up(batch, failure.cause)
+                return []
+            case Fate.REDELIVER:
+                self._give_up_all(batch, failure.cause)
+                return []
+        if failure.status != _TOO_LARGE and (unknown := _indices(batch) - self._taking):
+            # Before the guilty document is looked for: may a request of ordinary ones fail in the same way?
+            try:
+                self._look(dict.fromkeys(unknown, False), [])
+            except _RequestFailed as second:
+                return self._after(_of_the_domain(second), batch)
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._pending += [batch[middle:], batch[:middle]]
+            return []
+        if batch[0].record is None:
+            self._result.give_up(batch, failure.cause)
+            return []
+        return self._settle([Refusal(batch[0], failure.error_type or failure.cause)], self._taking, samples=False)[0]
 
-    @staticmethod
-    def _give_up(result: BulkResult, batches: Sequence[Sequence[Action]], cause: str) -> None:
-        for batch in batches:
-            result.unwritten += batch
-        result.cause = result.cause or cause
+    def _settle(
+        self, refused: Sequence[Refusal], taking: Collection[str], *, samples: bool
+    ) -> tuple[list[Action], str]:
+        """Decide whose fault refusals are; returns the actions to send again, and why.
+
+        A document whose neighbors in the same index were written is refused for its own sake. Otherwise the index is
+        asked about a probe, a thorough one where several documents were refused in the same way, and with `samples`
+        about the first document of each kind again. OpenSearch has no name of its own for a shard that is full, which
+        can happen between two documents.
+        """
+        suspects: list[Refusal] = []
+        for refusal in refused:
+            index = refusal.action.index
+            doubtful = index not in taking or (samples and refusal.error_type == AMBIGUOUS)
+            (suspects if index and doubtful else self._result.refused).append(refusal)
+        if not suspects:
+            return [], ""
+        actions = [refusal.action for refusal in suspects]
+        if self._no_time_left:
+            self._result.give_up(actions, _OUT_OF_TIME)
+            return [], ""
+        firsts = {_kind(refusal): refusal.action for refusal in reversed(suspects)} if samples else {}
+        kinds = Counter(index for index, _type in {_kind(refusal) for refusal in suspects})
+        counts = Counter(action.index for action in actions)
+        unknown = {index: count > 1 and kinds[index] == 1 for index, count in counts.items() if index not in taking}
+        try:
+            probed, items = self._look(unknown, list(firsts.values()))
+        except _RequestFailed as failure:
+            if failure.fate is Fate.REFUSED and samples:
+                return self._settle(suspects, taking, samples=False)
+            if failure.fate is Fate.RETRY:
+                return actions, failure.cause
+            self._result.give_up(actions, _of_the_domain(failure).cause)
+            return [], ""
+        second = dict(zip(firsts, items, strict=True))
+        again: list[Action] = []
+        why = ""
+        for refusal in suspects:
+            kind = _kind(refusal)
+            fate, cause = _verdict(refusal.action.index, probed.get(refusal.action.index), second.get(kind))
+            if fate is Fate.REFUSED:
+                self._result.refused.append(refusal)
+            elif fate is Fate.REDELIVER:
+                self._result.give_up([refusal.action], cause)
+            elif fate is Fate.WRITTEN and refusal.action is firsts[kind]:
+                self._result.written += 1
+            else:
+                again.append(refusal.action)
+                why = cause
+        return again, why
+
+    def _look(self, indices: Mapping[str, bool], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
+        """What indices say to their probes, thorough or not, by name; and to documents that are sent again.
+
+        One request; where it is answered, what is not taken is in the answers. Raises _RequestFailed.
+        """
+        asked = [action for index, thorough in indices.items() for action in probe.probes(index, thorough=thorough)]
+        items = self._send([*asked, *again], with_reason=True)
+        probed: dict[str, _Item] = {}
+        for action, item in zip(asked, items, strict=False):
+            if action.index not in probed or probe.is_taken(probed[action.index].fate):
+                probed[action.index] = item
+        self._taking |= {index for index, item in probed.items() if probe.is_taken(item.fate)}
+        return probed, items[len(asked) :]
 
 
-def request_timeout(deadline: Deadline) -> float:
-    """How many seconds one request may take."""
-    return min(_LONGEST_REQUEST_SECONDS, max(_SHORTEST_REQUEST_SECONDS, deadline.remaining))
+def _indices(actions: Iterable[Action]) -> set[str]:
+    return {action.index for action in actions if action.index}
+
+
+def _kind(refusal: Refusal) -> tuple[str, str]:
+    return refusal.action.index, refusal.error_type
+
+
+def _verdict(index: str, probed: _Item | None, document: _Item | None) -> tuple[Fate, str]:
+    """What a refusal means after a look at its index; WRITTEN where the document was taken this time.
+
+    `probed` is None where the index is known to take documents, `document` where it was not sent again.
+    """
+    if probed is not None and not probe.is_taken(probed.fate):
+        if probed.fate is Fate.REFUSED:
+            return Fate.REDELIVER, probe.refusal(index, probed.status, probed.error_type, probed.reason)
+        return probed.fate, probed.cause
+    if document is None:
+        return Fate.REFUSED, ""
+    if is_full_shard(document.error_type, document.reason):
+        return Fate.REDELIVER, f"{index}: {FULL_SHARD}"
+    if probe.is_taken(document.fate):
+        return Fate.WRITTEN, _OUT_OF_TIME
+    return document.fate, document.cause
+
+
+def _of_the_domain(failure: _RequestFailed) -> _RequestFailed:
+    """A failure of a request in which an ordinary document stood."""
+    if failure.fate is not Fate.REFUSED:
+        return failure
+    cause = probe.refusal("the endpoint", failure.status, failure.error_type, failure.reason)
+    return _RequestFailed(Fate.REDELIVER, cause, status=failure.status, error_type=failure.error_type)
+
+
+def _read_error(exc: TransportError) -> tuple[str, str]:
+    """The type and the reason of an answer's error."""
+    error = exc.info.get("error") if isinstance(exc.info, dict) else None
+    reason = error.get("reason") if isinstance(error, dict) else None
+    return _error_type(exc.error), reason if isinstance(reason, str) else ""
 
 
 def _read_item(item: dict[str, Any]) -> _Item:
+    """Raises ValueError, or what looking into something else raises, where it is not an item of a bulk answer."""
     (outcome,) = item.values()
-    error = outcome.get("error")
-    return _Item(outcome.get("status", 500), error.get("type", "") if isinstance(error, dict) else str(error or ""))
+    status, error = outcome["status"], outcome.get("error")
+    if status == _CREATED.status and error is None:
+        return _CREATED
+    if not isinstance(status, int):
+        raise ValueError
+    if not isinstance(error, dict):
+        return _Item(status, _error_type(error))
+    return _Item(status, _error_type(error.get("type")), str(error.get("reason") or ""))
+
+
+def _error_type(value: object) -> str:
+    """OpenSearch's name for an error; empty for a text, which may quote what was sent."""
+    return value if isinstance(value, str) and _ERROR_TYPE.fullmatch(value) else ""

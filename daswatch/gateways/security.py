@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from daswatch.content import Content, Kind, PlannedStep
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.content import NO_SUCH_API
-from daswatch.gateways.endpoint import request
+from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.planning import Found
 
 _PATHS = {Kind.ROLE: "/_plugins/_security/api/roles", Kind.ROLE_MAPPING: "/_plugins/_security/api/rolesmapping"}
@@ -22,8 +23,9 @@ class SecurityGateway:
 
     kinds = frozenset(_PATHS)
 
-    def __init__(self, client: OpenSearch) -> None:
+    def __init__(self, client: OpenSearch, until: Callable[[], Deadline] = command_deadline) -> None:
         self._client = client
+        self._until = until
 
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the plugin. Raises SearchUnavailable.
@@ -61,4 +63,4 @@ class SecurityGateway:
             self._request("PUT", f"{_PATHS[content.kind]}/{content.name}", dict(content.body))
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        return request(self._client, method, path, body=body, with_reason=True)
+        return request(self._client, method, path, deadline=self._until(), body=body, with_reason=True)

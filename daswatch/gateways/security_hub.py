@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +17,9 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
-from botocore.exceptions import ConnectionError as AwsConnectionError
-
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.findings import MAX_BYTES, finding_bytes, partition
+from daswatch.gateways.aws import AwsError, Trouble, ask, attempt, trouble_of
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient
@@ -45,21 +42,11 @@ _SHORTEST_CALL_SECONDS = 1.0
 
 _TOO_LARGE = "FindingTooLarge"
 _REQUEST_TOO_LARGE = 413
-_TOO_MANY_REQUESTS = 429
 
 _INVALID = ("InvalidInput", "InvalidParameter", "Validation", "ParamValidation", "RequestEntityTooLarge")
-_OVERLOADED = (
-    "Throttl",
-    "TooManyRequests",
-    "LimitExceeded",
-    "RequestLimitExceeded",
-    "Internal",
-    "ServiceUnavailable",
-    "RequestTimeout",
-    "ConcurrentUpdate",
-)
 _NOT_ENABLED = ("InvalidAccess",)
-_DENIED = ("AccessDenied", "UnauthorizedOperation", "NotAuthorized")
+# Another account is served by another role: the time left is shared with those that need none.
+_SHARE_OF_STS = 0.5
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 
@@ -156,21 +143,16 @@ class _Progress:
 
 
 class SecurityHub:
-    """The Security Hub of one account and region.
-
-    `sleep` and `chance` are arguments so that waiting can be tested without waiting.
-    """
+    """The Security Hub of one account and region."""
 
     def __init__(
         self,
         client: SecurityHubClient,
-        sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
         note: str = "",
     ) -> None:
         """`note` is told as each result's cause where there is no other."""
         self._client = client
-        self._sleep = sleep
         self._chance = chance
         self._note = note
 
@@ -188,33 +170,24 @@ class SecurityHub:
             wait = backoff_seconds(batch.attempt - 1, self._chance()) if batch.attempt else 0.0
             if calls >= BURST_CALLS:
                 wait = max(wait, 1 / CALLS_PER_SECOND)
-            if deadline.remaining - wait < _SHORTEST_CALL_SECONDS:
+            if not deadline.wait(wait, _SHORTEST_CALL_SECONDS):
                 progress.give_up(batch, progress.trouble or "Security Hub: out of time")
                 break
-            if wait:
-                self._sleep(wait)
             calls += 1
             try:
-                progress.answered(batch, self._call(batch))
+                progress.answered(batch, self._call(batch, deadline))
             except _CallFailed as failure:
                 progress.failed(batch, failure)
         return progress.result(self._note)
 
-    def _call(self, batch: _Batch) -> dict[str, str]:
+    def _call(self, batch: _Batch, deadline: Deadline) -> dict[str, str]:
         """One call; the error codes of the findings that failed, by their ids."""
+        found = cast("Sequence[AwsSecurityFindingTypeDef]", list(batch.findings))
         try:
-            found = cast("Sequence[AwsSecurityFindingTypeDef]", list(batch.findings))
-            answer = self._client.batch_import_findings(Findings=found)
-        except ClientError as exc:
-            code = _code(exc)
-            raise _CallFailed(_fate_of(code, _status(exc)), code) from exc
-        except ParamValidationError as exc:
-            # botocore knows a rule of the format that the finding breaks; its text may quote the finding.
-            raise _CallFailed(_Fate.REFUSED, type(exc).__name__) from None
-        except (HTTPClientError, AwsConnectionError) as exc:
-            raise _CallFailed(_Fate.RETRY, type(exc).__name__) from exc
-        except BotoCoreError as exc:
-            raise _CallFailed(_Fate.GIVE_UP, type(exc).__name__) from exc
+            answer = attempt(lambda: self._client.batch_import_findings(Findings=found), deadline)
+        except AwsError as exc:
+            # Its cause may quote a finding: botocore's own check of the format does.
+            raise _CallFailed(_fate_of_call(exc), exc.code) from None
         return _failed(batch, answer)
 
 
@@ -229,7 +202,6 @@ class FindingAccounts:
         sts: Callable[[], STSClient],
         role_name: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`role_name` is the name of a role in the other accounts; empty where all findings go to our own."""
@@ -239,11 +211,10 @@ class FindingAccounts:
         self._sts = sts
         self._role_name = role_name
         self._clock = clock
-        self._sleep = sleep
         self._chance = chance
         self._assumed: dict[str, tuple[datetime, str, SecurityHub]] = {}
 
-    def for_account(self, account_id: str) -> tuple[str, SecurityHub]:
+    def for_account(self, account_id: str, deadline: Deadline) -> tuple[str, SecurityHub]:
         """The account to post to for databases of `account_id` (empty where nobody told it), and its Security Hub.
 
         Where the role may not be assumed that is our own account, and each import's result tells why. Where STS does
@@ -254,7 +225,7 @@ class FindingAccounts:
             return self._own_account, self._own
         known = self._assumed.get(account_id)
         if known is None or self._clock() >= known[0]:
-            known = self._assume(account_id)
+            known = self._assume(account_id, deadline)
             self._assumed[account_id] = known
         return known[1], known[2]
 
@@ -262,23 +233,27 @@ class FindingAccounts:
     def _own(self) -> SecurityHub:
         return self._security_hub(None)
 
-    def _assume(self, account_id: str) -> tuple[datetime, str, SecurityHub]:
+    def _assume(self, account_id: str, deadline: Deadline) -> tuple[datetime, str, SecurityHub]:
         """Until when it may be used, the account to post to, and its Security Hub."""
         role_arn = f"arn:{partition(self._region)}:iam::{account_id}:role/{self._role_name}"
         now = self._clock()
         try:
-            credentials = self._sts().assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME)["Credentials"]
-        except ClientError as exc:
-            code = _code(exc)
-            if _fate_of(code, _status(exc)) is _Fate.RETRY:
-                return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: {code}")
+            answer = ask(
+                lambda: self._sts().assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME),
+                deadline.part(_SHARE_OF_STS),
+                self._chance,
+            )
+        except AwsError as exc:
+            if exc.status == 0 or exc.trouble is Trouble.PASSING:
+                return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: {exc.code}")
             note = (
-                f"findings of account {account_id} go to account {self._own_account}: STS answered {code} to "
+                f"findings of account {account_id} go to account {self._own_account}: STS answered {exc.code} to "
                 f"AssumeRole of {role_arn}; create it and let it trust the function's role"
             )
             return now + ROLE_RENEWAL, self._own_account, self._security_hub(None, note)
-        except BotoCoreError as exc:
-            return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: {type(exc).__name__}")
+        credentials = answer.get("Credentials")
+        if not credentials:  # what answered 200 is not STS
+            return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: an answer without credentials")
         hub = self._security_hub(
             {
                 "AccessKeyId": credentials["AccessKeyId"],
@@ -289,7 +264,7 @@ class FindingAccounts:
         return credentials["Expiration"] - ROLE_RENEWAL, account_id, hub
 
     def _security_hub(self, credentials: Mapping[str, str] | None, note: str = "") -> SecurityHub:
-        return SecurityHub(self._client_factory(credentials), self._sleep, self._chance, note)
+        return SecurityHub(self._client_factory(credentials), self._chance, note)
 
 
 class _Unreachable(SecurityHub):
@@ -339,17 +314,13 @@ def _fate_of(code: str, status: int = 0) -> _Fate:
     """
     if code.startswith(_INVALID) or status == _REQUEST_TOO_LARGE:
         return _Fate.REFUSED
-    if code.startswith(_OVERLOADED) or status == _TOO_MANY_REQUESTS or status >= 500:
+    return _Fate.RETRY if trouble_of(code, status) is Trouble.PASSING else _Fate.GIVE_UP
+
+
+def _fate_of_call(error: AwsError) -> _Fate:
+    if error.status == 0 and error.trouble is not Trouble.REFUSED:  # there was no answer
         return _Fate.RETRY
-    return _Fate.GIVE_UP
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code") or f"HTTP {_status(error)}"
-
-
-def _status(error: ClientError) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return _fate_of(error.code, error.status)
 
 
 def _overloaded(code: str) -> str:
@@ -361,6 +332,6 @@ def _advice(code: str, batch: _Batch) -> str:
     account_id = batch.findings[0].get("AwsAccountId", "")
     if code.startswith(_NOT_ENABLED):
         return f"Security Hub answered {code}: enable it in account {account_id}, in the function's region"
-    if code.startswith(_DENIED):
+    if trouble_of(code) is Trouble.DENIED:
         return f"Security Hub answered {code}: allow securityhub:BatchImportFindings in account {account_id}"
     return f"Security Hub answered {code} in account {account_id}"

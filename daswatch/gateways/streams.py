@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from daswatch import streams
 from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
+from daswatch.gateways.aws import AwsError, Trouble, ask, attempt
 from daswatch.streams import Asked, Database, DatabaseName, Decision, Eligibility, Kind, Status, Step, Wanted
 
 if TYPE_CHECKING:
@@ -22,9 +20,7 @@ if TYPE_CHECKING:
 _NOT_FOUND = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoundFault", "ResourceNotFoundFault")
 # The database is being worked on, since we looked: the same call is right a little later.
 _BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault")
-_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "ServiceUnavailable", "InternalFailure")
-
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_COMMAND_SECONDS = 60.0  # a call of a command; RDS answers slowly where there are many databases
 _OTHER_SERVICES = ("neptune", "docdb")  # RDS describes their clusters and instances too
 
 
@@ -39,8 +35,17 @@ class _Denied(StreamRefused):
 class ActivityStreams:
     """The databases of one account and region."""
 
-    def __init__(self, rds: RDSClient, kms: Callable[[], KMSClient]) -> None:
-        """`kms` is called for the first alias that must be resolved: most keys are named by id or ARN."""
+    def __init__(
+        self,
+        rds: RDSClient,
+        kms: Callable[[], KMSClient],
+        until: Callable[[], Deadline] = lambda: Deadline.after(_COMMAND_SECONDS),
+    ) -> None:
+        """`kms` is called for the first alias that must be resolved: most keys are named by id or ARN.
+
+        `until` gives each call its deadline.
+        """
+        self._until = until
         self._rds = rds
         self._kms = cache(kms)
         self._supported: dict[tuple[str, str, str], frozenset[str] | None] = {}
@@ -87,11 +92,15 @@ class ActivityStreams:
         if arn := streams.key_arn(key_id, database):
             return arn
         try:
-            return self._kms().describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
-        except ClientError as exc:
-            raise StreamRefused(f"KMS does not describe the key {key_id}: {_told(exc)}") from exc
-        except BotoCoreError as exc:
-            raise RdsUnavailable(f"KMS DescribeKey: {type(exc).__name__}") from exc
+            answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())
+        except AwsError as exc:
+            if exc.status == 0:
+                raise RdsUnavailable(f"KMS DescribeKey: {exc.code}") from exc
+            raise StreamRefused(f"KMS does not describe the key {key_id}: {exc.words}") from exc
+        arn = answer.get("KeyMetadata", {}).get("Arn", "")
+        if not arn:  # what answered 200 is not KMS
+            raise RdsUnavailable("KMS DescribeKey: an answer without a key")
+        return arn
 
     def differences(self, wanted: Wanted, database: Database) -> dict[str, str]:
         """In what a started stream differs from what is wanted. Raises StreamRefused, RdsUnavailable."""
@@ -109,15 +118,17 @@ class ActivityStreams:
         if database.has_native_fields:
             parameters["EngineNativeAuditFieldsIncluded"] = wanted.native_fields
         try:
-            self._rds.start_activity_stream(**parameters)
-        except (ClientError, BotoCoreError) as exc:
+            attempt(lambda: self._rds.start_activity_stream(**parameters), self._until())
+        except AwsError as exc:
             _refuse("StartActivityStream", database.name, exc)
 
     def stop(self, database: Database) -> None:
         """Ask RDS to stop a stream. Raises _Busy, StreamRefused, RdsUnavailable."""
         try:
-            self._rds.stop_activity_stream(ResourceArn=database.arn, ApplyImmediately=True)
-        except (ClientError, BotoCoreError) as exc:
+            attempt(
+                lambda: self._rds.stop_activity_stream(ResourceArn=database.arn, ApplyImmediately=True), self._until()
+            )
+        except AwsError as exc:
             _refuse("StopActivityStream", database.name, exc)
 
     def _named(self, name: DatabaseName) -> Database | None:
@@ -153,17 +164,15 @@ class ActivityStreams:
         return self._supported[asked]
 
     def _pages(self, call: Any, entries: str, **parameters: Any) -> list[Any]:
+        pages = self._rds.get_paginator(call).paginate(**parameters)
         try:
-            pages = self._rds.get_paginator(call).paginate(**parameters)
-            return [entry for page in pages for entry in page.get(entries, [])]
-        except ClientError as exc:
-            if _code(exc) in _NOT_FOUND:
+            return ask(lambda: [entry for page in pages for entry in page.get(entries, [])], self._until())
+        except AwsError as exc:
+            if exc.code in _NOT_FOUND:
                 return []
-            if _code(exc) in _DENIED:
-                raise _Denied(f"RDS {call}: {_code(exc)}: {_told(exc)}") from exc
-            raise RdsUnavailable(f"RDS {call}: {_code(exc)}: {_told(exc)}") from exc
-        except BotoCoreError as exc:
-            raise RdsUnavailable(f"RDS {call}: {type(exc).__name__}: {_hint(exc)}") from exc
+            if exc.trouble is Trouble.DENIED:
+                raise _Denied(f"RDS {call}: {exc.code}: {exc.words}") from exc
+            raise RdsUnavailable(f"RDS {call}: {exc.code}: {_said(exc)}") from exc
 
 
 class Switch:
@@ -249,7 +258,6 @@ class Switch:
 def settle(
     switches: Iterable[Switch],
     deadline: Deadline,
-    sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[Switch], None] = lambda _: None,
 ) -> list[Switch]:
     """Advance all until they are settled or the deadline has come; returns those that are not. Raises RdsUnavailable.
@@ -262,9 +270,8 @@ def settle(
             switch.advance()
             progress(switch)
         left = [switch for switch in left if not switch.settled]
-        if not left or deadline.remaining <= pause:
+        if not left or not deadline.wait(pause, 0.0):
             break
-        sleep(pause)
     return left
 
 
@@ -272,24 +279,18 @@ def _filters(name: str, *values: str) -> list[FilterTypeDef]:
     return [{"Name": name, "Values": list(values)}]
 
 
-def _refuse(call: str, name: DatabaseName, exc: ClientError | BotoCoreError) -> NoReturn:
-    if isinstance(exc, BotoCoreError):
-        raise RdsUnavailable(f"RDS {call} for {name}: {type(exc).__name__}: {_hint(exc)}") from exc
-    if _code(exc) in (*_BUSY, *_THROTTLED):
-        raise _Busy(f"RDS does not take {call} now: {_told(exc)}") from exc
-    refusal = _Denied if _code(exc) in (*_DENIED, "KMSKeyNotAccessibleFault") else StreamRefused
-    raise refusal(f"{name}: RDS refused {call}: {_code(exc)}: {_told(exc)}") from exc
+def _refuse(call: str, name: DatabaseName, exc: AwsError) -> NoReturn:
+    if exc.status == 0:
+        raise RdsUnavailable(f"RDS {call} for {name}: {exc.code}: {_said(exc)}") from exc
+    if exc.code in _BUSY or exc.trouble is Trouble.PASSING:
+        raise _Busy(f"RDS does not take {call} now: {exc.words}") from exc
+    denied = exc.trouble is Trouble.DENIED or exc.code == "KMSKeyNotAccessibleFault"
+    refusal = _Denied if denied else StreamRefused
+    raise refusal(f"{name}: RDS refused {call}: {exc.code}: {exc.words}") from exc
 
 
-def _code(exc: ClientError) -> str:
-    return exc.response.get("Error", {}).get("Code", "")
-
-
-def _told(exc: ClientError) -> str:
+def _said(exc: AwsError) -> str:
     """AWS's own words: they name the permission, key or state that is missing, and quote nothing but our request."""
-    error: Mapping[str, Any] = exc.response.get("Error", {})
-    return str(error.get("Message") or error.get("Code") or "it does not say why")
-
-
-def _hint(exc: BotoCoreError) -> str:
-    return "sign in first" if "Credential" in type(exc).__name__ else "is the endpoint reachable from here?"
+    if exc.status:
+        return exc.words
+    return "sign in first" if "Credential" in exc.code else "is the endpoint reachable from here?"

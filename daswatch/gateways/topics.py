@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from daswatch.deadline import Deadline
 from daswatch.errors import TopicUnavailable
+from daswatch.gateways.aws import AwsError, ask
 from daswatch.messages import Message
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ class AlertTopic:
         self._client = cache(client)
         self._topic_arn = topic_arn
 
-    def publish(self, message: Message) -> None:
-        """Tell the topic. Raises TopicUnavailable; after a time-out the message may have been sent all the same."""
+    def publish(self, message: Message, deadline: Deadline) -> None:
+        """Publish a message. Raises TopicUnavailable; after a timeout the message may have been sent all the same."""
         try:
-            self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body)
-        except ClientError as exc:
-            code = exc.response.get("Error", {}).get("Code", "")
-            raise TopicUnavailable(f"SNS Publish to the alert topic: {code}") from exc
-        except BotoCoreError as exc:
-            raise TopicUnavailable(f"SNS Publish to the alert topic: {type(exc).__name__}") from exc
+            answer = ask(
+                lambda: self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body),
+                deadline,
+            )
+        except AwsError as exc:
+            raise TopicUnavailable(f"SNS Publish to the alert topic: {exc.code}") from exc
+        if not answer.get("MessageId"):  # what answered 200 is not SNS
+            raise TopicUnavailable("SNS Publish to the alert topic: an answer without a MessageId")

@@ -1,0 +1,87 @@
+"""Whether what answers is what a command is for, before anything else is asked or planned: OpenSearch, or RDS.
+
+A server that answers 404 to everything looks like an empty OpenSearch otherwise: all content "to create".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import TransportError
+
+from daswatch.errors import NotOpenSearch, RdsUnavailable, SearchUnavailable
+from daswatch.gateways.causes import LASTING, no_answer
+from daswatch.gateways.endpoint import command_deadline, request
+
+if TYPE_CHECKING:
+    from types_boto3_rds.client import RDSClient
+
+_REFUSED = (401, 403)  # the Security plugin answers in plain text, a domain's access policy in words of its own
+_BUSY = (429, 502, 503, 504)  # a load balancer in front of a domain answers for it, in HTML
+_NO_INDEX = "das-no-such-index-*"
+
+
+def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"]) -> None:
+    """Raises NotOpenSearch where another server answers, SearchUnavailable where none does.
+
+    A refusal passes: whoever may search need not be allowed `GET /`, and the next request says the same otherwise.
+    A Serverless collection does not answer `GET /`: it is known by how it answers a search of no index.
+    """
+    try:
+        if service == "aoss":
+            path, params = f"/{_NO_INDEX}/_search", {"size": "0"}
+            answer = request(client, "GET", path, deadline=command_deadline(), params=params)
+            found = "" if isinstance(_part(answer, "hits").get("hits"), list) else "its answer to a search has no hits"
+        else:
+            found = _distribution(request(client, "GET", "/", deadline=command_deadline()))
+    except SearchUnavailable as exc:
+        if exc.status == 0 and "is no JSON" in str(exc):
+            raise NotOpenSearch("it answers without JSON") from exc
+        if exc.status in _REFUSED:
+            return
+        if exc.status in (0, *_BUSY) or _in_words_of_opensearch(exc):
+            raise
+        raise NotOpenSearch(f"it answers {exc.status}, not as OpenSearch does", exc.status) from exc
+    if found:
+        raise NotOpenSearch(found)
+
+
+def reached(rds: RDSClient) -> RDSClient:
+    """The client, once its endpoint has answered something. Raises RdsUnavailable.
+
+    ActivityStreams asks again for a minute where nothing answers: right while a stream starts, and too long to hear of
+    a wrong address.
+    """
+    try:
+        rds.describe_db_instances(MaxRecords=20)  # the least that RDS takes
+    except BotoCoreError as exc:
+        found = no_answer(exc)
+        if found is None or found.cause in LASTING:
+            raise RdsUnavailable(f"RDS: {type(exc).__name__}") from exc
+    except ClientError:
+        pass  # it answered; whoever asks next has to handle it
+    return rds
+
+
+def _distribution(answer: Any) -> str:
+    """What else it is than OpenSearch; empty where it is."""
+    version = _part(answer, "version")
+    number = version.get("number")
+    if version.get("distribution") == "opensearch" and number:
+        return ""
+    if isinstance(answer, Mapping) and "You Know, for Search" in str(answer.get("tagline", "")):
+        return f"it is Elasticsearch {number}"
+    return "its answer to GET / names no version of OpenSearch"
+
+
+def _part(answer: Any, name: str) -> Mapping[str, Any]:
+    part = answer.get(name) if isinstance(answer, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
+
+
+def _in_words_of_opensearch(exc: SearchUnavailable) -> bool:
+    cause = exc.__cause__
+    return isinstance(cause, TransportError) and isinstance(cause.info, Mapping) and "error" in cause.info
