@@ -438,7 +438,7 @@ def test_what_is_delivered_again_is_told_as_an_error(ingest: IngestFunction) -> 
     records = [ingest.record([postgresql_event(pid=pid)]) for pid in range(2)]
     ingest.configure(OPENSEARCH_ENDPOINT="http://127.0.0.1:9")
 
-    ingest.invoke(*records, remaining_ms=4_000)
+    ingest.invoke(*records)
 
     assert ingest.log["level"] == "ERROR"
     assert ingest.log["deliver_again_from"] == 0
@@ -514,7 +514,7 @@ def test_no_sql_no_key_and_no_payload_is_ever_printed(
     prepare(ingest)
 
     with everything_logged() as logged:
-        ingest.invoke(*records, remaining_ms=4_000)
+        ingest.invoke(*records)
 
     printed = ingest.printed + logged.getvalue()
     assert "request_id" in printed

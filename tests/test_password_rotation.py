@@ -18,8 +18,8 @@ from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import SearchGateway
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
+from tests.clock import Clock
 from tests.proxy import Exchange, Proxy, Response
-from tests.setting_up import Clock
 
 LATER = Deadline.after(3600)
 
@@ -51,7 +51,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def password(secret: Secret, clock: Clock) -> Password:
-    return Password(secret.read, clock)
+    return Password(secret.read, clock.monotonic)
 
 
 def test_a_password_is_read_at_the_first_request_and_kept(secret: Secret, password: Password) -> None:
@@ -129,7 +129,7 @@ class Guarded:
         if exchange.request.headers.get("authorization") != expected:
             self.refused += 1
             return Response(401, {"content-type": "text/plain"}, b"Unauthorized")
-        return Response.of_json(200, {"saved_objects": [], "errors": False})
+        return Response.of_json(200, {"saved_objects": [], "errors": False, "items": [{"create": {"status": 201}}]})
 
 
 @pytest.fixture
