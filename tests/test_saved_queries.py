@@ -18,7 +18,7 @@ from daswatch.detections import Condition, Detection
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.queries import event_window, windows_between
+from daswatch.queries import Candidate, event_window, windows_between
 from daswatch.samples import Sample, samples_of
 from daswatch.settings import SearchEndpoint
 from daswatch.sigma import compile_all
@@ -242,17 +242,18 @@ def test_what_windows_together_find_is_what_each_finds(watching: Watching) -> No
         for number, sample in enumerate(samples_of(name)):
             watching.happen(sample, NOW, database=f"cluster-{name}-{number}")
     windowed = [one for one in compile_all() if one.window_seconds and one.enabled]
-    searching, together, each = SavedQueries(watching.search), {}, {}
+    together, each = {}, {}
+
+    def found(questions: list[Question]) -> list[Candidate]:
+        answers = SavedQueries(watching.search).ask(questions, Deadline.after(60))
+        return sorted((one for _, one in answers.candidates), key=lambda one: (one.resource_id, str(one.group)))
+
     for detection in windowed:
         windows = windows_between(detection, NOW - timedelta(hours=2), NOW, NOW)
         whole = replace(windows[0], end=windows[-1].end)
         index = f"{watching.prefix}-*"
-        together[detection.name] = searching.ask(
-            [Question(detection, whole, index, parts=windows)], Deadline.after(60)
-        ).candidates
-        each[detection.name] = searching.ask(
-            [Question(detection, window, index) for window in windows], Deadline.after(60)
-        ).candidates
+        together[detection.name] = found([Question(detection, whole, index, parts=windows)])
+        each[detection.name] = found([Question(detection, window, index) for window in windows])
 
     assert together == each
     assert sum(map(bool, together.values())) >= 5
