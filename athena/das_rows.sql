@@ -8,6 +8,7 @@ CREATE EXTERNAL TABLE das_rows (
   `eventid` string,
   `engine` string,
   `outcome` string,
+  `signals` array<string>,
   `objects` array<string>,
   `remoteip` string,
   `statementhash` string,

@@ -1,16 +1,22 @@
 """What an activity event is (its activity) and how it went (its outcome), by tables that a reader can check.
 
 `docs/activities.md` shows the same rules by example, and the tests read that page. The engine's own `command` decides
-first; where it does not tell (MySQL's QUERY, SQL Server's batches), the statement's leading words do.
+first; where it does not say (MySQL's QUERY, SQL Server's batches), the statement's text does. Each text is read once or
+twice, whatever it holds.
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from functools import lru_cache
 
+from daswatch.batches import batch_statements
 from daswatch.events import Event
-from daswatch.statements import leading_words, words_outside_parentheses
+from daswatch.statements import code_of, leading_words, words_outside_parentheses
+
+_CACHED_TEXTS = 4096
+_CACHED_CHARACTERS = 2048
 
 
 class Activity(StrEnum):
@@ -42,7 +48,7 @@ _BY_WORDS = {
     Activity.DML: "INSERT, UPDATE, DELETE, MERGE, REPLACE, UPSERT, WRITE, LOAD DATA, LOAD XML, IMPORT TABLE, "
     "BULK INSERT, UPDATETEXT, WRITETEXT, COPY, COPY FROM",
     Activity.DDL: "CREATE, ALTER, DROP, TRUNCATE, RENAME, COMMENT, REFRESH MATERIALIZED, SECURITY LABEL, "
-    "IMPORT FOREIGN, SELECT INTO, FLASHBACK, AUDIT, NOAUDIT, "
+    "IMPORT FOREIGN, SELECT INTO, FLASHBACK, AUDIT, NOAUDIT, CLUSTER, ENABLE TRIGGER, DISABLE TRIGGER, "
     "ASSOCIATE STATISTICS, DISASSOCIATE STATISTICS, CREATE USER MAPPING, ALTER USER MAPPING, DROP USER MAPPING",
     Activity.DCL: "GRANT, REVOKE, DENY, SYSTEM GRANT, SYSTEM REVOKE, "
     "CREATE USER, ALTER USER, DROP USER, RENAME USER, CREATE ROLE, ALTER ROLE, DROP ROLE, CREATE GROUP, ALTER GROUP, "
@@ -55,7 +61,7 @@ _BY_WORDS = {
     Activity.EXEC: "CALL, DO, EXEC, EXECUTE, PL/SQL EXECUTE, CALL METHOD",
     Activity.OTHER: "ALTER SESSION, DROP PREPARE, BEGIN, DECLARE, SET, USE, COMMIT, ROLLBACK, START, SAVEPOINT, "
     "RELEASE, LOCK, UNLOCK, VACUUM, ANALYZE, CHECKPOINT, DISCARD, RESET, PREPARE, DEALLOCATE, LISTEN, NOTIFY, "
-    "UNLISTEN, CLUSTER, REINDEX, FLUSH, KILL, OPTIMIZE, CHECK, BACKUP, RESTORE, DBCC",
+    "UNLISTEN, REINDEX, FLUSH, KILL, OPTIMIZE, CHECK, BACKUP, RESTORE, DBCC",
 }
 
 # Where an engine means something else by the same words.
@@ -65,24 +71,37 @@ _BY_ENGINE = {
         Activity.DISCONNECT: "DISCONNECT",
         Activity.AUTH_FAILURE: "AUTH FAILURE",
         Activity.ERROR: "ERROR",
+        Activity.DQL: "DECLARE CURSOR",
     },
     "mysql": {
         Activity.CONNECT: "CONNECT, CHANGEUSER, CHANGE USER",
         Activity.DISCONNECT: "DISCONNECT",
         Activity.AUTH_FAILURE: "FAILED_CONNECT",
+        Activity.DDL: "INSTALL, UNINSTALL",
+        # A statement that is kept in a string or in the binary log's format is code.
+        Activity.EXEC: "PREPARE, BINLOG",
     },
     "oracle": {
         Activity.CONNECT: "LOGON, PROXY AUTHENTICATION ONLY",
         Activity.DISCONNECT: "LOGOFF",
-        Activity.DDL: "PURGE",
+        Activity.DQL: "EXPORT, DATAPUMP DIRECT PATH UNLOAD",
+        Activity.DML: "IMPORT, SUPER USER DML, SQL*LOADER DIRECT PATH LOAD",
+        Activity.DDL: "PURGE, UNDROP, UPDATE INDEXES, UPDATE JOIN INDEX, SYSTEM AUDIT, SYSTEM NOAUDIT, SUPER USER DDL, "
+        "ADMINISTER KEY MANAGEMENT, ENABLE ALL TRIGGERS, DISABLE ALL TRIGGERS, DECLARE REWRITE EQUIVALENCE, "
+        "USER COMMENT",
         # An anonymous block; transactions do not begin with BEGIN here.
-        Activity.EXEC: "BEGIN, DECLARE",
+        Activity.EXEC: "BEGIN, DECLARE, BECOME USER",
     },
     "sqlserver": {
         Activity.CONNECT: "LOGIN SUCCEEDED, DATABASE AUTHENTICATION SUCCEEDED",
         Activity.DISCONNECT: "LOGOUT, DATABASE LOGOUT",
         Activity.AUTH_FAILURE: "LOGIN FAILED, DATABASE AUTHENTICATION FAILED",
-        Activity.EXEC: "DECLARE",
+        Activity.DML: "RECEIVE, BULK ADMIN",
+        Activity.DDL: "TRANSFER, TRACE AUDIT, NAME CHANGE",
+        Activity.DCL: "COPY PASSWORD, CREDENTIAL MAP TO LOGIN, NO CREDENTIAL MAP TO LOGIN, PASSWORD POLICY, "
+        "PASSWORD EXPIRATION",
+        Activity.EXEC: "IMPERSONATE",
+        Activity.OTHER: "UPDATE STATISTICS",
     },
 }
 
@@ -95,7 +114,8 @@ _BY_POSTGRESQL_CLASS = {
     "FUNCTION": Activity.EXEC,
     "CONNECT": Activity.CONNECT,
 }
-_COMMAND_LEAVES_IT_TO_CLASS = frozenset({"COPY"})  # out of a table or into it: only the class and the text tell
+# Out of a table or into it, of a read or of a write, run or only shown: the class and the text say which.
+_COMMAND_LEAVES_IT_TO_CLASS = frozenset({"COPY", "PREPARE", "EXPLAIN"})
 
 # SQL Server names the kind of object in `class`, and says only CREATE, ALTER or DROP in `command`.
 _SQLSERVER_PRINCIPALS = frozenset(
@@ -122,7 +142,31 @@ _SQLSERVER_PRINCIPALS = frozenset(
         "APPLICATION ROLE",
     }
 )
+_PRINCIPAL_COMMANDS = frozenset({"CREATE", "ALTER", "DROP", "ENABLE", "DISABLE", "NAME CHANGE"})
 _COMMAND_IS_TEXT = frozenset({"QUERY", "PREPARE", "BATCH STARTED", "BATCH COMPLETED", "RPC STARTED", "RPC COMPLETED"})
+
+# A batch is what weighs most in it. What it does to its own temporary tables weighs least.
+_BY_WEIGHT = (Activity.DCL, Activity.DDL, Activity.DML, Activity.EXEC, Activity.DQL, Activity.OTHER)
+
+# ORA numbers that come with success: the password expires soon (28002, 28011), compiled with errors (24344), null
+# values left out of an aggregate (24347).
+_ORACLE_WARNINGS = frozenset({"28002", "28011", "24344", "24347"})
+
+# Aurora PostgreSQL: a statement that writes within one that reads, as a common table expression or in COPY (…) TO.
+_WRITE_WITHIN = re.compile(r"[()]\s*+(?:INSERT\s++INTO|DELETE\s++FROM|MERGE\s++INTO|UPDATE)\b", re.IGNORECASE)
+_VERBS_OF_WRITES = ("insert", "update", "delete", "merge")
+# What stands before the statement that is explained or prepared, in a text without comments and literals.
+_BEFORE = r"(?:[\s(;]|\*/)*+"
+_EXPLAIN = re.compile(
+    rf"{_BEFORE}(?:EXPLAIN|DESC(?:RIBE)?)\b(?P<options>(?:\s*+(?:\([^()]*+\)|(?:ANALY[ZS]E|VERBOSE|EXTENDED|PARTITIONS"
+    r"|FORMAT\s*+=\s*+\w++)\b))*+)",
+    re.IGNORECASE,
+)
+_ANALYZE = re.compile(r"\bANALY[ZS]E\b(?!\"?\s*+(?:FALSE|OFF)\b)", re.IGNORECASE)
+_PREPARE = re.compile(
+    rf'{_BEFORE}PREPARE\s++(?:"(?:[^"]++|"")*+"|[^\s("]++)\s*+(?:\((?:[^()]++|\([^()]*+\))*+\)\s*+)?+AS\b',
+    re.IGNORECASE,
+)
 
 
 def _index(tables: dict[Activity, str]) -> dict[str, Activity]:
@@ -135,19 +179,26 @@ _ACTIVITY_OF_ENGINE = {engine: _ACTIVITY_OF | _index(tables) for engine, tables 
 
 def activity_of(event: Event, engine: str) -> Activity:
     """Which activity an event is. Never fails: what no rule knows is OTHER."""
-    command = event.get("command")
     kind = event.get("class")
-    activity = _by_command(
-        engine,
-        command.upper() if isinstance(command, str) else "",
-        kind.upper() if isinstance(kind, str) else "",
-    )
+    activity = _by_command(engine, _command(event), kind.upper() if isinstance(kind, str) else "")
     if activity is None:
-        activity = _by_text(event, engine)
+        activity = Activity.OTHER if is_continuation(event, engine) else _by_text(event, engine)
+    elif activity is Activity.DQL and engine == "postgresql" and _reads_and_writes(event):
+        activity = Activity.DML
     if activity is Activity.CONNECT and outcome_of(event, engine) is Outcome.FAILURE:
         # Oracle and MySQL report a login that failed as a login with an error number.
         return Activity.AUTH_FAILURE
     return activity
+
+
+def is_continuation(event: Event, engine: str) -> bool:
+    """Whether an event is a later row of a long text of SQL Server's: it begins in the middle of a statement."""
+    if engine != "sqlserver":
+        return False
+    number = event.get("substatementId")
+    if isinstance(number, str) and number.isdecimal():
+        number = int(number[:9])
+    return isinstance(number, int) and number > 1
 
 
 def outcome_of(event: Event, engine: str) -> Outcome:
@@ -159,24 +210,23 @@ def outcome_of(event: Event, engine: str) -> Outcome:
     """
     exit_code = event.get("exitCode")
     code = str(exit_code) if isinstance(exit_code, (str, int)) else ""
-    command = str(event.get("command") or "").upper()
     failed = bool(event.get("errorMessage"))
     match engine:
         case "postgresql":
             # An SQLSTATE has five characters, as text or as a number; classes 00, 01 and 02 are success, warning and
             # no data. A shorter number is the backend's exit code at the end of a session.
             sqlstate = len(code) == 5 and code[:2] not in ("00", "01", "02")
-            failed = failed or sqlstate or command in ("AUTH FAILURE", "ERROR")
+            failed = failed or sqlstate or _command(event) in ("AUTH FAILURE", "ERROR")
         case "mysql":
             if event.get("class") == "AUX":
                 return Outcome.UNKNOWN
-            failed = failed or code not in ("", "0") or command == "FAILED_CONNECT"
+            failed = failed or code not in ("", "0") or _command(event) == "FAILED_CONNECT"
         case "oracle":
             if code == "" and not failed:
                 return Outcome.UNKNOWN
-            failed = failed or code != "0"
+            failed = failed or (code != "0" and code not in _ORACLE_WARNINGS)
         case "sqlserver":
-            if command.endswith(" FAILED"):
+            if _command(event).endswith(" FAILED"):
                 return Outcome.FAILURE
             if code == "":
                 return Outcome.UNKNOWN
@@ -186,36 +236,123 @@ def outcome_of(event: Event, engine: str) -> Outcome:
     return Outcome.FAILURE if failed else Outcome.SUCCESS
 
 
+def _command(event: Event) -> str:
+    command = event.get("command")
+    return command.upper() if isinstance(command, str) else ""
+
+
 @lru_cache(maxsize=4096)
 def _by_command(engine: str, command: str, kind: str) -> Activity | None:
-    """What `command` and `class` tell, or None where only the statement's text can."""
+    """What `command` and `class` say, or None where only the statement's text can."""
     if command in _COMMAND_IS_TEXT and not (engine == "postgresql" and command == "PREPARE"):
         return None
-    if engine == "sqlserver" and kind in _SQLSERVER_PRINCIPALS and command in ("CREATE", "ALTER", "DROP"):
+    if engine == "sqlserver" and kind in _SQLSERVER_PRINCIPALS and command in _PRINCIPAL_COMMANDS:
         return Activity.DCL
     by_class = _BY_POSTGRESQL_CLASS.get(kind) if engine == "postgresql" else None
     if by_class is Activity.DCL:
         return by_class
     if engine == "postgresql" and command in _COMMAND_LEAVES_IT_TO_CLASS:
         return by_class
-    return _by_words(engine, tuple(command.split())) or by_class
+    by_words = _by_words(engine, tuple(command.split()))
+    return by_class if by_class and by_words in (None, Activity.OTHER) else by_words
+
+
+def _reads_and_writes(event: Event) -> bool:
+    """Whether a statement that Aurora PostgreSQL calls a read writes too."""
+    text = event.get("commandText")
+    if not isinstance(text, str):
+        return False
+    lowered = text.lower()
+    # Most statements are done with here.
+    if "with" not in lowered and "copy" not in lowered:
+        return False
+    if not any(verb in lowered for verb in _VERBS_OF_WRITES):
+        return False
+    if _command(event) == "EXPLAIN":
+        return _from_cache(text, "postgresql") is Activity.DML
+    return _WRITE_WITHIN.search(code_of(text, "postgresql")) is not None
 
 
 def _by_text(event: Event, engine: str) -> Activity:
     text = event.get("commandText")
-    if not isinstance(text, str):
-        return Activity.OTHER
+    return _from_cache(text, engine) if isinstance(text, str) else Activity.OTHER
+
+
+def _from_cache(text: str, engine: str) -> Activity:
+    return (_cached_activity_of_text if len(text) <= _CACHED_CHARACTERS else _activity_of_text)(text, engine)
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def _cached_activity_of_text(text: str, engine: str) -> Activity:
+    return _activity_of_text(text, engine)
+
+
+def _activity_of_text(text: str, engine: str) -> Activity:
+    if engine == "sqlserver":
+        return _of_batch(text)
     words = leading_words(text, engine)
-    if words[:1] == ("COPY",):
+    first = words[0] if words else ""
+    if engine in ("postgresql", "mysql") and first in ("EXPLAIN", "DESCRIBE", "DESC"):
+        return _of_explain(text, engine)
+    if engine == "postgresql" and first == "PREPARE":
+        code = code_of(text, engine)
+        head = _PREPARE.match(code)
+        return _of_statement(code[head.end() :], engine) if head else Activity.OTHER
+    if first == "COPY":
         # Out of a table, or into it?
         direction = next((word for word in words_outside_parentheses(text, engine) if word in ("TO", "FROM")), "FROM")
-        return Activity.DQL if direction == "TO" else Activity.DML
-    return _by_words(engine, words) or Activity.OTHER
+        reads = direction == "TO" and not _WRITE_WITHIN.search(code_of(text, engine))
+        return Activity.DQL if reads else Activity.DML
+    return _of_statement(text, engine)
 
 
+def _of_explain(text: str, engine: str) -> Activity:
+    """A statement that is shown reads; with ANALYZE it runs."""
+    code = code_of(text, engine)
+    head = _EXPLAIN.match(code)
+    if head is None or not _ANALYZE.search(head["options"]):
+        return Activity.DQL
+    explained = _of_statement(code[head.end() :], engine)
+    return Activity.DQL if explained is Activity.OTHER else explained
+
+
+def _of_statement(text: str, engine: str) -> Activity:
+    words = leading_words(text, engine)
+    activity = _by_words(engine, words) or Activity.OTHER
+    if engine == "postgresql":
+        if words[:1] == ("DECLARE",):
+            return Activity.DQL  # a cursor
+        if activity is Activity.DQL:
+            code = code_of(text, engine)
+            if _WRITE_WITHIN.search(code):
+                return Activity.DML
+            if words[:1] == ("SELECT",) and "INTO" in words_outside_parentheses(text, engine):
+                return Activity.DDL  # SELECT … INTO a table of its own
+    return activity
+
+
+def _of_batch(text: str) -> Activity:
+    """What weighs most of what a batch does."""
+    done: set[Activity] = set()
+    own_tables = False
+    for words in batch_statements(text):
+        activity = _by_words("sqlserver", words) or Activity.OTHER
+        if activity is Activity.DDL and any(word[0] == "#" for word in words):
+            own_tables = True
+        else:
+            done.add(activity)
+            if activity is _BY_WEIGHT[0]:
+                break
+    heaviest = next((activity for activity in _BY_WEIGHT if activity in done), None)
+    if heaviest in (None, Activity.OTHER) and own_tables:
+        return Activity.DDL
+    return heaviest or _by_words("sqlserver", leading_words(text, "sqlserver")) or Activity.OTHER
+
+
+@lru_cache(maxsize=4096)
 def _by_words(engine: str, words: tuple[str, ...]) -> Activity | None:
     table = _ACTIVITY_OF_ENGINE.get(engine, _ACTIVITY_OF)
-    if words[1:3] == ("OR", "REPLACE"):
+    if words[1:3] in (("OR", "REPLACE"), ("OR", "ALTER")):
         words = words[:1] + words[3:]
     for length in range(min(len(words), 4), 0, -1):
         activity = table.get(" ".join(words[:length]))

@@ -1,11 +1,12 @@
 """Alerts: what a detection answered for one group of one database, while it lasts.
 
 In: firings, what the saved queries (or a monitor's notification) found now, and the alerts as they are in `das-alerts`.
-Out: the alerts as they should be, and what has to be told about them. Pure: the same inputs give the same alerts, so a
+Out: the alerts as they should be, and what has to be published. Pure: the same inputs give the same alerts, so a
 retry, a second runner and a crash between any two steps end in the same state.
 
 An episode begins with the first event of a firing and ends when there was no news for the detection's quiet time. An
-alert whose episode is over is archived; news open the next one under the same id.
+alert whose episode is over is archived; news open the next one under the same id. Late events of an archived episode
+are news as well: they arrived after everything that it counts.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from daswatch.stream_records import iso_milliseconds
 INDEX = "das-alerts"
 UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute
 LEASE = timedelta(seconds=90)  # longer than one run takes to send; then another may
+MAX_LEASE = timedelta(hours=1)
+GROUPS = "groups"  # the metric of a summary: how many groups fired at once
 
 OWN_MONITOR_QUIET_SECONDS = 3600  # of a monitor that is an analyst's own, and tells none
 
@@ -68,6 +71,7 @@ class Firing:
     actors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # field -> its most frequent values
     samples: tuple[str, ...] = ()  # ids of documents, newest first
     note: str = ""  # what a person should know besides; of a failing query: why
+    arrived_at: str = ""  # when the last of its events arrived; empty where that is not known
 
     @property
     def alert_id(self) -> str:
@@ -109,7 +113,9 @@ class Alert:
     quiet_seconds: int
     told: Told | None = None
     mailed_episode: int = 0  # the last episode that the alert topic was told of
-    lease_until: str = ""  # until then one runner is telling about it
+    lease_until: str = ""  # until then one runner may send its message
+    leases: int = 0  # since what became of a message was last noted
+    arrived_at: str = ""  # when the last event that was counted arrived
 
     @property
     def id(self) -> str:
@@ -132,7 +138,7 @@ class Alert:
             "level": self.level.value,
             **{name: value for name, value in _database_fields(self.database).items() if value},
             "group": dict(self.group),
-            "groupText": group_text(self.group),
+            "groupText": group_text(self.group) or _groups_text(self.metrics),
             "state": self.state.value,
             "pending": self.pending,
             "episode": self.episode,
@@ -150,7 +156,9 @@ class Alert:
             "mailedEpisode": self.mailed_episode,
         }
         if self.lease_until:
-            document["leaseUntil"] = self.lease_until
+            document |= {"leaseUntil": self.lease_until, "leases": self.leases}
+        if self.arrived_at:
+            document["arrivedAt"] = self.arrived_at
         if self.told:
             document["told"] = {
                 "at": self.told.at,
@@ -191,6 +199,8 @@ class Alert:
             told=told and Told(told["at"], State(told["state"]), Level(told["level"]), told["changedAt"]),
             mailed_episode=document["mailedEpisode"],
             lease_until=document.get("leaseUntil", ""),
+            leases=document.get("leases", 0),
+            arrived_at=document.get("arrivedAt", ""),
         )
 
 
@@ -218,6 +228,10 @@ def group_text(group: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value or '(none)'}" for name, value in group.items())
 
 
+def _groups_text(metrics: Mapping[str, int]) -> str:
+    return f"{metrics[GROUPS]} groups" if GROUPS in metrics else ""
+
+
 def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now: datetime) -> Alert | None:
     """The alert after what was found now; the same object where nothing changed. None if there is none."""
     if firing is None:
@@ -225,29 +239,51 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
     at = iso_milliseconds(now)
     if alert is None:
         return _opened(firing, quiet_seconds, at, episode=1, created_at=at)
-    if firing.last_seen <= alert.last_seen and (alert.state is State.ARCHIVED or firing.count <= alert.count):
-        # The same events once more: what a window still holds is no news.
+    if not _is_news(alert, firing):
         return _quieter(alert, now)
     if alert.state is State.ARCHIVED or _after_quiet(alert, firing, quiet_seconds):
         again = _opened(firing, quiet_seconds, at, episode=alert.episode + 1, created_at=alert.created_at)
-        return replace(again, told=alert.told, mailed_episode=alert.mailed_episode)
+        return replace(
+            again,
+            told=alert.told,
+            mailed_episode=alert.mailed_episode,
+            lease_until=alert.lease_until,
+            leases=alert.leases,
+            arrived_at=max(alert.arrived_at, firing.arrived_at),
+        )
+    fewer_groups = firing.metrics.get(GROUPS, 0) < alert.metrics.get(GROUPS, 0)
     return replace(
         alert,
         title=firing.title,
+        group=firing.group,
         # An episode only gets graver: what was seen does not become less.
         level=max(alert.level, firing.level, key=lambda level: level.rank),
         database=_known(firing.database, alert.database),
         first_seen=min(alert.first_seen, firing.first_seen),
         last_seen=max(alert.last_seen, firing.last_seen),
         count=max(alert.count, firing.count),
-        metrics=dict(firing.metrics) or alert.metrics,
+        metrics=alert.metrics if fewer_groups else dict(firing.metrics) or alert.metrics,
         actors=dict(firing.actors) or alert.actors,
         samples=firing.samples or alert.samples,
-        note=firing.note,
+        note=alert.note if fewer_groups else firing.note,
         changed_at=at,
         news_at=at,
         quiet_seconds=quiet_seconds,
+        arrived_at=max(alert.arrived_at, firing.arrived_at),
     )
+
+
+def _is_news(alert: Alert, firing: Firing) -> bool:
+    """Whether a firing has events that its alert does not count: a window may hold the same ones for long.
+
+    Events are counted from the begin of an episode, so a count only grows with news. What a window holds of an archived
+    episode has no such begin; there the last arrival decides. An event keeps it however often it is delivered.
+    """
+    if firing.last_seen > alert.last_seen:
+        return True
+    if alert.state is State.ACTIVE:
+        return firing.count > alert.count
+    return bool(alert.arrived_at) and firing.arrived_at > alert.arrived_at
 
 
 def _after_quiet(alert: Alert, firing: Firing, quiet_seconds: int) -> bool:
@@ -276,6 +312,7 @@ def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, create
         changed_at=at,
         news_at=at,
         quiet_seconds=quiet_seconds,
+        arrived_at=firing.arrived_at,
     )
 
 
@@ -327,27 +364,50 @@ def due(alert: Alert, now: datetime, *, messages: bool) -> Due:
 
 
 def leased(alert: Alert, now: datetime) -> Alert:
-    """The alert while one runner tells about it."""
-    return replace(alert, lease_until=iso_milliseconds(now + LEASE))
+    """The alert while one runner sends its message.
+
+    Each lease in a row is twice as long: where nothing can be noted afterwards, repetitions become rare.
+    """
+    lease = min(MAX_LEASE, LEASE * 2 ** min(alert.leases, 10))
+    return replace(alert, lease_until=iso_milliseconds(now + lease), leases=alert.leases + 1)
 
 
-def told(alert: Alert, now: datetime, *, finding: bool, message: bool) -> Alert:
-    """The alert after it was told, as far as it was."""
-    return replace(
-        alert,
-        told=Told(iso_milliseconds(now), alert.state, alert.level, alert.changed_at) if finding else alert.told,
-        mailed_episode=alert.episode if message else alert.mailed_episode,
-        lease_until="",
-    )
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published of an alert, as it was then. Neither: its message waits for another run."""
+
+    alert: Alert
+    finding: bool = False
+    message: bool = False
+
+
+def noted(alert: Alert, published: Published, now: datetime) -> Alert:
+    """The alert as it is by now, with what was published of it.
+
+    It may have changed since. A finding leaves the lease alone, which is the message's.
+    """
+    sent = published.alert
+    if published.finding:
+        alert = replace(alert, told=Told(iso_milliseconds(now), sent.state, sent.level, sent.changed_at))
+    if published.message:
+        alert = replace(alert, mailed_episode=max(alert.mailed_episode, sent.episode))
+    if published.message or not published.finding:
+        alert = replace(alert, lease_until="", leases=0) if alert.lease_until == sent.lease_until else alert
+    return alert
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An alert that is to be written, with what has to be told about it; `before` is None for a new one."""
+    """An alert as it should be, with what has to be published; `before` is None for a new one."""
 
     before: Alert | None
     after: Alert
     due: Due
+
+    @property
+    def written(self) -> bool:
+        """Whether it has to be written: another one than before."""
+        return self.after != self.before
 
     @property
     def raised(self) -> bool:
@@ -368,7 +428,7 @@ def changes(
     *,
     messages: bool,
 ) -> list[Change]:
-    """All alerts that become others now, by what was found; those about which something is due are leased."""
+    """The alerts that change by these firings, or of which something is due. Those with a message are leased."""
     by_id = {firing.alert_id: firing for firing in firings}
     found = []
     for name in {**by_id, **alerts}:
@@ -378,8 +438,9 @@ def changes(
         if after is None:
             continue
         what = due(after, now, messages=messages)
-        if what:
+        if what.message:
             after = leased(after, now)
-        if after != before:
-            found.append(Change(before, after, what))
+        change = Change(before, after, what)
+        if change.written or change.due:
+            found.append(change)
     return found

@@ -23,9 +23,9 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise, is_noise
-from daswatch.redact import SQL_FIELDS, Redaction, redacted
-from daswatch.statements import statement_hash
+from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
+from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, is_continuation, read_statement, redacted
+from daswatch.signals import signals_of
 
 DEFAULT_INDEX_PREFIX = "das-events"
 UNDATED = "undated"
@@ -78,6 +78,10 @@ _FIELDS: dict[str, int] = {
     "paramList": _TEXT_LIST,
     "engineNativeAuditFields": _NATIVE,
 }
+# A name, or a part of one, in any engine's quotes.
+_QUOTED_NAME = re.compile(r'"(?:[^"]++|"")*+"?+|`(?:[^`]++|``)*+`?+|\[(?:[^\]]++|\]\])*+\]?+')
+# The end of SQL Server's message: what a client may choose, its user's name, stands before.
+_CLIENT = re.compile(r"\[CLIENT: ([^\s\[\]]{1,100})\]\s*+\Z")
 _WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
@@ -102,10 +106,12 @@ class Flattening:
 
 @dataclass(slots=True)
 class Flattened:
-    """The documents of one monitoring record; what was dropped, by reason; how many events are nested too deep."""
+    """The documents of one monitoring record; what was dropped, by reason, and by whose it was; how many events are
+    nested too deep."""
 
     documents: list[Document] = field(default_factory=list)
     dropped: dict[Noise, int] = field(default_factory=dict)
+    dropped_users: dict[ExcludedUser, int] = field(default_factory=dict)
     too_deep: int = 0
 
 
@@ -120,15 +126,20 @@ def flatten(
     instance = f"{stream.resource_id}/{record.instance_id}/".encode("utf-8", "replace")
     flattened = Flattened()
     times_seen: dict[bytes, int] = {}
+    room = MAX_STATEMENTS
     for event in record.events:
         if is_heartbeat(event):
             _count(flattened.dropped, Noise.HEARTBEAT)
             continue
         engine = engine_of(event, version)
         activity = activity_of(event, engine)
-        if is_noise(event, activity, flattening.excluded_users):
-            _count(flattened.dropped, Noise.AWS_USER)
-            continue
+        watched_name = has_watched_name(event, engine, flattening.excluded_users)
+        if watched_name:
+            user = excluded_user(event, engine, activity, flattening.excluded_users)
+            if user:
+                _count(flattened.dropped, Noise.AWS_USER)
+                flattened.dropped_users[user] = flattened.dropped_users.get(user, 0) + 1
+                continue
         try:
             content = instance + canonical_json(event)
         except RecursionError:
@@ -145,21 +156,26 @@ def flatten(
             "outcome": outcome_of(event, engine).value,
             **common,
         }
+        signals = signals_of(event, engine, activity, flattening.excluded_users, watched_name=watched_name)
+        if signals:
+            source["signals"] = signals
         unknown = _copy_fields(event, source)
         if record.unknown_fields:
             if "monitoringRecord" in unknown:
                 unknown["eventMonitoringRecord"] = unknown.pop("monitoringRecord")
             unknown["monitoringRecord"] = record.unknown_fields
-        if flattening.redaction is not Redaction.OFF:
-            # SQL in another type than text: its literals cannot be told from the rest.
-            unknown |= {name: "?" for name in SQL_FIELDS if name in unknown}
         if unknown:
             _keep_unknown(unknown, source)
-        if note:
-            source["ingestNotes"] = [note]
-        _derive(source, engine, activity, moment)
-        if flattening.redaction is not Redaction.OFF:
-            source = redacted(source, engine, flattening.redaction)
+        length = len(source.get("commandText", ""))
+        room -= length
+        scanned = length <= MAX_STATEMENT and room >= 0
+        notes = [text for text in (note, "" if scanned else "statement-too-long") if text]
+        if is_continuation(source):
+            notes.append("statement-continued")
+        if notes:
+            source["ingestNotes"] = notes
+        _derive(source, engine, activity, moment, scanned)
+        source = redacted(source, engine, flattening.redaction, scanned=scanned)
         day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
         flattened.documents.append(
             Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
@@ -218,6 +234,8 @@ def _moment(text: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
@@ -268,17 +286,18 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else canonical_json(value).decode()
 
 
-def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None) -> None:
-    """Add what follows from AWS's fields."""
+def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None, scanned: bool) -> None:
+    """Add what follows from AWS's fields. A statement has a hash where it is whole and may be `scanned`."""
     objects = _objects(source, engine, activity)
     if objects:
         source["objects"] = objects
-    remote_ip = _ip(source.get("remoteHost", ""))
+    remote_ip = _ip(source.get("remoteHost") or _client_in_text(source, engine))
     if remote_ip:
         source["remoteIp"] = remote_ip
     text = source.get("commandText")
-    if text and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX":
-        source["statementHash"] = statement_hash(text, engine)
+    whole = scanned and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX"
+    if text and whole and not is_continuation(source):
+        source["statementHash"] = read_statement(text, engine).hash
     duration = _duration_ms(source, engine, moment)
     if duration is not None:
         source["durationMs"] = duration
@@ -288,22 +307,39 @@ def _objects(source: Mapping[str, Any], engine: str, activity: Activity) -> list
     """The tables and other objects an event names, in lower case, with their schema as far as the engine tells it.
 
     Aurora MySQL lists several in one string and leaves the schema to `databaseName`; Oracle gives the schema as
-    `objectType`; SQL Server in its native fields, if these are on.
+    `objectType`; SQL Server in its native fields, if these are on. Quoted names come without their quotes.
     """
     name = source.get("objectName")
     if not name or activity in _WITHOUT_STATEMENT:
         return []
-    names = [part.strip() for part in name.split(",")] if engine == "mysql" else [name]
+    names = [name]
     schema = ""
     if engine == "mysql":
+        names = [part.strip() for part in name.split(",")]
         schema = source.get("databaseName", "")
     elif engine == "oracle":
         schema = source.get("objectType", "")
     elif engine == "sqlserver" and source.get("class") != "SCHEMA":
         native = source.get("engineNativeAuditFields", {}).get("schema_name", "")
         schema = native if isinstance(native, str) else ""
-    qualified = (f"{schema}.{part}" if schema and "." not in part else part for part in names if part)
-    return list(dict.fromkeys(part.lower() for part in qualified))
+    qualified = [f"{schema}.{part}" if schema and "." not in part else part for part in names if part]
+    if '"' in name or "`" in name or "[" in name:
+        qualified = [_QUOTED_NAME.sub(_within_quotes, part) for part in qualified]
+    lowered = [part.lower() for part in qualified]
+    return lowered if len(lowered) < 2 else list(dict.fromkeys(lowered))
+
+
+def _within_quotes(match: re.Match[str]) -> str:
+    closing = "]" if match[0][0] == "[" else match[0][0]
+    return match[0][1:].removesuffix(closing).replace(closing * 2, closing)
+
+
+def _client_in_text(source: Mapping[str, Any], engine: str) -> str:
+    """The client's address at the end of a login's text, for SQL Server 2016, which has no field for it."""
+    if engine != "sqlserver" or source.get("class") != "LOGIN":
+        return ""
+    found = _CLIENT.search(source.get("commandText", ""))
+    return found[1] if found else ""
 
 
 @lru_cache(maxsize=4096)

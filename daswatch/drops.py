@@ -1,13 +1,14 @@
-"""How much was dropped, and why: one document for each batch, database and reason, in `das-drops-YYYY.MM`.
+"""How much was dropped, why, and whose: one document for each batch, instance, reason, user and origin.
 
-Dropped events leave no other trace in OpenSearch. Only records that Lambda will not deliver again are counted, and a
-batch that is delivered twice computes the same ids, so a count is told once; a batch that Lambda cut in two after the
-function died may be told twice. Heartbeats are not counted here: they are the pulse.
+They are in `das-drops-YYYY.MM`. Dropped events leave no other trace in OpenSearch. Only records that Lambda will not
+deliver again are counted, and a batch that is delivered twice computes the same ids, so a count is written once; a
+batch that Lambda cut in two after the function died may be counted twice. Heartbeats are not counted here: they are
+the pulse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,49 +17,70 @@ import orjson
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
-from daswatch.noise import Noise
+from daswatch.noise import ExcludedUser, Noise
 from daswatch.stream_records import StreamRecord
 
 TEMPLATE = "das-drops"
+_LOGGED_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """So many events of one stream record were dropped; `position` is the record's place in the batch."""
+    """How many events of one stream record were dropped; `position` is the record's place in the batch."""
 
     position: int
     stream: ActivityStream
     arrived_at: str
     reason: Noise
     count: int
+    instance_id: str = ""
+    user: ExcludedUser | None = None
+
+    @property
+    def kind(self) -> tuple[ActivityStream, str, Noise, ExcludedUser | None]:
+        """What is counted together."""
+        return self.stream, self.instance_id, self.reason, self.user
 
 
 def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], ingested_at: str) -> list[Action]:
-    """The documents that tell of these drops; `batch` is what was written of the batch, and names it."""
-    by_database: dict[tuple[ActivityStream, Noise], list[Drop]] = {}
+    """The documents that report these drops; `batch` is what was written of the batch, and names it."""
+    by_kind: dict[tuple[ActivityStream, str, Noise, ExcludedUser | None], list[Drop]] = {}
     for drop in drops:
-        by_database.setdefault((drop.stream, drop.reason), []).append(drop)
-    return [_action(stream, reason, told, batch, ingested_at) for (stream, reason), told in by_database.items()]
+        by_kind.setdefault(drop.kind, []).append(drop)
+    return [_action(together, batch, ingested_at) for together in by_kind.values()]
 
 
-def _action(
-    stream: ActivityStream, reason: Noise, drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: str
-) -> Action:
+def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: str) -> Action:
     newest = max(drop.arrived_at for drop in drops)
-    head = {"create": {"_index": f"{TEMPLATE}-{newest[:7].replace('-', '.')}", "_id": _id(stream, reason, batch)}}
+    first = drops[0]
+    head = {"create": {"_index": f"{TEMPLATE}-{newest[:7].replace('-', '.')}", "_id": _id(first, batch)}}
     document = {
         "@timestamp": newest,
         "ingestedAt": ingested_at,
-        "resourceId": stream.resource_id,
-        "awsAccountId": stream.account_id,
-        "awsRegion": stream.region,
-        "reason": reason.value,
+        "resourceId": first.stream.resource_id,
+        "awsAccountId": first.stream.account_id,
+        "awsRegion": first.stream.region,
+        "instanceId": first.instance_id,
+        "reason": first.reason.value,
+        "dbUserName": first.user.name if first.user else "",
+        "origin": first.user.origin.value if first.user else "",
         "count": sum(drop.count for drop in drops),
     }
-    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(document) + b"\n", record=None)
+    kept = {name: value for name, value in document.items() if value != ""}
+    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(kept) + b"\n", record=None)
 
 
-def _id(stream: ActivityStream, reason: Noise, batch: Sequence[StreamRecord]) -> str:
+def _id(drop: Drop, batch: Sequence[StreamRecord]) -> str:
     first, last = batch[0], batch[-1]
-    name = [stream.resource_id, reason, first.shard_id, first.sequence_number, last.sequence_number]
+    user = [drop.user.name, drop.user.origin] if drop.user else []
+    of_drop = [drop.stream.resource_id, drop.instance_id, drop.reason, *user]
+    name = [*of_drop, first.shard_id, first.sequence_number, last.sequence_number]
     return blake2b(canonical_json(name), digest_size=16).hexdigest()
+
+
+def users_by_instance(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Dropped events by instance id and user, as a log line has them; the names are those of the setting."""
+    users: dict[str, dict[str, int]] = {}
+    for (instance, user), count in counts.items():
+        users.setdefault(instance[:_LOGGED_CHARACTERS], {})[user] = count
+    return users

@@ -19,6 +19,8 @@ from daswatch.stream_records import iso_milliseconds
 MAX_URL = 2_000  # characters; mail programs and chats cut longer links
 
 EVENTS_PATTERN = "das-events"
+_ALERTS_PATTERN = "das-alerts"
+_ALERT_COLUMNS = ("level", "title", "resourceId", "groupText", "count")
 EVENT_COLUMNS = ("dbUserName", "remoteHost", "databaseName", "activity", "objects")
 # The ids of the index patterns, by what a detection looks at.
 _PATTERNS = {Source.CONTROL_PLANE: "das-control-plane", Source.PULSE: "das-pulse"}
@@ -103,6 +105,12 @@ def alert_url(dashboards_url: str, alert: Alert, detection: Detection | None) ->
         group_query("", resource_id, group),
         EVENT_COLUMNS if source is Source.EVENTS else _WHOLE_DOCUMENT,
     )
+
+
+def alerts_url(dashboards_url: str, alerts: Sequence[Alert]) -> str:
+    """Where alerts are themselves: all that are not archived, over the time of these."""
+    times = [alert.last_seen for alert in alerts]
+    return discover_url(dashboards_url, "state:active", min(times), max(times), _ALERTS_PATTERN, columns=_ALERT_COLUMNS)
 
 
 def _moment(iso: str) -> datetime:

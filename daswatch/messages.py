@@ -1,19 +1,26 @@
-"""Alert -> a message for people, by e-mail or chat: short enough for a telephone, plain text, no SQL."""
+"""Alerts -> messages for people, by e-mail or chat: short enough for a telephone, plain text, no SQL.
+
+A message is about one alert. Many new alerts at once share messages, so that a run never sends more than MAX_MESSAGES.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from unicodedata import normalize
 
-from daswatch.alerts import Alert, Database
+from daswatch.alerts import GROUPS, Alert, Database
 from daswatch.detections import Detection
 from daswatch.findings import plain, shortened, shown_actors, shown_group
 
 MAX_SUBJECT = 99  # characters; SNS: less than 100, ASCII, no control characters
 MAX_STEPS = 3  # of the runbook: the finding has more
 MAX_LINES = 10  # of group, metrics or actors
+MAX_LISTED = 50  # alerts of a shared message
+
+MAX_MESSAGES = 20  # of one run
+MAX_ALIKE = 5  # alerts of one detection and database with a message of their own
 
 # Characters of one line, and of one reason or step.
 _MAX_LINE = 200
@@ -26,6 +33,37 @@ class Message:
 
     subject: str
     body: str
+
+
+def shared(alerts: Sequence[Alert], most: int = MAX_MESSAGES) -> list[list[Alert]]:
+    """Which alerts share a message, the most severe first. Most messages are about one alert.
+
+    More than MAX_ALIKE of one detection and database share one; what exceeds `most` messages shares the last.
+    """
+    most = max(1, most)
+    by_pair: dict[tuple[str, str], list[Alert]] = {}
+    for alert in sorted(alerts, key=_severity):
+        by_pair.setdefault((alert.detection, alert.database.resource_id), []).append(alert)
+    messages: list[list[Alert]] = []
+    for alike in by_pair.values():
+        messages += [alike] if len(alike) > MAX_ALIKE else [[alert] for alert in alike]
+    messages.sort(key=lambda group: _severity(group[0]))
+    if len(messages) <= most:
+        return messages
+    rest = [alert for group in messages[most - 1 :] for alert in group]
+    return [*messages[: most - 1], sorted(rest, key=_severity)]
+
+
+def summary(alerts: Sequence[Alert], url: str) -> Message:
+    """The message about alerts that share one, the most severe first. `url` leads to the alerts."""
+    listed = [_line(_in_one_line(alert)) for alert in alerts[:MAX_LISTED]]
+    if more := len(alerts) - len(listed):
+        listed.append(f"and {more} more")
+    start = f"[{alerts[0].level.name}] {len(alerts)} new alerts: "
+    titles = _ascii(", ".join(dict.fromkeys(alert.title or alert.detection for alert in alerts)))
+    sections = [[f"{len(alerts)} new alerts, the most severe first:"], listed, ["The alerts:", url] if url else []]
+    body = "\n\n".join("\n".join(lines) for lines in sections if lines)
+    return Message(start + shortened(titles, MAX_SUBJECT - len(start), "..."), body + "\n")
 
 
 def message(alert: Alert, detection: Detection | None, url: str) -> Message:
@@ -42,6 +80,18 @@ def _subject(alert: Alert) -> str:
     start, end = f"[{alert.level.name}] ", f" ({database})" if database else ""
     title = _ascii(alert.title) or _ascii(alert.detection)
     return start + shortened(title, MAX_SUBJECT - len(start) - len(end), "...") + end
+
+
+def _severity(alert: Alert) -> tuple[int, bool, str, str]:
+    """Sorts the most severe first, and of these a summary of many groups."""
+    return -alert.level.rank, GROUPS not in alert.metrics, alert.created_at, alert.id
+
+
+def _in_one_line(alert: Alert) -> str:
+    group = "; ".join(f"{name} {value}" for name, value in shown_group(alert.group).items())
+    place = plain(alert.database.resource_id)
+    what = f"{alert.level.name}: {plain(alert.title) or plain(alert.detection)}"
+    return ", ".join(filter(None, (what, place, group, plain(alert.note) if GROUPS in alert.metrics else "")))
 
 
 def _headline(alert: Alert) -> Iterator[str]:

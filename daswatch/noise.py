@@ -1,13 +1,60 @@
-"""Keep or drop, with a counted reason. AWS filters nothing: its own users and heartbeats are all in the stream."""
+"""Keep or drop, with a counted reason. AWS filters nothing: its own users and heartbeats are all in the stream.
+
+A name alone proves nothing, since others may have it: an event is AWS's own only under a name that AWS has on that
+engine, written as AWS writes it, and from where AWS works: the database's own host, or an RDS Proxy
+(docs/decisions/0023-names-of-awss-users.md).
+"""
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from daswatch.activity import Activity
 from daswatch.events import Event
+from daswatch.statements import leading_words
 
 DEFAULT_EXCLUDED_USERS = frozenset({"rdsadmin", "rdssec", "rdsproxyadmin"})
+
+# Where AWS has these users: `rdssec` belongs to RDS for Oracle, and RDS Proxy does not serve Oracle. On an engine that
+# is not known here, AWS would have `rdsadmin`.
+_PROXY_USER = "rdsproxyadmin"
+_ENGINES_WITHOUT = {
+    "rdsadmin": frozenset[str](),
+    "rdssec": frozenset({"postgresql", "mysql", "sqlserver"}),
+    _PROXY_USER: frozenset({"oracle"}),
+}
+AWS_USERS = frozenset(_ENGINES_WITHOUT)
+# Oracle folds names to upper case; SQL Server compares by collation, which RDS installs without regard to case.
+# Aurora PostgreSQL and Aurora MySQL tell `rdsadmin` from `RDSADMIN`.
+_WITHOUT_CASE = frozenset({"oracle", "sqlserver"})
+
+# What engines write for the host that they run on. Sockets have a path.
+_OWN_HOST = frozenset(
+    {
+        "localhost",
+        "localhost.localdomain",
+        "local",
+        "[local]",
+        "local machine",
+        "<local machine>",
+        "<named pipe>",
+        "socket",
+    }
+)
+# Where an RDS Proxy can be: it has addresses of the VPC's subnets (the ranges that a VPC may have and nobody else).
+_VPC_NETWORKS = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.19.0.0/16", "fc00::/7"))
+)
+# What an RDS Proxy looks at, as far as it names anything: the cluster's topology.
+_PROXY_READS = frozenset({"replica_host_status", "information_schema.replica_host_status"})
+_PROXY_SETS = frozenset(
+    {"SET", "RESET", "SHOW", "USE", "BEGIN", "START", "COMMIT", "ROLLBACK", "DISCARD", "DEALLOCATE"}
+)
+_OF_ANOTHER_USER = frozenset({"ROLE", "AUTHORIZATION"})  # SET ROLE, SET SESSION AUTHORIZATION
 
 
 class Noise(StrEnum):
@@ -17,15 +64,140 @@ class Noise(StrEnum):
     AWS_USER = "aws-user"
 
 
-def is_excluded_user(event: Event, excluded_users: frozenset[str]) -> bool:
-    """Whether the event is of one of these users (in lower case), however it is written: Oracle writes RDSADMIN."""
+class Origin(StrEnum):
+    """From where an event came that was dropped for its user's name."""
+
+    LOCAL = "local"  # the database's own host
+    PROXY = "proxy"  # an address of the VPC, doing what an RDS Proxy does
+    UNREPORTED = "unreported"  # the engine does not say: SQL Server 2016, background work
+    ANY = "any"  # a name that is not AWS's and was excluded by the setting, wherever it comes from
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedUser:
+    """Whose event was dropped: the name as the setting has it, and the origin."""
+
+    name: str
+    origin: Origin
+
+
+def read_user_names(listed: str) -> frozenset[str]:
+    """User names separated by commas. AWS's are known in any case, others are kept as they are written."""
+    names = (name.strip() for name in listed.split(","))
+    return frozenset(name.lower() if name.lower() in AWS_USERS else name for name in names if name)
+
+
+def has_watched_name(event: Event, engine: str, excluded: frozenset[str]) -> bool:
+    """Whether the name of an event's user needs a look at all: those of nearly all users do not."""
     user = event.get("dbUserName")
-    return isinstance(user, str) and user.lower() in excluded_users
+    return isinstance(user, str) and _is_watched(user, engine, excluded)
 
 
-def is_noise(event: Event, activity: Activity, excluded_users: frozenset[str]) -> bool:
-    """Whether to drop an event that is no heartbeat.
+@lru_cache(maxsize=4096)
+def _is_watched(user: str, engine: str, excluded: frozenset[str]) -> bool:
+    return _reads_like_aws(user) or _listed(user, engine, excluded) is not None
 
-    A failed login is never noise: somebody failing to log in under such a name is not that user.
-    """
-    return activity is not Activity.AUTH_FAILURE and is_excluded_user(event, excluded_users)
+
+def excluded_user(event: Event, engine: str, activity: Activity, excluded: frozenset[str]) -> ExcludedUser | None:
+    """Whose event this is, if it is to be dropped. A failed login never is: it did not have that user's password."""
+    user = event.get("dbUserName")
+    if not isinstance(user, str) or activity is Activity.AUTH_FAILURE:
+        return None
+    name = _listed(user, engine, excluded)
+    if name is None:
+        return None
+    if name not in AWS_USERS:
+        return ExcludedUser(name, Origin.ANY)
+    origin = _aws_origin(name, event, engine, activity)
+    return ExcludedUser(name, origin) if origin else None
+
+
+def is_foreign_use(event: Event, engine: str, activity: Activity) -> bool:
+    """Whether an event came under a name of AWS's, or one that reads like it, and not as AWS uses that name."""
+    user = event.get("dbUserName")
+    if not isinstance(user, str) or activity is Activity.AUTH_FAILURE or not _reads_like_aws(user):
+        return False
+    name = _listed(user, engine, AWS_USERS)
+    return name is None or _aws_origin(name, event, engine, activity) is None
+
+
+def _listed(user: str, engine: str, names: frozenset[str]) -> str | None:
+    """The name in `names` that this user has, by the engine's rules; None where AWS has no such user on that engine."""
+    without_case = engine in _WITHOUT_CASE and user.isascii()
+    for name in names:
+        same = user == name or (without_case and user.upper() == name.upper())
+        if same and engine not in _ENGINES_WITHOUT.get(name, ()):
+            return name
+    return None
+
+
+def _reads_like_aws(user: str) -> bool:
+    return unicodedata.normalize("NFKC", user).casefold().strip() in AWS_USERS
+
+
+def _aws_origin(name: str, event: Event, engine: str, activity: Activity) -> Origin | None:
+    """From where AWS works under this name, if this is AWS's work."""
+    host = event.get("remoteHost")
+    if host is None or host == "":
+        return Origin.UNREPORTED
+    if not isinstance(host, str):
+        return None
+    if _is_own_host(host, event, engine):
+        return Origin.LOCAL
+    if name == _PROXY_USER and _is_of_a_vpc(host) and _does_as_a_proxy(event, engine, activity):
+        return Origin.PROXY
+    return None
+
+
+def _is_own_host(host: str, event: Event, engine: str) -> bool:
+    if _is_local_name(host):
+        return True
+    own = event.get("serverHost")
+    if isinstance(own, str) and own and host.lower() == own.lower():
+        return True
+    # Oracle's bequeath connections exist only on its own host, whatever name that gives itself.
+    protocol = event.get("netProtocol")
+    return engine == "oracle" and isinstance(protocol, str) and protocol.lower() == "beq"
+
+
+@lru_cache(maxsize=4096)
+def _is_local_name(host: str) -> bool:
+    if host.strip().lower() in _OWN_HOST or host.startswith("/"):
+        return True
+    try:
+        address = ip_address(host.strip())
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address.is_loopback
+
+
+@lru_cache(maxsize=4096)
+def _is_of_a_vpc(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return any(address in network for network in _VPC_NETWORKS)
+
+
+def _does_as_a_proxy(event: Event, engine: str, activity: Activity) -> bool:
+    """Whether this is a session or a question of a proxy's health check: it touches nothing that is the customer's."""
+    if activity in (Activity.CONNECT, Activity.DISCONNECT):
+        return True
+    named = event.get("objectName") or ""
+    if not isinstance(named, str) or (named and named.lower() not in _PROXY_READS):
+        return False
+    if activity is Activity.DQL:
+        return True
+    text = event.get("commandText")
+    words = leading_words(text, engine) if isinstance(text, str) else ()
+    return (
+        activity is Activity.OTHER
+        and words[:1] != ()
+        and words[0] in _PROXY_SETS
+        and _OF_ANOTHER_USER.isdisjoint(words)
+    )

@@ -89,7 +89,7 @@ def _firings(content: Mapping[str, Any], name: str, detection: Detection | None,
                 title=detection.title,
                 level=found.level,
                 database=Database(_resource_id(found.resource_id)),
-                group=found.group,
+                group=_in_order(found.group, detection.group),
                 first_seen=found.first_seen,
                 last_seen=found.last_seen,
                 count=_count(found.count),
@@ -103,6 +103,11 @@ def _firings(content: Mapping[str, Any], name: str, detection: Detection | None,
         yield from _of_hits(content, name, _list(hits), now)
     else:
         raise NotificationError(Reason.NOT_A_NOTIFICATION, "the message has neither groups nor hits")
+
+
+def _in_order(group: Mapping[str, str], fields: Iterable[str]) -> dict[str, str]:
+    """A group with the detection's fields first, in their order: the plugin hands keys on in another one."""
+    return {name: group[name] for name in (*fields, *group) if name in group}
 
 
 def _of_bucket(content: Mapping[str, Any], name: str, bucket: Mapping[str, Any], now: datetime) -> Firing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from daswatch.deadline import Deadline
@@ -13,7 +13,7 @@ from daswatch.documents import Document, Flattening, flatten
 from daswatch.envelope import ActivityStream, read_envelope
 from daswatch.errors import Reason
 from daswatch.events import read_monitoring_record
-from daswatch.noise import Noise
+from daswatch.noise import ExcludedUser, Noise
 
 
 class DataKeySource(Protocol):
@@ -37,6 +37,7 @@ class Opened:
     flaw: tuple[Reason, str] | None
     decrypt_seconds: float
     flatten_seconds: float
+    dropped_users: Mapping[ExcludedUser, int] = field(default_factory=dict)
 
 
 class Opener:
@@ -74,6 +75,7 @@ class Opener:
             events=len(record.events),
             documents=flattened.documents,
             dropped=flattened.dropped,
+            dropped_users=flattened.dropped_users,
             newest_event=_newest(flattened.documents),
             flaw=flaw,
             decrypt_seconds=decrypted - begun,

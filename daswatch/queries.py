@@ -89,6 +89,7 @@ class Details:
     aws_account_id: str
     aws_region: str
     metrics: Mapping[str, int]
+    arrived_at: str  # when the last of the events arrived; empty of a pulse
     steps: tuple[
         tuple[str, bool], ...
     ] = ()  # of a sequence: each event's time, oldest first, and whether it is the last step
@@ -295,6 +296,7 @@ def details_query(
         "aggs": {
             "first": {"min": {"field": time_field}},
             "last": {"max": {"field": time_field}},
+            "arrived": {"max": {"field": "ingestedAt"}},
             **terms,
             **told,
             **_metrics(detection),
@@ -353,6 +355,7 @@ def read_details(detection: Detection, answer: Mapping[str, Any]) -> Details:
         aws_account_id=_first(_keys(aggregations["awsAccountId"])),
         aws_region=_first(_keys(aggregations["awsRegion"])),
         metrics=_read_metrics(detection, aggregations, hits["total"]["value"]),
+        arrived_at=_iso(aggregations["arrived"]["value"]),
         steps=tuple(reversed(list(_steps(hits["hits"])))) if detection.sequence else (),
     )
 

@@ -116,7 +116,7 @@ def _sighting(name: str, document: Mapping[str, Any]) -> Action:
     head = {"update": {"_index": INDEX, "_id": name, "retry_on_conflict": 3}}
     script = {"lang": "painless", "source": _SIGHTING, "params": {"lastSeen": document["lastSeen"]}}
     body = {"script": script, "upsert": document}
-    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(body) + b"\n", record=0)
+    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(body) + b"\n", record=0, index=INDEX)
 
 
 def _apart(earlier: str, later: str) -> timedelta:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from daswatch.activity import Activity
 from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import SettingsError
-from daswatch.noise import DEFAULT_EXCLUDED_USERS
+from daswatch.noise import DEFAULT_EXCLUDED_USERS, read_user_names
 
 # What OpenSearch takes in an index name, and what may stand before `-YYYY.MM.DD`.
 _INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -90,9 +90,8 @@ def read_index_prefix(environment: Environment) -> str:
 
 
 def read_excluded_users(environment: Environment) -> frozenset[str]:
-    """EXCLUDED_USERS: whose events are noise, in lower case."""
-    users = environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS)))
-    return frozenset(user.strip().lower() for user in users.split(",") if user.strip())
+    """EXCLUDED_USERS: whose events are noise."""
+    return read_user_names(environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS))))
 
 
 def read_activities(environment: Environment, name: str) -> frozenset[Activity]:

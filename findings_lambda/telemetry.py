@@ -11,7 +11,8 @@ SERVICE = "findings"
 def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
     """Tell what one invocation did."""
     telling = report.telling
-    wrong = bool(report.failing or report.refused_alerts or report.malformed or telling.refused or telling.causes)
+    lost = (report.failing, report.unwritten, report.refused_alerts, report.refused_sightings, report.malformed)
+    wrong = any(lost) or bool(telling.refused or telling.causes)
     line: dict[str, object] = {
         "level": "ERROR" if wrong else "INFO",
         "message": "something could not be looked at or told" if wrong else "watched",
@@ -30,11 +31,15 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
     }
     details: dict[str, object] = {
         "failing": report.failing,
+        "unwritten": report.unwritten,
         "behind": report.behind,
         "superseded_episodes": report.superseded,
         "refused_alerts": report.refused_alerts,
+        "refused_sightings": report.refused_sightings,
+        "storms": report.storms,
         "refused_findings": telling.refused,
         "unsent_findings": telling.unsent,
+        "unnoted": telling.unnoted,
         "causes": sorted(telling.causes),
         "malformed": report.malformed,
         "full_notifications": report.full_notifications,
@@ -49,7 +54,8 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
             "FindingsUnsent": telling.unsent,
             "FindingsRefused": len(telling.refused),
             "MessagesSent": telling.messages,
-            "FailingDetections": len(report.failing),
+            # A detection whose alerts cannot be written is as blind as one that cannot be asked.
+            "FailingDetections": len({*report.failing, *report.unwritten}),
             "MalformedNotifications": sum(report.malformed.values()),
             "ExpiredSuppressions": len(report.expired_suppressions),
         },

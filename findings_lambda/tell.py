@@ -1,33 +1,42 @@
-"""Tells about alerts: findings to Security Hub, one message for each episode to the alert topic."""
+"""Publishes alerts: messages to the alert topic, findings to Security Hub.
+
+Messages first: they are what people wait for, and they do not wait for Security Hub. Each channel, and each account's
+Security Hub, has its own part of the time. What was published comes back in small portions, so that it can be noted
+before the next: a function that is killed repeats no more than one portion.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from daswatch.alerts import Alert, Due, told
+from daswatch.alerts import Alert, Published
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.errors import DependencyError
 from daswatch.findings import Posting, finding
-from daswatch.gateways.security_hub import FindingAccounts
+from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
 from daswatch.gateways.topics import AlertTopic
-from daswatch.links import alert_url
-from daswatch.messages import message
+from daswatch.links import alert_url, alerts_url
+from daswatch.messages import MAX_MESSAGES, Message, message, shared, summary
 
 # The redacted statements behind an alert; asked for only where a setting allows SQL in findings.
 Statements = Callable[[Alert, Deadline], Sequence[str]]
 
+_SHORTEST_CALL_SECONDS = 1.0
+_MAILING = 0.5  # of the time left, in which messages are begun: findings have the rest
+_ANSWER_SECONDS = 10.0  # that SNS gets for its answer: a message that is given up may be delivered all the same
+
 
 @dataclass(slots=True)
 class Telling:
-    """What was told, and what was not."""
+    """What was published, and what was not."""
 
     findings: int = 0
     messages: int = 0
     refused: dict[str, str] = field(default_factory=dict)  # finding's id -> error code
     unsent: int = 0
+    unnoted: int = 0  # alerts that were published, which could not be noted
     causes: set[str] = field(default_factory=set)
 
 
@@ -51,62 +60,80 @@ class Teller:
 
     @property
     def has_topic(self) -> bool:
-        """Whether anybody wants messages."""
+        """Whether an alert topic is configured."""
         return self._topic is not None
 
-    def tell(
-        self,
-        dues: Iterable[tuple[Alert, Due]],
-        detections: Mapping[str, Detection],
-        now: datetime,
-        deadline: Deadline,
-    ) -> tuple[list[Alert], Telling]:
-        """Tell what is due; the alerts as they are after it, and what came of it."""
-        telling = Telling()
-        listed = list(dues)
-        posted = self._post([alert for alert, what in listed if what.finding], detections, deadline, telling)
-        after = []
-        for alert, what in listed:
-            mailed = what.message and self._publish(alert, detections.get(alert.detection), telling, deadline)
-            after.append(told(alert, now, finding=alert.id in posted, message=mailed))
-        return after, telling
+    def mail(
+        self, alerts: Sequence[Alert], detections: Mapping[str, Detection], deadline: Deadline, telling: Telling
+    ) -> Iterator[list[Published]]:
+        """Publish the messages about these alerts, one after the other; after each, the alerts that it is about."""
+        if self._topic is None:
+            return
+        begin = deadline.part(_MAILING)
+        for number, alike in enumerate(shared(alerts, MAX_MESSAGES - telling.messages)):
+            needed = _ANSWER_SECONDS if number else _SHORTEST_CALL_SECONDS
+            if begin.remaining <= 0 or deadline.remaining < needed:
+                telling.causes.add("the alert topic: out of time")
+                return
+            try:
+                answer_by = deadline.at_most(max(begin.remaining, _ANSWER_SECONDS))
+                self._topic.publish(self._message(alike, detections), answer_by)
+            except DependencyError as exc:
+                telling.causes.add(str(exc))
+                yield [Published(alert) for alert in alike]
+                continue
+            telling.messages += 1
+            yield [Published(alert, message=True) for alert in alike]
+
+    def post(
+        self, alerts: Sequence[Alert], detections: Mapping[str, Detection], deadline: Deadline, telling: Telling
+    ) -> Iterator[list[Published]]:
+        """Import the findings of these alerts, account by account; after each call, those Security Hub knows now.
+
+        A finding that it refuses for good counts as known: it is named in the log, and sending it again is no use.
+        """
+        by_account: dict[str, list[Alert]] = {}
+        for alert in sorted(alerts, key=lambda alert: -alert.level.rank):
+            by_account.setdefault(alert.database.aws_account_id, []).append(alert)
+        for left, (account_id, own) in zip(range(len(by_account), 0, -1), by_account.items(), strict=True):
+            yield from self._post(account_id, own, detections, deadline.part(1 / left), telling)
 
     def _post(
-        self, alerts: Sequence[Alert], detections: Mapping[str, Detection], deadline: Deadline, telling: Telling
-    ) -> set[str]:
-        """Import findings, account by account; the ids of the alerts that Security Hub knows now, or never will."""
-        if self._accounts is None:
-            return {alert.id for alert in alerts}
-        by_account: dict[str, list[Alert]] = {}
-        for alert in alerts:
-            by_account.setdefault(alert.database.aws_account_id, []).append(alert)
-        done: set[str] = set()
-        for account_id, own in by_account.items():
-            posting_account, security_hub = self._accounts.for_account(account_id, deadline)
+        self,
+        account_id: str,
+        alerts: Sequence[Alert],
+        detections: Mapping[str, Detection],
+        deadline: Deadline,
+        telling: Telling,
+    ) -> Iterator[list[Published]]:
+        portions = [alerts[at : at + MAX_FINDINGS_PER_CALL] for at in range(0, len(alerts), MAX_FINDINGS_PER_CALL)]
+        for number, portion in enumerate(portions):
+            mine = deadline.part(1 / (len(portions) - number))  # one that is throttled does not take all of it
+            if self._accounts is None:
+                yield [Published(alert, finding=True) for alert in portion]
+                continue
+            if mine.remaining < _SHORTEST_CALL_SECONDS:
+                telling.unsent += len(portion)
+                telling.causes.add("Security Hub: out of time")
+                continue
+            posting_account, security_hub = self._accounts.for_account(account_id, mine)
             posting = Posting(posting_account, self._region, self._dashboards_url)
             findings = {
-                alert.id: finding(alert, detections.get(alert.detection), posting, self._statements(alert, deadline))
-                for alert in own
+                alert.id: finding(alert, detections.get(alert.detection), posting, self._statements(alert, mine))
+                for alert in portion
             }
-            result = security_hub.import_findings(list(findings.values()), deadline)
+            result = security_hub.import_findings(list(findings.values()), mine)
             telling.findings += len(result.accepted)
             telling.refused |= result.refused
             telling.unsent += len(result.unsent)
             if result.cause:
                 telling.causes.add(result.cause)
-            # A finding that is refused for good is told in the log; to send it again each minute would help nobody.
             final = {*result.accepted, *result.refused}
-            done |= {name for name, one in findings.items() if one["Id"] in final}
-        return done
+            yield [Published(alert, finding=True) for alert in portion if findings[alert.id]["Id"] in final]
 
-    def _publish(self, alert: Alert, detection: Detection | None, telling: Telling, deadline: Deadline) -> bool:
-        if self._topic is None:
-            return False
-        try:
-            url = alert_url(self._dashboards_url, alert, detection)
-            self._topic.publish(message(alert, detection, url), deadline)
-        except DependencyError as exc:
-            telling.causes.add(str(exc))
-            return False
-        telling.messages += 1
-        return True
+    def _message(self, alerts: Sequence[Alert], detections: Mapping[str, Detection]) -> Message:
+        if len(alerts) > 1:
+            return summary(alerts, alerts_url(self._dashboards_url, alerts))
+        (alert,) = alerts
+        detection = detections.get(alert.detection)
+        return message(alert, detection, alert_url(self._dashboards_url, alert, detection))

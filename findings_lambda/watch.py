@@ -1,8 +1,11 @@
-"""One run of all saved queries: what arrived, what fires, which alerts that makes, and what has to be told.
+"""One run of all saved queries: what arrived, what fires, which alerts that makes, and what has to be published.
 
-The order makes every crash harmless. Alerts are written first, over the version that was read; then they are told, and
-that is noted; then what was seen; and last how far the run came. Whatever is interrupted is found again by the next
-run: what was not told by `das-alerts`, what was not looked at by `das-runs`.
+The order makes every crash harmless, and no service holds up another. Alerts are written first, over the version that
+was read; then what was seen, of the detections whose alerts are written; then how far the run came. Only then they are
+published, messages before findings, and each portion is noted before the next goes out. Whatever is interrupted is
+found again by the next run: what was not looked at by `das-runs`, what was not published by `das-alerts`, which holds
+that it is due from the moment that the alert is written. A message alone can go out twice: where the function ends
+after SNS took it and before that is noted.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from daswatch import alerts, seen
-from daswatch.alerts import Alert, Firing, State, changes
+from daswatch.alerts import Alert, Due, Firing, Published, State, changes, noted
 from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.bulk import Action
 from daswatch.deadline import Deadline
@@ -34,6 +37,7 @@ from daswatch.queries import (
     windows_with,
 )
 from daswatch.seen import Seen, by_network, is_new, learning_id, seen_id, sightings
+from daswatch.storms import Storm, divide
 from daswatch.stream_records import iso_milliseconds
 from findings_lambda.tell import Teller, Telling
 
@@ -47,6 +51,12 @@ _ASKING = 0.6  # what questions may take of the time left: their alerts have to 
 _LATE_SEARCHES = 18  # about late events, of one look
 _NOTHING = datetime.min.replace(tzinfo=UTC)  # no late event was looked at
 _LATE = "late-arrivals"  # what fails where it cannot be searched for them
+_SIGHTINGS = 1_000  # in one request
+
+# What writes that are refused may take of the time left: the rest goes on without them. The last seconds are for noting
+# what was published.
+_WRITING = 0.5
+_NOTE_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -63,6 +73,9 @@ class Report:
     behind: dict[str, str] = field(default_factory=dict)  # detection -> what arrived later has still to be looked at
     superseded: int = 0  # episodes of a backlog that ended before one which is known already
     refused_alerts: dict[str, str] = field(default_factory=dict)
+    refused_sightings: dict[str, str] = field(default_factory=dict)  # detection -> OpenSearch's name for the reason
+    unwritten: dict[str, str] = field(default_factory=dict)  # detection -> why its alerts or sightings are not written
+    storms: dict[str, int] = field(default_factory=dict)  # id of a summary -> groups that fired
     expired_suppressions: list[str] = field(default_factory=list)
     malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
     full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
@@ -116,6 +129,7 @@ class Watch:
         now_late = late if late is None or not catching_up else []
         # Those that failed in the last run are asked on their own, so that a slow one makes nobody else wait.
         fail = [one for one in asked if (lag := backlogs.get(one.name)) and lag.until == progress.since]
+        dues: dict[str, tuple[Alert, Due]] = {}
         for number, lane in enumerate(([one for one in asked if one not in fail], fail)):
             if not lane and number:
                 continue
@@ -124,7 +138,7 @@ class Watch:
                 looked.at = _NOTHING
             gaps = {one.name for one in lane if backlogs.get(one.name) or progress.since < arrivals.since}
             failed = looked.failed | self._raise(
-                looked, lane, now, arrivals, deadline, report, gaps=progress.gaps(gaps), quieten=not number
+                looked, lane, now, arrivals, deadline, report, dues, gaps=progress.gaps(gaps), quieten=not number
             )
             for one in lane:
                 if one.kind is Kind.SILENCE:
@@ -132,50 +146,68 @@ class Watch:
                 backlogs[one.name] = behind(
                     backlogs[one.name], progress.since, arrivals, failed=one.name in failed, at=looked.until_of(one)
                 )
-        report.query_ms = (self._clock() - begun) * 1000
-        noted = self._alerts.advance(before, Progress(now, _there(backlogs)), deadline)
-        if noted:
-            self._catch_up(asked, noted, now, begun, deadline, report)
+        seconds = self._clock() - begun
+        report.query_ms = seconds * 1000
+        further, failure = None, None
+        try:
+            further = self._alerts.advance(before, Progress(now, _there(backlogs)), deadline)
+        except SearchUnavailable as exc:
+            failure = exc  # the alerts are written all the same
+        self._mail(dues, now, deadline, report)
+        caught_up: dict[str, tuple[Alert, Due]] = {}
+        try:
+            if further:
+                self._catch_up(asked, further, now, seconds, deadline, report, caught_up)
+        except SearchUnavailable as exc:
+            failure = exc
+        self._mail(caught_up, now, deadline, report)
+        self._post(dues | caught_up, now, deadline, report)
+        if failure:
+            raise failure
         report.total_ms = (self._clock() - begun) * 1000
         return report
 
     def _catch_up(
         self,
         asked: Sequence[Detection],
-        noted: Progress,
+        progress: Progress,
         now: datetime,
-        begun: float,
+        usual_seconds: float,
         deadline: Deadline,
         report: Report,
+        dues: dict[str, tuple[Alert, Due]],
     ) -> None:
-        """Work off backlogs, slice by slice from the oldest, within a run's bounds; each slice is noted."""
+        """Work off backlogs, slice by slice from the oldest, within a run's bounds; each slice is noted.
+
+        What is due of the alerts that change is added to `dues`.
+        """
         begin = self._clock()
-        most_seconds = (begin - begun) * _BACKLOG_SHARE
+        most_seconds = usual_seconds * _BACKLOG_SHARE
         usual = len(asked) + 1
         failed = set(report.failing)
         first = True
-        while unit := _unit(asked, noted, failed):
+        while unit := _unit(asked, progress, failed):
             spent = report.searches - usual
             if not first and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or self._clock() - begin > most_seconds):
                 break
             if deadline.remaining < _BACKLOG_SECONDS:
                 break
             first = False
-            backlog = noted.backlogs[unit[0].name]
+            backlog = progress.backlogs[unit[0].name]
             arrivals = backlog.slice
             late = self._late(arrivals, report, deadline)
             if late is None:
                 break
             looked = self._ask(unit, arrivals, late, report, deadline, after=backlog.at)
-            failed |= looked.failed | self._raise(looked, unit, now, arrivals, deadline, report, caught_up=True)
-            backlogs: dict[str, Backlog | None] = dict(noted.backlogs)
+            failed |= looked.failed | self._raise(looked, unit, now, arrivals, deadline, report, dues, caught_up=True)
+            backlogs: dict[str, Backlog | None] = dict(progress.backlogs)
             for one in unit:
                 backlogs[one.name] = backlog.failed() if one.name in failed else backlog.done(looked.until_of(one))
-            further = self._alerts.advance(noted, Progress(now, _there(backlogs)), deadline)
+            further = self._alerts.advance(progress, Progress(now, _there(backlogs)), deadline)
             if further is None:
                 break  # another run is working on the same
-            noted = further
-        report.behind = {name: iso_milliseconds(at) for name, at in noted.behind.items()}
+            progress = further
+        report.behind = {name: iso_milliseconds(at) for name, at in progress.behind.items()}
 
     def _raise(
         self,
@@ -185,23 +217,34 @@ class Watch:
         arrivals: Arrivals,
         deadline: Deadline,
         report: Report,
+        dues: dict[str, tuple[Alert, Due]],
         *,
         gaps: Mapping[str, datetime] | None = None,
         caught_up: bool = False,
         quieten: bool = False,
     ) -> set[str]:
-        """Make alerts of what was found, and note what was seen; the detections for which that did not succeed."""
+        """Make alerts of what was found, and note what was seen; the detections for which that did not succeed.
+
+        What is due of these alerts is added to `dues`.
+        """
         found = [pair for pair in looked.answers.candidates if pair[0].kind is not Kind.FIRST_SEEN]
         first_seen = [pair for pair in looked.answers.candidates if pair[0].kind is Kind.FIRST_SEEN]
-        new, seen_now, known = self._new(first_seen, arrivals.until, deadline)
+        new, seen_now, known = self._new(first_seen, arrivals.until, deadline, report)
         failed: set[str] = set()
         for number, episodes in enumerate(_one_after_another([*found, *new]) or [[]]):
-            firings = self._firings(episodes, now, deadline, report, gaps=gaps, caught_up=caught_up)
-            failed |= self._settle(firings, now, deadline, report, quieten=quieten and not number)
+            bounded, storms = self._bounded(episodes, deadline, report)
+            firings = self._firings(bounded, now, deadline, report, gaps=gaps, caught_up=caught_up)
+            late, due_now = self._settle(
+                _summarized(firings, storms), now, deadline, report, quieten=quieten and not number
+            )
+            failed |= late
+            dues |= due_now
         for detection, candidates in seen_now.values():
-            if detection.name in failed:
+            if detection.name in failed or detection.name in report.failing:
                 continue  # noted as seen, it could not fire again
-            self._note(sightings(detection, candidates, known, arrivals.until), deadline)
+            failed |= self._note_seen(
+                detection, sightings(detection, candidates, known, arrivals.until), deadline, report
+            )
         return failed | {one.name for one in detections if one.name in report.failing}
 
     def take(self, firings: Sequence[Firing], now: datetime, deadline: Deadline) -> Report:
@@ -209,19 +252,22 @@ class Watch:
         begun = self._clock()
         self._require_templates(deadline)
         report = Report()
-        ours, others = [], []
+        ours, theirs = [], []
         for one in firings:
             detection = self._detections.get(one.detection)
             if detection and one.database.resource_id:
                 ours.append((detection, _as_candidate(one)))
             else:
-                others.append(one)
+                theirs.append(one)
+        bounded, storms = self._bounded(ours, deadline, report)
+        others = self._bounded_firings(theirs, deadline, report)
         report.firings = len(others)
-        conflicting = self._settle(
-            [*self._firings(ours, now, deadline, report), *others], now, deadline, report, quieten=False
-        )
-        if conflicting:
-            raise SearchUnavailable(f"{len(conflicting)} alerts were changed meanwhile: notify again")
+        found = _summarized(self._firings(bounded, now, deadline, report), storms)
+        late, dues = self._settle([*found, *others], now, deadline, report, quieten=False)
+        self._mail(dues, now, deadline, report)
+        self._post(dues, now, deadline, report)
+        if late:
+            raise SearchUnavailable(f"alerts of {len(late)} detections are not written: notify again")
         report.total_ms = (self._clock() - begun) * 1000
         return report
 
@@ -298,7 +344,7 @@ class Watch:
         return Question(detection, whole, index, parts=windows)
 
     def _new(
-        self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline
+        self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline, report: Report
     ) -> tuple[list[tuple[Detection, Candidate]], dict[str, tuple[Detection, list[Candidate]]], dict[str, Seen]]:
         """Of first-seen detections: what is new, everything that was seen now, and what is known about it."""
         seen_now: dict[str, tuple[Detection, list[Candidate]]] = {}
@@ -311,7 +357,11 @@ class Watch:
             for one in candidates
             for name in (seen_id(detection, one), learning_id(detection, one.resource_id))
         }
-        known = self._alerts.seen(sorted(ids), deadline)
+        try:
+            known = self._alerts.seen(sorted(ids), deadline)
+        except SearchUnavailable as exc:
+            report.failing |= dict.fromkeys(seen_now, str(exc))
+            return [], {}, {}
         new = [
             (detection, one)
             for detection, candidates in seen_now.values()
@@ -356,6 +406,8 @@ class Watch:
                 begin = self._begin(detection, candidate, gap, deadline, report)
             if alert and _lasts(alert, begin, quiet):
                 begin = min(begin, alert.first_seen)
+                if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
+                    candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
             days = _moment(begin).date(), _moment(candidate.last_seen).date()
             index = index_of(detection, event_indices(*days, self._prefix))
             groups.append(Group(detection, candidate, begin, index))
@@ -390,6 +442,30 @@ class Watch:
             begin = earlier
         return begin
 
+    def _bounded(
+        self, found: Sequence[tuple[Detection, Candidate]], deadline: Deadline, report: Report
+    ) -> tuple[list[tuple[Detection, Candidate]], list[Storm]]:
+        """The groups that get an alert of their own, with a summary of the others of each storm, and the storms."""
+        kept, storms = self._divide([(detection.name, candidate) for detection, candidate in found], deadline, report)
+        summaries = [(self._detections[storm.detection], storm.summary) for storm in storms]
+        return [*(found[position] for position in kept), *summaries], storms
+
+    def _bounded_firings(self, found: Sequence[Firing], deadline: Deadline, report: Report) -> list[Firing]:
+        """The same of firings that OpenSearch is not asked about: of analysts' monitors."""
+        kept, storms = self._divide([(one.detection, _as_candidate(one)) for one in found], deadline, report)
+        return [*(found[position] for position in kept), *(_summary(storm, found) for storm in storms)]
+
+    def _divide(
+        self, found: Sequence[tuple[str, Candidate]], deadline: Deadline, report: Report
+    ) -> tuple[list[int], list[Storm]]:
+        if not found:
+            return [], []
+        detections = {name for name, _ in found}
+        resource_ids = {candidate.resource_id for _, candidate in found}
+        kept, storms = divide(found, self._alerts.open_ids(detections, resource_ids, deadline))
+        report.storms |= {storm.alert_id: storm.total for storm in storms}
+        return kept, storms
+
     def _settle(
         self,
         firings: Sequence[Firing],
@@ -398,28 +474,78 @@ class Watch:
         report: Report,
         *,
         quieten: bool = True,
-    ) -> set[str]:
-        """Bring alerts to what was found now and tell what is due; the detections where somebody else was faster."""
+    ) -> tuple[set[str], dict[str, tuple[Alert, Due]]]:
+        """Bring alerts to what was found now.
+
+        Returns the detections whose alerts are not written, and what is due of the alerts as they are now.
+        """
         stored = self._alerts.get([firing.alert_id for firing in firings], deadline)
         if quieten:
-            stored |= {one.alert.id: one for one in self._alerts.unsettled(deadline)}
+            unsettled = self._alerts.unsettled(now, deadline, messages=self._teller.has_topic)
+            stored |= {one.alert.id: one for one in unsettled}
         there = {name: one.alert for name, one in stored.items()}
         changed = changes(there, firings, self._detections, now, messages=self._teller.has_topic)
-        report.raised += sum(change.raised for change in changed)
-        report.archived += sum(change.archived for change in changed)
-        written = self._alerts.write(((one.after, stored.get(one.after.id)) for one in changed), deadline)
+        to_write = [(change.after, stored.get(change.after.id)) for change in changed if change.written]
+        written = self._alerts.write(to_write, deadline.part(_WRITING))
+        report.raised += sum(change.raised and change.after.id in written.ids for change in changed)
+        report.archived += sum(change.archived and change.after.id in written.ids for change in changed)
         report.conflicts += len(written.conflicts)
         report.refused_alerts |= written.refused
+        report.unwritten |= {_detection_of(name): written.cause for name in written.unwritten}
 
-        to_tell = [(one.after, one.due) for one in changed if one.due and one.after.id in written.stored]
-        told, report.telling = self._teller.tell(to_tell, self._detections, now, deadline)
-        self._alerts.write(((alert, written.stored[alert.id]) for alert in told), deadline)
-        return {_detection_of(name) for name in written.conflicts}
+        fired = {firing.alert_id for firing in firings}
+        late = {_detection_of(name) for name in (written.conflicts | written.unwritten) & fired}
+        dues = {
+            change.after.id: (change.after, change.due)
+            for change in changed
+            if change.due and (change.after.id in written.ids or not change.written)
+        }
+        return late, dues
 
-    def _note(self, actions: Sequence[Action], deadline: Deadline) -> None:
-        result = self._search.write(actions, deadline)
-        if result.unwritten or result.refused:
-            raise SearchUnavailable(result.cause or "OpenSearch refused what was seen")
+    def _mail(self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: Report) -> None:
+        """Publish the messages that are due, and note each before the next one goes out."""
+        waiting = {name: alert for name, (alert, what) in dues.items() if what.message}
+        sending = deadline.earlier(_NOTE_SECONDS)
+        for portion in self._teller.mail(list(waiting.values()), self._detections, sending, report.telling):
+            for one in portion:
+                del waiting[one.alert.id]
+            if not self._noted(portion, now, deadline, report):
+                break  # what cannot be noted would go out again
+        self._noted([Published(alert) for alert in waiting.values()], now, deadline, report)
+
+    def _post(self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: Report) -> None:
+        """Publish the findings that are due, and note them call by call."""
+        findings = [alert for alert, what in dues.values() if what.finding]
+        sending = deadline.earlier(_NOTE_SECONDS)
+        for portion in self._teller.post(findings, self._detections, sending, report.telling):
+            self._noted(portion, now, deadline, report)
+
+    def _noted(self, portion: Sequence[Published], now: datetime, deadline: Deadline, report: Report) -> bool:
+        """Note what was published, over whatever the alerts are by now; False where that was not possible."""
+        published = {one.alert.id: one for one in portion}
+        if not published:
+            return True
+        noting = deadline.part(_WRITING)
+        outcome = self._alerts.update(published, lambda alert: noted(alert, published[alert.id], now), noting)
+        report.refused_alerts |= outcome.refused
+        if outcome.unwritten:
+            report.telling.unnoted += len(outcome.unwritten)
+            report.telling.causes.add(f"not noted: {outcome.cause}")
+        return not outcome.unwritten
+
+    def _note_seen(
+        self, detection: Detection, actions: Sequence[Action], deadline: Deadline, report: Report
+    ) -> set[str]:
+        """Note what a detection saw; the detection where that is not written: its next run looks again."""
+        writing = deadline.part(_WRITING)
+        for begin in range(0, len(actions), _SIGHTINGS):
+            result = self._search.write(actions[begin : begin + _SIGHTINGS], writing)
+            if result.refused:
+                report.refused_sightings[detection.name] = result.refused[0].error_type
+            if result.unwritten:
+                report.unwritten[detection.name] = result.cause
+                return {detection.name}
+        return set()
 
 
 @dataclass(slots=True)
@@ -473,6 +599,30 @@ def _apart(earlier: str, later: str) -> timedelta:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _summarized(firings: Iterable[Firing], storms: Iterable[Storm]) -> list[Firing]:
+    by_id = {storm.alert_id: storm for storm in storms}
+    return [by_id[one.alert_id].summarized(one) if one.alert_id in by_id else one for one in firings]
+
+
+def _summary(storm: Storm, found: Iterable[Firing]) -> Firing:
+    """A storm's firing, where OpenSearch is not asked for its events."""
+    alike = (storm.detection, storm.summary.resource_id)
+    example = next(one for one in found if (one.detection, one.database.resource_id) == alike)
+    summary = storm.summary
+    return storm.summarized(
+        replace(
+            example,
+            level=summary.level,
+            group=summary.group,
+            first_seen=summary.first_seen,
+            last_seen=summary.last_seen,
+            count=summary.count,
+            actors={},
+            samples=(),
+        )
+    )
 
 
 def _expired(detections: Iterable[Detection], now: datetime) -> list[str]:

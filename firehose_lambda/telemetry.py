@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from daswatch.drops import users_by_instance
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.noise import Noise
 from firehose_lambda.transform import Report
@@ -25,6 +26,7 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         "events": report.events,
         "rows": report.delivered,
         "dropped": {reason.value: count for reason, count in report.dropped.items()},
+        "dropped_users": users_by_instance(report.dropped_users),
         "left_out": report.left_out,
         "records_dropped": _records(report, "Dropped"),
         "failed": {reason.value: count for reason, count in report.failed.items()},

@@ -86,6 +86,7 @@ class Report:
     delivered: int = 0  # rows
     left_out: int = 0  # events of activities that are not asked for
     dropped: Counter[Noise] = field(default_factory=Counter)
+    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
     failed: Counter[Reason] = field(default_factory=Counter)
     without_room: int = 0  # records whose rows did not fit into the answer
     kms_calls: int = 0
@@ -102,6 +103,8 @@ class Report:
         self.events += opened.events
         if opened.dropped:
             self.dropped.update(opened.dropped)
+        for user, count in opened.dropped_users.items():
+            self.dropped_users[opened.instance_id, user.name] += count
         self.decrypt_ms += opened.decrypt_seconds * 1000
         self.flatten_ms += opened.flatten_seconds * 1000
         self.newest_event = max(self.newest_event, opened.newest_event)

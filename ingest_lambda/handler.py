@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from daswatch.deadline import Deadline
+from daswatch.deadline import Clock, Deadline
 from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.archive import DeadLetterBucket
@@ -66,12 +66,12 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 class Function:
     """What stays while the function is warm."""
 
-    def __init__(self, settings: Settings, kms: KMSClient, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, settings: Settings, kms: KMSClient, clock: Clock = time) -> None:
         # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
         # go on: with a handful of such turns to a request, OpenSearch would wait longer than it works.
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
-        self.sleep = sleep
+        self.clock = clock
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
@@ -95,14 +95,14 @@ class Function:
 
 def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
     """One invocation of a warm function."""
-    deadline = Deadline.of(context)
+    deadline = Deadline.of(context, function.clock)
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
     tell(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
-    function.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))
+    deadline.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 

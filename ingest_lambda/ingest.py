@@ -55,6 +55,7 @@ class Report:
     written: int = 0
     already_there: int = 0
     dropped: Counter[Noise] = field(default_factory=Counter)
+    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
     dead_letters: Counter[Reason] = field(default_factory=Counter)
     untold: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
     pulses_unwritten: int = 0
@@ -102,6 +103,8 @@ class Report:
         self.events += opened.events
         if opened.dropped:
             self.dropped.update(opened.dropped)
+        for user, count in opened.dropped_users.items():
+            self.dropped_users[opened.instance_id, user.name] += count
         self.decrypt_ms += opened.decrypt_seconds * 1000
         self.flatten_ms += opened.flatten_seconds * 1000
 
@@ -384,11 +387,10 @@ def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: Ac
 
 
 def _dropped(position: int, record: StreamRecord, stream: ActivityStream, opened: Opened) -> list[Drop]:
-    """What was dropped of one record. Its heartbeats are the pulse."""
+    """What was dropped of one record, by user. Its heartbeats are the pulse."""
     return [
-        Drop(position, stream, record.arrived_at, reason, count)
-        for reason, count in opened.dropped.items()
-        if reason is not Noise.HEARTBEAT
+        Drop(position, stream, record.arrived_at, Noise.AWS_USER, count, opened.instance_id, user)
+        for user, count in opened.dropped_users.items()
     ]
 
 

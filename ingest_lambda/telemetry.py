@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daswatch.drops import users_by_instance
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.noise import Noise
 from ingest_lambda.ingest import Report
@@ -26,6 +27,7 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         "written": report.written,
         "already_there": report.already_there,
         "dropped": {reason.value: count for reason, count in report.dropped.items()},
+        "dropped_users": users_by_instance(report.dropped_users),
         "dead_letters": {reason.value: count for reason, count in report.dead_letters.items()},
         "heartbeats": {instance[:_NAME_CHARACTERS]: count for instance, count in report.heartbeats.items()},
         "kms_calls": report.kms_calls,

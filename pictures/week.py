@@ -33,7 +33,7 @@ from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
-from daswatch.noise import Noise
+from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.pulse import Pulse
 from daswatch.samples import base_events
 from daswatch.stream_records import StreamRecord, iso_milliseconds
@@ -149,10 +149,12 @@ class Watched:
         fates = Counter(entry.fate for entry in record.entries)
         pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
         pulse.heard(at, fates["heartbeat"], at if fates["indexed"] else "")
-        if fates["aws-user"]:
-            batch = int(record.arrival.timestamp() // _BATCH.total_seconds())
-            dropped = Drop(0, stream, at, Noise.AWS_USER, fates["aws-user"])
-            self.drops.setdefault((batch, stream), []).append(dropped)
+        batch = int(record.arrival.timestamp() // _BATCH.total_seconds())
+        for name, count in Counter(str(entry.user) for entry in record.entries if entry.fate == "aws-user").items():
+            user = ExcludedUser(name.lower(), Origin.PROXY if "proxy" in name.lower() else Origin.LOCAL)
+            self.drops.setdefault((batch, stream), []).append(
+                Drop(0, stream, at, Noise.AWS_USER, count, instance, user)
+            )
 
     def drop_actions(self) -> Iterator[Action]:
         """What the ingest function tells of each batch: heartbeats are the pulse alone."""

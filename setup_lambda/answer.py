@@ -17,7 +17,7 @@ from daswatch.custom_resources import (
     read_request,
     response_url,
 )
-from daswatch.deadline import Deadline
+from daswatch.deadline import Clock, Deadline
 from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
 from daswatch.gateways.bounded import OutOfTime, within
 from daswatch.gateways.cloudformation import Answers
@@ -48,7 +48,7 @@ class Report:
 
 
 def answer_request(
-    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Callable[[], float]
+    event: object, providers: Mapping[str, Provider], answers: Answers, seconds: float, clock: Clock
 ) -> Report:
     """Have a request provided for, and put the answer. `seconds` is what is left of the invocation. Never raises."""
     last = Deadline.after(seconds - min(_LOG_SECONDS, seconds * _LARGEST_LOG_SHARE), clock)
@@ -60,7 +60,7 @@ def answer_request(
     return replace(report, attempts=attempts)
 
 
-def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Callable[[], float]) -> Report:
+def provide(event: object, providers: Mapping[str, Provider], seconds: float, clock: Clock) -> Report:
     """Have a request provided for, some time before `seconds` are over. Never raises."""
     reserve = min(_RESERVE_SECONDS, seconds * _LARGEST_RESERVE)
     work = Deadline.after(seconds - reserve, clock)

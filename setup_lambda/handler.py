@@ -45,9 +45,9 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] 
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
     if is_direct(event):
-        report = provide(direct_request(event), providers, seconds, time.monotonic)
+        report = provide(direct_request(event), providers, seconds, time)
     else:
-        report = answer_request(event, providers, Answers(), seconds, time.monotonic)
+        report = answer_request(event, providers, Answers(), seconds, time)
     tell(telemetry, report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered

@@ -5,7 +5,6 @@ Each provider takes a read request and returns its answer, or raises a DaswatchE
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 from daswatch.content import Plan, Step
@@ -26,8 +25,6 @@ from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailab
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
 from daswatch.streams import Database, Status, Wanted, how_to_change, pauses
 
-Sleep = Callable[[float], None]
-
 # A domain that has just been made: no answer until its name resolves, 401 and 403 until its users and policies act.
 _SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)
 _LONGEST_SETTLING_SECONDS = 300.0
@@ -40,10 +37,9 @@ _COUNTS = {"Created": Step.CREATE, "Updated": Step.UPDATE, "Unchanged": Step.UNC
 class StreamProvider:
     """Custom::ActivityStream. A stream that is there is adopted as it is; deletion leaves it running unless told."""
 
-    def __init__(self, streams: Callable[[Deadline], ActivityStreams], sleep: Sleep = time.sleep) -> None:
+    def __init__(self, streams: Callable[[Deadline], ActivityStreams]) -> None:
         """`streams` is called for the first request that has to look at RDS: retaining a stream needs none."""
         self._streams = streams
-        self._sleep = sleep
 
     def __call__(self, request: Request, deadline: Deadline) -> Answer:
         """Raises RequestError, StreamRefused, RdsUnavailable."""
@@ -72,7 +68,7 @@ class StreamProvider:
         )
 
     def _settled(self, switch: Switch, deadline: Deadline) -> Database:
-        left = settle([switch], deadline, self._sleep)
+        left = settle([switch], deadline)
         if left or switch.database is None or not switch.done:
             raise StreamRefused(_unfinished(switch) if left else switch.decision.reason)
         return switch.database
@@ -111,7 +107,7 @@ class StreamProvider:
         if database is None:
             return Answer(succeeded=True, physical_id=physical, reason="the database is gone, and its stream with it")
         switch = Switch(streams, database.name, None)
-        left = settle([switch], deadline, self._sleep)
+        left = settle([switch], deadline)
         under_way = switch.database is not None and switch.database.stream.status is Status.STOPPING
         if left and not under_way:
             raise StreamRefused(_unfinished(switch))
@@ -123,10 +119,9 @@ class StreamProvider:
 class ContentProvider:
     """Custom::Content. Deletion leaves everything in place: events, alerts, and what people look at them with."""
 
-    def __init__(self, install: Callable[[Deadline], Plan], sleep: Sleep = time.sleep) -> None:
+    def __init__(self, install: Callable[[Deadline], Plan]) -> None:
         """`install` plans, executes and returns the plan, before a deadline; after it has raised it is called again."""
         self._install = install
-        self._sleep = sleep
 
     def __call__(self, request: Request, deadline: Deadline) -> Answer:
         """Raises SettingsError, SearchUnavailable, DashboardsUnavailable, ArchiveUnavailable."""
@@ -147,7 +142,7 @@ class ContentProvider:
             except (SearchUnavailable, DashboardsUnavailable) as exc:
                 if exc.status not in _SETTLING_STATUS or settled.remaining <= pause:
                     raise
-            self._sleep(pause)
+            deadline.sleep(pause)
         raise AssertionError("pauses never end")
 
 

@@ -87,6 +87,23 @@ resource "aws_cloudwatch_metric_alarm" "function" {
   ok_actions          = [aws_sns_topic.alerts.arn]
 }
 
+resource "aws_cloudwatch_metric_alarm" "notified_gave_up" {
+  alarm_name          = "${var.name}-notified-gave-up"
+  alarm_description   = "Lambda gave up notifications; they are below aws/lambda/ in the dead-letter bucket"
+  namespace           = "AWS/Lambda"
+  metric_name         = "AsyncEventsDropped" # after they went to the bucket
+  dimensions          = { FunctionName = local.function_names.notified }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 12
+  datapoints_to_alarm = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+}
+
 resource "aws_cloudwatch_metric_alarm" "rows_late" {
   count = var.rows_to_s3 ? 1 : 0
 
@@ -177,6 +194,26 @@ resource "aws_cloudwatch_metric_alarm" "unread" {
   threshold           = 1
   comparison_operator = "LessThanThreshold"
   treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+}
+
+# An outage gives up hundreds of objects an hour: one alarm, until an hour has passed without any.
+resource "aws_cloudwatch_metric_alarm" "gave_up" {
+  for_each = local.databases
+
+  alarm_name          = "${var.name}-gave-up-${each.key}"
+  alarm_description   = "Lambda gave up records of the activity stream of ${each.value.identifier}; they are below aws/lambda/ in the dead-letter bucket"
+  namespace           = "AWS/Lambda"
+  metric_name         = "OnFailureDestinationDeliveredEventCount"
+  dimensions          = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream[each.key].uuid }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 12
+  datapoints_to_alarm = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alerts.arn]
   ok_actions          = [aws_sns_topic.alerts.arn]
 }

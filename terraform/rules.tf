@@ -193,28 +193,3 @@ resource "aws_cloudwatch_event_target" "by_hand_people" {
     input_template = "\"<what> on a part of Daswatch, by <who> from <from>, and not with CloudFormation. An apply of yours, or not?\""
   }
 }
-
-# Lambda has given up: records that it could not deliver in 23 hours, or notifications.
-resource "aws_cloudwatch_event_rule" "gave_up" {
-  name        = "${var.name}-gave-up"
-  description = "Lambda put into the dead-letter bucket what a function did not take"
-  event_pattern = jsonencode({
-    source      = ["aws.s3"]
-    detail-type = ["Object Created"]
-    detail = {
-      bucket = { name = [aws_s3_bucket.dead_letters.bucket] }
-      object = { key = [{ prefix = "aws/lambda/" }] }
-    }
-  })
-}
-
-resource "aws_cloudwatch_event_target" "gave_up_people" {
-  rule      = aws_cloudwatch_event_rule.gave_up.name
-  target_id = "people"
-  arn       = aws_sns_topic.alerts.arn
-
-  input_transformer {
-    input_paths    = { bucket = "$.detail.bucket.name", key = "$.detail.object.key" }
-    input_template = "\"Lambda gave up records or notifications of Daswatch. They are in s3://<bucket>/<key>.\""
-  }
-}

@@ -120,12 +120,6 @@ resource "aws_s3_bucket_policy" "ours" {
   depends_on = [aws_s3_bucket_public_access_block.ours]
 }
 
-# EventBridge hears of each object; the rule gave-up wants those that Lambda wrote.
-resource "aws_s3_bucket_notification" "dead_letters" {
-  bucket      = aws_s3_bucket.dead_letters.bucket
-  eventbridge = true
-}
-
 resource "aws_s3_bucket_lifecycle_configuration" "dead_letters" {
   bucket = aws_s3_bucket.dead_letters.bucket
 

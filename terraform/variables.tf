@@ -191,7 +191,7 @@ variable "index_prefix" {
 # What is kept
 
 variable "excluded_users" {
-  description = "Whose events are noise. Their failed logins are kept."
+  description = "User names whose events are dropped. AWS's own three only as AWS uses them; any other from anywhere. Failed logins are kept."
   type        = list(string)
   default     = ["rdsadmin", "rdssec", "rdsproxyadmin"]
 }

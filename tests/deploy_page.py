@@ -244,6 +244,8 @@ ALARM_MENDS: Mapping[str, str] = {
     "Silent": "`daswatch stream status`, then CloudTrail for who stopped it; a stopped database is silent, too.",
     "Unread": "`daswatch doctor` tells whether the mapping is disabled or gone. A new stack rings once, until Lambda "
     "has counted its first records.",
+    "GaveUp": "Objects below `aws/lambda/` in the dead-letter bucket have the records; the log of ingest says why they "
+    "were not taken. It ends when an hour has passed without another one.",
     "EvidenceLate": "The Firehose's log `/aws/kinesisfirehose/daswatch`: mostly the bucket's or the key's policy.",
     "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token "
     "(docs/firehose.md).",
@@ -262,6 +264,7 @@ ALARM_MENDS: Mapping[str, str] = {
     "IngestFails": "The log of ingest names the setting that is wrong.",
     "FindingsFails": "The log of findings: mostly OpenSearch that does not answer.",
     "NotifiedFails": "The log of notified. What Lambda gives up is below `aws/lambda/` in the dead-letter bucket.",
+    "NotifiedGaveUp": "The log of notified says why. The schedule finds the same events, without a notification.",
     "SetupFails": "The log of setup, and the stack's events. Correct what they say and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
     "FindingsThrottled": "Raise the same quota; the next run makes good what one left out.",
@@ -300,7 +303,8 @@ def alarms_table() -> str:
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
         name = one.properties["AlarmName"].removeprefix("daswatch-").removesuffix("-dbORDERS")
         says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "a database")
-        minutes = one.properties["Period"] * one.properties["EvaluationPeriods"] // 60
+        periods = one.properties.get("DatapointsToAlarm", one.properties["EvaluationPeriods"])
+        minutes = one.properties["Period"] * periods // 60
         each = "each database" if one.properties["AlarmName"].endswith("-dbORDERS") else ""
         rows.append(f"| `{name}` | {each} | {says} | {minutes} | {ALARM_MENDS[name]} |")
     return "\n".join(["| alarm | for | what it says | after min | what to do |", "|---|---|---|---:|---|", *rows])

@@ -14,7 +14,6 @@ from tests.terraform import Blocks, Instance, Module
 NAMES = {
     "aws_cloudwatch_event_rule.by_hand": "OwnPartsChangedByHand",
     "aws_cloudwatch_event_rule.each_minute": "EachMinute",
-    "aws_cloudwatch_event_rule.gave_up": "GaveUp",
     "aws_cloudwatch_event_rule.key": "KeyTampered",
     "aws_cloudwatch_event_rule.own_parts": "OwnPartsChanged",
     "aws_cloudwatch_event_rule.stream": "StreamTampered",
@@ -254,7 +253,6 @@ def _bucket_of_module(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "public access": folded(block),
         "ownership": parts.get("ownership_controls", {}).get("rule", [{}])[0].get("object_ownership"),
         "versioning": parts.get("versioning", {}).get("versioning_configuration", [{}])[0].get("status"),
-        "told to EventBridge": parts.get("notification", {}).get("eventbridge", False),
         "lifecycle": [_lifecycle_of_module(rule) for rule in parts.get("lifecycle_configuration", {}).get("rule", [])],
     }
 

@@ -112,13 +112,11 @@ def _rule_of_template(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bucket_of_template(properties: Mapping[str, Any]) -> dict[str, Any]:
     (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    notification = properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration", {})
     return {
         "encryption": folded({**encryption["ServerSideEncryptionByDefault"], "key": encryption["BucketKeyEnabled"]}),
         "public access": folded(properties["PublicAccessBlockConfiguration"]),
         "ownership": properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"],
         "versioning": properties["VersioningConfiguration"]["Status"],
-        "told to EventBridge": notification.get("EventBridgeEnabled", False),
         "lifecycle": [_lifecycle_of_template(rule) for rule in properties["LifecycleConfiguration"]["Rules"]],
     }
 

@@ -20,6 +20,7 @@ from demo.ledger import Engine
 from demo.rds import AURORA, Database, DataKey, KmsDataKeys, seal
 from demo.stream import InvocationContext, lambda_record_of
 from ingest_lambda import handler as handler_module
+from tests.clock import Clock
 
 _VERSIONS: dict[Engine, str] = {"postgresql": "1.1", "mysql": "1.2", "oracle": "1.3", "sqlserver": "1.4"}
 
@@ -36,7 +37,7 @@ class IngestFunction:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
     printed: str = ""
-    pauses: list[float] = field(default_factory=list)  # the seconds that it would have waited before its answers
+    clock: Clock = field(default_factory=Clock)
     _sequence: int = 0
     _keys: dict[str, KmsDataKeys] = field(default_factory=dict)
 
@@ -108,7 +109,7 @@ class IngestFunction:
     def invoke(self, *records: Mapping[str, Any], remaining_ms: int = 60_000) -> list[str]:
         """Invoke the handler; the sequence numbers that its answer names."""
         function = handler_module._function()
-        function.sleep = self.pauses.append
+        function.clock = self.clock
         answer = handler_module.invoke(
             function, {"Records": list(records)}, InvocationContext(remaining_ms=remaining_ms)
         )

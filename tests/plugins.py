@@ -149,6 +149,7 @@ class Alerting:
     monitors: dict[str, dict[str, Any]] = field(default_factory=dict)
     searches: dict[str, Any] = field(default_factory=dict)  # as they were sent, to be run
     index_from_the_start: bool = True
+    shards: int = 1  # of its index, of which one answers
     clock: int = 0
 
     def answer(self, request: Request) -> Response:
@@ -201,7 +202,7 @@ class Alerting:
             200,
             {
                 "timed_out": False,
-                "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0},
+                "_shards": {"total": self.shards, "successful": 1, "skipped": 0, "failed": 0},
                 "hits": {"total": {"value": len(hits)}, "hits": hits[: content["size"]]},
             },
         )

@@ -13,7 +13,6 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,8 @@ from typing import Any, Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
 import orjson
+
+from daswatch.deadline import Clock
 
 LOOPBACK: Final = "127.0.0.1"
 UPSTREAM_SECONDS: Final = 60.0
@@ -159,11 +160,11 @@ def hang(exchange: Exchange) -> Response:
     raise Dropped
 
 
-def delay(seconds: float) -> Behaviour:
-    """Pass the request after a while."""
+def delay(seconds: float, clock: Clock) -> Behaviour:
+    """Pass the request after a while, by the client's clock."""
 
     def behave(exchange: Exchange) -> Response:
-        exchange.closing.wait(seconds)
+        clock.sleep(seconds)
         return exchange.forward()
 
     return behave
@@ -203,12 +204,22 @@ def sequence(*behaviours: Behaviour, then: Behaviour = forward) -> Behaviour:
     return behave
 
 
-def for_seconds(seconds: float, behaviour: Behaviour) -> Behaviour:
-    """This behaviour from its first request on for so long, and forwarding afterwards."""
+def too_late(clock: Clock) -> Behaviour:
+    """Hold each request for an hour by the client's clock; the server never sees it."""
+
+    def behave(exchange: Exchange) -> Response:
+        clock.sleep(3600)
+        raise Dropped
+
+    return behave
+
+
+def for_seconds(seconds: float, behaviour: Behaviour, clock: Clock) -> Behaviour:
+    """This behaviour from its first request on for a time of the client's clock, and forwarding afterwards."""
     until: list[float] = []
 
     def behave(exchange: Exchange) -> Response:
-        now = time.monotonic()
+        now = clock.monotonic()
         if not until:
             until.append(now + seconds)
         return (behaviour if now < until[0] else forward)(exchange)

@@ -14,24 +14,10 @@ from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.streams import ActivityStreams
 from setup_lambda.answer import Provider, Report, answer_request
 from setup_lambda.provide import ContentProvider, StreamProvider
+from tests.clock import Clock
 from tests.stacks import AnswerBucket, a_request
 
 MINUTES_14 = 14 * 60.0
-
-
-@dataclass
-class Clock:
-    """Time that passes by sleeping alone."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def a_plan(created: int = 1, updated: int = 0, unchanged: int = 0) -> Plan:
@@ -61,11 +47,11 @@ class Setup:
 
     def run(self, event: object, seconds: float = MINUTES_14, more: Mapping[str, Provider] | None = None) -> Report:
         providers: dict[str, Provider] = {
-            ACTIVITY_STREAM: StreamProvider(_streams, self.clock.sleep),
-            CONTENT: ContentProvider(lambda _: self.content(), self.clock.sleep),
+            ACTIVITY_STREAM: StreamProvider(_streams),
+            CONTENT: ContentProvider(lambda _: self.content()),
         }
         del self.bucket.bodies[:]
-        return answer_request(event, providers | dict(more or {}), Answers(self.clock.sleep), seconds, self.clock)
+        return answer_request(event, providers | dict(more or {}), Answers(), seconds, self.clock)
 
     def stream(
         self, kind: str, name: str, key: str, *, old: Mapping[str, str] | None = None, was: str = "", **more: str

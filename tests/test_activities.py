@@ -42,9 +42,9 @@ def rows_of(page: str) -> Iterator[Row]:
     engine = ""
     for number, line in enumerate(page.splitlines(), 1):
         if line.startswith("## "):
-            engine = ENGINES[line.removeprefix("## ")]
+            engine = ENGINES.get(line.removeprefix("## "), "")
         cells = cells_of(line)
-        if not cells or cells == COLUMNS or set(line) <= set("|-"):
+        if not engine or not cells or cells == COLUMNS or set(line) <= set("|-"):
             continue
         command, kind, statement, code, activity, outcome = cells
         exit_code, _, error = code.partition("/")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.alerts import LEASE, Alert, Database, Due, State, advance, due, leased, told
+from daswatch.alerts import GROUPS, LEASE, Alert, Database, Due, Published, State, advance, due, leased, noted
 from daswatch.detections import Level
 from tests.alerting import a_firing, an_alert, at, iso
 
@@ -16,7 +16,10 @@ QUIET = 3600
 
 
 def told_at(alert: Alert, minutes: float) -> Alert:
-    return told(alert, at(minutes), finding=True, message=True)
+    published = [Published(alert, finding=True), Published(alert, message=True)]
+    for one in published:
+        alert = noted(alert, one, at(minutes))
+    return alert
 
 
 def test_a_firing_opens_an_alert() -> None:
@@ -87,6 +90,31 @@ def test_an_archived_alert_stays_so_without_news() -> None:
     assert advance(archived, a_firing(count=99), QUIET, at(61)) is archived
 
 
+def test_a_late_event_of_an_archived_episode_is_news() -> None:
+    """It is older than the episode's last event, and it arrived after all that the episode counts."""
+    archived = advance(an_alert(arrived_at=iso(0)), None, QUIET, at(60))
+    late = a_firing(first_seen=iso(-6), last_seen=iso(-1), count=11, arrived_at=iso(180))
+
+    again = advance(archived, late, QUIET, at(181))
+    assert again
+    assert (again.state, again.episode, again.first_seen) == (State.ACTIVE, 2, iso(-6))
+
+    archived = advance(again, None, QUIET, at(181 + QUIET / 60))
+    assert archived
+    assert archived.state is State.ARCHIVED
+    assert advance(archived, late, QUIET, at(300)) is archived
+
+
+def test_a_summary_keeps_the_larger_number_of_groups() -> None:
+    alert = an_alert(group={}, metrics={GROUPS: 10_000}, note="10000 groups")
+
+    after = advance(alert, a_firing(group={}, last_seen=iso(1), metrics={GROUPS: 3}, note="3 groups"), QUIET, at(2))
+
+    assert after
+    assert (after.metrics, after.note, after.last_seen) == ({GROUPS: 10_000}, "10000 groups", iso(1))
+    assert after.document()["groupText"] == "10000 groups"
+
+
 def test_a_recurrence_opens_the_next_episode_under_the_same_id() -> None:
     archived = advance(told_at(an_alert(), 0), None, QUIET, at(60))
 
@@ -149,8 +177,42 @@ def test_while_one_runner_tells_no_other_does() -> None:
     assert due(alert, at() + LEASE, messages=True)
 
 
+def test_each_lease_in_a_row_is_twice_as_long() -> None:
+    alert, now, messages = an_alert(), at(), 0
+    while now < at(20):
+        if due(alert, now, messages=True).message:
+            messages += 1
+            alert = leased(alert, now)  # and nothing is noted
+        now += LEASE / 3
+
+    assert messages == 4
+    assert noted(alert, Published(alert, message=True), now).leases == 0
+
+
+def test_what_was_published_is_noted_over_a_later_alert() -> None:
+    sent = leased(an_alert(), at())
+    later = advance(sent, a_firing(last_seen=iso(1), count=12), QUIET, at(1))
+    assert later
+
+    after = noted(noted(later, Published(sent, message=True), at(1)), Published(sent, finding=True), at(1))
+
+    assert (after.count, after.mailed_episode, after.lease_until) == (12, 1, "")
+    assert after.pending
+    assert after.told
+    assert after.told.changed_at == sent.changed_at
+
+
+def test_a_lease_of_another_runner_is_left_alone() -> None:
+    sent = leased(an_alert(), at())
+    others = leased(sent, at(2))
+
+    assert noted(others, Published(sent), at(2)).lease_until == others.lease_until
+    assert noted(sent, Published(sent, finding=True), at(1)).lease_until == sent.lease_until
+    assert not noted(sent, Published(sent), at(1)).lease_until
+
+
 def test_a_message_that_failed_is_still_due() -> None:
-    alert = told(an_alert(), at(), finding=True, message=False)
+    alert = noted(an_alert(), Published(an_alert(), finding=True), at())
 
     assert due(alert, at(1), messages=True) == Due(finding=False, message=True)
 
@@ -185,6 +247,8 @@ def test_running_twice_is_running_once(minutes: list[int]) -> None:
     assert once == twice
 
 
-@pytest.mark.parametrize("alert", [an_alert(), told_at(an_alert(note="why"), 3), leased(an_alert(), at())])
+@pytest.mark.parametrize(
+    "alert", [an_alert(), told_at(an_alert(note="why"), 3), leased(an_alert(arrived_at=iso()), at())]
+)
 def test_a_document_reads_back_as_the_alert(alert: Alert) -> None:
     assert Alert.of(alert.document()) == alert

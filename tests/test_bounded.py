@@ -22,9 +22,10 @@ from daswatch.gateways.aws import OUT_OF_TIME, AwsError, Trouble, ask, attempt, 
 from daswatch.gateways.bounded import OutOfTime, within
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.endpoint import perform, request
+from daswatch.gateways.session import aws_session
 from daswatch.settings import SearchEndpoint
+from tests.clock import Clock
 from tests.relay import Relay
-from tests.setting_up import Clock
 
 SECONDS = 1.0
 LIMIT_SECONDS = 60.0
@@ -234,7 +235,7 @@ def test_what_passes_is_asked_again_with_growing_pauses() -> None:
     hung = ReadTimeoutError(endpoint_url="https://example.org")
     call = _in_turn(_client_error("Throttling"), hung, _client_error("Other", 503), "answer")
 
-    assert ask(call, Deadline.after(60, clock), clock.sleep, lambda: 1.0) == "answer"
+    assert ask(call, Deadline.after(60, clock), lambda: 1.0) == "answer"
 
     assert clock.slept == [0.1, 0.2, 0.4]
 
@@ -246,7 +247,7 @@ def test_what_does_not_pass_is_asked_once(error: Exception) -> None:
     clock = Clock()
 
     with pytest.raises(AwsError):
-        ask(_in_turn(error, "answer"), Deadline.after(60, clock), clock.sleep)
+        ask(_in_turn(error, "answer"), Deadline.after(60, clock))
 
     assert clock.slept == []
 
@@ -256,7 +257,7 @@ def test_out_of_time_the_last_failure_is_named() -> None:
     call = _in_turn(*[_client_error("Throttling")] * 99)
 
     with pytest.raises(AwsError) as error:
-        ask(call, Deadline.after(10, clock), clock.sleep, lambda: 1.0)
+        ask(call, Deadline.after(10, clock), lambda: 1.0)
 
     assert (error.value.code, error.value.status, error.value.words) == ("Throttling", 400, "words")
     assert sum(clock.slept) <= 10
@@ -278,7 +279,7 @@ def test_a_page_of_another_server_is_a_failure_by_name(service: Any, status: int
         handler.wfile.write(body)
 
     with server(page) as url:
-        client = boto3.client(
+        client = aws_session().client(
             service,
             "eu-west-1",
             endpoint_url=url,
@@ -286,9 +287,6 @@ def test_a_page_of_another_server_is_a_failure_by_name(service: Any, status: int
             aws_secret_access_key="testing",
             config=Config(retries={"total_max_attempts": 1}),
         )
-        if service == "kms" and status == 200:
-            assert "Keys" not in attempt(client.list_keys, Deadline.after(LIMIT_SECONDS))  # read as an empty answer
-            return
         with pytest.raises(AwsError) as error:
             attempt(getattr(client, calls[service]), Deadline.after(LIMIT_SECONDS))
 

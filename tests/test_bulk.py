@@ -16,6 +16,7 @@ from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.gateways.search import BulkResult, SearchGateway
 from daswatch.probe import FULL_EVENT
 from daswatch.templates import event_index
+from tests.clock import Clock
 
 
 @pytest.mark.parametrize(
@@ -98,18 +99,6 @@ def test_the_wait_is_spread_from_nothing_on(attempt: int) -> None:
 
 
 @dataclass
-class Clock:
-    """Time that only waiting moves."""
-
-    now: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
-
-
-@dataclass
 class Endpoint:
     """Stands in for opensearch-py's client and its transport; notes each bulk request's lines."""
 
@@ -149,8 +138,8 @@ def actions(count: int) -> list[Action]:
 
 def write(endpoint: Endpoint, given: Sequence[Action], seconds: float = 60, clock: Clock | None = None) -> BulkResult:
     clock = clock or Clock()
-    gateway = SearchGateway(endpoint, sleep=clock.sleep, chance=lambda: 0.5)  # type: ignore[arg-type]
-    return gateway.write(given, Deadline.after(seconds, lambda: clock.now))
+    gateway = SearchGateway(endpoint, chance=lambda: 0.5)  # type: ignore[arg-type]
+    return gateway.write(given, Deadline.after(seconds, clock))
 
 
 def test_an_answer_without_errors_is_all_written() -> None:
@@ -215,7 +204,7 @@ def test_what_may_pass_is_sent_again_after_a_wait(failure: Any) -> None:
 
     assert result.written == 2
     assert not result.unwritten
-    assert clock.waits == [0.05, 0.1]
+    assert clock.slept == [0.05, 0.1]
     assert endpoint.requests == [[b"action 0", b"action 1"]] * 3
 
 
@@ -449,7 +438,7 @@ def test_look_that_may_pass_is_repeated_after_a_wait(passing: Any) -> None:
     result = write(endpoint, given, clock=clock)
 
     assert [refusal.action for refusal in result.refused] == given
-    assert clock.waits == [0.05]
+    assert clock.slept == [0.05]
 
 
 def test_refusal_that_passed_meanwhile_is_written() -> None:
@@ -590,7 +579,7 @@ def test_what_belongs_to_no_record_is_not_waited_for(answer: dict[str, Any]) -> 
     assert (result.written, result.lost, result.unwritten) == (1, [given[1]], [])
     assert result.lost_cause
     assert result.cause == ""
-    assert clock.waits == []
+    assert clock.slept == []
 
 
 def test_nothing_to_write_is_no_request() -> None:

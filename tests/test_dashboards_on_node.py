@@ -80,8 +80,8 @@ def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> li
         at = iso_milliseconds(record.arrival)
         stream = activity_stream(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
-        counted = [Drop(0, stream, at, reason, count) for reason, count in one.dropped.items()]
-        told += drops.actions((drop for drop in counted if drop.reason is not Noise.HEARTBEAT), batch, at)
+        counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
+        told += drops.actions(counted, batch, at)
     return [line_of(action) for action in told]
 
 

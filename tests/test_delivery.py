@@ -32,23 +32,12 @@ from daswatch.gateways.delivery import (
     Row,
 )
 from demo.aws import REGION, LocalAws
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
 
 STREAM = "das-rows"
-
-
-@dataclass
-class Clock:
-    """Time that only waiting moves."""
-
-    now: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
 
 
 @dataclass
@@ -102,11 +91,10 @@ def put(
     stream = DeliveryStream(
         lambda: firehose,  # type: ignore[arg-type,return-value]
         STREAM,
-        sleep=clock.sleep,
         chance=lambda: 0.5,
         rows_per_record=together,
     )
-    return stream.put(given, Deadline.after(seconds, lambda: clock.now))
+    return stream.put(given, Deadline.after(seconds, clock))
 
 
 # What a call carries.
@@ -204,7 +192,7 @@ def test_of_a_partial_failure_only_what_failed_is_put_again(code: str) -> None:
     assert firehose.calls == [lines, [lines[1], lines[3]], [lines[3]]]
     assert sorted(firehose.taken) == lines
     assert (result.put, result.calls, result.unput, result.cause) == (5, 3, [], "")
-    assert clock.waits == [0.05, 0.1]
+    assert clock.slept == [0.05, 0.1]
 
 
 def test_of_a_shared_record_that_failed_all_rows_are_put_again() -> None:
@@ -242,7 +230,7 @@ def test_what_may_pass_is_put_again_after_a_wait(failure: Any) -> None:
 
     assert firehose.calls == [[row.line for row in given]] * 3
     assert (result.put, result.calls, result.unput) == (2, 3, [])
-    assert clock.waits == [0.05, 0.1]
+    assert clock.slept == [0.05, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +252,7 @@ def test_what_somebody_must_correct_leaves_all_rows_unput_at_once(failure: Excep
     result = put(firehose, given, clock=clock)
 
     assert len(firehose.calls) == 2
-    assert clock.waits == []
+    assert clock.slept == []
     assert (result.put, result.refused) == (500, [])
     assert sorted(row.record for row in result.unput) == list(range(500, 1_200))
     assert result.cause.startswith("Firehose PutRecordBatch: ")
@@ -301,7 +289,7 @@ def test_the_wait_begins_anew_after_a_success() -> None:
 
     put(Firehose([failed, failed, {}, failed]), rows(1_000), clock=clock)
 
-    assert clock.waits == [0.05, 0.1, 0.05]
+    assert clock.slept == [0.05, 0.1, 0.05]
 
 
 # AWS's own contract.
@@ -320,9 +308,9 @@ def test_the_call_and_its_answer_are_awss() -> None:
         stubber.add_response("put_record_batch", answered(3, {1: "ServiceUnavailableException"}), expected)
         stubber.add_client_error("put_record_batch", "ServiceUnavailableException", http_status_code=503)
         stubber.add_response("put_record_batch", answered(1, {}), again)
-        stream = DeliveryStream(lambda: client, STREAM, sleep=lambda _: None)
+        stream = DeliveryStream(lambda: client, STREAM)
 
-        result = stream.put(given, Deadline.after(60))
+        result = stream.put(given, Deadline.after(60, Clock()))
 
         stubber.assert_no_pending_responses()
     assert (result.put, result.calls, result.unput) == (3, 3, [])
@@ -366,12 +354,12 @@ def test_a_delivery_stream_that_is_not_there_is_named_by_awss_code(on_moto: Loca
 def test_the_client_leaves_retries_to_us(on_moto: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_FIREHOSE", "http://127.0.0.1:9")
     clock = Clock()
-    stream = DeliveryStream(firehose_client, STREAM, sleep=clock.sleep, chance=lambda: 0.5)
+    stream = DeliveryStream(firehose_client, STREAM, chance=lambda: 0.5)
 
-    result = stream.put(rows(1), Deadline.after(2, lambda: clock.now))
+    result = stream.put(rows(1), Deadline.after(2, clock))
 
     assert result.cause == "Firehose PutRecordBatch: EndpointConnectionError"
-    assert result.calls == len(clock.waits) + 1
+    assert result.calls == len(clock.slept) + 1
     retries = vars(firehose_client().meta.config)["_user_provided_options"]["retries"]
     assert retries == {"mode": "standard", "total_max_attempts": 1}
 
@@ -390,8 +378,8 @@ class Inline(Executor):
 
 def pipeline(firehose: Firehose, executor: Executor | None = None, clock: Clock | None = None) -> DeliveryPipeline:
     clock = clock or Clock()
-    stream = DeliveryStream(lambda: firehose, STREAM, sleep=clock.sleep, chance=lambda: 0.5)  # type: ignore[arg-type,return-value]
-    return DeliveryPipeline(stream, executor or Inline(), Deadline.after(60, lambda: clock.now))
+    stream = DeliveryStream(lambda: firehose, STREAM, chance=lambda: 0.5)  # type: ignore[arg-type,return-value]
+    return DeliveryPipeline(stream, executor or Inline(), Deadline.after(60, clock))
 
 
 def test_the_pipeline_puts_every_row_once_and_in_order() -> None:

@@ -121,7 +121,7 @@ def test_figures_come_out_the_same_when_they_are_reckoned_by_hand() -> None:
     assert idle["evidence, S3"] == pytest.approx(
         8.76 * (0.005 + 0.02) + 1_314_000 * 1045 / gb * (0.023 + 0.004 * (months - 1))
     )
-    assert idle["alarms"] == pytest.approx(5 * 0.1)
+    assert idle["alarms"] == pytest.approx(6 * 0.1)
     assert idle["metrics of the mapping"] == pytest.approx(7 * 0.3)
 
     assert single[UNCACHED] == pytest.approx(3.0)
@@ -138,7 +138,7 @@ def test_figures_come_out_the_same_when_they_are_reckoned_by_hand() -> None:
 
     assert fixed == {
         "KMS keys": pytest.approx(2.0),
-        "alarms": pytest.approx(1.8),
+        "alarms": pytest.approx(1.9),
         "metrics": pytest.approx(27 * 0.3),
         "Security Hub": 0.0,
         "saved queries": pytest.approx(43_800 * (0.5 * 0.0000133334 + 0.2e-6 + 1500 / gb * 0.5)),

@@ -10,8 +10,8 @@ import pytest
 from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.envelope import ActivityStream
 from daswatch.events import MonitoringRecord, read_monitoring_record
-from daswatch.noise import Noise
-from daswatch.redact import Redaction
+from daswatch.noise import ExcludedUser, Noise, Origin
+from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
@@ -194,10 +194,41 @@ def test_the_duration_is_end_minus_start_where_the_engine_tells_both(
             ["dbo"],
         ),
         (mysql_event(command="CONNECT", commandText="", objectName="t"), None),
+        (postgresql_event(objectName='"Odd""Schema"."Order.Items"'), ['odd"schema.order.items']),
+        (postgresql_event(objectName='"open'), ["open"]),
+        (mysql_event(objectName="`T_Cart`,`other`.`t``x`"), ["shop.t_cart", "other.t`x"]),
+        (oracle_event(objectName='"t_gl"'), ["fin_app.t_gl"]),
+        (sqlserver_event(objectName="[dbo].[T]]Pay]"), ["dbo.t]pay"]),
+        (sqlserver_event(objectName="[" * 100_000), ["[" * 99_999]),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_objects_are_named_with_their_schema_in_lower_case(event: dict[str, Any], objects: list[str] | None) -> None:
     assert source(event).get("objects") == objects
+
+
+LOGIN_FAILED = "Login failed for user '{}'. Reason: Password did not match that for the login provided. {}"
+
+
+@pytest.mark.parametrize(
+    ("event", "address"),
+    [
+        ({"commandText": LOGIN_FAILED.format("test", "[CLIENT: 203.0.113.9]")}, "203.0.113.9"),
+        ({"commandText": LOGIN_FAILED.format("test", "[CLIENT: 2001:DB8::1]\r\n")}, "2001:db8::1"),
+        ({"commandText": LOGIN_FAILED.format("x [CLIENT: 192.0.2.1]", "[CLIENT: 203.0.113.9]")}, "203.0.113.9"),
+        ({"commandText": LOGIN_FAILED.format("x [CLIENT: 192.0.2.1]", "")}, None),
+        ({"commandText": LOGIN_FAILED.format("test", "[CLIENT: <local machine>]")}, None),
+        ({"commandText": LOGIN_FAILED.format("x", "[CLIENT: 203.0.113.9]"), "remoteHost": "10.9.8.7"}, "10.9.8.7"),
+        ({"commandText": "select '[CLIENT: 203.0.113.9]", "class": "TABLE", "command": "SELECT"}, None),
+        ({"commandText": "[CLIENT: 1" * 10_000}, None),
+        ({"commandText": None}, None),
+    ],
+    ids=lambda value: repr(value)[-40:],
+)
+def test_client_of_sqlserver_2016_is_in_the_text(event: dict[str, Any], address: str | None) -> None:
+    login = {"class": "LOGIN", "command": "LOGIN FAILED", "exitCode": 0, "remoteHost": None, "objectName": ""}
+
+    assert source(sqlserver_event(**{**login, **event})).get("remoteIp") == address
 
 
 @pytest.mark.parametrize(
@@ -423,12 +454,17 @@ def test_what_is_dropped_is_counted_with_its_reason() -> None:
     result = flattened(
         {"type": "heartbeat"},
         postgresql_event(type="heartbeat"),
-        postgresql_event(dbUserName="RdsAdmin"),
+        postgresql_event(dbUserName="rdsadmin", remoteHost="127.0.0.1"),
+        postgresql_event(dbUserName="rdsadmin", remoteHost=None),
         postgresql_event(),
     )
 
     assert len(result.documents) == 1
-    assert result.dropped == {Noise.HEARTBEAT: 2, Noise.AWS_USER: 1}
+    assert result.dropped == {Noise.HEARTBEAT: 2, Noise.AWS_USER: 2}
+    assert result.dropped_users == {
+        ExcludedUser("rdsadmin", Origin.LOCAL): 1,
+        ExcludedUser("rdsadmin", Origin.UNREPORTED): 1,
+    }
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\N{REPLACEMENT CHARACTER}", "\x1b[31m", "\N{RIGHT-TO-LEFT OVERRIDE}x"])
@@ -462,3 +498,42 @@ def test_redaction_leaves_no_literal_anywhere_in_the_document(event: dict[str, A
     found = source(event, settings=Flattening(INGESTED_AT, redaction=redaction))
 
     assert b"s3cret" not in orjson.dumps(found)
+
+
+def test_a_continuation_row_has_a_note_and_no_hash() -> None:
+    found = source(sqlserver_event(substatementId=2, commandText="x' where a = 1"))
+
+    assert found["ingestNotes"] == ["statement-continued"]
+    assert "statementHash" not in found
+
+
+def test_a_statement_of_a_megabyte_has_a_hash() -> None:
+    found = source(postgresql_event(commandText="select 1".ljust(MAX_STATEMENT)))
+
+    assert "statementHash" in found
+    assert "ingestNotes" not in found
+
+
+@pytest.mark.parametrize(
+    ("redaction", "kept"),
+    [(Redaction.OFF, MAX_STATEMENT + 1), (Redaction.LITERALS, len("?")), (Redaction.HASH, 0)],
+)
+def test_a_longer_statement_has_a_note_instead_of_a_hash(redaction: Redaction, kept: int) -> None:
+    event = postgresql_event(commandText="select 1".ljust(MAX_STATEMENT + 1))
+
+    found = source(event, settings=Flattening(INGESTED_AT, redaction=redaction))
+
+    assert found["ingestNotes"] == ["statement-too-long"]
+    assert "statementHash" not in found
+    assert len(found.get("commandText", "")) == kept
+
+
+def test_the_statements_of_a_record_have_a_bound_together() -> None:
+    """The same record always makes the same documents: characters are counted, not seconds."""
+    long = "select 1".ljust(MAX_STATEMENT)
+    count = MAX_STATEMENTS // MAX_STATEMENT
+
+    found = flattened(*(postgresql_event(commandText=long, pid=pid) for pid in range(count + 1))).documents
+
+    assert ["statementHash" in document.source for document in found] == [True] * count + [False]
+    assert found[-1].source["ingestNotes"] == ["statement-too-long"]

@@ -153,7 +153,7 @@ def records(ingest: IngestFunction, counts: tuple[int, ...]) -> list[dict[str, A
 def assert_waits(ingest: IngestFunction, batch: list[dict[str, Any]], words: str) -> None:
     """The batch is delivered again as a whole, at once and cheaply; nothing of it is a dead letter or indexed."""
     ingest.printed = ""
-    ingest.pauses.clear()
+    ingest.clock.slept.clear()
 
     assert ingest.invoke(*batch) == [sequence_number(batch[0])]
 
@@ -166,7 +166,7 @@ def assert_waits(ingest: IngestFunction, batch: list[dict[str, Any]], words: str
     prefix = f"dead-letters/{ingest.database().resource_id}/"
     assert "Contents" not in ingest.aws.s3().list_objects_v2(Bucket=DEAD_LETTER_BUCKET, Prefix=prefix)
     assert "select" not in ingest.printed.lower()
-    (pause,) = ingest.pauses
+    (pause,) = ingest.clock.slept
     assert 0 < pause <= 5
 
 
@@ -218,7 +218,7 @@ def test_probe_leaves_nothing_in_a_healthy_index(ingest: IngestFunction, node: A
     assert ingest.documents() == []
     assert [letter["reason"] for letter in ingest.dead_letters()] == ["document-refused"]
     assert bulks.hits == 3  # the batch with its pulse, the look, and the dead letter's line
-    assert ingest.pauses == []
+    assert ingest.clock.slept == []
 
 
 def test_dead_letters_whose_index_takes_none_are_delivered_again(ingest: IngestFunction) -> None:
@@ -408,11 +408,11 @@ def test_failure_waits_no_longer_than_the_function_has(ingest: IngestFunction) -
     with closed(ingest):
         assert ingest.invoke(record, remaining_ms=4_000) == [sequence_number(record)]
 
-    (pause,) = ingest.pauses
+    (pause,) = ingest.clock.slept
     assert pause <= 2
 
 
 def test_success_waits_for_nothing(ingest: IngestFunction) -> None:
     assert ingest.invoke(ingest.record([postgresql_event()]), ingest.delivered(b"no envelope")) == []
 
-    assert ingest.pauses == []
+    assert ingest.clock.slept == []

@@ -11,7 +11,7 @@ import pytest
 from daswatch.bulk import Action
 from daswatch.drops import Drop, actions
 from daswatch.envelope import ActivityStream
-from daswatch.noise import Noise
+from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.stream_records import StreamRecord, read_stream_record
 from daswatch.templates import shipped_content
 
@@ -29,8 +29,16 @@ def stream(name: str = "cluster-A") -> ActivityStream:
     return ActivityStream(name, "aws:rds:dbc-id", "123456789012", "eu-west-1")
 
 
-def drop(position: int = 0, *, count: int = 1, arrived_at: str = NOW, database: str = "cluster-A") -> Drop:
-    return Drop(position, stream(database), arrived_at, Noise.AWS_USER, count)
+def drop(
+    position: int = 0,
+    *,
+    count: int = 1,
+    arrived_at: str = NOW,
+    database: str = "cluster-A",
+    instance: str = "db-A",
+    user: ExcludedUser = ExcludedUser("rdsadmin", Origin.LOCAL),  # noqa: B008 - immutable
+) -> Drop:
+    return Drop(position, stream(database), arrived_at, Noise.AWS_USER, count, instance, user)
 
 
 def parts(action: Action) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,7 +62,10 @@ def test_the_drops_of_one_database_are_added_up() -> None:
         "resourceId": "cluster-A",
         "awsAccountId": "123456789012",
         "awsRegion": "eu-west-1",
+        "instanceId": "db-A",
         "reason": "aws-user",
+        "dbUserName": "rdsadmin",
+        "origin": "local",
         "count": 5,
     }
     assert action.record is None
@@ -62,6 +73,19 @@ def test_the_drops_of_one_database_are_added_up() -> None:
 
 def test_each_database_has_a_document_of_its_own() -> None:
     assert len(set(ids([drop(0), drop(1, database="cluster-B")], BATCH))) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        drop(1, instance="db-B"),
+        drop(1, user=ExcludedUser("rdssec", Origin.LOCAL)),
+        drop(1, user=ExcludedUser("rdsadmin", Origin.UNREPORTED)),
+    ],
+    ids=["instance", "user", "origin"],
+)
+def test_drops_are_counted_apart(other: Drop) -> None:
+    assert len(set(ids([drop(0), other], BATCH))) == 2
 
 
 def test_a_batch_that_is_delivered_again_has_the_same_ids() -> None:

@@ -203,7 +203,15 @@ def test_redaction_is_a_setting(firehose: FirehoseFunction) -> None:
 
 @pytest.mark.parametrize(
     "events",
-    [[], [HEARTBEAT], [HEARTBEAT, postgresql_event(dbUserName="rdsadmin"), oracle_event(dbUserName="RDSSEC")]],
+    [
+        [],
+        [HEARTBEAT],
+        [
+            HEARTBEAT,
+            postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"),
+            oracle_event(dbUserName="RDSSEC", remoteHost="localhost"),
+        ],
+    ],
     ids=["nothing", "a heartbeat", "noise"],
 )
 def test_a_record_of_nothing_but_noise_is_dropped(firehose: FirehoseFunction, events: list[dict[str, Any]]) -> None:
@@ -216,7 +224,7 @@ def test_a_record_of_nothing_but_noise_is_dropped(firehose: FirehoseFunction, ev
 def test_noise_is_left_out_of_a_record_and_failed_logins_are_no_noise(firehose: FirehoseFunction) -> None:
     events = [
         HEARTBEAT,
-        postgresql_event(dbUserName="rdsadmin"),
+        postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"),
         postgresql_event(dbUserName="rdsadmin", command="AUTH FAILURE", exitCode="28P01"),
         postgresql_event(),
     ]
@@ -225,13 +233,14 @@ def test_noise_is_left_out_of_a_record_and_failed_logins_are_no_noise(firehose: 
 
     assert [row["activity"] for row in rows_of(answer)] == ["AUTH FAILURE", "DQL"]
     assert firehose.log["dropped"] == {"heartbeat": 1, "aws-user": 1}
+    assert firehose.log["dropped_users"] == {"db-WRITER": {"rdsadmin": 1}}
 
 
 def test_the_excluded_users_are_a_setting(firehose: FirehoseFunction) -> None:
     firehose.configure(EXCLUDED_USERS="Backup")
 
     (answer,) = firehose.invoke(
-        firehose.sealed(postgresql_event(dbUserName="backup"), postgresql_event(dbUserName="rdsadmin"))
+        firehose.sealed(postgresql_event(dbUserName="Backup"), postgresql_event(dbUserName="rdsadmin"))
     )
 
     assert [row["dbUserName"] for row in rows_of(answer)] == ["rdsadmin"]
@@ -662,7 +671,7 @@ def test_every_setting_is_read() -> None:
         form=Form.S3,
         compression=Compression.GZIP,
         activities=frozenset({Activity.DDL, Activity.AUTH_FAILURE}),
-        excluded_users=frozenset({"backup"}),
+        excluded_users=frozenset({"Backup"}),
         redaction=Redaction.HASH,
         max_plaintext_bytes=2048,
         max_data_keys=7,

@@ -37,29 +37,34 @@ def arriving(record: Mapping[str, Any], at: float) -> dict[str, Any]:
     return {**record, "kinesis": {**record["kinesis"], "approximateArrivalTimestamp": at}}
 
 
-def dropped(ingest: IngestFunction) -> dict[tuple[str, str], int]:
-    """What `das-drops` tells of the test's databases, by database and reason."""
+def drop_documents(ingest: IngestFunction) -> list[dict[str, Any]]:
+    """The test's documents in `das-drops`."""
     ingest.search.indices.refresh(index=f"{drops.TEMPLATE}-*")
     answer = ingest.search.search(
         index=f"{drops.TEMPLATE}-*",
         body={"query": {"wildcard": {"resourceId": f"*{ingest.name.upper()}*"}}, "size": 100},
     )
+    return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+def dropped(ingest: IngestFunction) -> dict[tuple[str, str], int]:
+    """What `das-drops` reports of the test's databases, by database and reason."""
     counts: dict[tuple[str, str], int] = {}
-    for hit in answer["hits"]["hits"]:
-        key = hit["_source"]["resourceId"], hit["_source"]["reason"]
-        counts[key] = counts.get(key, 0) + hit["_source"]["count"]
+    for document in drop_documents(ingest):
+        key = document["resourceId"], document["reason"]
+        counts[key] = counts.get(key, 0) + document["count"]
     return counts
 
 
 # Noise.
 
 
-def test_events_of_awss_own_users_are_dropped_in_any_case_and_counted(ingest: IngestFunction) -> None:
+def test_events_of_awss_users_are_dropped_and_counted(ingest: IngestFunction) -> None:
     events = [
-        postgresql_event(dbUserName="rdsadmin"),
-        oracle_event(dbUserName="RDSADMIN"),
-        oracle_event(dbUserName="RDSSEC"),
-        mysql_event(dbUserName="RdsProxyAdmin"),
+        postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"),
+        oracle_event(dbUserName="RDSADMIN", netProtocol="beq"),
+        oracle_event(dbUserName="RDSSEC", remoteHost="localhost"),
+        mysql_event(dbUserName="rdsproxyadmin", objectName="", commandText="select 1"),
         postgresql_event(dbUserName="app_rw"),
         {"type": "heartbeat"},
     ]
@@ -68,12 +73,13 @@ def test_events_of_awss_own_users_are_dropped_in_any_case_and_counted(ingest: In
 
     assert [document["dbUserName"] for document in ingest.documents()] == ["app_rw"]
     assert ingest.log["dropped"] == {"aws-user": 4, "heartbeat": 1}
+    assert ingest.log["dropped_users"] == {"db-WRITER": {"rdsadmin": 2, "rdssec": 1, "rdsproxyadmin": 1}}
     assert (ingest.metrics["DroppedAwsUsers"], ingest.metrics["DroppedHeartbeats"]) == (4, 1)
     assert ingest.log["events"] == 6
 
 
 def test_what_was_dropped_is_told_once_for_each_database(ingest: IngestFunction) -> None:
-    noise = postgresql_event(dbUserName="rdsadmin")
+    noise = postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")
     other = ingest.database(name="B")
     batch = [
         ingest.record([noise, noise, postgresql_event()]),
@@ -89,7 +95,7 @@ def test_what_was_dropped_is_told_once_for_each_database(ingest: IngestFunction)
 
 
 def test_what_is_delivered_again_tells_of_its_drops_then(ingest: IngestFunction) -> None:
-    noise, database = postgresql_event(dbUserName="rdsadmin"), ingest.database()
+    noise, database = postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"), ingest.database()
     batch = [ingest.record([noise]), ingest.record([noise, postgresql_event(logTime=DAY_TWO)])]
 
     with without_templates(ingest, ingest.prefix):
@@ -98,6 +104,23 @@ def test_what_is_delivered_again_tells_of_its_drops_then(ingest: IngestFunction)
     assert ingest.invoke(*batch) == []
 
     assert dropped(ingest) == {(database.resource_id, "aws-user"): 2}
+
+
+def test_drops_are_counted_by_instance_user_and_origin(ingest: IngestFunction) -> None:
+    """The engine of 2016 does not report a host: only the counts show that somebody used the name."""
+    local = postgresql_event(dbUserName="rdsadmin", remoteHost="[local]")
+    unreported = sqlserver_event(dbUserName="rdsadmin", remoteHost=None)
+
+    ingest.invoke(ingest.record([local, local, unreported]))
+
+    found = [(one["dbUserName"], one["origin"], one["instanceId"], one["count"]) for one in drop_documents(ingest)]
+    assert sorted(found) == [("rdsadmin", "local", "db-WRITER", 2), ("rdsadmin", "unreported", "db-WRITER", 1)]
+
+
+def test_names_of_awss_users_from_elsewhere_are_kept(ingest: IngestFunction) -> None:
+    ingest.invoke(ingest.record([postgresql_event(dbUserName=user) for user in ("rdsadmin", "RDSADMIN", "rdssec")]))
+
+    assert [document["signals"] for document in ingest.documents()] == [["aws-user-name-used"]] * 3
 
 
 def test_failed_logins_under_their_names_are_kept(ingest: IngestFunction) -> None:
@@ -126,10 +149,10 @@ def test_the_excluded_users_are_a_setting(ingest: IngestFunction) -> None:
     ingest.configure(EXCLUDED_USERS="Backup,monitor")
 
     ingest.invoke(
-        ingest.record([postgresql_event(dbUserName=user) for user in ("rdsadmin", "BACKUP", "monitor", "app_rw")])
+        ingest.record([postgresql_event(dbUserName=user) for user in ("rdsadmin", "BACKUP", "Backup", "monitor")])
     )
 
-    assert {document["dbUserName"] for document in ingest.documents()} == {"rdsadmin", "app_rw"}
+    assert {document["dbUserName"] for document in ingest.documents()} == {"rdsadmin", "BACKUP"}
 
 
 # Versions and databases.
@@ -384,7 +407,13 @@ def test_one_line_tells_of_an_invocation_and_carries_its_metrics(ingest: IngestF
 
     ingest.invoke(
         known,
-        ingest.record([postgresql_event(pid=2), postgresql_event(dbUserName="rdsadmin"), {"type": "heartbeat"}]),
+        ingest.record(
+            [
+                postgresql_event(pid=2),
+                postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"),
+                {"type": "heartbeat"},
+            ]
+        ),
         ingest.delivered(b"no envelope"),
     )
 
@@ -409,7 +438,7 @@ def test_what_is_delivered_again_is_told_as_an_error(ingest: IngestFunction) -> 
     records = [ingest.record([postgresql_event(pid=pid)]) for pid in range(2)]
     ingest.configure(OPENSEARCH_ENDPOINT="http://127.0.0.1:9")
 
-    ingest.invoke(*records, remaining_ms=4_000)
+    ingest.invoke(*records)
 
     assert ingest.log["level"] == "ERROR"
     assert ingest.log["deliver_again_from"] == 0
@@ -477,7 +506,7 @@ def test_no_sql_no_key_and_no_payload_is_ever_printed(
     key = ingest.data_key(database)
     event = postgresql_event(commandText=f"select '{SECRET}'", paramList=[SECRET], novel=SECRET, errorMessage=SECRET)
     records = [
-        ingest.record([event, event, {**event, "dbUserName": "rdsadmin"}], database),
+        ingest.record([event, event, {**event, "dbUserName": "rdsadmin", "remoteHost": "localhost"}], database),
         ingest.sealed({"type": SECRET}, database),
         ingest.delivered(f"no envelope: {SECRET}".encode(), database),
         {**ingest.delivered(b"", database), "kinesis": {"data": f"%{SECRET}"}},
@@ -485,7 +514,7 @@ def test_no_sql_no_key_and_no_payload_is_ever_printed(
     prepare(ingest)
 
     with everything_logged() as logged:
-        ingest.invoke(*records, remaining_ms=4_000)
+        ingest.invoke(*records)
 
     printed = ingest.printed + logged.getvalue()
     assert "request_id" in printed
@@ -710,7 +739,7 @@ def test_the_last_event_is_the_newest_however_many_digits_its_time_has(ingest: I
 
 
 def test_events_of_awss_own_users_are_seen_but_are_no_event(ingest: IngestFunction) -> None:
-    ingest.invoke(ingest.record([postgresql_event(dbUserName="rdsadmin")]))
+    ingest.invoke(ingest.record([postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")]))
 
     told = ingest.pulses()["db-WRITER"]
     assert "lastSeen" in told

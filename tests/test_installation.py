@@ -158,6 +158,14 @@ def test_no_monitor_yet_is_not_a_missing_plugin(place: Place, index_from_the_sta
     assert {one.step for one in place.plan().steps if one.content.kind is Kind.MONITOR} == {Step.CREATE}
 
 
+def test_monitors_found_in_part_are_not_installed_again(place: Place) -> None:
+    place.install()
+    place.domain.alerting.shards = 2
+
+    with pytest.raises(SearchUnavailable, match="a part of the monitors only"):
+        place.plan()
+
+
 def test_a_plan_only_reads(place: Place) -> None:
     plan = place.plan()
 

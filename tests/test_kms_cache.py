@@ -15,6 +15,7 @@ from daswatch.deadline import Deadline
 from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.gateways.kms import DataKeys
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -35,19 +36,15 @@ class Kms:
     client: KMSClient
     stub: Stubber
     now: float = 0.0
-    waited: float = 0.0
+    clock: Clock = field(default_factory=Clock)
     keys: DataKeys = field(init=False)
 
     def remember(self, max_keys: int = 10, max_age_seconds: float = 900) -> DataKeys:
-        self.keys = DataKeys(self.client, max_keys, max_age_seconds, lambda: self.now, self.wait)
+        self.keys = DataKeys(self.client, max_keys, max_age_seconds, lambda: self.now)
         return self.keys
 
-    def wait(self, seconds: float) -> None:
-        """Time passes by waiting alone."""
-        self.waited += seconds
-
     def until(self, seconds: float) -> Deadline:
-        return Deadline.after(seconds, lambda: self.waited)
+        return Deadline.after(seconds, self.clock)
 
     def forget(self) -> None:
         """Drop the answers that were not asked for."""
@@ -210,7 +207,7 @@ def test_throttled_kms_is_asked_again_during_half_of_the_time_left(kms: Kms) -> 
     with pytest.raises(KmsUnavailable, match="ThrottlingException"):
         kms.keys.unwrap(b"wrapped", CLUSTER, kms.until(60))
 
-    assert 20 < kms.waited <= 30
+    assert 20 < kms.clock.now <= 30
     kms.forget()
     kms.fails("ThrottlingException")
     kms.answers(b"wrapped")
@@ -223,7 +220,7 @@ def test_denied_kms_is_not_asked_again(kms: Kms) -> None:
     with pytest.raises(KmsUnavailable, match="AccessDeniedException"):
         kms.keys.unwrap(b"wrapped", CLUSTER, kms.until(60))
 
-    assert kms.waited == 0
+    assert kms.clock.now == 0
 
 
 def test_the_message_of_an_outage_does_not_quote_kms(kms: Kms) -> None:
@@ -255,12 +252,12 @@ class Unreachable:
     ids=lambda error: type(error).__name__,
 )
 def test_a_lost_connection_is_an_outage(error: Exception) -> None:
-    waits: list[float] = []
-    keys = DataKeys(Unreachable(error), sleep=waits.append)  # type: ignore[arg-type]
+    clock = Clock()
+    keys = DataKeys(Unreachable(error))  # type: ignore[arg-type]
 
     with pytest.raises(KmsUnavailable, match=type(error).__name__):
-        keys.unwrap(b"wrapped", CLUSTER, Deadline(ONE_CALL, lambda: 0.0))
-    assert waits == []
+        keys.unwrap(b"wrapped", CLUSTER, Deadline(ONE_CALL, clock))
+    assert clock.slept == []
 
 
 def test_a_key_is_never_printed(kms: Kms) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.alerts import Database
+from daswatch.alerts import GROUPS, Database
 from daswatch.detections import Level
-from daswatch.messages import message
+from daswatch.messages import MAX_ALIKE, MAX_LISTED, MAX_MESSAGES, message, shared, summary
 from tests.asff import ACCOUNT, REGION, a_detection, an_alert
 
 URL = "https://search.example.org/_dashboards/app/discover#/?_g=()"
@@ -109,3 +109,65 @@ def test_no_message_tells_sql(field: str) -> None:
     alert = an_alert(group={field: "SELECT secret"}, actors={field: ("SELECT secret",)})
 
     assert "secret" not in message(alert, a_detection(), URL).body
+
+
+def test_few_new_alerts_each_have_a_message() -> None:
+    alerts = [an_alert(group={"dbUserName": f"user {number}"}) for number in range(MAX_ALIKE)]
+
+    assert shared(alerts) == [[alert] for alert in sorted(alerts, key=lambda alert: alert.id)]
+
+
+def test_many_alerts_of_one_detection_share_a_message() -> None:
+    storm = [an_alert(group={"dbUserName": f"user {number}"}, level=Level.LOW) for number in range(100)]
+    one = an_alert(group={}, level=Level.LOW, metrics={GROUPS: 10_000}, note="10000 groups fired at once")
+    grant = an_alert(detection="superuser-grant", level=Level.CRITICAL)
+
+    first, second = shared([*storm, one, grant])
+
+    assert first == [grant]
+    assert second[0] is one
+    assert len(second) == 101
+
+
+def test_a_run_sends_a_bounded_number_of_messages() -> None:
+    alerts = [an_alert(detection=f"detection {n}", level=list(Level)[n % 5]) for n in range(400)]
+
+    messages = shared(alerts)
+
+    assert len(messages) == MAX_MESSAGES
+    assert {alert.level for group in messages[:-1] for alert in group} == {Level.CRITICAL}
+    assert sorted(alert.id for group in messages for alert in group) == sorted(alert.id for alert in alerts)
+
+
+def test_a_shared_message_lists_the_most_severe_first() -> None:
+    levels = [Level.LOW] * 80 + [Level.CRITICAL]
+    alerts = [
+        an_alert(detection=f"d{n}", title=f"Title {level}", level=level, database=Database("db-A"))
+        for n, level in enumerate(levels)
+    ]
+    (group,) = [group for group in shared(alerts) if len(group) > 1]
+    told = summary([alerts[-1], *group], URL)
+
+    lines = told.body.splitlines()
+    assert told.subject == f"[CRITICAL] {len(group) + 1} new alerts: Title critical, Title low"
+    assert lines[0] == f"{len(group) + 1} new alerts, the most severe first:"
+    assert lines[2] == "CRITICAL: Title critical, db-A, dbUserName app; remoteHost 203.0.113.9"
+    assert lines[2 + MAX_LISTED] == f"and {len(group) + 1 - MAX_LISTED} more"
+    assert lines[-1] == URL
+
+
+@given(odd_text, odd_text, odd_text, st.sampled_from(Level))
+def test_every_shared_message_is_one_that_sns_takes(title: str, value: str, detection: str, level: Level) -> None:
+    fields = {"title": title, "detection": detection, "level": level, "group": {"dbUserName": value}}
+
+    told = summary([an_alert(**fields)] * 300, URL)
+
+    assert len(told.subject) < 100
+    assert all(" " <= character <= "~" for character in told.subject)
+    assert all(line.isprintable() and len(line) <= 200 for line in told.body.split("\n"))
+
+
+def test_no_shared_message_tells_sql() -> None:
+    alerts = [an_alert(group={"commandText": "SELECT secret"})] * 9
+
+    assert "secret" not in summary(alerts, URL).body

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts import Database
+from daswatch.alerts import Database, group_text
 from daswatch.detections import Kind, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.notifications import FAILING, is_full, read_notification
@@ -40,6 +40,15 @@ def test_our_own_monitor_tells_groups_of_a_detection() -> None:
     assert firing.database == Database("cluster-SHOP")
     assert firing.group == {"dbUserName": "shop_app", "remoteHost": ""}
     assert firing.count == 12
+
+
+def test_a_group_lists_its_fields_as_its_detection_does() -> None:
+    key = {"remoteHost": "203.0.113.9", "extra": "x", "dbUserName": "shop_app", "resourceId": "cluster-SHOP"}
+
+    (firing,) = read(detection="bruteforce-user", groups=[{**BUCKET, "key": key}])
+
+    assert list(firing.group) == ["dbUserName", "remoteHost", "extra"]
+    assert group_text(firing.group) == "dbUserName shop_app, remoteHost 203.0.113.9, extra x"
 
 
 def test_our_own_monitor_without_groups_tells_nothing() -> None:

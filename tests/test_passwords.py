@@ -1,201 +1,188 @@
-"""OPENSEARCH_AUTH=basic: the password is read when it is needed, and again when it is refused, but not each time."""
+"""Passwords: gone from every statement that sets or proves one, in every mode; ordinary statements stay."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
-import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from daswatch.bulk import Action
-from daswatch.deadline import Deadline
-from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways import clients
-from daswatch.gateways.clients import Password, dashboards_client, search_client
-from daswatch.gateways.dashboards import DashboardsGateway
-from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import SearchGateway
-from daswatch.settings import SearchEndpoint
-from demo.aws import LocalAws
-from tests.proxy import Exchange, Proxy, Response
-from tests.setting_up import Clock
+from daswatch.passwords import REDACTED, fragment_without_passwords, without_passwords
+from demo.traffic import produce
+from tests.corpus import ENGINES, statements
 
-LATER = Deadline.after(3600)
+SECRET = "s3cretPW"
+SETTING = statements("sets_password")
 
 
-class Secret:
-    """A secret that can be rotated; counts how often it is read."""
+@pytest.mark.parametrize(("engine", "text"), SETTING)
+def test_a_password_becomes_redacted(engine: str, text: str) -> None:
+    found = without_passwords(text, engine)
 
-    def __init__(self) -> None:
-        self.password = "first"
-        self.reads = 0
-        self.error: Exception | None = None
-
-    def read(self, deadline: Deadline) -> tuple[str, str]:
-        self.reads += 1
-        if self.error:
-            raise self.error
-        return "app", self.password
+    assert "s3cret" not in found.text
+    assert found.found
+    assert REDACTED in found.text or "@p" in found.text
 
 
-@pytest.fixture
-def secret() -> Secret:
-    return Secret()
+@pytest.mark.parametrize(("engine", "text"), statements("keeps_text"))
+def test_an_ordinary_statement_keeps_its_text(engine: str, text: str) -> None:
+    assert without_passwords(text, engine).text == text
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1000.0)
+@pytest.mark.parametrize(
+    ("engine", "text", "expected"),
+    [
+        ("postgresql", "CREATE ROLE a PASSWORD 'x' LOGIN", "CREATE ROLE a PASSWORD <REDACTED> LOGIN"),
+        (
+            "mysql",
+            r"CREATE USER \'a\' IDENTIFIED BY \'x\' ACCOUNT LOCK",
+            r"CREATE USER \'a\' IDENTIFIED BY <REDACTED> ACCOUNT LOCK",
+        ),
+        (
+            "oracle",
+            "ALTER USER a IDENTIFIED BY x REPLACE y",
+            "ALTER USER a IDENTIFIED BY <REDACTED> REPLACE <REDACTED>",
+        ),
+        (
+            "oracle",
+            "CREATE USER a IDENTIFIED BY x QUOTA 1M ON u",
+            "CREATE USER a IDENTIFIED BY <REDACTED> QUOTA 1M ON u",
+        ),
+        ("sqlserver", "EXEC sp_addlogin 'a', 'x', 'master'", "EXEC sp_addlogin 'a', <REDACTED>, 'master'"),
+        ("sqlserver", "EXEC('DROP LOGIN a')", "EXEC('DROP LOGIN a')"),
+        ("postgresql", "CREATE USER a WITH PASSWORD <REDACTED>", "CREATE USER a WITH PASSWORD <REDACTED>"),
+    ],
+)
+def test_the_rest_of_the_statement_stays(engine: str, text: str, expected: str) -> None:
+    assert without_passwords(text, engine).text == expected
 
 
-@pytest.fixture
-def password(secret: Secret, clock: Clock) -> Password:
-    return Password(secret.read, clock)
+@pytest.mark.parametrize("count", [600, 5_000])
+def test_more_passwords_than_any_statement_has_end_the_text(count: int) -> None:
+    text = "create role a password 'x'; " * count + "create role b password 's3cretPW'"
+
+    found = without_passwords(text, "postgresql").text
+
+    assert "s3cret" not in found
+    assert "'x'" not in found
 
 
-def test_a_password_is_read_at_the_first_request_and_kept(secret: Secret, password: Password) -> None:
-    assert secret.reads == 0
+@pytest.mark.parametrize("levels", [1, 2, 3, 4, 6])
+def test_statements_in_strings_in_strings_are_found(levels: int) -> None:
+    text = "create login bob with password = 's3cretPW'"
+    for _ in range(levels):
+        text = f"exec('{text.replace(chr(39), chr(39) * 2)}')"
 
-    headers = [password.provide(LATER) for _ in range(3)]
-
-    assert headers == [{"authorization": "Basic " + base64.b64encode(b"app:first").decode()}] * 3
-    assert secret.reads == 1
-
-
-def test_a_rotated_password_is_read_again(secret: Secret, password: Password, clock: Clock) -> None:
-    refused = password.provide(LATER)
-    clock.now += 3600
-    secret.password = "second"
-
-    assert password.renew(refused, LATER)
-    assert password.provide(LATER) != refused
-    assert password.renew(refused, LATER)  # another thread's request, refused at the same time
-    assert secret.reads == 2
+    assert "s3cret" not in without_passwords(text, "sqlserver").text
 
 
-def test_a_refusal_reads_the_password_at_most_every_ten_seconds(
-    secret: Secret, password: Password, clock: Clock
-) -> None:
-    refused = password.provide(LATER)
+def test_the_demos_traffic_keeps_every_text() -> None:
+    changed = [
+        text
+        for record in produce(11, datetime(2031, 3, 4, tzinfo=UTC), 3_000)
+        for event in record.monitoring_record["databaseActivityEventList"]
+        if (text := event.get("commandText")) and without_passwords(text, event["serverType"].lower()).text != text
+    ]
 
-    for _ in range(100):
-        assert not password.renew(refused, LATER)
-        clock.now += 1
-
-    assert secret.reads == 1 + 9
-
-
-@pytest.mark.parametrize("error", [SearchUnavailable("Secrets Manager"), SettingsError(["no such secret"])])
-def test_a_secret_that_cannot_be_read_again_leaves_the_refusal(
-    secret: Secret, password: Password, clock: Clock, error: Exception
-) -> None:
-    refused = password.provide(LATER)
-    clock.now += 3600
-    secret.error = error
-
-    assert not password.renew(refused, LATER)
-    assert password.provide(LATER) == refused
+    assert changed == []
 
 
-# Over HTTP.
+# Canaries: a secret of any shape, in each engine's statements, with any spacing, case and comments between the words.
+words_between = st.sampled_from([" ", "  ", "\n", "\t", " /* x */ ", "/**/ "])
+secrets = st.text("abcdefghijkXYZ0123456789!.+_ -", min_size=1, max_size=20).map(lambda tail: f"zq9{tail}zq9")
+bare_secrets = st.text("abcdefghijkXYZ0123456789_", max_size=20).map(lambda tail: f"zq9{tail}zq9")
+
+TEMPLATES = {
+    "postgresql": [
+        "create|role|bob|login|password|{string}",
+        "alter|user|bob|with|encrypted|password|{string}|valid|until|'2030-01-01'",
+        "create|user|mapping|for|bob|server|s|options (user 'u',|password|{string})",
+        "create|subscription|s|connection|'host=h password=''{plain}'''|publication|p",
+        "do $$ begin execute 'alter role bob password ''{plain}'''; end $$",
+        "select 1;|alter|role|bob|password|{string}",
+    ],
+    "mysql": [
+        "create|user|'bob'@'%'|identified|by|{string}",
+        "alter|user|bob|identified|with|mysql_native_password|by|{string}|replace|{string}",
+        "set|password|for|'bob'@'%'|=|{string}",
+        "change|master|to|master_host='h',|master_password|=|{string}",
+        "call mysql.rds_set_external_master('h', 3306, 'u', {string}, 'l', 4, 0)",
+    ],
+    "oracle": [
+        "create|user|bob|identified|by|{bare}|quota|1m|on|users",
+        'alter|user|bob|identified|by|"{plain}"|replace|"{plain}"',
+        "create|database|link|l|connect|to|u|identified|by|{bare}|using|'tns'",
+        "administer|key|management|set|keystore|open|identified|by|{bare}",
+        "begin|execute|immediate|'create user bob identified by {bare}';|end;",
+    ],
+    "sqlserver": [
+        "create|login|bob|with|password|=|N{string},|check_policy|=|off",
+        "use|hr|alter|login|bob|with|password|=|{string}|old_password|=|{string}",
+        "exec|sp_addlogin|bob,|{bare}",
+        "open|symmetric|key|k|decryption|by|password|=|{string}",
+        "exec('create login bob with password = ''{plain}''')",
+        "exec|sp_addlinkedsrvlogin|'s',|'false',|null,|'u',|{string}",
+    ],
+}
 
 
-class Guarded:
-    """A server that takes one password, and a secret in Secrets Manager that has it or not yet."""
-
-    def __init__(self, aws: LocalAws, proxy: Proxy) -> None:
-        self._secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
-        self._proxy = proxy
-        self.password = "first"
-        self.secret_arn = self._secrets_manager.create_secret(
-            Name=f"guarded-{id(self)}", SecretString=self._content("first")
-        )["ARN"]
-        self.refused = 0
-        proxy.on(lambda request: True, self._answer)
-
-    @property
-    def endpoint(self) -> SearchEndpoint:
-        return SearchEndpoint(self._proxy.url, auth="basic", secret_arn=self.secret_arn)
-
-    def keep(self, password: str) -> None:
-        self._secrets_manager.put_secret_value(SecretId=self.secret_arn, SecretString=self._content(password))
-
-    def _content(self, password: str) -> str:
-        return orjson.dumps({"username": "app", "password": password}).decode()
-
-    def _answer(self, exchange: Exchange) -> Response:
-        expected = "Basic " + base64.b64encode(f"app:{self.password}".encode()).decode()
-        if exchange.request.headers.get("authorization") != expected:
-            self.refused += 1
-            return Response(401, {"content-type": "text/plain"}, b"Unauthorized")
-        return Response.of_json(200, {"saved_objects": [], "errors": False})
+@st.composite
+def password_statements(draw: st.DrawFn) -> tuple[str, str]:
+    engine = draw(st.sampled_from(ENGINES))
+    template = draw(st.sampled_from(TEMPLATES[engine]))
+    secret, bare = draw(secrets), draw(bare_secrets)
+    text = template.replace("{string}", f"'{secret}'").replace("{plain}", secret).replace("{bare}", bare)
+    cased = [draw(st.sampled_from([part, part.upper() if "zq9" not in part else part])) for part in text.split("|")]
+    return engine, "".join(part + draw(words_between) for part in cased)
 
 
-@pytest.fixture
-def guarded(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
-    for name, value in {**aws.environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.url}.items():
-        monkeypatch.setenv(name, value)
-    clients._session.cache_clear()
-    monkeypatch.setattr(clients, "_SECRET_SECONDS", 0.0)
-    with Proxy(aws.url) as proxy:
-        yield Guarded(aws, proxy)
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(password_statements())
+def test_no_canary_stays_in_any_spelling(statement: tuple[str, str]) -> None:
+    engine, text = statement
+
+    found = without_passwords(text, engine)
+
+    assert "zq9" not in found.text
+    assert found.found
 
 
-def _searching(endpoint: SearchEndpoint) -> Callable[[], object]:
-    client = search_client(endpoint)
-    return lambda: request(client, "GET", "/", deadline=Deadline.after(60))
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(password_statements(), st.integers(0, 100))
+def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], percent: int) -> None:
+    engine, text = statement
+    cut = text[: len(text) * percent // 100]
+
+    assert "zq9" not in without_passwords(cut, engine).text
 
 
-def _writing(endpoint: SearchEndpoint) -> Callable[[], object]:
-    gateway = SearchGateway(search_client(endpoint))
-
-    def write() -> None:
-        result = gateway.write([Action(b'{"create":{"_index":"i","_id":"1"}}\n{}\n', 0, "1")], Deadline.after(60))
-        if result.unwritten:
-            raise SearchUnavailable(result.cause)
-
-    return write
-
-
-def _showing(endpoint: SearchEndpoint) -> Callable[[], object]:
-    gateway = DashboardsGateway(dashboards_client(endpoint, endpoint.url))
-    return lambda: gateway.get([("search", "das-session")])
-
-
-@pytest.mark.parametrize("make", [_searching, _writing, _showing])
-def test_a_warm_client_follows_a_rotated_password(
-    guarded: Guarded, make: Callable[[SearchEndpoint], Callable[[], object]]
-) -> None:
-    call = make(guarded.endpoint)
-    call()
-
-    guarded.password = "second"  # the server first, the secret a little later
-    with pytest.raises((SearchUnavailable, DashboardsUnavailable), match="401"):
-        call()
-    guarded.keep("second")
-    call()
-    call()
-
-    assert guarded.refused == 2
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("cretPW', check_policy = off", "<REDACTED>', check_policy = off"),
+        ("'s3cretPW', check_policy = off", "<REDACTED>, check_policy = off"),
+        ("WORD = N's3cretPW' must_change", "WORD = <REDACTED> must_change"),
+        ("select a from t where b = 1", "select a from t where b = 1"),
+        (" a'; create login b with password = 's3cretPW'", " a'; create login b with password = <REDACTED>"),
+        (
+            "drop table t; create login b with password = 's3cretPW'",
+            "drop table t; create login b with password = <REDACTED>",
+        ),
+    ],
+)
+def test_a_continuation_hides_the_end_of_a_password(text: str, kept: str) -> None:
+    assert fragment_without_passwords(text, "sqlserver", continued=True).text == kept
 
 
-def test_a_secret_that_is_not_there_is_named(guarded: Guarded) -> None:
-    endpoint = SearchEndpoint(guarded.endpoint.url, auth="basic", secret_arn=f"{guarded.secret_arn}-gone")
-
-    with pytest.raises(SearchUnavailable, match="ResourceNotFoundException") as error:
-        _searching(endpoint)()
-
-    assert error.value.status == 400
-    with pytest.raises(SearchUnavailable, match="ResourceNotFoundException"):
-        _writing(endpoint)()
-
-
-def test_a_secret_of_another_shape_is_not_quoted(guarded: Guarded) -> None:
-    guarded._secrets_manager.put_secret_value(SecretId=guarded.secret_arn, SecretString="hunter2")
-
-    with pytest.raises(SettingsError) as error:
-        _searching(guarded.endpoint)()
-
-    assert "hunter2" not in str(error.value)
-    assert error.value.__cause__ is None
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ("mysql", "You have an error in your SQL syntax near 'identified by 's3cretPW'' at line 1"),
+        ("mysql", r"You have an error near \'password = \'s3cretPW\'\' at line 1"),
+        ("postgresql", "syntax error at or near \"x\" in: alter role bob password 's3cretPW'"),
+        ("sqlserver", "P: create login b with password = 's3cretPW'"),
+    ],
+)
+def test_a_message_that_quotes_a_statement_shows_no_password(engine: str, message: str) -> None:
+    assert "s3cret" not in fragment_without_passwords(message, engine).text

@@ -31,6 +31,7 @@ from daswatch.gateways.security_hub import (
 )
 from demo.aws import REGION, LocalAws
 from tests.asff import ACCOUNT, a_detection, an_alert, problems
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient
@@ -60,8 +61,7 @@ class Hub:
 
     client: SecurityHubClient
     stub: Stubber
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
     asked: list[list[str]] = field(default_factory=list)  # the ids of each call
 
     def __post_init__(self) -> None:
@@ -69,10 +69,6 @@ class Hub:
 
     def _note(self, params: Mapping[str, Any], **_: object) -> None:
         self.asked.append([one["Id"] for one in params["Findings"]])
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
     def accepts(self, count: int, failed: Mapping[str, str] | None = None) -> None:
         """The next call is answered so: `failed` are error codes by id."""
@@ -84,8 +80,8 @@ class Hub:
         self.stub.add_client_error("batch_import_findings", code, "quotes A login succeeded", status)
 
     def send(self, batch: Sequence[Mapping[str, Any]], seconds: float = 30.0, note: str = "") -> ImportResult:
-        hub = SecurityHub(self.client, self.sleep, lambda: 1.0, note)
-        return hub.import_findings(batch, Deadline(self.now + seconds, lambda: self.now))
+        hub = SecurityHub(self.client, lambda: 1.0, note)
+        return hub.import_findings(batch, Deadline.after(seconds, self.clock))
 
 
 @pytest.fixture
@@ -102,7 +98,7 @@ def test_findings_are_accepted_in_one_call(hub: Hub) -> None:
     result = hub.send(findings(3))
 
     assert result == ImportResult(accepted=frozenset({"das/0", "das/1", "das/2"}))
-    assert hub.slept == []
+    assert hub.clock.slept == []
 
 
 def test_nothing_to_send_asks_nothing(hub: Hub) -> None:
@@ -167,7 +163,7 @@ def test_a_finding_that_failed_for_now_is_retried_alone(hub: Hub, code: str) -> 
 
     assert result == ImportResult(accepted=frozenset({"das/0", "das/1", "das/2"}))
     assert hub.asked == [["das/0", "das/1", "das/2"], ["das/1"], ["das/1"]]
-    assert hub.slept == [0.1, 0.2]
+    assert hub.clock.slept == [0.1, 0.2]
 
 
 def test_a_finding_that_keeps_failing_is_unsent_at_the_deadline(hub: Hub) -> None:
@@ -178,7 +174,7 @@ def test_a_finding_that_keeps_failing_is_unsent_at_the_deadline(hub: Hub) -> Non
 
     assert result.unsent == {"das/0"}
     assert "InternalError" in result.cause
-    assert hub.now <= 2.0
+    assert hub.clock.now <= 2.0
 
 
 def test_what_is_retried_does_not_keep_the_others_waiting(hub: Hub) -> None:
@@ -213,7 +209,7 @@ def test_an_overloaded_security_hub_is_asked_again(hub: Hub, code: str, status: 
 
     assert len(result.accepted) == 3
     assert result.cause == ""
-    assert hub.slept == [0.1]
+    assert hub.clock.slept == [0.1]
 
 
 def test_an_overloaded_security_hub_leaves_the_findings_for_later(hub: Hub) -> None:
@@ -355,7 +351,7 @@ def test_calls_are_paced_after_the_burst(hub: Hub) -> None:
     result = hub.send(findings(calls * MAX_FINDINGS_PER_CALL))
 
     assert len(result.accepted) == calls * MAX_FINDINGS_PER_CALL
-    assert hub.slept == [0.1] * 5
+    assert hub.clock.slept == [0.1] * 5
 
 
 def test_pacing_ends_at_the_deadline(hub: Hub) -> None:
@@ -398,18 +394,15 @@ class Accounts:
     sts: STSClient
     stub: Stubber
     now: datetime = NOW
-    waited: float = 0.0
+    clock: Clock = field(default_factory=Clock)
     made: list[Mapping[str, str] | None] = field(default_factory=list)
 
     def with_role(self, role_name: str = ROLE, region: str = REGION) -> FindingAccounts:
-        return FindingAccounts(ACCOUNT, region, self._client, lambda: self.sts, role_name, lambda: self.now, self.wait)
-
-    def wait(self, seconds: float) -> None:
-        self.waited += seconds
+        return FindingAccounts(ACCOUNT, region, self._client, lambda: self.sts, role_name, lambda: self.now)
 
     def until(self, seconds: float) -> Deadline:
         """Time passes by waiting alone."""
-        return Deadline.after(seconds, lambda: self.waited)
+        return Deadline.after(seconds, self.clock)
 
     def _client(self, credentials: Mapping[str, str] | None) -> SecurityHubClient:
         self.made.append(credentials)
@@ -454,7 +447,7 @@ def accounts() -> Iterator[Accounts]:
 
 
 def send(security_hub: SecurityHub, count: int = 2) -> ImportResult:
-    return security_hub.import_findings(findings(count), Deadline(30.0, lambda: 0.0))
+    return security_hub.import_findings(findings(count), Deadline(30.0, Clock()))
 
 
 def test_our_own_account_needs_no_role(accounts: Accounts) -> None:

@@ -31,6 +31,7 @@ from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
 from setup_lambda.answer import Provider, answer_request
 from setup_lambda.provide import ContentProvider, StreamProvider
+from tests.clock import Clock
 from tests.rds import ACCOUNT, Rds
 from tests.setting_up import Setup, a_plan
 from tests.stacks import SIGNATURE, AnswerBucket, a_request
@@ -138,7 +139,7 @@ def test_a_provider_that_hangs_is_given_up_in_time_to_answer(bucket: AnswerBucke
 
     begun = time.monotonic()
     try:
-        answer_request(a_content_request(bucket), {CONTENT: hanging}, Answers(), 6.0, time.monotonic)
+        answer_request(a_content_request(bucket), {CONTENT: hanging}, Answers(), 6.0, time)
     finally:
         release.set()
 
@@ -188,16 +189,14 @@ def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setu
 def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket: AnswerBucket, event: object) -> None:
     fields: dict[str, Any] = dict(event) if isinstance(event, Mapping) else {"RequestType": event}
     providers: dict[str, Provider] = {
-        ACTIVITY_STREAM: StreamProvider(
-            lambda deadline: ActivityStreams(rds_client(), kms_client, lambda: deadline), lambda _: None
-        ),
+        ACTIVITY_STREAM: StreamProvider(lambda deadline: ActivityStreams(rds_client(), kms_client, lambda: deadline)),
         CONTENT: ContentProvider(lambda _: a_plan()),
     }
     for resource_type in (*providers, fields.get("ResourceType")):
         del bucket.bodies[:]
         bucket.attempts = 0
         request = {**fields, "ResourceType": resource_type, "ResponseURL": bucket.url}
-        answer_request(request, providers, Answers(), 10.0, time.monotonic)
+        answer_request(request, providers, Answers(), 10.0, Clock())
 
         assert bucket.attempts == len(bucket.bodies) == 1
         assert len(bucket.bodies[0]) <= MAX_ANSWER_BYTES

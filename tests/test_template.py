@@ -612,15 +612,23 @@ def test_a_deployment_reaches_the_saved_query_and_wakes_nobody() -> None:
     assert listening(deployed) == {"OwnPartsChanged"}
 
 
-def test_what_lambda_gives_up_is_told_and_what_functions_keep_is_not() -> None:
-    pattern = stack().resources["GaveUp"].properties["EventPattern"]
+def test_records_given_up_ring_one_alarm() -> None:
+    """Hundreds of objects an hour are one alarm, which ends after an hour without any."""
+    records = stack().resources["GaveUpclusterorders"].properties
+    notifications = stack().resources["NotifiedGaveUpAlarm"].properties
 
-    def created(key: str) -> dict[str, Any]:
-        detail = {"bucket": {"name": "<DeadLetterBucket>"}, "object": {"key": key}}
-        return {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-
-    assert takes(pattern, created("aws/lambda/0a1b/shardId-000000000000/2031/03/04/x"))
-    assert not takes(pattern, created("dead-letters/cluster-A/2031/03/04/x.json"))
+    assert (records["MetricName"], records["Dimensions"]) == (
+        "OnFailureDestinationDeliveredEventCount",
+        [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}],
+    )
+    assert (notifications["MetricName"], notifications["Dimensions"]) == (
+        "AsyncEventsDropped",
+        [{"Name": "FunctionName", "Value": "<NotifiedFunction>"}],
+    )
+    for alarm in (records, notifications):
+        assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"] * alarm["Period"]) == (1, 3600)
+    patterns = [rule["EventPattern"] for rule in rules().values()]
+    assert not any("aws.s3" in pattern.get("source", ()) for pattern in patterns)
 
 
 @by_setup

@@ -19,6 +19,7 @@ from daswatch.gateways.topics import AlertTopic
 from daswatch.messages import Message, message
 from demo.aws import REGION, LocalAws
 from tests.asff import ACCOUNT, a_detection, an_alert
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:das-alerts"
 
 
-ONE_CALL = Deadline(0.5, lambda: 0.0)  # time stands still, and suffices for no pause
+ONE_CALL = Deadline(0.5, Clock())  # time stands still, and suffices for no pause
 
 
 @pytest.fixture

@@ -31,9 +31,11 @@ from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from findings_lambda.tell import Teller
 from findings_lambda.watch import Report, Watch
+from tests.clock import Clock
 
 STATE = (ALERTS, SEEN, RUNS_INDEX, control_plane.INDEX, pulse.INDEX)
 ACCOUNT = "123456789012"
+RUN_SECONDS = 53  # the schedule's limit without the handler's reserve
 
 
 class Stopped(BaseException):
@@ -73,8 +75,6 @@ class _Watched:
             if name == "for_account":
                 account, security_hub = answer
                 return account, self._steps.watch(security_hub)
-            if name == "unsettled":
-                answer = list(answer)
             self._steps.step(name)
             return answer
 
@@ -105,18 +105,27 @@ class Watching:
         self.search.indices.delete(index=f"{self.prefix}-*")
         self.search.indices.delete_index_template(name=self.prefix)
 
-    def watch(self, steps: Steps | None = None, *, topic: bool = True, role: str = "") -> Watch:
-        """A function that has just started."""
-        steps = steps or Steps()
-        accounts = FindingAccounts(ACCOUNT, REGION, self._security_hub, self._sts, role)
+    def watch(
+        self,
+        steps: Steps | None = None,
+        *,
+        topic: bool = True,
+        role: str = "",
+        search: OpenSearch | None = None,
+        security_hub: Any = None,
+        sns: Any = None,
+    ) -> Watch:
+        """A function that has just started; each of its dependencies can be another one."""
+        steps, search = steps or Steps(), search or self.search
+        accounts = FindingAccounts(ACCOUNT, REGION, security_hub or self._security_hub, self._sts, role)
         return Watch(
             detections=self.detections,
-            queries=steps.watch(SavedQueries(self.search)),
-            alert_index=steps.watch(AlertIndex(self.search)),
-            search=steps.watch(SearchGateway(self.search)),
+            queries=steps.watch(SavedQueries(search)),
+            alert_index=steps.watch(AlertIndex(search)),
+            search=steps.watch(SearchGateway(search)),
             teller=Teller(
                 accounts=steps.watch(accounts),
-                topic=steps.watch(AlertTopic(self._sns, self.topic_arn)) if topic else None,
+                topic=steps.watch(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
                 region=REGION,
                 dashboards_url="https://search.example.internal/_dashboards",
                 statements=lambda alert, deadline: (),
@@ -124,9 +133,9 @@ class Watching:
             index_prefix=self.prefix,
         )
 
-    def run(self, now: datetime, steps: Steps | None = None, **options: Any) -> Report:
-        """One run of a function that has just started."""
-        return self.watch(steps, **options).run(now, Deadline.after(60))
+    def run(self, now: datetime, steps: Steps | None = None, *, clock: Clock | None = None, **options: Any) -> Report:
+        """One run of a function that has just started. Its time passes by waiting alone."""
+        return self.watch(steps, **options).run(now, Deadline.after(RUN_SECONDS, clock or Clock()))
 
     def happen(
         self, sample: Sample, end: datetime, *, arrived: datetime | None = None, database: str = ""
@@ -152,7 +161,7 @@ class Watching:
         if not self.search.indices.exists(index=ALERTS):
             return {}
         self.search.indices.refresh(index=ALERTS)
-        hits = self.search.search(index=ALERTS, body={"size": 1000})["hits"]["hits"]
+        hits = self.search.search(index=ALERTS, body={"size": 10_000})["hits"]["hits"]
         return {hit["_id"]: Alert.of(hit["_source"]) for hit in hits}
 
     def findings(self) -> dict[str, dict[str, Any]]:

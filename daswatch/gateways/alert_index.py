@@ -1,12 +1,14 @@
 """OpenSearch: alerts, what first-seen detections know, and how far the runner has come.
 
-An alert is only written over the version that was read: where somebody else was faster, nothing is written and the next
-run decides again. Everything is read by id or refreshed, never from an index that is seconds behind.
+An alert is only written over the version that was read: where another runner was faster, nothing is written and the
+next run decides again. Everything is read by id or refreshed, never from an index that is seconds behind. Every item of
+a bulk has a fate as in ingest (`daswatch.bulk`), and every read of alerts has a bound, however many there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import INDEX, Alert, State
+from daswatch.alerts import INDEX, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
 from daswatch.backlog import Backlog
-from daswatch.deadline import Deadline
+from daswatch.bulk import Action
+from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.detections import Level
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
+from daswatch.gateways.search import SearchGateway
 from daswatch.seen import INDEX as SEEN_INDEX
 from daswatch.seen import Seen
 from daswatch.stream_records import iso_milliseconds
@@ -27,9 +32,20 @@ from daswatch.stream_records import iso_milliseconds
 RUNS_INDEX = "das-runs"
 _RUNNER = "scheduled"
 _PAGE = 1_000
+_BULK = 500  # alerts in one request: some 2 KB each
+PORTION = 1_000  # open alerts that one run archives, and alerts that it publishes, besides those that fire
 _BACKLOG_TIMES = ("until", "end", "at")
 _NOT_FOUND = 404
 _CONFLICT = 409
+_DENIED = frozenset({401, 403, 404})
+
+# Scripts over what every index of alerts has: new fields would find nothing in one that was made before.
+_QUIET = "doc['newsAt'].value.toInstant().toEpochMilli() + doc['quietSeconds'].value * 1000 <= params.now"
+_NO_MESSAGE_YET = "doc['mailedEpisode'].value < doc['episode'].value"
+_ANOTHER_STATE = (
+    "doc['told.state'].size() == 0 || doc['told.level'].size() == 0"
+    " || doc['told.state'].value != doc['state'].value || doc['told.level'].value != doc['level'].value"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,69 +103,96 @@ class Progress:
 
 @dataclass(slots=True)
 class Written:
-    """What became of alerts that were to be written."""
+    """What became of alerts that were to be written, by their ids."""
 
-    stored: dict[str, Stored] = field(default_factory=dict)
-    conflicts: set[str] = field(default_factory=set)  # somebody else was faster
-    refused: dict[str, str] = field(default_factory=dict)  # OpenSearch's name for the reason
+    ids: set[str] = field(default_factory=set)
+    conflicts: set[str] = field(default_factory=set)  # another runner was faster
+    refused: dict[str, str] = field(default_factory=dict)  # for good, with OpenSearch's name for the reason
+    unwritten: set[str] = field(default_factory=set)
+    cause: str = ""  # why the unwritten are unwritten
 
 
 class AlertIndex:
     """`das-alerts`, `das-seen` and `das-runs` at one endpoint. Raises SearchUnavailable."""
 
-    def __init__(self, client: OpenSearch) -> None:
+    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
         self._client = client
+        self._search = SearchGateway(client, chance)
+        self._chance = chance
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Stored]:
         """These alerts, as far as there are any."""
         return {entry["_id"]: _stored(entry) for entry in self._get_many(INDEX, ids, deadline)}
 
-    def unsettled(self, deadline: Deadline) -> Iterator[Stored]:
-        """All that last, and all that Security Hub was not told the latest of."""
+    def open_ids(self, detections: Collection[str], resource_ids: Collection[str], deadline: Deadline) -> set[str]:
+        """The ids of these detections' alerts on these databases that are not archived."""
+        filters: list[dict[str, Any]] = [
+            {"term": {"state": State.ACTIVE.value}},
+            {"terms": {"detection": sorted(detections)}},
+        ]
+        if all(resource_ids):  # an alert of no database has no such field
+            filters.append({"terms": {"resourceId": sorted(resource_ids)}})
+        size = 10 * _PAGE  # OpenSearch's limit; these hits have nothing but an id
         body: dict[str, Any] = {
-            "size": _PAGE,
-            "seq_no_primary_term": True,
-            "query": {
-                "bool": {
-                    "should": [{"term": {"state": State.ACTIVE.value}}, {"term": {"pending": True}}],
-                    "minimum_should_match": 1,
-                }
-            },
-            "sort": [{"alertId": "asc"}],
-        }
+            "size": size, "_source": False, "query": {"bool": {"filter": filters}}, "sort": [{"alertId": "asc"}]
+        }  # fmt: skip
+        ids: set[str] = set()
         while True:
-            answer = whole(
-                self._request("POST", f"/{INDEX}/_search", deadline, body, {"ignore_unavailable": "true"}), INDEX
-            )
-            hits = answer["hits"]["hits"]
-            yield from map(_stored, hits)
-            if len(hits) < _PAGE:
-                return
+            hits = self._hits(body, deadline)
+            ids |= {hit["_id"] for hit in hits}
+            if len(hits) < size:
+                return ids
             body["search_after"] = hits[-1]["sort"]
 
+    def unsettled(self, now: datetime, deadline: Deadline, *, messages: bool) -> list[Stored]:
+        """Alerts that are to be archived, and alerts of which something is to be published now.
+
+        No more than PORTION of both: those that have been quiet for longest, and those that are most urgent (messages
+        first, then the most severe). What is done leaves its place to others, so the next run goes on.
+        """
+        found = [*self._hits(_quiet(now), deadline), *self._hits(_unpublished(now, messages=messages), deadline)]
+        return list({entry["_id"]: _stored(entry) for entry in found}.values())
+
     def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> Written:
-        """Write alerts over the versions that were read; None where there was none."""
-        written = Written()
-        lines: list[bytes] = []
-        asked = []
-        for alert, before in alerts:
-            action: dict[str, Any] = {"_index": INDEX, "_id": alert.id}
-            if before:
-                action |= {"if_seq_no": before.seq_no, "if_primary_term": before.primary_term}
-            lines += [orjson.dumps({"index" if before else "create": action}), orjson.dumps(alert.document())]
-            asked.append(alert)
-        if not asked:
-            return written
-        answer = self._request("POST", "/_bulk", deadline, b"\n".join(lines) + b"\n", {"refresh": "true"})
-        for alert, item in zip(asked, answer["items"], strict=True):
-            (outcome,) = item.values()
-            if outcome["status"] == _CONFLICT:
-                written.conflicts.add(alert.id)
-            elif "error" in outcome:
-                written.refused[alert.id] = str(outcome["error"].get("type", outcome["status"]))
-            else:
-                written.stored[alert.id] = Stored(alert, outcome["_seq_no"], outcome["_primary_term"])
+        """Write alerts over the versions that were read, with retries until the deadline; None where there was none.
+
+        Never raises for what OpenSearch answers.
+        """
+        actions = [_action(alert, before) for alert, before in alerts]
+        written = Written({action.document_id for action in actions})
+        for begin in range(0, len(actions), _BULK):
+            result = self._search.write(actions[begin : begin + _BULK], deadline, refresh=True)
+            written.conflicts |= {action.document_id for action in result.conflicts}
+            written.refused |= {refusal.action.document_id: refusal.error_type for refusal in result.refused}
+            written.unwritten |= {action.document_id for action in result.unwritten}
+            written.cause = written.cause or result.cause
+        written.ids -= written.conflicts | written.refused.keys() | written.unwritten
         return written
+
+    def update(self, ids: Iterable[str], change: Callable[[Alert], Alert], deadline: Deadline) -> Written:
+        """Change alerts as they are by now: read and written again where another runner was faster, or OpenSearch
+        did not answer, until the deadline. Never raises for what OpenSearch answers.
+        """
+        outcome = Written(unwritten=set(ids))
+        attempt = 0
+        while outcome.unwritten:
+            try:
+                stored = self.get(sorted(outcome.unwritten), deadline)
+            except SearchUnavailable as exc:
+                outcome.cause = str(exc)
+                if exc.status in _DENIED:
+                    return outcome
+            else:
+                written = self.write([(change(one.alert), one) for one in stored.values()], deadline)
+                outcome.ids |= written.ids
+                outcome.refused |= written.refused
+                outcome.unwritten = written.conflicts | written.unwritten
+                outcome.cause = written.cause or "another runner changes the same alerts"
+            pause = backoff_seconds(attempt, self._chance())
+            if not outcome.unwritten or not deadline.wait(pause, 0.0):
+                break
+            attempt += 1
+        return outcome
 
     def seen(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Seen]:
         """What is known about these groups and databases."""
@@ -188,6 +231,11 @@ class AlertIndex:
             items = whole_items(self._request("POST", "/_mget", deadline, body), len(body["docs"]), index)
             yield from (entry for entry in items if entry.get("found"))
 
+    def _hits(self, body: Mapping[str, Any], deadline: Deadline) -> list[dict[str, Any]]:
+        answer = self._request("POST", f"/{INDEX}/_search", deadline, body, {"ignore_unavailable": "true"})
+        hits: list[dict[str, Any]] = whole(answer, INDEX)["hits"]["hits"]
+        return hits
+
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
@@ -196,3 +244,55 @@ class AlertIndex:
 
 def _stored(entry: Mapping[str, Any]) -> Stored:
     return Stored(Alert.of(entry["_source"]), entry["_seq_no"], entry["_primary_term"])
+
+
+def _action(alert: Alert, before: Stored | None) -> Action:
+    head: dict[str, Any] = {"_index": INDEX, "_id": alert.id}
+    if before:
+        head |= {"if_seq_no": before.seq_no, "if_primary_term": before.primary_term}
+    lines = orjson.dumps({"index" if before else "create": head}) + b"\n" + orjson.dumps(alert.document()) + b"\n"
+    return Action(lines, record=0, document_id=alert.id, index=INDEX)
+
+
+def _quiet(now: datetime) -> dict[str, Any]:
+    """The search for open alerts whose quiet time is over, the first of them first."""
+    filters = [{"term": {"state": State.ACTIVE.value}}, _script(_QUIET, now=int(now.timestamp() * 1000))]
+    return _portion({"filter": filters}, [{"newsAt": "asc"}])
+
+
+def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
+    """The search for alerts of which something is due, as `daswatch.alerts.due` has it, by urgency."""
+    at = iso_milliseconds(now)
+    finding = {
+        "bool": {
+            "filter": [{"term": {"pending": True}}],
+            "should": [
+                {"range": {"told.at": {"lte": iso_milliseconds(now - UPDATE_INTERVAL)}}},
+                _script(_ANOTHER_STATE),
+            ],
+            "minimum_should_match": 1,
+        }
+    }
+    message = {"bool": {"filter": [{"term": {"state": State.ACTIVE.value}}, _script(_NO_MESSAGE_YET)]}}
+    due = [finding, message] if messages else [finding]
+    urgency = [_boosted({"term": {"level": level.value}}, level.rank) for level in Level if level.rank]
+    if messages:
+        urgency.append(_boosted(message, len(Level)))
+    query = {
+        "filter": [{"bool": {"should": due, "minimum_should_match": 1}}],
+        "must_not": [{"range": {"leaseUntil": {"gt": at}}}],
+        "should": urgency,
+    }
+    return _portion(query, [{"_score": "desc"}, {"newsAt": "asc"}])
+
+
+def _portion(query: Mapping[str, Any], sort: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    return {"size": PORTION, "seq_no_primary_term": True, "query": {"bool": query}, "sort": sort}
+
+
+def _script(source: str, **params: Any) -> dict[str, Any]:
+    return {"script": {"script": {"lang": "painless", "source": source, "params": params}}}
+
+
+def _boosted(query: Mapping[str, Any], boost: int) -> dict[str, Any]:
+    return {"constant_score": {"filter": query, "boost": boost}}

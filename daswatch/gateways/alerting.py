@@ -10,6 +10,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from daswatch.answers import whole
 from daswatch.content import Content, Kind, PlannedStep
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
@@ -116,7 +117,8 @@ class AlertingGateway:
                 return None
             raise
         found: dict[str, list[Mapping[str, Any]]] = {}
-        for hit in answer["hits"]["hits"]:
+        # One that is overlooked would be installed a second time.
+        for hit in whole(answer, "the monitors")["hits"]["hits"]:
             monitor = hit["_source"].get("monitor", hit["_source"])
             found.setdefault(monitor["name"], []).append({**monitor, "_id": hit["_id"]})
         return found

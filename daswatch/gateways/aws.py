@@ -6,7 +6,6 @@ botocore's own retries are off (`clients.py`): they and the pauses between them 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
@@ -101,13 +100,9 @@ def attempt(call: Callable[[], _T], deadline: Deadline) -> _T:
 def ask(
     call: Callable[[], _T],
     deadline: Deadline,
-    sleep: Callable[[float], None] = time.sleep,
     chance: Callable[[], float] = random.random,
 ) -> _T:
-    """Make a call, again with growing pauses while its trouble is passing and time is left. Raises AwsError.
-
-    `sleep` and `chance` are arguments so that waiting can be tested without waiting.
-    """
+    """Make a call, again with growing pauses while its trouble is passing and time is left. Raises AwsError."""
     tries, before = 0, None
     while True:
         try:
@@ -116,8 +111,7 @@ def ask(
             if exc.trouble is Trouble.OUT_OF_TIME and before:
                 raise before from exc  # it names the cause
             pause = backoff_seconds(tries, chance())
-            if exc.trouble is not Trouble.PASSING or deadline.remaining - pause < SHORTEST_CALL_SECONDS:
+            if exc.trouble is not Trouble.PASSING or not deadline.wait(pause, SHORTEST_CALL_SECONDS):
                 raise
             before = exc
-        sleep(pause)
         tries += 1

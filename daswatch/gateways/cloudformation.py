@@ -5,9 +5,6 @@ The URL is signed: whoever reads it can answer in our place. It is in no message
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import urllib3
 from urllib3.exceptions import HTTPError
 
@@ -24,9 +21,8 @@ _SCHEMES = ("https://", "http://")
 class Answers:
     """Where answers go. A bucket of CloudFormation's takes them, so its 5xx are passing; a 4xx is final."""
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self) -> None:
         self._http = urllib3.PoolManager(retries=False)
-        self._sleep = sleep
 
     def put(self, url: str, body: bytes, deadline: Deadline) -> int:
         """Put the answer; returns how many attempts it took. Raises AnswerUndelivered."""
@@ -38,9 +34,8 @@ class Answers:
                 return attempt
             if 400 <= status < 500 and status not in (408, 429):
                 raise AnswerUndelivered(f"CloudFormation's bucket refused the answer ({cause})")
-            if pause is None or deadline.remaining <= pause:
+            if pause is None or not deadline.wait(pause, 0.0):
                 break
-            self._sleep(pause)
         raise AnswerUndelivered(f"CloudFormation's bucket did not take the answer ({cause}, {attempt} attempts)")
 
     def _try(self, url: str, body: bytes, deadline: Deadline) -> tuple[int, str]:

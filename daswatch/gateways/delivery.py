@@ -107,13 +107,12 @@ class _CallFailed(Exception):
 
 
 class DeliveryStream:
-    """One delivery stream. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+    """One delivery stream. `chance` is an argument so that pauses can be tested."""
 
     def __init__(
         self,
         client: Callable[[], FirehoseClient],
         name: str,
-        sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
         rows_per_record: int = 1,
     ) -> None:
@@ -123,7 +122,6 @@ class DeliveryStream:
         """
         self._client = cache(client)
         self._name = name
-        self._sleep = sleep
         self._chance = chance
         self._rows_per_record = rows_per_record
 
@@ -187,11 +185,7 @@ class DeliveryStream:
 
     def _wait(self, attempt: int, deadline: Deadline) -> bool:
         """Wait before the next attempt; False where the deadline leaves no time for one."""
-        delay = backoff_seconds(attempt, self._chance())
-        if deadline.remaining - delay < _SHORTEST_CALL_SECONDS:
-            return False
-        self._sleep(delay)
-        return True
+        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_CALL_SECONDS)
 
 
 class DeliveryPipeline:

@@ -57,13 +57,11 @@ class DataKeys:
         max_keys: int = DEFAULT_MAX_DATA_KEYS,
         max_age_seconds: float = DEFAULT_MAX_AGE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._max_keys = max_keys
         self._max_age_seconds = max_age_seconds
         self._clock = clock
-        self._sleep = sleep
         self._entries: OrderedDict[tuple[str, str, bytes], _Entry] = OrderedDict()
         self.counts = KmsCounts()
 
@@ -91,7 +89,6 @@ class DataKeys:
             answer = ask(
                 lambda: self._client.decrypt(CiphertextBlob=wrapped, EncryptionContext=context),
                 deadline.part(_SHARE_OF_TIME),
-                self._sleep,
             )
         except AwsError as exc:
             if exc.code in _REFUSALS:

@@ -138,6 +138,8 @@ class SampleRun:
         self._request("DELETE", f"/{index}", None, {"ignore_unavailable": "true"})
 
     def _write(self, indexed: Sequence[Document]) -> None:
+        if not indexed:
+            return  # a sample of events that are dropped
         lines = []
         for document in indexed:
             target = self._control_plane if document.index == control_plane.INDEX else self._events

@@ -320,4 +320,5 @@ def firing(detection: Detection, candidate: Candidate, details: Details, until: 
         actors=details.actors,
         samples=details.samples,
         note=f"last heard at {candidate.last_seen}" if silent else "",
+        arrived_at=details.arrived_at,
     )

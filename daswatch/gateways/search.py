@@ -47,6 +47,7 @@ class BulkResult:
     already_there: int = 0
     refused: list[Refusal] = field(default_factory=list)
     unwritten: list[Action] = field(default_factory=list)
+    conflicts: list[Action] = field(default_factory=list)  # already there, or there in another version
     cause: str = ""  # why the unwritten are unwritten
     lost: list[Action] = field(default_factory=list)  # what belongs to no stream record, and is not written
     lost_cause: str = ""
@@ -59,6 +60,7 @@ class BulkResult:
         self.already_there += other.already_there
         self.refused += other.refused
         self.unwritten += other.unwritten
+        self.conflicts += other.conflicts
         self.cause = self.cause or other.cause
         self.lost += other.lost
         self.lost_cause = self.lost_cause or other.lost_cause
@@ -107,26 +109,21 @@ class _RequestFailed(Exception):
 
 
 class SearchGateway:
-    """An OpenSearch endpoint. `sleep` and `chance` are arguments so that waiting can be tested without waiting."""
+    """An OpenSearch endpoint. `chance` is an argument so that pauses can be tested."""
 
-    def __init__(
-        self,
-        client: OpenSearch,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
         self._client = client
-        self._sleep = sleep
         self._chance = chance
 
-    def write(self, actions: Sequence[Action], deadline: Deadline) -> BulkResult:
+    def write(self, actions: Sequence[Action], deadline: Deadline, *, refresh: bool = False) -> BulkResult:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
         and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
+        With `refresh`, searches find at once what was written.
         """
         begun = time.perf_counter()
-        result = _Writing(self, deadline).run(actions)
+        result = _Writing(self, deadline, refresh=refresh).run(actions)
         result.seconds = time.perf_counter() - begun
         return result
 
@@ -139,7 +136,9 @@ class SearchGateway:
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}
 
-    def send(self, batch: Sequence[Action], deadline: Deadline, *, with_reason: bool = False) -> list[_Item]:
+    def send(
+        self, batch: Sequence[Action], deadline: Deadline, *, with_reason: bool = False, refresh: bool = False
+    ) -> list[_Item]:
         """One bulk request; what it says of each action. Raises _RequestFailed."""
         fields = ["errors", "items.*.status", "items.*.error.type", *(["items.*.error.reason"] if with_reason else [])]
         try:
@@ -148,7 +147,7 @@ class SearchGateway:
                 "POST",
                 "/_bulk",
                 deadline=deadline,
-                params={"filter_path": ",".join(fields)},
+                params={"filter_path": ",".join(fields), **({"refresh": "true"} if refresh else {})},
                 body=b"".join([action.lines for action in batch]),
             )
         except SearchConnectionError as exc:
@@ -172,19 +171,16 @@ class SearchGateway:
 
     def wait(self, attempt: int, deadline: Deadline) -> bool:
         """Wait before the next attempt; False where the deadline leaves no time for one."""
-        delay = backoff_seconds(attempt, self._chance())
-        if deadline.remaining - delay < _SHORTEST_REQUEST_SECONDS:
-            return False
-        self._sleep(delay)
-        return True
+        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_REQUEST_SECONDS)
 
 
 class _Writing:
     """One call of `write`: what is pending, and what became of the rest."""
 
-    def __init__(self, gateway: SearchGateway, deadline: Deadline) -> None:
+    def __init__(self, gateway: SearchGateway, deadline: Deadline, *, refresh: bool) -> None:
         self._gateway = gateway
         self._deadline = deadline
+        self._refresh = refresh
         self._result = BulkResult()
         self._pending: list[Sequence[Action]] = []
         self._taking: set[str] = set()  # indices that took a probe after a request failed as a whole
@@ -219,7 +215,7 @@ class _Writing:
 
     def _send(self, batch: Sequence[Action], *, with_reason: bool = False) -> list[_Item]:
         self._result.requests += 1
-        return self._gateway.send(batch, self._deadline, with_reason=with_reason)
+        return self._gateway.send(batch, self._deadline, with_reason=with_reason, refresh=self._refresh)
 
     def _give_up_all(self, batch: Sequence[Action], cause: str) -> None:
         """Give up a batch, and with it what is pending: it would fare no better."""
@@ -244,6 +240,7 @@ class _Writing:
                     taking.add(action.index)
                 case Fate.ALREADY_THERE:
                     result.already_there += 1
+                    result.conflicts.append(action)
                     taking.add(action.index)
                 case Fate.RETRY if action.record is not None:
                     again.append(action)

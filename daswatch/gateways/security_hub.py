@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,21 +143,16 @@ class _Progress:
 
 
 class SecurityHub:
-    """The Security Hub of one account and region.
-
-    `sleep` and `chance` are arguments so that waiting can be tested without waiting.
-    """
+    """The Security Hub of one account and region."""
 
     def __init__(
         self,
         client: SecurityHubClient,
-        sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
         note: str = "",
     ) -> None:
         """`note` is told as each result's cause where there is no other."""
         self._client = client
-        self._sleep = sleep
         self._chance = chance
         self._note = note
 
@@ -176,11 +170,9 @@ class SecurityHub:
             wait = backoff_seconds(batch.attempt - 1, self._chance()) if batch.attempt else 0.0
             if calls >= BURST_CALLS:
                 wait = max(wait, 1 / CALLS_PER_SECOND)
-            if deadline.remaining - wait < _SHORTEST_CALL_SECONDS:
+            if not deadline.wait(wait, _SHORTEST_CALL_SECONDS):
                 progress.give_up(batch, progress.trouble or "Security Hub: out of time")
                 break
-            if wait:
-                self._sleep(wait)
             calls += 1
             try:
                 progress.answered(batch, self._call(batch, deadline))
@@ -210,7 +202,6 @@ class FindingAccounts:
         sts: Callable[[], STSClient],
         role_name: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`role_name` is the name of a role in the other accounts; empty where all findings go to our own."""
@@ -220,7 +211,6 @@ class FindingAccounts:
         self._sts = sts
         self._role_name = role_name
         self._clock = clock
-        self._sleep = sleep
         self._chance = chance
         self._assumed: dict[str, tuple[datetime, str, SecurityHub]] = {}
 
@@ -251,7 +241,6 @@ class FindingAccounts:
             answer = ask(
                 lambda: self._sts().assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME),
                 deadline.part(_SHARE_OF_STS),
-                self._sleep,
                 self._chance,
             )
         except AwsError as exc:
@@ -275,7 +264,7 @@ class FindingAccounts:
         return credentials["Expiration"] - ROLE_RENEWAL, account_id, hub
 
     def _security_hub(self, credentials: Mapping[str, str] | None, note: str = "") -> SecurityHub:
-        return SecurityHub(self._client_factory(credentials), self._sleep, self._chance, note)
+        return SecurityHub(self._client_factory(credentials), self._chance, note)
 
 
 class _Unreachable(SecurityHub):

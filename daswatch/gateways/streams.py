@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -259,7 +258,6 @@ class Switch:
 def settle(
     switches: Iterable[Switch],
     deadline: Deadline,
-    sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[Switch], None] = lambda _: None,
 ) -> list[Switch]:
     """Advance all until they are settled or the deadline has come; returns those that are not. Raises RdsUnavailable.
@@ -272,9 +270,8 @@ def settle(
             switch.advance()
             progress(switch)
         left = [switch for switch in left if not switch.settled]
-        if not left or deadline.remaining <= pause:
+        if not left or not deadline.wait(pause, 0.0):
             break
-        sleep(pause)
     return left
 
 

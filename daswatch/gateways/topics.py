@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,12 +18,9 @@ if TYPE_CHECKING:
 class AlertTopic:
     """One topic."""
 
-    def __init__(
-        self, client: Callable[[], SNSClient], topic_arn: str, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, client: Callable[[], SNSClient], topic_arn: str) -> None:
         """`client` is called at the first message: most runs have none."""
         self._client = cache(client)
-        self._sleep = sleep
         self._topic_arn = topic_arn
 
     def publish(self, message: Message, deadline: Deadline) -> None:
@@ -33,7 +29,6 @@ class AlertTopic:
             answer = ask(
                 lambda: self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body),
                 deadline,
-                self._sleep,
             )
         except AwsError as exc:
             raise TopicUnavailable(f"SNS Publish to the alert topic: {exc.code}") from exc

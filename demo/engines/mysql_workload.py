@@ -160,7 +160,7 @@ _JOBS = Role(
                 milliseconds=(40, 400)),
         )),
         Work((
-            sql("OTHER",
+            sql("EXEC",
                 "PREPARE turnover_of FROM 'SELECT cents FROM turnover WHERE month = ? AND currency = ?'"),
             sql("OTHER", "SET @month = '{month}', @currency = '{currency}'"),
             sql("EXEC", "EXECUTE turnover_of USING @month, @currency", objects="turnover", rows=(0, 1)),

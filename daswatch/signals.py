@@ -1,0 +1,57 @@
+"""What an event says beyond its activity and outcome, as values of the field `signals`, which detections ask for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+
+from daswatch.accounts import gives_name
+from daswatch.activity import Activity
+from daswatch.events import Event
+from daswatch.noise import AWS_USERS, is_foreign_use
+
+# A user is made by DCL, within code (EXEC), or with a part of a batch that weighs less than the rest of it. In MySQL's
+# tables of users it can be written.
+_MAKING = frozenset({Activity.DCL, Activity.EXEC, Activity.DDL, Activity.OTHER, Activity.ERROR})
+_MAKING_OF_ENGINE = {"mysql": _MAKING | {Activity.DML}, "sqlserver": _MAKING | {Activity.DML}}
+
+
+class Signal(StrEnum):
+    """What only code can find."""
+
+    AWS_USER_NAME_USED = "aws-user-name-used"  # from elsewhere than AWS's own hosts
+    EXCLUDED_USER_NAME_GIVEN = "excluded-user-name-given"  # to a user, role or login: made, or renamed
+
+
+def signals_of(
+    event: Event, engine: str, activity: Activity, excluded: frozenset[str], *, watched_name: bool
+) -> list[str]:
+    """The signals of an event that is kept. `excluded` are the users whose events are dropped.
+
+    `watched_name` says whether its own user has a name that may be one of AWS's.
+    """
+    found: list[str] = []
+    if watched_name and is_foreign_use(event, engine, activity):
+        found.append(Signal.AWS_USER_NAME_USED.value)
+    if activity in _MAKING_OF_ENGINE.get(engine, _MAKING) and _gives_one_of(
+        _with_awss(excluded), event, engine, activity
+    ):
+        found.append(Signal.EXCLUDED_USER_NAME_GIVEN.value)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _with_awss(names: frozenset[str]) -> frozenset[str]:
+    return names | AWS_USERS
+
+
+def _gives_one_of(names: frozenset[str], event: Event, engine: str, activity: Activity) -> bool:
+    text = event.get("commandText")
+    if isinstance(text, str) and gives_name(text, engine, names):
+        return True
+    if activity is not Activity.DCL:
+        return False
+    # Oracle and SQL Server name the user that was made, also where they leave the statement out.
+    made, command = event.get("objectName"), event.get("command")
+    creates = isinstance(command, str) and command.upper().startswith("CREATE")
+    return creates and isinstance(made, str) and made.strip().lower() in {name.lower() for name in names}

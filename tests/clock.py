@@ -1,0 +1,32 @@
+"""A clock for tests: time passes by waiting alone, so that no result depends on how fast the machine is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Clock:
+    """Time in seconds, since the test began; `slept` has each wait."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class RealClock(Clock):
+    """Real time, for what waits for a process or a socket."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        self.slept.append(seconds)
+        time.sleep(seconds)

@@ -1,0 +1,147 @@
+"""Signals: a user that gets a name whose events would be dropped, in every engine's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daswatch.accounts import gives_name
+from daswatch.activity import activity_of
+from daswatch.events import engine_of
+from daswatch.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
+from daswatch.signals import Signal, signals_of
+from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
+
+GIVEN = [
+    ("postgresql", "create user rdsadmin"),
+    ("postgresql", "CREATE ROLE RDSADMIN WITH LOGIN"),
+    ("postgresql", 'create role "RdsSec" login'),
+    ("postgresql", 'create user"rdsproxyadmin"'),
+    ("postgresql", "create/* x */group -- y\n rdssec"),
+    ("postgresql", "alter role bob rename to rdsadmin"),
+    ("postgresql", 'alter user bob rename to "rdsproxyadmin";'),
+    ("postgresql", r'create role U&"\0072dsadmin"'),
+    ("postgresql", r"""create role U&"rds!0061dmin" UESCAPE '!'"""),
+    ("postgresql", r'create role U&"rdsadmi\+00006E"'),
+    ("postgresql", "do $$ begin create role rdsadmin; end $$"),
+    ("postgresql", "do $$ begin execute 'create role rdsadmin'; end $$"),
+    ("postgresql", "select 1; create user rdssec"),
+    ("mysql", "create user rdsadmin"),
+    ("mysql", r"CREATE USER \'rdsadmin\'@\'%\' IDENTIFIED BY <secret>"),
+    ("mysql", "create user if not exists `RDSSEC`@`10.%`"),
+    ("mysql", "create user a@b identified by 'x', 'rdsproxyadmin'@'%' identified by 'y'"),
+    ("mysql", "/*!50000 create user */ rdsadmin"),
+    ("mysql", "create role rdsadmin"),
+    ("mysql", "rename user bob to rdsadmin"),
+    ("mysql", "rename user a to b, 'c'@'%' to 'rdsadmin'@'%'"),
+    ("mysql", "grant all on *.* to 'rdsadmin'@'%' identified by 'x'"),
+    ("mysql", "insert into mysql.user (host, user) values ('%', 'rdsadmin')"),
+    ("mysql", "update mysql.user set user = 'rdsadmin' where user = 'bob'"),
+    ("mysql", "prepare s from 'create user rdsadmin'"),
+    ("oracle", "create user rdsadmin identified by x"),
+    ("oracle", 'create user "rdsadmin" identified by x'),
+    ("oracle", "grant connect to rdssec identified by x"),
+    ("oracle", "create role rdsproxyadmin"),
+    ("oracle", "begin execute immediate 'create user rdssec identified by x'; end;"),
+    ("sqlserver", "create login [rdsadmin] with password = 'x'"),
+    ("sqlserver", "create login[RDSADMIN]with password='x'"),
+    ("sqlserver", 'create user "rdsadmin" for login bob'),
+    ("sqlserver", "create server role rdsadmin"),
+    ("sqlserver", "create application role rdsadmin with password = 'x'"),
+    ("sqlserver", "alter login bob with name = rdsadmin"),
+    ("sqlserver", "alter user bob with name=[rdsproxyadmin]"),
+    ("sqlserver", "alter role r with name = rdssec"),
+    ("sqlserver", "use hr; exec sp_addlogin N'rdsadmin', N'x'"),
+    ("sqlserver", "sp_addlogin @loginame = 'rdsadmin'"),
+    ("sqlserver", "exec sp_adduser 'bob', 'rdsadmin'"),
+    ("sqlserver", "exec('create login rdsadmin with password = ''x''')"),
+]
+NOT_GIVEN = [
+    ("postgresql", "create user rdsadmin2"),
+    ("postgresql", "create user my_rdsadmin"),
+    ("postgresql", "drop role rdssec"),
+    ("postgresql", "alter role rdsproxyadmin nologin"),
+    ("postgresql", "grant rdsadmin to bob"),
+    ("postgresql", "create user mapping for rdsadmin server s"),
+    ("postgresql", "alter table rdsadmin rename to x"),
+    ("postgresql", "alter table t rename to rdsadmin"),
+    ("postgresql", "create role bob in role readers -- create role rdsadmin"),
+    ("postgresql", "comment on role bob is 'not rdsadmin'"),
+    ("postgresql", "alter role rdssec rename to old_rdssec"),
+    ("mysql", "grant select on shop.* to 'rdsproxyadmin'@'%'"),
+    ("mysql", "rename user rdsadmin to bob"),
+    ("mysql", "drop user rdsadmin, bob"),
+    ("mysql", "create user bob identified by 'x' default role rdsadmin"),
+    ("mysql", "insert into audit (user, note) values ('bob', 'rdsadmin')"),
+    ("oracle", "grant execute on rdsadmin.rdsadmin_s3_tasks to bob"),
+    ("oracle", "alter user rdsadmin account lock"),
+    ("oracle", "begin rdsadmin.rdsadmin_util.switch_logfile; end;"),
+    ("sqlserver", "create user bob for login rdsadmin"),
+    ("sqlserver", "exec sp_droplogin 'rdsadmin'"),
+    ("sqlserver", "backup database hr to disk = 'x' with name = 'rdsadmin'"),
+    ("sqlserver", "exec sp_who 'rdsadmin'"),
+]
+
+
+@pytest.mark.parametrize(("engine", "text"), GIVEN)
+def test_statement_gives_name(engine: str, text: str) -> None:
+    assert gives_name(text, engine, AWS_USERS)
+
+
+@pytest.mark.parametrize(("engine", "text"), NOT_GIVEN)
+def test_statement_does_not_give_name(engine: str, text: str) -> None:
+    assert not gives_name(text, engine, AWS_USERS)
+
+
+def test_name_with_marks_is_found() -> None:
+    names = frozenset({"CORP\\svc-backup"})
+
+    assert gives_name("create login [corp\\svc-backup] from windows", "sqlserver", names)
+    assert not gives_name("create login [corp\\svc-backup2] from windows", "sqlserver", names)
+
+
+def signals(event: dict[str, Any], excluded: frozenset[str] = DEFAULT_EXCLUDED_USERS) -> list[str]:
+    engine = engine_of(event, "")
+    return signals_of(
+        event, engine, activity_of(event, engine), excluded, watched_name=has_watched_name(event, engine, excluded)
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        postgresql_event(command="CREATE ROLE", **{"class": "ROLE"}, commandText="create user rdsadmin"),
+        mysql_event(commandText="rename user bob to rdssec"),
+        oracle_event(command="CREATE USER", commandText=None, objectName="RDSSEC", objectType=None),
+        sqlserver_event(command="CREATE", **{"class": "LOGIN"}, commandText=None, objectName="rdsadmin"),
+        sqlserver_event(command="BATCH COMPLETED", **{"class": "DATABASE"}, commandText="create login rdsadmin from x"),
+        sqlserver_event(command="EXECUTE", **{"class": "STORED PROCEDURE"}, commandText="exec sp_addlogin 'rdsadmin'"),
+    ],
+)
+def test_event_that_gives_name_has_signal(event: dict[str, Any]) -> None:
+    assert signals(event) == [Signal.EXCLUDED_USER_NAME_GIVEN]
+
+
+def test_name_of_the_setting_counts_too() -> None:
+    event = postgresql_event(command="CREATE ROLE", **{"class": "ROLE"}, commandText="create user Backup")
+
+    assert signals(event, frozenset({"backup"})) == [Signal.EXCLUDED_USER_NAME_GIVEN]
+    assert signals(event) == []
+
+
+def test_use_from_elsewhere_has_signal() -> None:
+    assert signals(postgresql_event(dbUserName="rdsadmin")) == [Signal.AWS_USER_NAME_USED]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        postgresql_event(),
+        postgresql_event(commandText="select 'create user rdsadmin'"),
+        oracle_event(command="DROP USER", commandText=None, objectName="RDSSEC"),
+        mysql_event(commandText="create user bob"),
+    ],
+)
+def test_ordinary_event_has_no_signal(event: dict[str, Any]) -> None:
+    assert signals(event) == []
