@@ -223,6 +223,8 @@ _SET_TO_KEYWORDS |= {"local", "ddl", "mod", "read", "write", "misc", "function",
 
 # What a hash does not distinguish. These look at a text without literals, in lower case, with single spaces.
 _VALUE_WORD = re.compile(r"(?<!\bis )(?<!\bnot )\b(?:null|true|false)\b")
+# `union select null, null` counts columns, a step of an injection: their number and place make another statement.
+_PROBED_COLUMNS = re.compile(r"\bselect (?:(?:all|distinct) )?+(?:null|\?)(?: ?, ?(?:null|\?))++")
 _NEEDLESS_SPACE = re.compile(r" (?:(?=\W)|(?<=\W ))")
 _SIGN = re.compile(
     r"((?:[=(,<>*/%|+-]|\b(?:select|values|then|else|limit|offset|between|and|or|return|set)))[+-]++(?=\?)"
@@ -581,6 +583,8 @@ _cached_name = lru_cache(maxsize=CACHED_STATEMENTS)(_encoded_name)
 
 def _with_values_alike(plain: str) -> str:
     if "null" in plain or "true" in plain or "false" in plain:
+        if "select" in plain:
+            plain = _PROBED_COLUMNS.sub(lambda match: match[0].replace("null", "nil"), plain)
         plain = _VALUE_WORD.sub("?", plain)
     if "<redacted>" in plain or "<secret>" in plain:
         plain = plain.replace("<redacted>", "?").replace("<secret>", "?")

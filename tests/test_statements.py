@@ -389,6 +389,12 @@ def test_layout_values_and_made_names_share_a_hash(engine: str, one: str, other:
         ("postgresql", "execute get_user", "execute drop_user"),
         ("sqlserver", "exec sp_1", "exec sp_2"),
         ("postgresql", "close c1", "close all"),
+        ("mysql", "select a from t union select null, null", "select a from t union select null, null, null"),
+        (
+            "oracle",
+            "select a from t union all select null, 'x' from dual",
+            "select a from t union all select 'x', null from dual",
+        ),
     ],
 )
 def test_names_and_conditions_keep_hashes_apart(engine: str, one: str, other: str) -> None:
