@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import catching_up, detections, firehose, ingest, searching
+from benchmarks import catching_up, detections, firehose, ingest, searching, statements
 from benchmarks.figures import Figures
 from demo.opensearch import node_or_external
 from demo.parts import Parts
@@ -20,6 +20,7 @@ Benchmark = Callable[[Callable[[str], None], OpenSearch, str, Figures], None]
 
 LATEST = Path(__file__).parent / "latest.json"
 BENCHMARKS: Mapping[str, Benchmark] = {
+    "statements": statements.worst_texts,
     "throughput": ingest.throughput,
     "heartbeat": ingest.heartbeat,
     "processes": ingest.processes,

@@ -188,7 +188,7 @@ def _known(client: OpenSearch) -> dict[str, tuple[Any, ...]]:
 def _index_sample(client: OpenSearch, happened: datetime, arrived: datetime, database: str) -> None:
     sample = next(one for one in samples_of("bruteforce-user") if one.expected == "match")
     flattening = Flattening(iso_milliseconds(arrived), index_prefix=_PREFIX)
-    index_all(client, documents(sample, f"cluster-{database}".upper(), happened, flattening))
+    index_all(client, documents(sample, f"cluster-{database.upper()}", happened, flattening))
 
 
 def _remove(client: OpenSearch) -> None:

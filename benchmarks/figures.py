@@ -22,6 +22,7 @@ TARGETS: Mapping[str, tuple[Bound, float]] = {
     "cold_start_ratio": ("at most", 1.3),
     "peak_memory_mb": ("at most", 256),
     "index_bytes_per_event_ratio": ("at most", 0.45),
+    "statement_hash_ms_per_100kb_worst": ("at most", 50),
     "ingest_growth_ratio": ("at most", 1.15),
     "firehose_vs_sample_ratio_20ev_unsigned": ("at least", 10),
     "firehose_vs_sample_ratio_20ev_signed": ("at least", 4),

@@ -290,45 +290,56 @@ def _cached_activity_of_text(text: str, engine: str) -> Activity:
 def _activity_of_text(text: str, engine: str) -> Activity:
     if engine == "sqlserver":
         return _of_batch(text)
+    code = ""
+    if len(text) > _CACHED_CHARACTERS and leading_words(text[:_CACHED_CHARACTERS], engine) in ((), ("WITH",)):
+        # The verb is far behind: everything below would scan what is in front of it once more.
+        text = code = code_of(text, engine)
     words = leading_words(text, engine)
     first = words[0] if words else ""
     if engine in ("postgresql", "mysql") and first in ("EXPLAIN", "DESCRIBE", "DESC"):
-        return _of_explain(text, engine)
+        return _of_explain(code or code_of(text, engine), engine)
     if engine == "postgresql" and first == "PREPARE":
-        code = code_of(text, engine)
+        code = code or code_of(text, engine)
         head = _PREPARE.match(code)
-        return _of_statement(code[head.end() :], engine) if head else Activity.OTHER
+        return _of_code(code[head.end() :], engine) if head else Activity.OTHER
     if first == "COPY":
         # Out of a table, or into it?
         direction = next((word for word in words_outside_parentheses(text, engine) if word in ("TO", "FROM")), "FROM")
         reads = direction == "TO" and not _WRITE_WITHIN.search(code_of(text, engine))
         return Activity.DQL if reads else Activity.DML
-    return _of_statement(text, engine)
+    return _of_words(words, engine, code, text)
 
 
-def _of_explain(text: str, engine: str) -> Activity:
+def _of_explain(code: str, engine: str) -> Activity:
     """A statement that is shown reads; with ANALYZE it runs."""
-    code = code_of(text, engine)
     head = _EXPLAIN.match(code)
     if head is None or not _ANALYZE.search(head["options"]):
         return Activity.DQL
-    explained = _of_statement(code[head.end() :], engine)
+    explained = _of_code(code[head.end() :], engine)
     return Activity.DQL if explained is Activity.OTHER else explained
 
 
-def _of_statement(text: str, engine: str) -> Activity:
-    words = leading_words(text, engine)
+def _of_code(code: str, engine: str) -> Activity:
+    """What a statement is that stands within another one."""
+    return _of_words(leading_words(code, engine), engine, code)
+
+
+def _of_words(words: tuple[str, ...], engine: str, code: str, text: str = "") -> Activity:
+    """What a statement is by its leading words. `code` may be missing, then it is made of `text` where it is needed."""
     activity = _by_words(engine, words) or Activity.OTHER
-    if engine == "postgresql":
-        if words[:1] == ("DECLARE",):
-            return Activity.DQL  # a cursor
-        if activity is Activity.DQL:
-            code = code_of(text, engine)
-            if _WRITE_WITHIN.search(code):
-                return Activity.DML
-            if words[:1] == ("SELECT",) and "INTO" in words_outside_parentheses(text, engine):
-                return Activity.DDL  # SELECT … INTO a table of its own
+    if engine == "postgresql" and (activity is Activity.DQL or words[:1] == ("DECLARE",)):
+        return _of_postgresql_read(code or code_of(text, engine), words)
     return activity
+
+
+def _of_postgresql_read(code: str, words: tuple[str, ...]) -> Activity:
+    """What begins as a read may write, or make a table; DECLARE is a cursor's, which reads."""
+    if words[:1] == ("DECLARE",):
+        return Activity.DQL
+    if _WRITE_WITHIN.search(code):
+        return Activity.DML
+    makes = words[:1] == ("SELECT",) and "INTO" in words_outside_parentheses(code, "postgresql")
+    return Activity.DDL if makes else Activity.DQL
 
 
 def _of_batch(text: str) -> Activity:

@@ -24,9 +24,8 @@ from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
-from daswatch.redact import SQL_FIELDS, Redaction, redacted
+from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, is_continuation, read_statement, redacted
 from daswatch.signals import signals_of
-from daswatch.statements import statement_hash
 
 DEFAULT_INDEX_PREFIX = "das-events"
 UNDATED = "undated"
@@ -127,6 +126,7 @@ def flatten(
     instance = f"{stream.resource_id}/{record.instance_id}/".encode("utf-8", "replace")
     flattened = Flattened()
     times_seen: dict[bytes, int] = {}
+    room = MAX_STATEMENTS
     for event in record.events:
         if is_heartbeat(event):
             _count(flattened.dropped, Noise.HEARTBEAT)
@@ -164,16 +164,18 @@ def flatten(
             if "monitoringRecord" in unknown:
                 unknown["eventMonitoringRecord"] = unknown.pop("monitoringRecord")
             unknown["monitoringRecord"] = record.unknown_fields
-        if flattening.redaction is not Redaction.OFF:
-            # SQL in another type than text: its literals cannot be told from the rest.
-            unknown |= {name: "?" for name in SQL_FIELDS if name in unknown}
         if unknown:
             _keep_unknown(unknown, source)
-        if note:
-            source["ingestNotes"] = [note]
-        _derive(source, engine, activity, moment)
-        if flattening.redaction is not Redaction.OFF:
-            source = redacted(source, engine, flattening.redaction)
+        length = len(source.get("commandText", ""))
+        room -= length
+        scanned = length <= MAX_STATEMENT and room >= 0
+        notes = [text for text in (note, "" if scanned else "statement-too-long") if text]
+        if is_continuation(source):
+            notes.append("statement-continued")
+        if notes:
+            source["ingestNotes"] = notes
+        _derive(source, engine, activity, moment, scanned)
+        source = redacted(source, engine, flattening.redaction, scanned=scanned)
         day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
         flattened.documents.append(
             Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
@@ -284,8 +286,8 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else canonical_json(value).decode()
 
 
-def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None) -> None:
-    """Add what follows from AWS's fields."""
+def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None, scanned: bool) -> None:
+    """Add what follows from AWS's fields. A statement has a hash where it is whole and may be `scanned`."""
     objects = _objects(source, engine, activity)
     if objects:
         source["objects"] = objects
@@ -293,8 +295,9 @@ def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: dat
     if remote_ip:
         source["remoteIp"] = remote_ip
     text = source.get("commandText")
-    if text and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX":
-        source["statementHash"] = statement_hash(text, engine)
+    whole = scanned and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX"
+    if text and whole and not is_continuation(source):
+        source["statementHash"] = read_statement(text, engine).hash
     duration = _duration_ms(source, engine, moment)
     if duration is not None:
         source["durationMs"] = duration

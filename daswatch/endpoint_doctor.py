@@ -58,7 +58,7 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """How far the saved queries have come, and which could not be asked."""
+    """How far the saved queries have come, and which are behind."""
 
     since: datetime
     behind: Mapping[str, datetime] = field(default_factory=dict)
@@ -194,8 +194,11 @@ def runner_checks(runner: Runner | None, now: datetime) -> list[Check]:
         return [broken(Subject.FINDINGS, name, f"they last ran {words} ago", mend)]
     if runner.behind:
         told = _some([f"{one} since {since:%Y-%m-%d %H:%M}" for one, since in sorted(runner.behind.items())])
-        mend = "the log of the findings function names the cause; `daswatch detections backtest` tries a query"
-        return [warning(Subject.FINDINGS, name, f"{len(runner.behind)} could not be asked: {told}", mend)]
+        mend = (
+            "nothing while these times move on: it catches up; else the log of the findings function names the cause, "
+            "and `daswatch detections backtest` tries a query"
+        )
+        return [warning(Subject.FINDINGS, name, f"{len(runner.behind)} are behind: {told}", mend)]
     return [ok(Subject.FINDINGS, name, f"they looked at all that arrived until {words} ago")]
 
 

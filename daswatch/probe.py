@@ -33,6 +33,7 @@ LEAST_EVENT: Mapping[str, Any] = _COMMON | {"engine": "postgresql", "activity": 
 # Each field of the template, in the type in which it is written: a mapping that takes one of them in another is found.
 FULL_EVENT: Mapping[str, Any] = {
     **LEAST_EVENT,
+    "signals": ["probe"],
     "objects": ["public.probe"],
     "remoteIp": "192.0.2.1",
     "statementHash": "0123456789abcdef",

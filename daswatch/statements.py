@@ -1,19 +1,25 @@
 """SQL text as far as Daswatch needs to understand it: its leading words, and itself without its literals.
 
 No parser: four dialects, truncated texts and attackers' texts must all get an answer, in linear time. An unterminated
-literal or comment therefore reaches to the end of the text.
+literal or comment therefore reaches to the end of the text. What the session's settings decide (backslashes in MySQL's
+and PostgreSQL's strings, double quotes in SQL Server) is not in an event: a hash takes the default, while redaction
+removes whatever any setting makes a literal (docs/decisions/0022-text.md).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 # Statements repeat, so a cache spares most scans. Longer texts stay out of it: it must not grow past some 16 MiB.
-_CACHED_STATEMENTS = 4096
-_CACHED_CHARACTERS = 2048
+CACHED_STATEMENTS = 4096
+CACHED_CHARACTERS = 2048
+_CACHED_NAME = 64  # characters
+
+ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
+_OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
 
 # The scanner looks for the first character of what it replaces and then asks what stands there: a search for one set
 # of characters is many times as fast as trying each alternative at each position.
@@ -23,11 +29,21 @@ _FIRST = {
     "oracle": r"[-/'\"0-9:]",
     "sqlserver": r"[-/'\"0-9$\[]",
 }
-_LINE_COMMENT = r"(?<=-)-[^\n]*+"
+# Whatever is not ASCII is a letter to PostgreSQL: in names, in the tags of dollar quotes.
+_LETTER = r"A-Za-z_\x80-\U0010ffff"
+_NOT_IN_WORD = rf"(?<![{_LETTER}0-9$#@])"
+_TO_THE_END = r"(?s:.)*+"
+
+_LINE_COMMENT = r"(?<=-)-[^\r\n]*+"
+# Oracle and SQL Server do not document whether a carriage return alone ends a comment.
+_UNCERTAIN_LINE_COMMENT = rf"{_LINE_COMMENT}(?:\r(?!\n){_TO_THE_END})?+"
 _BLOCK_COMMENT = r"(?<=/)\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"
 _QUOTED = r"(?<=')(?:[^']++|'')*+'?+"
+_BACKSLASHED = r"(?<={0})(?:[^{0}\\]++|\\[\s\S]|{0}{0})*+\\?+{0}?+"
+# Whether a backslash escapes the quote behind it depends on the session: nothing behind it is certain.
+_UNCERTAIN_QUOTED = rf"(?<={{0}})(?:[^{{0}}\\]++|{{0}}{{0}}|\\[^{{0}}])*+(?:\\{_TO_THE_END}|{{0}}?+)"
 _NAME = r'(?<=")(?:[^"]++|"")*+"?+'
-# Whatever begins with a digit, in all spellings: 1.5e-3, 0xFF, 1_000, 2d. Digits within a word are no number: t_1.
+# Whatever begins with a digit, in all spellings: 1.5e-3, 0xFF, 1_000, 2d. Digits within a word are not a number: t_1.
 _NUMBER = r"(?<=\d)(?<![\w$#@]\d)(?:[\w.]|(?<=[eE])[+-](?=\d))*+"
 _BRACKETED = {"[": "]", "{": "}", "<": ">", "(": ")"}
 _ORACLE_Q = "|".join(
@@ -35,83 +51,213 @@ _ORACLE_Q = "|".join(
 )
 
 
+def _prefixed(letters: str) -> str:
+    """A quote directly behind one of these letters, which is not the end of a word: `like'x'` has no prefix."""
+    return rf"(?<={_NOT_IN_WORD}[{letters}]')"
+
+
+_COMMENT_DEPTH = 4
+
+
 def _nested_comment(depth: int) -> str:
-    """Aurora PostgreSQL and SQL Server nest block comments; deeper than this nobody does by accident."""
+    """Aurora PostgreSQL and SQL Server nest block comments. `_end_of_comment` counts what is deeper."""
     inside = r"[^*/]++|\*(?!/)|/(?!\*)"
-    nested = rf"{inside}|/"
+    nested = rf"{inside}|(?P<deep>/\*){_TO_THE_END}"
     for _ in range(depth):
         nested = rf"{inside}|/\*(?:{nested})*+(?:\*/|\Z)"
-    return rf"\*(?:{nested})*+(?:\*/)?+"
+    return rf"(?<=/)\*(?:{nested})*+(?:\*/)?+"
 
 
-_NESTED_COMMENT = _nested_comment(4)
+_NESTED_COMMENT = _nested_comment(_COMMENT_DEPTH)
+_COMMENT_DELIMITER = re.compile(r"/\*|\*/")
 
 # Per engine: comments, literals (bound parameters among them), quoted names. The order decides.
+_MYSQL_LINE_COMMENT = r"(?<=-)-(?=[\x00-\x20\x7f]|\Z)[^\n]*+|(?<=\#)[^\n]*+"  # two dashes and no space: two minus signs
 _COMMENTS = {
-    "postgresql": rf"{_LINE_COMMENT}|(?<=/){_NESTED_COMMENT}",
-    # Two dashes and no space are two minus signs.
-    "mysql": rf"(?<=-)-(?=\s|\Z)[^\n]*+|{_BLOCK_COMMENT}|(?<=\#)[^\n]*+",
+    "postgresql": rf"{_LINE_COMMENT}|{_NESTED_COMMENT}",
+    "mysql": rf"{_MYSQL_LINE_COMMENT}|{_BLOCK_COMMENT}",
     "oracle": rf"{_LINE_COMMENT}|{_BLOCK_COMMENT}",
-    "sqlserver": rf"{_LINE_COMMENT}|(?<=/){_NESTED_COMMENT}",
+    "sqlserver": rf"{_LINE_COMMENT}|{_NESTED_COMMENT}",
 }
+_UNCERTAIN_COMMENTS = _COMMENTS | {
+    "oracle": rf"{_UNCERTAIN_LINE_COMMENT}|{_BLOCK_COMMENT}",
+    "sqlserver": rf"{_UNCERTAIN_LINE_COMMENT}|{_NESTED_COMMENT}",
+}
+_ESCAPED = rf"{_prefixed('eE')}(?:[^'\\]++|\\[\s\S]|'')*+\\?+'?+"
+_ORACLE_QUOTED = (
+    rf"(?:{_prefixed('qQ')}|(?<={_NOT_IN_WORD}[nN][qQ]'))"
+    rf"(?:{_ORACLE_Q}|(?P<q>[^ \t\r\n])[\s\S]*?(?:(?P=q)'|\Z))|{_QUOTED}|(?<=:)\w++"
+)
+_SQLSERVER_LITERALS = rf"{_QUOTED}|(?<=\$)\d[\d.,]*+"
 _LITERALS = {
-    "postgresql": rf"(?<=[eE]')(?:[^'\\]++|\\[\s\S]|'')*+'?+|{_QUOTED}|(?<=\$)\d++",
+    "postgresql": rf"{_ESCAPED}|{_QUOTED}|(?<=\$)\d++",
     # Without ANSI_QUOTES, which Aurora leaves off, "…" is a literal too.
-    "mysql": r"""(?<=')(?:[^'\\]++|\\[\s\S]|'')*+'?+|(?<=")(?:[^"\\]++|\\[\s\S]|"")*+"?+|(?<=\?)""",
-    "oracle": rf"(?<=[qQ]')(?:{_ORACLE_Q}|(?P<q>\S)[\s\S]*?(?:(?P=q)'|\Z))|{_QUOTED}|(?<=:)\w++",
-    "sqlserver": rf"{_QUOTED}|(?<=\$)\d[\d.,]*+",
+    "mysql": rf"{_BACKSLASHED.format(chr(39))}|{_BACKSLASHED.format(chr(34))}|(?<=\?)",
+    "oracle": _ORACLE_QUOTED,
+    "sqlserver": _SQLSERVER_LITERALS,
 }
+_QUOTED_LITERALS = {
+    "postgresql": rf"{_ESCAPED}|{_QUOTED}",
+    "mysql": rf"{_BACKSLASHED.format(chr(39))}|{_BACKSLASHED.format(chr(34))}",
+    "oracle": _ORACLE_QUOTED.removesuffix(r"|(?<=:)\w++"),
+    "sqlserver": _QUOTED,
+}
+_UNCERTAIN_LITERALS = _LITERALS | {
+    "postgresql": rf"{_ESCAPED}|{_UNCERTAIN_QUOTED.format(chr(39))}|(?<=\$)\d++",
+    "mysql": rf"{_UNCERTAIN_QUOTED.format(chr(39))}|{_UNCERTAIN_QUOTED.format(chr(34))}|(?<=\?)",
+}
+# QUOTED_IDENTIFIER decides what "…" is in SQL Server: a name for certain where only a name can stand.
+_SQLSERVER_NAME = r'(?P<maybe>(?<=")(?:[^"]++|"")*+"?+)'
 _NAMES = {
     "postgresql": _NAME,
     "mysql": r"(?<=`)(?:[^`]++|``)*+`?+",
     "oracle": _NAME,
-    "sqlserver": rf"{_NAME}|(?<=\[)(?:[^\]]++|\]\])*+\]?+",
+    "sqlserver": r"(?<=\[)(?:[^\]]++|\]\])*+\]?+",
 }
-# Code in dollar quotes (a function's body, DO) is scanned itself; data in dollar quotes is a literal.
-_DOLLAR_QUOTED = r"|(?P<code>(?<![\w$]\$)(?<=\$)(?P<tag>(?:[^\W\d]\w*+)?+\$)(?P<body>[\s\S]*?)(?:\$(?P=tag)|\Z))"
-# What stands before a quote and belongs to the literal: N'…', E'…', q'…', _utf8'…', U&'…'.
-_PREFIXED = re.compile(r"(?:\b(?:_\w++|[bBxXnNeEqQ]|[nN][qQ])|\b[uU]&)(?=\?)")
-_MAYBE_PREFIXED = re.compile(r"\?(?<=[\w&]\?)")
+_DOLLAR_QUOTED = (
+    rf"(?<!{'[' + _LETTER + '0-9$]'}\$)(?<=\$)"
+    rf"(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*+)?+\$)(?P<body>[\s\S]*?)(?:\$(?P=tag)|\Z)"
+)
 
 
-def _scanner(engine: str) -> re.Pattern[str]:
-    dollar_quoted = _DOLLAR_QUOTED if engine == "postgresql" else ""
+def _scanner(engine: str, comments: str, literals: str, first: str) -> re.Pattern[str]:
+    maybe_name = f"|{_SQLSERVER_NAME}" if engine == "sqlserver" else ""
+    dollar_quoted = f"|(?P<dollar>{_DOLLAR_QUOTED})" if engine == "postgresql" else ""
     return re.compile(
-        rf"{_FIRST[engine]}(?:(?P<comment>{_COMMENTS[engine]})|(?P<literal>{_LITERALS[engine]}|{_NUMBER})"
-        rf"|(?P<name>{_NAMES[engine]}){dollar_quoted})"
+        rf"{first}(?:(?P<literal>{literals})|(?P<comment>{comments})"
+        rf"|(?P<name>{_NAMES[engine]}){maybe_name}{dollar_quoted})"
     )
 
 
-_SCANNERS = {engine: _scanner(engine) for engine in _LITERALS}
-_LITERAL_SCANNERS = {
-    engine: re.compile(rf"{_FIRST[engine]}(?:{literals}|{_NUMBER})") for engine, literals in _LITERALS.items()
+SCANNERS = {
+    engine: _scanner(engine, _COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
+    for engine, literals in _LITERALS.items()
 }
-# Where one of these stands, comments, quoted names or code have to be told from literals.
+# The same with what is not certain: one match reaches from there to the end of the text.
+_CERTAIN_SCANNERS = {
+    engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
+    for engine, literals in _UNCERTAIN_LITERALS.items()
+}
+# Quotes and comments alone: no numbers, no parameters.
+QUOTES = {
+    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], re.sub("0-9|[?:]", "", first))
+    for engine, first in _FIRST.items()
+}
+_LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
+# Where one of these stands, comments, quoted names or code have to be kept apart from literals.
 _NOT_PLAIN = {
     "postgresql": re.compile(r"[\"]|\$(?!\d)|--|/\*"),
     "mysql": re.compile(r"[`#]|--|/\*"),
     "oracle": re.compile(r"[\"]|--|/\*"),
     "sqlserver": re.compile(r"[\"\[]|--|/\*"),
 }
+_NAME_OR_COMMENT = re.compile(r"[\"]|--|/\*")
+_UNCERTAIN = {"postgresql": "\\", "mysql": "\\", "oracle": "\r", "sqlserver": "\r"}
+_NESTING = frozenset({"postgresql", "sqlserver"})
+
+# Behind FROM, AS and the like, and behind or in front of a dot, only a name can stand in SQL Server.
+_BEHIND_DOT = re.compile(r"[\w\]\"]\.\Z")
+_BEHIND_NAMING_WORD = re.compile(r"\b(?:from|join|into|update|table|as)\s+\Z", re.IGNORECASE)
+_IN_FRONT_OF_DOT = re.compile(r"\.(?:[\"\[]|[^\W\d])")
+_LOOK_BACK = 16  # characters
+
+# Dollar quotes hold code directly behind AS or DO; how PostgreSQL's own two languages quote is known.
 _CODE_DEPTH = 3  # code within code within code: what is deeper counts as a literal
-_OTHER_ENGINE = "postgresql"  # an engine that we do not know is read by the standard's quoting
+_MAY_HOLD_CODE = re.compile(r"\b(?:do|function|procedure)\b", re.IGNORECASE)
+_DO = re.compile(r"(?:\A|;)[\s(]*+do\b(?P<head>[^;$]*+)(?P<code>\$)?+(?P<tail>[^;]*+)", re.IGNORECASE)
+_CREATE_FUNCTION = re.compile(
+    r"(?:\A|;)[\s(]*+create\s++(?:or\s++replace\s++)?(?:function|procedure)\b(?P<text>[^;]*+)", re.IGNORECASE
+)
+_AS_CODE = re.compile(r"\bas\s*+(?P<code>\$)", re.IGNORECASE)
+_LANGUAGE = re.compile(r"\blanguage\s*+(?P<name>'[^']*+'|\"[^\"]*+\"|\w++)", re.IGNORECASE)
+_OWN_LANGUAGES = frozenset({"sql", "plpgsql"})
 
 # What may stand before a statement's first word.
-_SKIPPED = {engine: re.compile(rf"(?:[\s(;]++|[-/#](?:{comments})|\*/)*+") for engine, comments in _COMMENTS.items()}
+_BLANK = re.compile(r"(?:[\s(;]++|\*/)*+")
+_COMMENT_HERE = {engine: re.compile(rf"[-/#](?:{comments})") for engine, comments in _COMMENTS.items()}
 _WORD = re.compile(r"[^\W\d][\w$]*+")
 _WORD_OR_PARENTHESIS = re.compile(r"[()]|[^\W\d][\w$]*+")
 _BEHIND_CTE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"})
 
-_MYSQL_ESCAPED = re.compile(r"[^'\"]*+(?<=\\)['\"]")
+# In front of MySQL's first quote: whether it stands behind a backslash shows whether the text is escaped.
+_MYSQL_ESCAPED = re.compile(
+    rf"(?:[^'\"\\`\#/-]++|\\(?!['\"])|[-/\#](?:{_COMMENTS['mysql']})|`(?:{_NAMES['mysql']})|[-/])*+\\['\"]"
+)
+_MYSQL_BARE_QUOTE = re.compile(r"(?<!\\)(?:\\\\)*+['\"]")
 _MYSQL_EXECUTABLE_COMMENT = re.compile(r"/\*M?!\d*+")
+# An executable comment is code or a comment, as the server's version decides: without quotes in it that is the same.
+_MYSQL_UNCERTAIN_COMMENT = re.compile(r"/\*M?!(?!(?:[^'\"`\#/*\\-]|-(?!-)|/(?!\*)|\*(?!/))*+\*/)")
 _MAX_ESCAPE_DEPTH = 4
 
-_SIGNED = re.compile(r"[+-] ?\?")
-_LISTED = re.compile(r"\? ?[,)] ?[(,?]")
-_LIST = re.compile(r"\?(?: ?, ?\?)++")
-_ROWS = re.compile(r"\( ?\? ?\)(?: ?, ?\( ?\? ?\))++")
-_SIGN = re.compile(r"(?<=[=(,<>*/%+-])( ?)[+-] ?(?=\?)")
-_SPACED_SIGN = re.compile(r"(\b(?:select|values|then|else|limit|offset|between|and|or|return|set) )[+-] ?(?=\?)")
+# What stands before a quote and belongs to the literal: N'…', E'…', q'…', _utf8'…', U&'…'.
+_PREFIXED = re.compile(r"(?:\b(?:_\w++|[bBxXnNeEqQ]|[nN][qQ])|\b[uU]&)(?=\?)")
+_MAYBE_PREFIXED = re.compile(r"\?(?<=[\w&]\?)")
+
+# SQL Server's EXECUTE takes words without quotes for text: `exec p Smith`. The first statement needs no EXECUTE.
+_ARGUMENT = (
+    r"(?:@\w++\s*+=\s*+)?+(?:[-+]?\?|@@?+[\w$#]++|\[(?:[^\]]|\]\]){,260}+\]|[^\W\d@][\w$#@]*+)(?:\s++out(?:put)?\b)?+"
+)
+_PROCEDURE = r"(?:[\w$#@]++|\[(?:[^\]]|\]\]){,260}+\]|\"[^\"]{,260}+\")"
+_ARGUMENTS = rf"{_PROCEDURE}(?:\.++{_PROCEDURE})*+(?:;\?)?+\s*+(?P<arguments>{_ARGUMENT}(?:\s*+,\s*+{_ARGUMENT})*+)"
+_SQLSERVER_WORDS = (
+    "add|alter|backup|begin|bulk|checkpoint|close|commit|create|dbcc|deallocate|declare|delete|deny|disable|drop|enable"
+    "|exec|execute|fetch|goto|grant|if|insert|kill|merge|open|print|raiserror|readtext|receive|reconfigure|restore"
+    "|return|revert|revoke|rollback|save|select|send|set|setuser|shutdown|throw|truncate|update|updatetext|use"
+    "|waitfor|while|with|writetext"
+)
+_EXECUTE = re.compile(rf"\bexec(?:ute)?\b\s*+(?:@\w++\s*+=\s*+)?+{_ARGUMENTS}", re.IGNORECASE)
+_FIRST_CALL = re.compile(rf"\A[\s;]*+(?!(?:{_SQLSERVER_WORDS})\b){_ARGUMENTS}\s*+(?:;|\Z)", re.IGNORECASE)
+_BARE_ARGUMENT = re.compile(
+    rf"@\w++(?:\s*+=)?+|\s++out(?:put)?\b|(?P<bare>\[(?:[^\]]|\]\]){{,260}}+\]|\b(?!(?:{_SQLSERVER_WORDS}|null|default)\b)[^\W\d@][\w$#@]*+)",
+    re.IGNORECASE,
+)
+# PostgreSQL's SET takes words without quotes for text as well: `set app.customer to Smith`.
+_SET = re.compile(
+    r"((?:\A|;)\s*+(?:alter\b(?:(?!\bset\b)[^;])*+)?+\bset\s++(?:(?:session|local)\s++)?+(?P<name>[\w.\"]++)\s*+(?:=|to\b)\s*+)"
+    r"(?P<words>[^\W\d][\w$]*+(?:\s*+,\s*+[^\W\d][\w$]*+)*+)",
+    re.IGNORECASE,
+)
+_SET_TO_NAMES = frozenset({"search_path", "role", "session_authorization", "client_encoding", "default_tablespace"})
+_SET_TO_KEYWORDS = frozenset({"on", "off", "true", "false", "yes", "no", "default", "none", "all", "replica", "origin"})
+_SET_TO_KEYWORDS |= {"local", "ddl", "mod", "read", "write", "misc", "function", "notice", "warning", "error", "log"}
+
+# What a hash does not distinguish. These look at a text without literals, in lower case, with single spaces.
+_VALUE_WORD = re.compile(r"(?<!\bis )(?<!\bnot )\b(?:null|true|false)\b")
+# `union select null, null` counts columns, a step of an injection: their number and place make another statement.
+_PROBED_COLUMNS = re.compile(r"\bselect (?:(?:all|distinct) )?+(?:null|\?)(?: ?, ?(?:null|\?))++")
+_NEEDLESS_SPACE = re.compile(r" (?:(?=\W)|(?<=\W ))")
+_SIGN = re.compile(
+    r"((?:[=(,<>*/%|+-]|\b(?:select|values|then|else|limit|offset|between|and|or|return|set)))[+-]++(?=\?)"
+)
+_LIST = re.compile(r"\?(?:,\?)++")
+_ROWS = re.compile(r"\(\?\)(?:,\(\?\))++")
+_ANY_NAME = r"(?:\"[^\"]{,300}+\"|`[^`]{,300}+`|\[[^\]]{,300}+\]|[^\W\d][\w$#@]*+)"
+# Names that drivers make: of savepoints and cursors any, of prepared statements those with digits in them.
+_NUMBERED = r"(?=[\"`\[]?[\w$#@]*?\d)"
+_NAMING = (
+    *("savepoint", "release", "rollback", "save", "declare", "fetch", "move", "close", "open"),
+    *("prepare", "execute", "deallocate", "drop prepare"),
+)
+_MADE_NAME = re.compile(
+    rf"\A((?:savepoint|release(?: savepoint)?|rollback(?: work| transaction| tran)?(?: to)?(?: savepoint)?"
+    rf"|save tran(?:saction)?|declare(?={' ?' + _ANY_NAME + ' ?'}[a-z ]*?\bcursor\b)"
+    rf"|(?:fetch|move)(?:[^;]*?\b(?:from|in))?|close|open|prepare(?={' ?' + _ANY_NAME + ' ?'}(?:\(|as\b|from\b))"
+    rf"|deallocate(?: prepare)?|drop prepare) ?)(?!(?:savepoint|to|work|transaction|tran|prepare|all)\b){_ANY_NAME}"
+)
+_NUMBERED_STATEMENT = re.compile(rf"\A(execute ?){_NUMBERED}{_ANY_NAME}")
+_CURRENT_OF = re.compile(rf"(\bcurrent of ?){_ANY_NAME}")
+_PLAIN_NAME = re.compile(r"[\w$#@]+(?: [\w$#@]+)*")
+_DIGIT = re.compile(r"\d")
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+_CLOSING = {'"': '"', "`": "`", "[": "]"}
+_NAME_WITHIN = 400  # characters: a made name stands at the beginning
+# Aurora MySQL distinguishes the case of tables and databases, of nothing else.
+_MYSQL_TABLES_BEHIND = ("from ", "join ", "into ", "update ", "table ")
+_MYSQL_TABLES = re.compile(
+    r"(?:(?:table|if|not|exists|only|ignore|low_priority) )*+(?!(?:dual|outfile|dumpfile)\b)"
+    r"([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
+)
+_NOT_IN_FRONT_OF_TABLES = ("for ", "key ")  # FOR UPDATE, ON DUPLICATE KEY UPDATE
 
 
 def leading_words(text: str, engine: str) -> tuple[str, ...]:
@@ -120,7 +266,7 @@ def leading_words(text: str, engine: str) -> tuple[str, ...]:
     Looks behind comments, parentheses and common table expressions; MySQL's executable comments count as code. Empty
     where the text begins with no word.
     """
-    head = text[:_CACHED_CHARACTERS]
+    head = text[:CACHED_CHARACTERS]
     words = _leading_words(head, engine)
     if words == ("WITH",) or (not words and len(text) > len(head)):
         return _scan_leading_words(text, engine)
@@ -128,31 +274,54 @@ def leading_words(text: str, engine: str) -> tuple[str, ...]:
 
 
 def statement_hash(text: str, engine: str) -> str:
-    """16 hex digits that stay the same for a statement with other literals, layout, comments or list lengths."""
-    if len(text) <= _CACHED_CHARACTERS:
-        return _cached_statement_hash(text, engine)
-    return _statement_hash(text, engine)
+    """16 hex digits that stay the same for a statement with other literals, layout, comments or list lengths.
+
+    Values are NULL, TRUE and FALSE too, and the names that drivers make for savepoints, cursors and prepared
+    statements. The case of names counts where the engine distinguishes it; SQL Server's collations are taken not to.
+    """
+    engine = known_engine(engine)
+    bare = " ".join(_strip(_readable(text, engine), engine, encoded_names=True).split())
+    plain = bare.lower()
+    tables = ""
+    if engine == "mysql" and plain != bare and len(plain) == len(bare):
+        tables = "\0".join(_mysql_tables_in_mixed_case(bare, plain))
+    plain = _NEEDLESS_SPACE.sub("", _with_values_alike(plain)).strip(";")
+    if "-?" in plain or "+?" in plain:
+        plain = _SIGN.sub(r"\1", plain)
+    if "?,?" in plain:
+        plain = _LIST.sub("?", plain)
+    if "(?),(?" in plain:
+        plain = _ROWS.sub("(?)", plain)
+    return blake2b((plain + tables).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def without_literals(text: str, engine: str) -> str:
-    """The statement with `?` for each literal and without comments: both hold what people typed."""
-    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
-    return _strip(_readable(text, engine), engine)
+    """The statement with `?` for each literal and without comments: both hold what people typed.
+
+    What only the session's settings would show to be a literal or not is removed too, if need be all that follows.
+    """
+    engine = known_engine(engine)
+    readable, certain = _certain(_readable(text, engine), engine, text)
+    bare = _strip(readable, engine, certain=True)
+    if engine == "sqlserver":
+        bare = _FIRST_CALL.sub(_without_bare_arguments, _EXECUTE.sub(_without_bare_arguments, bare), count=1)
+    elif engine == "postgresql":
+        bare = _SET.sub(_without_bare_values, bare)
+    return bare if certain or bare.endswith("?") else f"{bare}?"
 
 
-@lru_cache(maxsize=_CACHED_STATEMENTS)
+@lru_cache(maxsize=CACHED_STATEMENTS)
 def _leading_words(head: str, engine: str) -> tuple[str, ...]:
     return _scan_leading_words(head, engine)
 
 
 def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
-    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    engine = known_engine(engine)
     text = _readable(text, engine)
     words: list[str] = []
     position = 0
     while len(words) < 3:
-        skipped = _SKIPPED[engine].match(text, position)
-        word = _WORD.match(text, skipped.end() if skipped else position)
+        word = _WORD.match(text, _skipped(text, position, engine))
         if word is None:
             break
         words.append(word[0].upper())
@@ -162,6 +331,17 @@ def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _skipped(text: str, position: int, engine: str) -> int:
+    """Where the blanks and comments end that begin at a position."""
+    while True:
+        blank = _BLANK.match(text, position)
+        position = blank.end() if blank else position
+        comment = _COMMENT_HERE[engine].match(text, position)
+        if comment is None:
+            return position
+        position = _end_of_comment(comment, engine)
+
+
 def _words_behind_cte(text: str, engine: str) -> tuple[str, ...]:
     """The main verb of a statement with common table expressions: the first verb outside their parentheses."""
     return next(((word,) for word in words_outside_parentheses(text, engine) if word in _BEHIND_CTE), ("WITH",))
@@ -169,9 +349,9 @@ def _words_behind_cte(text: str, engine: str) -> tuple[str, ...]:
 
 def words_outside_parentheses(text: str, engine: str) -> Iterator[str]:
     """A statement's words in upper case, without those in parentheses, literals, comments and quoted names."""
-    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    engine = known_engine(engine)
     depth = 0
-    for token in _WORD_OR_PARENTHESIS.finditer(_SCANNERS[engine].sub("?", _readable(text, engine))):
+    for token in _WORD_OR_PARENTHESIS.finditer(replaced(_readable(text, engine), engine, SCANNERS[engine], _mark)):
         if token[0] == "(":
             depth += 1
         elif token[0] == ")":
@@ -185,32 +365,26 @@ def code_of(text: str, engine: str) -> str:
 
     Quoted names stay as they are. One scan, whatever the text.
     """
-    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
+    engine = known_engine(engine)
     text = _readable(text, engine)
     # Without quoted names and comments all matches are literals, so no decision for each of them.
     named = '"' in text or "`" in text or "[" in text
     commented = "--" in text or "/*" in text or "#" in text
-    return _SCANNERS[engine].sub(_code_part if named or commented else "?", text)
+    return replaced(text, engine, SCANNERS[engine], _code_part if named or commented else _mark)
 
 
 def without_comments(text: str, engine: str) -> str:
     """The text with a blank for each comment."""
-    engine = engine if engine in _SCANNERS else _OTHER_ENGINE
-    return _SCANNERS[engine].sub(_uncommented_part, _readable(text, engine))
+    engine = known_engine(engine)
+    return replaced(_readable(text, engine), engine, SCANNERS[engine], _uncommented_part)
 
 
-@lru_cache(maxsize=_CACHED_STATEMENTS)
-def _cached_statement_hash(text: str, engine: str) -> str:
-    return _statement_hash(text, engine)
+def _mark(_match: re.Match[str]) -> str:
+    return "?"
 
 
-def _statement_hash(text: str, engine: str) -> str:
-    bare = " ".join(without_literals(text, engine).lower().split()).rstrip("; ")
-    if _SIGNED.search(bare):
-        bare = _SPACED_SIGN.sub(r"\1", _SIGN.sub(r"\1", bare))
-    if _LISTED.search(bare):
-        bare = _ROWS.sub("(?)", _LIST.sub("?", bare))
-    return blake2b(bare.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+def known_engine(engine: str) -> str:
+    return engine if engine in SCANNERS else _OTHER_ENGINE
 
 
 def _readable(text: str, engine: str) -> str:
@@ -218,39 +392,215 @@ def _readable(text: str, engine: str) -> str:
     that AWS does not document, and executable comments around code."""
     if engine != "mysql":
         return text
-    for _ in range(_MAX_ESCAPE_DEPTH):
-        # Outside a literal no backslash is valid: one before the first quote means that the text is escaped.
-        if "\\" not in text or not _MYSQL_ESCAPED.match(text):
-            break
-        text = re.sub(r"\\([\s\S])", r"\1", text)
+    text, _ = unescaped(text)
     return _MYSQL_EXECUTABLE_COMMENT.sub(" ", text) if "/*" in text else text
 
 
-def _strip(text: str, engine: str, depth: int = 0) -> str:
-    if _NOT_PLAIN[engine].search(text):
-        bare = _SCANNERS[engine].sub(partial(_replacement, engine=engine, depth=depth), text)
+def unescaped(text: str) -> tuple[str, int]:
+    """Aurora MySQL's `commandText` without its backslashes before quotes, and how often they were doubled."""
+    for depth in range(_MAX_ESCAPE_DEPTH):
+        # Outside a literal no backslash is valid: one before the first quote means that the text is escaped.
+        if "\\" not in text or not _MYSQL_ESCAPED.match(text):
+            return text, depth
+        text = re.sub(r"\\([\s\S])", r"\1", text)
+    return text, _MAX_ESCAPE_DEPTH
+
+
+def escaped(text: str, depth: int) -> str:
+    """What `unescaped` undoes."""
+    for _ in range(depth):
+        text = text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
+    return text
+
+
+def with_blank_executable_comments(text: str) -> str:
+    """MySQL's executable comments as code, each character where it was; their ends stay."""
+    return _MYSQL_EXECUTABLE_COMMENT.sub(lambda match: " " * len(match[0]), text) if "/*" in text else text
+
+
+def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
+    """The part of a readable text in which every quote is what it seems, and whether that is all of it."""
+    if engine != "mysql" or ("/*" not in text and "\\" not in text):
+        return readable, True
+    end = len(text)
+    comment = _MYSQL_UNCERTAIN_COMMENT.search(text)
+    if comment:
+        end = comment.start()
+    if "\\" in text and _MYSQL_ESCAPED.match(text):
+        # An escaped text has a backslash before every quote, and an even number of them before none.
+        bare = _MYSQL_BARE_QUOTE.search(text, 0, end)
+        if bare:
+            end = bare.start()
+    return (readable, True) if end == len(text) else (_readable(text[:end], engine), False)
+
+
+def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool = False, depth: int = 0) -> str:
+    if certain and _UNCERTAIN[engine] in text:
+        scanner, plain = _CERTAIN_SCANNERS[engine], False
     else:
+        scanner, plain = SCANNERS[engine], not _NOT_PLAIN[engine].search(text)
+    if plain:
         # Most statements: nothing to keep, so no decision for each match.
         bare = _LITERAL_SCANNERS[engine].sub("?", text)
+    else:
+        code = _code_positions(text) if engine == "postgresql" and "$" in text and depth < _CODE_DEPTH else frozenset()
+
+        if engine == "postgresql" and not code and not _NAME_OR_COMMENT.search(text):
+            return _without_prefixes(scanner.sub("?", text))
+
+        def replacement(match: re.Match[str]) -> str:
+            kind = match.lastgroup
+            if kind == "literal":
+                return "?"
+            if kind == "comment":
+                return " "
+            if kind == "dollar":
+                if match.start() not in code:
+                    return "?"
+                body = _strip(match["body"], engine, certain=certain, encoded_names=encoded_names, depth=depth + 1)
+                return f"$${body}$$"
+            if kind == "maybe" and not _is_name(match):
+                return "?"
+            if not encoded_names:
+                return match[0]
+            return (_cached_name if match.end() - match.start() < _CACHED_NAME else _encoded_name)(match[0], engine)
+
+        bare = replaced(text, engine, scanner, replacement)
+    return _without_prefixes(bare)
+
+
+def _without_prefixes(bare: str) -> str:
     return _PREFIXED.sub("", bare) if _MAYBE_PREFIXED.search(bare) else bare
 
 
 def _code_part(match: re.Match[str]) -> str:
-    return match[0] if match.lastgroup == "name" else " " if match.lastgroup == "comment" else "?"
+    return match[0] if match.lastgroup in ("name", "maybe") else " " if match.lastgroup == "comment" else "?"
 
 
 def _uncommented_part(match: re.Match[str]) -> str:
     return " " if match.lastgroup == "comment" else match[0]
 
 
-def _replacement(match: re.Match[str], engine: str, depth: int) -> str:
-    kind = match.lastgroup
-    if kind == "literal":
-        return "?"
-    if kind == "name":
+def replaced(text: str, engine: str, scanner: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> str:
+    """The text with everything that the scanner finds replaced, and comments in comments in comments as one."""
+    if engine not in _NESTING or text.count("/*") <= _COMMENT_DEPTH:
+        return scanner.sub(replacement, text)
+    pieces: list[str] = []
+    position = 0
+    while position < len(text):
+        for match in scanner.finditer(text, position):
+            pieces += (text[position : match.start()], replacement(match))
+            position = _end_of_comment(match, engine) if match.lastgroup == "comment" else match.end()
+            if position != match.end():
+                break
+        else:
+            pieces.append(text[position:])
+            break
+    return "".join(pieces)
+
+
+def _end_of_comment(match: re.Match[str], engine: str) -> int:
+    """Where a comment ends, however deep others are nested in it."""
+    if engine not in _NESTING or match["deep"] is None:
+        return match.end()
+    depth = 0
+    for delimiter in _COMMENT_DELIMITER.finditer(match.string, match.start()):
+        depth += 1 if delimiter[0] == "/*" else -1
+        if depth == 0:
+            return delimiter.end()
+    return len(match.string)
+
+
+def _is_name(match: re.Match[str]) -> bool:
+    """Whether SQL Server's "…" is a name whatever QUOTED_IDENTIFIER is."""
+    text, start = match.string, match.start()
+    before = text[max(start - _LOOK_BACK, 0) : start]
+    return bool(
+        _BEHIND_DOT.search(before) or _BEHIND_NAMING_WORD.search(before) or _IN_FRONT_OF_DOT.match(text, match.end())
+    )
+
+
+def _code_positions(text: str) -> frozenset[int]:
+    """Where PostgreSQL's dollar quotes begin that hold code in a language whose quoting is known."""
+
+    def masked(match: re.Match[str]) -> str:
+        length = match.end() - match.start()
+        if match.lastgroup == "dollar":
+            return "$" + " " * (length - 1)
+        return f"'{' ' * (length - 2)}'" if length > 1 and match.lastgroup == "literal" else " " * length
+
+    if not _MAY_HOLD_CODE.search(text):
+        return frozenset()
+
+    # What is quoted is masked, so that a semicolon is the end of a statement.
+    masked_text = replaced(text, "postgresql", QUOTES["postgresql"], masked)
+
+    def is_own(language: re.Match[str]) -> bool:
+        return text[language.start("name") : language.end("name")].strip("'\"").lower() in _OWN_LANGUAGES
+
+    positions: set[int] = set()
+    for do in _DO.finditer(masked_text):
+        languages = [
+            *_LANGUAGE.finditer(masked_text, *do.span("head")),
+            *_LANGUAGE.finditer(masked_text, *do.span("tail")),
+        ]
+        if do["code"] and all(map(is_own, languages)):
+            positions.add(do.start("code"))
+    for create in _CREATE_FUNCTION.finditer(masked_text):
+        languages = list(_LANGUAGE.finditer(masked_text, *create.span("text")))
+        code = _AS_CODE.search(masked_text, *create.span("text"))
+        if code and languages and all(map(is_own, languages)):
+            positions.add(code.start("code"))
+    return frozenset(positions)
+
+
+def _encoded_name(name: str, engine: str) -> str:
+    """A quoted name as a hash takes it: what lower case and other spacing would change is spelled in letters."""
+    content = name[1:-1] if len(name) > 1 and name[-1] in '"`]' else name[1:]
+    folded = content.lower()
+    distinct = folded if engine == "sqlserver" else content
+    if _PLAIN_NAME.fullmatch(content) and (engine in ("mysql", "sqlserver") or folded == content):
+        return name
+    spelled = distinct.encode("utf-8", "surrogatepass").hex().translate(_LETTERS)
+    return f"{name[0]}{spelled}{'0' if _DIGIT.search(content) else ''}{_CLOSING[name[0]]}"
+
+
+def _mysql_tables_in_mixed_case(bare: str, plain: str) -> Iterator[str]:
+    """The names of tables that are not in lower case; `plain` is the text `bare` in lower case."""
+    for word in _MYSQL_TABLES_BEHIND:
+        start = plain.find(word)
+        while start >= 0:
+            names = _MYSQL_TABLES.match(plain, start + len(word))
+            if names and not plain.endswith(_NOT_IN_FRONT_OF_TABLES, 0, start):
+                name = bare[names.start(1) : names.end(1)]
+                if name != plain[names.start(1) : names.end(1)]:
+                    yield name
+            start = plain.find(word, start + len(word))
+
+
+_cached_name = lru_cache(maxsize=CACHED_STATEMENTS)(_encoded_name)
+
+
+def _with_values_alike(plain: str) -> str:
+    if "null" in plain or "true" in plain or "false" in plain:
+        if "select" in plain:
+            plain = _PROBED_COLUMNS.sub(lambda match: match[0].replace("null", "nil"), plain)
+        plain = _VALUE_WORD.sub("?", plain)
+    if "<redacted>" in plain or "<secret>" in plain:
+        plain = plain.replace("<redacted>", "?").replace("<secret>", "?")
+    if plain.startswith(_NAMING):
+        head, rest = plain[:_NAME_WITHIN], plain[_NAME_WITHIN:]
+        plain = _NUMBERED_STATEMENT.sub(r"\1?", _MADE_NAME.sub(r"\1?", head)) + rest
+    return _CURRENT_OF.sub(r"\1?", plain) if "current of" in plain else plain
+
+
+def _without_bare_arguments(match: re.Match[str]) -> str:
+    head = match.string[match.start() : match.start("arguments")]
+    return head + _BARE_ARGUMENT.sub(lambda argument: "?" if argument["bare"] else argument[0], match["arguments"])
+
+
+def _without_bare_values(match: re.Match[str]) -> str:
+    if match["name"].strip('"').lower() in _SET_TO_NAMES:
         return match[0]
-    if kind == "comment":
-        return " "
-    before = match.string[: match.start()][:_CACHED_CHARACTERS]
-    is_code = _scan_leading_words(before, engine)[:1] in (("DO",), ("CREATE",))
-    return f"$${_strip(match['body'], engine, depth + 1)}$$" if is_code and depth < _CODE_DEPTH else "?"
+    words = (word.strip() for word in match["words"].split(","))
+    return match[1] + ", ".join(word if word.lower() in _SET_TO_KEYWORDS else "?" for word in words)

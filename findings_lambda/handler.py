@@ -25,7 +25,7 @@ from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic
 from daswatch.notifications import is_full, read_notification
-from daswatch.redact import SQL_FIELDS, redacted
+from daswatch.redact import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.stream_records import iso_milliseconds, read_stream_record
 from findings_lambda.settings import Settings, read_settings
 from findings_lambda.telemetry import SERVICE, tell
@@ -137,7 +137,7 @@ class Function:
         """What was said, as far as a setting lets it into findings, and redacted as the settings say."""
         if not self._settings.findings_sql or not alert.samples:
             return []
-        fields = ("engine", *SQL_FIELDS)
+        fields = (*NEEDED_FIELDS, *SQL_FIELDS)
         samples = alert.samples[:_STATEMENTS]
         found = self._queries.documents(samples, fields, f"{self._settings.index_prefix}-*", deadline)
         cleaned = (redacted(source, source.get("engine", ""), self._settings.redaction) for source in found)

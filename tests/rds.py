@@ -115,6 +115,43 @@ class Rds:
         model.dbi_resource_id = f"db-{secrets.token_hex(13).upper()}"  # moto's are all the same
         return f"db:{name}"
 
+    def known(self, name: str) -> str:
+        """A database under a name that a document has: a cluster of Aurora PostgreSQL, an instance of Oracle."""
+        kind, _, identifier = name.partition(":")
+        master: dict[str, Any] = {"MasterUsername": "admin1", "MasterUserPassword": "not-a-secret"}
+        if kind == "cluster":
+            engine: dict[str, Any] = {"Engine": "aurora-postgresql", "EngineVersion": "15.2"}
+            self.client.create_db_cluster(DBClusterIdentifier=identifier, **engine, **master)
+            self.client.create_db_instance(
+                DBInstanceIdentifier=f"{identifier}-0",
+                DBClusterIdentifier=identifier,
+                DBInstanceClass="db.r6g.large",
+                Engine=engine["Engine"],
+            )
+            self._model(name).status = "available"
+        else:
+            self.client.create_db_instance(
+                DBInstanceIdentifier=identifier,
+                DBInstanceClass="db.m5.large",
+                Engine="oracle-ee",
+                EngineVersion="19",
+                AllocatedStorage=20,
+                **master,
+            )
+        return name
+
+    def forget(self, name: str) -> None:
+        """A database that other tests must not find."""
+        kind, _, identifier = name.partition(":")
+        if kind == "cluster":
+            _backend().databases.pop(f"{identifier}-0")
+            _backend().clusters.pop(identifier)
+        else:
+            _backend().databases.pop(identifier)
+        for kept in (_backend().database_snapshots, _backend().cluster_snapshots):
+            for snapshot in [one for one in kept if one.startswith(f"rds:{identifier}")]:  # moto's, of this minute
+                del kept[snapshot]
+
     def stream(self, name: str) -> _Stream:
         return _stream(self._model(name))
 

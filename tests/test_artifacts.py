@@ -211,7 +211,7 @@ def test_what_else_is_compiled_does_not_show(tmp_path: Path) -> None:
         assert Compiler(python).compile({name: source}) == {name: together[name]}
 
 
-def test_a_python_that_nobody_has_compiles_nothing() -> None:
+def test_a_python_that_does_not_exist_compiles_nothing() -> None:
     assert interpreter("3.99") is None
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opensearchpy import OpenSearch
 
+from daswatch.alerts import Firing
 from daswatch.backtests import Backtest, Sightings, Slice, Span, bar, day_slice, episodes, history_days, not_applicable
+from daswatch.deadline import Deadline
 from daswatch.detections import Detection, FirstSeen, Kind, Level, Source
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.backtest_runs import BacktestRun
+from daswatch.gateways.saved_queries import Answers, Question
 from daswatch.queries import Candidate, evaluation_times, event_window
 from daswatch.stream_records import iso_milliseconds
 from tests.alerting import a_detection
@@ -32,6 +39,65 @@ def a_candidate(first: float, last: float, **changes: Any) -> Candidate:
         "level": Level.MEDIUM,
     }
     return Candidate(**{**fields, **changes})
+
+
+class Asked:
+    """The endpoint's saved queries: some detections are too slow for a request, or nothing answers any more."""
+
+    def __init__(self, slow: set[str], status: int = 0) -> None:
+        self.slow = slow
+        self.status = status
+        self.requests: list[list[str]] = []
+
+    def ask(self, questions: list[Question], deadline: Deadline) -> Answers:
+        names = [one.detection.name.rpartition(" ")[2] for one in questions]
+        self.requests.append(names)
+        if self.slow & set(names):
+            raise SearchUnavailable("OpenSearch does not answer", self.status)
+        return Answers([(one.detection, a_candidate(1, 2)) for one in questions])
+
+    def firings(self, *_: object) -> tuple[list[Firing], dict[str, str]]:
+        return [], {}
+
+
+def run_with(asked: Asked, count: int = 4) -> list[Backtest]:
+    run = BacktestRun(OpenSearch(), DAY)
+    run._queries = asked  # type: ignore[assignment]
+    return run.run([replace(an_event_detection(), name=f"detection-{number}") for number in range(count)])
+
+
+def test_a_detection_too_slow_for_a_request_fails_alone() -> None:
+    asked = Asked({"detection-1"})
+
+    answers = run_with(asked)
+
+    assert {one.detection.name: one.failure for one in answers if one.failure} == {
+        "detection-1": "OpenSearch does not answer"
+    }
+    assert all(one.episodes for one in answers if not one.failure)
+    assert asked.requests[0] == [one.detection.name for one in answers]
+
+
+def test_a_details_query_that_fails_keeps_what_was_found() -> None:
+    asked = Asked(set())
+
+    def failing(*_: object) -> None:
+        raise SearchUnavailable("OpenSearch answered 503", 503)
+
+    asked.firings = failing  # type: ignore[method-assign,assignment]
+    (answer,) = run_with(asked, 1)
+
+    assert (len(answer.episodes), answer.failure) == (1, "OpenSearch answered 503")
+
+
+def test_an_endpoint_that_is_gone_is_not_asked_for_each_detection() -> None:
+    names = {f"detection-{number}" for number in range(20)}
+    asked = Asked(names)
+
+    answers = run_with(asked, 20)
+
+    assert {one.detection.name for one in answers if one.failure} == names
+    assert [len(one) for one in asked.requests] == [20, 1, 1, 1]
 
 
 def an_event_detection(**changes: Any) -> Detection:

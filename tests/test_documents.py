@@ -11,7 +11,7 @@ from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.envelope import ActivityStream
 from daswatch.events import MonitoringRecord, read_monitoring_record
 from daswatch.noise import ExcludedUser, Noise, Origin
-from daswatch.redact import Redaction
+from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
@@ -498,3 +498,42 @@ def test_redaction_leaves_no_literal_anywhere_in_the_document(event: dict[str, A
     found = source(event, settings=Flattening(INGESTED_AT, redaction=redaction))
 
     assert b"s3cret" not in orjson.dumps(found)
+
+
+def test_a_continuation_row_has_a_note_and_no_hash() -> None:
+    found = source(sqlserver_event(substatementId=2, commandText="x' where a = 1"))
+
+    assert found["ingestNotes"] == ["statement-continued"]
+    assert "statementHash" not in found
+
+
+def test_a_statement_of_a_megabyte_has_a_hash() -> None:
+    found = source(postgresql_event(commandText="select 1".ljust(MAX_STATEMENT)))
+
+    assert "statementHash" in found
+    assert "ingestNotes" not in found
+
+
+@pytest.mark.parametrize(
+    ("redaction", "kept"),
+    [(Redaction.OFF, MAX_STATEMENT + 1), (Redaction.LITERALS, len("?")), (Redaction.HASH, 0)],
+)
+def test_a_longer_statement_has_a_note_instead_of_a_hash(redaction: Redaction, kept: int) -> None:
+    event = postgresql_event(commandText="select 1".ljust(MAX_STATEMENT + 1))
+
+    found = source(event, settings=Flattening(INGESTED_AT, redaction=redaction))
+
+    assert found["ingestNotes"] == ["statement-too-long"]
+    assert "statementHash" not in found
+    assert len(found.get("commandText", "")) == kept
+
+
+def test_the_statements_of_a_record_have_a_bound_together() -> None:
+    """The same record always makes the same documents: characters are counted, not seconds."""
+    long = "select 1".ljust(MAX_STATEMENT)
+    count = MAX_STATEMENTS // MAX_STATEMENT
+
+    found = flattened(*(postgresql_event(commandText=long, pid=pid) for pid in range(count + 1))).documents
+
+    assert ["statementHash" in document.source for document in found] == [True] * count + [False]
+    assert found[-1].source["ingestNotes"] == ["statement-too-long"]

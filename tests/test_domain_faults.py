@@ -20,7 +20,7 @@ from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
 from tests.events import postgresql_event
 from tests.function import IngestFunction
-from tests.proxy import Behaviour, Exchange, Proxy, Response, answer, bulk, withhold
+from tests.proxy import Behaviour, Exchange, Proxy, Response, answer, bulk, template_check, withhold
 
 pytestmark = pytest.mark.node
 
@@ -286,6 +286,20 @@ def test_domain_fault_that_a_proxy_answers_is_delivered_again(ingest: IngestFunc
         proxy.behave()
         assert ingest.invoke(*batch) == []
         assert len(ingest.documents()) == 301
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "OPENSEARCH_AUTH"), (403, "access policy"), (404, "OPENSEARCH_ENDPOINT")]
+)
+def test_denied_template_check_names_the_next_step(
+    ingest: IngestFunction, node: AnyNode, status: int, words: str
+) -> None:
+    batch = records(ingest, (1,))
+    with Proxy(node.url) as proxy:
+        ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
+        proxy.on(template_check, answer(status, b"{}"))
+
+        assert_waits(ingest, batch, words)
 
 
 # Pulses that are not written.

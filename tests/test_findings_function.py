@@ -23,6 +23,7 @@ from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, m
 from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint
 from daswatch.sigma import compile_all
+from daswatch.stream_records import iso_milliseconds
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
@@ -163,6 +164,19 @@ def test_the_schedule_raises_and_tells_in_one_line(function: FindingsFunction) -
     assert "svc_invoicing" not in function.printed
     (finding,) = function.findings().values()
     assert finding["SourceUrl"].startswith("https://search.example.internal/_dashboards/app/")
+
+
+def test_the_log_names_what_is_behind(function: FindingsFunction) -> None:
+    since = datetime.now(UTC) - timedelta(days=3)
+    function.search.index(index="das-runs", id="scheduled", body={"since": iso_milliseconds(since)})
+    function.attack()
+
+    answer = function.scheduled()
+
+    assert answer["raised"] == 1
+    assert function.log["level"] == "INFO"
+    assert set(function.log["behind"]) >= {"bruteforce-user", "superuser-grant"}
+    assert min(function.log["behind"].values()) > iso_milliseconds(since)
 
 
 def test_no_statement_reaches_a_finding_unless_a_setting_says_so(function: FindingsFunction) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.redact import Redaction, redacted
+from daswatch.redact import Redaction, read_statement, redacted
 
 DOCUMENT: dict[str, Any] = {
     "engine": "postgresql",
@@ -85,10 +85,112 @@ def test_values_in_error_messages_are_taken_out(message: str) -> None:
         ('relation "no_such_table" does not exist', "relation ?"),
         ("permission denied for table t_orders", "permission denied for table t_orders"),
         ("deadlock detected", "deadlock detected"),
+        ("must be superuser to alter superusers", "must be superuser to alter superusers"),
+        ('password authentication failed for user "bob"', "password authentication failed for user ?"),
+        ("permission denied for customer Jane Roe", "permission denied for ?"),
+        ("no account for jane@example.com", "?"),
+        ("customer Jane Roe not found", "?"),
     ],
 )
 def test_an_error_message_stays_up_to_where_it_quotes(message: str, kept: str) -> None:
     assert redacted({"errorMessage": message}, "postgresql", Redaction.LITERALS)["errorMessage"] == kept
+
+
+@pytest.mark.parametrize(
+    ("engine", "exit_code", "message"),
+    [
+        ("postgresql", "P0001", "permission denied for table s3cret"),
+        ("mysql", "1644", "Access denied for user s3cret"),
+        ("oracle", "20001", "ORA-20001: s3cret"),
+        ("sqlserver", "0", "s3cret"),
+    ],
+)
+def test_a_message_that_users_raise_is_taken_out(engine: str, exit_code: str, message: str) -> None:
+    document = {"errorMessage": message, "exitCode": exit_code}
+
+    assert redacted(document, engine, Redaction.LITERALS)["errorMessage"] == "?"
+
+
+NATIVE = {
+    "engineNativeAuditFields": {
+        "schema_name": "dbo",
+        "object_id": 7,
+        "user_defined_information": "s3cret",
+        "additional_information": "<tsql_stack>s3cret</tsql_stack>",
+        "RLS_INFO": "SSN = 's3cret'",
+        "A_NEW_FIELD": ["s3cret", 17],
+    },
+    "unknownFields": {"novel": {"deep": "s3cret"}, "count": 17},
+    "unknownFieldsText": '{"novel":"s3cret"}',
+}
+
+
+def test_free_fields_keep_names_and_no_text() -> None:
+    found = redacted(NATIVE, "sqlserver", Redaction.LITERALS)
+
+    assert found["engineNativeAuditFields"] == {
+        "schema_name": "dbo",
+        "object_id": 7,
+        "user_defined_information": "?",
+        "additional_information": "?",
+        "RLS_INFO": "?",
+        "A_NEW_FIELD": "?",
+    }
+    assert found["unknownFields"] == {"novel": "?", "count": "?"}
+    assert found["unknownFieldsText"] == "?"
+
+
+def test_hash_leaves_no_free_field() -> None:
+    assert redacted(NATIVE, "sqlserver", Redaction.HASH) == {}
+
+
+@pytest.mark.parametrize("redaction", list(Redaction))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"commandText": "alter role bob password 's3cret'"},
+        {"commandText": "alter role bob password $1", "paramList": ["s3cret"]},
+        {"commandText": "select dblink_connect($1)", "paramList": ["host=h user=u password=s3cret"]},
+        {"commandText": "alter role bob password s3cret", "errorMessage": 'syntax error at or near "s3cret"'},
+        {"errorMessage": "error in: alter role bob password 's3cret'"},
+        {"engineNativeAuditFields": {"statement": "alter role bob password 's3cret'"}},
+        {"engineNativeAuditFields": {"nested": [{"password": "s3cret"}]}},
+        {"unknownFields": {"sql": {"text": "create user mapping for a server s options (password 's3cret')"}}},
+        {"unknownFieldsText": '{"sql":"alter role bob password \'s3cret\'"}'},
+    ],
+)
+def test_no_field_shows_a_password_in_any_mode(changes: dict[str, Any], redaction: Redaction) -> None:
+    assert b"s3cret" not in orjson.dumps(redacted({"engine": "postgresql", **changes}, "postgresql", redaction))
+
+
+@pytest.mark.parametrize(
+    ("redaction", "text"), [(Redaction.OFF, "s3 cret', 'x', 'y')"), (Redaction.LITERALS, "?"), (Redaction.HASH, None)]
+)
+def test_a_continuation_rows_literals_are_unknown(redaction: Redaction, text: str | None) -> None:
+    document = {"engine": "sqlserver", "substatementId": 2, "commandText": "s3 cret', 'x', 'y')"}
+
+    found = redacted(document, "sqlserver", redaction).get("commandText")
+
+    assert found == text
+
+
+@pytest.mark.parametrize(
+    ("redaction", "text", "kept"),
+    [
+        (Redaction.OFF, "select 's3cret'", "select 's3cret'"),
+        (Redaction.OFF, "alter role bob password 's3cret'", "<REDACTED>"),
+        (Redaction.LITERALS, "select 's3cret'", "?"),
+        (Redaction.HASH, "select 's3cret'", None),
+    ],
+)
+def test_a_text_that_is_not_scanned_shows_nothing_sought(redaction: Redaction, text: str, kept: str | None) -> None:
+    assert redacted({"commandText": text}, "postgresql", redaction, scanned=False).get("commandText") == kept
+
+
+def test_a_password_cannot_be_asked_of_its_hash() -> None:
+    texts = [f"create user bob identified by {password}" for password in ("first", "second")]
+
+    assert len({read_statement(text, "oracle").hash for text in texts}) == 1
 
 
 def test_each_engines_own_quoting_is_respected() -> None:
@@ -103,5 +205,5 @@ def test_each_engines_own_quoting_is_respected() -> None:
         "postgresql": text,
         "mysql": "select ? from t",
         "oracle": text,
-        "sqlserver": text,
+        "sqlserver": "select ? from t",  # QUOTED_IDENTIFIER may be off
     }

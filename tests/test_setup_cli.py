@@ -19,7 +19,7 @@ from daswatch.dashboards import file_of, ndjson, read_ndjson, shipped_objects
 from daswatch.detections import dump
 from daswatch.sigma import compile_all
 from demo.opensearch import AnyNode
-from tests.plugins import ALERTING, Domain, failure
+from tests.plugins import ALERTING, NOTIFICATIONS, Domain, failure
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 
@@ -127,7 +127,39 @@ def test_a_failing_step_ends_it_with_what_to_do_next(domain: Domain) -> None:
 
     assert result.exit_code == 1
     assert ": monitor daswatch " in result.stderr
-    assert "run it again" in result.stderr
+    assert "correct the cause and run it again" in result.stderr
+
+
+@pytest.mark.node
+def test_setup_goes_on_after_a_part_that_failed(domain: Domain) -> None:
+    domain.fail(f"{ALERTING}/monitors", failure(503, "unavailable", "the plugin restarts"))
+
+    result = daswatch("setup", "--output", "json")
+    answer = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    monitors = [row["name"] for row in answer["steps"] if row["kind"] == "monitor" and row["step"] == "create"]
+    assert [one["name"] for one in answer["failed"]] == monitors
+    assert {one["kind"] for one in answer["failed"]} == {"monitor"}
+    assert all("503" in one["why"] for one in answer["failed"])
+    assert answer["notTried"] == []
+    assert domain.dashboards.objects
+    assert {row["step"] for row in answer_of("setup", "--no-monitors")["steps"]} == {"unchanged", "left out"}
+
+
+@pytest.mark.node
+def test_setup_does_not_try_what_needs_a_failed_part(domain: Domain) -> None:
+    domain.fail(NOTIFICATIONS, failure(503, "unavailable", "the plugin restarts"))
+
+    result = daswatch("setup", "--output", "json")
+    answer = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert [one["kind"] for one in answer["failed"]] == ["notification channel"]
+    assert {one["kind"] for one in answer["notTried"]} == {"monitor"}
+    assert {one["why"] for one in answer["notTried"]} == {"needs notification channel, which failed"}
+    assert domain.dashboards.objects
+    assert "1 failed, " in daswatch("setup").stdout
 
 
 @pytest.mark.node

@@ -82,9 +82,9 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
     [
         # Strings.
         ("postgresql", "select 'a', 'it''s', ''", "select ?, ?, ?"),
-        ("postgresql", "select E'it\\'s', e'\\\\', 'back\\', 'x'", "select ?, ?, ?, ?"),
+        ("postgresql", "select E'it\\'s', e'\\\\', 'back\\slash', 'x'", "select ?, ?, ?, ?"),
         ("postgresql", "select B'101', x'1F', U&'\\0061', N'n'", "select ?, ?, ?, ?"),
-        ("mysql", "select 'it\\'s', \"a\\\"b\", 'x'", "select ?, ?, ?"),
+        ("mysql", "select 'it''s', \"a'b\", '\\n', '\\\\', 'x'", "select ?, ?, ?, ?, ?"),
         ("mysql", "select _utf8mb4'a', x'1f', N'n'", "select ?, ?, ?"),
         ("oracle", "select 'it''s', n'x' from dual", "select ?, ? from dual"),
         ("oracle", "select q'[it's]', Q'{a'b}', q'<x>', q'(y)', nq'!z's!' from dual", "select ?, ?, ?, ?, ? from dual"),
@@ -94,7 +94,7 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
         ("postgresql", 'select "it\'s", "a""b" from "T"', 'select "it\'s", "a""b" from "T"'),
         ("mysql", "select `it's`, `a``b` from `t`", "select `it's`, `a``b` from `t`"),
         ("oracle", 'select "it\'s" from "T"', 'select "it\'s" from "T"'),
-        ("sqlserver", "select [it's], [a]]b], \"c'd\" from [t]", "select [it's], [a]]b], \"c'd\" from [t]"),
+        ("sqlserver", "select [it's], [a]]b], \"c'd\" from [t]", "select [it's], [a]]b], ? from [t]"),
         ("postgresql", "select t1.c2, a_1, x1y from t1", "select t1.c2, a_1, x1y from t1"),
         ("sqlserver", "select @p1, @@rowcount, #t1.a from #t1", "select @p1, @@rowcount, #t1.a from #t1"),
         ("oracle", "select v$1.x, a#1 from sys.v$session", "select v$1.x, a#1 from sys.v$session"),
@@ -114,7 +114,11 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
         ("postgresql", "select $$s3cret$$, $a$x$$y$a$", "select ?, ?"),
         ("postgresql", "select a$b, c$d$ from t", "select a$b, c$d$ from t"),
         ("postgresql", "do $$ begin perform f('s3cret'); end $$", "do $$ begin perform f(?); end $$"),
-        ("postgresql", "create function f() as $b$ select 's3cret' $b$", "create function f() as $$ select ? $$"),
+        (
+            "postgresql",
+            "create function f() language sql as $b$ select 's3cret' $b$",
+            "create function f() language sql as $$ select ? $$",
+        ),
         (
             "postgresql",
             "do $a$ begin execute $b$ select 's3cret' $b$; end $a$",
@@ -269,3 +273,129 @@ def test_dollar_quotes_in_dollar_quotes_have_no_bottom(levels: int) -> None:
     assert "s3cret" not in without_literals(text, "postgresql")
     assert len(statement_hash(text, "postgresql")) == 16
     assert leading_words(text, "postgresql")[0] == "DO"
+
+
+@pytest.mark.parametrize(
+    ("engine", "text", "bare"),
+    [
+        # What only the session's settings decide ends the text.
+        ("mysql", "select 'C:\\' and k = 's3cret'", "select ?"),
+        ("mysql", "select /* isn\\'t */ n from t where k = 'a\\'s3cret'", "select   n from t where k = ?"),
+        ("mysql", "select 'it\\'s s3cret', 's3cret'", "select ?"),
+        ("mysql", """select "a\\" , 's3cret' from t""", "select ?"),
+        ("mysql", "select \\'a\\', 's3cret'", "select ?, ?"),
+        ("mysql", "select \\'C:\\\\' and k = \\'s3cret\\'", "select ?"),
+        ("mysql", "select 1 /*!99999 ' */, 's3cret'", "select ? ?"),
+        ("mysql", "select /*!40001 SQL_NO_CACHE */ * from t", "select   SQL_NO_CACHE */ * from t"),
+        ("mysql", "select 1 --\N{NO-BREAK SPACE}' \n s3cret '", "select ? --\N{NO-BREAK SPACE}?"),
+        ("postgresql", "select 'C:\\' and k = 's3cret'", "select ?"),
+        ("postgresql", "select 1 where p like'C:\\' and k='s3cret'", "select ? where p like?"),
+        ("postgresql", "select E'it\\'s', 'x'", "select ?, ?"),
+        ("sqlserver", "select a --x\rfrom t where b = 's3cret'", "select a  "),
+        ("oracle", "select a --x\rfrom t where b = 's3cret'", "select a  "),
+        # Text in double quotes is a name in SQL Server only where nothing else can stand.
+        ("sqlserver", 'set quoted_identifier off; set @p = "s3cret"', "set quoted_identifier off; set @p = ?"),
+        ("sqlserver", 'select * from "t" join dbo."u" on "u".a = 1', 'select * from "t" join dbo."u" on "u".a = ?'),
+        # Dollar quotes are code behind AS or DO, in PostgreSQL's own languages.
+        ("postgresql", "create table t as select $$s3cret$$", "create table t as select ?"),
+        ("postgresql", "create role bob password $$s3cret$$", "create role bob password ?"),
+        (
+            "postgresql",
+            "create function f() language plperl as $$ q{s3cret} $$",
+            "create function f() language plperl as ?",
+        ),
+        (
+            "postgresql",
+            "create function f() as $$ s3cret $$ language plpython3u",
+            "create function f() as ? language plpython3u",
+        ),
+        ("postgresql", "do language plv8 $$ `s3cret` $$", "do language plv8 ?"),
+        ("postgresql", "do $$ `s3cret` $$ language plv8", "do ? language plv8"),
+        (
+            "postgresql",
+            "create function f(a text default $$s3cret$$) as $$ select 1 $$ language 'sql'",
+            "create function f(a text default ?) as $$ select ? $$ language ?",
+        ),
+        ("postgresql", "select $€$my s3cret$€$", "select ?"),
+        ("postgresql", "/*/*/*/*/*/*/* deep */*/*/*/*/*/*/select 's3cret'", " select ?"),
+        ("sqlserver", "/*/*/*/*/*/*/* deep */*/*/*/*/*/*/select 's3cret'", " select ?"),
+        # Words without quotes that are text.
+        ("sqlserver", "exec p s3cret, [s3cret], @a, null", "exec p ?, ?, @a, null"),
+        ("sqlserver", "exec dbo.p @a = s3cret, @b = @c output", "exec dbo.p @a = ?, @b = @c output"),
+        ("sqlserver", "find_customer s3cret", "find_customer ?"),
+        ("sqlserver", "exec p select a from t", "exec p select a from t"),
+        ("postgresql", "set app.customer to s3cret", "set app.customer to ?"),
+        ("postgresql", "alter role bob set app.customer = s3cret", "alter role bob set app.customer = ?"),
+        ("postgresql", "set search_path to app, public", "set search_path to app, public"),
+        ("postgresql", "update t set a = b", "update t set a = b"),
+    ],
+)
+def test_what_is_not_certain_is_taken_out(engine: str, text: str, bare: str) -> None:
+    assert without_literals(text, engine) == bare
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlserver"])
+def test_deeply_nested_comments_hide_no_verb(engine: str) -> None:
+    assert leading_words("/*/*/*/*/*/*/* x */*/*/*/*/*/*/ drop table t", engine) == ("DROP", "TABLE", "T")
+
+
+@pytest.mark.parametrize(
+    ("engine", "one", "other"),
+    [
+        ("postgresql", "insert into t values(1,2)", "insert into t values (1, 2)"),
+        ("postgresql", "select a+b from t where(a=1)", "select a + b from t where ( a = 1 )"),
+        ("postgresql", "insert into t values (1, NULL, 'a')", "insert into t values (1, 2, 'a')"),
+        ("postgresql", "insert into t values (1, true), (2, null)", "insert into t values (1, 'x')"),
+        ("postgresql", "update t set a = null where b = false", "update t set a = 1 where b = 'x'"),
+        ("postgresql", 'SAVEPOINT "s1_x1"', 'SAVEPOINT "s1_x2"'),
+        ("postgresql", "savepoint abc", "savepoint def"),
+        ("postgresql", "release savepoint sp_1", "RELEASE SAVEPOINT sp_2"),
+        ("postgresql", "rollback to savepoint a1", "rollback to savepoint a2"),
+        ("postgresql", "declare c1 cursor for select a from t", 'declare "C 2" cursor for select a from t'),
+        ("postgresql", "fetch 100 from c1", "fetch 50 from c2"),
+        ("postgresql", "close c1", "close c2"),
+        ("postgresql", "prepare s_1 as select 1", "prepare s_2 as select 2"),
+        ("postgresql", "execute s_1(1)", "execute s_2 (2)"),
+        ("postgresql", "deallocate pdo_stmt_00000001", "deallocate pdo_stmt_00000002"),
+        ("postgresql", "update t set a = 1 where current of c1", "update t set a = 1 where current of c2"),
+        ("mysql", "ROLLBACK TO SAVEPOINT `x1`", "rollback to savepoint `x2`"),
+        ("mysql", "prepare s1 from 'select 1'", "prepare s2 from 'select 1'"),
+        ("mysql", "select ID from Users", "SELECT id FROM Users"),
+        ("mysql", "select a from t for update nowait", "SELECT a FROM t FOR UPDATE NOWAIT"),
+        ("sqlserver", "save tran s1", "save tran s2"),
+        ("sqlserver", "select [A] from [dbo].[T]", "select [a] from [dbo].[t]"),
+        ("postgresql", "create user bob password <REDACTED>", "create user bob password 'x'"),
+    ],
+)
+def test_layout_values_and_made_names_share_a_hash(engine: str, one: str, other: str) -> None:
+    assert statement_hash(one, engine) == statement_hash(other, engine)
+
+
+@pytest.mark.parametrize(
+    ("engine", "one", "other"),
+    [
+        ("postgresql", 'select * from "Users"', 'select * from "users"'),
+        ("postgresql", 'select "a b"', 'select "a  b"'),
+        ("postgresql", 'select "a -b"', 'select "a - b"'),
+        ("oracle", 'select * from "Users"', 'select * from "users"'),
+        ("mysql", "select * from Users", "select * from users"),
+        ("mysql", "insert into `T` values (1)", "insert into `t` values (1)"),
+        ("mysql", "update db.T set a = 1", "update db.t set a = 1"),
+        ("postgresql", "select a from t --x\rwhere b = 1", "select a from t --x\r; drop table t"),
+        ("postgresql", "select a from t where b is null", "select a from t where b is not null"),
+        ("postgresql", "select a from t where b is null", "select a from t where b is true"),
+        ("postgresql", "create table t (a int null)", "create table t (a int not null)"),
+        ("postgresql", "select a b from t", "select ab from t"),
+        ("postgresql", "execute get_user", "execute drop_user"),
+        ("sqlserver", "exec sp_1", "exec sp_2"),
+        ("postgresql", "close c1", "close all"),
+        ("mysql", "select a from t union select null, null", "select a from t union select null, null, null"),
+        (
+            "oracle",
+            "select a from t union all select null, 'x' from dual",
+            "select a from t union all select 'x', null from dual",
+        ),
+    ],
+)
+def test_names_and_conditions_keep_hashes_apart(engine: str, one: str, other: str) -> None:
+    assert statement_hash(one, engine) != statement_hash(other, engine)

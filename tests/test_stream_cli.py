@@ -116,7 +116,7 @@ def test_nothing_starts_without_a_yes(rds: Rds, answer: str, why: str) -> None:
 def test_machines_are_refused_in_json_without_a_yes(rds: Rds) -> None:
     answer = told("start", rds.instance(), "--kms-key", rds.key, code=1)
 
-    assert answer["error"]["problems"] == ["nothing was started: nobody answered"]
+    assert answer["error"]["problems"] == ["nothing was started: the question was not answered"]
     assert "--yes" in answer["error"]["next"]
     assert rds.calls == []
 

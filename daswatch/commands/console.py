@@ -56,14 +56,16 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def confirm(question: str, refusal: str, *, yes: bool) -> None:
-    """Ask on the error stream, unless `yes`. Raises ExplainedError where the answer is no, or nobody answers."""
+    """Ask on the error stream, unless `yes`. Raises ExplainedError where the answer is no, or there is none."""
     if yes:
         return
     try:
         answer = typer.confirm(question, err=True)
     except typer.Abort:
         typer.echo(err=True)
-        raise ExplainedError(f"{refusal}: nobody answered", "give --yes where there is no terminal") from None
+        raise ExplainedError(
+            f"{refusal}: the question was not answered", "give --yes where there is no terminal"
+        ) from None
     if not answer:
         raise ExplainedError(f"{refusal}: the answer was no", "answer y, or give --yes")
 

@@ -47,7 +47,7 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1  # something is wrong, was refused or did not answer
-    USAGE = 2  # usage, settings or credentials: nothing was asked, or nobody would have answered
+    USAGE = 2  # usage, settings or credentials: it could not begin
 
 
 @dataclass(frozen=True, slots=True)

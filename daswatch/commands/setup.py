@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.commands.console import Output, progress, told, write_json
+from daswatch.commands.console import Output, progress, report, told, write_json
 from daswatch.commands.detections import compiled
-from daswatch.content import Plan, Row, Step, Wanted
+from daswatch.commands.failures import Exit, Failure
+from daswatch.content import Kind, Plan, PlannedStep, Row, Step, Wanted
 from daswatch.detections import Detection, load_file
-from daswatch.errors import SettingsError
+from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
+from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
@@ -27,6 +29,13 @@ from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, r
 
 _COLOURS = {Step.CREATE.value: "green", Step.UPDATE.value: "yellow", Step.UNCHANGED.value: "dim"}
 _LEFT_OUT_COLOUR = "magenta"
+# What cannot be installed where one of these could not be.
+_NEEDS = {
+    Kind.INDEX_TEMPLATE: frozenset({Kind.COMPONENT_TEMPLATE}),
+    Kind.ROLE_MAPPING: frozenset({Kind.ROLE}),
+    Kind.MONITOR: frozenset({Kind.CHANNEL}),
+}
+_NEXT = "what was installed stays: correct the cause and run it again, it installs what is missing"
 _WORDS = {Step.CREATE: "to create", Step.UPDATE: "to update", Step.UNCHANGED: "unchanged"}
 
 
@@ -79,16 +88,16 @@ def setup(
             Console(emoji=False).print(_table(plan, endpoint.url, dry_run=dry_run))
         folder = backup_dir / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         written: list[str] = []
+        done = Done()
         try:
             if not dry_run:
-                _execute(installation, plan, _backup_to(folder, written))
+                _execute(installation, plan, _backup_to(folder, written), done)
         finally:
             # Also where a step failed: what was replaced before it is in there.
             if written:
                 typer.echo(f"What was replaced is in {folder} ({len(written)} files)", err=True)
         if output is Output.TABLE and plan.changes and not dry_run:
-            created, updated = plan.count(Step.CREATE), plan.count(Step.UPDATE)
-            Console(emoji=False).print(f"[green]Done:[/] {created} created, {updated} updated")
+            Console(emoji=False).print(_summary(done))
         if output is Output.JSON:
             answer = {
                 "endpoint": endpoint.url,
@@ -96,8 +105,32 @@ def setup(
                 "changes": plan.changes,
                 "steps": [asdict(row) for row in plan.rows],
                 "backups": [str(folder / name) for name in written],
+                "failed": [asdict(one) for one in done.failed],
+                "notTried": [asdict(one) for one in done.not_tried],
             }
             write_json(answer)
+        if done.failed:
+            problems = tuple(f"{one.kind} {one.name}: {one.why}" for one in done.failed)
+            report(Failure(problems, _NEXT))
+            raise typer.Exit(Exit.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A part of the plan that was not carried out, and why."""
+
+    kind: str
+    name: str
+    why: str
+
+
+@dataclass(slots=True)
+class Done:
+    """What has become of a plan, while it is carried out."""
+
+    steps: list[PlannedStep] = field(default_factory=list)
+    failed: list[NotDone] = field(default_factory=list)
+    not_tried: list[NotDone] = field(default_factory=list)
 
 
 def _detections(tuning: Path | None, file: Path | None) -> tuple[Detection, ...]:
@@ -113,10 +146,49 @@ def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _execute(installation: Installation, plan: Plan, backup: Callable[[str, bytes], None]) -> None:
+def _execute(installation: Installation, plan: Plan, backup: Callable[[str, bytes], None], done: Done) -> None:
+    """Execute the plan part by part: one that fails stops only those that need it, and what cannot be reached any more.
+
+    Raises SettingsError where a backup cannot be written: nothing is replaced without.
+    """
+    silent: set[type[DaswatchError]] = set()  # who did not answer
     with progress() as bar:
         task = bar.add_task("install", total=len(plan.to_do))
-        installation.execute(plan, backup, lambda step: bar.advance(task))
+        for part in _parts(plan.to_do):
+            kind = part[0].content.kind
+            name = part[0].content.name if len(part) == 1 else f"{len(part)} of them"
+            gone = DashboardsUnavailable if kind is Kind.SAVED_OBJECT else SearchUnavailable
+            needed = _NEEDS.get(kind, frozenset()) & {Kind(one.kind) for one in done.failed}
+            if gone in silent or needed:
+                why = f"needs {', '.join(sorted(needed))}, which failed" if needed else "the server does not answer"
+                done.not_tried.append(NotDone(kind.value, name, why))
+                continue
+            try:
+                installation.execute(replace(plan, steps=tuple(part)), backup, lambda step: bar.advance(task))
+            except (SearchUnavailable, DashboardsUnavailable) as exc:
+                found = no_answer(exc)
+                silent |= {gone} if found else set()
+                why = f"no answer ({found.words})" if found else str(exc.__cause__ or exc)
+                done.failed.append(NotDone(kind.value, name, why))
+            else:
+                done.steps += part
+
+
+def _parts(steps: Sequence[PlannedStep]) -> Iterator[list[PlannedStep]]:
+    """Each step alone, but saved objects together: an import resolves their references."""
+    for kind, group in groupby(steps, key=lambda step: step.content.kind):
+        if kind is Kind.SAVED_OBJECT:
+            yield list(group)
+        else:
+            yield from ([step] for step in group)
+
+
+def _summary(done: Done) -> str:
+    created, updated = (sum(one.step is step for one in done.steps) for step in (Step.CREATE, Step.UPDATE))
+    text = f"[green]Done:[/] {created} created, {updated} updated"
+    if done.failed:
+        text += f", [red]{len(done.failed)} failed[/], {len(done.not_tried)} not tried"
+    return text
 
 
 def _backup_to(folder: Path, written: list[str]) -> Callable[[str, bytes], None]:

@@ -23,12 +23,14 @@ from daswatch.backtests import (
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.errors import SearchUnavailable
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.queries import Candidate, event_indices, index_of
 from daswatch.stream_records import iso_milliseconds
 
 _QUESTIONS = 50  # in one request: a question about a whole day takes longer than one about the last minutes
 _SECONDS = 60.0  # for one request and the further pages of its answers
+_SILENT_REQUESTS = 3  # after so many, nothing is asked detection by detection any more
 _DETAILED = 5  # groups of a detection whose actors and samples are told
 
 
@@ -47,6 +49,7 @@ class BacktestRun:
         self._prefix = prefix
         self._step = step
         self._failures: dict[str, str] = {}
+        self._silent = 0  # requests of a single detection without an answer, since the last one that had one
 
     def steps(self, detections: Sequence[Detection]) -> int:
         """How many days of a detection a run looks at."""
@@ -56,7 +59,10 @@ class BacktestRun:
         )
 
     def run(self, detections: Sequence[Detection]) -> list[Backtest]:
-        """One answer for each detection, in their order. Raises SearchUnavailable where nothing can be asked at all."""
+        """One answer for each detection, in their order; what of them could not be asked is named in its `failure`.
+
+        What was found before a failure is kept. An endpoint that does not answer is not asked for each detection.
+        """
         asked = [detection for detection in detections if not not_applicable(detection)]
         together = [detection for detection in asked if detection.kind is not Kind.FIRST_SEEN]
         found = self._found(together, self._span)
@@ -94,12 +100,29 @@ class BacktestRun:
                 )
                 for name, one in named.items()
             ]
-            answers = self._queries.ask(questions, Deadline.after(_SECONDS))
+            try:
+                answers = self._queries.ask(questions, Deadline.after(_SECONDS))
+            except SearchUnavailable as exc:
+                yield from self._ask_apart(batch, exc)
+                continue
+            self._silent = 0
             self._failures |= {named[name].detection.name: cause for name, cause in answers.failures.items()}
             candidates: dict[str, list[Candidate]] = {name: [] for name in named}
             for detection, candidate in answers.candidates:
                 candidates[detection.name].append(candidate)
             yield from ((one, candidates[name]) for name, one in named.items())
+
+    def _ask_apart(self, batch: Sequence[Slice], exc: SearchUnavailable) -> Iterator[tuple[Slice, list[Candidate]]]:
+        """What a request could not answer for several detections, each by itself: one that is too slow fails alone."""
+        names = list(dict.fromkeys(one.detection.name for one in batch))
+        if len(names) == 1:
+            self._silent += exc.status == 0
+            self._failures[names[0]] = str(exc)
+            return
+        while names and self._silent < _SILENT_REQUESTS:
+            name = names.pop(0)
+            yield from self._ask([one for one in batch if one.detection.name == name])
+        self._failures |= dict.fromkeys(names, str(exc))
 
     def _first_seen(self, detection: Detection) -> Backtest:
         """Replays day by day: what was seen before the span is known."""
@@ -133,7 +156,12 @@ class BacktestRun:
         until = datetime.fromisoformat(episode.last_seen) + timedelta(milliseconds=1)
         index = self._index(detection, datetime.fromisoformat(episode.first_seen).date(), until.date())
         group = Group(detection, episode, episode.first_seen, index)
-        firings, failures = self._queries.firings([group], iso_milliseconds(until), Deadline.after(_SECONDS))
+        if detection.name in self._failures:
+            return None
+        try:
+            firings, failures = self._queries.firings([group], iso_milliseconds(until), Deadline.after(_SECONDS))
+        except SearchUnavailable as exc:
+            firings, failures = [], {detection.name: str(exc)}
         self._failures |= failures
         return firings[0] if firings else None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import TransportError
+from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.errors import NotOpenSearch, RdsUnavailable, SearchUnavailable
 from daswatch.gateways.causes import LASTING, no_answer
@@ -27,7 +27,7 @@ _NO_INDEX = "das-no-such-index-*"
 def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"]) -> None:
     """Raises NotOpenSearch where another server answers, SearchUnavailable where none does.
 
-    A refusal passes: whoever may search need not be allowed `GET /`, and the next request says the same otherwise.
+    A refusal passes: a role that may search need not be allowed `GET /`, and the next request says the same otherwise.
     A Serverless collection does not answer `GET /`: it is known by how it answers a search of no index.
     """
     try:
@@ -38,7 +38,7 @@ def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"]) -> None
         else:
             found = _distribution(request(client, "GET", "/", deadline=command_deadline()))
     except SearchUnavailable as exc:
-        if exc.status == 0 and "is no JSON" in str(exc):
+        if isinstance(exc.__cause__, SerializationError):
             raise NotOpenSearch("it answers without JSON") from exc
         if exc.status in _REFUSED:
             return
@@ -62,7 +62,7 @@ def reached(rds: RDSClient) -> RDSClient:
         if found is None or found.cause in LASTING:
             raise RdsUnavailable(f"RDS: {type(exc).__name__}") from exc
     except ClientError:
-        pass  # it answered; whoever asks next has to handle it
+        pass  # it answered; what it refuses is the next call's to handle
     return rds
 
 

@@ -277,19 +277,24 @@ def _needing_parts(question: Question, candidates: Iterable[Candidate]) -> tuple
 def _batches(question: Question, groups: Iterable[Candidate]) -> Iterator[list[Candidate]]:
     """As many groups as one search may be asked about; those of the same time together, they have few parts."""
     batch: list[Candidate] = []
+    last = ""
     for group in sorted(groups, key=lambda one: (one.first_seen, one.last_seen)):
-        larger = [*batch, group]
-        if batch and (len(larger) > _GROUPS or len(larger) * len(_parts(question, larger)) > _BUCKETS):
+        last = max(last, group.last_seen)
+        parts = _parts_between(question, batch[0].first_seen, last) if batch else ()
+        if len(batch) == _GROUPS or (len(batch) + 1) * len(parts) > _BUCKETS:
             yield batch
-            larger = [group]
-        batch = larger
+            batch, last = [], group.last_seen
+        batch.append(group)
     if batch:
         yield batch
 
 
 def _parts(question: Question, groups: Sequence[Candidate]) -> tuple[Window, ...]:
     """The parts in which these groups have events at all."""
-    first, last = min(one.first_seen for one in groups), max(one.last_seen for one in groups)
+    return _parts_between(question, min(one.first_seen for one in groups), max(one.last_seen for one in groups))
+
+
+def _parts_between(question: Question, first: str, last: str) -> tuple[Window, ...]:
     if not question.detection.window_seconds:
         return quiet_parts(question.detection, _moment(first), _moment(last))
     return tuple(part for part in question.parts if part.start <= last and first <= part.end)

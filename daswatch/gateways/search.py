@@ -131,7 +131,12 @@ class SearchGateway:
         """The names of the installed index templates. Raises SearchUnavailable."""
         path = "/_index_template"
         params = {"filter_path": "index_templates.name"}
-        answer = request(self._client, "GET", path, deadline=deadline, params=params)
+        try:
+            answer = request(self._client, "GET", path, deadline=deadline, params=params)
+        except SearchUnavailable as exc:
+            if not exc.status:
+                raise
+            raise SearchUnavailable(f"{cause_of(exc.status, '')} (GET {path})", exc.status) from exc
         if not isinstance(answer, dict):
             raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
         return {entry["name"] for entry in answer.get("index_templates", [])}

@@ -1,5 +1,6 @@
 # A first try: one Aurora cluster and one RDS instance that are there already, and a small domain to search in.
 #
+#   export AWS_REGION=eu-west-1
 #   terraform init && terraform apply -var artifact_bucket=my-artifacts
 
 terraform {

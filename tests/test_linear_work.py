@@ -1,0 +1,96 @@
+"""No text chooses its cost: what is looked at grows with the length of a text, whatever stands in it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.statements import PREFIXES, UNITS
+from daswatch import passwords, statements
+from daswatch.passwords import fragment_without_passwords, without_passwords
+from daswatch.statements import leading_words, statement_hash, without_literals
+from tests.corpus import ENGINES
+from tests.scanning import Work, count_work
+
+LENGTH = 12_000
+# Passes over a text: for its hash, its literals, its passwords, each at most four levels deep, and as a fragment twice.
+PASSES = 120
+
+
+@pytest.fixture(name="work")
+def _work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    return count_work(monkeypatch, statements, passwords)
+
+
+def read_all(text: str, engine: str) -> None:
+    cleaned = without_passwords(text, engine).text
+    assert len(statement_hash(cleaned, engine)) == 16
+    without_literals(cleaned, engine)
+    fragment_without_passwords(text, engine, continued=True)
+    assert len(leading_words(text, engine)) <= 3
+
+
+def work_of(text: str, engine: str, work: Work) -> tuple[int, int]:
+    work.characters = work.calls = 0
+    read_all(text, engine)
+    return work.characters, work.calls
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_work_is_linear_in_repeated_units(engine: str, unit: str, work: Work) -> None:
+    prefix = PREFIXES[UNITS.index(unit) % len(PREFIXES)]
+
+    characters, calls = work_of((prefix + unit * LENGTH)[:LENGTH], engine, work)
+
+    assert characters <= PASSES * LENGTH
+    assert calls <= 20 * LENGTH
+
+
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    engine=st.sampled_from(ENGINES),
+    prefix=st.sampled_from(PREFIXES),
+    parts=st.lists(
+        st.tuples(st.lists(st.sampled_from(UNITS), min_size=1, max_size=4), st.integers(1, 400)), max_size=4
+    ),
+)
+def test_work_is_linear_in_mixed_units(
+    work: Work, engine: str, prefix: str, parts: list[tuple[list[str], int]]
+) -> None:
+    text = prefix + "".join("".join(units) * count for units, count in parts)
+
+    characters, calls = work_of(text, engine, work)
+
+    assert characters <= PASSES * (len(text) + 500)
+    assert calls <= 20 * (len(text) + 500)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nested_statements_are_read_to_a_bound(engine: str, work: Work) -> None:
+    text = "select 'password x'"
+    while len(text) < LENGTH:
+        text = f"exec('{text.replace(chr(39), chr(39) * 2)}')"
+
+    characters, _ = work_of(text, engine, work)
+
+    assert characters <= PASSES * len(text)
+
+
+def test_dollar_quotes_behind_a_cte_are_read_once(work: Work) -> None:
+    """Whether a dollar quote holds code is decided for all of a text, not for each quote again."""
+    text = ("with x as (select 1) select " + "$$a$$," * LENGTH)[:LENGTH]
+
+    characters, calls = work_of(text, "postgresql", work)
+
+    assert characters <= 20 * LENGTH
+    assert calls <= 50
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("unit", ["$$a$$,", "password 'x',", "'identified by '||", "/*/*", "\\'", "exec [", "crypt(a,"])
+def test_a_megabyte_of_anything_gets_its_answer(engine: str, unit: str) -> None:
+    read_all("select " + unit * (1_000_000 // len(unit)), engine)
