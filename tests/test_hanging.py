@@ -281,7 +281,9 @@ def test_a_scheduled_run_ends_while_a_dependency_is_silent(
         assert findings.mails() == []
         _next_runs(findings, name, relay)
 
-    assert len(findings.alerts()) == len(findings.findings()) == len(findings.mails()) == 1
+    assert len(findings.alerts()) == len(findings.findings()) == 1
+    # A message that was given up may be delivered all the same.
+    assert len(findings.mails()) in ((1, 2) if name == "sns" else (1,))
 
 
 @pytest.mark.parametrize("name", ["opensearch", "securityhub", "sns", "sts"])
