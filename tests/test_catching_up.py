@@ -64,7 +64,6 @@ def _timeless(alert: Alert) -> tuple[Any, ...]:
     return (
         alert.level,
         alert.group,
-        alert.episode,
         alert.count,
         alert.first_seen,
         alert.last_seen,

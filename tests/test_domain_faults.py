@@ -343,7 +343,7 @@ def test_pulse_that_fails_does_not_hide_why_a_record_waits(ingest: IngestFunctio
 
 
 def test_count_of_drops_that_is_not_written_is_counted(ingest: IngestFunction, node: AnyNode) -> None:
-    noise = ingest.record([postgresql_event(dbUserName="rdsadmin")])
+    noise = ingest.record([postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")])
     with Proxy(node.url) as proxy:
         ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
         proxy.on(bulk, withhold(403, lambda lines: b"das-drops-" in lines, "cluster_block_exception"))

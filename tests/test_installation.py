@@ -186,7 +186,7 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
 ) -> None:
     for name, value in {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": REGION}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_REGION", REGION)
     clients._session.cache_clear()
     client = clients.dashboards_client(
         SearchEndpoint(place.domain.url, service=service), f"{place.domain.url}/_dashboards"

@@ -245,7 +245,7 @@ def test_without_a_region_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_credentials_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_REGION", REGION)
     clients._session.cache_clear()
 
     result = stream("status")

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from daswatch.settings import SearchEndpoint
 
 # What bounds a call is its deadline (`bounded.py`), and what retries it `aws.py`: botocore's retries and pauses know no
-# deadline. These end the connection of a call that was given up.
+# deadline. These end the connection of a call that was given up; one that is not made yet, before the function's own
+# end: nothing is sent once a function has answered.
 _AWS = Config(
-    connect_timeout=5,
+    connect_timeout=2,
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 1},
     tcp_keepalive=True,
