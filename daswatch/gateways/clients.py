@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from daswatch.settings import SearchEndpoint
 
 # What bounds a call is its deadline (`bounded.py`), and what retries it `aws.py`: botocore's retries and pauses know no
-# deadline. These end the connection of a call that was given up; one that is not made yet, before the function's own
-# end: nothing is sent once a function has answered.
+# deadline. These end the connection of a call that was given up. An attempt to connect ends within what a function
+# keeps back for its answer: later it could succeed, and send a message that was given up.
 _AWS = Config(
     connect_timeout=2,
     read_timeout=30,
