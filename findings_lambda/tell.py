@@ -90,7 +90,7 @@ class Teller:
     ) -> Iterator[list[Published]]:
         """Import the findings of these alerts, account by account; after each call, those Security Hub knows now.
 
-        A finding that it refuses for good counts as known: it is named in the log, and sending it again is no use.
+        A finding that it refuses for good counts as known: it is named in the log, and sending it again would not help.
         """
         by_account: dict[str, list[Alert]] = {}
         for alert in sorted(alerts, key=lambda alert: -alert.level.rank):

@@ -437,7 +437,7 @@ def index_alerts(watching: Watching, alerts: list[Alert]) -> None:
 def test_many_open_alerts_are_brought_up_to_date_in_portions(
     watching: Watching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Open alerts that nobody published: each run takes the most severe, and what happens now goes first."""
+    """Open, unpublished alerts: each run takes the most severe, and what happens now goes first."""
     monkeypatch.setattr(alert_index, "PORTION", 200)
     only(watching, "superuser-grant")
     watching.run(NOW)
@@ -460,8 +460,8 @@ def test_many_open_alerts_are_brought_up_to_date_in_portions(
         report = watching.run(minutes(minute))
         mails.append(watching.mails())
         alerts = [one for one in watching.alerts().values() if one.detection == "privilege-grant"]
-        told = [one for one in alerts if not one.pending and one.mailed_episode]
-        assert len(told) == min(1_000, 200 * minute)
+        published = [one for one in alerts if not one.pending and one.mailed_episode]
+        assert len(published) == min(1_000, 200 * minute)
         assert minute > 1 or {one.level for one in alerts if one.pending} == {Level.LOW}
         assert report.telling.messages <= 2
 
