@@ -21,6 +21,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     ReadTimeoutError,
 )
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
 from typer.testing import CliRunner, Result
 
@@ -29,6 +30,7 @@ from daswatch.commands.failures import Exit, Failure, explain
 from daswatch.errors import DashboardsUnavailable, RdsUnavailable, SearchUnavailable, SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.causes import NEXT_STEPS, Cause, no_answer
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.session import aws_session, unknown_region
 from tests.rds import Rds
 
@@ -274,6 +276,21 @@ def test_another_server_is_not_taken_for_opensearch(
     assert found in error["problems"][0]
     assert (error["endpoint"], error["cause"]) == (server.url, "not OpenSearch")
     assert "OPENSEARCH_ENDPOINT" in error["next"]
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize(
+    "version", [{"number": "7.10.2"}, {"number": "2.19.0", "distribution": "opensearch"}], ids=["compatible", "plain"]
+)
+def test_opensearch_is_known_by_its_own_words(version: Mapping[str, str], server: Answering) -> None:
+    """A domain in compatibility mode has no distribution, and the version of Elasticsearch."""
+    server.body = json.dumps(
+        {"version": version, "tagline": "The OpenSearch Project: https://opensearch.org/"}
+    ).encode()
+
+    with OpenSearch(server.url) as client:
+        check_opensearch(client, "es")
+
     assert server.requests == 1
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REFUSED = (401, 403)  # the Security plugin answers in plain text, a domain's access policy in words of its own
 _BUSY = (429, 502, 503, 504)  # a load balancer in front of a domain answers for it, in HTML
+_TAGLINE = "The OpenSearch Project"
 _NO_INDEX = "das-no-such-index-*"
 
 
@@ -70,9 +71,11 @@ def _distribution(answer: Any) -> str:
     """What else it is than OpenSearch; empty where it is."""
     version = _part(answer, "version")
     number = version.get("number")
-    if version.get("distribution") == "opensearch" and number:
+    tagline = str(answer.get("tagline", "")) if isinstance(answer, Mapping) else ""
+    # In compatibility mode (`compatibility.override_main_response_version`) only the tagline names OpenSearch.
+    if number and (version.get("distribution") == "opensearch" or tagline.startswith(_TAGLINE)):
         return ""
-    if isinstance(answer, Mapping) and "You Know, for Search" in str(answer.get("tagline", "")):
+    if "You Know, for Search" in tagline:
         return f"it is Elasticsearch {number}"
     return "its answer to GET / names no version of OpenSearch"
 
