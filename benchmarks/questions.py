@@ -183,7 +183,7 @@ def anywhere(harvest: Harvest) -> Asked:
 
 
 def same_statement(harvest: Harvest) -> Asked:
-    return Asked({"d100e15c2741a58a": harvest.value("statementHash")})
+    return Asked({"5f57777e0b3e979f": harvest.value("statementHash")})
 
 
 def statements_by_user(_: Harvest) -> Asked:

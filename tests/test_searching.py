@@ -115,7 +115,9 @@ MEANING: Mapping[str, Callable[[Source], bool]] = {
         one.get("engineNativeAuditFields", {}).get("SYSTEM_PRIVILEGE_USED") == "CREATE SESSION"
     ),
     "Which events bring fields that we do not know yet?": lambda one: "unknownFields" in one,
-    "Which events have no time of their own?": lambda one: "ingestNotes" in one,
+    "Which events have no time of their own?": lambda one: any(
+        note.startswith("time-") for note in one.get("ingestNotes", ())
+    ),
 }
 NOT_IN_THE_DEMO = {
     "Which events bring fields that we do not know yet?",
