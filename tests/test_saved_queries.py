@@ -193,6 +193,17 @@ def test_a_slow_query_is_named_and_delays_no_other(watching: Watching) -> None:
     assert client.refused <= 6
 
 
+def test_without_patience_a_slow_request_is_not_divided(watching: Watching) -> None:
+    """A backtest asks each detection again by itself, with as much time."""
+    client = SlowFor(watching.search, b"\n")
+    asked = [question(watching, replace(a_detection(), name=f"d{number}")) for number in range(4)]
+
+    with pytest.raises(SearchUnavailable):
+        SavedQueries(client, patience=None).ask(asked, Deadline.after(300))  # type: ignore[arg-type]
+
+    assert client.refused == 1
+
+
 def test_each_search_has_a_time_limit_of_its_own(watching: Watching) -> None:
     asked: list[bytes] = []
     client = SlowFor(watching.search, b"\n")

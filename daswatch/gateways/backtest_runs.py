@@ -44,7 +44,7 @@ class BacktestRun:
         prefix: str = DEFAULT_INDEX_PREFIX,
         step: Callable[[], None] = lambda: None,
     ) -> None:
-        self._queries = SavedQueries(client)
+        self._queries = SavedQueries(client, patience=None)
         self._span = span
         self._prefix = prefix
         self._step = step

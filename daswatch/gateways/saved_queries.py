@@ -97,10 +97,14 @@ class Answers:
 
 
 class SavedQueries:
-    """Searches at one endpoint. Raises SearchUnavailable where nothing can be asked at all."""
+    """Searches at one endpoint. Raises SearchUnavailable where nothing can be asked at all.
 
-    def __init__(self, client: OpenSearch) -> None:
+    `patience` is how many seconds a request may take before its halves are asked; with None it has the whole deadline.
+    """
+
+    def __init__(self, client: OpenSearch, patience: float | None = _PATIENCE_SECONDS) -> None:
         self._client = client
+        self._patience = patience
 
     def ask(self, questions: Sequence[Question], deadline: Deadline) -> Answers:
         """Ask everything; what all windows of a detection return of a group is put together by its episodes."""
@@ -208,29 +212,30 @@ class SavedQueries:
 
     def _many(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | Failure]:
         for begin in range(0, len(searches), _SEARCHES):
-            yield from self._msearch(searches[begin : begin + _SEARCHES], deadline, _PATIENCE_SECONDS)
+            yield from self._msearch(searches[begin : begin + _SEARCHES], deadline, self._patience)
 
     def _msearch(
-        self, searches: Sequence[Search], deadline: Deadline, patience: float
+        self, searches: Sequence[Search], deadline: Deadline, patience: float | None
     ) -> list[Mapping[str, Any] | Failure]:
         """One request; where it takes too long, its halves, so that only the slow search fails."""
-        seconds = min(patience, deadline.remaining)
-        if seconds <= 0:
+        if deadline.remaining <= 0:
             return [Failure(_OUT_OF_TIME)] * len(searches)
+        own = {}
+        if patience is not None:
+            own = {"timeout": f"{int(min(patience, deadline.remaining) * _OWN_SHARE * 1000)}ms"}
         lines = []
         for search in searches:
-            own = {**search.body, "timeout": f"{int(seconds * _OWN_SHARE * 1000)}ms"}
-            lines += [orjson.dumps({"index": search.index, **_LENIENT}), orjson.dumps(own)]
+            lines += [orjson.dumps({"index": search.index, **_LENIENT}), orjson.dumps({**search.body, **own})]
         try:
             answer = request(
                 self._client,
                 "POST",
                 "/_msearch",
-                deadline=deadline.at_most(patience),
+                deadline=deadline if patience is None else deadline.at_most(patience),
                 body=b"\n".join(lines) + b"\n",
             )
         except SearchUnavailable as exc:
-            if not isinstance(exc.__cause__, ConnectionTimeout):
+            if patience is None or not isinstance(exc.__cause__, ConnectionTimeout):
                 raise
             if len(searches) == 1:
                 return [Failure(TIMED_OUT)]
