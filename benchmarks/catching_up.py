@@ -79,7 +79,7 @@ def a_week(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
         moment += _STEADY
     _run(client, end)
     steady = _known(client)
-    client.indices.delete(index=_STATE)
+    client.indices.delete(index=_STATE, params={"ignore_unavailable": "true"})
     _run(client, begin)
     costs = list(_until_caught_up(step, client, end))
     found = _known(client)
