@@ -227,7 +227,8 @@ def index_sample(search: OpenSearch, prefix: str, detection: Detection, expected
             orjson.dumps({"create": {"_index": document.index, "_id": document.id}}),
             orjson.dumps(document.source),
         ]
-    assert not search.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})["errors"]
+    if lines:  # a near miss may be of events that are not indexed at all
+        assert not search.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})["errors"]
 
 
 @pytest.mark.node

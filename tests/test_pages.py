@@ -239,7 +239,7 @@ def test_the_commands_of_the_guide_exist_with_their_options() -> None:
         line.split("#")[0].split()
         for block in blocks(GUIDE, "sh")
         for line in block.replace("\\\n", " ").splitlines()
-        if line.startswith("daswatch")
+        if line.startswith((".venv/bin/daswatch", "daswatch"))
     ]
     commands = typer.main.get_command(app).commands["detections"].commands  # type: ignore[attr-defined]
 
