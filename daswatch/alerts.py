@@ -26,6 +26,7 @@ INDEX = "das-alerts"
 UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute
 LEASE = timedelta(seconds=90)  # longer than one run takes to send; then another may
 MAX_LEASE = timedelta(hours=1)
+MESSAGE_WAIT = timedelta(days=1)  # how long an alert that is over waits for its message to be sent
 GROUPS = "groups"  # the metric of a summary: how many groups fired at once
 
 OWN_MONITOR_QUIET_SECONDS = 3600  # of a monitor that is an analyst's own, and tells none
@@ -316,6 +317,13 @@ def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, create
     )
 
 
+def _waits_for_message(before: Alert, after: Alert, now: datetime) -> bool:
+    """Whether an alert would be archived although its message could not be sent yet: for a day it lasts on."""
+    ends = before.state is State.ACTIVE and after.state is State.ARCHIVED
+    quiet_since = datetime.fromisoformat(before.news_at) + timedelta(seconds=before.quiet_seconds)
+    return ends and before.mailed_episode < before.episode and now - quiet_since < MESSAGE_WAIT
+
+
 def _known(now: Database, before: Database) -> Database:
     return Database(
         now.resource_id,
@@ -374,11 +382,15 @@ def leased(alert: Alert, now: datetime) -> Alert:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was published of an alert, as it was then. Neither: its message waits for another run."""
+    """What was published of an alert, as it was then. Nothing: its message waits for another run.
+
+    Where it is `unknown` whether a message went out, the lease stays, so that repetitions become rare.
+    """
 
     alert: Alert
     finding: bool = False
     message: bool = False
+    unknown: bool = False
 
 
 def noted(alert: Alert, published: Published, now: datetime) -> Alert:
@@ -437,6 +449,8 @@ def changes(
         after = advance(before, firing, detection.quiet_seconds if detection else OWN_MONITOR_QUIET_SECONDS, now)
         if after is None:
             continue
+        if messages and before and _waits_for_message(before, after, now):
+            after = before
         what = due(after, now, messages=messages)
         if what.message:
             after = leased(after, now)

@@ -141,7 +141,11 @@ class DashboardsUnavailable(DependencyError):
 
 
 class TopicUnavailable(DependencyError):
-    """SNS did not take a message."""
+    """SNS did not take a message; where `maybe_sent`, it may have done so without an answer that arrived in time."""
+
+    def __init__(self, message: str, *, maybe_sent: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_sent = maybe_sent
 
 
 class RdsUnavailable(DependencyError):

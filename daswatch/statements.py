@@ -253,8 +253,9 @@ _CLOSING = {'"': '"', "`": "`", "[": "]"}
 _NAME_WITHIN = 400  # characters: a made name stands at the beginning
 # Aurora MySQL distinguishes the case of tables and databases, of nothing else.
 _MYSQL_TABLES_BEHIND = ("from ", "join ", "into ", "update ", "table ")
+# No statement has more than a few words between; without a limit a text of these words alone is read again and again.
 _MYSQL_TABLES = re.compile(
-    r"(?:(?:table|if|not|exists|only|ignore|low_priority) )*+(?!(?:dual|outfile|dumpfile)\b)"
+    r"(?:(?:table|if|not|exists|only|ignore|low_priority) ){0,6}+(?!(?:dual|outfile|dumpfile)\b)"
     r"([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
 )
 _NOT_IN_FRONT_OF_TABLES = ("for ", "key ")  # FOR UPDATE, ON DUPLICATE KEY UPDATE

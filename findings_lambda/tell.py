@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from daswatch.alerts import Alert, Published
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
-from daswatch.errors import DependencyError
+from daswatch.errors import TopicUnavailable
 from daswatch.findings import Posting, finding
 from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
 from daswatch.gateways.topics import AlertTopic
@@ -78,9 +78,9 @@ class Teller:
             try:
                 answer_by = deadline.at_most(max(begin.remaining, _ANSWER_SECONDS))
                 self._topic.publish(self._message(alike, detections), answer_by)
-            except DependencyError as exc:
+            except TopicUnavailable as exc:
                 telling.causes.add(str(exc))
-                yield [Published(alert) for alert in alike]
+                yield [Published(alert, unknown=exc.maybe_sent) for alert in alike]
                 continue
             telling.messages += 1
             yield [Published(alert, message=True) for alert in alike]

@@ -192,17 +192,25 @@ class Watch:
                 break
             if deadline.remaining < _BACKLOG_SECONDS:
                 break
-            first = False
             backlog = progress.backlogs[unit[0].name]
             arrivals = backlog.slice
             late = self._late(arrivals, report, deadline)
-            if late is None:
-                break
-            looked = self._ask(unit, arrivals, late, report, deadline, after=backlog.at)
-            failed |= looked.failed | self._raise(looked, unit, now, arrivals, deadline, report, dues, caught_up=True)
             backlogs: dict[str, Backlog | None] = dict(progress.backlogs)
-            for one in unit:
-                backlogs[one.name] = backlog.failed() if one.name in failed else backlog.done(looked.until_of(one))
+            working = deadline.earlier(_NOTE_SECONDS)
+            try:
+                looked = self._ask(unit, arrivals, late, report, working, after=backlog.at)
+                failed |= looked.failed | self._raise(
+                    looked, unit, now, arrivals, working, report, dues, caught_up=True
+                )
+                for one in unit:
+                    backlogs[one.name] = backlog.failed() if one.name in failed else backlog.done(looked.until_of(one))
+            except SearchUnavailable as exc:
+                # Noted as failed: the next run asks for a smaller slice, and the other detections go on.
+                failed |= {one.name for one in unit}
+                report.failing |= dict.fromkeys((one.name for one in unit), str(exc))
+                backlogs |= dict.fromkeys((one.name for one in unit), backlog.failed())
+            # One that fails takes no other's turn.
+            first = first and all(one.name in failed for one in unit)
             further = self._alerts.advance(progress, Progress(now, _there(backlogs)), deadline)
             if further is None:
                 break  # another run is working on the same
@@ -266,8 +274,8 @@ class Watch:
         late, dues = self._settle([*found, *others], now, deadline, report, quieten=False)
         self._mail(dues, now, deadline, report)
         self._post(dues, now, deadline, report)
-        if late:
-            raise SearchUnavailable(f"alerts of {len(late)} detections are not written: notify again")
+        if unfinished := late | report.failing.keys():
+            raise SearchUnavailable(f"alerts of {len(unfinished)} detections are not written: notify again")
         report.total_ms = (self._clock() - begun) * 1000
         return report
 
@@ -389,17 +397,18 @@ class Watch:
         """What fires, counted from the begin of each episode; and one firing for each saved query that failed.
 
         `gaps` has detections whose time before was not looked at yet, and since when: there an episode may have begun
-        earlier. `caught_up` is what was found in such a time: what ended long before a known episode is history.
+        earlier. `caught_up` is what was found in such a time: what ended long before a known episode is history, unless
+        it arrived after everything that the episode counts.
         """
         ids = [seen_id(detection, candidate) for detection, candidate in found]
         there = self._alerts.get(ids, deadline)
         groups = []
+        known: dict[str, Alert] = {}  # of groups whose episode ended long before the one that their alert has
         for name, (detection, candidate) in zip(ids, found, strict=True):
             alert = there[name].alert if name in there else None
             quiet = timedelta(seconds=detection.quiet_seconds)
             if caught_up and alert and _apart(candidate.last_seen, alert.first_seen) >= quiet:
-                report.superseded += 1
-                continue
+                known[name] = alert
             begin = candidate.first_seen
             gap = (gaps or {}).get(detection.name)
             if gap and not _lasts(alert, begin, quiet):
@@ -411,8 +420,11 @@ class Watch:
             days = _moment(begin).date(), _moment(candidate.last_seen).date()
             index = index_of(detection, event_indices(*days, self._prefix))
             groups.append(Group(detection, candidate, begin, index))
-        firings, failures = self._queries.firings(groups, iso_milliseconds(now), deadline)
+        firings, failures = self._queries.firings(groups, iso_milliseconds(now), deadline.part(_ASKING))
         report.failing |= failures
+        history = {one.alert_id for one in firings if (alert := known.get(one.alert_id)) and not _is_late(one, alert)}
+        firings = [one for one in firings if one.alert_id not in history]
+        report.superseded += len(history)
         report.firings += len(firings)
         failing = self._detections.get(FAILING)
         if failing and failing.enabled:
@@ -509,7 +521,7 @@ class Watch:
         for portion in self._teller.mail(list(waiting.values()), self._detections, sending, report.telling):
             for one in portion:
                 del waiting[one.alert.id]
-            if not self._noted(portion, now, deadline, report):
+            if not self._noted([one for one in portion if not one.unknown], now, deadline, report):
                 break  # what cannot be noted would go out again
         self._noted([Published(alert) for alert in waiting.values()], now, deadline, report)
 
@@ -599,6 +611,11 @@ def _apart(earlier: str, later: str) -> timedelta:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _is_late(firing: Firing, alert: Alert) -> bool:
+    """Whether a firing's events arrived after all that its alert counts; without a time of arrival they did not."""
+    return bool(alert.arrived_at) and firing.arrived_at > alert.arrived_at
 
 
 def _summarized(firings: Iterable[Firing], storms: Iterable[Storm]) -> list[Firing]:

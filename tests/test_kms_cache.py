@@ -266,3 +266,13 @@ def test_a_key_is_never_printed(kms: Kms) -> None:
     printed = repr(kms.keys.unwrap(b"wrapped", CLUSTER, LATER))
 
     assert repr(PLAINTEXT)[2:20] not in printed
+
+
+@pytest.mark.parametrize("wrapped", [b"", b"x" * 6_145])
+def test_wrapped_key_of_impossible_size_is_refused(kms: Kms, wrapped: bytes) -> None:
+    """KMS would answer ValidationException, which says as much of other mistakes: nothing is asked."""
+    with pytest.raises(DecryptError) as refused:
+        kms.keys.unwrap(wrapped, CLUSTER, LATER)
+
+    assert refused.value.reason is Reason.DATA_KEY_REFUSED
+    assert kms.keys.counts.calls == 0

@@ -94,3 +94,10 @@ def test_dollar_quotes_behind_a_cte_are_read_once(work: Work) -> None:
 @pytest.mark.parametrize("unit", ["$$a$$,", "password 'x',", "'identified by '||", "/*/*", "\\'", "exec [", "crypt(a,"])
 def test_a_megabyte_of_anything_gets_its_answer(engine: str, unit: str) -> None:
     read_all("select " + unit * (1_000_000 // len(unit)), engine)
+
+
+def test_words_before_a_table_are_looked_at_once() -> None:
+    """A text of nothing but these words is not read again from each of them."""
+    found = statements._MYSQL_TABLES.match("if " * 50)
+    assert found is not None
+    assert found.end() <= len("if ") * 7

@@ -43,6 +43,8 @@ _PASSING = (
     "TransactionInProgress",
 )
 _DENIED = ("AccessDenied", "AuthorizationError", "KMSAccessDenied", "NotAuthorized", "UnauthorizedOperation")
+# Without a connection nothing was asked.
+_NOT_CONNECTED = ("ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError")
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
@@ -68,6 +70,12 @@ class AwsError(Exception):
         self.trouble = trouble
         self.status = status
         self.words = words or code
+
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether AWS may have done what was asked, although no answer says so."""
+        unanswered = self.status == 0 and self.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME)
+        return unanswered and self.code not in _NOT_CONNECTED
 
 
 def trouble_of(code: str, status: int = 0) -> Trouble:
@@ -101,8 +109,13 @@ def ask(
     call: Callable[[], _T],
     deadline: Deadline,
     chance: Callable[[], float] = random.random,
+    *,
+    repeatable: bool = True,
 ) -> _T:
-    """Make a call, again with growing pauses while its trouble is passing and time is left. Raises AwsError."""
+    """Make a call, again with growing pauses while its trouble is passing and time is left. Raises AwsError.
+
+    A call that is not `repeatable` is not made again where it may have had its effect.
+    """
     tries, before = 0, None
     while True:
         try:
@@ -110,6 +123,8 @@ def ask(
         except AwsError as exc:
             if exc.trouble is Trouble.OUT_OF_TIME and before:
                 raise before from exc  # it names the cause
+            if exc.may_have_effect and not repeatable:
+                raise
             pause = backoff_seconds(tries, chance())
             if exc.trouble is not Trouble.PASSING or not deadline.wait(pause, SHORTEST_CALL_SECONDS):
                 raise

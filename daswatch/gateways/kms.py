@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
 
 DEFAULT_MAX_DATA_KEYS = 1_000
+MAX_WRAPPED_BYTES = (
+    6_144  # CiphertextBlob of KMS Decrypt; a longer one is refused as the request's fault, not the key's
+)
 # How long a revoked KMS key still opens records of data keys already seen.
 DEFAULT_MAX_AGE_SECONDS = 900
 # KMS may be waited for during this part of the time left: what was opened before has to be written.
@@ -67,6 +70,8 @@ class DataKeys:
 
     def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey:
         """The data key. Raises DecryptError where KMS refuses these bytes in this context, KmsUnavailable otherwise."""
+        if not 1 <= len(wrapped) <= MAX_WRAPPED_BYTES:
+            raise DecryptError(Reason.DATA_KEY_REFUSED, f"a wrapped data key of {len(wrapped):,} bytes")
         name = (stream.context_key, stream.resource_id, wrapped)
         entry = self._entries.get(name)
         if entry is not None and self._clock() < entry.until:

@@ -29,8 +29,11 @@ class AlertTopic:
             answer = ask(
                 lambda: self._client().publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.body),
                 deadline,
+                repeatable=False,
             )
         except AwsError as exc:
-            raise TopicUnavailable(f"SNS Publish to the alert topic: {exc.code}") from exc
+            raise TopicUnavailable(
+                f"SNS Publish to the alert topic: {exc.code}", maybe_sent=exc.may_have_effect
+            ) from exc
         if not answer.get("MessageId"):  # what answered 200 is not SNS
             raise TopicUnavailable("SNS Publish to the alert topic: an answer without a MessageId")
