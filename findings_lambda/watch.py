@@ -185,14 +185,16 @@ class Watch:
         most_seconds = usual_seconds * _BACKLOG_SHARE
         usual = len(asked) + 1
         failed = set(report.failing)
-        first = True
+        slices = 0
         while unit := _unit(asked, progress, failed):
             spent = report.searches - usual
-            if not first and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or self._clock() - begin > most_seconds):
+            seconds = self._clock() - begin
+            # The next slice takes about as long as the slices before it.
+            if slices and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or seconds * (slices + 1) / slices > most_seconds):
                 break
             if deadline.remaining < _BACKLOG_SECONDS:
                 break
-            first = False
+            slices += 1
             backlog = progress.backlogs[unit[0].name]
             arrivals = backlog.slice
             late = self._late(arrivals, report, deadline)
