@@ -39,7 +39,7 @@ _PREFIX = "das-bench-catching-up"
 _STATE = f"{ALERTS},{SEEN},{RUNS_INDEX}"
 _SECONDS = 53.0  # of the function's minute
 _MINUTE = timedelta(minutes=1)
-_STEADY = timedelta(minutes=10)  # between runs of the runner that is never away
+_STEADY = timedelta(minutes=15)  # between runs of the runner that is never away
 _DAY_EVENTS = 60_000
 _WEEK_EVENTS = 1_000_000
 _DAYS = 400

@@ -185,10 +185,12 @@ class Watch:
         most_seconds = usual_seconds * _BACKLOG_SHARE
         usual = len(asked) + 1
         failed = set(report.failing)
-        first = True
+        slices = 0
         while unit := _unit(asked, progress, failed):
             spent = report.searches - usual
-            if not first and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or self._clock() - begin > most_seconds):
+            seconds = self._clock() - begin
+            # The next slice takes about as long as the slices before it.
+            if slices and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or seconds * (slices + 1) / slices > most_seconds):
                 break
             if deadline.remaining < _BACKLOG_SECONDS:
                 break
@@ -210,7 +212,7 @@ class Watch:
                 report.failing |= dict.fromkeys((one.name for one in unit), str(exc))
                 backlogs |= dict.fromkeys((one.name for one in unit), backlog.failed())
             # One that fails takes no other's turn.
-            first = first and all(one.name in failed for one in unit)
+            slices += any(one.name not in failed for one in unit)
             further = self._alerts.advance(progress, Progress(now, _there(backlogs)), deadline)
             if further is None:
                 break  # another run is working on the same
