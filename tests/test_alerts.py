@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.alerts import GROUPS, LEASE, Alert, Database, Due, Published, State, advance, due, leased, noted
+from daswatch.alerts import GROUPS, LEASE, Alert, Database, Due, Published, State, advance, changes, due, leased, noted
 from daswatch.detections import Level
 from tests.alerting import a_firing, an_alert, at, iso
 
@@ -73,6 +73,21 @@ def test_it_is_archived_after_quiet_and_not_before() -> None:
     after = advance(alert, None, QUIET, at(60))
     assert after
     assert (after.state, after.changed_at) == (State.ARCHIVED, iso(60))
+
+
+def test_alert_lasts_until_its_message_is_sent() -> None:
+    """A topic that is down for longer than the quiet time loses no message; after a day the alert ends all the same."""
+    alert = an_alert()
+
+    def archived(alert: Alert, minutes: float, *, messages: bool) -> bool:
+        (change,) = changes({alert.id: alert}, [], {}, at(minutes), messages=messages)
+        return change.after.state is State.ARCHIVED
+
+    quiet = alert.quiet_seconds / 60
+    assert not archived(alert, quiet, messages=True)
+    assert archived(alert, quiet + 24 * 60, messages=True)
+    assert archived(alert, quiet, messages=False)
+    assert archived(told_at(alert, 0), quiet, messages=True)
 
 
 def test_what_a_window_still_holds_does_not_keep_it_alive() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch.deadline import Deadline
@@ -238,6 +238,24 @@ def test_what_passes_is_asked_again_with_growing_pauses() -> None:
     assert ask(call, Deadline.after(60, clock), lambda: 1.0) == "answer"
 
     assert clock.slept == [0.1, 0.2, 0.4]
+
+
+def test_call_that_may_have_effect_is_not_repeated() -> None:
+    """After a timeout a message may have been sent; where nothing was connected, or AWS refused it, it was not."""
+    clock = Clock()
+    refused = EndpointConnectionError(endpoint_url="https://example.org")
+    hung = ReadTimeoutError(endpoint_url="https://example.org")
+
+    with pytest.raises(AwsError) as error:
+        ask(
+            _in_turn(_client_error("Throttling"), refused, hung, "answer"),
+            Deadline.after(60, clock),
+            lambda: 1.0,
+            repeatable=False,
+        )
+
+    assert (error.value.code, error.value.may_have_effect) == ("ReadTimeoutError", True)
+    assert clock.slept == [0.1, 0.2]
 
 
 @pytest.mark.parametrize(
