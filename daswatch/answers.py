@@ -28,7 +28,7 @@ def failure_of(answer: object) -> str:
     if not isinstance(shards, Mapping):
         return "an answer without shards"
     if failures := shards.get("failures"):
-        return str(failures[0].get("reason", {}).get("type", "unknown"))
+        return _type_of(failures, "reason")
     if shards.get("failed") or shards.get("successful") != shards.get("total"):
         return "no_shard_available_action_exception"
     return ""
@@ -41,8 +41,15 @@ def failure_of_item(item: Mapping[str, Any]) -> str:
         return ""
     if not isinstance(error, Mapping):
         return str(error)
-    causes = error.get("root_cause") or [error]
-    return str(causes[0].get("type", "unknown"))
+    return _type_of(error.get("root_cause") or [error])
+
+
+def _type_of(causes: Any, inside: str = "") -> str:
+    """The type of the first cause; `unknown` where an answer has another shape, which is a failure all the same."""
+    first = causes[0] if isinstance(causes, list) and causes else None
+    if inside:
+        first = first.get(inside) if isinstance(first, Mapping) else None
+    return str(first.get("type") or "unknown") if isinstance(first, Mapping) else "unknown"
 
 
 def whole(answer: Any, what: str) -> dict[str, Any]:

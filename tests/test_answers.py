@@ -63,3 +63,16 @@ def test_items_that_are_not_found_are_answers() -> None:
 def test_an_item_that_could_not_be_read_is_not_absent(answer: Any) -> None:
     with pytest.raises(SearchUnavailable):
         whole_items(answer, 2, "alerts")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"_shards": {"failures": [{"reason": None}]}},
+        {"_shards": {"failures": [None]}},
+        {"error": {"root_cause": [None]}},
+        {"error": {"root_cause": "x"}},
+    ],
+)
+def test_failure_of_another_shape_is_a_failure(answer: dict[str, object]) -> None:
+    assert failure_of(answer) == "unknown"
