@@ -192,7 +192,7 @@ def activity_of(event: Event, engine: str) -> Activity:
 
 
 def is_continuation(event: Event, engine: str) -> bool:
-    """Whether an event is a later row of a long text of SQL Server's: it begins in the middle of a statement."""
+    """Whether an event (or its document) begins within a statement: SQL Server cuts texts after 4,000 characters."""
     if engine != "sqlserver":
         return False
     number = event.get("substatementId")

@@ -18,13 +18,13 @@ from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from daswatch.activity import Activity, activity_of, outcome_of
+from daswatch.activity import Activity, activity_of, is_continuation, outcome_of
 from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
-from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, is_continuation, read_statement, redacted
+from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, read_statement, redacted
 from daswatch.signals import signals_of
 
 DEFAULT_INDEX_PREFIX = "das-events"
@@ -170,7 +170,7 @@ def flatten(
         room -= length
         scanned = length <= MAX_STATEMENT and room >= 0
         notes = [text for text in (note, "" if scanned else "statement-too-long") if text]
-        if is_continuation(source):
+        if is_continuation(source, engine):
             notes.append("statement-continued")
         if notes:
             source["ingestNotes"] = notes
@@ -296,7 +296,7 @@ def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: dat
         source["remoteIp"] = remote_ip
     text = source.get("commandText")
     whole = scanned and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX"
-    if text and whole and not is_continuation(source):
+    if text and whole and not is_continuation(source, engine):
         source["statementHash"] = read_statement(text, engine).hash
     duration = _duration_ms(source, engine, moment)
     if duration is not None:

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from daswatch.activity import Activity
 from daswatch.events import Event
@@ -45,7 +45,7 @@ _OWN_HOST = frozenset(
         "socket",
     }
 )
-# Where an RDS Proxy can be: it has addresses of the VPC's subnets (the ranges that a VPC may have and nobody else).
+# Where an RDS Proxy can be: it has addresses of the VPC's subnets (ranges that are never routed on the internet).
 _VPC_NETWORKS = tuple(
     map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.19.0.0/16", "fc00::/7"))
 )
@@ -164,24 +164,23 @@ def _is_own_host(host: str, event: Event, engine: str) -> bool:
 def _is_local_name(host: str) -> bool:
     if host.strip().lower() in _OWN_HOST or host.startswith("/"):
         return True
-    try:
-        address = ip_address(host.strip())
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return address.is_loopback
+    address = _address(host.strip())
+    return address is not None and address.is_loopback
 
 
 @lru_cache(maxsize=4096)
 def _is_of_a_vpc(host: str) -> bool:
+    address = _address(host)
+    return address is not None and any(address in network for network in _VPC_NETWORKS)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is given as; of IPv4 also where it is mapped into IPv6."""
     try:
         address = ip_address(host)
     except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return any(address in network for network in _VPC_NETWORKS)
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
 def _does_as_a_proxy(event: Event, engine: str, activity: Activity) -> bool:

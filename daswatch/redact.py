@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from daswatch.activity import is_continuation
 from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.statements import (
     CACHED_CHARACTERS,
@@ -213,11 +214,6 @@ def read_statement(text: str, engine: str) -> Statement:
     return _cached_statement(text, engine) if len(text) <= CACHED_CHARACTERS else _statement(text, engine)
 
 
-def is_continuation(document: dict[str, Any]) -> bool:
-    """Whether a row goes on in the middle of a statement: SQL Server cuts texts after 4,000 characters."""
-    return document.get("engine") == "sqlserver" and (document.get("substatementId") or 0) > 1
-
-
 def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, scanned: bool = True) -> dict[str, Any]:
     """A document without passwords, and without what else `redaction` takes out.
 
@@ -230,7 +226,7 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
     sets_password = False
     text = document.get("commandText")
     if text:
-        cleaned, sets_password = _text(text, known, is_continuation(document), scanned, redaction)
+        cleaned, sets_password = _text(text, known, is_continuation(document, engine), scanned, redaction)
         if cleaned is not text:
             changes["commandText"] = cleaned
     if "paramList" in document:

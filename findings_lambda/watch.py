@@ -10,9 +10,8 @@ after SNS took it and before that is noted.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -97,9 +96,7 @@ class Watch:
         search: SearchGateway,
         teller: Teller,
         index_prefix: str,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._clock = clock
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
         self._queries = queries
@@ -111,7 +108,7 @@ class Watch:
 
     def run(self, now: datetime, deadline: Deadline) -> Report:
         """Look at what arrived since the last run, then at a part of what is older. Raises SearchUnavailable."""
-        begun = self._clock()
+        begun = deadline.clock.monotonic()
         self._require_templates(deadline)
         before = self._alerts.progress(deadline)
         asked = [detection for detection in self._enabled if detection.kind is not Kind.FAILING]
@@ -146,7 +143,7 @@ class Watch:
                 backlogs[one.name] = behind(
                     backlogs[one.name], progress.since, arrivals, failed=one.name in failed, at=looked.until_of(one)
                 )
-        seconds = self._clock() - begun
+        seconds = deadline.clock.monotonic() - begun
         report.query_ms = seconds * 1000
         further, failure = None, None
         try:
@@ -164,7 +161,7 @@ class Watch:
         self._post(dues | caught_up, now, deadline, report)
         if failure:
             raise failure
-        report.total_ms = (self._clock() - begun) * 1000
+        report.total_ms = (deadline.clock.monotonic() - begun) * 1000
         return report
 
     def _catch_up(
@@ -181,14 +178,14 @@ class Watch:
 
         What is due of the alerts that change is added to `dues`.
         """
-        begin = self._clock()
+        begin = deadline.clock.monotonic()
         most_seconds = usual_seconds * _BACKLOG_SHARE
         usual = len(asked) + 1
         failed = set(report.failing)
         slices = 0
         while unit := _unit(asked, progress, failed):
             spent = report.searches - usual
-            seconds = self._clock() - begin
+            seconds = deadline.clock.monotonic() - begin
             # The next slice takes about as long as the slices before it.
             if slices and (spent + len(unit) + 1 > _BACKLOG_SEARCHES or seconds * (slices + 1) / slices > most_seconds):
                 break
@@ -259,7 +256,7 @@ class Watch:
 
     def take(self, firings: Sequence[Firing], now: datetime, deadline: Deadline) -> Report:
         """Make alerts of firings that something else found: a monitor's notification. Raises SearchUnavailable."""
-        begun = self._clock()
+        begun = deadline.clock.monotonic()
         self._require_templates(deadline)
         report = Report()
         ours, theirs = [], []
@@ -278,7 +275,7 @@ class Watch:
         self._post(dues, now, deadline, report)
         if unfinished := late | report.failing.keys():
             raise SearchUnavailable(f"alerts of {len(unfinished)} detections are not written: notify again")
-        report.total_ms = (self._clock() - begun) * 1000
+        report.total_ms = (deadline.clock.monotonic() - begun) * 1000
         return report
 
     def _require_templates(self, deadline: Deadline) -> None:
@@ -400,7 +397,7 @@ class Watch:
 
         `gaps` has detections whose time before was not looked at yet, and since when: there an episode may have begun
         earlier. `caught_up` is what was found in such a time: what ended long before a known episode is history, unless
-        it arrived after everything that the episode counts.
+        that is over and it arrived after everything that the episode counts.
         """
         ids = [seen_id(detection, candidate) for detection, candidate in found]
         there = self._alerts.get(ids, deadline)
@@ -410,6 +407,9 @@ class Watch:
             alert = there[name].alert if name in there else None
             quiet = timedelta(seconds=detection.quiet_seconds)
             if caught_up and alert and _apart(candidate.last_seen, alert.first_seen) >= quiet:
+                if alert.state is State.ACTIVE:  # the group has an alert already
+                    report.superseded += 1
+                    continue
                 known[name] = alert
             begin = candidate.first_seen
             gap = (gaps or {}).get(detection.name)

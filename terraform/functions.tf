@@ -170,7 +170,7 @@ resource "aws_lambda_function" "notified" {
   depends_on = [aws_iam_role_policy.findings, aws_iam_role_policy_attachment.network_interfaces]
 }
 
-# Nobody notifies twice: what fails in spite of retries is kept, and the alarm notified-gave-up rings.
+# No notification is sent a second time: what fails in spite of retries is kept, and the alarm notified-gave-up rings.
 resource "aws_lambda_function_event_invoke_config" "notified" {
   function_name                = aws_lambda_function.notified.function_name
   qualifier                    = "$LATEST"

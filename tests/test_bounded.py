@@ -24,18 +24,11 @@ from daswatch.gateways.clients import search_client
 from daswatch.gateways.endpoint import perform, request
 from daswatch.gateways.session import aws_session
 from daswatch.settings import SearchEndpoint
-from tests.clock import Clock
+from tests.clock import Clock, ends_within
 from tests.relay import Relay
 
 SECONDS = 1.0
 LIMIT_SECONDS = 60.0
-
-
-@contextmanager
-def in_time() -> Iterator[None]:
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < LIMIT_SECONDS
 
 
 @contextmanager
@@ -121,7 +114,7 @@ def test_after_the_deadline_no_call_is_made() -> None:
 def test_a_call_that_hangs_ends_at_the_deadline() -> None:
     release = threading.Event()
 
-    with in_time(), pytest.raises(OutOfTime):
+    with ends_within(LIMIT_SECONDS), pytest.raises(OutOfTime):
         within(Deadline.after(SECONDS), release.wait)
 
     release.set()
@@ -138,11 +131,11 @@ def test_a_deadline_with_its_own_clock_is_not_missed_by_real_time() -> None:
 
 
 def test_an_answer_that_trickles_ends_at_the_deadline(trickling: str) -> None:
-    with in_time(), pytest.raises(AwsError) as error:
+    with ends_within(LIMIT_SECONDS), pytest.raises(AwsError) as error:
         attempt(lambda: kms(trickling).list_keys(), Deadline.after(SECONDS))
     assert (error.value.code, error.value.trouble) == (OUT_OF_TIME, Trouble.OUT_OF_TIME)
 
-    with in_time(), pytest.raises(SearchUnavailable, match="ConnectionTimeout"):
+    with ends_within(LIMIT_SECONDS), pytest.raises(SearchUnavailable, match="ConnectionTimeout"):
         request(search(trickling), "GET", "/", deadline=Deadline.after(SECONDS))
 
 
@@ -155,9 +148,9 @@ def test_a_name_that_does_not_resolve_ends_at_the_deadline(monkeypatch: pytest.M
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
 
-    with in_time(), pytest.raises(AwsError, match=OUT_OF_TIME):
+    with ends_within(LIMIT_SECONDS), pytest.raises(AwsError, match=OUT_OF_TIME):
         attempt(lambda: kms("http://kms.example.org").list_keys(), Deadline.after(SECONDS))
-    with in_time(), pytest.raises(ConnectionTimeout):
+    with ends_within(LIMIT_SECONDS), pytest.raises(ConnectionTimeout):
         perform(search("http://search.example.org"), "GET", "/", deadline=Deadline.after(SECONDS))
 
     release.set()
@@ -170,9 +163,9 @@ def test_the_addresses_of_a_host_share_the_deadline(monkeypatch: pytest.MonkeyPa
         address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * 100)
 
-        with in_time(), pytest.raises(AwsError, match=OUT_OF_TIME):
+        with ends_within(LIMIT_SECONDS), pytest.raises(AwsError, match=OUT_OF_TIME):
             attempt(lambda: kms(f"http://kms.example.org:{port}").list_keys(), Deadline.after(SECONDS))
-        with in_time(), pytest.raises(ConnectionTimeout):
+        with ends_within(LIMIT_SECONDS), pytest.raises(ConnectionTimeout):
             perform(search(f"http://search.example.org:{port}"), "GET", "/", deadline=Deadline.after(SECONDS))
 
 
@@ -256,6 +249,22 @@ def test_call_that_may_have_effect_is_not_repeated() -> None:
 
     assert (error.value.code, error.value.may_have_effect) == ("ReadTimeoutError", True)
     assert clock.slept == [0.1, 0.2]
+
+
+def test_ambiguous_end_is_not_hidden_by_an_earlier_failure() -> None:
+    """A message that was throttled first and then ran out of time may have been sent."""
+    clock = Clock()
+
+    attempts = _in_turn(_client_error("Throttling"), ReadTimeoutError(endpoint_url="https://example.org"))
+
+    def slower_each_time() -> Any:
+        clock.sleep(60 * len(clock.slept))
+        return attempts()
+
+    with pytest.raises(AwsError) as error:
+        ask(slower_each_time, Deadline.after(10, clock), lambda: 1.0, repeatable=False)
+
+    assert error.value.may_have_effect
 
 
 @pytest.mark.parametrize(

@@ -15,30 +15,25 @@ from daswatch.alerts import Alert
 from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress
-from daswatch.samples import Sample, documents, samples_of
+from daswatch.samples import documents
 from daswatch.sigma import compile_all
 from daswatch.stream_records import iso_milliseconds
 from demo.aws import LocalAws
 from demo.indexed import documents_of
 from demo.traffic import produce
 from findings_lambda.watch import Report
-from tests.watching import Watching
+from tests.watching import FAILED_LOGINS, Watching, sample
 
 pytestmark = pytest.mark.node
 
 NOW = datetime(2031, 3, 4, 12, 31, tzinfo=UTC)
 DETECTIONS = {detection.name: detection for detection in compile_all()}
-FAILED_LOGINS = "twelve wrong passwords in two minutes"
 DATABASE = "cluster-CATCHINGUP"
 MOST = 3  # times the searches of a run without anything to catch up with
 
 
 def minutes(number: float) -> datetime:
     return NOW + timedelta(minutes=number)
-
-
-def sample(detection: str, words: str = "") -> Sample:
-    return next(one for one in samples_of(detection) if one.expected == "match" and one.words.startswith(words))
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ from firehose_lambda.transform import (
     Report,
     Transformation,
 )
+from tests.clock import Clock
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.firehose import (
     ARRIVAL,
@@ -490,7 +491,7 @@ def test_a_record_whose_rows_alone_pass_the_limit_is_given_back(
         assert content_of(answers[1]) == large
 
 
-LATER = Deadline.after(3600)
+LATER = Deadline.after(3600, Clock())
 
 
 class Prepared(Opener):

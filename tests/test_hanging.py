@@ -7,8 +7,7 @@ no end, so the limit tells a bounded wait from one that is not, and not a fast m
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
 from firehose_lambda import handler as firehose_handler
 from setup_lambda import handler as setup_handler
-from tests.clock import RealClock
+from tests.clock import RealClock, ends_within
 from tests.events import postgresql_event
 from tests.firehose import FirehoseFunction, firehose_event, firehose_record
 from tests.function import IngestFunction
@@ -54,13 +53,6 @@ FINDINGS_MS = 15_000  # a run makes some twenty requests before it comes to what
 
 Silence: TypeAlias = Callable[[Relay], None]
 SILENCES = [pytest.param(Relay.never_answer, id="accepts"), pytest.param(Relay.vanish, id="vanishes")]
-
-
-@contextmanager
-def in_time() -> Iterator[None]:
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < LIMIT_SECONDS
 
 
 @contextmanager
@@ -143,7 +135,7 @@ def test_ingest_writes_what_needs_no_silent_dependency(
         assert ingest.invoke(ingest.record([postgresql_event(statementId=0)])) == []
     silence(relay)
 
-    with in_time():
+    with ends_within(LIMIT_SECONDS):
         named = ingest.invoke(*batch, remaining_ms=REMAINING_MS)
 
     assert named == [sequence_number(batch[first])]
@@ -172,7 +164,7 @@ def test_many_dead_letters_share_the_time_left(ingest: IngestFunction, aws: Loca
         ingest.configure(AWS_ENDPOINT_URL_S3=relay.url)
         silence(relay)
 
-        with in_time():
+        with ends_within(LIMIT_SECONDS):
             named = ingest.invoke(*batch, remaining_ms=REMAINING_MS)
 
     assert named == [sequence_number(batch[1])]
@@ -199,7 +191,7 @@ def test_firehose_gets_a_failure_while_kms_is_silent(firehose: FirehoseFunction,
         firehose.configure(AWS_ENDPOINT_URL_KMS=relay.url)
         silence(relay)
 
-        with in_time(), pytest.raises(KmsUnavailable):
+        with ends_within(LIMIT_SECONDS), pytest.raises(KmsUnavailable):
             firehose_handler.handler(event, InvocationContext(remaining_ms=REMAINING_MS))
 
         relay.answer_after(LATE_SECONDS)
@@ -251,7 +243,7 @@ def test_mails_go_out_while_security_hub_is_silent(findings: FindingsFunction, n
         findings.attack()
         silence(relay)
 
-        with in_time():
+        with ends_within(LIMIT_SECONDS):
             scheduled(name, FINDINGS_MS)
 
         assert len(findings.mails()) == 1
@@ -272,7 +264,7 @@ def test_a_scheduled_run_ends_while_a_dependency_is_silent(
         _behind(findings, name, relay)
         silence(relay)
 
-        with in_time():
+        with ends_within(LIMIT_SECONDS):
             try:
                 scheduled(name, FINDINGS_MS)
             except SearchUnavailable:
@@ -308,7 +300,7 @@ def test_a_notification_is_delivered_again_while_a_dependency_is_silent(
         _behind(findings, name, relay)
         silence(relay)
 
-        with in_time(), pytest.raises(DependencyError):
+        with ends_within(LIMIT_SECONDS), pytest.raises(DependencyError):
             notified(REMAINING_MS)
 
         relay.answer_after(LATE_SECONDS)
@@ -390,6 +382,22 @@ def content(
     search.indices.delete_index_template(name=name)
 
 
+def fails_in_time_then_succeeds(
+    request: Mapping[str, Any], bucket: AnswerBucket, relay: Relay, silence: Silence
+) -> None:
+    """The answer while a dependency is silent, and the one when it answers late but in time."""
+    silence(relay)
+    del bucket.bodies[:]
+    with ends_within(LIMIT_SECONDS):
+        setup_handler.handler(request, InvocationContext(remaining_ms=REMAINING_MS))
+    assert bucket.answer["Status"] == "FAILED"
+
+    relay.answer_after(LATE_SECONDS)
+    del bucket.bodies[:]
+    setup_handler.handler(request, InvocationContext(remaining_ms=PLENTY_MS))
+    assert bucket.answer["Status"] == "SUCCESS", bucket.answer["Reason"]
+
+
 @pytest.mark.parametrize("silence", SILENCES)
 @pytest.mark.parametrize("name", list(SETUP_SETTINGS))
 def test_setup_answers_while_an_endpoint_is_silent(
@@ -398,16 +406,7 @@ def test_setup_answers_while_an_endpoint_is_silent(
     request = a_request(bucket.url, "Create", {"Version": "1"}, resource_type=CONTENT)
     with relayed(node.url if name in ("opensearch", "dashboards") else aws.url) as relay:
         content(**{SETUP_SETTINGS[name]: relay.url})
-        silence(relay)
-
-        with in_time():
-            setup_handler.handler(request, InvocationContext(remaining_ms=REMAINING_MS))
-        assert bucket.answer["Status"] == "FAILED"
-
-        relay.answer_after(LATE_SECONDS)
-        del bucket.bodies[:]
-        setup_handler.handler(request, InvocationContext(remaining_ms=PLENTY_MS))
-        assert bucket.answer["Status"] == "SUCCESS", bucket.answer["Reason"]
+        fails_in_time_then_succeeds(request, bucket, relay, silence)
 
 
 @pytest.mark.parametrize("silence", SILENCES)
@@ -423,17 +422,7 @@ def test_setup_answers_while_rds_or_kms_is_silent(
     with relayed(rds.aws.url) as relay:
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name.upper()}", relay.url)
         clients._session.cache_clear()
-        silence(relay)
-        del bucket.bodies[:]
-
-        with in_time():
-            setup_handler.handler(request, InvocationContext(remaining_ms=REMAINING_MS))
-        assert bucket.answer["Status"] == "FAILED"
-
-        relay.answer_after(LATE_SECONDS)
-        del bucket.bodies[:]
-        setup_handler.handler(request, InvocationContext(remaining_ms=PLENTY_MS))
-        assert bucket.answer["Status"] == "SUCCESS", bucket.answer["Reason"]
+        fails_in_time_then_succeeds(request, bucket, relay, silence)
 
 
 @pytest.mark.parametrize("silence", SILENCES)
@@ -442,7 +431,7 @@ def test_setup_fails_in_time_where_no_answer_is_taken(bucket: AnswerBucket, sile
         request = a_request(relay.url, "Delete", resource_type=CONTENT, PhysicalResourceId="das-content")
         silence(relay)
 
-        with in_time(), pytest.raises(AnswerUndelivered):
+        with ends_within(LIMIT_SECONDS), pytest.raises(AnswerUndelivered):
             setup_handler.handler(request, InvocationContext(remaining_ms=REMAINING_MS))
 
         relay.answer_after(LATE_SECONDS)

@@ -24,9 +24,8 @@ CLUSTER = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west
 OTHER_CLUSTER = ActivityStream("cluster-B", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 INSTANCE = ActivityStream("cluster-A", "aws:rds:db-id", "123456789012", "eu-west-1")
 PLAINTEXT = bytes(range(32))
-LATER = Deadline.after(3600)
+LATER = Deadline.after(3600, Clock())
 ONE_CALL = 0.9  # KMS gets a share of it, which suffices for no pause
-NOW = Deadline.after(0.8)  # time for one call, and none for a pause: KMS gets a share of it
 
 
 @dataclass

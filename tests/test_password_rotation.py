@@ -21,7 +21,7 @@ from demo.aws import LocalAws
 from tests.clock import Clock
 from tests.proxy import Exchange, Proxy, Response
 
-LATER = Deadline.after(3600)
+LATER = Deadline.after(3600, Clock())
 
 
 class Secret:

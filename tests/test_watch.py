@@ -11,25 +11,20 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import State
 from daswatch.detections import Detection, Level
-from daswatch.samples import Sample, samples_of
+from daswatch.samples import Sample
 from daswatch.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.stream_records import iso_milliseconds
 from demo.aws import LocalAws
-from tests.watching import Steps, Stopped, Watching
+from tests.watching import FAILED_LOGINS, Steps, Stopped, Watching, sample
 
 pytestmark = pytest.mark.node
 
 NOW = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
 DETECTIONS = {detection.name: detection for detection in compile_all()}
-FAILED_LOGINS = "twelve wrong passwords in two minutes"
 
 
 def minutes(number: float) -> datetime:
     return NOW + timedelta(minutes=number)
-
-
-def sample(detection: str, words: str = "") -> Sample:
-    return next(one for one in samples_of(detection) if one.expected == "match" and one.words.startswith(words))
 
 
 @pytest.fixture

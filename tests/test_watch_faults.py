@@ -31,8 +31,8 @@ from findings_lambda.watch import Report
 from tests.alerting import a_detection, an_alert
 from tests.clock import Clock
 from tests.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
-from tests.test_watch import DETECTIONS, FAILED_LOGINS, NOW, minutes, only, sample
-from tests.watching import Watching
+from tests.test_watch import DETECTIONS, NOW, minutes, only
+from tests.watching import FAILED_LOGINS, Watching, sample
 
 pytestmark = pytest.mark.node
 

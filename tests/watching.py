@@ -23,7 +23,7 @@ from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
-from daswatch.samples import Sample, documents
+from daswatch.samples import Sample, documents, samples_of
 from daswatch.seen import INDEX as SEEN
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
@@ -36,6 +36,14 @@ from tests.clock import Clock
 STATE = (ALERTS, SEEN, RUNS_INDEX, control_plane.INDEX, pulse.INDEX)
 ACCOUNT = "123456789012"
 RUN_SECONDS = 53  # the schedule's limit without the handler's reserve
+
+
+FAILED_LOGINS = "twelve wrong passwords in two minutes"
+
+
+def sample(detection: str, words: str = "") -> Sample:
+    """The first sample that a detection must find whose description begins so."""
+    return next(one for one in samples_of(detection) if one.expected == "match" and one.words.startswith(words))
 
 
 class Stopped(BaseException):

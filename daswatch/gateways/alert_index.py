@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import INDEX, UPDATE_INTERVAL, Alert, State
+from daswatch.alerts import INDEX, MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
 from daswatch.backlog import Backlog
 from daswatch.bulk import Action
@@ -150,7 +150,10 @@ class AlertIndex:
         No more than PORTION of both: those that have been quiet for longest, and those that are most urgent (messages
         first, then the most severe). What is done leaves its place to others, so the next run goes on.
         """
-        found = [*self._hits(_quiet(now), deadline), *self._hits(_unpublished(now, messages=messages), deadline)]
+        found = [
+            *self._hits(_quiet(now, messages=messages), deadline),
+            *self._hits(_unpublished(now, messages=messages), deadline),
+        ]
         return list({entry["_id"]: _stored(entry) for entry in found}.values())
 
     def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> Written:
@@ -254,10 +257,18 @@ def _action(alert: Alert, before: Stored | None) -> Action:
     return Action(lines, record=0, document_id=alert.id, index=INDEX)
 
 
-def _quiet(now: datetime) -> dict[str, Any]:
-    """The search for open alerts whose quiet time is over, the first of them first."""
-    filters = [{"term": {"state": State.ACTIVE.value}}, _script(_QUIET, now=int(now.timestamp() * 1000))]
-    return _portion({"filter": filters}, [{"newsAt": "asc"}])
+def _quiet(now: datetime, *, messages: bool) -> dict[str, Any]:
+    """The search for open alerts that are to be archived, those that have been quiet for longest first.
+
+    Those that wait for their message are left out: they must not take the place of others.
+    """
+    filters = [{"term": {"state": State.ACTIVE.value}}, _over(now)]
+    waiting = [{"bool": {"filter": [_script(_NO_MESSAGE_YET)], "must_not": [_over(now - MESSAGE_WAIT)]}}]
+    return _portion({"filter": filters, "must_not": waiting if messages else []}, [{"newsAt": "asc"}])
+
+
+def _over(now: datetime) -> dict[str, Any]:
+    return _script(_QUIET, now=int(now.timestamp() * 1000))
 
 
 def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:

@@ -121,10 +121,10 @@ def ask(
         try:
             return attempt(call, deadline)
         except AwsError as exc:
-            if exc.trouble is Trouble.OUT_OF_TIME and before:
-                raise before from exc  # it names the cause
             if exc.may_have_effect and not repeatable:
                 raise
+            if exc.trouble is Trouble.OUT_OF_TIME and before:
+                raise before from exc  # it names the cause
             pause = backoff_seconds(tries, chance())
             if exc.trouble is not Trouble.PASSING or not deadline.wait(pause, SHORTEST_CALL_SECONDS):
                 raise

@@ -212,7 +212,7 @@ class Password:
     def renew(self, refused: Mapping[str, str], deadline: Deadline) -> bool:
         """Whether there are other headers than those that were refused.
 
-        Read at most once in a while: whoever is refused for another reason must not cause a call for each request.
+        Read at most once in a while: a refusal for another reason must not cause a call for each request.
         """
         with self._lock:
             if self._headers == refused and self._clock() - self._read_at >= _SECRET_SECONDS:

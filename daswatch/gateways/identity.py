@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.errors import NotOpenSearch, RdsUnavailable, SearchUnavailable
+from daswatch.gateways.aws import AwsError, attempt
 from daswatch.gateways.causes import LASTING, no_answer
 from daswatch.gateways.endpoint import command_deadline, request
 
@@ -57,13 +57,12 @@ def reached(rds: RDSClient) -> RDSClient:
     a wrong address.
     """
     try:
-        rds.describe_db_instances(MaxRecords=20)  # the least that RDS takes
-    except BotoCoreError as exc:
+        attempt(lambda: rds.describe_db_instances(MaxRecords=20), command_deadline())  # the least that RDS takes
+    except AwsError as exc:
         found = no_answer(exc)
-        if found is None or found.cause in LASTING:
-            raise RdsUnavailable(f"RDS: {type(exc).__name__}") from exc
-    except ClientError:
-        pass  # it answered; what it refuses is the next call's to handle
+        # Where it answered, what it refuses is the next call's to handle.
+        if exc.status == 0 and (found is None or found.cause in LASTING):
+            raise RdsUnavailable(f"RDS: {exc.code}") from exc
     return rds
 
 

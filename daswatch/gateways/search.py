@@ -137,9 +137,10 @@ class SearchGateway:
             if not exc.status:
                 raise
             raise SearchUnavailable(f"{cause_of(exc.status, '')} (GET {path})", exc.status) from exc
-        if not isinstance(answer, dict):
-            raise SearchUnavailable(f"OpenSearch's answer to GET {path} is no list of templates")
-        return {entry["name"] for entry in answer.get("index_templates", [])}
+        try:
+            return {entry["name"] for entry in answer.get("index_templates", [])}
+        except (AttributeError, KeyError, TypeError) as exc:  # nothing that a record is to blame for
+            raise SearchUnavailable(f"OpenSearch's answer to GET {path} is not a list of templates") from exc
 
     def send(
         self, batch: Sequence[Action], deadline: Deadline, *, with_reason: bool = False, refresh: bool = False
