@@ -56,4 +56,6 @@ def _sum(counts: Iterator[int | None]) -> int | None:
         if count is None:
             return None
         total += count
+        if total > _FIELDS:
+            return None
     return total

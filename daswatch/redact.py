@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from daswatch.activity import is_continuation
+from daswatch.budget import Budget
 from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.statements import (
     CACHED_CHARACTERS,
@@ -27,9 +28,6 @@ SQL_FIELDS = ("commandText", "paramList", "errorMessage")
 FREE_FIELDS = ("engineNativeAuditFields", "unknownFields", "unknownFieldsText")
 # What else `redacted` looks at.
 NEEDED_FIELDS = ("engine", "substatementId", "exitCode")
-
-MAX_STATEMENT = 1024 * 1024  # characters: a longer one is not scanned, whatever it costs
-MAX_STATEMENTS = 16 * 1024 * 1024  # characters of all statements of a record: some 8 s at worst
 
 _HIDDEN = "?"
 
@@ -214,14 +212,22 @@ def read_statement(text: str, engine: str) -> Statement:
     return _cached_statement(text, engine) if len(text) <= CACHED_CHARACTERS else _statement(text, engine)
 
 
-def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, scanned: bool = True) -> dict[str, Any]:
+def redacted(
+    document: dict[str, Any],
+    engine: str,
+    redaction: Redaction,
+    *,
+    scanned: bool = True,
+    budget: Budget | None = None,
+) -> dict[str, Any]:
     """A document without passwords, and without what else `redaction` takes out.
 
-    Where the statement is not to be `scanned`, since it would cost too much, what a scan would look for is not left.
+    Where the statement is not to be `scanned`, or the `budget` ends, what a scan would look for is not left.
     """
     if redaction is Redaction.HASH:
         return {name: value for name, value in document.items() if name not in _NOT_IN_HASHED}
     known = known_engine(engine)
+    budget = budget or Budget()
     changes: dict[str, Any] = {}
     sets_password = False
     text = document.get("commandText")
@@ -230,21 +236,21 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
         if cleaned is not text:
             changes["commandText"] = cleaned
     if "paramList" in document:
-        changes["paramList"] = _parameters(document["paramList"], known, sets_password, redaction)
+        changes["paramList"] = _parameters(document["paramList"], known, sets_password, redaction, budget)
     message = document.get("errorMessage")
     if message:
         if redaction is Redaction.LITERALS or sets_password:
             changes["errorMessage"] = _message(message, known, document.get("exitCode", ""))
         elif may_hold_password(message, known):
-            changes["errorMessage"] = fragment_without_passwords(message[:_MAX_FRAGMENT], known).text
+            changes["errorMessage"] = _examined(message, known, budget)
     for name in FREE_FIELDS:
         if name in document:
-            changes[name] = _free(document[name], known, redaction, native=name == "engineNativeAuditFields")
+            changes[name] = _free(document[name], known, redaction, budget, native=name == "engineNativeAuditFields")
     return {**document, **changes} if changes else document
 
 
 _NOT_IN_HASHED = frozenset((*SQL_FIELDS, *FREE_FIELDS))
-_MAX_FRAGMENT = 64 * 1024  # characters of a message or a native field that are scanned
+_MAX_FRAGMENT = 64 * 1024  # characters: a longer message, parameter or field is not looked into
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -281,14 +287,19 @@ def _text(text: str, engine: str, continued: bool, scanned: bool, redaction: Red
     return bare, statement.sets_password
 
 
-def _parameters(parameters: list[str], engine: str, sets_password: bool, redaction: Redaction) -> list[str]:
+def _parameters(
+    parameters: list[str], engine: str, sets_password: bool, redaction: Redaction, budget: Budget
+) -> list[str]:
     if redaction is Redaction.LITERALS:
         return [_HIDDEN] * len(parameters)
     if sets_password:
         return [REDACTED] * len(parameters)
-    if not may_hold_password("\n".join(parameters), engine):
+    joined = "\n".join(parameters)
+    if not may_hold_password(joined, engine):
         return parameters
-    return [_fragment(parameter, engine) for parameter in parameters]
+    if not budget.takes_values(0, len(parameters)):
+        return [REDACTED]
+    return [_fragment(parameter, engine, budget) for parameter in parameters]
 
 
 def _message(message: str, engine: str, exit_code: str) -> str:
@@ -303,26 +314,26 @@ def _message(message: str, engine: str, exit_code: str) -> str:
     return message if phrase.end() == len(message) else f"{phrase[0]} {_HIDDEN}"
 
 
-def _free(value: Any, engine: str, redaction: Redaction, *, native: bool) -> Any:
+def _free(value: Any, engine: str, redaction: Redaction, budget: Budget, *, native: bool) -> Any:
     """Native and unknown fields: names stay, what is not known to be one goes."""
     if redaction is Redaction.OFF:
-        return _without_passwords_within(value, engine)
+        return _without_passwords_within(value, engine, budget)
     if not isinstance(value, dict):
         return _HIDDEN
     return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
 
 
-def _without_passwords_within(value: Any, engine: str) -> Any:
+def _without_passwords_within(value: Any, engine: str, budget: Budget) -> Any:
     match value:
         case str():
-            return _fragment(value, engine)
+            return _fragment(value, engine, budget)
         case dict():
             return {
-                name: REDACTED if _is_secret(name, item) else _without_passwords_within(item, engine)
+                name: REDACTED if _is_secret(name, item) else _without_passwords_within(item, engine, budget)
                 for name, item in value.items()
             }
         case list():
-            return [_without_passwords_within(item, engine) for item in value]
+            return [_without_passwords_within(item, engine, budget) for item in value]
         case _:
             return value
 
@@ -334,7 +345,13 @@ def _is_secret(name: str, value: Any) -> bool:
     return isinstance(value, str) and bool(_SECRET_NAME.search(name))
 
 
-def _fragment(text: str, engine: str) -> str:
-    if not may_hold_password(text, engine):
-        return text
-    return fragment_without_passwords(text, engine).text if len(text) <= _MAX_FRAGMENT else REDACTED
+def _fragment(text: str, engine: str, budget: Budget) -> str:
+    return _examined(text, engine, budget) if may_hold_password(text, engine) else text
+
+
+def _examined(text: str, engine: str, budget: Budget) -> str:
+    """A text that may hold a password without it, or nothing of it where it is too long to be looked into."""
+    if len(text) > _MAX_FRAGMENT:
+        budget.refused = True
+        return REDACTED
+    return fragment_without_passwords(text, engine).text if budget.takes_values(len(text)) else REDACTED
