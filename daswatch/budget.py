@@ -11,7 +11,7 @@ MAX_STATEMENT = 1024 * 1024  # characters: a longer one is not scanned as a whol
 MAX_RECORD = 16 * 1024 * 1024  # characters of all texts of a record
 # A text that is not a whole statement is read several times, and a short one costs as much as a longer one.
 _READINGS = 4
-_LEAST = 64  # characters
+_LEAST = 256  # characters
 
 
 class Budget:

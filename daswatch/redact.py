@@ -14,6 +14,7 @@ from typing import Any
 
 from daswatch.activity import is_continuation
 from daswatch.budget import Budget
+from daswatch.canonical import canonical_json
 from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.statements import (
     CACHED_CHARACTERS,
@@ -317,7 +318,8 @@ def _message(message: str, engine: str, exit_code: str) -> str:
 def _free(value: Any, engine: str, redaction: Redaction, budget: Budget, *, native: bool) -> Any:
     """Native and unknown fields: names stay, what is not known to be one goes."""
     if redaction is Redaction.OFF:
-        return _without_passwords_within(value, engine, budget)
+        written = value if isinstance(value, str) else canonical_json(value).decode()
+        return _without_passwords_within(value, engine, budget) if may_hold_password(written, engine) else value
     if not isinstance(value, dict):
         return _HIDDEN
     return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
