@@ -90,16 +90,19 @@ def _composes_name(code: str, names: frozenset[str]) -> bool:
     pieces = [piece.strip() for piece in _PIECE.findall(code)]
     fragments: set[str] = set()
     spelled = ""  # letter by letter, as far as a name is long
-    longest = max(map(len, names))
+    ends, longest = tuple(names), max(map(len, names))
     for number, piece in enumerate(pieces):
         if piece in names and not _is_compared(pieces, number):
             return True
-        words = _WORD.findall(piece)
-        if words:
-            spelled = (spelled + piece)[-longest:] if len(piece) == 1 else ""
-            fragments |= {word for word in (words[0], words[-1]) if piece.startswith(word) or piece.endswith(word)}
+        if len(piece) == 1 and piece.isalnum():
+            spelled = (spelled + piece)[-longest:]
+            if spelled.endswith(ends):
+                return True
             fragments.add(spelled)
-    return any(_is_composed(name, fragments - {"", name} | {spelled}) for name in names)
+        elif len(piece) > 1 and (words := _WORD.findall(piece)):
+            spelled = ""
+            fragments |= {word for word in (words[0], words[-1]) if piece.startswith(word) or piece.endswith(word)}
+    return any(_is_composed(name, fragments - {name}) for name in names)
 
 
 def _makes_account(letters: str) -> bool:
