@@ -138,10 +138,12 @@ _CERTAIN_SCANNERS = {
     engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
     for engine, literals in _UNCERTAIN_LITERALS.items()
 }
-# Quotes and comments alone: no numbers, no parameters.
+# Quotes and comments alone: no numbers, no parameters, and of SQL Server's names in brackets those that hold a quote.
+_FIRST_QUOTE = {engine: re.sub("0-9|[?:]", "", first) for engine, first in _FIRST.items()}
+_FIRST_QUOTE["sqlserver"] = r"(?:[-/'\"]|\[(?![\w$#@ .]*+\]))"
 QUOTES = {
-    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], re.sub("0-9|[?:]", "", first))
-    for engine, first in _FIRST.items()
+    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], first)
+    for engine, first in _FIRST_QUOTE.items()
 }
 _LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
