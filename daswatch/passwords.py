@@ -40,6 +40,7 @@ _ADMINISTRATIVE = frozenset(
     | {"call", "administer", "declare", "clone", "add", "reconfigure"}
 )
 _FRESH = frozenset({"begin", "then", "else", "do", "loop", ";"})  # a statement begins behind these
+_BEGINNINGS = tuple(_FRESH)
 _PRINCIPALS = frozenset({"role", "user", "group"})
 _MASKED = ("<redacted>", "<secret>")  # by AWS, by Aurora MySQL
 _CREATING = frozenset({"create", "alter"})
@@ -54,6 +55,7 @@ _HARMLESS_OPTIONS = frozenset({"user", "username", "user_name", "for", "server"}
 _MAX_WORDS = 500
 _MAX_INNER = 300
 _MAX_ARGUMENT_TOKENS = 10_000
+_MAX_STRINGS = 2_000  # of a text whose strings are all removed
 _MAX_VARIABLES = 20
 _MAX_OCCURRENCES = 2_000  # of those variables
 # Characters of strings and of strings in strings, and of arguments: more than a text that is one string, with others
@@ -425,7 +427,7 @@ class _Walk:
         """What an INSERT or UPDATE writes into an engine's own table of credentials, or one near it."""
         words, table = CREDENTIAL_TABLES[self.engine]
         if any(word in self.lower for word in words) and table.search(self.lower) and _WRITES.search(self.lower):
-            self._redact_strings(0, len(self.lower))
+            self._redact_strings()
 
     def _step(self, kind: _Kind, word: str, start: int, end: int) -> None:
         if kind is _Kind.FRESH:
@@ -435,7 +437,8 @@ class _Walk:
             self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
             self.clause = word
         elif kind is _Kind.REPLACE:
-            self.ordinary = self.ordinary or _BEGINS.search(self.lower[max(start - _BEFORE, 0) : start]) is not None
+            before = self.lower[max(start - _BEFORE, 0) : start].rstrip()
+            self.ordinary = self.ordinary or not before or before.endswith(_BEGINNINGS)
         elif kind is _Kind.ADMINISTRATIVE:
             if self.verb != "administer":  # the clauses of key management are such words too
                 self.verb = word
@@ -614,7 +617,7 @@ class _Walk:
                 continue
             seen.add(name)
             if len(seen) > _MAX_VARIABLES:
-                self._redact_strings(0, len(self.lower))
+                self._redact_strings()
                 break
             assigned, sources = self._assigned(name)
             waiting += sources
@@ -624,7 +627,7 @@ class _Walk:
         elif unknown & self.inner_variables:
             edits.has_placeholder = True
         if edits.has_placeholder and self.statements:
-            self._redact_strings(0, len(self.lower))
+            self._redact_strings()
 
     def _assigned(self, variable: str) -> tuple[bool, list[str]]:
         """Redact what is assigned to a variable: whether anything is, and the variables that it comes from."""
@@ -671,13 +674,14 @@ class _Walk:
             self.edits.found = True
             self.edits.spans.append((start, end, REDACTED))
 
-    def _redact_strings(self, start: int, end: int) -> None:
-        for string in _BARE_STRING.finditer(self.lower, start, end):
+    def _redact_strings(self) -> None:
+        """Redact each string that is not a statement."""
+        for number, string in enumerate(_BARE_STRING.finditer(self.lower)):
+            if number > _MAX_STRINGS:
+                self.redact_rest(string.start())
+                return
             if string.end() not in self.statements:
-                first = string.start()
-                prefix = _PREFIX.search(self.lower, max(first - _LONGEST_PREFIX, 0), first)
-                self.edits.found = True
-                self.edits.spans.append((prefix.start() if prefix else first, string.end(), REDACTED))
+                self._add(*_with_prefix(string))
 
     def spill(self, position: int) -> None:
         """A password that a string leaves open goes on in the literals and variables behind it, up to a semicolon."""
@@ -685,8 +689,11 @@ class _Walk:
         self.spilled_to = self._end_of_statement(position)
         if self.spilled_to <= position:
             return
-        for string in _SPILLED.finditer(self.lower, position, self.spilled_to):
-            self._add(*string.span())
+        for number, string in enumerate(_ANY_STRING.finditer(self.lower, position, self.spilled_to)):
+            if number > _MAX_STRINGS:
+                self.redact_rest(string.start())
+                break
+            self._add(*_with_prefix(string))
         for name in _VARIABLE.finditer(self.lower, position, self.spilled_to):
             if len(self.variables) > _MAX_VARIABLES:
                 break
@@ -751,6 +758,11 @@ class _Walk:
             self.edits.spans.append((first, last, REDACTED))
 
 
+def _with_prefix(string: re.Match[str]) -> tuple[int, int]:
+    start, end = string.span()
+    return start - _PREFIX_LENGTHS.get(string.lastgroup or "", 0), end
+
+
 def _variables(expression: str) -> list[str]:
     return [name[0] for name in _VARIABLE.finditer(expression)]
 
@@ -763,15 +775,15 @@ def _is_secret(call: Call, number: int, name: str) -> bool:
 
 _ASSIGNS = re.compile(r"\s*+=")
 _BOUND = re.compile(r"[:$?][\w]*+")
-_BEGINS = re.compile(r"(?:\A|;|\b(?:begin|then|else|do|loop))\s*+\Z")
 _PACKAGE = re.compile(r"([\w$#]++)[\"`\]]?+\s*+\.\s*+[\"`\[]?+\Z")
 _WORD_CHARACTER = re.compile(r"[\w$#@]")
-_SPILLED = re.compile(rf"{_STRING}|\"[^\"]*+\"?+")
 _LOOK_BACK = 200  # characters
 _MASKED_STRING = re.compile(_STRING)
-_BARE_STRING = re.compile(r"'[^']*+'?+")
-_PREFIX = re.compile(r"(?<![\w$#@])(?:[nexb]|nq|q|u&|_\w++\s*+)\Z")
-_LONGEST_PREFIX = 40  # characters: of a character set
+# A string wherever it stands: the search is for its quote, and looks back for what belongs to it.
+_PREFIXED = r"(?:(?P<two>(?<=(?<![\w$#@])(?:nq|u&)'))|(?P<one>(?<=(?<![\w$#@])[nexbq]')))?+"
+_BARE_STRING = re.compile(rf"'{_PREFIXED}[^']*+'?+")
+_ANY_STRING = re.compile(rf"['\"](?:(?<='){_PREFIXED}[^']*+'?+|(?<=\")[^\"]*+\"?+)")
+_PREFIX_LENGTHS = {"one": 1, "two": 2}
 _ENDS_EXECUTE = frozenset(
     {"select", "insert", "update", "delete", "exec", "execute", "create", "alter", "drop", "go", "if"}
 )
@@ -801,7 +813,7 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     if not hints and not (connecting and "-P" in whole):
         return
     if hints == ["://"] and walk.depth == 0 and not connecting:
-        cleaned = _URI_SECRET.sub(rf"\g<head>{REDACTED}", whole)
+        cleaned = _URI_SECRET.sub(_redacted, whole)
         if cleaned != whole:
             edits.found = True
             edits.spans.append((start, end, cleaned))
@@ -862,26 +874,30 @@ def _encoded(content: str, opening: str, escapes: bool) -> str:
     return content.replace(opening, opening * 2) if opening in "'\"" else content
 
 
+def _redacted(secret: re.Match[str]) -> str:
+    return f"{secret['head']}{REDACTED}"
+
+
 def _without_connection_secrets(content: str, connecting: bool) -> str:
-    content = _URI_SECRET.sub(rf"\g<head>{REDACTED}", content)
+    content = _URI_SECRET.sub(_redacted, content)
     if connecting or _CONNECTION_KEY.search(content):
         secret = _SEPARATED_SECRET if ";" in content else _SPACED_SECRET
-        content = secret.sub(rf"\g<head>{REDACTED}", content)
+        content = secret.sub(_redacted, content)
     if not connecting:
         return content
-    return _OPTION_SECRET.sub(rf"\g<head>{REDACTED}", _COMMAND.sub(_without_command_secret, content))
+    return _OPTION_SECRET.sub(_redacted, _COMMAND.sub(_without_command_secret, content))
 
 
 def _without_command_secret(command: re.Match[str]) -> str:
     secret = _COMMAND_SECRETS[command["program"]]
-    return command["program"] + secret.sub(rf"\g<head>{REDACTED}", command["line"])
+    return command["program"] + secret.sub(_redacted, command["line"])
 
 
 def _without_structured_secrets(content: str) -> str:
     """The members of JSON and the elements of XML that are named as secrets."""
     if '"' in content:
         content = _JSON_SECRET.sub(_without_member, content)
-    return _XML_SECRET.sub(rf"\g<head>{REDACTED}", content) if "</" in content else content
+    return _XML_SECRET.sub(_redacted, content) if "</" in content else content
 
 
 def _without_member(member: re.Match[str]) -> str:
