@@ -26,6 +26,7 @@ Statements = Callable[[Alert, Deadline], Sequence[str]]
 _SHORTEST_CALL_SECONDS = 1.0
 _MAILING = 0.5  # of the time left, in which messages are begun: findings have the rest
 _ANSWER_SECONDS = 10.0  # that SNS gets for its answer: a message that is given up may be delivered all the same
+_ANSWERING = 0.7  # but no more than that of the time left
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class Teller:
                 telling.causes.add("the alert topic: out of time")
                 return
             try:
-                answer_by = deadline.at_most(max(begin.remaining, _ANSWER_SECONDS))
+                answer_by = deadline.part(_ANSWERING).at_most(max(begin.remaining, _ANSWER_SECONDS))
                 self._topic.publish(self._message(alike, detections), answer_by)
             except TopicUnavailable as exc:
                 telling.causes.add(str(exc))
