@@ -174,11 +174,11 @@ class SavedQueries:
 
     def documents(
         self, ids: Sequence[str], fields: Sequence[str], events: str, deadline: Deadline
-    ) -> list[dict[str, Any]]:
-        """Some fields of some documents, as far as they are there."""
+    ) -> dict[str, dict[str, Any]]:
+        """Some fields of some documents by id, as far as they are there."""
         body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": list(fields)}
         (answer,) = self._many([Search(events, body)], deadline)
-        return [] if isinstance(answer, Failure) else [hit["_source"] for hit in answer["hits"]["hits"]]
+        return {} if isinstance(answer, Failure) else {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
 
     def _whole(
         self, questions: Sequence[Question], answers: Answers, deadline: Deadline
