@@ -169,11 +169,11 @@ def _grid_from(detection: Detection, moment: datetime) -> datetime:
 
 
 def event_indices(first_day: date, last_day: date, prefix: str = DEFAULT_INDEX_PREFIX) -> str:
-    """The indices that hold the events of these days."""
+    """The indices that hold the events of these days: each day's own, or those of its hours."""
     days = (last_day - first_day).days + 1
     if days > _MOST_DAYS:
         return f"{prefix}-*"
-    names = (f"{prefix}-{first_day + timedelta(days=day):%Y.%m.%d}" for day in range(days))
+    names = (f"{prefix}-{first_day + timedelta(days=day):%Y.%m.%d}*" for day in range(days))
     return ",".join([*names, f"{prefix}-{UNDATED}"])
 
 
