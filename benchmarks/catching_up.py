@@ -159,7 +159,7 @@ def _run(client: OpenSearch, now: datetime) -> _Cost:
         queries=SavedQueries(client),
         alert_index=AlertIndex(client),
         search=SearchGateway(client),
-        teller=Teller(accounts=None, topic=None, region="", dashboards_url="", statements=lambda alert, deadline: ()),
+        teller=Teller(accounts=None, topic=None, region="", dashboards_url="", statements=lambda alerts, deadline: {}),
         index_prefix=_PREFIX,
     )
     before, begun = _cpu_seconds(client), time.perf_counter()

@@ -1,0 +1,52 @@
+"""How many shards, how much storage and heap: by what an event takes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daswatch.sizing import BYTES_PER_EVENT, DAILY_SHARDS, GB, GIB, LARGEST_SHARD_BYTES, SHARD_BYTES, Volume, sizing
+
+VOLUMES = st.builds(
+    Volume,
+    events_per_day=st.integers(0, 10**12),
+    retention_days=st.integers(1, 3_650),
+    copies=st.integers(1, 4),
+)
+LUCENE_DOCUMENTS = 2_147_483_519
+
+
+@given(VOLUMES)
+def test_no_shard_is_too_large(volume: Volume) -> None:
+    needed = sizing(volume)
+
+    assert needed.shard_bytes <= SHARD_BYTES < LARGEST_SHARD_BYTES
+    assert needed.shard_documents < LUCENE_DOCUMENTS
+    assert needed.shard_documents * needed.shards_per_day >= volume.events_per_day
+
+
+@given(VOLUMES)
+def test_an_index_for_each_hour_is_proposed_where_a_day_has_too_many_shards(volume: Volume) -> None:
+    needed = sizing(volume)
+
+    assert needed.indices_per_day == (24 if needed.hourly else 1)
+    assert needed.hourly or needed.primary_shards <= DAILY_SHARDS
+
+
+@pytest.mark.parametrize(
+    ("events", "hourly", "primaries", "shards", "gb_per_day"),
+    [
+        (1_000_000, False, 1, 800, 0.371),
+        (100_000_000, False, 1, 800, 37.1),
+        (1_000_000_000, False, 10, 8_000, 371),
+        (10_000_000_000, True, 13, 249_600, 3_710),
+    ],
+)
+def test_volumes_of_the_page(events: int, hourly: bool, primaries: int, shards: int, gb_per_day: float) -> None:
+    needed = sizing(Volume(events, retention_days=400, copies=2))
+
+    assert (needed.hourly, needed.primary_shards, needed.shards) == (hourly, primaries, shards)
+    assert needed.bytes_per_day == events * BYTES_PER_EVENT == pytest.approx(gb_per_day * GB)
+    assert needed.heap_bytes == shards // 25 * GIB
+    assert needed.storage_bytes == pytest.approx(needed.bytes_per_day * 800 / 0.76)
