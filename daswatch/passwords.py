@@ -200,9 +200,12 @@ _OPTION_SECRET = re.compile(r"(?P<head>--password[ =]\s*+)(?P<secret>[^\s'\"]++)
 _MEMBER_NAME = (
     r"[\w .-]{,40}?(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?(?:access_?)?key|private_?key|ssl_key)"
 )
+# Where escapes are undone or doubled, a quote ends a value where something of JSON stands behind it.
+_END_OF_VALUE = r"\s*+(?:[,}\]]|\Z)"
 _JSON_SECRET = re.compile(
     rf"(?P<head>\"{_MEMBER_NAME}\\*+\"\s*+:\s*+)"
-    r"(?P<secret>(?:(?P<opened>\\++\")[^\"]*+\"?+|\"(?:[^\"\\]|\\.)*+\"?+|[-\d.][\w.+-]*+))",
+    rf"(?P<secret>\"(?:[^\"\\]|\\.)*+\"(?={_END_OF_VALUE})"
+    rf"|(?P<opened>\\*+\")(?:[^\"]|\"(?!{_END_OF_VALUE}))*+\"?+|[-\d.][\w.+-]*+)",
     re.IGNORECASE,
 )
 _XML_SECRET = re.compile(
@@ -227,7 +230,7 @@ class Cleaned:
 
 @dataclass(slots=True)
 class _Budget:
-    """What is left of it, for a text and all that its strings hold."""
+    """What is left of it, for a text and all that its strings hold; whether a name in quotes may be a statement."""
 
     characters: int
     argument_characters: int
@@ -235,11 +238,12 @@ class _Budget:
     inner: int = _MAX_INNER
     argument_tokens: int = _MAX_ARGUMENT_TOKENS
     occurrences: int = _MAX_OCCURRENCES
+    reads_names: bool = False
 
     @classmethod
-    def of(cls, text: str) -> _Budget:
+    def of(cls, text: str, *, reads_names: bool = False) -> _Budget:
         characters = _INNER_FREE + int(_INNER_SHARE * len(text))
-        return cls(characters, argument_characters=characters)
+        return cls(characters, argument_characters=characters, reads_names=reads_names)
 
 
 @dataclass(slots=True)
@@ -292,7 +296,7 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     head = _HEAD_OF_CONTINUATION.match(text) if continued else None
     if head is None and not may_hold_password(text, engine):
         return Cleaned(text)
-    budget = _Budget.of(text)
+    budget = _Budget.of(text, reads_names=True)
     outside = _edits(text, engine, 0, budget)
     inside = _edits(f"'{text}", engine, 0, budget)
     spans = outside.spans + [(max(start - 1, 0), end - 1, by) for start, end, by in inside.spans if end > 1]
@@ -810,7 +814,9 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     lower = whole.lower()
     engine, edits, budget = walk.engine, walk.edits, walk.budget
     hints = [hint for hint in HINTS[engine] if hint in lower]
-    if not hints and not (connecting and "-P" in whole):
+    if not hints and not (connecting and _COMMAND.search(lower)):
+        return
+    if kind in ("name", "maybe") and not (budget.reads_names or engine == "sqlserver"):
         return
     if hints == ["://"] and walk.depth == 0 and not connecting:
         cleaned = _URI_SECRET.sub(_redacted, whole)
@@ -818,25 +824,28 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
             edits.found = True
             edits.spans.append((start, end, cleaned))
         return
-    opening, content, closing = _parts(whole, kind)
-    if _ONE_WORD.fullmatch(content) or not _WORTH_READING.search(content):
+    opening, original, closing = _parts(whole, kind)
+    if _ONE_WORD.fullmatch(original) or not _WORTH_READING.search(original):
         return
     budget.inner -= 1
-    budget.characters -= len(content)
+    budget.characters -= len(original)
     if budget.inner < 0 or budget.characters < 0 or walk.depth >= _DEPTH:
         edits.found = True
         edits.spans.append((start, end, REDACTED))
         return
-    escapes = "\\" in content and kind == "literal" and engine in ("mysql", "postgresql")
+    escapes = "\\" in original and kind == "literal" and engine in ("mysql", "postgresql")
+    content = _without_structured_secrets(original)
     plain = _decoded(content, opening, escapes)
     inner = _edits(plain, engine, walk.depth + 1, budget)
-    cleaned = _without_structured_secrets(_applied(plain, inner))
+    cleaned = _applied(plain, inner)
     is_code = kind not in ("name", "comment")
     if kind != "comment" and not _SQL_VERB.match(plain):
         cleaned = _without_connection_secrets(cleaned, connecting)
     if cleaned != plain:
+        content = _encoded(cleaned, opening, escapes)
+    if content != original:
         edits.found = True
-        edits.spans.append((start, end, f"{opening}{_encoded(cleaned, opening, escapes)}{closing}"))
+        edits.spans.append((start, end, f"{opening}{content}{closing}"))
     if not is_code:
         return
     edits.found = edits.found or inner.found
