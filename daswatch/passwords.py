@@ -18,6 +18,7 @@ from daswatch.secret_places import (
     COMMAND_LINES,
     CREDENTIAL_TABLES,
     EVERY_ARGUMENT,
+    HARMLESS_UPDATE,
     HINTS,
     MAX_ARGUMENTS,
     PHRASES,
@@ -137,10 +138,14 @@ _BEFORE = 60  # characters: what may stand between a keyword and the statement's
 _SPACE = re.compile(r"\s*+")
 _BEHIND_NAME = re.compile(r"[\"`\]]?+\s*+")
 _OPERATOR = re.compile(r":=|=>|=|\bto\b(?=\s*+(?:[neu]&?)?')")
-_TYPED = re.compile(r"(?:as\s++|constant\s++)?+[\w.\[\]%]++(?:\s*+\([^()]{,40}+\))?+\s*+(?::=|=(?!=)|\bdefault\b)")
+_TYPED = re.compile(
+    r"(?:(?:as|constant|in|out|nocopy)\s++)*+[\w.\[\]%]++(?:\s*+\([^()]{,40}+\))?+(?:\s++not\s++null)?+\s*+"
+    r"(?::=|=(?!=)|\bdefault\b)"
+)
 _ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
 _ASSIGNED_CLEARLY = re.compile(rf"\s*+(?:{_TYPED.pattern}|:=|=>)\s*+")
-_SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++into\s++(?:strict\s++)?+\Z")
+_SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
+_ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.pattern}|[:+]?=)\s*+n?+\Z")
 _PLACEHOLDER = re.compile(r"[$:@%][\w(]|\?|%(?=['\s])")
 _VARIABLE = re.compile(r"(?<![\w$#@:'])@*[^\W\d][\w$#@]*+(?!\s*+\()")
 _NAMED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+")
@@ -154,7 +159,7 @@ _BEHIND_IDENTIFIED = {
 _IDENTIFIED = {engine: re.compile(rf"\s*+{behind}") for engine, behind in _BEHIND_IDENTIFIED.items()}
 _NO_PASSWORD = re.compile(r"random\s++password\b|external\s++store\b")
 _NEXT_PASSWORD = re.compile(
-    r"\s*+(?:replace\b|set\b(?!\s++\w++\s*+=)|,(?!\s*+[^\s,]++\s++(?:identified|as|container)\b))\s*+"
+    r"\s*+(?:replace\b|set\b(?!\s++\w++\s*+=)|or\s++\w++\s++(?:using|as)\b|,(?!\s*+[^\s,]++\s++(?:identified|as|container)\b))\s*+"
 )
 _REPLACES = re.compile(r"\s*+replace\b\s*+")
 _CONCATENATED = re.compile(r"\s*+(?:\+|\|\|)")
@@ -430,7 +435,10 @@ class _Walk:
     def _redact_written_credentials(self) -> None:
         """What an INSERT or UPDATE writes into an engine's own table of credentials, or one near it."""
         words, table = CREDENTIAL_TABLES[self.engine]
-        if any(word in self.lower for word in words) and table.search(self.lower) and _WRITES.search(self.lower):
+        if not any(word in self.lower for word in words) or not table.search(self.lower):
+            return
+        writes = {word[0] for word in _WRITES.finditer(self.lower)}
+        if writes and not (writes == {"update"} and HARMLESS_UPDATE.search(self.lower)):
             self._redact_strings()
 
     def _step(self, kind: _Kind, word: str, start: int, end: int) -> None:
@@ -664,6 +672,9 @@ class _Walk:
         """Redact an assigned value; the variables that it is made of."""
         value = _VALUES[self.engine].match(self.lower, position)
         if value is None:
+            # A query in parentheses.
+            for string in _ANY_STRING.finditer(self.lower, position, min(position + _LOOK_BACK, len(self.lower))):
+                self._add(*_with_prefix(string))
             return []
         found = value[0]
         if found.isidentifier() and self._is_call(value.end()):
@@ -674,7 +685,8 @@ class _Walk:
         return [name for name in _variables(found) if name not in ("null", "default")]
 
     def _add(self, start: int, end: int) -> None:
-        if end - start > 2 or self.lower[start] != "'":  # an empty string is not a password
+        is_empty = end - start <= 2 and self.lower[start] == "'"
+        if not is_empty and end not in self.statements:
             self.edits.found = True
             self.edits.spans.append((start, end, REDACTED))
 
@@ -684,11 +696,16 @@ class _Walk:
             if number > _MAX_STRINGS:
                 self.redact_rest(string.start())
                 return
-            if string.end() not in self.statements:
-                self._add(*_with_prefix(string))
+            self._add(*_with_prefix(string))
 
-    def spill(self, position: int) -> None:
-        """A password that a string leaves open goes on in the literals and variables behind it, up to a semicolon."""
+    def spill(self, start: int, position: int) -> None:
+        """A password that a string leaves open goes on in the literals and variables behind it, up to a semicolon, and
+        in what else is assigned to the variable that holds the string."""
+        before = self.lower[max(start - _LOOK_BACK, 0) : start]
+        holder = _ASSIGNED_TO.search(before)
+        while holder:  # `begin x :=` reads as if `x` was the type of `begin`
+            self.variables.add(holder[1])
+            holder = _ASSIGNED_TO.search(before, holder.end(1))
         position = max(position, self.spilled_to)
         self.spilled_to = self._end_of_statement(position)
         if self.spilled_to <= position:
@@ -728,7 +745,7 @@ class _Walk:
                     secret = is_named or _is_secret(call, number, name)
                     if secret:
                         self._argument(call, first, last, parenthesized)
-                    is_named = is_named or (call.names_value and self._names_secret(first, last))
+                    is_named = (is_named and not call.pairs) or (call.names_value and self._names_secret(first, last))
                 number, name, first = number + 1, "", -1
                 if closes or number > MAX_ARGUMENTS:
                     return
@@ -856,7 +873,7 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     concatenated = _CONCATENATED.match(walk.lower, end) is not None
     trails = inner.trails and plain[-1:].isspace()
     if kind in ("literal", "maybe") and (inner.is_open or (concatenated and (inner.may_be_open or trails))):
-        walk.spill(end)
+        walk.spill(start, end)
 
 
 def _parts(whole: str, kind: str) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 # Without one of these a text holds nothing to look for; most texts have none.
-_HINTS = ("passw", "pwd", "identified", "secret", "credential", "passphrase", "://")
+_HINTS = ("passw", "pwd", "identified", "secret", "credential", "passphrase", "://", "_pw", "_pass")
 HINTS = {
     "postgresql": (*_HINTS, "mapping", "crypt", "hmac", "table_import_from_s3", "import_from_server", "program"),
     "mysql": (
@@ -55,6 +55,12 @@ CREDENTIAL_TABLES: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
     "sqlserver": (("sys",), re.compile(r"\bsys\.?(?:xlogins|logins|sql_logins|lnklgns)\b")),
 }
 
+# Privileges and states in those tables: an UPDATE of nothing else keeps its text.
+_HARMLESS_COLUMN = (
+    r"[`\"]?(?:\w+_priv|rol(?!password)\w+|max_\w+|host|user|plugin|account_locked|password_(?:expired|lifetime))[`\"]?"
+)
+HARMLESS_UPDATE = re.compile(rf"\bset\s++(?:{_HARMLESS_COLUMN}\s*+=\s*+[^\s,;]++\s*+(?:,\s*+)?+)++(?:where\b|;|\Z)")
+
 # Words behind which a secret stands, where no name announces it; in Oracle's key management a secret needs no quotes.
 PHRASES: dict[str, tuple[str, ...]] = {
     "postgresql": (),
@@ -69,7 +75,8 @@ class Call:
     """Which arguments of a procedure or function are secret, by position, from 1, and by name.
 
     `of_data` is a function over data, such as an encryption: it is called in ordinary statements, with columns.
-    Where a call sets what an argument names, `names_value`, all arguments behind the name of a secret are secret.
+    Where a call sets what an argument names, `names_value`, all arguments behind the name of a secret are secret; of
+    `pairs` the next one.
     A name that others may use for their own procedures counts behind a package that begins with `package`.
     """
 
@@ -77,6 +84,7 @@ class Call:
     names: frozenset[str] = frozenset()
     of_data: bool = False
     names_value: bool = False
+    pairs: bool = False
     package: str = ""
 
 
@@ -96,6 +104,7 @@ def _data(*positions: int, names: tuple[str, ...] = (), package: str = "") -> Ca
 MAX_ARGUMENTS = 24
 EVERY_ARGUMENT = Call(frozenset(range(1, MAX_ARGUMENTS + 1)))
 _NAMES_VALUE = Call(names_value=True)
+_PAIRS = Call(of_data=True, names_value=True, pairs=True)
 
 CALLS: dict[str, dict[str, Call]] = {
     "postgresql": {
@@ -103,6 +112,7 @@ CALLS: dict[str, dict[str, Call]] = {
         "table_import_from_s3": _call(8, 9),
         "import_from_server": _call(4, 6),
         "set_config": _NAMES_VALUE,
+        **dict.fromkeys(("json_build_object", "jsonb_build_object", "hstore"), _PAIRS),
         "crypt": _data(1),
         **dict.fromkeys(("hmac", "encrypt", "decrypt", "encrypt_iv", "decrypt_iv"), _data(2)),
         **dict.fromkeys(("pgp_sym_encrypt", "pgp_sym_encrypt_bytea"), _data(2)),
@@ -111,6 +121,7 @@ CALLS: dict[str, dict[str, Call]] = {
     },
     "mysql": {
         **dict.fromkeys(("password", "old_password", "validate_password_strength"), _call(1)),
+        **dict.fromkeys(("json_object", "json_set", "json_insert", "json_replace"), _PAIRS),
         "encrypt": _data(1),
         **dict.fromkeys(("aes_encrypt", "aes_decrypt", "des_encrypt", "des_decrypt", "encode", "decode"), _data(2)),
         **dict.fromkeys(("asymmetric_encrypt", "asymmetric_decrypt", "asymmetric_sign"), _data(3)),
