@@ -133,7 +133,7 @@ for _engine, _kinds in _KINDS.items():
         rf"(?:(?P<phrase>{_phrase})|(?P<word>{_word}|{_name})|(?P<end>;)[;\s]*+|\Z)"
     )
 _CREATED = re.compile(r"\s*+(?:or\s++(?:replace|alter)\s++)?+(?P<what>[^\W\d][\w$#@]*+)(?P<mapping>\s++mapping\b)?+")
-_OPTION = re.compile(rf"(?P<name>[\w$#@\x02]++)\"?+\s*+(?P<value>{_STRING})")
+_OPTION = re.compile(rf"(?<![\w$#@\x02])(?P<name>[\w$#@\x02]++)\"?+\s*+(?P<value>{_STRING})")
 _BEFORE = 60  # characters: what may stand between a keyword and the statement's beginning or a call's package
 _SPACE = re.compile(r"\s*+")
 _BEHIND_NAME = re.compile(r"[\"`\]]?+\s*+")
@@ -411,9 +411,10 @@ class _Walk:
     variables: set[str] = field(default_factory=set)
     data_variables: set[str] = field(default_factory=set)
     inner_variables: set[str] = field(default_factory=set)
-    # Where strings end that hold statements, and how far a password that one leaves open was followed.
+    # Where strings end that hold statements, how far a password that one leaves open was followed, and options were.
     statements: set[int] = field(default_factory=set)
     spilled_to: int = 0
+    mapped_to: int = 0
 
     def walk(self) -> None:
         kinds = _KINDS[self.engine]
@@ -479,8 +480,9 @@ class _Walk:
             return
         self.created = created["what"]
         if created["mapping"] and self.created == "user":
-            stop = self._end_of_statement(created.end())
-            for option in _OPTION.finditer(self.lower, created.end(), stop):
+            start = max(created.end(), self.mapped_to)
+            self.mapped_to = self._end_of_statement(start)
+            for option in _OPTION.finditer(self.lower, start, self.mapped_to):
                 if option["name"] not in _HARMLESS_OPTIONS:
                     self._take(option.start("value"))
 
