@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -84,3 +85,23 @@ def test_setup_shows_people_what_a_volume_needs() -> None:
     assert "1,000,000,000 events a day, kept for 400 days in 2 copies" in result.stdout
     assert "37.1 GB, 100,000,000 documents" in result.stdout
     assert "320 GiB" in result.stdout
+
+
+def test_the_table_of_the_page_is_what_is_computed() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "sizing.md").read_text()
+    names = {"1 million": 10**6, "100 million": 10**8, "1 billion": 10**9, "10 billion": 10**10}
+
+    for name, events in names.items():
+        needed = sizing(Volume(events, retention_days=400, copies=2))
+        cells = [
+            name,
+            f"{events / 86_400:,.0f}",
+            f"{needed.bytes_per_day / GB:,.1f} GB",
+            "an hour" if needed.hourly else "a day",
+            str(needed.primary_shards),
+            f"{needed.shard_bytes / GB:.1f} GB",
+            f"{needed.shards:,}",
+            f"{needed.heap_bytes // GIB:,} GiB",
+            f"{needed.storage_bytes / GB / 1000:,.1f} TB",
+        ]
+        assert f"| {' | '.join(cells)} |" in page
