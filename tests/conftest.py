@@ -19,6 +19,7 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
+from demo.opensearch_home import VERSION_VARIABLE
 from tests.function import IngestFunction
 from tests.rds import Rds, rds_with_streams
 from tests.stacks import AnswerBucket, answer_bucket
@@ -52,7 +53,7 @@ _SETTINGS = (
     "MAX_DATA_KEYS",
     "MAX_DATA_KEY_AGE_SECONDS",
 )
-_EXTERNAL = "OPENSEARCH_URL"
+_OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting and no AWS profile of the machine reaches a test."""
     for name in os.environ:
-        if (name.startswith(_OURS) and name != _EXTERNAL) or name in _SETTINGS:
+        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in _SETTINGS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
