@@ -56,12 +56,29 @@ _SETTINGS = (
 _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 
 
+# Tests on a node about something else than what it answers: files, processes, networks, AWS.
+_SAME_ON_ALL_VERSIONS = frozenset(
+    {
+        "test_artifacts",
+        "test_bounded",
+        "test_demo_parts",
+        "test_doc_commands",
+        "test_faults",
+        "test_hanging",
+        "test_template_permissions",
+        "test_three_nodes",
+    }
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the shared node is marked so, whether its author thought of it or not."""
+    """Mark what uses the shared node, whether its author thought of it or not, and what depends on its version."""
     for item in items:
         if "node" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.node)
+        if item.get_closest_marker("node") and item.path.stem not in _SAME_ON_ALL_VERSIONS:
+            item.add_marker(pytest.mark.versions)
 
 
 @pytest.fixture(autouse=True)
