@@ -44,7 +44,7 @@ from demo.opensearch_home import (
     wanted_release,
 )
 
-COLLECTIONS_VERSION: Final = "4.5.0"  # of commons-collections4, which the plugin needs and does not bring along
+COLLECTIONS_VERSION: Final = "4.5.0"  # of commons-collections4, which the plugin needs, and brings along for 2.x only
 PLUGIN: Final = "opensearch-security"
 VALID_FOR: Final = timedelta(days=2)  # a node lives for a session
 SECURED_START_SECONDS: Final = 240.0  # 17 to 26 on two cores: the plugin creates its index after the node is up
@@ -184,6 +184,8 @@ def _unpack(folder: Path, maven: str, environ: Mapping[str, str], console: Conso
         content.extractall(folder)
     archive.unlink()
     shutil.rmtree(folder / "tools")
+    if len(list(folder.glob("commons-collections4-*.jar"))) > 1:
+        (folder / f"commons-collections4-{COLLECTIONS_VERSION}.jar").unlink()
     # It names a module that is not published, and does without; and the one patch release that it was built for.
     descriptor = folder / "plugin-descriptor.properties"
     lines = descriptor.read_text("utf-8").splitlines()

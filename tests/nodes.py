@@ -260,7 +260,7 @@ class Cluster:
         assert self.ask("/_cluster/settings", "PUT", {"persistent": settings}).get("acknowledged")
 
     def configure_index(self, index: str, settings: Mapping[str, Any]) -> None:
-        """Change settings of an index."""
+        """Change settings of indices."""
         assert self.ask(f"/{index}/_settings", "PUT", settings).get("acknowledged")
 
     def recover(self) -> None:
@@ -270,18 +270,6 @@ class Cluster:
             member.go_on()
             if not member.is_up:
                 member.restart()
-
-    @contextmanager
-    def managed_by(self, member: Member) -> Iterator[None]:
-        """This one alone elects the manager, itself, as with dedicated manager nodes: all others may end at once."""
-        others = ",".join(one.name for one in self.members if one is not member)
-        path = "/_cluster/voting_config_exclusions"
-        self.ask(f"{path}?node_names={others}", "POST")
-        self.wait_for(lambda: self.manager() is member, f"managed by {member.name}")
-        try:
-            yield
-        finally:
-            self.ask(f"{path}?wait_for_removal=false", "DELETE", of=member)
 
     def part(self, member: Member) -> None:
         """Drop all packets between a member and the others; the endpoint reaches that one alone."""
