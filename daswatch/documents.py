@@ -23,6 +23,7 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
+from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, read_statement, redacted
 from daswatch.signals import signals_of
@@ -102,6 +103,7 @@ class Flattening:
     index_prefix: str = DEFAULT_INDEX_PREFIX
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
+    hourly: HourlyIndices = DAILY
 
 
 @dataclass(slots=True)
@@ -176,9 +178,9 @@ def flatten(
             source["ingestNotes"] = notes
         _derive(source, engine, activity, moment, scanned)
         source = redacted(source, engine, flattening.redaction, scanned=scanned)
-        day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
+        period = flattening.hourly.suffix(timestamp) if timestamp else UNDATED
         flattened.documents.append(
-            Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
+            Document(f"{flattening.index_prefix}-{period}", document_id(content, ordinal, moment), source)
         )
     return flattened
 

@@ -249,8 +249,10 @@ def _endpoint(
         return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
     databases = stack.databases if isinstance(stack, Stack) else ()
     installation = Installation.at(endpoint, dashboards)
+    is_domain = endpoint.service == "es"
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
         (Subject.CONTENT, "content", lambda: endpoint_doctor.content_checks(installation.plan(wanted))),
+        (Subject.SEARCH, "shards", lambda: endpoint_doctor.shard_checks(arrivals.shards(now)) if is_domain else []),
         (Subject.DATA, "pulse", lambda: endpoint_doctor.pulse_checks(databases, arrivals.pulses(), now)),
         (Subject.DATA, "events", lambda: endpoint_doctor.arrival_checks(arrivals.arrivals(), now)),
         (Subject.DATA, "dead letters", lambda: [endpoint_doctor.dead_letter_check(arrivals.dead_letters())]),
