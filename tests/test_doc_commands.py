@@ -36,7 +36,7 @@ _OTHERS = ("mermaid", "json", "yaml", "hcl", "sql", "text", "dql", "lucene")
 # Why a command is not run here. Those of `make` are resolved with `make --dry-run`, and have to lead to a module.
 OUTSIDE = {
     r"make (demo|bench|opensearch|pictures)\b.*": "takes minutes, or stays up; has tests of its own",
-    r"make (check|test)\b": "runs these tests",
+    r"make (check|test)\b.*": "runs these tests",
     r"git pull": "asks the project's own remote",
     r"terraform .*": "Terraform and its provider are not a part of the development environment",
 }
