@@ -241,7 +241,7 @@ def test_a_target_that_is_not_run_leads_to_a_module(command: Command) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    modules = re.findall(r"-m ([\w.]+)", done.stdout)
+    modules = re.findall(r"python3? -m ([\w.]+)", done.stdout)
     assert modules
     assert all(
         module == "pytest"
