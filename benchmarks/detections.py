@@ -208,7 +208,7 @@ def _watch(client: OpenSearch, aws: LocalAws) -> Watch:
         alert_index=AlertIndex(client),
         search=SearchGateway(client),
         teller=Teller(
-            accounts=accounts, topic=None, region=REGION, dashboards_url="", statements=lambda alert, deadline: ()
+            accounts=accounts, topic=None, region=REGION, dashboards_url="", statements=lambda alerts, deadline: {}
         ),
         index_prefix=_ARRIVAL,
     )

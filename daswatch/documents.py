@@ -24,6 +24,7 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
+from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.redact import Redaction, read_statement, redacted
 from daswatch.signals import signals_of
@@ -107,6 +108,7 @@ class Flattening:
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
     characters: int = MAX_RECORD  # of the texts of one record that are looked into
+    hourly: HourlyIndices = DAILY
 
 
 @dataclass(slots=True)
@@ -188,9 +190,9 @@ def flatten(
         if budget.refused:
             source["ingestNotes"] = [*notes, "values-too-long"]
             budget.refused = False
-        day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
+        period = flattening.hourly.suffix(timestamp) if timestamp else UNDATED
         flattened.documents.append(
-            Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
+            Document(f"{flattening.index_prefix}-{period}", document_id(content, ordinal, moment), source)
         )
     return flattened
 

@@ -219,7 +219,7 @@ def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) ->
             topic=topic,
             region=REGION,
             dashboards_url=DASHBOARDS_URL,
-            statements=lambda alert, deadline: (),
+            statements=lambda alerts, deadline: {},
         ),
         index_prefix=DEFAULT_INDEX_PREFIX,
     )

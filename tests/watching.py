@@ -136,7 +136,7 @@ class Watching:
                 topic=steps.watch(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
                 region=REGION,
                 dashboards_url="https://search.example.internal/_dashboards",
-                statements=lambda alert, deadline: (),
+                statements=lambda alerts, deadline: {},
             ),
             index_prefix=self.prefix,
         )
