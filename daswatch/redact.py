@@ -323,7 +323,9 @@ def _free(value: Any, fragments: _Fragments, redaction: Redaction, *, native: bo
     """Native and unknown fields: names stay, what is not known to be one goes."""
     if redaction is Redaction.OFF:
         written = value if isinstance(value, str) else canonical_json(value).decode()
-        return fragments.cleaned(value) if may_hold_password(written, fragments.engine) else value
+        if may_hold_password(written, fragments.engine) or _SECRET_NAME_WITHIN.search(written):
+            return fragments.cleaned(value)
+        return value
     if not isinstance(value, dict):
         return _HIDDEN
     return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
@@ -332,6 +334,9 @@ def _free(value: Any, fragments: _Fragments, redaction: Redaction, *, native: bo
 _SECRET_NAME = re.compile(
     r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?(?:access_?)?key|private_?key)\Z", re.IGNORECASE
 )
+
+
+_SECRET_NAME_WITHIN = re.compile(r"key\"", re.IGNORECASE)  # in JSON; the other names are found as hints
 
 
 def _is_secret(name: str, value: Any) -> bool:

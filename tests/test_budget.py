@@ -200,6 +200,14 @@ def test_long_text_leaves_room_for_its_neighbors() -> None:
     assert notes(result) == [["statement-too-long"], [], ["values-too-long"], []]
 
 
+@pytest.mark.parametrize("name", ["private_key", "PrivateKey", "secret_access_key", "db_password", "pwd", "passphrase"])
+def test_field_named_as_a_secret_is_looked_at(name: str) -> None:
+    """Free fields are looked into where their text may hold a password, or a name in it says so."""
+    (document,) = flattened(postgresql_event(novel={"a": {name: "s3cret"}}), characters=10_000).documents
+
+    assert document.source["unknownFields"] == {"novel": {"a": {name: "<REDACTED>"}}}
+
+
 def test_id_does_not_depend_on_what_fits() -> None:
     event = postgresql_event(paramList=["password x"])
 
