@@ -14,7 +14,9 @@ import orjson
 import pytest
 
 from daswatch import dead_letters, pulse
+from daswatch.deadline import Deadline
 from daswatch.gateways.content import ContentGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
@@ -95,10 +97,10 @@ def closed(ingest: IngestFunction) -> Iterator[None]:
     ingest.search.indices.open(index=index_of(ingest))
 
 
-NO_PIPELINE = "pipeline with id [of-nobody] does not exist"
+NO_PIPELINE = "pipeline with id [missing] does not exist"
 FAULTS: dict[str, tuple[Break, str]] = {
-    "default pipeline missing": (with_setting("index__default_pipeline", "of-nobody", "_none"), NO_PIPELINE),
-    "final pipeline missing": (with_setting("index__final_pipeline", "of-nobody", "_none"), NO_PIPELINE),
+    "default pipeline missing": (with_setting("index__default_pipeline", "missing", "_none"), NO_PIPELINE),
+    "final pipeline missing": (with_setting("index__final_pipeline", "missing", "_none"), NO_PIPELINE),
     "default pipeline fails": (
         with_pipeline("index__default_pipeline", {"fail": {"message": "out of order"}}),
         "pipeline of the index fails",
@@ -199,7 +201,7 @@ def test_fault_of_one_days_index_leaves_other_days_alone(ingest: IngestFunction)
     good = ingest.record([postgresql_event(logTime="2031-03-05 12:00:00.000000+00", statementId=1)])
     bad = ingest.record([postgresql_event(statementId=2)])
 
-    with with_setting("index__default_pipeline", "of-nobody", "_none")(ingest):
+    with with_setting("index__default_pipeline", "missing", "_none")(ingest):
         assert ingest.invoke(good, bad) == [sequence_number(bad)]
 
     assert [document["statementId"] for document in ingest.documents()] == ["1"]
@@ -225,7 +227,7 @@ def test_dead_letters_whose_index_takes_none_are_delivered_again(ingest: IngestF
     bad, good = ingest.delivered(b"no envelope"), ingest.record([postgresql_event()])
     if not ingest.search.indices.exists(index=dead_letters.INDEX):
         ingest.search.indices.create(index=dead_letters.INDEX)
-    settings = {"index.default_pipeline": "of-nobody"}
+    settings = {"index.default_pipeline": "missing"}
     ingest.search.indices.put_settings(index=dead_letters.INDEX, body=settings)
     try:
         assert ingest.invoke(bad, good) == [sequence_number(bad)]
@@ -300,6 +302,34 @@ def test_denied_template_check_names_the_next_step(
         proxy.on(template_check, answer(status, b"{}"))
 
         assert_waits(ingest, batch, words)
+
+
+def test_template_check_that_fails_is_the_domains_fault(
+    ingest: IngestFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first record, and before the first of another day, whatever the look-up fails with."""
+    first = ingest.record([postgresql_event()])
+    batch = [first, ingest.record([postgresql_event(logTime="2031-03-05 12:00:00.000000+00")])]
+    names = SearchGateway.template_names
+    broken: list[bool] = []
+
+    def look_up(gateway: SearchGateway, deadline: Deadline) -> set[str]:
+        if broken:
+            raise RuntimeError("select s3cret")
+        return names(gateway, deadline)
+
+    monkeypatch.setattr(SearchGateway, "template_names", look_up)
+    broken.append(True)
+    assert ingest.invoke(*batch) == [sequence_number(first)]
+    assert "index templates" in ingest.log["cause"]
+    broken.clear()
+    assert ingest.invoke(first) == []
+
+    broken.append(True)
+    assert ingest.invoke(*batch) == [sequence_number(batch[1])]
+
+    assert ingest.dead_letters() == []
+    assert "s3cret" not in ingest.printed
 
 
 # Pulses that are not written.
