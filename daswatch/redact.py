@@ -6,6 +6,7 @@ value stays only where it is certain that it is not data: the names of AWS and o
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from daswatch.activity import is_continuation
+from daswatch.canonical import canonical_json
 from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.statements import (
     CACHED_CHARACTERS,
@@ -211,7 +213,7 @@ class Statement:
 
 def read_statement(text: str, engine: str) -> Statement:
     """A statement's text as it may be indexed, with the hash of that text: no hash can be asked for a password."""
-    return _cached_statement(text, engine) if len(text) <= CACHED_CHARACTERS else _statement(text, engine)
+    return (_cached_statement if len(text) <= CACHED_CHARACTERS else _last_statement)(text, engine)
 
 
 def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, scanned: bool = True) -> dict[str, Any]:
@@ -222,6 +224,7 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
     if redaction is Redaction.HASH:
         return {name: value for name, value in document.items() if name not in _NOT_IN_HASHED}
     known = known_engine(engine)
+    fragments = _Fragments(known)
     changes: dict[str, Any] = {}
     sets_password = False
     text = document.get("commandText")
@@ -230,7 +233,7 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
         if cleaned is not text:
             changes["commandText"] = cleaned
     if "paramList" in document:
-        changes["paramList"] = _parameters(document["paramList"], known, sets_password, redaction)
+        changes["paramList"] = _parameters(document["paramList"], fragments, sets_password, redaction)
     message = document.get("errorMessage")
     if message:
         if redaction is Redaction.LITERALS or sets_password:
@@ -239,16 +242,23 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
             changes["errorMessage"] = fragment_without_passwords(message[:_MAX_FRAGMENT], known).text
     for name in FREE_FIELDS:
         if name in document:
-            changes[name] = _free(document[name], known, redaction, native=name == "engineNativeAuditFields")
+            changes[name] = _free(document[name], fragments, redaction, native=name == "engineNativeAuditFields")
     return {**document, **changes} if changes else document
 
 
 _NOT_IN_HASHED = frozenset((*SQL_FIELDS, *FREE_FIELDS))
 _MAX_FRAGMENT = 64 * 1024  # characters of a message or a native field that are scanned
+_MAX_FRAGMENTS = 200  # such values of a document
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def _cached_statement(text: str, engine: str) -> Statement:
+    return _statement(text, engine)
+
+
+@lru_cache(maxsize=1)
+def _last_statement(text: str, engine: str) -> Statement:
+    """A long one: its document asks for its hash, then for its text."""
     return _statement(text, engine)
 
 
@@ -281,14 +291,14 @@ def _text(text: str, engine: str, continued: bool, scanned: bool, redaction: Red
     return bare, statement.sets_password
 
 
-def _parameters(parameters: list[str], engine: str, sets_password: bool, redaction: Redaction) -> list[str]:
+def _parameters(parameters: list[str], fragments: _Fragments, sets_password: bool, redaction: Redaction) -> list[str]:
     if redaction is Redaction.LITERALS:
         return [_HIDDEN] * len(parameters)
     if sets_password:
         return [REDACTED] * len(parameters)
-    if not may_hold_password("\n".join(parameters), engine):
+    if not may_hold_password("\n".join(parameters), fragments.engine):
         return parameters
-    return [_fragment(parameter, engine) for parameter in parameters]
+    return [fragments.cleaned_text(parameter) for parameter in parameters]
 
 
 def _message(message: str, engine: str, exit_code: str) -> str:
@@ -303,38 +313,60 @@ def _message(message: str, engine: str, exit_code: str) -> str:
     return message if phrase.end() == len(message) else f"{phrase[0]} {_HIDDEN}"
 
 
-def _free(value: Any, engine: str, redaction: Redaction, *, native: bool) -> Any:
+def _free(value: Any, fragments: _Fragments, redaction: Redaction, *, native: bool) -> Any:
     """Native and unknown fields: names stay, what is not known to be one goes."""
     if redaction is Redaction.OFF:
-        return _without_passwords_within(value, engine)
+        return fragments.cleaned(value)
     if not isinstance(value, dict):
         return _HIDDEN
     return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
 
 
-def _without_passwords_within(value: Any, engine: str) -> Any:
-    match value:
-        case str():
-            return _fragment(value, engine)
-        case dict():
-            return {
-                name: REDACTED if _is_secret(name, item) else _without_passwords_within(item, engine)
-                for name, item in value.items()
-            }
-        case list():
-            return [_without_passwords_within(item, engine) for item in value]
-        case _:
-            return value
-
-
-_SECRET_NAME = re.compile(r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret)\Z", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?(?:access_?)?key|private_?key)\Z", re.IGNORECASE
+)
 
 
 def _is_secret(name: str, value: Any) -> bool:
-    return isinstance(value, str) and bool(_SECRET_NAME.search(name))
+    """Whether a field's name says that it holds a secret: no yes or no, and nothing with fields of its own."""
+    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return is_plain and bool(_SECRET_NAME.search(name))
 
 
-def _fragment(text: str, engine: str) -> str:
-    if not may_hold_password(text, engine):
-        return text
-    return fragment_without_passwords(text, engine).text if len(text) <= _MAX_FRAGMENT else REDACTED
+@dataclass(slots=True)
+class _Fragments:
+    """The values of one document that are no statement of their own, without passwords. Only so many are looked into:
+    of what is more, those that may hold a password are removed."""
+
+    engine: str
+    left: int = _MAX_FRAGMENTS
+
+    def cleaned(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.cleaned_text(value)
+            case dict():
+                return {
+                    name: REDACTED if _is_secret(name, item) else self.cleaned(item) for name, item in value.items()
+                }
+            case list():
+                return [self.cleaned(item) for item in value]
+            case _:
+                return value
+
+    def cleaned_text(self, text: str) -> str:
+        """JSON by what its strings hold, whatever their escapes; another text as it stands."""
+        if not may_hold_password(text, self.engine):
+            return text
+        if text.lstrip()[:1] in ("{", "["):
+            try:
+                content = json.loads(text)
+                cleaned = self.cleaned(content)
+            except (ValueError, RecursionError):
+                pass  # cut, or only like JSON: it is read as text
+            else:
+                return text if cleaned == content else canonical_json(cleaned).decode()
+        self.left -= 1
+        if self.left < 0 or len(text) > _MAX_FRAGMENT:
+            return REDACTED
+        return fragment_without_passwords(text, self.engine).text

@@ -106,13 +106,14 @@ _UNCERTAIN_LITERALS = _LITERALS | {
     "postgresql": rf"{_ESCAPED}|{_UNCERTAIN_QUOTED.format(chr(39))}|(?<=\$)\d++",
     "mysql": rf"{_UNCERTAIN_QUOTED.format(chr(39))}|{_UNCERTAIN_QUOTED.format(chr(34))}|(?<=\?)",
 }
-# QUOTED_IDENTIFIER decides what "…" is in SQL Server: a name for certain where only a name can stand.
-_SQLSERVER_NAME = r'(?P<maybe>(?<=")(?:[^"]++|"")*+"?+)'
+# QUOTED_IDENTIFIER decides what "…" is in SQL Server: behind or in front of a dot it is a name for certain.
+_SQLSERVER_NAME = rf"(?P<maybe>{_NAME})"
+_SQLSERVER_DOTTED = rf'(?<=[\w\]"]\."){_NAME}|{_NAME}(?=\.(?:["\[]|[^\W\d]))'
 _NAMES = {
     "postgresql": _NAME,
     "mysql": r"(?<=`)(?:[^`]++|``)*+`?+",
     "oracle": _NAME,
-    "sqlserver": r"(?<=\[)(?:[^\]]++|\]\])*+\]?+",
+    "sqlserver": rf"(?<=\[)(?:[^\]]++|\]\])*+\]?+|{_SQLSERVER_DOTTED}",
 }
 _DOLLAR_QUOTED = (
     rf"(?<!{'[' + _LETTER + '0-9$]'}\$)(?<=\$)"
@@ -129,19 +130,25 @@ def _scanner(engine: str, comments: str, literals: str, first: str) -> re.Patter
     )
 
 
-SCANNERS = {
-    engine: _scanner(engine, _COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
-    for engine, literals in _LITERALS.items()
-}
+def _scanners(comments: dict[str, str], literals: dict[str, str], first: dict[str, str]) -> dict[str, re.Pattern[str]]:
+    return {
+        engine: _scanner(engine, comments[engine], rf"{_NUMBER}|{literals[engine]}", first[engine])
+        for engine in ENGINES
+    }
+
+
+SCANNERS = _scanners(_COMMENTS, _LITERALS, _FIRST)
+# For texts that keep their names; those of SQL Server that are letters in brackets need no look.
+_FIRST_TO_REPLACE = _FIRST | {"sqlserver": r"(?:[-/'\"0-9$]|\[(?![^\W\d]*+\]))"}
+_STRIPPERS = _scanners(_COMMENTS, _LITERALS, _FIRST_TO_REPLACE)
 # The same with what is not certain: one match reaches from there to the end of the text.
-_CERTAIN_SCANNERS = {
-    engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
-    for engine, literals in _UNCERTAIN_LITERALS.items()
-}
-# Quotes and comments alone: no numbers, no parameters.
+_CERTAIN_STRIPPERS = _scanners(_UNCERTAIN_COMMENTS, _UNCERTAIN_LITERALS, _FIRST_TO_REPLACE)
+# Quotes and comments alone: no numbers, no parameters, and of SQL Server's names in brackets those that hold a quote.
+_FIRST_QUOTE = {engine: re.sub("0-9|[?:]", "", first) for engine, first in _FIRST.items()}
+_FIRST_QUOTE["sqlserver"] = r"(?:[-/'\"]|\[(?![\w$#@ .]*+\]))"
 QUOTES = {
-    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], re.sub("0-9|[?:]", "", first))
-    for engine, first in _FIRST.items()
+    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], first)
+    for engine, first in _FIRST_QUOTE.items()
 }
 _LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
@@ -155,10 +162,9 @@ _NAME_OR_COMMENT = re.compile(r"[\"]|--|/\*")
 _UNCERTAIN = {"postgresql": "\\", "mysql": "\\", "oracle": "\r", "sqlserver": "\r"}
 _NESTING = frozenset({"postgresql", "sqlserver"})
 
-# Behind FROM, AS and the like, and behind or in front of a dot, only a name can stand in SQL Server.
-_BEHIND_DOT = re.compile(r"[\w\]\"]\.\Z")
-_BEHIND_NAMING_WORD = re.compile(r"\b(?:from|join|into|update|table|as)\s+\Z", re.IGNORECASE)
-_IN_FRONT_OF_DOT = re.compile(r"\.(?:[\"\[]|[^\W\d])")
+# Behind FROM, AS and the like as well only a name can stand in SQL Server.
+_NAMING_WORDS = ("from", "join", "into", "update", "table", "as")
+_BEHIND_NAMING_WORD = re.compile(rf"\b(?:{'|'.join(_NAMING_WORDS)})\Z")
 _LOOK_BACK = 16  # characters
 
 # Dollar quotes hold code directly behind AS or DO; how PostgreSQL's own two languages quote is known.
@@ -437,9 +443,9 @@ def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
 
 def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool = False, depth: int = 0) -> str:
     if certain and _UNCERTAIN[engine] in text:
-        scanner, plain = _CERTAIN_SCANNERS[engine], False
+        scanner, plain = _CERTAIN_STRIPPERS[engine], False
     else:
-        scanner, plain = SCANNERS[engine], not _NOT_PLAIN[engine].search(text)
+        scanner, plain = _STRIPPERS[engine], not _NOT_PLAIN[engine].search(text)
     if plain:
         # Most statements: nothing to keep, so no decision for each match.
         bare = _LITERAL_SCANNERS[engine].sub("?", text)
@@ -514,11 +520,12 @@ def _end_of_comment(match: re.Match[str], engine: str) -> int:
 
 def _is_name(match: re.Match[str]) -> bool:
     """Whether SQL Server's "…" is a name whatever QUOTED_IDENTIFIER is."""
-    text, start = match.string, match.start()
-    before = text[max(start - _LOOK_BACK, 0) : start]
-    return bool(
-        _BEHIND_DOT.search(before) or _BEHIND_NAMING_WORD.search(before) or _IN_FRONT_OF_DOT.match(text, match.end())
-    )
+    start = match.start()
+    before = match.string[max(start - _LOOK_BACK, 0) : start]
+    if not before[-1:].isspace():
+        return False
+    before = before.rstrip().lower()
+    return before.endswith(_NAMING_WORDS) and _BEHIND_NAMING_WORD.search(before) is not None
 
 
 def _code_positions(text: str) -> frozenset[int]:
