@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from daswatch.activity import is_continuation
+from daswatch.budget import Budget
 from daswatch.canonical import canonical_json
 from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.statements import (
@@ -29,9 +30,6 @@ SQL_FIELDS = ("commandText", "paramList", "errorMessage")
 FREE_FIELDS = ("engineNativeAuditFields", "unknownFields", "unknownFieldsText")
 # What else `redacted` looks at.
 NEEDED_FIELDS = ("engine", "substatementId", "exitCode")
-
-MAX_STATEMENT = 1024 * 1024  # characters: a longer one is not scanned, whatever it costs
-MAX_STATEMENTS = 16 * 1024 * 1024  # characters of all statements of a record: some 8 s at worst
 
 _HIDDEN = "?"
 
@@ -216,15 +214,22 @@ def read_statement(text: str, engine: str) -> Statement:
     return (_cached_statement if len(text) <= CACHED_CHARACTERS else _last_statement)(text, engine)
 
 
-def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, scanned: bool = True) -> dict[str, Any]:
+def redacted(
+    document: dict[str, Any],
+    engine: str,
+    redaction: Redaction,
+    *,
+    scanned: bool = True,
+    budget: Budget | None = None,
+) -> dict[str, Any]:
     """A document without passwords, and without what else `redaction` takes out.
 
-    Where the statement is not to be `scanned`, since it would cost too much, what a scan would look for is not left.
+    Where the statement is not to be `scanned`, or the `budget` ends, what a scan would look for is not left.
     """
     if redaction is Redaction.HASH:
         return {name: value for name, value in document.items() if name not in _NOT_IN_HASHED}
     known = known_engine(engine)
-    fragments = _Fragments(known)
+    fragments = _Fragments(known, budget or Budget())
     changes: dict[str, Any] = {}
     sets_password = False
     text = document.get("commandText")
@@ -239,7 +244,7 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
         if redaction is Redaction.LITERALS or sets_password:
             changes["errorMessage"] = _message(message, known, document.get("exitCode", ""))
         elif may_hold_password(message, known):
-            changes["errorMessage"] = fragment_without_passwords(message[:_MAX_FRAGMENT], known).text
+            changes["errorMessage"] = fragments.looked_into(message)
     for name in FREE_FIELDS:
         if name in document:
             changes[name] = _free(document[name], fragments, redaction, native=name == "engineNativeAuditFields")
@@ -247,7 +252,7 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
 
 
 _NOT_IN_HASHED = frozenset((*SQL_FIELDS, *FREE_FIELDS))
-_MAX_FRAGMENT = 64 * 1024  # characters of a message or a native field that are scanned
+_MAX_FRAGMENT = 64 * 1024  # characters: a longer message, parameter or field is not looked into
 _MAX_FRAGMENTS = 200  # such values of a document
 
 
@@ -296,9 +301,10 @@ def _parameters(parameters: list[str], fragments: _Fragments, sets_password: boo
         return [_HIDDEN] * len(parameters)
     if sets_password:
         return [REDACTED] * len(parameters)
-    if not may_hold_password("\n".join(parameters), fragments.engine):
+    joined = "\n".join(parameters)
+    if not may_hold_password(joined, fragments.engine):
         return parameters
-    return [fragments.cleaned_text(parameter) for parameter in parameters]
+    return [fragments.cleaned_text(parameter) for parameter in parameters] if fragments.fit(joined) else [REDACTED]
 
 
 def _message(message: str, engine: str, exit_code: str) -> str:
@@ -316,7 +322,10 @@ def _message(message: str, engine: str, exit_code: str) -> str:
 def _free(value: Any, fragments: _Fragments, redaction: Redaction, *, native: bool) -> Any:
     """Native and unknown fields: names stay, what is not known to be one goes."""
     if redaction is Redaction.OFF:
-        return fragments.cleaned(value)
+        written = value if isinstance(value, str) else canonical_json(value).decode()
+        if may_hold_password(written, fragments.engine) or _SECRET_NAME_WITHIN.search(written):
+            return fragments.cleaned(value)
+        return value
     if not isinstance(value, dict):
         return _HIDDEN
     return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
@@ -327,6 +336,9 @@ _SECRET_NAME = re.compile(
 )
 
 
+_SECRET_NAME_WITHIN = re.compile(r"key\"", re.IGNORECASE)  # in JSON; the other names are found as hints
+
+
 def _is_secret(name: str, value: Any) -> bool:
     """Whether a field's name says that it holds a secret: no yes or no, and nothing with fields of its own."""
     is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -335,10 +347,11 @@ def _is_secret(name: str, value: Any) -> bool:
 
 @dataclass(slots=True)
 class _Fragments:
-    """The values of one document that are no statement of their own, without passwords. Only so many are looked into:
-    of what is more, those that may hold a password are removed."""
+    """The values of one document that are not statements of their own, without passwords. Only so many are looked into,
+    and as many characters as the budget has: of what is more, those that may hold a password are removed."""
 
     engine: str
+    budget: Budget
     left: int = _MAX_FRAGMENTS
 
     def cleaned(self, value: Any) -> Any:
@@ -359,6 +372,8 @@ class _Fragments:
         if not may_hold_password(text, self.engine):
             return text
         if text.lstrip()[:1] in ("{", "["):
+            if not self.fit(text):
+                return REDACTED
             try:
                 content = json.loads(text)
                 cleaned = self.cleaned(content)
@@ -366,7 +381,18 @@ class _Fragments:
                 pass  # cut, or only like JSON: it is read as text
             else:
                 return text if cleaned == content else canonical_json(cleaned).decode()
+        return self.looked_into(text)
+
+    def looked_into(self, text: str) -> str:
+        """A text that may hold a password without it, or nothing of it where that costs too much."""
         self.left -= 1
         if self.left < 0 or len(text) > _MAX_FRAGMENT:
+            self.budget.refused = True
             return REDACTED
-        return fragment_without_passwords(text, self.engine).text
+        return fragment_without_passwords(text, self.engine).text if self.budget.takes_values(len(text)) else REDACTED
+
+    def fit(self, text: str) -> bool:
+        """Whether the parts of a text can be looked into one by one."""
+        fits = self.budget.takes(len(text))
+        self.budget.refused = self.budget.refused or not fits
+        return fits

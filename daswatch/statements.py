@@ -181,6 +181,8 @@ _OWN_LANGUAGES = frozenset({"sql", "plpgsql"})
 # What may stand before a statement's first word.
 _BLANK = re.compile(r"(?:[\s(;]++|\*/)*+")
 _COMMENT_HERE = {engine: re.compile(rf"[-/#](?:{comments})") for engine, comments in _COMMENTS.items()}
+# The same for texts that are too long for more: in every engine, and not what MySQL may execute.
+_PADDING = re.compile(r"(?:[\s(;]++|/\*(?!M?!)(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/|(?:--|\#)[^\r\n]*+(?=[\r\n]))*+")
 _WORD = re.compile(r"[^\W\d][\w$]*+")
 _WORD_OR_PARENTHESIS = re.compile(r"[()]|[^\W\d][\w$]*+")
 _BEHIND_CTE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"})
@@ -315,6 +317,13 @@ def without_literals(text: str, engine: str) -> str:
     elif engine == "postgresql":
         bare = _SET.sub(_without_bare_values, bare)
     return bare if certain or bare.endswith("?") else f"{bare}?"
+
+
+def beginning(text: str, length: int) -> str:
+    """So many characters of a statement, from its first word on: comments in front hide nothing."""
+    padding = _PADDING.match(text)
+    start = padding.end() if padding else 0
+    return text[start : start + length]
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)

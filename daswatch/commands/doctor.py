@@ -26,7 +26,7 @@ from daswatch.content import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Refusal
-from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError
+from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.gateways.arrivals import ArrivalsGateway
 from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import cloudformation_client, search_client
@@ -243,6 +243,8 @@ def _endpoint(
         check_opensearch(client, endpoint.service)
         arrivals = ArrivalsGateway(client, wanted.index_prefix)
         count = arrivals.reach()
+    except TooOld as exc:
+        return [doctor.broken(Subject.SEARCH, endpoint.url, str(exc), exc.next_step)]
     except SearchUnavailable as exc:
         return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
     databases = stack.databases if isinstance(stack, Stack) else ()
