@@ -255,6 +255,7 @@ def test_acknowledged_events_survive_a_lost_disk(ingesting: Ingesting, three: Cl
     shutil.rmtree(primary.node.data_dir / "nodes")
     replica.restart()
     primary.restart()
+    three.wait_for_green(index)
 
     assert written > 0
     assert three.of_primary(index) not in (primary, replica)
