@@ -259,14 +259,49 @@ _DIGIT = re.compile(r"\d")
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _CLOSING = {'"': '"', "`": "`", "[": "]"}
 _NAME_WITHIN = 400  # characters: a made name stands at the beginning
-# Aurora MySQL distinguishes the case of tables and databases, of nothing else.
-_MYSQL_TABLES_BEHIND = ("from ", "join ", "into ", "update ", "table ")
-# No statement has more than a few words between; without a limit a text of these words alone is read again and again.
-_MYSQL_TABLES = re.compile(
-    r"(?:(?:table|if|not|exists|only|ignore|low_priority) ){0,6}+(?!(?:dual|outfile|dumpfile)\b)"
-    r"([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
+# Aurora MySQL distinguishes the case of tables, their aliases and databases, of nothing else.
+_MYSQL_BEHIND = "from|join|into|update|table|tables|truncate|insert|replace|delete|view|references"
+# Where a statement begins so, names stand behind these too.
+_MYSQL_BEHIND_TOO = {
+    **dict.fromkeys(("create", "drop"), "database|schema"),
+    **dict.fromkeys(("create index", "create unique", "create fulltext", "create spatial", "drop index"), "on"),
+    **dict.fromkeys(("grant", "revoke"), "on"),
+    **dict.fromkeys(("use", "describe", "desc", "handler"), "use|describe|desc|handler"),
+    "rename": "to",
+}
+_NOT_A_TABLE = (
+    r"(?!(?:dual|outfile|dumpfile|where|on|using|set|join|inner|cross|left|right|natural|straight_join|order|group|having"
+    r"|limit|union|except|intersect|for|lock|partition|use|ignore|force|window|into|procedure|as|values?|select|offset|end"
+    r"|then|else|when|and|or|like|in|is|table|tables|from|update|truncate|insert|replace|delete|view|references|read|write"
+    r"|low_priority|to|with|default|add|drop|alter|modify|change|rename|engine|cascade|restrict|default|returning)\b)"
 )
-_NOT_IN_FRONT_OF_TABLES = ("for ", "key ")  # FOR UPDATE, ON DUPLICATE KEY UPDATE
+_MYSQL_NAME = rf"{_NOT_A_TABLE}[\w.$`]++"
+
+
+def _mysql_tables(behind: str) -> re.Pattern[str]:
+    """Names, with their aliases, behind one of these words.
+
+    No statement has more than a few words between; without a limit a text of these words alone is read again and again.
+    """
+    return re.compile(
+        rf"(?:{behind}) "
+        r"(?:(?:table|tables|if|not|exists|only|ignore|low_priority|high_priority|delayed|quick|into|from) ){0,6}+"
+        rf"(?P<names>{_MYSQL_NAME}(?: (?:as )?+{_MYSQL_NAME})?+(?: ?, ?{_MYSQL_NAME}(?: (?:as )?+{_MYSQL_NAME})?+)*+)"
+    )
+
+
+_MYSQL_TABLES = _mysql_tables(_MYSQL_BEHIND)
+_MYSQL_TABLES_TOO = {first: _mysql_tables(behind) for first, behind in _MYSQL_BEHIND_TOO.items()}
+# A derived table: what stands behind its parenthesis is its alias, unless a column's can stand there.
+_MYSQL_DERIVED = re.compile(
+    rf"\) ?(?:as )?+(?P<names>{_MYSQL_NAME})"
+    r"(?=\Z| ?\)| (?:on|using|where|join|inner|cross|left|right|natural|straight_join|group|order|limit)\b)"
+)
+_WORD_OF_NAMES = re.compile(r"[\w.$`]++")
+_COLUMN_BEHIND_FROM = re.compile(r"\b(?:extract|trim|substr|substring|mid) ?\([^()]*\Z")
+_LONGEST_ARGUMENT = 100  # characters
+# Within a word, or FOR UPDATE, ON DUPLICATE KEY UPDATE, ON DELETE CASCADE: no table follows.
+_NOT_BEFORE_TABLES = re.compile(r"(?:[\w$.`]|\b(?:for|key|on) )\Z")
 
 
 def leading_words(text: str, engine: str) -> tuple[str, ...]:
@@ -581,16 +616,31 @@ def _encoded_name(name: str, engine: str) -> str:
 
 
 def _mysql_tables_in_mixed_case(bare: str, plain: str) -> Iterator[str]:
-    """The names of tables that are not in lower case; `plain` is the text `bare` in lower case."""
-    for word in _MYSQL_TABLES_BEHIND:
-        start = plain.find(word)
-        while start >= 0:
-            names = _MYSQL_TABLES.match(plain, start + len(word))
-            if names and not plain.endswith(_NOT_IN_FRONT_OF_TABLES, 0, start):
-                name = bare[names.start(1) : names.end(1)]
-                if name != plain[names.start(1) : names.end(1)]:
-                    yield name
-            start = plain.find(word, start + len(word))
+    """The names of tables and their aliases that are not in lower case; `plain` is the text `bare` in lower case."""
+    patterns = [_MYSQL_TABLES]
+    words = plain[:_NAME_WITHIN].split(" ", 2)
+    for first in (words[0], " ".join(words[:2])):
+        if first in _MYSQL_TABLES_TOO:
+            patterns.append(_MYSQL_TABLES_TOO[first])
+    if "from (" in plain or "join (" in plain:
+        patterns.append(_MYSQL_DERIVED)
+    for pattern in patterns:
+        for found in pattern.finditer(plain):
+            start, end = found.span("names")
+            if bare[start:end] != plain[start:end] and not _names_no_table(found):
+                names = _WORD_OF_NAMES.findall(bare[start:end])
+                yield from (name for name in names if name != name.lower() and name.lower() != "as")
+
+
+def _names_no_table(found: re.Match[str]) -> bool:
+    """Whether the word in front of names does not announce tables here: EXTRACT(YEAR FROM a), say."""
+    start = found.start()
+    if found.re is _MYSQL_DERIVED:
+        return False
+    before = found.string[max(start - _LONGEST_ARGUMENT, 0) : start]
+    if _NOT_BEFORE_TABLES.search(before[-5:]):
+        return True
+    return found.string.startswith("from ", start) and _COLUMN_BEHIND_FROM.search(before) is not None
 
 
 _cached_name = lru_cache(maxsize=CACHED_STATEMENTS)(_encoded_name)
