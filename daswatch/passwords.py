@@ -361,9 +361,9 @@ def _edits(text: str, engine: str, depth: int, budget: _Budget) -> _Edits:
         opening = content[0]
         if kind in ("literal", "dollar"):
             return f"'{_MASK * (length - 2)}'" if length > 1 and content[-1] == opening else f"'{_MASK * (length - 1)}"
-        if _PLAIN_QUOTED.fullmatch(content):
-            return content
         closed = length > 1 and content[-1] in '"`]'
+        if closed and (content[1:-1].isidentifier() or _PLAIN_QUOTED.fullmatch(content)):
+            return content
         if length > _LONGEST_NAME:
             return opening + _ODD_NAME * (length - 1 - closed) + content[length - closed :]
         return opening + _ODD.sub(_ODD_NAME, content[1 : length - closed]) + content[length - closed :]

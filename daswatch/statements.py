@@ -421,7 +421,7 @@ def code_of(text: str, engine: str) -> str:
     # Without quoted names and comments all matches are literals, so no decision for each of them.
     named = '"' in text or "`" in text or "[" in text
     commented = "--" in text or "/*" in text or "#" in text
-    return replaced(text, engine, SCANNERS[engine], _code_part if named or commented else _mark)
+    return replaced(text, engine, _STRIPPERS[engine], _code_part if named or commented else _mark)
 
 
 def without_comments(text: str, engine: str) -> str:
@@ -503,18 +503,17 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
             kind = match.lastgroup
             if kind == "literal":
                 return "?"
+            if kind == "name" or (kind == "maybe" and _is_name(match)):
+                name = match[0]
+                if not encoded_names:
+                    return name
+                return (_cached_name if len(name) < _CACHED_NAME else _encoded_name)(name, engine)
             if kind == "comment":
                 return " "
-            if kind == "dollar":
-                if match.start() not in code:
-                    return "?"
-                body = _strip(match["body"], engine, certain=certain, encoded_names=encoded_names, depth=depth + 1)
-                return f"$${body}$$"
-            if kind == "maybe" and not _is_name(match):
+            if kind == "maybe" or match.start() not in code:
                 return "?"
-            if not encoded_names:
-                return match[0]
-            return (_cached_name if match.end() - match.start() < _CACHED_NAME else _encoded_name)(match[0], engine)
+            body = _strip(match["body"], engine, certain=certain, encoded_names=encoded_names, depth=depth + 1)
+            return f"$${body}$$"
 
         bare = replaced(text, engine, scanner, replacement)
     return _without_prefixes(bare)
@@ -564,11 +563,10 @@ def _end_of_comment(match: re.Match[str], engine: str) -> int:
 
 def _is_name(match: re.Match[str]) -> bool:
     """Whether SQL Server's "…" is a name whatever QUOTED_IDENTIFIER is."""
-    start = match.start()
-    before = match.string[max(start - _LOOK_BACK, 0) : start]
-    if not before[-1:].isspace():
+    text, start = match.string, match.start()
+    if not start or not text[start - 1].isspace():
         return False
-    before = before.rstrip().lower()
+    before = text[max(start - _LOOK_BACK, 0) : start].rstrip().lower()
     return before.endswith(_NAMING_WORDS) and _BEHIND_NAMING_WORD.search(before) is not None
 
 

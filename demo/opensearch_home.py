@@ -101,7 +101,7 @@ class Jdk:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version of OpenSearch, and in what it differs from the others for whoever starts it.
+    """A version of OpenSearch, and in what starting it differs from the others.
 
     Up to 2.x it runs under Java's security manager, which a JDK after 21 warns about and one after 23 lacks; from 3.0
     on under an agent of its own.

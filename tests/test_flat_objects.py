@@ -74,7 +74,7 @@ def test_a_value_at_a_path_is_found(field: str, search: OpenSearch, index: str) 
 def test_all_flat_objects_that_are_searched_are_known() -> None:
     mapped = set()
     for content in shipped_content():
-        # Only the indices that a detection or a search looks at: nobody asks for parts of the others.
+        # Only the indices that a detection or a search looks at: parts of the others are not asked for.
         if content.name in ("das-event-fields", "das-control-plane"):
             properties = content.body["template"]["mappings"]["properties"]
             mapped |= {name for name, mapping in properties.items() if mapping["type"] == "flat_object"}

@@ -6,7 +6,7 @@ Each test waits for states of the cluster, not for a time. Lambda's part is play
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
@@ -29,11 +29,11 @@ pytestmark = [pytest.mark.node, pytest.mark.cluster]
 SEED = 20_310_305
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)  # hours from another day, and so from another index
 RECORDS = 200  # of a batch of all databases
-KILLS = 6
+# Whose node is killed, and when a bulk request has come, is on its way, or was taken.
+KILLS = (("primary", "during"), ("manager", "before"), ("random", "after"), ("primary", "after"))
 DELIVERIES = 500
 # Of one invocation. A node that hangs takes it all, so that the next delivery may meet another one.
 REMAINING_MS = 12_000
-MOMENTS = ("before", "during", "after")
 FEW = 4
 # A copy on each node, and a write is acknowledged when all that are there have it. A number instead of "all" must not
 # be combined with copies that expand: where fewer are left, the manager fails to remove the nodes that ended.
@@ -49,9 +49,10 @@ def three() -> Iterator[Cluster]:
 class Ingesting:
     """The ingest function at a cluster, its stream, and the ledger of what was delivered."""
 
-    def __init__(self, function: IngestFunction, three: Cluster) -> None:
+    def __init__(self, function: IngestFunction, three: Cluster, record: Callable[[str, object], None]) -> None:
         self.function = function
         self.three = three
+        self.record = record
         self.batches = sealed_batches(function, produce(SEED, NOON, 1_000_000), RECORDS)
         self.entries: list[LedgerEntry] = []
         self.invocations = self.redelivered = 0
@@ -91,15 +92,14 @@ class Ingesting:
             if going_on.done():
                 return going_on.result()
 
-    def check(self, when: str) -> None:
-        """The index holds what the ledger says."""
-        note = f"{when}: {self.invocations} invocations, {self.redelivered} of them delivered again"
-        assert_ledger_equals_index(self.entries, self.function, note)
-
     def finish(self) -> None:
         """All copies are there, and hold what the ledger says."""
         self.three.wait_for_green(self.index)
-        self.check("at the end")
+        note = f"{self.invocations} invocations, {self.redelivered} of them delivered again"
+        assert_ledger_equals_index(self.entries, self.function, note)
+        self.record("events", sum(entry.fate == "indexed" for entry in self.entries))
+        self.record("invocations", self.invocations)
+        self.record("redelivered", self.redelivered)
         assert not self.function.search.indices.exists(index="das-dead-letters")
 
 
@@ -110,11 +110,12 @@ def ingesting(
     kms_key_id: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> Iterator[Ingesting]:
     """Two batches are in the index, whose two copies are there."""
     with function_on(three.url, aws, kms_key_id, monkeypatch, capsys) as function:
         function.clock = RealClock()  # nodes take real time
-        running = Ingesting(function, three)
+        running = Ingesting(function, three, record_property)
         for _ in range(2):
             running.deliver(running.next().records)
         three.wait_for_green(running.index)
@@ -147,14 +148,15 @@ def killing(member: Member, moment: str, killed: Event) -> Behaviour:
 
 
 def test_killed_nodes_lose_and_double_nothing(ingesting: Ingesting, three: Cluster) -> None:
-    """The primary's node, the manager and a random one, before, while and after a bulk request is taken."""
     random = Random(SEED)
     with Proxy(three.url) as proxy, ThreadPoolExecutor(1) as restarts:
         ingesting.function.configure(OPENSEARCH_ENDPOINT=proxy.url)
-        for number in range(KILLS):
-            victims = (three.primary(ingesting.index) or three.manager(), three.manager(), random.choice(three.members))
-            victim, killed = victims[number % len(victims)], Event()
-            proxy.on(bulk, sequence(killing(victim, MOMENTS[number // 2], killed)))
+        for number, (role, moment) in enumerate(KILLS):
+            victim = three.manager() if role == "manager" else random.choice(three.members)
+            if role == "primary":
+                victim = three.primary(ingesting.index) or victim
+            killed = Event()
+            proxy.on(bulk, sequence(killing(victim, moment, killed)))
             restarts.submit(killed.wait, STATE_SECONDS)
             ingesting.deliver_while(restarts.submit(victim.restart))
             assert killed.is_set()
@@ -253,6 +255,7 @@ def test_acknowledged_events_survive_a_lost_disk(ingesting: Ingesting, three: Cl
     shutil.rmtree(primary.node.data_dir / "nodes")
     replica.restart()
     primary.restart()
+    three.wait_for_green(index)
 
     assert written > 0
     assert three.of_primary(index) not in (primary, replica)
