@@ -29,7 +29,7 @@ _COMMON = {
     "awsAccountId": "123456789012",
     "awsRegion": "eu-west-1",
 }
-# Each field of the template, in the type in which it is written.
+# Each field of the template, in the type in which it is written; text is neither a number nor an address.
 EVENT: Mapping[str, Any] = {
     **_COMMON,
     "engine": "postgresql",
@@ -47,17 +47,17 @@ EVENT: Mapping[str, Any] = {
     "class": "READ",
     "command": "SELECT",
     "commandText": "select 1",
-    "paramList": ["1"],
+    "paramList": ["probe"],
     "dbUserName": "probe",
     "databaseName": "probe",
-    "dbid": "1",
+    "dbid": "probe",
     "clientApplication": "daswatch",
-    "remoteHost": "192.0.2.1",
-    "remotePort": "5432",
-    "serverHost": "192.0.2.1",
+    "remoteHost": "probe.example.com",
+    "remotePort": "probe",
+    "serverHost": "probe",
     "serverType": "PostgreSQL",
     "serviceName": "probe",
-    "serverVersion": "1.0",
+    "serverVersion": "1.0.probe",
     "dbProtocol": "probe",
     "netProtocol": "TCP",
     "sessionId": "5f2b.1",
@@ -81,14 +81,14 @@ EVENT: Mapping[str, Any] = {
 DEAD_LETTER: Mapping[str, Any] = _COMMON | {"reason": "probe", "detail": "probe", "object": "s3://probe/probe"}
 
 
-def probe(index: str, beside: str = "") -> Action:
-    """The action that asks an index whether it takes documents, in the shard of the document with the id `beside`.
+def probe(index: str, document_id: str = "") -> Action:
+    """The action that asks an index whether it takes documents, where given in the shard of a document.
 
     Nothing is lost where it fails.
     """
     head = {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}
-    if beside:
-        head["routing"] = beside
+    if document_id:
+        head["routing"] = document_id
     source = DEAD_LETTER if index == dead_letters.INDEX else EVENT
     return Action(orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n", record=None, index=index)
 

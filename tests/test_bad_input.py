@@ -46,7 +46,7 @@ def monitoring_record(*events: object, **changes: Any) -> dict[str, Any]:
 
 
 def bad_event(**changes: Any) -> dict[str, Any]:
-    """A plausible event whose statement nobody may see in a log."""
+    """A plausible event whose statement must not appear in a log."""
     return postgresql_event(commandText=STATEMENT, **changes)
 
 
@@ -192,7 +192,7 @@ DEAD: dict[str, tuple[Make, str]] = {
     ),
 }
 
-# Whatever cannot be attributed to a database is a dead letter of nobody's: found by its sequence number.
+# Whatever cannot be attributed to a database is a dead letter of no database: found by its sequence number.
 DEAD_OF_NOBODY: dict[str, Make] = {
     "an ARN that is no text": lambda ingest: {**ingest.record([bad_event()]), "eventSourceARN": ["x"]},
     "no ARN": lambda ingest: {

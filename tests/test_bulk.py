@@ -246,7 +246,7 @@ def refusing(poison: bytes, error: Exception) -> Callable[[list[bytes]], Any]:
 @pytest.mark.parametrize(
     "error", [TransportError(413, "too large", {}), TransportError(400, "parse_exception", {})], ids=repr
 )
-def test_one_document_that_spoils_its_request_is_found_and_refused_alone(error: Exception) -> None:
+def test_document_that_spoils_its_request_is_refused_alone(error: Exception) -> None:
     given = actions(9)
 
     result = write(Endpoint([refusing(b"action 6", error)] * 40), given)
@@ -640,7 +640,7 @@ def test_document_that_spoils_its_request_is_found_after_a_look(status: int) -> 
     assert len(endpoint.requests) <= 12
 
 
-def test_request_that_is_too_large_for_any_document_is_the_domains_fault() -> None:
+def test_request_too_large_for_any_document_is_the_domains_fault() -> None:
     given = [document(0), document(1)]
 
     result = write(Endpoint([TransportError(413, "", {})] * 9), given)
