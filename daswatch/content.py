@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
 from daswatch.detections import Detection
-from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.index_settings import IndexSettings
+from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import Environment
 
 
@@ -117,6 +118,7 @@ class Wanted:
     channel_role_arn: str = ""  # that the Notifications plugin assumes to publish there
     ingest_role_arn: str = ""  # of the ingest function
     findings_role_arn: str = ""  # of the findings function
+    index_settings: IndexSettings = field(default_factory=IndexSettings)
     monitors: bool = True
     dashboards: bool = True
 
@@ -130,7 +132,7 @@ class Wanted:
         detections: tuple[Detection, ...],
         dashboards: bool = True,
     ) -> Wanted:
-        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN and FINDINGS_ROLE_ARN."""
+        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN, FINDINGS_ROLE_ARN; indices' settings."""
         return cls(
             index_prefix=index_prefix,
             service=service,
@@ -139,6 +141,7 @@ class Wanted:
             channel_role_arn=_arn(environment, "CHANNEL_ROLE_ARN", "arn:aws:iam::…:role/…"),
             ingest_role_arn=_arn(environment, "INGEST_ROLE_ARN", "arn:aws:iam::…:role/…"),
             findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            index_settings=IndexSettings.read(environment),
             monitors=environment.flag("MONITORS", default=True),
             dashboards=dashboards,
         )

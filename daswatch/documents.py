@@ -23,11 +23,11 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
+from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, read_statement, redacted
 from daswatch.signals import signals_of
 
-DEFAULT_INDEX_PREFIX = "das-events"
 UNDATED = "undated"
 
 # Activity streams exist since 2019. Another time is a broken clock's; it must not create an index for each such day.
@@ -176,7 +176,9 @@ def flatten(
             source["ingestNotes"] = notes
         _derive(source, engine, activity, moment, scanned)
         source = redacted(source, engine, flattening.redaction, scanned=scanned)
-        day = timestamp[:10].replace("-", ".") if timestamp else UNDATED
+        # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
+        day = (timestamp[:10] if timestamp else arrived_at[:7]).replace("-", ".")
+        day = day if timestamp else f"{UNDATED}-{day}"
         flattened.documents.append(
             Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
         )

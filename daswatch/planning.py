@@ -13,11 +13,12 @@ from typing import Any
 from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
+from daswatch.index_settings import has_settings_alone, settled
+from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
 from daswatch.retention import fingerprint, mark_of
 from daswatch.templates import for_collection, shipped_content, shipped_roles
 
-CHANNEL_ID = "daswatch"
 _NOT_ON_COLLECTIONS = {
     Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
     Kind.ROLE: "a Serverless collection has data access policies instead",
@@ -38,6 +39,11 @@ class Found:
     notes: Mapping[tuple[Kind, str], str] = field(default_factory=dict)  # on single pieces, for the plan
 
 
+def channel_id(indices: Indices) -> str:
+    """The id of the notification channel."""
+    return "daswatch" if indices.is_default else f"daswatch-{indices.stem}"
+
+
 def ingest_role(index_prefix: str) -> str:
     """The name of the ingest function's role: deployments with other prefixes have their own."""
     return f"{index_prefix}-ingest"
@@ -51,10 +57,10 @@ def findings_role(index_prefix: str) -> str:
 def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
-    templates = shipped_content(prefix)
+    templates = shipped_content(prefix, wanted.index_settings)
     content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_channel(wanted), *_monitors(wanted)]
     if wanted.dashboards:
-        objects = shipped_objects(prefix, wanted.detections)
+        objects = shipped_objects(Indices(prefix), wanted.detections)
         content += [Content(Kind.SAVED_OBJECT, f"{one.type}/{one.id}", packed(one)) for one in objects]
     reasons = _NOT_ON_COLLECTIONS if wanted.service == "aoss" else _unwanted(wanted)
     left_out = [LeftOut(kind, count, why) for kind, why in reasons.items() if (count := _count(content, kind))]
@@ -87,9 +93,21 @@ def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: F
 
 
 def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
-    if there is None:
-        return PlannedStep(Step.CREATE, content)
-    body, same, why = content.body, False, ""
+    body: Mapping[str, Any]
+    if content.kind is Kind.COMPONENT_TEMPLATE and has_settings_alone(content.body):
+        body, same, why = settled(content.body, there)
+    elif there is None:
+        body, same, why = content.body, False, ""
+    else:
+        body, same, why = _compared(content, there)
+    step = Step.CREATE if there is None else Step.UNCHANGED if same else Step.UPDATE
+    return PlannedStep(step, replace(content, body=body), there, why)
+
+
+def _compared(content: Content, there: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool, str]:
+    """The body to install over what is there, whether that is so already, and what is left to the users."""
+    body: Mapping[str, Any] = content.body
+    same, why = False, ""
     match content.kind:
         case Kind.RETENTION_POLICY:
             same, why = _same_policy(content.body["policy"], there.get("policy") or {})
@@ -104,7 +122,7 @@ def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
             same = _same_object(content.body, there)
         case _:
             same = contains(there, content.body)
-    return PlannedStep(Step.UNCHANGED if same else Step.UPDATE, replace(content, body=body), there, why)
+    return body, same, why
 
 
 def _same_policy(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[bool, str]:
@@ -175,23 +193,25 @@ def _unmapped(wanted: Wanted) -> list[LeftOut]:
 
 
 def _channel(wanted: Wanted) -> list[Content]:
+    indices = Indices(wanted.index_prefix)
+    name = channel_id(indices)
     sns = {"topic_arn": wanted.alert_topic_arn}
     if wanted.channel_role_arn:  # the plugin refuses an empty one
         sns["role_arn"] = wanted.channel_role_arn
     config = {
-        "name": "Daswatch",
+        "name": indices.titled("Daswatch"),
         "description": "What monitors notify, for Daswatch's findings function",
         "config_type": "sns",
         "is_enabled": True,
         "sns": sns,
     }
-    return [Content(Kind.CHANNEL, CHANNEL_ID, {"config_id": CHANNEL_ID, "config": config})]
+    return [Content(Kind.CHANNEL, name, {"config_id": name, "config": config})]
 
 
 def _monitors(wanted: Wanted) -> list[Content]:
-    events = f"{wanted.index_prefix}-*"
+    indices = Indices(wanted.index_prefix)
     return [
-        Content(Kind.MONITOR, monitor_name(one), monitor(one, CHANNEL_ID, events))
+        Content(Kind.MONITOR, monitor_name(one, indices), monitor(one, channel_id(indices), indices))
         for one in wanted.detections
         if has_monitor(one)
     ]

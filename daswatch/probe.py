@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 
-from daswatch import dead_letters
 from daswatch.bulk import Action, Fate
+from daswatch.indices import DEFAULT_STEM, Indices
 
 ID = "daswatch-probe"
 _SEQUENCE_NUMBER = 2**62  # a shard that writes a million documents a second gets there after 146,000 years
 _REASON_CHARACTERS = 300
+_DEAD_LETTERS = Indices().dead_letters.removeprefix(DEFAULT_STEM)
 
 _COMMON = {
     "@timestamp": "2023-01-01T00:00:00.000Z",
@@ -85,7 +86,7 @@ def probes(index: str, *, thorough: bool) -> list[Action]:
     Nothing is lost where they fail.
     """
     sources = [LEAST_EVENT, FULL_EVENT] if thorough else [LEAST_EVENT]
-    if index == dead_letters.INDEX:
+    if index.endswith(_DEAD_LETTERS):
         sources = [DEAD_LETTER]
     head = {"index": {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}}
     line = orjson.dumps(head) + b"\n"

@@ -66,7 +66,9 @@ def _streams(deadline: Deadline) -> ActivityStreams:
 def _install(deadline: Deadline) -> Plan:
     settings = read_settings(os.environ)
     installation = Installation.at(settings.search, settings.dashboards, deadline)
-    plan = installation.plan(replace(settings.wanted, detections=load_file(settings.detections)))
+    wanted = replace(settings.wanted, detections=load_file(settings.detections))
+    plan = installation.plan(wanted)
     backups = Backups(s3_client, settings.backup_bucket, f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     installation.execute(plan, lambda name, content: backups.put(name, content, deadline))
+    installation.check_ids(wanted)
     return plan

@@ -21,13 +21,15 @@ from daswatch.errors import DashboardsUnavailable, SearchUnavailable
 from daswatch.gateways import clients
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
+from daswatch.indices import Indices
 from daswatch.monitors import has_monitor, monitor_name
-from daswatch.planning import CHANNEL_ID
+from daswatch.planning import channel_id
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.opensearch import AnyNode
+from tests.installed import remove
 from tests.plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
 from tests.proxy import Request, Response
 
@@ -44,6 +46,8 @@ class Place:
 
     def __init__(self, domain: Domain, prefix: str) -> None:
         self.domain = domain
+        self.indices = Indices(prefix)
+        self.channel = channel_id(self.indices)
         self.retention = f"{prefix}-retention"  # the name of the events' policy
         self.wanted = Wanted(
             index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=TOPIC, channel_role_arn=CHANNEL_ROLE
@@ -71,15 +75,14 @@ class Place:
 @pytest.fixture
 def place(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
     domain = Domain(node.url)
-    prefix = f"t-{secrets.token_hex(5)}"
+    prefix = f"t-{secrets.token_hex(5)}-events"
     yield Place(domain, prefix)
     domain.close()
-    if search.indices.exists_index_template(name=prefix):
-        search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 def monitor_of(place: Place, name: str = ONE) -> dict[str, Any]:
-    return place.domain.alerting.named(f"daswatch {name}")
+    return place.domain.alerting.named(f"daswatch {place.indices.stem} {name}")
 
 
 def policy_of(place: Place) -> dict[str, Any]:
@@ -101,12 +104,12 @@ def test_everything_is_installed_in_order(place: Place) -> None:
     kinds = [one.content.kind for one in plan.steps]
     assert kinds == sorted(kinds, key=list(Kind).index)
     assert set(kinds) == set(Kind) - {Kind.ROLE, Kind.ROLE_MAPPING}
-    expected = {monitor_name(one) for one in DETECTIONS if has_monitor(one)}
+    expected = {monitor_name(one, place.indices) for one in DETECTIONS if has_monitor(one)}
     assert {one["name"] for one in place.domain.alerting.monitors.values()} == expected
     sns = {"topic_arn": TOPIC, "role_arn": CHANNEL_ROLE}
-    assert place.domain.notifications.channels[CHANNEL_ID]["sns"] == sns
+    assert place.domain.notifications.channels[place.channel]["sns"] == sns
     actions = [trigger["actions"][0] for trigger in triggers(place)]
-    assert {action["destination_id"] for action in actions} == {CHANNEL_ID}
+    assert {action["destination_id"] for action in actions} == {place.channel}
     assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
 
 
@@ -127,14 +130,14 @@ def test_a_second_run_changes_nothing(place: Place) -> None:
 
 def test_every_monitor_is_installed_at_a_fresh_endpoint(place: Place, search: OpenSearch) -> None:
     """No index is there yet: what a monitor names has to exist, and a pattern need not."""
-    search.indices.delete(index="das-control-plane", params={"ignore_unavailable": "true"})
+    search.indices.delete(index=place.indices.control_plane, params={"ignore_unavailable": "true"})
 
     place.install()
 
     indices = {
         index for one in place.domain.alerting.monitors.values() for index in one["inputs"][0]["search"]["indices"]
     }
-    assert indices == {f"{place.wanted.index_prefix}-*", "das-control-plane*"}
+    assert indices == {f"{place.wanted.index_prefix}-*", f"{place.indices.control_plane}*"}
     assert len(place.domain.alerting.monitors) == sum(has_monitor(one) for one in DETECTIONS)
 
 
@@ -194,7 +197,7 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
     clients._session.cache_clear()
     gateway = DashboardsGateway(client, "auditors")
 
-    gateway.import_objects(shipped_objects())
+    gateway.import_objects(shipped_objects(Indices()))
 
     assert gateway.get([PATTERN])
     for headers, body in place.domain.dashboards.requests:
@@ -357,15 +360,17 @@ def test_a_replaced_monitor_is_backed_up(place: Place) -> None:
 
 def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
     place.install()
-    place.domain.notifications.channels[CHANNEL_ID]["is_enabled"] = False
+    place.domain.notifications.channels[place.channel]["is_enabled"] = False
     assert not place.plan().changes
 
     plan = place.install(alert_topic_arn=f"{TOPIC}-2", channel_role_arn="")
 
-    channel = place.domain.notifications.channels[CHANNEL_ID]
-    assert whys(plan) == {CHANNEL_ID: "somebody switched it off"}
+    channel = place.domain.notifications.channels[place.channel]
+    assert whys(plan) == {place.channel: "somebody switched it off"}
     assert (channel["is_enabled"], channel["sns"]) == (False, {"topic_arn": f"{TOPIC}-2"})
-    assert orjson.loads(place.saved[f"notification-channel/{CHANNEL_ID}.json"])["config"]["sns"]["topic_arn"] == TOPIC
+    assert (
+        orjson.loads(place.saved[f"notification-channel/{place.channel}.json"])["config"]["sns"]["topic_arn"] == TOPIC
+    )
 
 
 def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place) -> None:
@@ -515,7 +520,7 @@ def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, d
 
 
 def test_a_refusal_quotes_the_plugins_own_sentence(place: Place) -> None:
-    reason = "Configured indices are not found: [das-control-plane]"
+    reason = "Configured indices are not found: [{place.indices.control_plane}]"
     place.domain.fail(f"{ALERTING}/monitors", failure(404, "alerting_exception", reason))
 
     with pytest.raises(SearchUnavailable, match=re.escape(f"alerting_exception: {reason};")):
@@ -534,11 +539,11 @@ def test_a_refused_saved_object_is_named(place: Place) -> None:
 
 def test_a_channel_that_was_made_meanwhile_is_written_over(place: Place) -> None:
     plan = place.plan()
-    place.domain.notifications.channels[CHANNEL_ID] = {"sns": {"topic_arn": "arn:x"}, "is_enabled": True}
+    place.domain.notifications.channels[place.channel] = {"sns": {"topic_arn": "arn:x"}, "is_enabled": True}
 
     place.installation.execute(plan, place.saved.__setitem__)
 
-    assert place.domain.notifications.channels[CHANNEL_ID]["sns"]["topic_arn"] == TOPIC
+    assert place.domain.notifications.channels[place.channel]["sns"]["topic_arn"] == TOPIC
 
 
 def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:

@@ -13,6 +13,7 @@ from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.detections import Level
 from daswatch.errors import SettingsError
+from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, installed_of, monitor
 from daswatch.planning import Found, plan, wanted_content, whole_plan
 from daswatch.retention import fingerprint, mark_of, marked
@@ -46,12 +47,12 @@ def test_names_are_unique_within_a_kind() -> None:
 
 
 def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
-    content, _ = wanted_content(Wanted(index_prefix="audit", ingest_role_arn=ROLE))
-    role = next(one for one in content if one.kind is Kind.ROLE and one.name == "audit-ingest")
+    content, _ = wanted_content(Wanted(index_prefix="audit-events", ingest_role_arn=ROLE))
+    role = next(one for one in content if one.kind is Kind.ROLE and one.name == "audit-events-ingest")
     mapping = next(one for one in content if one.kind is Kind.ROLE_MAPPING)
 
-    assert mapping == Content(Kind.ROLE_MAPPING, "audit-ingest", {"backend_roles": [ROLE]})
-    assert "audit-*" in role.body["index_permissions"][0]["index_patterns"]
+    assert mapping == Content(Kind.ROLE_MAPPING, "audit-events-ingest", {"backend_roles": [ROLE]})
+    assert "audit-events-*" in role.body["index_permissions"][0]["index_patterns"]
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,24 @@ def test_a_collection_gets_no_setting_but_analysis_and_a_codec_that_it_knows() -
     templates = for_collection(shipped_content())
     settings = [one.body["template"].get("settings", {}).get("index", {}) for one in templates]
 
-    assert {one.kind for one in templates} == {Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE}
+    assert {one.kind for one in templates} == {Kind.INDEX_TEMPLATE}
+    assert not any("composed_of" in one.body for one in templates)
     assert {name for one in settings for name in one} == {"analysis", "codec"}
     assert {one["codec"] for one in settings if "codec" in one} == {"zstd"}
 
 
 def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
-    shipped = {one.name: one.body["template"].get("mappings") for one in shipped_content() if "template" in one.body}
+    """Each template is whole: whether a collection has component templates is not documented for certain."""
+    shipped = {
+        one.name: one.body["template"].get("mappings", {}) for one in shipped_content() if "template" in one.body
+    }
+    events = shipped["das-events"]["properties"] | shipped["das-event-fields"]["properties"]
 
-    assert {one.name: one.body["template"].get("mappings") for one in for_collection(shipped_content())} == shipped
+    found = {one.name: one.body["template"]["mappings"] for one in for_collection(shipped_content())}
+
+    assert found.pop("das-events") == {"dynamic": False, "properties": events}
+    assert found == {name: shipped[name] for name in found}
+    assert len(found) == 7
 
 
 # --- what a plan tells ---
@@ -187,7 +197,7 @@ def test_a_policy_that_somebody_changed_stays(there: Mapping[str, Any]) -> None:
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    return monitor(a_detection(**changes), "daswatch", "das-events-*")
+    return monitor(a_detection(**changes), "daswatch", Indices())
 
 
 def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
@@ -221,7 +231,7 @@ def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None
 
 
 def test_a_monitor_that_tells_another_channel_is_changed() -> None:
-    assert brought_up_to_date(body(), monitor(a_detection(), "another", "das-events-*"))[1]
+    assert brought_up_to_date(body(), monitor(a_detection(), "another", Indices()))[1]
 
 
 def test_a_cron_schedule_is_kept() -> None:
@@ -407,16 +417,16 @@ def test_what_is_wanted_is_read_from_the_environment() -> None:
     variables = {"MONITOR_TOPIC_ARN": TOPIC, "INGEST_ROLE_ARN": ROLE, "MONITORS": "false"}
     environment = Environment(variables)
 
-    wanted = Wanted.read(environment, index_prefix="audit", service="es", detections=())
+    wanted = Wanted.read(environment, index_prefix="audit-events", service="es", detections=())
 
     environment.check()
-    assert wanted == Wanted(index_prefix="audit", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False)
+    assert wanted == Wanted(index_prefix="audit-events", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False)
 
 
 def test_every_wrong_arn_is_named() -> None:
     names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN")
     environment = Environment(dict.fromkeys(names, "x"))
-    Wanted.read(environment, index_prefix="audit", service="es", detections=())
+    Wanted.read(environment, index_prefix="audit-events", service="es", detections=())
 
     with pytest.raises(SettingsError) as raised:
         environment.check()

@@ -17,8 +17,10 @@ from typer.testing import CliRunner, Result
 from daswatch.cli import app
 from daswatch.dashboards import file_of, ndjson, read_ndjson, shipped_objects
 from daswatch.detections import dump
+from daswatch.indices import Indices
 from daswatch.sigma import compile_all
 from demo.opensearch import AnyNode
+from tests.installed import remove
 from tests.plugins import ALERTING, NOTIFICATIONS, Domain, failure
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
@@ -27,7 +29,7 @@ TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 @pytest.fixture
 def domain(search: OpenSearch, node: AnyNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Domain]:
     """A domain that the environment names, and a working directory of its own."""
-    running, prefix = Domain(node.url), f"t-{secrets.token_hex(5)}"
+    running, prefix = Domain(node.url), f"t-{secrets.token_hex(5)}-events"
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "OPENSEARCH_ENDPOINT": running.url,
@@ -38,8 +40,7 @@ def domain(search: OpenSearch, node: AnyNode, tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv(name, value)
     yield running
     running.close()
-    if search.indices.exists_index_template(name=prefix):
-        search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 def daswatch(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
@@ -210,19 +211,19 @@ def test_pack_writes_an_importable_file(tmp_path: Path) -> None:
 
     result = done("dashboards", "pack", "--to", str(to))
 
-    expected = shipped_objects("das-events", compile_all())
+    expected = shipped_objects(Indices(), compile_all())
     assert result.stdout.startswith(f"{len(expected)} saved objects in ")
     assert read_ndjson(to.read_bytes()) == expected
 
 
 def test_an_export_becomes_readable_files_without_what_is_made_of_rules(tmp_path: Path) -> None:
     export, to = tmp_path / "export.ndjson", tmp_path / "dashboards"
-    objects = shipped_objects("das-events", compile_all())
+    objects = shipped_objects(Indices(), compile_all())
     export.write_bytes(ndjson(objects) + b'{"exportedCount":1,"missingRefCount":0,"missingReferences":[]}')
 
     result = done("dashboards", "unpack", str(export), "--to", str(to))
 
-    kept = shipped_objects()
+    kept = shipped_objects(Indices())
     assert {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*.json")} == dict(
         file_of(one) for one in kept
     )
@@ -262,7 +263,7 @@ def test_an_export_has_what_is_shipped_and_what_it_refers_to_by_now(domain: Doma
     done("dashboards", "export", "--to", "files")
 
     files = {path.relative_to(tmp_path / "files").as_posix() for path in (tmp_path / "files").rglob("*.json")}
-    assert files == {"search/new.json", *(file_of(one)[0] for one in shipped_objects())}
+    assert files == {"search/new.json", *(file_of(one)[0] for one in shipped_objects(Indices()))}
     assert b"edited-*" in (tmp_path / "files/index-pattern/das-events.json").read_bytes()
     done("dashboards", "export", "--to", "all", "--all")
     assert (tmp_path / "all/search/foreign.json").exists()

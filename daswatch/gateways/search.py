@@ -19,14 +19,28 @@ from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch import probe
-from daswatch.bulk import AMBIGUOUS, FULL_SHARD, Action, Fate, cause_of, fate_of, fate_of_request, is_full_shard
+from daswatch.bulk import (
+    AMBIGUOUS,
+    FULL_SHARD,
+    NO_IDS,
+    Action,
+    Fate,
+    cause_of,
+    fate_of,
+    fate_of_request,
+    is_full_shard,
+    takes_no_ids,
+)
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import perform, request
+from daswatch.settings import Service
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
 _TOO_LARGE = 413
+# How long OpenSearch waits for the copies that must acknowledge a write, before it answers that they are missing.
+_SHARDS_WAIT = "10s"
 _OUT_OF_TIME = "out of time"
 _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
 
@@ -111,19 +125,22 @@ class _RequestFailed(Exception):
 class SearchGateway:
     """An OpenSearch endpoint. `chance` is an argument so that pauses can be tested."""
 
-    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, client: OpenSearch, chance: Callable[[], float] = random.random, service: Service = "es"
+    ) -> None:
         self._client = client
         self._chance = chance
+        self.is_collection = service == "aoss"
 
     def write(self, actions: Sequence[Action], deadline: Deadline, *, refresh: bool = False) -> BulkResult:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
         and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
-        With `refresh`, searches find at once what was written.
+        With `refresh`, searches find at once what was written; in a collection they find it some ten seconds later.
         """
         begun = time.perf_counter()
-        result = _Writing(self, deadline, refresh=refresh).run(actions)
+        result = _Writing(self, deadline, refresh=refresh and not self.is_collection).run(actions)
         result.seconds = time.perf_counter() - begun
         return result
 
@@ -153,7 +170,7 @@ class SearchGateway:
                 "POST",
                 "/_bulk",
                 deadline=deadline,
-                params={"filter_path": ",".join(fields), **({"refresh": "true"} if refresh else {})},
+                params=self._params(fields, refresh=refresh),
                 body=b"".join([action.lines for action in batch]),
             )
         except SearchConnectionError as exc:
@@ -174,6 +191,12 @@ class SearchGateway:
             return [_read_item(item) for item in items]
         except (AttributeError, TypeError, ValueError, KeyError) as exc:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no bulk answer") from exc
+
+    def _params(self, fields: Sequence[str], *, refresh: bool) -> dict[str, str]:
+        params = {"filter_path": ",".join(fields)}
+        if not self.is_collection:
+            params["timeout"] = _SHARDS_WAIT
+        return params | ({"refresh": "true"} if refresh else {})
 
     def wait(self, attempt: int, deadline: Deadline) -> bool:
         """Wait before the next attempt; False where the deadline leaves no time for one."""
@@ -233,6 +256,7 @@ class _Writing:
         """Note each action's fate; returns those to send again, and why."""
         result = self._result
         if items.count(_CREATED) == len(batch):
+            self._note_taking(_indices(batch))
             result.written += sum(action.record is not None for action in batch)
             return [], ""
         again: list[Action] = []
@@ -245,7 +269,7 @@ class _Writing:
                     result.written += action.record is not None
                     taking.add(action.index)
                 case Fate.ALREADY_THERE:
-                    result.already_there += 1
+                    result.already_there += action.record is not None
                     result.conflicts.append(action)
                     taking.add(action.index)
                 case Fate.RETRY if action.record is not None:
@@ -255,8 +279,14 @@ class _Writing:
                     refused.append(Refusal(action, item.error_type))
                 case _:
                     result.give_up([action], item.cause)
+        self._note_taking(taking)
         sent_again, why = self._settle(refused, taking, samples=True)
         return again + sent_again, cause or why
+
+    def _note_taking(self, indices: Iterable[str]) -> None:
+        """In a collection no index is asked for a probe: that it takes documents is known from those it took."""
+        if self._gateway.is_collection:
+            self._taking.update(indices)
 
     def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Sequence[Action]:
         """Note what a request's failure means for its actions; returns those to send again."""
@@ -269,7 +299,8 @@ class _Writing:
             case Fate.REDELIVER:
                 self._give_up_all(batch, failure.cause)
                 return []
-        if failure.status != _TOO_LARGE and (unknown := _indices(batch) - self._taking):
+        unknown = _indices(batch) - self._taking
+        if failure.status != _TOO_LARGE and unknown and not self._gateway.is_collection:
             # Before the guilty document is looked for: may a request of ordinary ones fail in the same way?
             try:
                 self._look(dict.fromkeys(unknown, False), [])
@@ -297,7 +328,9 @@ class _Writing:
         suspects: list[Refusal] = []
         for refusal in refused:
             index = refusal.action.index
-            doubtful = index not in taking or (samples and refusal.error_type == AMBIGUOUS)
+            doubtful = index not in taking or (
+                samples and refusal.error_type == AMBIGUOUS and not self._gateway.is_collection
+            )
             (suspects if index and doubtful else self._result.refused).append(refusal)
         if not suspects:
             return [], ""
@@ -306,6 +339,8 @@ class _Writing:
             self._result.give_up(actions, _OUT_OF_TIME)
             return [], ""
         firsts = {_kind(refusal): refusal.action for refusal in reversed(suspects)} if samples else {}
+        if self._gateway.is_collection:
+            return self._settle_in_collection(suspects, firsts)
         kinds = Counter(index for index, _type in {_kind(refusal) for refusal in suspects})
         counts = Counter(action.index for action in actions)
         unknown = {index: count > 1 and kinds[index] == 1 for index, count in counts.items() if index not in taking}
@@ -334,6 +369,34 @@ class _Writing:
                 again.append(refusal.action)
                 why = cause
         return again, why
+
+    def _settle_in_collection(
+        self, suspects: Sequence[Refusal], firsts: Mapping[tuple[str, str], Action]
+    ) -> tuple[list[Action], str]:
+        """The same without a probe: whether a collection heeds a sequence number is not documented, and one that does
+        not would keep the probe.
+
+        The first document of each kind is sent again, to learn why; the others are refused where a neighbor was
+        written, and wait for one otherwise.
+        """
+        try:
+            items = self._send(list(firsts.values()), with_reason=True) if firsts else []
+        except _RequestFailed as failure:
+            items = []
+            cause = failure.cause
+        else:
+            cause = next((NO_IDS for item in items if takes_no_ids(item.reason)), "")
+        taken = {
+            action.index for action, item in zip(firsts.values(), items, strict=False) if probe.is_taken(item.fate)
+        }
+        again: list[Action] = []
+        for refusal in suspects:
+            if refusal.action.index in taken:
+                again.append(refusal.action)
+            else:
+                why = cause or f"{refusal.action.index} took no document of this request ({refusal.error_type})"
+                self._result.give_up([refusal.action], why)
+        return again, ""
 
     def _look(self, indices: Mapping[str, bool], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
         """What indices say to their probes, thorough or not, by name; and to documents that are sent again.
