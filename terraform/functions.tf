@@ -210,6 +210,11 @@ resource "aws_lambda_function" "setup" {
       # The domain that is made here has one user at first: whoever installs the roles of the others.
       OPENSEARCH_AUTH       = var.create_domain ? "basic" : var.opensearch_auth
       OPENSEARCH_SECRET_ARN = var.create_domain ? one(aws_secretsmanager_secret.domain_user[*].arn) : var.opensearch_secret_arn
+      INDEX_SHARDS          = var.index_shards
+      INDEX_REPLICAS        = var.index_replicas
+      INDEX_WRITE_COPIES    = var.index_write_copies
+      INDEX_REFRESH_SECONDS = var.index_refresh_seconds
+      INDEX_CODEC           = var.index_codec
       DASHBOARDS_URL        = var.dashboards_url
       DETECTIONS            = "detections.json" # beside the code
       BACKUP_BUCKET         = aws_s3_bucket.dead_letters.bucket

@@ -167,7 +167,7 @@ def test_show_tells_the_monitor_of_the_index_prefix() -> None:
     )
 
     assert body["name"] == "daswatch audit bruteforce-user"
-    assert body["inputs"][0]["search"]["indices"] == ["audit-*"]
+    assert body["inputs"][0]["search"]["indices"] == ["audit-events-*"]
     assert '"destination_id": "pager"' in json.dumps(body)
 
 
