@@ -165,7 +165,7 @@ def _run(client: OpenSearch, now: datetime) -> _Cost:
             region="",
             dashboards_url="",
             indices=_INDICES,
-            statements=lambda alert, deadline: (),
+            statements=lambda alerts, deadline: {},
         ),
         indices=_INDICES,
     )

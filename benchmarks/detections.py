@@ -214,7 +214,7 @@ def _watch(client: OpenSearch, aws: LocalAws) -> Watch:
             region=REGION,
             dashboards_url="",
             indices=_ARRIVAL,
-            statements=lambda alert, deadline: (),
+            statements=lambda alerts, deadline: {},
         ),
         indices=_ARRIVAL,
     )

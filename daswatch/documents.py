@@ -23,6 +23,7 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
+from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, read_statement, redacted
@@ -102,6 +103,7 @@ class Flattening:
     index_prefix: str = DEFAULT_INDEX_PREFIX
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
+    hourly: HourlyIndices = DAILY
 
 
 @dataclass(slots=True)
@@ -177,10 +179,10 @@ def flatten(
         _derive(source, engine, activity, moment, scanned)
         source = redacted(source, engine, flattening.redaction, scanned=scanned)
         # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
-        day = (timestamp[:10] if timestamp else arrived_at[:7]).replace("-", ".")
-        day = day if timestamp else f"{UNDATED}-{day}"
+        undated = f"{UNDATED}-{arrived_at[:7].replace('-', '.')}"
+        period = flattening.hourly.suffix(timestamp) if timestamp else undated
         flattened.documents.append(
-            Document(f"{flattening.index_prefix}-{day}", document_id(content, ordinal, moment), source)
+            Document(f"{flattening.index_prefix}-{period}", document_id(content, ordinal, moment), source)
         )
     return flattened
 

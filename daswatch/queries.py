@@ -169,11 +169,11 @@ def _grid_from(detection: Detection, moment: datetime) -> datetime:
 
 
 def event_indices(first_day: date, last_day: date, prefix: str = DEFAULT_INDEX_PREFIX) -> str:
-    """The indices that hold the events of these days."""
+    """The indices that hold the events of these days: each day's own, or those of its hours."""
     days = (last_day - first_day).days + 1
     if days > _MOST_DAYS:
         return f"{prefix}-*"
-    names = (f"{prefix}-{first_day + timedelta(days=day):%Y.%m.%d}" for day in range(days))
+    names = (f"{prefix}-{first_day + timedelta(days=day):%Y.%m.%d}*" for day in range(days))
     return ",".join([*names, f"{prefix}-{UNDATED}*"])
 
 
@@ -360,13 +360,16 @@ def read_details(detection: Detection, answer: Mapping[str, Any]) -> Details:
     )
 
 
-def completed(detection: Detection, steps: Iterable[tuple[str, bool]]) -> bool:
-    """Whether a sequence is complete: its last step comes after enough first ones, all within the window."""
-    if detection.sequence is None:
+def completed(detection: Detection, details: Details) -> bool:
+    """Whether a sequence is complete: its last step comes after enough first ones, all within the window.
+
+    One of more events than are looked at counts as complete: what fired is not dropped for its size.
+    """
+    if detection.sequence is None or details.count > len(details.steps):
         return True
     within = timedelta(seconds=detection.window_seconds)
     before: deque[datetime] = deque()
-    for at, is_last in steps:
+    for at, is_last in details.steps:
         moment = datetime.fromisoformat(at)
         while before and moment - before[0] > within:
             before.popleft()

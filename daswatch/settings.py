@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from daswatch.activity import Activity
 from daswatch.errors import SettingsError
+from daswatch.hourly import DAILY, LOOKS_LIKE, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX, problem_of
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, read_user_names
 
@@ -93,6 +94,15 @@ def read_index_prefix(environment: Environment) -> str:
 def read_excluded_users(environment: Environment) -> frozenset[str]:
     """EXCLUDED_USERS: whose events are noise."""
     return read_user_names(environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS))))
+
+
+def read_hourly_indices(environment: Environment) -> HourlyIndices:
+    """HOURLY_INDICES: the days whose events are in an index for each hour; none without it."""
+    try:
+        return HourlyIndices.parse(environment.optional("HOURLY_INDICES"))
+    except ValueError:
+        environment.problem("HOURLY_INDICES", "is no list of days in their order", LOOKS_LIKE)
+        return DAILY
 
 
 def read_activities(environment: Environment, name: str) -> frozenset[Activity]:

@@ -136,15 +136,24 @@ class Function:
         if result and (result.unwritten or result.refused):
             raise SearchUnavailable(result.cause or f"OpenSearch refused it ({result.refused[0].error_type})")
 
-    def _statements(self, alert: Alert, deadline: Deadline) -> list[str]:
+    def _statements(self, alerts: Sequence[Alert], deadline: Deadline) -> dict[str, list[str]]:
         """What was said, as far as a setting lets it into findings, and redacted as the settings say."""
-        if not self._settings.findings_sql or not alert.samples:
-            return []
+        samples = {alert.id: alert.samples[:_STATEMENTS] for alert in alerts if self._settings.findings_sql}
+        ids = sorted({one for own in samples.values() for one in own})
+        if not ids:
+            return {}
         fields = (*NEEDED_FIELDS, *SQL_FIELDS)
-        samples = alert.samples[:_STATEMENTS]
-        found = self._queries.documents(samples, fields, self._indices.events, deadline)
-        cleaned = (redacted(source, source.get("engine", ""), self._settings.redaction) for source in found)
-        return [source["commandText"] for source in cleaned if source.get("commandText")]
+        try:
+            found = self._queries.documents(ids, fields, self._indices.events, deadline)
+        except SearchUnavailable:
+            return {}  # a finding does not wait for its statements
+        cleaned = {
+            name: redacted(source, source.get("engine", ""), self._settings.redaction) for name, source in found.items()
+        }
+        return {
+            name: [text for one in own if one in cleaned and (text := cleaned[one].get("commandText"))]
+            for name, own in samples.items()
+        }
 
 
 def _message(record: object) -> str:

@@ -21,12 +21,13 @@ from daswatch.indices import Indices
 from daswatch.links import alert_url, alerts_url
 from daswatch.messages import MAX_MESSAGES, Message, message, shared, summary
 
-# The redacted statements behind an alert; asked for only where a setting allows SQL in findings.
-Statements = Callable[[Alert, Deadline], Sequence[str]]
+# The redacted statements behind alerts, by alert id, as far as a setting lets SQL into findings and they can be read.
+Statements = Callable[[Sequence[Alert], Deadline], Mapping[str, Sequence[str]]]
 
 _SHORTEST_CALL_SECONDS = 1.0
 _MAILING = 0.5  # of the time left, in which messages are begun: findings have the rest
 _ANSWER_SECONDS = 10.0  # that SNS gets for its answer: a message that is given up may be delivered all the same
+_ANSWERING = 0.7  # but no more than that of the time left
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Teller:
                 telling.causes.add("the alert topic: out of time")
                 return
             try:
-                answer_by = deadline.at_most(max(begin.remaining, _ANSWER_SECONDS))
+                answer_by = deadline.part(_ANSWERING).at_most(max(begin.remaining, _ANSWER_SECONDS))
                 self._topic.publish(self._message(alike, detections), answer_by)
             except TopicUnavailable as exc:
                 telling.causes.add(str(exc))
@@ -121,8 +122,9 @@ class Teller:
                 continue
             posting_account, security_hub = self._accounts.for_account(account_id, mine)
             posting = Posting(posting_account, self._region, self._dashboards_url, self._indices)
+            statements = self._statements(portion, mine)
             findings = {
-                alert.id: finding(alert, detections.get(alert.detection), posting, self._statements(alert, mine))
+                alert.id: finding(alert, detections.get(alert.detection), posting, statements.get(alert.id, ()))
                 for alert in portion
             }
             result = security_hub.import_findings(list(findings.values()), mine)

@@ -408,19 +408,25 @@ class Watch:
         there = self._alerts.get(ids, deadline)
         groups = []
         known: dict[str, Alert] = {}  # of groups whose episode ended long before the one that their alert has
+        kept: list[tuple[str, Detection, Candidate, Alert | None]] = []
         for name, (detection, candidate) in zip(ids, found, strict=True):
             alert = there[name].alert if name in there else None
-            quiet = timedelta(seconds=detection.quiet_seconds)
-            if caught_up and alert and _apart(candidate.last_seen, alert.first_seen) >= quiet:
+            if alert and detection.kind is not Kind.SILENCE and _is_history(candidate, alert, _quiet(detection)):
                 if alert.state is State.ACTIVE:  # the group has an alert already
                     report.superseded += 1
                     continue
-                known[name] = alert
-            begin = candidate.first_seen
-            gap = (gaps or {}).get(detection.name)
-            if gap and not _lasts(alert, begin, quiet):
-                begin = self._begin(detection, candidate, gap, deadline, report)
-            if alert and _lasts(alert, begin, quiet):
+                if caught_up:
+                    known[name] = alert
+            kept.append((name, detection, candidate, alert))
+        unknown = [
+            (detection, candidate, gap)
+            for _, detection, candidate, alert in kept
+            if (gap := (gaps or {}).get(detection.name)) and not _lasts(alert, candidate.first_seen, _quiet(detection))
+        ]
+        begins = self._begins(unknown, deadline, report)
+        for name, detection, candidate, alert in kept:
+            begin = begins.get(name, candidate.first_seen)
+            if alert and _lasts(alert, begin, _quiet(detection)):
                 begin = min(begin, alert.first_seen)
                 if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
                     candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
@@ -438,28 +444,45 @@ class Watch:
             firings += [failing_query(failing, name, cause, now) for name, cause in report.failing.items()]
         return firings
 
-    def _begin(
-        self, detection: Detection, candidate: Candidate, gap: datetime, deadline: Deadline, report: Report
-    ) -> str:
-        """When an episode began whose begin was not looked at yet."""
-        begin = candidate.first_seen
-        length = 2 * timedelta(seconds=max(detection.quiet_seconds, detection.window_seconds))
-        if detection.kind not in (Kind.EVENT, Kind.THRESHOLD, Kind.SEQUENCE):
-            return begin
-        while (until := _moment(begin)) > gap and deadline.remaining > _BACKLOG_SECONDS:
-            since = max(gap, until - length)
-            if detection.window_seconds:
-                question = self._about_windows(detection, windows_with(detection, since, until, until))
-            else:
-                index = self._index(detection, since.date(), until.date())
-                span = Window("@timestamp", iso_milliseconds(since), begin)
-                question = Question(detection, span, index)
-            report.searches += 1
-            earlier = self._queries.begin_of(question, replace(candidate, first_seen=begin), deadline)
-            if earlier >= begin:
-                break
-            begin = earlier
-        return begin
+    def _begins(
+        self,
+        found: Iterable[tuple[Detection, Candidate, datetime]],
+        deadline: Deadline,
+        report: Report,
+    ) -> dict[str, str]:
+        """When these groups' episodes began, by alert id: each with the time before which everything was looked at.
+
+        One request for all of them, and another one for those of which it found an earlier begin.
+        """
+        begins = {seen_id(detection, one): one.first_seen for detection, one, _ in found}
+        left = [entry for entry in found if entry[0].kind in (Kind.EVENT, Kind.THRESHOLD, Kind.SEQUENCE)]
+        while left and deadline.remaining > _BACKLOG_SECONDS:
+            looked_back: dict[str, tuple[Detection, list[Candidate]]] = {}
+            for detection, one, gap in left:
+                begin = begins[seen_id(detection, one)]
+                length = 2 * timedelta(seconds=max(detection.quiet_seconds, detection.window_seconds))
+                since = iso_milliseconds(max(gap, _moment(begin) - length))
+                if since < begin:
+                    group = replace(one, first_seen=since, last_seen=begin)
+                    looked_back.setdefault(detection.name, (detection, []))[1].append(group)
+            asked = [(self._about_earlier(detection, own), own) for detection, own in looked_back.values()]
+            report.searches += len(asked)
+            earlier = self._queries.begins(asked, deadline)
+            left = [
+                entry for entry in left if (name := seen_id(*entry[:2])) in earlier and earlier[name] < begins[name]
+            ]
+            begins |= earlier
+        return begins
+
+    def _about_earlier(self, detection: Detection, groups: Sequence[Candidate]) -> Question:
+        """What is asked about the time from the first begin of these groups to the last."""
+        first = min(one.first_seen for one in groups)
+        last = max(one.last_seen for one in groups)
+        if detection.window_seconds:
+            since, until = _moment(first), _moment(last)
+            return self._about_windows(detection, windows_with(detection, since, until, until))
+        index = self._index(detection, _moment(first).date(), _moment(last).date())
+        return Question(detection, Window("@timestamp", first, last), index)
 
     def _bounded(
         self, found: Sequence[tuple[Detection, Candidate]], deadline: Deadline, report: Report
@@ -611,6 +634,15 @@ def _one_after_another(found: Iterable[tuple[Detection, Candidate]]) -> list[lis
         rounds[counted[name]].append((detection, candidate))
         counted[name] += 1
     return rounds
+
+
+def _quiet(detection: Detection) -> timedelta:
+    return timedelta(seconds=detection.quiet_seconds)
+
+
+def _is_history(candidate: Candidate, alert: Alert, quiet: timedelta) -> bool:
+    """Whether a group's episode ended long before the one that its alert has."""
+    return _apart(candidate.last_seen, alert.first_seen) >= quiet
 
 
 def _lasts(alert: Alert | None, begin: str, quiet: timedelta) -> bool:

@@ -90,6 +90,7 @@ class Function:
             index_prefix=settings.index_prefix,
             excluded_users=settings.excluded_users,
             redaction=settings.redaction,
+            hourly=settings.hourly_indices,
         )
 
 

@@ -10,6 +10,7 @@ from daswatch.activity import Activity
 from daswatch.decrypt import DEFAULT_MAX_PLAINTEXT_BYTES
 from daswatch.gateways.delivery import MAX_ROWS_PER_RECORD
 from daswatch.gateways.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
+from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.noise import DEFAULT_EXCLUDED_USERS
 from daswatch.redact import Redaction
@@ -19,6 +20,7 @@ from daswatch.settings import (
     read_activities,
     read_bucket,
     read_excluded_users,
+    read_hourly_indices,
     read_index_prefix,
 )
 
@@ -36,6 +38,7 @@ class Settings:
     index_prefix: str = DEFAULT_INDEX_PREFIX
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
+    hourly_indices: HourlyIndices = DAILY
     max_plaintext_bytes: int = DEFAULT_MAX_PLAINTEXT_BYTES
     max_data_keys: int = DEFAULT_MAX_DATA_KEYS
     max_data_key_age_seconds: int = DEFAULT_MAX_AGE_SECONDS
@@ -56,6 +59,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         index_prefix=prefix,
         excluded_users=read_excluded_users(environment),
         redaction=environment.choice("REDACT", Redaction, Redaction.OFF),
+        hourly_indices=read_hourly_indices(environment),
         max_plaintext_bytes=environment.whole_number("MAX_PLAINTEXT_BYTES", DEFAULT_MAX_PLAINTEXT_BYTES, 1024, 1024**3),
         max_data_keys=environment.whole_number("MAX_DATA_KEYS", DEFAULT_MAX_DATA_KEYS, 1, 100_000),
         max_data_key_age_seconds=environment.whole_number(

@@ -229,7 +229,7 @@ def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) ->
             region=REGION,
             dashboards_url=DASHBOARDS_URL,
             indices=Indices(),
-            statements=lambda alert, deadline: (),
+            statements=lambda alerts, deadline: {},
         ),
         indices=Indices(),
     )

@@ -20,8 +20,10 @@ from daswatch.sigma import compile_all
 from daswatch.stream_records import iso_milliseconds
 from demo.aws import LocalAws
 from demo.indexed import documents_of
+from demo.opensearch import AnyNode
 from demo.traffic import produce
 from findings_lambda.watch import Report
+from tests.proxy import Exchange, Proxy, Request, Response, answer
 from tests.watching import FAILED_LOGINS, Watching, sample
 
 pytestmark = pytest.mark.node
@@ -41,6 +43,19 @@ def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
     place = Watching(search, aws, list(DETECTIONS.values()))
     yield place
     place.close()
+
+
+@pytest.fixture
+def proxy(node: AnyNode) -> Iterator[Proxy]:
+    with Proxy(node.url) as running:
+        yield running
+
+
+@pytest.fixture
+def behind(proxy: Proxy) -> Iterator[OpenSearch]:
+    client = OpenSearch(proxy.url, timeout=60)
+    yield client
+    client.close()
 
 
 def made(watching: Watching, detection: str, end: datetime, arrived: datetime | None = None) -> list[Document]:
@@ -150,6 +165,24 @@ def test_an_episode_that_began_in_a_backlog_is_whole(watching: Watching) -> None
     assert _timeless(later) == _timeless(alert)
     assert iso_milliseconds(minutes(-242)) < alert.first_seen < iso_milliseconds(minutes(-240))
     assert alert.episode == later.episode == 1
+
+
+def test_episodes_of_many_groups_that_began_in_a_backlog_are_whole(watching: Watching) -> None:
+    """Their begins are searched for together."""
+    watching.detections = [DETECTIONS["superuser-grant"]]
+    watching.run(NOW - timedelta(hours=20))
+    databases = [f"cluster-GROUP{number:02}" for number in range(30)]
+    grant = sample("superuser-grant")
+    for database in databases:
+        for minute in (-240, -200, -160, -120, -80, -40, -1):
+            watching.happen(grant, minutes(minute), database=database)
+
+    report = watching.run(NOW)
+
+    alerts = watching.alerts().values()
+    assert {alert.database.resource_id for alert in alerts} == set(databases)
+    assert all(alert.first_seen < iso_milliseconds(minutes(-239)) for alert in alerts)
+    assert report.searches < len(databases)
 
 
 @pytest.fixture
@@ -288,6 +321,51 @@ def test_a_query_that_fails_does_not_hold_up_the_others_backlog(watching: Watchi
         report = watching.run(minutes(number))
 
     assert set(report.behind) == {"mass-delete"}
+    assert "superuser-grant" in {alert.detection for alert in watching.alerts().values()}
+
+
+def names_day_before(request: Request) -> bool:
+    return request.path.startswith("/_msearch") and b"2031.03.03" in request.body
+
+
+def test_a_slice_that_cannot_be_asked_about_is_tried_again(
+    watching: Watching, proxy: Proxy, behind: OpenSearch
+) -> None:
+    """OpenSearch refuses every request about yesterday: the run ends as usual, and what just arrived is raised."""
+    watching.run(NOW - timedelta(days=1))
+    watching.write(made(watching, "superuser-grant", NOW - timedelta(hours=20)))
+    watching.write(made(watching, "bruteforce-user", minutes(-1)))
+    proxy.on(names_day_before, answer(429))
+
+    report = watching.run(NOW, search=behind)
+
+    assert "bruteforce-user" in {alert.detection for alert in watching.alerts().values()}
+    assert "429" in report.failing["superuser-grant"]
+    assert "superuser-grant" in report.behind
+    proxy.behave()
+    run_until_caught_up(watching, minutes(1), 20)
+    assert "superuser-grant" in {alert.detection for alert in watching.alerts().values()}
+
+
+def test_late_events_that_cannot_be_searched_for_are_looked_for_again(
+    watching: Watching, proxy: Proxy, behind: OpenSearch
+) -> None:
+    def without_hours(exchange: Exchange) -> Response:
+        if b'"hours"' not in exchange.request.body:
+            return exchange.forward()
+        return Response.of_json(200, {"responses": [{"error": {"type": "circuit_breaking_exception"}, "status": 429}]})
+
+    watching.run(minutes(0))
+    watching.write(made(watching, "superuser-grant", minutes(-600), arrived=minutes(1)))
+    proxy.on(lambda request: request.path.startswith("/_msearch"), without_hours)
+
+    report = watching.run(minutes(2), search=behind)
+
+    assert report.failing["late-arrivals"] == "circuit_breaking_exception"
+    assert "superuser-grant" in report.behind
+    assert "das-silent" not in report.behind
+    proxy.behave()
+    run_until_caught_up(watching, minutes(3), 5)
     assert "superuser-grant" in {alert.detection for alert in watching.alerts().values()}
 
 

@@ -441,8 +441,24 @@ def test_a_fault_that_stays_names_the_first_record_not_written(
         replace_answer(b'{"index_temp'),
         replace_answer(b"<html>Welcome</html>", "text/html"),
         too_late,
+        answer(200, b"[]"),
+        answer(200, b'{"index_templates":null}'),
+        answer(200, b'{"index_templates":["das-events"]}'),
+        answer(200, b'{"index_templates":[{"name":{}}]}'),
     ],
-    ids=["429", "503", "dropped", "answer cut", "answer is half a JSON", "answer is HTML", "no answer"],
+    ids=[
+        "429",
+        "503",
+        "dropped",
+        "answer cut",
+        "answer is half a JSON",
+        "answer is HTML",
+        "no answer",
+        "answer is a list",
+        "answer is null",
+        "answer has no objects",
+        "answer has no names",
+    ],
 )
 def test_a_template_check_that_fails_is_no_fault_of_the_records(
     behind_proxy: IngestFunction, proxy: Proxy, fault: Behaviour | Callable[[Clock], Behaviour]

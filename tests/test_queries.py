@@ -13,6 +13,7 @@ from daswatch.detections import Condition, EventSequence, Kind, Level
 from daswatch.queries import (
     ARRIVAL_OVERLAP,
     INGEST_SECONDS,
+    Details,
     Window,
     completed,
     current_window,
@@ -120,8 +121,8 @@ def test_arrivals_overlap_by_twice_the_time_limit() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "indices"),
     [
-        (date(2031, 3, 4), date(2031, 3, 4), "das-events-2031.03.04,das-events-undated*"),
-        (date(2031, 2, 28), date(2031, 3, 1), "das-events-2031.02.28,das-events-2031.03.01,das-events-undated*"),
+        (date(2031, 3, 4), date(2031, 3, 4), "das-events-2031.03.04*,das-events-undated*"),
+        (date(2031, 2, 28), date(2031, 3, 1), "das-events-2031.02.28*,das-events-2031.03.01*,das-events-undated*"),
         (date(2019, 1, 1), date(2031, 3, 1), "das-events-*"),
     ],
 )
@@ -129,14 +130,15 @@ def test_only_the_days_that_count_are_searched(first: date, last: date, indices:
     assert event_indices(first, last) == indices
 
 
-def steps(text: str) -> list[tuple[str, bool]]:
-    """A minute each: f is a failure, S a success, . is nothing."""
+def details_of(happened: str, count: int | None = None) -> Details:
+    """A minute each: f is a failure, S a success, . is nothing. As many events as there are letters, or more."""
     begin = datetime(2031, 3, 4, tzinfo=UTC)
-    return [
+    steps = tuple(
         ((begin + timedelta(minutes=minute)).isoformat(), letter == "S")
-        for minute, letter in enumerate(text)
+        for minute, letter in enumerate(happened)
         if letter != "."
-    ]
+    )
+    return Details(len(steps) if count is None else count, "", "", (), {}, "", "", "", {}, "", steps)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,12 @@ def steps(text: str) -> list[tuple[str, bool]]:
     ],
 )
 def test_a_sequence_is_complete_when_the_last_step_comes_after_enough_others(happened: str, complete: bool) -> None:
-    assert completed(GUESSED, steps(happened)) is complete
+    assert completed(GUESSED, details_of(happened)) is complete
+
+
+def test_a_sequence_of_more_events_than_are_looked_at_is_complete() -> None:
+    """Failures after the success would hide it otherwise."""
+    assert completed(GUESSED, details_of("fff", count=2_001))
 
 
 def test_the_gravest_condition_that_holds_tells_the_level() -> None:

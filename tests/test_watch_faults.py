@@ -279,6 +279,29 @@ def test_half_an_answer_about_alerts_is_a_failure(watching: Watching, proxy: Pro
         watching.run(minutes(1), search=behind)
 
 
+def test_a_notification_whose_details_fail_is_delivered_again(
+    watching: Watching, proxy: Proxy, behind: OpenSearch
+) -> None:
+    only(watching, "superuser-grant")
+    watching.happen(sample("superuser-grant"), NOW)
+    hit = watching.search.search(index=f"{watching.prefix}-*", body={"size": 1})["hits"]["hits"][0]["_source"]
+    at = NOW.timestamp() * 1000
+    key = {name: hit[name] for name in ("resourceId", *watching.detections[0].group)}
+    groups = [{"key": key, "doc_count": 1, "first": {"value": at - 60_000}, "last": {"value": at}}]
+    known = {one.name: one for one in watching.detections}
+    message = orjson.dumps({"detection": watching.detections[0].name, "groups": groups}).decode()
+    firings = read_notification(message, known, minutes(1))
+    proxy.on(lambda request: request.path.startswith("/_msearch"), details)
+
+    with pytest.raises(SearchUnavailable, match="notify again"):
+        watching.watch(search=behind).take(firings, minutes(1), Deadline.after(53, Clock()))
+
+    assert "superuser-grant" not in {one.detection for one in watching.alerts().values()}
+    proxy.behave()
+    watching.watch(search=behind).take(firings, minutes(2), Deadline.after(53, Clock()))
+    assert "superuser-grant" in {one.detection for one in watching.alerts().values()}
+
+
 # Channels.
 
 
@@ -478,6 +501,33 @@ def test_many_open_alerts_are_brought_up_to_date_in_portions(
     assert old_states == {State.ARCHIVED}
 
 
+def test_alerts_that_wait_for_a_message_hold_up_no_archiving(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a run brings up to date, quiet for longer than the one whose message is out."""
+    monkeypatch.setattr(alert_index, "PORTION", 5)
+    only(watching, "superuser-grant")
+    watching.run(NOW)
+    database = replace(an_alert().database, resource_id=watching.resource_id)
+    ours = [
+        an_alert(detection="privilege-grant", database=database, group={"dbUserName": f"user {number}"})
+        for number in range(21)
+    ]
+    earlier, later = (iso_milliseconds(minutes(minute)) for minute in (-200, -100))
+    waiting = [replace(one, created_at=earlier, changed_at=earlier, news_at=earlier) for one in ours[:20]]
+    sent = replace(ours[20], created_at=later, changed_at=later, news_at=later, mailed_episode=1)
+    index_alerts(watching, [*waiting, sent])
+
+    class Gone:
+        def publish(self, **_: Any) -> Any:
+            raise ReadTimeoutError(endpoint_url="https://sns")
+
+    report = watching.run(minutes(1), sns=Gone)
+
+    assert report.archived == 1
+    assert [one.id for one in watching.alerts().values() if one.state is State.ARCHIVED] == [sent.id]
+
+
 @pytest.mark.parametrize("of", ["ours", "an analyst's"])
 def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> None:
     watching.detections = [EACH_FAILURE, DETECTIONS["das-failing"]]
@@ -536,3 +586,40 @@ def test_a_late_event_of_an_archived_episode_raises_again(watching: Watching) ->
     again = watching.run(minutes(185))
     assert (again.firings, again.raised) == (1, 0)
     assert {one.state for one in watching.alerts().values()} == {State.ARCHIVED}
+
+
+def test_a_late_event_in_a_backlog_raises_what_is_over(watching: Watching) -> None:
+    """Granted two hours before the known episode, arrived while the runner was away."""
+    only(watching, "superuser-grant")
+    grant = sample("superuser-grant")
+    watching.happen(grant, minutes(0))
+    watching.run(minutes(1))
+    watching.run(minutes(90))
+    watching.happen(grant, minutes(-120), arrived=minutes(180))
+    (before,) = watching.alerts().values()
+    assert before.state is State.ARCHIVED
+    away_since = {"since": iso_milliseconds(minutes(100))}
+    watching.search.index(index="das-runs", id="scheduled", body=away_since, params={"refresh": "true"})
+
+    minute = 24 * 60
+    while watching.run(minutes(minute)).behind:
+        minute += 1
+
+    (alert,) = watching.alerts().values()
+    assert alert.episode == 2
+    assert alert.first_seen < before.first_seen
+
+
+def test_a_late_event_long_before_an_open_episode_is_not_counted_into_it(watching: Watching) -> None:
+    only(watching, "superuser-grant")
+    grant = sample("superuser-grant")
+    watching.happen(grant, minutes(0))
+    watching.run(minutes(1))
+    (before,) = watching.alerts().values()
+
+    watching.happen(grant, minutes(-600), arrived=minutes(2))
+    report = watching.run(minutes(3))
+
+    (alert,) = watching.alerts().values()
+    assert (alert.first_seen, alert.count, alert.episode) == (before.first_seen, before.count, 1)
+    assert report.superseded == 1

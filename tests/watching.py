@@ -137,7 +137,7 @@ class Watching:
                 region=REGION,
                 dashboards_url="https://search.example.internal/_dashboards",
                 indices=self.indices,
-                statements=lambda alert, deadline: (),
+                statements=lambda alerts, deadline: {},
             ),
             indices=self.indices,
         )

@@ -36,6 +36,7 @@ from daswatch.queries import (
     read_parts,
     saved_query,
 )
+from daswatch.seen import seen_id
 
 # In one request: enough for a run and its late windows, and far below a request's size limit.
 _SEARCHES = 200
@@ -122,13 +123,24 @@ class SavedQueries:
             answers.candidates += [(detection, one) for one in episodes(detection, ordered, _BEGINNING)]
         return answers
 
-    def begin_of(self, question: Question, candidate: Candidate, deadline: Deadline) -> str:
-        """When the episode began that a group is in, as far as the question looks back; at most one search."""
-        looked_back = replace(candidate, first_seen=question.window.start)
-        for _, before in self._in_parts([(question, [looked_back])], Answers(), deadline):
-            whole = sorted([*before, candidate], key=lambda one: (one.first_seen, one.last_seen))
-            return episodes(question.detection, whole, _BEGINNING)[-1].first_seen
-        return candidate.first_seen
+    def begins(self, asked: Sequence[tuple[Question, Sequence[Candidate]]], deadline: Deadline) -> dict[str, str]:
+        """When the episodes began that groups are in, by alert id, as far as each group is looked back at.
+
+        A candidate's `first_seen` is how far to look back, its `last_seen` the begin that is known.
+        """
+        groups = {seen_id(question.detection, one): (question.detection, one) for question, own in asked for one in own}
+        found: dict[str, list[Candidate]] = {name: [] for name in groups}
+        in_batches = [(question, batch) for question, own in asked for batch in _batches(question, own)]
+        for question, parts in self._in_parts(in_batches, Answers(), deadline):
+            for part in parts:
+                found[seen_id(question.detection, part)].append(part)
+        begins = {}
+        for name, (detection, group) in groups.items():
+            known = replace(group, first_seen=group.last_seen)
+            earlier = (part for part in found[name] if part.first_seen < known.first_seen)
+            whole = sorted([*earlier, known], key=lambda one: (one.first_seen, one.last_seen))
+            begins[name] = episodes(detection, whole, _BEGINNING)[-1].first_seen
+        return begins
 
     def firings(self, groups: Sequence[Group], until: str, deadline: Deadline) -> tuple[list[Firing], dict[str, str]]:
         """What is to be told about each group, from its events of the episode; and failures by detection."""
@@ -151,7 +163,7 @@ class SavedQueries:
                 failures[group.detection.name] = answer.cause
                 continue
             details = read_details(group.detection, answer)
-            if details.count and completed(group.detection, details.steps):
+            if details.count and completed(group.detection, details):
                 firings.append(firing(group.detection, group.candidate, details, until))
         return firings, failures
 
@@ -162,11 +174,11 @@ class SavedQueries:
 
     def documents(
         self, ids: Sequence[str], fields: Sequence[str], events: str, deadline: Deadline
-    ) -> list[dict[str, Any]]:
-        """Some fields of some documents, as far as they are there."""
+    ) -> dict[str, dict[str, Any]]:
+        """Some fields of some documents by id, as far as they are there."""
         body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": list(fields)}
         (answer,) = self._many([Search(events, body)], deadline)
-        return [] if isinstance(answer, Failure) else [hit["_source"] for hit in answer["hits"]["hits"]]
+        return {} if isinstance(answer, Failure) else {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
 
     def _whole(
         self, questions: Sequence[Question], answers: Answers, deadline: Deadline
