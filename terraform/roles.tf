@@ -162,7 +162,15 @@ resource "aws_iam_role_policy" "findings" {
             Action   = "es:ESHttpGet"
             Resource = ["${local.search_arn}/_index_template", "${local.search_arn}/${local.stem}-runs/_doc/scheduled"]
           },
-          { Sid = "NoteProgress", Effect = "Allow", Action = "es:ESHttpPut", Resource = "${local.search_arn}/${local.stem}-runs/_doc/scheduled" },
+          {
+            Sid    = "NoteProgress"
+            Effect = "Allow"
+            Action = "es:ESHttpPut"
+            Resource = [
+              "${local.search_arn}/${local.stem}-runs/_doc/scheduled",
+              "${local.search_arn}/${local.stem}-runs/_create/scheduled",
+            ]
+          },
         ] : statement if local.signs
       ],
       local.sign_in,

@@ -599,7 +599,7 @@ def test_a_late_event_in_a_backlog_raises_what_is_over(watching: Watching) -> No
     (before,) = watching.alerts().values()
     assert before.state is State.ARCHIVED
     away_since = {"since": iso_milliseconds(minutes(100))}
-    watching.search.index(index="das-runs", id="scheduled", body=away_since, params={"refresh": "true"})
+    watching.search.index(index=watching.indices.runs, id="scheduled", body=away_since, params={"refresh": "true"})
 
     minute = 24 * 60
     while watching.run(minutes(minute)).behind:

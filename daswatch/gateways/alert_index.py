@@ -280,10 +280,9 @@ class AlertIndex:
         """Note how far this run came; None where another run was faster, whose note stays."""
         version = before.version if before else None
         params = {"if_seq_no": str(version[0]), "if_primary_term": str(version[1])} if version else {}
-        if before is None:
-            params["op_type"] = "create"
         try:
-            answer = self._request("PUT", self._progress, deadline, after.document(), params)
+            path = self._progress if before else f"/{self._indices.runs}/_create/{_RUNNER}"
+            answer = self._request("PUT", path, deadline, after.document(), params)
         except SearchUnavailable as exc:
             if exc.status == _CONFLICT:
                 return None
