@@ -18,7 +18,7 @@ STEM_EXPECTED = "nothing in front of the last -events that holds -events or -dro
 
 _ENDING = "-events"
 _PREFIX = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9_]+)*-events")
-_LONGEST = 66
+_LONGEST = 60  # the subject of a monitor's message, which SNS bounds, has the stem in it
 _PATTERNED = ("-events", "-drops")  # what has days or months behind it
 
 

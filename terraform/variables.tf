@@ -188,7 +188,7 @@ variable "index_prefix" {
   default     = "das-events"
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*-events$", var.index_prefix)) && can(regex("^.{1,66}$", var.index_prefix))
+    condition     = can(regex("^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*-events$", var.index_prefix)) && can(regex("^.{1,60}$", var.index_prefix))
     error_message = "index_prefix is <name>-events."
   }
   validation {

@@ -59,6 +59,7 @@ class Collection:
         self.url = self._proxy.url
         self.unknown: list[str] = []
         self.used: set[Call] = set()
+        self._sent: dict[str, Any] = {}  # settings of templates, as they were sent
 
     def pass_time(self, indices: str) -> None:
         """Some ten seconds: what was written is found from now on."""
@@ -77,6 +78,8 @@ class Collection:
         request = exchange.request
         parts = urlsplit(request.path)
         parameters = parse_qs(parts.query)
+        if parts.path.startswith("/_dashboards/"):
+            return Response(404)  # another server, which is not there
         call = next((call for call in self._calls if call.fits(request.method, parts.path)), None)
         if call is None:
             return self._refused(f"{request.method} {parts.path}", Response(404))
@@ -89,6 +92,8 @@ class Collection:
             return self._bulk(exchange)
         if request.method == "PUT" and call.path in ("/_index_template/<name>", "/<index>"):
             return self._created(exchange, call)
+        if call.path == "/_index_template/<name>":
+            return self._template(exchange)
         if call.path.endswith(("/_mget", "/_doc/<id>")) and request.method != "PUT":
             return _without_versions(_read(exchange, parts.path))
         return _without_versions(exchange.forward())
@@ -110,9 +115,20 @@ class Collection:
         settings = holder.get("settings", {}).get("index", {})
         if settings.keys() - _SETTINGS or "composed_of" in body:
             return self._refused(f"settings {sorted(settings)}", _error(400, "illegal_argument_exception", "no"))
+        self._sent[exchange.request.path] = {"index": settings} if settings else None
         codec = {"codec": "best_compression"} if "codec" in settings else {}  # the node has no zstd
         holder["settings"] = {"index": {**settings, **codec, "refresh_interval": "-1"}}
         return exchange.forward(orjson.dumps(body))
+
+    def _template(self, exchange: Exchange) -> Response:
+        """A template as it was sent."""
+        response = exchange.forward()
+        if response.status != 200:
+            return response
+        content = response.json
+        template = content["index_templates"][0]["index_template"]["template"]
+        template["settings"] = self._sent[exchange.request.path]
+        return Response.of_json(200, content)
 
     def _refused(self, what: str, response: Response) -> Response:
         self.unknown.append(what)

@@ -107,7 +107,7 @@ FINE = {
     ),
     "pulse": endpoint_doctor.pulse_checks([ORDERS], [HEARD], NOW),
     "events": endpoint_doctor.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
-    "no dead letters": [endpoint_doctor.dead_letter_check({})],
+    "no dead letters": [endpoint_doctor.dead_letter_check({}, "das-dead-letters")],
     "saved queries": endpoint_doctor.runner_checks(RUNNER, NOW),
 }
 
@@ -281,7 +281,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "names too many",
     ),
     "dead letters": (
-        [endpoint_doctor.dead_letter_check({"not-decryptable": 1, "not-json": 3})],
+        [endpoint_doctor.dead_letter_check({"not-decryptable": 1, "not-json": 3}, "das-dead-letters")],
         WARNING,
         "3 not-json, 1 not-decryptable",
         "was the key replaced?; open das-dead-letters",

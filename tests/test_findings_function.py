@@ -387,7 +387,9 @@ def test_installed_monitors_raise_what_the_schedule_raises(function: FindingsFun
     raised = function.alerts()
     function.scheduled()
 
-    assert {one.subject for one in sent} >= {"Daswatch: daswatch bruteforce-user", "Daswatch: daswatch superuser-grant"}
+    assert {one.subject for one in sent} >= {
+        f"Daswatch: daswatch {function.indices.stem} {name}" for name in ("bruteforce-user", "superuser-grant")
+    }
     assert {one.failure for one in sent} == {""}
     assert raised
     assert {name: one.count for name, one in function.alerts().items() if name in raised} == {
@@ -407,7 +409,7 @@ def test_full_message_is_counted_and_the_schedule_finds_the_rest(function: Findi
     (sent,) = [
         one
         for one in domain.alerting.sent(datetime.now(UTC) + timedelta(milliseconds=1))
-        if one.monitor == "daswatch bruteforce-user"
+        if one.monitor == f"daswatch {function.indices.stem} bruteforce-user"
     ]
     function.notified(sns(sent.message))
     notified, full = len(function.alerts()), function.log.get("full_notifications")

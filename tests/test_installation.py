@@ -19,8 +19,10 @@ from daswatch.dashboards import read_ndjson, shipped_objects
 from daswatch.detections import by_name
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
 from daswatch.gateways import clients
+from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
+from daswatch.index_settings import IndexSettings
 from daswatch.indices import Indices
 from daswatch.monitors import has_monitor, monitor_name
 from daswatch.planning import channel_id
@@ -38,7 +40,6 @@ pytestmark = pytest.mark.node
 TOPIC, CHANNEL_ROLE = "arn:aws:sns:eu-west-1:123456789012:monitors", "arn:aws:iam::123456789012:role/channel"
 DETECTIONS = compile_all()
 ONE = "bruteforce-user"
-PATTERN = ("index-pattern", "das-events")
 
 
 class Place:
@@ -48,6 +49,7 @@ class Place:
         self.domain = domain
         self.indices = Indices(prefix)
         self.channel = channel_id(self.indices)
+        self.pattern = ("index-pattern", f"{self.indices.saved_object_start}events")
         self.retention = f"{prefix}-retention"  # the name of the events' policy
         self.wanted = Wanted(
             index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=TOPIC, channel_role_arn=CHANNEL_ROLE
@@ -110,7 +112,7 @@ def test_everything_is_installed_in_order(place: Place) -> None:
     assert place.domain.notifications.channels[place.channel]["sns"] == sns
     actions = [trigger["actions"][0] for trigger in triggers(place)]
     assert {action["destination_id"] for action in actions} == {place.channel}
-    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
 
 
 def triggers(place: Place) -> list[dict[str, Any]]:
@@ -197,9 +199,9 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
     clients._session.cache_clear()
     gateway = DashboardsGateway(client, "auditors")
 
-    gateway.import_objects(shipped_objects(Indices()))
+    gateway.import_objects(shipped_objects(place.indices))
 
-    assert gateway.get([PATTERN])
+    assert gateway.get([place.pattern])
     for headers, body in place.domain.dashboards.requests:
         assert f"/{REGION}/{service}/aws4_request" in headers["authorization"]
         assert headers["x-amz-content-sha256"] == sha256(body).hexdigest()
@@ -258,14 +260,9 @@ def test_a_collection_gets_templates_and_saved_objects_and_is_asked_nothing_else
 
     plan = place.plan(service="aoss")
 
-    assert {one.content.kind for one in plan.steps} == {
-        Kind.COMPONENT_TEMPLATE,
-        Kind.INDEX_TEMPLATE,
-        Kind.SAVED_OBJECT,
-    }
-    assert {one.kind for one in plan.left_out} == set(Kind) - {one.content.kind for one in plan.steps} - {
-        Kind.ROLE_MAPPING
-    }
+    assert {one.content.kind for one in plan.steps} == {Kind.INDEX_TEMPLATE, Kind.SAVED_OBJECT}
+    taken = {Kind.INDEX_TEMPLATE, Kind.SAVED_OBJECT, Kind.COMPONENT_TEMPLATE}  # templates hold their components
+    assert {one.kind for one in plan.left_out} == set(Kind) - taken - {Kind.ROLE_MAPPING}
 
 
 # --- what users decided ---
@@ -276,12 +273,12 @@ def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
     monitor_of(place)["enabled"] = False
 
     assert not place.plan().changes
-    assert whys(place.plan()) == {f"daswatch {ONE}": "changed by the team, and kept: switched off"}
+    assert whys(place.plan()) == {f"daswatch {place.indices.stem} {ONE}": "changed by the team, and kept: switched off"}
 
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
     plan = place.install()
 
-    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {ONE}") in changed(plan)
+    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
     assert monitor_of(place)["enabled"] is False
     assert not place.plan().changes
 
@@ -296,7 +293,7 @@ def test_a_schedule_and_actions_of_ones_own_survive_an_update(place: Place) -> N
 
     plan = place.install()
 
-    assert whys(plan)[f"daswatch {ONE}"].endswith("kept: another schedule, 1 more actions")
+    assert whys(plan)[f"daswatch {place.indices.stem} {ONE}"].endswith("kept: another schedule, 1 more actions")
     assert monitor_of(place)["schedule"] == schedule
     assert own in monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"]
     assert not place.plan().changes
@@ -308,7 +305,7 @@ def test_a_teams_tuning_switches_a_monitor_that_nobody_touched(place: Place) -> 
 
     plan = place.install()
 
-    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {ONE}") in changed(plan)
+    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
     assert monitor_of(place)["enabled"] is False
     assert whys(plan) == {}
     place.change(ONE, enabled=True)
@@ -338,13 +335,13 @@ def test_triggers_of_ones_own_survive_an_update(place: Place) -> None:
 def test_a_copy_of_a_monitor_is_left_alone_and_named(place: Place, changes: dict[str, Any]) -> None:
     """Names are not unique; the copy has the lower id, which decides nothing."""
     place.install()
-    copy = deepcopy(place.domain.alerting.copy(f"daswatch {ONE}", "a-copy", **changes))
+    copy = deepcopy(place.domain.alerting.copy(f"daswatch {place.indices.stem} {ONE}", "a-copy", **changes))
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
 
     plan = place.install()
 
     assert place.domain.alerting.monitors["a-copy"] == copy
-    assert whys(plan)[f"daswatch {ONE}"] == "left alone: 1 of the same name (a-copy)"
+    assert whys(plan)[f"daswatch {place.indices.stem} {ONE}"] == "left alone: 1 of the same name (a-copy)"
     assert not place.plan().changes
 
 
@@ -355,7 +352,7 @@ def test_a_replaced_monitor_is_backed_up(place: Place) -> None:
 
     place.install()
 
-    assert orjson.loads(place.saved[f"monitor/daswatch-{ONE}.json"]) == before
+    assert orjson.loads(place.saved[f"monitor/daswatch-{place.indices.stem}-{ONE}.json"]) == before
 
 
 def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
@@ -389,7 +386,7 @@ def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place
 def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def earlier(prefix: str) -> list[Any]:
+    def earlier(prefix: str, settings: IndexSettings) -> list[Any]:
         text = orjson.dumps([one.body for one in shipped_content(prefix)]).replace(b'"400d"', b'"100d"')
         return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
 
@@ -407,20 +404,20 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
 
 def test_a_saved_object_that_somebody_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
     place.install()
-    place.domain.dashboards.objects[PATTERN]["attributes"]["title"] = "mine-*"
+    place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.SAVED_OBJECT, "index-pattern/das-events")]
+    assert changed(plan) == [(Step.UPDATE, Kind.SAVED_OBJECT, f"index-pattern/{place.pattern[1]}")]
     (kept,) = read_ndjson(place.saved["saved-objects.ndjson"])
     assert kept.attributes["title"] == "mine-*"
-    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
     assert not place.plan().changes
 
 
 def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(place: Place) -> None:
     place.install()
-    search = f"das-detection-{ONE}"
+    search = f"{place.indices.saved_object_start}detection-{ONE}"
     place.domain.dashboards.objects["search", search]["attributes"] = {"kibanaSavedObjectMeta": "broken"}
 
     place.install()
@@ -431,7 +428,7 @@ def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(p
 
 def test_a_refreshed_list_of_fields_is_no_change(place: Place) -> None:
     place.install()
-    place.domain.dashboards.objects[PATTERN]["attributes"]["fields"] = '[{"name":"x","type":"string"}]'
+    place.domain.dashboards.objects[place.pattern]["attributes"]["fields"] = '[{"name":"x","type":"string"}]'
 
     assert not place.plan().changes
 
@@ -468,7 +465,15 @@ def test_a_failing_step_is_named_and_a_second_run_completes(place: Place) -> Non
 
 
 FEW = tuple(one for one in DETECTIONS if one.name in (ONE, "superuser-grant", "das-tamper-control-plane"))
-WRITES = 8  # a template, two policies, the channel, three monitors, the import
+WRITES = 9  # a template, three policies, the channel, three monitors, the import
+
+
+def prepare(place: Place, search: OpenSearch) -> None:
+    """What is there of an earlier run: all templates but the last."""
+    place.wanted = replace(place.wanted, detections=FEW)
+    shipped = shipped_content(place.wanted.index_prefix)
+    kinds = (Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE)
+    ContentGateway(search).install_all([one for one in shipped if one.kind in kinds][:-1])
 
 
 def state_of(place: Place) -> Any:
@@ -485,8 +490,8 @@ def state_of(place: Place) -> Any:
     return monitors, domain.notifications.channels, policies, domain.dashboards.objects
 
 
-def test_interruptions_cover_every_write(place: Place) -> None:
-    place.wanted = replace(place.wanted, detections=FEW)
+def test_interruptions_cover_every_write(place: Place, search: OpenSearch) -> None:
+    prepare(place, search)
 
     place.install()
 
@@ -495,10 +500,10 @@ def test_interruptions_cover_every_write(place: Place) -> None:
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("after", range(WRITES))
-def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, done: bool) -> None:
+def test_interrupted_setup_completes_in_the_next_run(place: Place, search: OpenSearch, after: int, done: bool) -> None:
     """Wherever it ends, before a write or behind it with its answer lost, the next run ends in the same state."""
     # GIVEN a run that ends at one of its writes
-    place.wanted = replace(place.wanted, detections=FEW)
+    prepare(place, search)
     end_of_interruption = place.domain.interrupt(after, done=done)
     with pytest.raises((SearchUnavailable, DashboardsUnavailable), match="run it again"):
         place.install()
@@ -520,7 +525,7 @@ def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, d
 
 
 def test_a_refusal_quotes_the_plugins_own_sentence(place: Place) -> None:
-    reason = "Configured indices are not found: [{place.indices.control_plane}]"
+    reason = f"Configured indices are not found: [{place.indices.control_plane}]"
     place.domain.fail(f"{ALERTING}/monitors", failure(404, "alerting_exception", reason))
 
     with pytest.raises(SearchUnavailable, match=re.escape(f"alerting_exception: {reason};")):
@@ -528,9 +533,12 @@ def test_a_refusal_quotes_the_plugins_own_sentence(place: Place) -> None:
 
 
 def test_a_refused_saved_object_is_named(place: Place) -> None:
-    place.domain.dashboards.refused = {f"das-detection-{ONE}"}
+    place.domain.dashboards.refused = {f"{place.indices.saved_object_start}detection-{ONE}"}
 
-    with pytest.raises(DashboardsUnavailable, match=rf"refused 1 of \d+ .*search/das-detection-{ONE} \(unsupported_ty"):
+    with pytest.raises(
+        DashboardsUnavailable,
+        match=rf"refused 1 of \d+ .*search/{place.indices.saved_object_start}detection-{ONE} \(unsupported_ty",
+    ):
         place.install()
 
     place.domain.dashboards.refused = set()
@@ -548,7 +556,7 @@ def test_a_channel_that_was_made_meanwhile_is_written_over(place: Place) -> None
 
 def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
     place.install()
-    place.domain.dashboards.objects[PATTERN]["attributes"]["title"] = "mine-*"
+    place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
     def full(name: str, content: bytes) -> None:
         raise OSError("no space left")
@@ -556,7 +564,7 @@ def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
     with pytest.raises(OSError, match="no space"):
         place.installation.execute(place.plan(), full)
 
-    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == "mine-*"
+    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == "mine-*"
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,17 @@ def test_parameters_and_variables_are_the_same_with_the_same_defaults() -> None:
 
 CHECKED = {
     "IndexPrefix": (
-        ["das-events", "acme-prod-events", "a_1-events", "x" * 59 + "-events"],
-        ["das", "das-events-prod", "das-events-x-events", "das-drops-events", "-events", "a--b-events", "A-events"],
+        ["das-events", "acme-prod-events", "a_1-events", "x" * 53 + "-events"],
+        [
+            "das",
+            "das-events-prod",
+            "das-events-x-events",
+            "das-drops-events",
+            "-events",
+            "a--b-events",
+            "A-events",
+            "x" * 54 + "-events",
+        ],
     ),
     "IndexShards": (["", "1", "20", "100"], ["0", "101", "1-2", "x"]),
     "IndexReplicas": (["", "0", "9", "auto", "domain"], ["10", "0-2", "-1"]),
