@@ -40,7 +40,7 @@ from daswatch.settings import Service
 _SHORTEST_REQUEST_SECONDS = 0.5
 _TOO_LARGE = 413
 # How long OpenSearch waits for the copies that must acknowledge a write, before it answers that they are missing.
-_SHARDS_WAIT = "10s"
+_SHARDS_WAIT = "5s"
 _OUT_OF_TIME = "out of time"
 _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
 
@@ -217,12 +217,13 @@ class _Writing:
     def run(self, actions: Sequence[Action]) -> BulkResult:
         self._pending.append(actions)
         attempt = 0
+        last = _OUT_OF_TIME
         while self._pending:
             batch = self._pending.pop()
             if not batch:
                 continue
             if self._no_time_left:
-                self._give_up_all(batch, _OUT_OF_TIME)
+                self._give_up_all(batch, last)
                 break
             again: Sequence[Action]
             try:
@@ -235,6 +236,7 @@ class _Writing:
                 self._give_up_all(again, cause)
                 break
             attempt += 1
+            last = cause or last
             self._pending.append(again)
         return self._result
 
