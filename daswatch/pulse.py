@@ -73,5 +73,6 @@ class Pulse:
             if versioned:
                 head |= {"version": version_of(time), "version_type": "external"}
             source = {field: value for field, value in {**instance, name: time}.items() if value}
-            actions.append(Action(orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n", record=None))
+            lines = orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n"
+            actions.append(Action(lines, record=None, document_id=self._id))
         return actions

@@ -113,7 +113,9 @@ class Report:
         """Take what was written into account, and how fresh it is."""
         self.redeliver(result)
         # The next batch brings a pulse again; where none is ever written, nothing else would show it.
-        self.pulses_unwritten, self.lost_cause = len(result.lost), result.lost_cause
+        # By instance: each has two documents.
+        self.pulses_unwritten = len({action.document_id for action in result.lost})
+        self.lost_cause = result.lost_cause
         self.written, self.already_there = result.written, result.already_there
         self.bulk_requests, self.index_ms = result.requests, result.seconds * 1000
         newest = ""

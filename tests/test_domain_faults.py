@@ -301,6 +301,18 @@ def test_denied_template_check_names_the_next_step(
         assert_waits(ingest, batch, words)
 
 
+def test_refused_template_check_quotes_opensearch(ingest: IngestFunction, node: AnyNode) -> None:
+    """The question holds nothing but names, so the whole sentence can be in the log."""
+    reason = "no permissions for [indices:admin/index_template/get]"
+    error = {"error": {"type": "security_exception", "reason": reason, "root_cause": []}, "status": 403}
+    batch = records(ingest, (1,))
+    with Proxy(node.url) as proxy:
+        ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
+        proxy.on(template_check, answer(403, orjson.dumps(error)))
+
+        assert_waits(ingest, batch, reason)
+
+
 # Pulses that are not written.
 
 

@@ -243,8 +243,8 @@ def test_the_findings_function_can_do_its_work_with_its_role_alone(
         assert not first.failing
         assert not second.failing
         assert "bruteforce-user" in {alert.detection for alert in place.alerts().values()}
-        assert admin.indices.exists(index="das-runs")
-        assert admin.indices.exists(index="das-seen")
+        assert admin.indices.exists(index=place.indices.runs)
+        assert admin.indices.exists(index=place.indices.seen)
     finally:
         place.search = admin
         place.close()

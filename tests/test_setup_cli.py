@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,15 @@ def domain(search: OpenSearch, node: AnyNode, tmp_path: Path, monkeypatch: pytes
     remove(search, prefix)
 
 
+def own() -> Indices:
+    """The names of the deployment that the environment has."""
+    return Indices(os.environ["INDEX_PREFIX"])
+
+
+def monitor(detection: str = "bruteforce-user") -> str:
+    return f"daswatch {own().stem} {detection}"
+
+
 def daswatch(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "240", **(env or {})})
 
@@ -63,8 +73,8 @@ def test_the_plan_is_shown_and_nothing_written(domain: Domain) -> None:
 
     assert "Would be installed" in result.stdout
     assert "das-events-retention" not in result.stdout  # its name follows the prefix
-    assert re.search(r"create .*retention policy .*t-\w+-retention", result.stdout)
-    assert "daswatch bruteforce-user" in result.stdout
+    assert re.search(r"create .*retention policy .*t-\w+-events-retention", result.stdout)
+    assert monitor() in result.stdout
     assert "no Security plugin" in result.stdout
     assert domain.writes == []
 
@@ -83,18 +93,18 @@ def test_machines_get_the_plan_with_its_steps_and_reasons(domain: Domain) -> Non
 @pytest.mark.node
 def test_people_see_what_is_unchanged_in_one_line_for_each_kind(domain: Domain) -> None:
     done("setup")
-    domain.alerting.named("daswatch bruteforce-user")["enabled"] = False
+    domain.alerting.named(monitor())["enabled"] = False
 
     lines = [line for line in done("setup", "--dry-run").stdout.splitlines() if " unchanged " in line]
 
     assert sum("monitor " in line for line in lines) <= 3
-    assert any("daswatch bruteforce-user" in line and "switched off" in line for line in lines)
+    assert any(monitor() in line and "switched off" in line for line in lines)
 
 
 @pytest.mark.node
 def test_it_says_where_what_it_replaced_is(domain: Domain, tmp_path: Path) -> None:
     done("setup")
-    domain.dashboards.objects["index-pattern", "das-events"]["attributes"]["title"] = "mine-*"
+    domain.dashboards.objects["index-pattern", f"{own().saved_object_start}events"]["attributes"]["title"] = "mine-*"
 
     result = done("setup", "--backup-dir", "kept")
 
@@ -170,7 +180,7 @@ def test_a_teams_tuning_reaches_the_monitors(domain: Domain, tmp_path: Path) -> 
 
     done("setup", "--tuning", str(tuning))
 
-    assert domain.alerting.named("daswatch bruteforce-user")["enabled"] is False
+    assert domain.alerting.named(monitor())["enabled"] is False
 
 
 @pytest.mark.node
@@ -183,7 +193,7 @@ def test_compiled_detections_are_read(domain: Domain, tmp_path: Path, monkeypatc
 
     done("setup", *(["--detections", str(file)] if by == "option" else []))
 
-    assert [one["name"] for one in domain.alerting.monitors.values()] == ["daswatch bruteforce-user"]
+    assert [one["name"] for one in domain.alerting.monitors.values()] == [monitor()]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +264,7 @@ def test_an_objects_id_leads_nowhere(tmp_path: Path) -> None:
 @pytest.mark.node
 def test_an_export_has_what_is_shipped_and_what_it_refers_to_by_now(domain: Domain, tmp_path: Path) -> None:
     done("setup")
-    pattern = domain.dashboards.objects["index-pattern", "das-events"]
+    pattern = domain.dashboards.objects["index-pattern", f"{own().saved_object_start}events"]
     pattern["attributes"]["title"] = "edited-*"
     pattern["references"] = [{"name": "x", "type": "search", "id": "new"}]
     domain.dashboards.put({"type": "search", "id": "new", "attributes": {"title": "x"}, "references": []})

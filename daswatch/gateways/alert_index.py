@@ -318,7 +318,8 @@ class AlertIndex:
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        return request(self._client, method, path, deadline=deadline, params=params, body=body)
+        # Ids, times and names of ours are all that these requests hold, so OpenSearch's sentence may be quoted.
+        return request(self._client, method, path, deadline=deadline, params=params, body=body, with_reason=True)
 
 
 def _stored(entry: Mapping[str, Any]) -> Stored:

@@ -149,11 +149,12 @@ class SearchGateway:
         path = "/_index_template"
         params = {"filter_path": "index_templates.name"}
         try:
-            answer = request(self._client, "GET", path, deadline=deadline, params=params)
+            answer = request(self._client, "GET", path, deadline=deadline, params=params, with_reason=True)
         except SearchUnavailable as exc:
             if not exc.status:
                 raise
-            raise SearchUnavailable(f"{cause_of(exc.status, '')} (GET {path})", exc.status) from exc
+            asked = ": ".join(filter(None, (f"GET {path}", exc.reason)))
+            raise SearchUnavailable(f"{cause_of(exc.status, '')} ({asked})", exc.status) from exc
         try:
             return {entry["name"] for entry in answer.get("index_templates", [])}
         except (AttributeError, KeyError, TypeError) as exc:  # nothing that a record is to blame for
