@@ -73,18 +73,16 @@ def a_week(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """A million events over seven days: what is found is what a runner finds that was never away."""
     begin, end = _history(step, client, _WEEK_EVENTS, timedelta(days=7))
     moment = begin
-    while moment < end:
+    while moment < end - _QUIET_RUNS * _MINUTE:
         step(f"a runner that is never away: {moment:%d %H:%M}")
         _run(client, moment)
         moment += _STEADY
-    _run(client, end)
+    quiet = [_run(client, end - number * _MINUTE) for number in range(_QUIET_RUNS, -1, -1)][1:]
     steady = _known(client)
     client.indices.delete(index=_STATE, params={"ignore_unavailable": "true"})
     _run(client, begin)
     costs = list(_until_caught_up(step, client, end))
     found = _known(client)
-    later = end + len(costs) * _MINUTE
-    quiet = [_run(client, later + (number + 1) * _MINUTE) for number in range(_QUIET_RUNS)]
     _remove(client)
     differing = {name for name in {*steady, *found} if steady.get(name) != found.get(name)}
     figures.add(

@@ -99,6 +99,15 @@ UNITS = (
     *("'password=''x'''", "/*password '*/", "'host=a password='", "openrowset('a','b';'c';", "mysql.user insert "),
     *("current of [", "\0", "\r", "İ", "begin ", "declare @password x=", "password for a", "--password=", "sqlcmd "),
     *("{", "decryptbycert(1,", "<redacted>", "aaaapassword", "pgp_sym_encrypt("),
+    *('"a".', '1e"', '"a" ', "[] ", "update pg_authid --password declare a cursor $1,", '{"password":"x",'),
+    *('\\"password\\":\\"', "format('password %L',", "identified by ' || a;", "@a=@b,", "a := b;", "<password>"),
+    *("set @a = 'password = ';", "'password ' + @a ", "random replace ", "sqlcmd -P", "'", "mysql.user update ", "_pw"),
+    *(
+        "set_config('password',",
+        "json_object('password',",
+        "create user mapping x 'x' ",
+        "update mysql.user set host=a,",
+    ),
 )
 PREFIXES = (
     *("", "select ", "with x as (select 1) select ", "create function f() language sql as $$", "do $$ ", "select '"),

@@ -17,6 +17,7 @@ from daswatch.statements import code_of, leading_words, words_outside_parenthese
 
 _CACHED_TEXTS = 4096
 _CACHED_CHARACTERS = 2048
+_LONGEST_WORDS = 128  # characters of a command or class: engines have none that is longer
 
 
 class Activity(StrEnum):
@@ -180,7 +181,7 @@ _ACTIVITY_OF_ENGINE = {engine: _ACTIVITY_OF | _index(tables) for engine, tables 
 def activity_of(event: Event, engine: str) -> Activity:
     """Which activity an event is. Never fails: what no rule knows is OTHER."""
     kind = event.get("class")
-    activity = _by_command(engine, _command(event), kind.upper() if isinstance(kind, str) else "")
+    activity = _by_command(engine, _command(event), kind[:_LONGEST_WORDS].upper() if isinstance(kind, str) else "")
     if activity is None:
         activity = Activity.OTHER if is_continuation(event, engine) else _by_text(event, engine)
     elif activity is Activity.DQL and engine == "postgresql" and _reads_and_writes(event):
@@ -238,7 +239,7 @@ def outcome_of(event: Event, engine: str) -> Outcome:
 
 def _command(event: Event) -> str:
     command = event.get("command")
-    return command.upper() if isinstance(command, str) else ""
+    return command[:_LONGEST_WORDS].upper() if isinstance(command, str) else ""
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from daswatch.activity import Activity, activity_of, is_continuation, outcome_of
+from daswatch.budget import MAX_RECORD, MAX_STATEMENT, Budget
 from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
@@ -26,8 +27,9 @@ from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
-from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction, read_statement, redacted
+from daswatch.redact import Redaction, read_statement, redacted
 from daswatch.signals import signals_of
+from daswatch.statements import CACHED_CHARACTERS, beginning
 
 UNDATED = "undated"
 
@@ -83,6 +85,8 @@ _FIELDS: dict[str, int] = {
 _QUOTED_NAME = re.compile(r'"(?:[^"]++|"")*+"?+|`(?:[^`]++|``)*+`?+|\[(?:[^\]]++|\]\])*+\]?+')
 # The end of SQL Server's message: what a client may choose, its user's name, stands before.
 _CLIENT = re.compile(r"\[CLIENT: ([^\s\[\]]{1,100})\]\s*+\Z")
+_LONG_NAME = 1_000  # characters
+_LONGEST_HOST = 255  # characters
 _WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
@@ -103,6 +107,7 @@ class Flattening:
     index_prefix: str = DEFAULT_INDEX_PREFIX
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
+    characters: int = MAX_RECORD  # of the texts of one record that are looked into
     hourly: HourlyIndices = DAILY
 
 
@@ -128,16 +133,22 @@ def flatten(
     instance = f"{stream.resource_id}/{record.instance_id}/".encode("utf-8", "replace")
     flattened = Flattened()
     times_seen: dict[bytes, int] = {}
-    room = MAX_STATEMENTS
+    budget = Budget(flattening.characters)
+    size_of_unknown = len(canonical_json(record.unknown_fields)) if record.unknown_fields else 0
     for event in record.events:
         if is_heartbeat(event):
             _count(flattened.dropped, Noise.HEARTBEAT)
             continue
         engine = engine_of(event, version)
-        activity = activity_of(event, engine)
+        text = event.get("commandText")
+        length = len(text) if isinstance(text, str) else 0
+        scanned = length <= MAX_STATEMENT and budget.takes(length)
+        # What an event is, and whose, is looked at in any case.
+        seen = event if scanned else {**event, "commandText": beginning(event["commandText"], _most(length, budget))}
+        activity = activity_of(seen, engine)
         watched_name = has_watched_name(event, engine, flattening.excluded_users)
         if watched_name:
-            user = excluded_user(event, engine, activity, flattening.excluded_users)
+            user = excluded_user(seen, engine, activity, flattening.excluded_users)
             if user:
                 _count(flattened.dropped, Noise.AWS_USER)
                 flattened.dropped_users[user] = flattened.dropped_users.get(user, 0) + 1
@@ -158,26 +169,27 @@ def flatten(
             "outcome": outcome_of(event, engine).value,
             **common,
         }
-        signals = signals_of(event, engine, activity, flattening.excluded_users, watched_name=watched_name)
+        signals = signals_of(seen, engine, activity, flattening.excluded_users, watched_name=watched_name)
         if signals:
             source["signals"] = signals
         unknown = _copy_fields(event, source)
         if record.unknown_fields:
             if "monitoringRecord" in unknown:
                 unknown["eventMonitoringRecord"] = unknown.pop("monitoringRecord")
-            unknown["monitoringRecord"] = record.unknown_fields
+            if budget.takes_values(size_of_unknown):
+                unknown["monitoringRecord"] = record.unknown_fields
         if unknown:
             _keep_unknown(unknown, source)
-        length = len(source.get("commandText", ""))
-        room -= length
-        scanned = length <= MAX_STATEMENT and room >= 0
         notes = [text for text in (note, "" if scanned else "statement-too-long") if text]
         if is_continuation(source, engine):
             notes.append("statement-continued")
         if notes:
             source["ingestNotes"] = notes
-        _derive(source, engine, activity, moment, scanned)
-        source = redacted(source, engine, flattening.redaction, scanned=scanned)
+        _derive(source, engine, activity, moment, budget, scanned=scanned)
+        source = redacted(source, engine, flattening.redaction, scanned=scanned, budget=budget)
+        if budget.refused:
+            source["ingestNotes"] = [*notes, "values-too-long"]
+            budget.refused = False
         # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
         undated = f"{UNDATED}-{arrived_at[:7].replace('-', '.')}"
         period = flattening.hourly.suffix(timestamp) if timestamp else undated
@@ -185,6 +197,11 @@ def flatten(
             Document(f"{flattening.index_prefix}-{period}", document_id(content, ordinal, moment), source)
         )
     return flattened
+
+
+def _most(length: int, budget: Budget) -> int:
+    """How many characters are looked at of a statement that is not scanned as a whole."""
+    return MAX_STATEMENT if length > MAX_STATEMENT and budget.takes(MAX_STATEMENT) else CACHED_CHARACTERS
 
 
 def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
@@ -290,12 +307,15 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else canonical_json(value).decode()
 
 
-def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None, scanned: bool) -> None:
+def _derive(
+    source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None, budget: Budget, *, scanned: bool
+) -> None:
     """Add what follows from AWS's fields. A statement has a hash where it is whole and may be `scanned`."""
-    objects = _objects(source, engine, activity)
+    objects = _objects(source, engine, activity, budget)
     if objects:
         source["objects"] = objects
-    remote_ip = _ip(source.get("remoteHost") or _client_in_text(source, engine))
+    host = source.get("remoteHost") or _client_in_text(source, engine)
+    remote_ip = _ip(host) if len(host) <= _LONGEST_HOST else None
     if remote_ip:
         source["remoteIp"] = remote_ip
     text = source.get("commandText")
@@ -307,7 +327,7 @@ def _derive(source: dict[str, Any], engine: str, activity: Activity, moment: dat
         source["durationMs"] = duration
 
 
-def _objects(source: Mapping[str, Any], engine: str, activity: Activity) -> list[str]:
+def _objects(source: Mapping[str, Any], engine: str, activity: Activity, budget: Budget) -> list[str]:
     """The tables and other objects an event names, in lower case, with their schema as far as the engine tells it.
 
     Aurora MySQL lists several in one string and leaves the schema to `databaseName`; Oracle gives the schema as
@@ -316,16 +336,19 @@ def _objects(source: Mapping[str, Any], engine: str, activity: Activity) -> list
     name = source.get("objectName")
     if not name or activity in _WITHOUT_STATEMENT:
         return []
-    names = [name]
+    count = 1
     schema = ""
     if engine == "mysql":
-        names = [part.strip() for part in name.split(",")]
+        count += name.count(",")
         schema = source.get("databaseName", "")
     elif engine == "oracle":
         schema = source.get("objectType", "")
     elif engine == "sqlserver" and source.get("class") != "SCHEMA":
         native = source.get("engineNativeAuditFields", {}).get("schema_name", "")
         schema = native if isinstance(native, str) else ""
+    if (count > 1 or len(name) > _LONG_NAME) and not budget.takes_values(len(name) + len(schema) * count, count):
+        return []
+    names = [part.strip() for part in name.split(",")] if count > 1 else [name.strip() if engine == "mysql" else name]
     qualified = [f"{schema}.{part}" if schema and "." not in part else part for part in names if part]
     if '"' in name or "`" in name or "[" in name:
         qualified = [_QUOTED_NAME.sub(_within_quotes, part) for part in qualified]

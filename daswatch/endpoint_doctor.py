@@ -14,9 +14,11 @@ from daswatch.content import Kind, Plan, Step
 from daswatch.deployment import Watched
 from daswatch.doctor import Check, Subject, Verdict, broken, in_words, ok, warning
 from daswatch.errors import Reason
+from daswatch.sizing import GIB, LARGEST_SHARD_BYTES, SHARDS_PER_HEAP_GIB
 
 FRESH = timedelta(minutes=5)
 QUIET = timedelta(days=1)
+_YESTERDAY = "yesterday's shards"
 _LISTED = 5  # names in one reason
 _TEMPLATES = frozenset({Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE})
 _SETUP = "`daswatch setup --dry-run` shows it, `make deploy` or `daswatch setup` installs it"
@@ -62,6 +64,16 @@ class Runner:
 
     since: datetime
     behind: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """Of the domain: yesterday's largest primary shard of events, all shards, and the data nodes' heap."""
+
+    largest_index: str
+    largest_bytes: int
+    count: int
+    heap_bytes: int
 
 
 def refused(subject: Subject, name: str, refusal: Refusal, *, in_vpc: bool = False) -> Check:
@@ -170,6 +182,23 @@ def arrival_checks(arrivals: Arrivals, now: datetime) -> list[Check]:
         )
         return [warning(Subject.DATA, name, f"the newest was indexed {words} ago", mend), drops]
     return [ok(Subject.DATA, name, f"the newest was indexed {words} ago, {arrivals.events:,} in 24 h"), drops]
+
+
+def shard_checks(shards: Shards) -> list[Check]:
+    """Whether yesterday's shards were small enough, and all of them few enough for the heap (docs/sizing.md)."""
+    propose = "`daswatch setup --size EVENTS_PER_DAY` proposes settings"
+    size = f"{shards.largest_bytes / GIB:,.1f} GiB"
+    largest = ok(Subject.SEARCH, _YESTERDAY, f"the largest had {size}" if shards.largest_index else "none")
+    if shards.largest_bytes > LARGEST_SHARD_BYTES:
+        reason = f"one of {shards.largest_index} had {size}, more than {LARGEST_SHARD_BYTES / GIB:.0f}"
+        largest = warning(Subject.SEARCH, _YESTERDAY, reason, f"more primary shards: {propose}")
+    most = int(shards.heap_bytes / GIB * SHARDS_PER_HEAP_GIB)
+    counted = f"{shards.count:,}, with {shards.heap_bytes / GIB:,.1f} GiB of heap in the data nodes"
+    number = ok(Subject.SEARCH, "shards", counted)
+    if shards.count > most:
+        next_step = f"larger or more nodes, a shorter retention, or fewer primary shards: {propose}"
+        number = warning(Subject.SEARCH, "shards", f"{counted}: AWS advises {most:,} at most", next_step)
+    return [largest, number]
 
 
 def dead_letter_check(counts: Mapping[str, int], index: str) -> Check:

@@ -15,6 +15,7 @@
     │   ├── KmsUnavailable
     │   ├── SearchUnavailable
     │   │   ├── NotOpenSearch    another server answers at the endpoint
+    │   │   ├── TooOld           the endpoint's version of OpenSearch lacks what the templates and queries need
     │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
@@ -33,6 +34,9 @@ Every message and detail is written to logs and to the dead-letter index: none m
 from __future__ import annotations
 
 from enum import StrEnum
+
+# The first version that was seen to take all templates and to find with all queries what the newest one finds.
+LEAST_OPENSEARCH = (2, 13)
 
 
 class Reason(StrEnum):
@@ -123,6 +127,15 @@ class NotOpenSearch(SearchUnavailable):
     def __init__(self, found: str, status: int = 0) -> None:
         super().__init__(f"what answers is not OpenSearch: {found}", status)
         self.found = found
+
+
+class TooOld(SearchUnavailable):
+    """OpenSearch answers, in a version before LEAST_OPENSEARCH; `next_step` says what to do."""
+
+    def __init__(self, number: str) -> None:
+        least = ".".join(map(str, LEAST_OPENSEARCH))
+        super().__init__(f"OpenSearch {number} is too old: Daswatch needs {least} or newer", 200)
+        self.next_step = f"upgrade the domain to OpenSearch {least} or newer; the tests run on 2.19 and 3.x"
 
 
 class TemplatesMissing(SearchUnavailable):

@@ -1,4 +1,9 @@
-"""What fits into a `flat_object` field: OpenSearch refuses a document for what is too long, too deep or too much."""
+"""What fits into a `flat_object` field, and how its parts are searched.
+
+OpenSearch refuses a document for what is too long, too deep or too much. Its versions read queries of parts of these
+fields differently: in 2.x `_exists_` and `field:*` find an object inside, but nothing that lies deeper; from 3.0 on
+they find values alone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,17 @@ _CHARACTERS = 8_000
 _NAME_CHARACTERS = 200
 _FIELDS = 256
 _DEPTH = 4
+# The names of all fields of this type that are searched, whatever index has them.
+FLAT_OBJECTS = frozenset({"engineNativeAuditFields", "requestParameters", "unknownFields"})
+# What finds the documents that have a value at a path, in every version.
+ANY_VALUE = "[* TO *]"
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+
+
+def is_inside(field: str) -> bool:
+    """Whether a field is a part of a flat_object."""
+    name, dot, _ = field.partition(".")
+    return bool(dot) and name in FLAT_OBJECTS
 
 
 def split_fitting(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -56,4 +71,6 @@ def _sum(counts: Iterator[int | None]) -> int | None:
         if count is None:
             return None
         total += count
+        if total > _FIELDS:
+            return None
     return total

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from daswatch.alerts import Alert
 from daswatch.detections import Detection, Source
+from daswatch.flat_objects import ANY_VALUE, is_inside
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.redact import SQL_FIELDS
 from daswatch.saved_searches import pattern_id
@@ -32,11 +33,17 @@ _SPECIAL_IN_PHRASE = re.compile(r'(["\\])')
 
 def lucene_term(field: str, value: str) -> str:
     """`field:"value"`, safely quoted; for an empty value, what finds the documents without the field."""
-    name = _SPECIAL_IN_FIELD.sub(r"\\\1", field)
     if not value:
-        return f"NOT _exists_:{name}"
+        return f"NOT {lucene_exists(field)}"
+    name = _SPECIAL_IN_FIELD.sub(r"\\\1", field)
     phrase = _SPECIAL_IN_PHRASE.sub(r"\\\1", value)
     return f'{name}:"{phrase}"'
+
+
+def lucene_exists(field: str) -> str:
+    """What finds the documents with the field, on every version of OpenSearch."""
+    name = _SPECIAL_IN_FIELD.sub(r"\\\1", field)
+    return f"{name}:{ANY_VALUE}" if is_inside(field) else f"_exists_:{name}"
 
 
 def group_query(query: str, resource_id: str, group: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
 """Keep or drop, with a counted reason. AWS filters nothing: its own users and heartbeats are all in the stream.
 
 A name alone proves nothing, since others may have it: an event is AWS's own only under a name that AWS has on that
-engine, written as AWS writes it, and from where AWS works: the database's own host, or an RDS Proxy
-(docs/decisions/0023-names-of-awss-users.md).
+engine, written as AWS writes it, and from where AWS works: the database's own host, or an RDS Proxy, whose statements
+are known (docs/decisions/0023-names-of-awss-users.md).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from daswatch.activity import Activity
+from daswatch.activity import Activity, is_continuation
 from daswatch.events import Event
-from daswatch.statements import leading_words
+from daswatch.proxies import TOPOLOGY, is_health_check
 
 DEFAULT_EXCLUDED_USERS = frozenset({"rdsadmin", "rdssec", "rdsproxyadmin"})
 
@@ -49,12 +49,9 @@ _OWN_HOST = frozenset(
 _VPC_NETWORKS = tuple(
     map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.19.0.0/16", "fc00::/7"))
 )
-# What an RDS Proxy looks at, as far as it names anything: the cluster's topology.
-_PROXY_READS = frozenset({"replica_host_status", "information_schema.replica_host_status"})
-_PROXY_SETS = frozenset(
-    {"SET", "RESET", "SHOW", "USE", "BEGIN", "START", "COMMIT", "ROLLBACK", "DISCARD", "DEALLOCATE"}
-)
-_OF_ANOTHER_USER = frozenset({"ROLE", "AUTHORIZATION"})  # SET ROLE, SET SESSION AUTHORIZATION
+# Commands of MySQL's protocol that have no statement.
+_PINGS = frozenset({"PING", "RESET CONNECTION"})
+_LONGEST_NAME = 256  # characters: engines take 128 at most, and hosts have 253
 
 
 class Noise(StrEnum):
@@ -68,7 +65,7 @@ class Origin(StrEnum):
     """From where an event came that was dropped for its user's name."""
 
     LOCAL = "local"  # the database's own host
-    PROXY = "proxy"  # an address of the VPC, doing what an RDS Proxy does
+    PROXY = "proxy"  # an address of the VPC, with what a proxy's health check needs (daswatch/proxies.py)
     UNREPORTED = "unreported"  # the engine does not say: SQL Server 2016, background work
     ANY = "any"  # a name that is not AWS's and was excluded by the setting, wherever it comes from
 
@@ -90,7 +87,7 @@ def read_user_names(listed: str) -> frozenset[str]:
 def has_watched_name(event: Event, engine: str, excluded: frozenset[str]) -> bool:
     """Whether the name of an event's user needs a look at all: those of nearly all users do not."""
     user = event.get("dbUserName")
-    return isinstance(user, str) and _is_watched(user, engine, excluded)
+    return isinstance(user, str) and len(user) <= _LONGEST_NAME and _is_watched(user, engine, excluded)
 
 
 @lru_cache(maxsize=4096)
@@ -137,16 +134,16 @@ def _reads_like_aws(user: str) -> bool:
 
 def _aws_origin(name: str, event: Event, engine: str, activity: Activity) -> Origin | None:
     """From where AWS works under this name, if this is AWS's work."""
+    if name == _PROXY_USER and not _does_as_a_proxy(event, engine, activity):
+        return None
     host = event.get("remoteHost")
     if host is None or host == "":
         return Origin.UNREPORTED
-    if not isinstance(host, str):
+    if not isinstance(host, str) or len(host) > _LONGEST_NAME:
         return None
     if _is_own_host(host, event, engine):
         return Origin.LOCAL
-    if name == _PROXY_USER and _is_of_a_vpc(host) and _does_as_a_proxy(event, engine, activity):
-        return Origin.PROXY
-    return None
+    return Origin.PROXY if name == _PROXY_USER and _is_of_a_vpc(host) else None
 
 
 def _is_own_host(host: str, event: Event, engine: str) -> bool:
@@ -184,19 +181,17 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _does_as_a_proxy(event: Event, engine: str, activity: Activity) -> bool:
-    """Whether this is a session or a question of a proxy's health check: it touches nothing that is the customer's."""
+    """Whether this is a session of a proxy's health check, or a statement that one needs."""
     if activity in (Activity.CONNECT, Activity.DISCONNECT):
         return True
-    named = event.get("objectName") or ""
-    if not isinstance(named, str) or (named and named.lower() not in _PROXY_READS):
+    if activity not in (Activity.DQL, Activity.OTHER, Activity.EXEC) or is_continuation(event, engine):
         return False
-    if activity is Activity.DQL:
-        return True
-    text = event.get("commandText")
-    words = leading_words(text, engine) if isinstance(text, str) else ()
-    return (
-        activity is Activity.OTHER
-        and words[:1] != ()
-        and words[0] in _PROXY_SETS
-        and _OF_ANOTHER_USER.isdisjoint(words)
-    )
+    named = event.get("objectName") or ""
+    text = event.get("commandText") or ""
+    if not isinstance(named, str) or not isinstance(text, str) or (named and named.lower() not in TOPOLOGY):
+        return False
+    if event.get("class") == "AUX":
+        return activity is Activity.DQL and text.lower() in TOPOLOGY
+    if not text:
+        return engine == "mysql" and event.get("command") in _PINGS
+    return is_health_check(text, engine)

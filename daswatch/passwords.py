@@ -8,32 +8,28 @@ strings, comments and bodies. An ordinary statement stays as it is: a column nam
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from daswatch.secret_places import (
+    CALLS,
+    CATALOG_COLUMNS,
+    COMMAND_LINES,
+    CREDENTIAL_TABLES,
+    EVERY_ARGUMENT,
+    HARMLESS_UPDATE,
+    HINTS,
+    MAX_ARGUMENTS,
+    PHRASES,
+    SECRET_NAMES,
+    Call,
+)
 from daswatch.statements import QUOTES, escaped, known_engine, replaced, unescaped, with_blank_executable_comments
 
 REDACTED = "<REDACTED>"
 
-# Without one of these a text holds nothing to look for; most texts have none.
-_HINTS = ("passw", "pwd", "identified", "secret", "credential", "passphrase", "://")
-_HINTS_OF = {
-    "postgresql": (*_HINTS, "mapping", "crypt"),
-    "mysql": (*_HINTS, "authentication_str", "set_external", "binlog_ssl", "mysql.user", "mysql`.`user"),
-    "oracle": (*_HINTS, "wallet", "authenticat", "simple_bind", "utl_smtp", "user$"),
-    "sqlserver": (
-        *_HINTS,
-        *("approle", "srvlogin", "addlogin", "users_login", "proxy_account", "distributor"),
-        *("bycert", "byasymkey", "bykeyauto", "key_source", "openrowset", "net user", "sqlcmd", "bcp "),
-    ),
-}
 _DEPTH = 3  # a statement in a string in a string in a string: what is deeper is removed whole
-
-_SECRET_NAMES = (
-    *("password", "passwd", "passwrd", "pwd", "passphrase", "secret", "secret_key", "secret_access_key"),
-    *("session_token", "authentication_string", "rolpassword", "key_source", "identity_value"),
-    *("_pass", "_pw", "userpass"),
-)
 
 # Statements and clauses in which `password = 'x'` compares or stores a team's own data.
 _ORDINARY = frozenset(
@@ -45,85 +41,27 @@ _ADMINISTRATIVE = frozenset(
     | {"call", "administer", "declare", "clone", "add", "reconfigure"}
 )
 _FRESH = frozenset({"begin", "then", "else", "do", "loop", ";"})  # a statement begins behind these
+_BEGINNINGS = tuple(_FRESH)
 _PRINCIPALS = frozenset({"role", "user", "group"})
 _MASKED = ("<redacted>", "<secret>")  # by AWS, by Aurora MySQL
-_SECRET_ENDS = frozenset(name[-2:] for name in _SECRET_NAMES)
 _CREATING = frozenset({"create", "alter"})
 _COLUMNS = frozenset({"table", "global", "private", "temporary", "type"})
+_ROUTINES = frozenset({"function", "procedure"})
+_COMPARING = frozenset({"where", "and", "or", "having", "when", "if", "case", "select", "check"})
 _HARMLESS_OPTIONS = frozenset({"user", "username", "user_name", "for", "server"})
 
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """Which arguments of a procedure or function are secret, by position, from 1, and by name."""
-
-    positions: tuple[int, ...]
-    names: frozenset[str] = frozenset()
-
-
-_CALLS: dict[str, dict[str, _Call]] = {
-    "postgresql": {
-        "create_aws_credentials": _Call((2, 3)),
-        "crypt": _Call((1,)),
-        **dict.fromkeys(("pgp_sym_encrypt", "pgp_sym_decrypt", "pgp_sym_encrypt_bytea"), _Call((2,))),
-        **dict.fromkeys(("pgp_sym_decrypt_bytea",), _Call((2,))),
-        **dict.fromkeys(("pgp_pub_decrypt", "pgp_pub_decrypt_bytea"), _Call((2, 3))),
-    },
-    "mysql": {
-        "password": _Call((1,)),
-        "old_password": _Call((1,)),
-        "rds_import_binlog_ssl_material": _Call((1,)),
-        **dict.fromkeys(
-            (
-                "rds_set_external_master",
-                "rds_set_external_master_with_auto_position",
-                "rds_set_external_master_with_delay",
-                "rds_set_external_source",
-                "rds_set_external_source_with_auto_position",
-                "rds_set_external_source_with_auto_position_for_channel",
-                "rds_set_external_source_with_delay",
-                "rds_set_external_source_with_delay_for_channel",
-                "rds_set_external_source_for_channel",
-            ),
-            _Call((4,)),
-        ),
-    },
-    "oracle": {
-        "set_wallet": _Call((2,)),
-        "set_authentication": _Call((3,)),
-        "set_credential": _Call((3,)),
-        "auth": _Call((3,)),
-        "simple_bind_s": _Call((3,)),
-        "create_credential": _Call((3,)),
-        "update_credential": _Call((3,)),
-        "secure_connection": _Call((3,)),
-    },
-    "sqlserver": {
-        "sp_addlogin": _Call((2,)),
-        "sp_password": _Call((1, 2), frozenset({"@old", "@new"})),
-        "sp_addlinkedsrvlogin": _Call((5,)),
-        "sp_setapprole": _Call((2,)),
-        "sp_addapprole": _Call((2,)),
-        "sp_approlepassword": _Call((2,), frozenset({"@newpwd"})),
-        "sp_change_users_login": _Call((4,)),
-        "sp_xp_cmdshell_proxy_account": _Call((2,)),
-        "sp_adddistributor": _Call((3,)),
-        "sp_changedistributor_password": _Call((1,)),
-        "sp_control_dbmasterkey_password": _Call((2,)),
-        **dict.fromkeys(("encryptbypassphrase", "decryptbypassphrase", "pwdencrypt", "pwdcompare"), _Call((1,))),
-        **dict.fromkeys(("decryptbycert", "decryptbyasymkey", "signbycert", "signbyasymkey"), _Call((3,))),
-        **dict.fromkeys(("decryptbykeyautocert", "decryptbykeyautoasymkey"), _Call((2,))),
-    },
-}
-_EVERY_ARGUMENT = _Call(tuple(range(1, 25)))
-_MAX_ARGUMENTS = 24
 
 # What one text may cost. Behind more words that announce a password the rest of a text is removed; behind more strings
 # to look into, those strings are. No honest statement comes near.
 _MAX_WORDS = 500
 _MAX_INNER = 300
-_MAX_ARGUMENT_TOKENS = 20_000
+_MAX_ARGUMENT_TOKENS = 10_000
+_MAX_STRINGS = 2_000  # of a text whose strings are all removed
 _MAX_VARIABLES = 20
+_MAX_OCCURRENCES = 2_000  # of those variables
+# Characters of strings and of strings in strings, and of arguments: more than a text that is one string, with others
+# in it.
+_INNER_FREE, _INNER_SHARE = 20_000, 1.25
 _LONGEST_NAME = 130  # characters: SQL Server's 128 with their quotes
 
 
@@ -138,6 +76,7 @@ class _Kind(Enum):
     OPENROWSET = 6
     CALL = 7
     SECRET = 8
+    PHRASE = 9
 
 
 _KINDS = {
@@ -150,8 +89,21 @@ _KINDS = {
         "replace": _Kind.REPLACE,
         "openrowset": _Kind.OPENROWSET,
     }
-    for engine, calls in _CALLS.items()
+    for engine, calls in CALLS.items()
 }
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern for one of these words that looks at each character once."""
+    by_first: dict[str, list[str]] = {}
+    for word in words:
+        by_first.setdefault(word[:1], []).append(word[1:])
+    ends = by_first.pop("", None) is not None
+    branches = [f"{re.escape(first)}{_any_of(rest)}" for first, rest in sorted(by_first.items())]
+    if not branches:
+        return ""
+    return f"(?:{'|'.join(branches)}){'?' if ends else ''}"
+
 
 # All patterns below read a text in lower case in which literals, comments and odd names are masked.
 _STRING = r"(?:(?<![\w$#@])(?:[nexb]|nq|q|u&|_\w++\s*+))?+'[^']*+'?+"
@@ -169,11 +121,35 @@ _VALUES = {
     engine: re.compile(rf"{value}(?:\s*+(?:\+|\|\|)\s*+(?:\()?+{value}|\s*+{_STRING})*+")
     for engine, value in _VALUE.items()
 }
-_TOKEN = re.compile(r"@*+[^\W\d][\w$#@]*+|;[;\s]*+")
+# The words that mean something, and the ends of statements; the others are passed within a match, up to the text's end.
+_IN_WORD = r"[\w$#@]"
+_TOKENS: dict[str, re.Pattern[str]] = {}
+for _engine, _kinds in _KINDS.items():
+    _phrase = rf"(?:{'|'.join(PHRASES[_engine]) or '(?!)'})(?!{_IN_WORD})"
+    _word = rf"{_any_of(word for word in _kinds if word != ';')}(?!{_IN_WORD})"
+    _name = rf"{_IN_WORD}*?{_any_of(SECRET_NAMES)}(?!{_IN_WORD})"
+    _TOKENS[_engine] = re.compile(
+        rf"(?:[^\w$#@;]++|(?!{_phrase}|{_word}|{_name}){_IN_WORD}++)*+"
+        rf"(?:(?P<phrase>{_phrase})|(?P<word>{_word}|{_name})|(?P<end>;)[;\s]*+|\Z)"
+    )
+_CREATED = re.compile(r"\s*+(?:or\s++(?:replace|alter)\s++)?+(?P<what>[^\W\d][\w$#@]*+)(?P<mapping>\s++mapping\b)?+")
+_OPTION = re.compile(rf"(?<![\w$#@\x02])(?P<name>[\w$#@\x02]++)\"?+\s*+(?P<value>{_STRING})")
+_BEFORE = 60  # characters: what may stand between a keyword and the statement's beginning or a call's package
 _SPACE = re.compile(r"\s*+")
 _BEHIND_NAME = re.compile(r"[\"`\]]?+\s*+")
 _OPERATOR = re.compile(r":=|=>|=|\bto\b(?=\s*+(?:[neu]&?)?')")
-_TYPED = re.compile(r"(?:as\s++|constant\s++)?+[\w.\[\]]++(?:\s*+\([^()]{,40}+\))?+\s*+(?::=|=(?!=)|\bdefault\b)")
+_TYPED = re.compile(
+    r"(?:(?:as|constant|in|out|nocopy)\s++)*+[\w.\[\]%]++(?:\s*+\([^()]{,40}+\))?+(?:\s++not\s++null)?+\s*+"
+    r"(?::=|=(?!=)|\bdefault\b)"
+)
+_ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
+_ASSIGNED_CLEARLY = re.compile(rf"\s*+(?:{_TYPED.pattern}|:=|=>)\s*+")
+_SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
+_SELECTING = ("into", "as", "strict")
+_ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.pattern}|[:+]?=)\s*+n?+\Z")
+_PLACEHOLDER = re.compile(r"[$:@%][\w(]|\?|%(?=['\s])")
+_VARIABLE = re.compile(r"(?<![\w$#@:'])@*[^\W\d][\w$#@]*+(?!\s*+\()")
+_NAMED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+")
 _FOR_USER = re.compile(r"for\s++[^=;]{1,300}+=")
 _BEHIND_IDENTIFIED = {
     "postgresql": r"by\s*+(?:values\s*+)?+",
@@ -184,25 +160,20 @@ _BEHIND_IDENTIFIED = {
 _IDENTIFIED = {engine: re.compile(rf"\s*+{behind}") for engine, behind in _BEHIND_IDENTIFIED.items()}
 _NO_PASSWORD = re.compile(r"random\s++password\b|external\s++store\b")
 _NEXT_PASSWORD = re.compile(
-    r"\s*+(?:replace\b|set\b(?!\s++\w++\s*+=)|,(?!\s*+[^\s,]++\s++(?:identified|as|container)\b))\s*+"
+    r"\s*+(?:replace\b|set\b(?!\s++\w++\s*+=)|or\s++\w++\s++(?:using|as)\b|,(?!\s*+[^\s,]++\s++(?:identified|as|container)\b))\s*+"
 )
 _REPLACES = re.compile(r"\s*+replace\b\s*+")
 _CONCATENATED = re.compile(r"\s*+(?:\+|\|\|)")
 _OPENROWSET = re.compile(rf"\s*+\(\s*+{_STRING}\s*+,\s*+{_STRING}\s*+;\s*+{_STRING}\s*+;\s*+")
-_CREDENTIAL_TABLE = {
-    "postgresql": re.compile(r"\bpg_authid\b|\bpg_shadow\b|\bpg_user_mapping\b"),
-    "mysql": re.compile(r"\bmysql`?\s*+\.\s*+`?(?:user|servers|slave_master_info|slave_relay_log_info)\b"),
-    "oracle": re.compile(r"\buser\$|\blink\$"),
-    "sqlserver": re.compile(r"\bsys\.?(?:xlogins|logins|sql_logins|lnklgns)\b"),
-}
 _WRITES = re.compile(r"\b(?:insert|update|replace|merge)\b")
 _ARGUMENT_TOKEN = re.compile(r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@\w++(?=\s*+=)|[^\s(),;'\"]++")
 
 # Connection strings, in the content of a string.
-_CONNECTING = re.compile(
-    r"\bconnection\b|dblink|openrowset|opendatasource|conninfo|provstr|addlinkedserver|\bprogram\b|xp_cmdshell"
-    r"|create_credential|\bserver\b|subscription"
+_CONNECTING = (
+    *("connection", "dblink", "openrowset", "opendatasource", "conninfo", "provstr", "addlinkedserver", "program"),
+    *("xp_cmdshell", "create_credential", "subscription", "jobstep", "job_step", "pglogical", "scheduler"),
 )
+_SERVER = re.compile(r"\bserver\b")
 _CONNECTION_KEY = re.compile(
     r"\b(?:host|hostaddr|dbname|user|uid|user id|server|data source|initial catalog|database|driver|dsn|service|port)"
     r"\s*+=",
@@ -225,10 +196,34 @@ _SPACED_SECRET = re.compile(
 _URI_SECRET = re.compile(
     r"(?P<head>(?<![\w+.-])[a-z][a-z0-9+.-]{,20}://[^\s:/@'\"]*+:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE
 )
-_COMMAND_SECRET = re.compile(
-    r"(?P<head>\b(?:sqlcmd|osql|isql|bcp)\b[^;|&]{,300}?\s-P\s*+|--password[ =]\s*+|\bnet\s++user\s++[^\s/]++\s++)"
-    r"(?P<secret>[^\s'\"/]++)"
+_COMMAND = re.compile(rf"\b(?P<program>{_any_of(COMMAND_LINES)})\b(?P<line>[^;|&]*+)")
+_COMMAND_SECRETS = {
+    program: re.compile(rf"(?P<head>{head})(?P<secret>(?!/)[^\s'\"/@]++)") for program, head in COMMAND_LINES.items()
+}
+_OPTION_SECRET = re.compile(r"(?P<head>--password[ =]\s*+)(?P<secret>[^\s'\"]++)")
+
+# A member of JSON, whatever its depth, and an element of XML.
+_MEMBER_NAME = (
+    r"[\w .-]{,40}?(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?(?:access_?)?key|private_?key|ssl_key)"
 )
+# Where escapes are undone or doubled, a quote ends a value where something of JSON stands behind it.
+_END_OF_VALUE = r"\s*+(?:[,}\]]|\Z)"
+_JSON_SECRET = re.compile(
+    rf"(?P<head>\"{_MEMBER_NAME}\\*+\"\s*+:\s*+)"
+    rf"(?P<secret>\"(?:[^\"\\]|\\.)*+\"(?={_END_OF_VALUE})"
+    rf"|(?P<opened>\\*+\")(?:[^\"]|\"(?!{_END_OF_VALUE}))*+\"?+|[-\d.][\w.+-]*+)",
+    re.IGNORECASE,
+)
+_XML_SECRET = re.compile(
+    rf"(?P<head><(?:\w{{1,20}}:)?{_MEMBER_NAME}(?:\s[^<>]*+)?>)(?P<secret>[^<>]++)(?=</)", re.IGNORECASE
+)
+# What else a string has to hold to set a password; prose does not have it.
+_WORTH_READING = re.compile(
+    r"[=:'\"%$?(@<`\[]|-P|\s\Z|\b(?:identified|authenticated|create|alter|set|grant|exec|execute|call|administer|net"
+    r"|sqlcmd|osql|isql|bcp|mysql|mysqldump|psql|sqlplus|sshpass|curl|wget)\b",
+    re.IGNORECASE,
+)
+_ONE_WORD = re.compile(r"[\w$#@.-]*+")
 
 
 @dataclass(slots=True)
@@ -241,27 +236,43 @@ class Cleaned:
 
 @dataclass(slots=True)
 class _Budget:
-    """What is left of it, for a text and all that its strings hold."""
+    """What is left of it, for a text and all that its strings hold; whether a name in quotes may be a statement."""
 
+    characters: int
+    argument_characters: int
     words: int = _MAX_WORDS
     inner: int = _MAX_INNER
     argument_tokens: int = _MAX_ARGUMENT_TOKENS
+    occurrences: int = _MAX_OCCURRENCES
+    reads_names: bool = False
+
+    @classmethod
+    def of(cls, text: str, *, reads_names: bool = False) -> _Budget:
+        characters = _INNER_FREE + int(_INNER_SHARE * len(text))
+        return cls(characters, argument_characters=characters, reads_names=reads_names)
 
 
 @dataclass(slots=True)
 class _Edits:
-    """What to replace in a text, as (start, end, by what); whether a password is open at its end, or may be."""
+    """What to replace in a text, as (start, end, by what), and what its end and its variables leave to the text around.
+
+    A password `is_open` where it goes on behind the text, `may_be_open` where the text ends with it, and `trails` where
+    the text ends with its name alone. `variables` hold a password and got their value elsewhere, as `placeholders` do.
+    """
 
     spans: list[tuple[int, int, str]] = field(default_factory=list)
     found: bool = False
     is_open: bool = False
     may_be_open: bool = False
+    trails: bool = False
+    has_placeholder: bool = False
+    variables: set[str] = field(default_factory=set)
 
 
 def may_hold_password(text: str, engine: str) -> bool:
     """Whether a closer look is needed. It never is for most texts, so this is all that they cost."""
     lower = text.lower()
-    for hint in _HINTS_OF[engine]:  # noqa: SIM110 a generator would cost as much again
+    for hint in HINTS[engine]:  # noqa: SIM110 a generator would cost as much again
         if hint in lower:
             return True
     return False
@@ -273,7 +284,7 @@ def without_passwords(text: str, engine: str) -> Cleaned:
     if not may_hold_password(text, engine):
         return Cleaned(text)
     readable, depth = unescaped(text) if engine == "mysql" else (text, 0)
-    edits = _edits(readable, engine, 0, _Budget())
+    edits = _edits(readable, engine, 0, _Budget.of(readable))
     cleaned = _applied(readable, edits)
     if cleaned == readable:
         return Cleaned(text, edits.found)
@@ -291,17 +302,30 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     head = _HEAD_OF_CONTINUATION.match(text) if continued else None
     if head is None and not may_hold_password(text, engine):
         return Cleaned(text)
-    outside = _edits(text, engine, 0, _Budget())
-    inside = _edits(f"'{text}", engine, 0, _Budget())
+    budget = _Budget.of(text, reads_names=True)
+    outside = _edits(text, engine, 0, budget)
+    inside = _edits(f"'{text}", engine, 0, budget)
     spans = outside.spans + [(max(start - 1, 0), end - 1, by) for start, end, by in inside.spans if end > 1]
-    if head:
-        spans.append((*head.span("secret"), REDACTED))
+    if head and head.lastgroup:
+        spans.append((*head.span(head.lastgroup), REDACTED))
     found = outside.found or inside.found
-    return Cleaned(_applied(text, _Edits([(start, end, REDACTED) for start, end, _ in spans])), found)
+    cleaned = _applied(text, _Edits([(start, end, REDACTED) for start, end, _ in spans]))
+    structured = _without_structured_secrets(cleaned)
+    return Cleaned(structured, found or structured != cleaned)
 
 
+# What may stand behind the end of a password's string, in CREATE and ALTER LOGIN.
+_BEHIND_PASSWORD = (
+    r"\s*+,?+\s*+(?:must_change|hashed|unlock|old_password|check_policy|check_expiration|default_database|sid"
+    r"|default_language|default_schema|credential|encryption|decryption)\b"
+)
+# A row begins in a string, which ends; or behind `password =`, perhaps in the comment that stands there.
 _HEAD_OF_CONTINUATION = re.compile(
-    r"(?:\s*+(?:\w{,20}+\s*+=\s*+)?+(?=[nN]?'))?+(?P<secret>[nN]?'(?:[^']|'')*+'?|[^\s']{1,128}+(?='))"
+    rf"(?:(?P<within>(?:[^']|''){{1,256}}?)(?='(?!'){_BEHIND_PASSWORD})"
+    r"|(?:[^*'\"]{,300}+\*/|[^\n'\"]{,300}+\n(?=\s*+[=('\"nN]))?+\s*+(?:\w{,20}+\s*+=)?+[\s(]*+"
+    r"(?P<value>[nN]?'(?:[^']|'')*+'?+|\"(?:[^\"]|\"\")*+\"?+)"
+    r"|(?P<word>(?:[^\s'\"]|''){1,128}+)(?='(?!')|\"\s*+(?:[,;)]|\Z)))",
+    re.IGNORECASE,
 )
 
 
@@ -328,35 +352,38 @@ def _edits(text: str, engine: str, depth: int, budget: _Budget) -> _Edits:
     inner: list[tuple[int, int, str]] = []
 
     def masked(match: re.Match[str]) -> str:
-        start, end = match.span()
-        kind, length = match.lastgroup or "", end - start
-        content = match[0]
+        content, kind = match[0], match.lastgroup or ""
+        length = len(content)
         if length > _SHORTEST_INNER:
-            inner.append((start, end, kind))
+            inner.append((*match.span(), kind))
         if kind == "comment":
             return " " * length
-        if kind in ("name", "maybe"):
-            closed = length > 1 and content[-1] in '"`]'
-            if length > _LONGEST_NAME:
-                return content[0] + "\x02" * (length - 1 - closed) + content[length - closed :]
-            return content[0] + _ODD.sub("\x02", content[1 : length - closed]) + content[length - closed :]
-        closed = length > 1 and content[-1] == content[0]
-        return f"'{_MASK * (length - 1 - closed)}{chr(39) if closed else ''}"
+        opening = content[0]
+        if kind in ("literal", "dollar"):
+            return f"'{_MASK * (length - 2)}'" if length > 1 and content[-1] == opening else f"'{_MASK * (length - 1)}"
+        closed = length > 1 and content[-1] in '"`]'
+        if closed and (content[1:-1].isidentifier() or _PLAIN_QUOTED.fullmatch(content)):
+            return content
+        if length > _LONGEST_NAME:
+            return opening + _ODD_NAME * (length - 1 - closed) + content[length - closed :]
+        return opening + _ODD.sub(_ODD_NAME, content[1 : length - closed]) + content[length - closed :]
 
     # A comment in comments is as long as what replaces it: positions stay.
     lower = _lower(replaced(code, engine, QUOTES[engine], masked))
     if engine == "mysql":
         lower = lower.replace("*/", "  ")
-    edits = _Edits()
-    _Walk(text, lower, engine, edits, budget).walk()
-    connecting = bool(_CONNECTING.search(lower))
+    walk = _Walk(text, lower, engine, _Edits(), budget, depth)
+    walk.walk()
+    connecting = any(word in lower for word in _CONNECTING) or ("server" in lower and bool(_SERVER.search(lower)))
     for start, end, kind in inner:
-        _edit_inner(text, start, end, kind, engine, connecting, edits, depth, budget)
-    return edits
+        _edit_inner(walk, start, end, kind, connecting)
+    walk.resolve()
+    return walk.edits
 
 
-_MASK = "\x01"
+_MASK, _ODD_NAME = "\x01", "\x02"
 _ODD = re.compile(r"[^\w$#@ .-]")
+_PLAIN_QUOTED = re.compile(r"[\"`\[][\w$#@ .-]*+[\"`\]]")
 _SHORTEST_INNER = 8  # characters: no statement and no connection string is shorter
 
 
@@ -375,72 +402,115 @@ class _Walk:
     engine: str
     edits: _Edits
     budget: _Budget
+    depth: int
     position: int = 0
     ordinary: bool = False
+    clause: str = ""
     verb: str = ""
     created: str = ""
-    mapping: bool = False
+    # Variables that hold a secret: of this text's statements, of functions over data, of the statements in its strings.
     variables: set[str] = field(default_factory=set)
+    data_variables: set[str] = field(default_factory=set)
+    inner_variables: set[str] = field(default_factory=set)
+    # Where strings end that hold statements, how far a password that one leaves open was followed, and options were.
+    statements: set[int] = field(default_factory=set)
+    spilled_to: int = 0
+    mapped_to: int = 0
 
     def walk(self) -> None:
         kinds = _KINDS[self.engine]
-        credentials = bool(_CREDENTIAL_TABLE[self.engine].search(self.lower) and _WRITES.search(self.lower))
-        if credentials:
-            self._redact_strings(0, len(self.lower))
-        previous = ";"
-        for token in _TOKEN.finditer(self.lower):
-            if token.start() < self.position:
+        if "insert" in self.lower or "update" in self.lower or "replace" in self.lower or "merge" in self.lower:
+            self._redact_written_credentials()
+        for token in _TOKENS[self.engine].finditer(self.lower):
+            group = token.lastgroup
+            if group is None:
+                return
+            start = token.start(group)
+            if start < self.position:
                 continue
-            word = token[0] if token[0][0] != ";" else ";"
-            kind = kinds.get(word)
-            if kind is None and word[-2:] in _SECRET_ENDS and word.endswith(_SECRET_NAMES):
-                kind = _Kind.SECRET
-            if kind is not None:
-                self._step(kind, word, token.end(), previous)
-            if self.mapping and word not in _HARMLESS_OPTIONS and token.end() >= self.position:
-                behind = _behind_name(self.lower, token.end())
-                if self._is_string(behind):
-                    self._take(behind)
-            if previous in _CREATING and not self.created:
-                self.created = word
-                if word == "user" and self.lower.startswith("mapping", _blank(self.lower, token.end())):
-                    self.mapping = True
-            previous = word
-        for variable in sorted(self.variables)[:_MAX_VARIABLES]:
-            self._assigned(variable)
+            if group == "phrase":
+                self._phrase(token.end())
+            else:
+                word = token[group]
+                self._step(kinds.get(word, _Kind.SECRET), word, start, token.end())
 
-    def _step(self, kind: _Kind, word: str, end: int, previous: str) -> None:
+    def _redact_written_credentials(self) -> None:
+        """What an INSERT or UPDATE writes into an engine's own table of credentials, or one near it."""
+        words, table = CREDENTIAL_TABLES[self.engine]
+        if not any(word in self.lower for word in words) or not table.search(self.lower):
+            return
+        writes = {word[0] for word in _WRITES.finditer(self.lower)}
+        if writes and not (writes == {"update"} and HARMLESS_UPDATE.search(self.lower)):
+            self._redact_strings()
+
+    def _step(self, kind: _Kind, word: str, start: int, end: int) -> None:
         if kind is _Kind.FRESH:
-            self.verb, self.ordinary, self.created, self.mapping = "", False, "", False
+            self.verb, self.ordinary, self.created, self.clause = "", False, "", ""
         elif kind is _Kind.ORDINARY:
             # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
             self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
+            self.clause = word
         elif kind is _Kind.REPLACE:
-            self.ordinary = self.ordinary or previous in _FRESH
+            before = self.lower[max(start - _BEFORE, 0) : start].rstrip()
+            self.ordinary = self.ordinary or not before or before.endswith(_BEGINNINGS)
         elif kind is _Kind.ADMINISTRATIVE:
-            self.verb, self.ordinary, self.created, self.mapping = word, False, "", False
+            if self.verb != "administer":  # the clauses of key management are such words too
+                self.verb = word
+            self.ordinary, self.created, self.clause = False, "", ""
+            if word in _CREATING:
+                self._create(end)
         elif kind is _Kind.OPENROWSET:
             opening = _OPENROWSET.match(self.lower, end)
             if opening:
                 self._take(opening.end())
         else:
             self.budget.words -= 1
+            call = CALLS[self.engine].get(word)
             if self.budget.words < 0:
-                self._redact_rest(end)
+                self.redact_rest(end)
             elif kind is _Kind.IDENTIFIED:
                 self._identified(end)
-            elif word in _CALLS[self.engine] and (self.engine == "sqlserver" or self._is_call(end)):
-                self._call(_CALLS[self.engine][word], end)
-            elif word.endswith(_SECRET_NAMES):
+            elif call and (self.engine == "sqlserver" or self._is_call(end)) and self._is_in_package(call, start):
+                self._call(call, end)
+            elif word.endswith(SECRET_NAMES):
                 self._named(word, end)
 
+    def _create(self, end: int) -> None:
+        created = _CREATED.match(self.lower, end)
+        if created is None:
+            return
+        self.created = created["what"]
+        if created["mapping"] and self.created == "user":
+            start = max(created.end(), self.mapped_to)
+            self.mapped_to = self._end_of_statement(start)
+            for option in _OPTION.finditer(self.lower, start, self.mapped_to):
+                if option["name"] not in _HARMLESS_OPTIONS:
+                    self._take(option.start("value"))
+
+    def _phrase(self, end: int) -> None:
+        """What stands behind a phrase; a key's algorithm stands behind ENCRYPT USING as well, in quotes."""
+        value = _blank(self.lower, end)
+        if self.engine != "oracle" or self.verb == "administer" or self.created == "pluggable":
+            self.budget.words -= 1
+            self._take(value)
+
+    def _end_of_statement(self, position: int) -> int:
+        end = self.lower.find(";", position)
+        return end if end >= 0 else len(self.lower)
+
     def _is_call(self, position: int) -> bool:
-        return self.lower.startswith("(", _blank(self.lower, position))
+        return self.lower.startswith("(", _blank(self.lower, _behind_name(self.lower, position)))
+
+    def _is_in_package(self, call: Call, start: int) -> bool:
+        if not call.package:
+            return True
+        packages = _PACKAGE.search(self.lower[max(start - _BEFORE, 0) : start])
+        return packages is not None and packages[1].startswith(call.package)
 
     def _is_string(self, position: int) -> bool:
         return _MASKED_STRING.match(self.lower, position) is not None
 
-    def _redact_rest(self, position: int) -> None:
+    def redact_rest(self, position: int) -> None:
         self.edits.found = True
         self.edits.spans.append((position, len(self.lower), REDACTED))
         self.position = len(self.lower)
@@ -450,10 +520,10 @@ class _Walk:
         behind = _behind_name(self.lower, position)
         operator = _OPERATOR.match(self.lower, behind)
         own = word.startswith("@") or (operator is not None and operator[0] in (":=", "=>"))
+        own = own or (word in CATALOG_COLUMNS and self.clause not in _COMPARING)
         if operator is None:
             typed = _TYPED.match(self.lower, behind)
-            declares = self.engine == "oracle" and self.created not in _COLUMNS
-            if typed and (word.startswith("@") or (declares and typed[0].endswith((":=", "default")))):
+            if typed and (word.startswith("@") or self._declares(typed[0])):
                 self._take(_blank(self.lower, typed.end()))
                 return
             if word == "password" and not self.ordinary:
@@ -467,15 +537,32 @@ class _Walk:
             return
         if self.ordinary:
             return
+        administers = self.verb == "administer"
         values = (*_MASKED, '"') if word == "secret" and self.engine == "oracle" else _MASKED
         if behind >= len(self.lower):
-            self.edits.found = self.edits.is_open = True
-        elif self._is_string(behind) or self.lower.startswith(values, behind):
+            if self.verb:
+                self.edits.found = self.edits.is_open = True
+            else:
+                self.edits.trails = True
+        elif self._is_string(behind) or self.lower.startswith(values, behind) or (word == "secret" and administers):
             self._take(behind)
-        elif self.lower.startswith(("$", "?", ":", "%"), behind):
-            self.edits.found = self.edits.is_open = True
+        elif _PLACEHOLDER.match(self.lower, behind) and (self.verb or not self.depth or self.lower[behind] == "%"):
+            self._is_given()
         elif word == "password" and self.engine == "postgresql" and self.created in _PRINCIPALS:
             self._take(behind)
+
+    def _declares(self, declaration: str) -> bool:
+        """Whether `name type := value` declares a variable or a routine's parameter, not a column."""
+        if self.created in _COLUMNS:
+            return False
+        if self.engine == "oracle":
+            return declaration.endswith((":=", "default"))
+        is_routine = self.verb == "declare" or self.created in _ROUTINES
+        return self.engine == "postgresql" and (is_routine or declaration.endswith(":="))
+
+    def _is_given(self) -> None:
+        """A password that a parameter holds."""
+        self.edits.found = self.edits.is_open = self.edits.has_placeholder = True
 
     def _identified(self, position: int) -> None:
         by = _IDENTIFIED[self.engine].match(self.lower, position)
@@ -512,13 +599,13 @@ class _Walk:
         if found in ("null", "default", "none"):
             return False
         if found.isidentifier() and self._is_call(end):
-            self._call(_EVERY_ARGUMENT, end)
+            self._call(EVERY_ARGUMENT, end)
             return True
         self.edits.found = True
         if found.startswith("@"):
-            self.variables.add(found)
+            self.variables.update(_variables(found))
         elif found.startswith((":", "?", "$", "%")):
-            self.edits.is_open = True
+            self._is_given()
         elif found not in _MASKED and not _is_masked_by_engine(self.text[start:end]):
             self.edits.spans.append((start, end, REDACTED))
             if end == len(self.lower):
@@ -528,23 +615,115 @@ class _Walk:
                 self.edits.may_be_open = True
         return True
 
-    def _assigned(self, variable: str) -> None:
-        """Redact what is assigned to a variable that is given as a password."""
-        for match in re.finditer(rf"{re.escape(variable)}(?![\w$#@])\s*+(?:{_TYPED.pattern}|:?=)", self.lower):
-            self.position = 0
-            self._take_strings(_blank(self.lower, match.end()))
+    def resolve(self) -> None:
+        """Redact what the text's variables hold that are a password; leave the others to the text around.
 
-    def _take_strings(self, position: int) -> None:
+        Where a statement in a string or a body takes its password from outside, and where that is assigned is not in
+        sight, each literal of the text may be it.
+        """
+        edits = self.edits
+        unknown: set[str] = set()
+        seen: set[str] = set()
+        known: set[str] = set()
+        waiting = [*self.variables, *self.data_variables, *self.inner_variables]
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if len(seen) > _MAX_VARIABLES or len(name) > _LONGEST_NAME:
+                self._redact_strings()
+                break
+            assigned, sources = self._assigned(name)
+            waiting += sources
+            (known if assigned else unknown).add(name)
+        if self.depth:
+            edits.variables = unknown & (self.variables | self.inner_variables)
+        elif unknown & self.inner_variables:
+            edits.has_placeholder = True
+        if edits.has_placeholder and self.statements:
+            self._redact_strings()
+
+    def _assigned(self, variable: str) -> tuple[bool, list[str]]:
+        """Redact what is assigned to a variable: whether anything is, and the variables that it comes from."""
+        assigns = _ASSIGNED if variable.startswith("@") else _ASSIGNED_CLEARLY
+        sources: list[str] = []
+        assigned = False
+        # The name before what must not stand around it: a search for a word is many times as fast.
+        word = re.escape(variable)
+        for occurrence in re.finditer(rf"{word}(?<!{_IN_WORD}{word})(?!{_IN_WORD})", self.lower):
+            start, end = occurrence.span()
+            self.budget.occurrences -= 1
+            if self.budget.occurrences < 0:
+                self.redact_rest(start)
+                return True, []
+            assignment = assigns.match(self.lower, end)
+            if assignment:
+                assigned = True
+                sources += self._assigned_value(assignment.end())
+            offset = max(start - _LOOK_BACK, 0)
+            before = self.lower[offset:start]
+            selected = _SELECTED_INTO.search(before) if before.rstrip().endswith(_SELECTING) else None
+            if selected:
+                assigned = True
+                self._add(offset + selected.start("value"), offset + selected.end("value"))
+        return assigned, sources
+
+    def _assigned_value(self, position: int) -> list[str]:
+        """Redact an assigned value; the variables that it is made of."""
         value = _VALUES[self.engine].match(self.lower, position)
-        if value and not value[0].startswith("@"):
-            self.edits.spans.append((*value.span(), REDACTED))
+        if value is None:
+            # A query in parentheses.
+            for string in _ANY_STRING.finditer(self.lower, position, min(position + _LOOK_BACK, len(self.lower))):
+                self._add(*_with_prefix(string))
+            return []
+        found = value[0]
+        if found.isidentifier() and self._is_call(value.end()):
+            self._call(EVERY_ARGUMENT, value.end())
+            return []
+        if "'" in found or '"' in found or found[0].isdigit():
+            self._add(*value.span())
+        return [name for name in _variables(found) if name not in ("null", "default")]
 
-    def _redact_strings(self, start: int, end: int) -> None:
-        for string in _MASKED_STRING.finditer(self.lower, start, end):
+    def _add(self, start: int, end: int) -> None:
+        is_empty = end - start <= 2 and self.lower[start] == "'"
+        if not is_empty and end not in self.statements:
             self.edits.found = True
-            self.edits.spans.append((*string.span(), REDACTED))
+            self.edits.spans.append((start, end, REDACTED))
 
-    def _call(self, call: _Call, position: int) -> None:
+    def _redact_strings(self) -> None:
+        """Redact each string that is not a statement."""
+        for number, string in enumerate(_BARE_STRING.finditer(self.lower)):
+            if number > _MAX_STRINGS:
+                self.redact_rest(string.start())
+                return
+            self._add(*_with_prefix(string))
+
+    def spill(self, start: int, position: int) -> None:
+        """A password that a string leaves open goes on in the literals and variables behind it, up to a semicolon, and
+        in what else is assigned to the variable that holds the string."""
+        before = self.lower[max(start - _LOOK_BACK, 0) : start]
+        holder = _ASSIGNED_TO.search(before)
+        while holder:  # `begin x :=` reads as if `x` was the type of `begin`
+            self.variables.add(holder[1])
+            holder = _ASSIGNED_TO.search(before, holder.end(1))
+        position = max(position, self.spilled_to)
+        self.spilled_to = self._end_of_statement(position)
+        if self.spilled_to <= position:
+            return
+        for number, string in enumerate(_ANY_STRING.finditer(self.lower, position, self.spilled_to)):
+            if number > _MAX_STRINGS:
+                self.redact_rest(string.start())
+                break
+            self._add(*_with_prefix(string))
+        for name in _VARIABLE.finditer(self.lower, position, self.spilled_to):
+            if len(self.variables) > _MAX_VARIABLES:
+                break
+            self.variables.add(name[0])
+        if self.spilled_to == len(self.lower):
+            self.edits.is_open = True
+
+    def _call(self, call: Call, position: int) -> None:
         """The secret arguments of a call, in parentheses or, in SQL Server, behind EXECUTE."""
         start = _blank(self.lower, _behind_name(self.lower, position))
         parenthesized = self.lower.startswith("(", start)
@@ -552,18 +731,24 @@ class _Walk:
             return
         depth, number, name = 0, 1, ""
         first = last = -1
+        is_named = False
         for token in _ARGUMENT_TOKEN.finditer(self.lower, start + parenthesized):
-            self.budget.argument_tokens -= 1
             text = token[0]
-            if self.budget.argument_tokens < 0:
-                self._redact_rest(start)
+            self.budget.argument_tokens -= 1
+            self.budget.argument_characters -= len(text)
+            if self.budget.argument_tokens < 0 or self.budget.argument_characters < 0:
+                self.redact_rest(start)
                 return
             closes = (text == ")" and depth == 0) or (text == ";" and depth == 0)
             closes = closes or (not parenthesized and text in _ENDS_EXECUTE)
             if closes or (text == "," and depth == 0):
-                self._argument(call, number, name, first, last)
+                if first >= 0:
+                    secret = is_named or _is_secret(call, number, name)
+                    if secret:
+                        self._argument(call, first, last, parenthesized)
+                    is_named = (is_named and not call.pairs) or (call.names_value and self._names_secret(first, last))
                 number, name, first = number + 1, "", -1
-                if closes or number > _MAX_ARGUMENTS:
+                if closes or number > MAX_ARGUMENTS:
                     return
                 continue
             depth += (text == "(") - (text == ")")
@@ -574,22 +759,52 @@ class _Walk:
                 continue
             first = token.start() if first < 0 else first
             last = token.end()
-        self._argument(call, number, name, first, last)
+        if first >= 0 and (is_named or _is_secret(call, number, name)):
+            self._argument(call, first, last, parenthesized)
 
-    def _argument(self, call: _Call, number: int, name: str, first: int, last: int) -> None:
-        secret = name in call.names or name.endswith(_SECRET_NAMES) if name else number in call.positions
-        if not secret or first < 0:
-            return
+    def _names_secret(self, first: int, last: int) -> bool:
+        return self.text[first:last].strip(" \t\r\n'\"").lower().endswith(SECRET_NAMES)
+
+    def _argument(self, call: Call, first: int, last: int, parenthesized: bool) -> None:
         argument = self.lower[first:last]
         self.edits.found = True
-        if re.fullmatch(r"@[\w$#@]++", argument):
-            self.variables.add(argument)
-        elif argument != "null" and not re.fullmatch(r"[:$?][\w]*+", argument):
+        if _BOUND.fullmatch(argument):
+            if not call.of_data:
+                self.edits.has_placeholder = True
+        elif argument.startswith("@") and _VARIABLE.fullmatch(argument):
+            (self.data_variables if call.of_data else self.variables).add(argument)
+        elif parenthesized and _NAMED_VARIABLE.fullmatch(argument):
+            if argument not in ("null", "default"):
+                (self.data_variables if call.of_data else self.variables).add(argument)
+        elif argument != "null" and not (call.of_data and "'" not in argument and '"' not in argument):
             self.edits.spans.append((first, last, REDACTED))
 
 
+def _with_prefix(string: re.Match[str]) -> tuple[int, int]:
+    start, end = string.span()
+    return start - _PREFIX_LENGTHS.get(string.lastgroup or "", 0), end
+
+
+def _variables(expression: str) -> list[str]:
+    return [name[0] for name in _VARIABLE.finditer(expression)]
+
+
+def _is_secret(call: Call, number: int, name: str) -> bool:
+    if name:
+        return name in call.names or name.endswith(SECRET_NAMES)
+    return number in call.positions
+
+
 _ASSIGNS = re.compile(r"\s*+=")
+_BOUND = re.compile(r"[:$?][\w]*+")
+_PACKAGE = re.compile(r"([\w$#]++)[\"`\]]?+\s*+\.\s*+[\"`\[]?+\Z")
+_LOOK_BACK = 200  # characters
 _MASKED_STRING = re.compile(_STRING)
+# A string wherever it stands: the search is for its quote, and looks back for what belongs to it.
+_PREFIXED = r"(?:(?P<two>(?<=(?<![\w$#@])(?:nq|u&)'))|(?P<one>(?<=(?<![\w$#@])[nexbq]')))?+"
+_BARE_STRING = re.compile(rf"'{_PREFIXED}[^']*+'?+")
+_ANY_STRING = re.compile(rf"['\"](?:(?<='){_PREFIXED}[^']*+'?+|(?<=\")[^\"]*+\"?+)")
+_PREFIX_LENGTHS = {"one": 1, "two": 2}
 _ENDS_EXECUTE = frozenset(
     {"select", "insert", "update", "delete", "exec", "execute", "create", "alter", "drop", "go", "if"}
 )
@@ -610,71 +825,55 @@ def _is_masked_by_engine(value: str) -> bool:
     return "*" in value and not value.strip("nN'*")
 
 
-def _edit_inner(
-    text: str,
-    start: int,
-    end: int,
-    kind: str,
-    engine: str,
-    connecting: bool,
-    edits: _Edits,
-    depth: int,
-    budget: _Budget,
-) -> None:
-    """Passwords in what a string, a comment or a body holds: a statement, or a connection string."""
-    whole = text[start:end]
+def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) -> None:
+    """Passwords in what a string, a comment, a body or a name holds: a statement, a connection string, or JSON."""
+    whole = walk.text[start:end]
     lower = whole.lower()
-    hints = [hint for hint in _HINTS_OF[engine] if hint in lower]
-    if not hints and not (connecting and "-P" in whole):
+    engine, edits, budget = walk.engine, walk.edits, walk.budget
+    hints = [hint for hint in HINTS[engine] if hint in lower]
+    if not hints and not (connecting and _COMMAND.search(lower)):
         return
-    if hints == ["://"] and depth == 0 and not connecting:
-        cleaned = _URI_SECRET.sub(rf"\g<head>{REDACTED}", whole)
+    if kind in ("name", "maybe") and not (budget.reads_names or engine == "sqlserver"):
+        return
+    if hints == ["://"] and walk.depth == 0 and not connecting:
+        cleaned = _URI_SECRET.sub(_redacted, whole)
         if cleaned != whole:
             edits.found = True
             edits.spans.append((start, end, cleaned))
         return
-    if kind in ("name", "maybe") and engine != "sqlserver":
+    opening, original, closing = _parts(whole, kind)
+    if _ONE_WORD.fullmatch(original) or not _WORTH_READING.search(original):
         return
     budget.inner -= 1
-    if budget.inner < 0:
+    budget.characters -= len(original)
+    if budget.inner < 0 or budget.characters < 0 or walk.depth >= _DEPTH:
         edits.found = True
         edits.spans.append((start, end, REDACTED))
         return
-    opening, content, closing = _parts(whole, kind)
-    escapes = "\\" in content and kind == "literal" and engine in ("mysql", "postgresql")
+    escapes = "\\" in original and kind == "literal" and engine in ("mysql", "postgresql")
+    content = _without_structured_secrets(original)
     plain = _decoded(content, opening, escapes)
-    if depth >= _DEPTH:
-        edits.spans.append((start, end, REDACTED))
-        return
-    inner = _edits(plain, engine, depth + 1, budget)
+    inner = _edits(plain, engine, walk.depth + 1, budget)
     cleaned = _applied(plain, inner)
-    edits.found = edits.found or inner.found
+    is_code = kind not in ("name", "comment")
     if kind != "comment" and not _SQL_VERB.match(plain):
         cleaned = _without_connection_secrets(cleaned, connecting)
     if cleaned != plain:
+        content = _encoded(cleaned, opening, escapes)
+    if content != original:
         edits.found = True
-        edits.spans.append((start, end, f"{opening}{_encoded(cleaned, opening, escapes)}{closing}"))
-    goes_on = inner.is_open or (inner.may_be_open and _CONCATENATED.match(text, end))
-    if goes_on and kind in ("literal", "maybe"):
-        _spill(text, end, engine, edits)
-
-
-def _spill(text: str, position: int, engine: str, edits: _Edits) -> None:
-    """A password that a string leaves open goes on in the literals behind it, up to the end of the statement."""
-    if edits.is_open:
+        edits.spans.append((start, end, f"{opening}{content}{closing}"))
+    if not is_code:
         return
-    edits.is_open = True
-    spilled = 0
-    for match in QUOTES[engine].finditer(text, position):
-        if ";" in text[position : match.start()]:
-            return
-        position = match.end()
-        if match.lastgroup in ("literal", "dollar", "maybe"):
-            edits.spans.append((*match.span(), REDACTED))
-            spilled += 1
-        if spilled > _MAX_INNER:
-            edits.spans.append((position, len(text), REDACTED))
-            return
+    edits.found = edits.found or inner.found
+    if inner.found or _SQL_VERB.match(plain):
+        walk.statements.add(end)
+    edits.has_placeholder = edits.has_placeholder or inner.has_placeholder
+    walk.inner_variables |= inner.variables
+    concatenated = _CONCATENATED.match(walk.lower, end) is not None
+    trails = inner.trails and plain[-1:].isspace()
+    if kind in ("literal", "maybe") and (inner.is_open or (concatenated and (inner.may_be_open or trails))):
+        walk.spill(start, end)
 
 
 def _parts(whole: str, kind: str) -> tuple[str, str, str]:
@@ -701,9 +900,34 @@ def _encoded(content: str, opening: str, escapes: bool) -> str:
     return content.replace(opening, opening * 2) if opening in "'\"" else content
 
 
+def _redacted(secret: re.Match[str]) -> str:
+    return f"{secret['head']}{REDACTED}"
+
+
 def _without_connection_secrets(content: str, connecting: bool) -> str:
-    content = _URI_SECRET.sub(rf"\g<head>{REDACTED}", content)
+    content = _URI_SECRET.sub(_redacted, content)
     if connecting or _CONNECTION_KEY.search(content):
         secret = _SEPARATED_SECRET if ";" in content else _SPACED_SECRET
-        content = secret.sub(rf"\g<head>{REDACTED}", content)
-    return _COMMAND_SECRET.sub(rf"\g<head>{REDACTED}", content) if connecting else content
+        content = secret.sub(_redacted, content)
+    if not connecting:
+        return content
+    return _OPTION_SECRET.sub(_redacted, _COMMAND.sub(_without_command_secret, content))
+
+
+def _without_command_secret(command: re.Match[str]) -> str:
+    secret = _COMMAND_SECRETS[command["program"]]
+    return command["program"] + secret.sub(_redacted, command["line"])
+
+
+def _without_structured_secrets(content: str) -> str:
+    """The members of JSON and the elements of XML that are named as secrets."""
+    if '"' in content:
+        content = _JSON_SECRET.sub(_without_member, content)
+    return _XML_SECRET.sub(_redacted, content) if "</" in content else content
+
+
+def _without_member(member: re.Match[str]) -> str:
+    value = member["secret"]
+    quote = member["opened"] or ('"' if value[0] == '"' else "")
+    closing = quote if value.endswith('"') and len(value) > len(quote) else ""
+    return f"{member['head']}{quote}{REDACTED}{closing}"

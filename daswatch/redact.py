@@ -6,6 +6,7 @@ value stays only where it is certain that it is not data: the names of AWS and o
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from daswatch.activity import is_continuation
+from daswatch.budget import Budget
+from daswatch.canonical import canonical_json
 from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.statements import (
     CACHED_CHARACTERS,
@@ -27,9 +30,6 @@ SQL_FIELDS = ("commandText", "paramList", "errorMessage")
 FREE_FIELDS = ("engineNativeAuditFields", "unknownFields", "unknownFieldsText")
 # What else `redacted` looks at.
 NEEDED_FIELDS = ("engine", "substatementId", "exitCode")
-
-MAX_STATEMENT = 1024 * 1024  # characters: a longer one is not scanned, whatever it costs
-MAX_STATEMENTS = 16 * 1024 * 1024  # characters of all statements of a record: some 8 s at worst
 
 _HIDDEN = "?"
 
@@ -211,17 +211,25 @@ class Statement:
 
 def read_statement(text: str, engine: str) -> Statement:
     """A statement's text as it may be indexed, with the hash of that text: no hash can be asked for a password."""
-    return _cached_statement(text, engine) if len(text) <= CACHED_CHARACTERS else _statement(text, engine)
+    return (_cached_statement if len(text) <= CACHED_CHARACTERS else _last_statement)(text, engine)
 
 
-def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, scanned: bool = True) -> dict[str, Any]:
+def redacted(
+    document: dict[str, Any],
+    engine: str,
+    redaction: Redaction,
+    *,
+    scanned: bool = True,
+    budget: Budget | None = None,
+) -> dict[str, Any]:
     """A document without passwords, and without what else `redaction` takes out.
 
-    Where the statement is not to be `scanned`, since it would cost too much, what a scan would look for is not left.
+    Where the statement is not to be `scanned`, or the `budget` ends, what a scan would look for is not left.
     """
     if redaction is Redaction.HASH:
         return {name: value for name, value in document.items() if name not in _NOT_IN_HASHED}
     known = known_engine(engine)
+    fragments = _Fragments(known, budget or Budget())
     changes: dict[str, Any] = {}
     sets_password = False
     text = document.get("commandText")
@@ -230,25 +238,32 @@ def redacted(document: dict[str, Any], engine: str, redaction: Redaction, *, sca
         if cleaned is not text:
             changes["commandText"] = cleaned
     if "paramList" in document:
-        changes["paramList"] = _parameters(document["paramList"], known, sets_password, redaction)
+        changes["paramList"] = _parameters(document["paramList"], fragments, sets_password, redaction)
     message = document.get("errorMessage")
     if message:
         if redaction is Redaction.LITERALS or sets_password:
             changes["errorMessage"] = _message(message, known, document.get("exitCode", ""))
         elif may_hold_password(message, known):
-            changes["errorMessage"] = fragment_without_passwords(message[:_MAX_FRAGMENT], known).text
+            changes["errorMessage"] = fragments.looked_into(message)
     for name in FREE_FIELDS:
         if name in document:
-            changes[name] = _free(document[name], known, redaction, native=name == "engineNativeAuditFields")
+            changes[name] = _free(document[name], fragments, redaction, native=name == "engineNativeAuditFields")
     return {**document, **changes} if changes else document
 
 
 _NOT_IN_HASHED = frozenset((*SQL_FIELDS, *FREE_FIELDS))
-_MAX_FRAGMENT = 64 * 1024  # characters of a message or a native field that are scanned
+_MAX_FRAGMENT = 64 * 1024  # characters: a longer message, parameter or field is not looked into
+_MAX_FRAGMENTS = 200  # such values of a document
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def _cached_statement(text: str, engine: str) -> Statement:
+    return _statement(text, engine)
+
+
+@lru_cache(maxsize=1)
+def _last_statement(text: str, engine: str) -> Statement:
+    """A long one: its document asks for its hash, then for its text."""
     return _statement(text, engine)
 
 
@@ -281,14 +296,15 @@ def _text(text: str, engine: str, continued: bool, scanned: bool, redaction: Red
     return bare, statement.sets_password
 
 
-def _parameters(parameters: list[str], engine: str, sets_password: bool, redaction: Redaction) -> list[str]:
+def _parameters(parameters: list[str], fragments: _Fragments, sets_password: bool, redaction: Redaction) -> list[str]:
     if redaction is Redaction.LITERALS:
         return [_HIDDEN] * len(parameters)
     if sets_password:
         return [REDACTED] * len(parameters)
-    if not may_hold_password("\n".join(parameters), engine):
+    joined = "\n".join(parameters)
+    if not may_hold_password(joined, fragments.engine):
         return parameters
-    return [_fragment(parameter, engine) for parameter in parameters]
+    return [fragments.cleaned_text(parameter) for parameter in parameters] if fragments.fit(joined) else [REDACTED]
 
 
 def _message(message: str, engine: str, exit_code: str) -> str:
@@ -303,38 +319,80 @@ def _message(message: str, engine: str, exit_code: str) -> str:
     return message if phrase.end() == len(message) else f"{phrase[0]} {_HIDDEN}"
 
 
-def _free(value: Any, engine: str, redaction: Redaction, *, native: bool) -> Any:
+def _free(value: Any, fragments: _Fragments, redaction: Redaction, *, native: bool) -> Any:
     """Native and unknown fields: names stay, what is not known to be one goes."""
     if redaction is Redaction.OFF:
-        return _without_passwords_within(value, engine)
+        written = value if isinstance(value, str) else canonical_json(value).decode()
+        if may_hold_password(written, fragments.engine) or _SECRET_NAME_WITHIN.search(written):
+            return fragments.cleaned(value)
+        return value
     if not isinstance(value, dict):
         return _HIDDEN
     return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
 
 
-def _without_passwords_within(value: Any, engine: str) -> Any:
-    match value:
-        case str():
-            return _fragment(value, engine)
-        case dict():
-            return {
-                name: REDACTED if _is_secret(name, item) else _without_passwords_within(item, engine)
-                for name, item in value.items()
-            }
-        case list():
-            return [_without_passwords_within(item, engine) for item in value]
-        case _:
-            return value
+_SECRET_NAME = re.compile(
+    r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret|secret_?(?:access_?)?key|private_?key)\Z", re.IGNORECASE
+)
 
 
-_SECRET_NAME = re.compile(r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret)\Z", re.IGNORECASE)
+_SECRET_NAME_WITHIN = re.compile(r"key\"", re.IGNORECASE)  # in JSON; the other names are found as hints
 
 
 def _is_secret(name: str, value: Any) -> bool:
-    return isinstance(value, str) and bool(_SECRET_NAME.search(name))
+    """Whether a field's name says that it holds a secret: no yes or no, and nothing with fields of its own."""
+    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return is_plain and bool(_SECRET_NAME.search(name))
 
 
-def _fragment(text: str, engine: str) -> str:
-    if not may_hold_password(text, engine):
-        return text
-    return fragment_without_passwords(text, engine).text if len(text) <= _MAX_FRAGMENT else REDACTED
+@dataclass(slots=True)
+class _Fragments:
+    """The values of one document that are not statements of their own, without passwords. Only so many are looked into,
+    and as many characters as the budget has: of what is more, those that may hold a password are removed."""
+
+    engine: str
+    budget: Budget
+    left: int = _MAX_FRAGMENTS
+
+    def cleaned(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.cleaned_text(value)
+            case dict():
+                return {
+                    name: REDACTED if _is_secret(name, item) else self.cleaned(item) for name, item in value.items()
+                }
+            case list():
+                return [self.cleaned(item) for item in value]
+            case _:
+                return value
+
+    def cleaned_text(self, text: str) -> str:
+        """JSON by what its strings hold, whatever their escapes; another text as it stands."""
+        if not may_hold_password(text, self.engine):
+            return text
+        if text.lstrip()[:1] in ("{", "["):
+            if not self.fit(text):
+                return REDACTED
+            try:
+                content = json.loads(text)
+                cleaned = self.cleaned(content)
+            except (ValueError, RecursionError):
+                pass  # cut, or only like JSON: it is read as text
+            else:
+                return text if cleaned == content else canonical_json(cleaned).decode()
+        return self.looked_into(text)
+
+    def looked_into(self, text: str) -> str:
+        """A text that may hold a password without it, or nothing of it where that costs too much."""
+        self.left -= 1
+        if self.left < 0 or len(text) > _MAX_FRAGMENT:
+            self.budget.refused = True
+            return REDACTED
+        return fragment_without_passwords(text, self.engine).text if self.budget.takes_values(len(text)) else REDACTED
+
+    def fit(self, text: str) -> bool:
+        """Whether the parts of a text can be looked into one by one."""
+        fits = self.budget.takes(len(text))
+        self.budget.refused = self.budget.refused or not fits
+        return fits

@@ -97,11 +97,11 @@ def read_excluded_users(environment: Environment) -> frozenset[str]:
 
 
 def read_hourly_indices(environment: Environment) -> HourlyIndices:
-    """HOURLY_INDICES: the days whose events are in an index for each hour; none without it."""
+    """INDEX_HOURLY: the days whose events are in an index for each hour; none without it."""
     try:
-        return HourlyIndices.parse(environment.optional("HOURLY_INDICES"))
+        return HourlyIndices.parse(environment.optional("INDEX_HOURLY"))
     except ValueError:
-        environment.problem("HOURLY_INDICES", "is no list of days in their order", LOOKS_LIKE)
+        environment.problem("INDEX_HOURLY", "is no list of days in their order", LOOKS_LIKE)
         return DAILY
 
 

@@ -41,7 +41,8 @@ from daswatch.detections import (
     Suppression,
 )
 from daswatch.errors import RuleError
-from daswatch.links import lucene_term
+from daswatch.flat_objects import is_inside
+from daswatch.links import lucene_exists, lucene_term
 
 _TEXT_FIELDS = ("commandText", "errorMessage")
 _SUBSTRINGS = {"commandText": "commandText.substring"}
@@ -397,15 +398,43 @@ class _Compiler:
 
 
 class _Backend(OpensearchLuceneBackend):
-    """pySigma's Lucene, with our two text fields."""
+    """pySigma's Lucene, with our two text fields, and with flat_objects as all versions of OpenSearch read them."""
 
     def decide_convert_condition_as_in_expression(self, cond: Any, state: ConversionState) -> bool:
         fields = {arg.field for arg in cond.args if isinstance(arg, ConditionFieldEqualsValueExpression)}
-        return fields.isdisjoint(_TEXT_FIELDS) and super().decide_convert_condition_as_in_expression(cond, state)
+        special = any(name in _TEXT_FIELDS or is_inside(name) for name in fields)
+        return not special and super().decide_convert_condition_as_in_expression(cond, state)
+
+    def convert_condition_field_exists(self, cond: ConditionFieldEqualsValueExpression, state: ConversionState) -> str:
+        return lucene_exists(cond.field)
+
+    def convert_condition_field_not_exists(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        return f"NOT {lucene_exists(cond.field)}"
+
+    def convert_condition_field_eq_val_null(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        return f"NOT {lucene_exists(cond.field)}"
+
+    def convert_condition_not(self, cond: Any, state: ConversionState) -> Any:
+        if self._is_field_null_condition(cond.args[0]):
+            return lucene_exists(cond.args[0].field)
+        return super().convert_condition_not(cond, state)
+
+    def convert_condition_field_eq_val_re(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Any:
+        if is_inside(cond.field):
+            raise RuleError(f"{cond.field}: OpenSearch 2.x finds nothing by |re inside a flat_object")
+        return super().convert_condition_field_eq_val_re(cond, state)
 
     def convert_condition_field_eq_val_str(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> str:
+        if is_inside(cond.field) and isinstance(cond.value, SigmaString) and str(cond.value) == "*":
+            return lucene_exists(cond.field)
         if cond.field not in _TEXT_FIELDS:
             return str(super().convert_condition_field_eq_val_str(cond, state))
         value = cond.value

@@ -106,13 +106,14 @@ _UNCERTAIN_LITERALS = _LITERALS | {
     "postgresql": rf"{_ESCAPED}|{_UNCERTAIN_QUOTED.format(chr(39))}|(?<=\$)\d++",
     "mysql": rf"{_UNCERTAIN_QUOTED.format(chr(39))}|{_UNCERTAIN_QUOTED.format(chr(34))}|(?<=\?)",
 }
-# QUOTED_IDENTIFIER decides what "…" is in SQL Server: a name for certain where only a name can stand.
-_SQLSERVER_NAME = r'(?P<maybe>(?<=")(?:[^"]++|"")*+"?+)'
+# QUOTED_IDENTIFIER decides what "…" is in SQL Server: behind or in front of a dot it is a name for certain.
+_SQLSERVER_NAME = rf"(?P<maybe>{_NAME})"
+_SQLSERVER_DOTTED = rf'(?<=[\w\]"]\."){_NAME}|{_NAME}(?=\.(?:["\[]|[^\W\d]))'
 _NAMES = {
     "postgresql": _NAME,
     "mysql": r"(?<=`)(?:[^`]++|``)*+`?+",
     "oracle": _NAME,
-    "sqlserver": r"(?<=\[)(?:[^\]]++|\]\])*+\]?+",
+    "sqlserver": rf"(?<=\[)(?:[^\]]++|\]\])*+\]?+|{_SQLSERVER_DOTTED}",
 }
 _DOLLAR_QUOTED = (
     rf"(?<!{'[' + _LETTER + '0-9$]'}\$)(?<=\$)"
@@ -129,19 +130,25 @@ def _scanner(engine: str, comments: str, literals: str, first: str) -> re.Patter
     )
 
 
-SCANNERS = {
-    engine: _scanner(engine, _COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
-    for engine, literals in _LITERALS.items()
-}
+def _scanners(comments: dict[str, str], literals: dict[str, str], first: dict[str, str]) -> dict[str, re.Pattern[str]]:
+    return {
+        engine: _scanner(engine, comments[engine], rf"{_NUMBER}|{literals[engine]}", first[engine])
+        for engine in ENGINES
+    }
+
+
+SCANNERS = _scanners(_COMMENTS, _LITERALS, _FIRST)
+# For texts that keep their names; those of SQL Server that are letters in brackets need no look.
+_FIRST_TO_REPLACE = _FIRST | {"sqlserver": r"(?:[-/'\"0-9$]|\[(?![^\W\d]*+\]))"}
+_STRIPPERS = _scanners(_COMMENTS, _LITERALS, _FIRST_TO_REPLACE)
 # The same with what is not certain: one match reaches from there to the end of the text.
-_CERTAIN_SCANNERS = {
-    engine: _scanner(engine, _UNCERTAIN_COMMENTS[engine], rf"{_NUMBER}|{literals}", _FIRST[engine])
-    for engine, literals in _UNCERTAIN_LITERALS.items()
-}
-# Quotes and comments alone: no numbers, no parameters.
+_CERTAIN_STRIPPERS = _scanners(_UNCERTAIN_COMMENTS, _UNCERTAIN_LITERALS, _FIRST_TO_REPLACE)
+# Quotes and comments alone: no numbers, no parameters, and of SQL Server's names in brackets those that hold a quote.
+_FIRST_QUOTE = {engine: re.sub("0-9|[?:]", "", first) for engine, first in _FIRST.items()}
+_FIRST_QUOTE["sqlserver"] = r"(?:[-/'\"]|\[(?![\w$#@ .]*+\]))"
 QUOTES = {
-    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], re.sub("0-9|[?:]", "", first))
-    for engine, first in _FIRST.items()
+    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], first)
+    for engine, first in _FIRST_QUOTE.items()
 }
 _LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
@@ -155,10 +162,9 @@ _NAME_OR_COMMENT = re.compile(r"[\"]|--|/\*")
 _UNCERTAIN = {"postgresql": "\\", "mysql": "\\", "oracle": "\r", "sqlserver": "\r"}
 _NESTING = frozenset({"postgresql", "sqlserver"})
 
-# Behind FROM, AS and the like, and behind or in front of a dot, only a name can stand in SQL Server.
-_BEHIND_DOT = re.compile(r"[\w\]\"]\.\Z")
-_BEHIND_NAMING_WORD = re.compile(r"\b(?:from|join|into|update|table|as)\s+\Z", re.IGNORECASE)
-_IN_FRONT_OF_DOT = re.compile(r"\.(?:[\"\[]|[^\W\d])")
+# Behind FROM, AS and the like as well only a name can stand in SQL Server.
+_NAMING_WORDS = ("from", "join", "into", "update", "table", "as")
+_BEHIND_NAMING_WORD = re.compile(rf"\b(?:{'|'.join(_NAMING_WORDS)})\Z")
 _LOOK_BACK = 16  # characters
 
 # Dollar quotes hold code directly behind AS or DO; how PostgreSQL's own two languages quote is known.
@@ -175,6 +181,8 @@ _OWN_LANGUAGES = frozenset({"sql", "plpgsql"})
 # What may stand before a statement's first word.
 _BLANK = re.compile(r"(?:[\s(;]++|\*/)*+")
 _COMMENT_HERE = {engine: re.compile(rf"[-/#](?:{comments})") for engine, comments in _COMMENTS.items()}
+# The same for texts that are too long for more: in every engine, and not what MySQL may execute.
+_PADDING = re.compile(r"(?:[\s(;]++|/\*(?!M?!)(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/|(?:--|\#)[^\r\n]*+(?=[\r\n]))*+")
 _WORD = re.compile(r"[^\W\d][\w$]*+")
 _WORD_OR_PARENTHESIS = re.compile(r"[()]|[^\W\d][\w$]*+")
 _BEHIND_CTE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"})
@@ -251,14 +259,49 @@ _DIGIT = re.compile(r"\d")
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _CLOSING = {'"': '"', "`": "`", "[": "]"}
 _NAME_WITHIN = 400  # characters: a made name stands at the beginning
-# Aurora MySQL distinguishes the case of tables and databases, of nothing else.
-_MYSQL_TABLES_BEHIND = ("from ", "join ", "into ", "update ", "table ")
-# No statement has more than a few words between; without a limit a text of these words alone is read again and again.
-_MYSQL_TABLES = re.compile(
-    r"(?:(?:table|if|not|exists|only|ignore|low_priority) ){0,6}+(?!(?:dual|outfile|dumpfile)\b)"
-    r"([\w$.`]++(?: ?, ?[\w$.`]++)*+)"
+# Aurora MySQL distinguishes the case of tables, their aliases and databases, of nothing else.
+_MYSQL_BEHIND = "from|join|into|update|table|tables|truncate|insert|replace|delete|view|references"
+# Where a statement begins so, names stand behind these too.
+_MYSQL_BEHIND_TOO = {
+    **dict.fromkeys(("create", "drop"), "database|schema"),
+    **dict.fromkeys(("create index", "create unique", "create fulltext", "create spatial", "drop index"), "on"),
+    **dict.fromkeys(("grant", "revoke"), "on"),
+    **dict.fromkeys(("use", "describe", "desc", "handler"), "use|describe|desc|handler"),
+    "rename": "to",
+}
+_NOT_A_TABLE = (
+    r"(?!(?:dual|outfile|dumpfile|where|on|using|set|join|inner|cross|left|right|natural|straight_join|order|group|having"
+    r"|limit|union|except|intersect|for|lock|partition|use|ignore|force|window|into|procedure|as|values?|select|offset|end"
+    r"|then|else|when|and|or|like|in|is|table|tables|from|update|truncate|insert|replace|delete|view|references|read|write"
+    r"|low_priority|to|with|default|add|drop|alter|modify|change|rename|engine|cascade|restrict|default|returning)\b)"
 )
-_NOT_IN_FRONT_OF_TABLES = ("for ", "key ")  # FOR UPDATE, ON DUPLICATE KEY UPDATE
+_MYSQL_NAME = rf"{_NOT_A_TABLE}[\w.$`]++"
+
+
+def _mysql_tables(behind: str) -> re.Pattern[str]:
+    """Names, with their aliases, behind one of these words.
+
+    No statement has more than a few words between; without a limit a text of these words alone is read again and again.
+    """
+    return re.compile(
+        rf"(?:{behind}) "
+        r"(?:(?:table|tables|if|not|exists|only|ignore|low_priority|high_priority|delayed|quick|into|from) ){0,6}+"
+        rf"(?P<names>{_MYSQL_NAME}(?: (?:as )?+{_MYSQL_NAME})?+(?: ?, ?{_MYSQL_NAME}(?: (?:as )?+{_MYSQL_NAME})?+)*+)"
+    )
+
+
+_MYSQL_TABLES = _mysql_tables(_MYSQL_BEHIND)
+_MYSQL_TABLES_TOO = {first: _mysql_tables(behind) for first, behind in _MYSQL_BEHIND_TOO.items()}
+# A derived table: what stands behind its parenthesis is its alias, unless a column's can stand there.
+_MYSQL_DERIVED = re.compile(
+    rf"\) ?(?:as )?+(?P<names>{_MYSQL_NAME})"
+    r"(?=\Z| ?\)| (?:on|using|where|join|inner|cross|left|right|natural|straight_join|group|order|limit)\b)"
+)
+_WORD_OF_NAMES = re.compile(r"[\w.$`]++")
+_COLUMN_BEHIND_FROM = re.compile(r"\b(?:extract|trim|substr|substring|mid) ?\([^()]*\Z")
+_LONGEST_ARGUMENT = 100  # characters
+# Within a word, or FOR UPDATE, ON DUPLICATE KEY UPDATE, ON DELETE CASCADE: no table follows.
+_NOT_BEFORE_TABLES = re.compile(r"(?:[\w$.`]|\b(?:for|key|on) )\Z")
 
 
 def leading_words(text: str, engine: str) -> tuple[str, ...]:
@@ -309,6 +352,13 @@ def without_literals(text: str, engine: str) -> str:
     elif engine == "postgresql":
         bare = _SET.sub(_without_bare_values, bare)
     return bare if certain or bare.endswith("?") else f"{bare}?"
+
+
+def beginning(text: str, length: int) -> str:
+    """So many characters of a statement, from its first word on: comments in front hide nothing."""
+    padding = _PADDING.match(text)
+    start = padding.end() if padding else 0
+    return text[start : start + length]
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -371,7 +421,7 @@ def code_of(text: str, engine: str) -> str:
     # Without quoted names and comments all matches are literals, so no decision for each of them.
     named = '"' in text or "`" in text or "[" in text
     commented = "--" in text or "/*" in text or "#" in text
-    return replaced(text, engine, SCANNERS[engine], _code_part if named or commented else _mark)
+    return replaced(text, engine, _STRIPPERS[engine], _code_part if named or commented else _mark)
 
 
 def without_comments(text: str, engine: str) -> str:
@@ -437,9 +487,9 @@ def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
 
 def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool = False, depth: int = 0) -> str:
     if certain and _UNCERTAIN[engine] in text:
-        scanner, plain = _CERTAIN_SCANNERS[engine], False
+        scanner, plain = _CERTAIN_STRIPPERS[engine], False
     else:
-        scanner, plain = SCANNERS[engine], not _NOT_PLAIN[engine].search(text)
+        scanner, plain = _STRIPPERS[engine], not _NOT_PLAIN[engine].search(text)
     if plain:
         # Most statements: nothing to keep, so no decision for each match.
         bare = _LITERAL_SCANNERS[engine].sub("?", text)
@@ -453,18 +503,17 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
             kind = match.lastgroup
             if kind == "literal":
                 return "?"
+            if kind == "name" or (kind == "maybe" and _is_name(match)):
+                name = match[0]
+                if not encoded_names:
+                    return name
+                return (_cached_name if len(name) < _CACHED_NAME else _encoded_name)(name, engine)
             if kind == "comment":
                 return " "
-            if kind == "dollar":
-                if match.start() not in code:
-                    return "?"
-                body = _strip(match["body"], engine, certain=certain, encoded_names=encoded_names, depth=depth + 1)
-                return f"$${body}$$"
-            if kind == "maybe" and not _is_name(match):
+            if kind == "maybe" or match.start() not in code:
                 return "?"
-            if not encoded_names:
-                return match[0]
-            return (_cached_name if match.end() - match.start() < _CACHED_NAME else _encoded_name)(match[0], engine)
+            body = _strip(match["body"], engine, certain=certain, encoded_names=encoded_names, depth=depth + 1)
+            return f"$${body}$$"
 
         bare = replaced(text, engine, scanner, replacement)
     return _without_prefixes(bare)
@@ -515,10 +564,10 @@ def _end_of_comment(match: re.Match[str], engine: str) -> int:
 def _is_name(match: re.Match[str]) -> bool:
     """Whether SQL Server's "…" is a name whatever QUOTED_IDENTIFIER is."""
     text, start = match.string, match.start()
-    before = text[max(start - _LOOK_BACK, 0) : start]
-    return bool(
-        _BEHIND_DOT.search(before) or _BEHIND_NAMING_WORD.search(before) or _IN_FRONT_OF_DOT.match(text, match.end())
-    )
+    if not start or not text[start - 1].isspace():
+        return False
+    before = text[max(start - _LOOK_BACK, 0) : start].rstrip().lower()
+    return before.endswith(_NAMING_WORDS) and _BEHIND_NAMING_WORD.search(before) is not None
 
 
 def _code_positions(text: str) -> frozenset[int]:
@@ -567,16 +616,31 @@ def _encoded_name(name: str, engine: str) -> str:
 
 
 def _mysql_tables_in_mixed_case(bare: str, plain: str) -> Iterator[str]:
-    """The names of tables that are not in lower case; `plain` is the text `bare` in lower case."""
-    for word in _MYSQL_TABLES_BEHIND:
-        start = plain.find(word)
-        while start >= 0:
-            names = _MYSQL_TABLES.match(plain, start + len(word))
-            if names and not plain.endswith(_NOT_IN_FRONT_OF_TABLES, 0, start):
-                name = bare[names.start(1) : names.end(1)]
-                if name != plain[names.start(1) : names.end(1)]:
-                    yield name
-            start = plain.find(word, start + len(word))
+    """The names of tables and their aliases that are not in lower case; `plain` is the text `bare` in lower case."""
+    patterns = [_MYSQL_TABLES]
+    words = plain[:_NAME_WITHIN].split(" ", 2)
+    for first in (words[0], " ".join(words[:2])):
+        if first in _MYSQL_TABLES_TOO:
+            patterns.append(_MYSQL_TABLES_TOO[first])
+    if "from (" in plain or "join (" in plain:
+        patterns.append(_MYSQL_DERIVED)
+    for pattern in patterns:
+        for found in pattern.finditer(plain):
+            start, end = found.span("names")
+            if bare[start:end] != plain[start:end] and not _names_no_table(found):
+                names = _WORD_OF_NAMES.findall(bare[start:end])
+                yield from (name for name in names if name != name.lower() and name.lower() != "as")
+
+
+def _names_no_table(found: re.Match[str]) -> bool:
+    """Whether the word in front of names does not announce tables here: EXTRACT(YEAR FROM a), say."""
+    start = found.start()
+    if found.re is _MYSQL_DERIVED:
+        return False
+    before = found.string[max(start - _LONGEST_ARGUMENT, 0) : start]
+    if _NOT_BEFORE_TABLES.search(before[-5:]):
+        return True
+    return found.string.startswith("from ", start) and _COLUMN_BEHIND_FROM.search(before) is not None
 
 
 _cached_name = lru_cache(maxsize=CACHED_STATEMENTS)(_encoded_name)

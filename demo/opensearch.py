@@ -4,7 +4,7 @@
         client = OpenSearch(node.url)
 
 In: a JDK and Maven (see `demo.opensearch_home`), or a server that OPENSEARCH_URL names. Out: an object with
-a `url`. `python -m demo.opensearch` runs the node alone, in the foreground.
+a `url`. OPENSEARCH_VERSION chooses its version. `python -m demo.opensearch` runs the node alone, in the foreground.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from demo.opensearch_home import (
     LocalOpenSearchError,
     MissingTool,
     NotOurNode,
+    Release,
     StartFailed,
+    UnknownVersion,
     UnusableFolder,
     distribution,
     find_jdk,
@@ -43,6 +45,7 @@ from demo.opensearch_home import (
     how_it_ended,
     make_home,
     unprivileged_account,
+    wanted_release,
 )
 
 __all__ = [
@@ -54,6 +57,7 @@ __all__ = [
     "Node",
     "NotOurNode",
     "StartFailed",
+    "UnknownVersion",
     "UnusableFolder",
     "node_or_external",
 ]
@@ -102,18 +106,21 @@ class Node:
         deadline: float = START_SECONDS,
         environ: Mapping[str, str] | None = None,
         console: Console | None = None,
+        release: Release | None = None,
     ) -> Self:
         """Start a node and wait until it answers.
 
         `home_root` becomes its home and is kept, so that a later start finds its data; without it the home is
         a temporary folder, removed on `close`. Without `port` a free one is taken. `settings` are more lines
-        of opensearch.yml; `deadline` is in seconds; progress goes to `console`, else to stderr. Raises a
-        LocalOpenSearchError; after a StartFailed the home is left for its logs.
+        of opensearch.yml; `deadline` is in seconds; progress goes to `console`, else to stderr. Without `release` it is
+        the one that OPENSEARCH_VERSION names. Raises a LocalOpenSearchError; after a StartFailed the home is left for
+        its logs.
         """
         environ = os.environ if environ is None else environ
+        release = release or wanted_release(environ)
         account = unprivileged_account()
-        jdk = find_jdk(environ, account)
-        jars = distribution(environ, jdk, account, console or Console(stderr=True))
+        jdk = find_jdk(environ, account, release=release)
+        jars = distribution(environ, jdk, account, console or Console(stderr=True), release)
         reserved = PortReservation(port)
         try:
             home = make_home(home_root, account)
@@ -386,7 +393,7 @@ def java_command(jdk: Jdk, jars: Distribution, home: Path, heap_mb: int) -> list
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
         f"-XX:ErrorFile={home / 'logs' / 'jvm-crash.log'}",
-        f"-javaagent:{jars.agent}",
+        f"-javaagent:{jars.agent}" if jars.release.has_agent else "-Djava.security.manager=allow",
         "--enable-native-access=ALL-UNNAMED",
         "--add-modules=jdk.incubator.vector",
         f"-Djava.io.tmpdir={home / 'tmp'}",

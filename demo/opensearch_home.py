@@ -30,10 +30,7 @@ from xml.sax.saxutils import escape
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-OPENSEARCH_VERSION: Final = "3.4.0"
-LOG4J_VERSION: Final = "2.21.0"  # of log4j-api in OpenSearch's closure: a newer log4j-core breaks at start
-MINIMUM_JAVA: Final = 21
-NEWEST_KNOWN_JAVA: Final = 25  # the agent's byte-buddy may not read a later one's classes: last choice
+VERSION_VARIABLE: Final = "OPENSEARCH_VERSION"
 MAVEN_SECONDS: Final = 900.0  # a first download takes 20 to 60; past this the network hangs
 PLAIN_LINE_SECONDS: Final = 10.0  # between two lines of progress in a log
 MAVEN_LINES: Final = 5  # of its errors that ours quotes: the rest is advice to Maven users
@@ -50,12 +47,17 @@ class LocalOpenSearchError(Exception):
     """The node of this machine cannot be had. The text is for the person at the terminal.
 
     LocalOpenSearchError
+    |-- UnknownVersion    no recipe for the version that was asked for
     |-- MissingTool       install something first; the text is one line
     |-- AssemblyFailed    Maven could not resolve the jars
     |-- UnusableFolder    the home that was asked for, or the cache, cannot serve
     |-- StartFailed       the process died, or never answered
     `-- NotOurNode        asked to kill or restart a server that we did not start
     """
+
+
+class UnknownVersion(LocalOpenSearchError):
+    """OPENSEARCH_VERSION names a version without a recipe; the text lists those that have one."""
 
 
 class MissingTool(LocalOpenSearchError):
@@ -98,40 +100,118 @@ class Jdk:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A version of OpenSearch, and in what starting it differs from the others.
+
+    Up to 2.x it runs under Java's security manager, which a JDK after 21 warns about and one after 23 lacks; from 3.0
+    on under an agent of its own.
+    """
+
+    version: str
+    log4j: str  # of log4j-api in OpenSearch's closure: a newer log4j-core breaks at start
+    least_java: int
+    newest_java: int  # that it is known to run on
+    # Of the Security plugin, where one of this line is on Maven Central. A patch release apart, both work together.
+    security_plugin: str = ""
+
+    @property
+    def has_agent(self) -> bool:
+        return not self.version.startswith("2.")
+
+    def classname(self, module: Module) -> str:
+        """The class of a module, which 3.0 renamed."""
+        return module.classname + ("ModulePlugin" if self.has_agent else "Plugin")
+
+    def runs_on(self, jdk: Jdk) -> bool:
+        """Whether it starts there. The agent may not read the classes of a JDK that is too new, and often does."""
+        return self.least_java <= jdk.version and (self.has_agent or jdk.version <= self.newest_java)
+
+
+# The newest of each line whose jars are all on Maven Central: 2.19.7 and 3.9.0 lack some.
+DEFAULT_RELEASE: Final = Release("3.4.0", log4j="2.21.0", least_java=21, newest_java=25, security_plugin="3.4.0.0")
+RELEASES: Final = (
+    Release("2.19.6", log4j="2.25.4", least_java=17, newest_java=21, security_plugin="2.19.4.0"),
+    DEFAULT_RELEASE,
+    Release("3.8.0", log4j="2.25.4", least_java=21, newest_java=25),
+)
+
+
+def wanted_release(environ: Mapping[str, str]) -> Release:
+    """The release that OPENSEARCH_VERSION names, whole or by its line such as 2.19. Raises UnknownVersion."""
+    wanted = environ.get(VERSION_VARIABLE)
+    if not wanted:
+        return DEFAULT_RELEASE
+    for release in RELEASES:
+        if f"{release.version}.".startswith(f"{wanted}."):
+            return release
+    known = ", ".join(release.version for release in RELEASES)
+    raise UnknownVersion(f"{VERSION_VARIABLE}={wanted} is not a version that can be built here: choose one of {known}")
+
+
+@dataclass(frozen=True, slots=True)
 class Module:
     """One of OpenSearch's own modules, which its archive brings along and its jar does not."""
 
     name: str
     artifact: str
-    classname: str
+    classname: str  # without the ending, see Release.classname
     extends: str = ""
+    policy: str = ""
 
+
+# What a module may do beyond what OpenSearch grants its own code. The jars do not contain the files of the archive.
+_NETTY_POLICY: Final = """\
+grant {
+  permission java.net.SocketPermission "*", "accept,connect,resolve";
+  permission java.io.FilePermission "/proc/sys/net/core/somaxconn", "read";
+  permission java.util.PropertyPermission "sun.nio.ch.bugLevel", "write";
+  permission java.lang.RuntimePermission "getClassLoader";
+  permission java.lang.RuntimePermission "setContextClassLoader";
+};
+"""
+_PAINLESS_POLICY: Final = """\
+grant {
+  permission java.lang.RuntimePermission "createClassLoader";
+  permission java.lang.RuntimePermission "getClassLoader";
+};
+"""
+_MUSTACHE_POLICY: Final = """\
+grant {
+  permission java.lang.RuntimePermission "accessDeclaredMembers";
+};
+"""
+_REINDEX_POLICY: Final = """\
+grant {
+  permission java.net.SocketPermission "*", "connect,resolve";
+  permission java.net.NetPermission "getProxySelector";
+};
+"""
 
 MODULES: Final = (
-    Module("transport-netty4", "transport-netty4-client", "org.opensearch.transport.Netty4ModulePlugin"),
-    Module("lang-painless", "lang-painless", "org.opensearch.painless.PainlessModulePlugin"),
+    Module("transport-netty4", "transport-netty4-client", "org.opensearch.transport.Netty4", policy=_NETTY_POLICY),
+    Module("lang-painless", "lang-painless", "org.opensearch.painless.Painless", policy=_PAINLESS_POLICY),
     Module(
         "analysis-common",
         "analysis-common",
-        "org.opensearch.analysis.common.CommonAnalysisModulePlugin",
+        "org.opensearch.analysis.common.CommonAnalysis",
         extends="lang-painless",
     ),
     Module(
         "ingest-common",
         "ingest-common",
-        "org.opensearch.ingest.common.IngestCommonModulePlugin",
+        "org.opensearch.ingest.common.IngestCommon",
         extends="lang-painless",
     ),
-    Module("percolator", "percolator-client", "org.opensearch.percolator.PercolatorModulePlugin"),
-    Module("reindex", "reindex-client", "org.opensearch.index.reindex.ReindexModulePlugin"),
-    Module("parent-join", "parent-join-client", "org.opensearch.join.ParentJoinModulePlugin"),
-    Module("mapper-extras", "mapper-extras-client", "org.opensearch.index.mapper.MapperExtrasModulePlugin"),
+    Module("percolator", "percolator-client", "org.opensearch.percolator.Percolator"),
+    Module("reindex", "reindex-client", "org.opensearch.index.reindex.Reindex", policy=_REINDEX_POLICY),
+    Module("parent-join", "parent-join-client", "org.opensearch.join.ParentJoin"),
+    Module("mapper-extras", "mapper-extras-client", "org.opensearch.index.mapper.MapperExtras"),
     Module(
         "aggs-matrix-stats",
         "aggs-matrix-stats-client",
-        "org.opensearch.search.aggregations.matrix.MatrixAggregationModulePlugin",
+        "org.opensearch.search.aggregations.matrix.MatrixAggregation",
     ),
-    Module("lang-mustache", "lang-mustache-client", "org.opensearch.script.mustache.MustacheModulePlugin"),
+    Module("lang-mustache", "lang-mustache-client", "org.opensearch.script.mustache.Mustache", policy=_MUSTACHE_POLICY),
 )
 
 
@@ -140,6 +220,7 @@ class Distribution:
     """OpenSearch's jars in the cache, laid out as its archive would: `lib/`, `agent/`, `modules/<name>/`."""
 
     root: Path
+    release: Release
 
     @property
     def lib(self) -> Path:
@@ -151,7 +232,7 @@ class Distribution:
 
     @property
     def agent(self) -> Path:
-        return self.root / "agent" / f"opensearch-agent-{OPENSEARCH_VERSION}.jar"
+        return self.root / "agent" / f"opensearch-agent-{self.release.version}.jar"
 
 
 # --- the user -------------------------------------------------------------------------------------
@@ -219,17 +300,22 @@ def read_jdk(home: Path) -> Jdk | None:
     return Jdk(home, version) if version is not None else None
 
 
-def choose_jdk(candidates: Sequence[Jdk]) -> Jdk | None:
-    """The newest that OpenSearch is known to run on, else the one least too new; None if all are too old."""
-    fit = [jdk for jdk in candidates if jdk.version >= MINIMUM_JAVA]
-    known = [jdk for jdk in fit if jdk.version <= NEWEST_KNOWN_JAVA]
+def choose_jdk(candidates: Sequence[Jdk], release: Release) -> Jdk | None:
+    """The newest that the release is known to run on, else the one least too new that may do; None without any."""
+    fit = [jdk for jdk in candidates if release.runs_on(jdk)]
+    known = [jdk for jdk in fit if jdk.version <= release.newest_java]
     if known:
         return max(known, key=lambda jdk: jdk.version)
     return min(fit, key=lambda jdk: jdk.version, default=None)
 
 
-def find_jdk(environ: Mapping[str, str], account: Account | None = None, folders: Sequence[Path] = JVM_FOLDERS) -> Jdk:
-    """JAVA_HOME if it is new enough, then the best under the system's JVM folders, then PATH.
+def find_jdk(
+    environ: Mapping[str, str],
+    account: Account | None = None,
+    folders: Sequence[Path] = JVM_FOLDERS,
+    release: Release = DEFAULT_RELEASE,
+) -> Jdk:
+    """JAVA_HOME if the release runs on it, then the best under the system's JVM folders, then PATH.
 
     A JDK that `account` cannot read (root's own, under `/root`) is no candidate. Raises MissingTool.
     """
@@ -242,14 +328,16 @@ def find_jdk(environ: Mapping[str, str], account: Account | None = None, folders
     for tier in (named, installed, shims):
         found = [jdk for home in tier if (jdk := read_jdk(home)) is not None]
         seen += found
-        chosen = choose_jdk([jdk for jdk in found if can_reach(jdk.java, account)])
+        chosen = choose_jdk([jdk for jdk in found if can_reach(jdk.java, account)], release)
         if chosen:
             return chosen
     have = ", ".join(sorted({f"{jdk.version} in {jdk.home}" for jdk in seen})) or "none"
     who = f" that user {account.name} can read" if account else ""
+    newer = "or newer" if release.has_agent else f"to {release.newest_java}"
     raise MissingTool(
-        f"OpenSearch needs a JDK {MINIMUM_JAVA} or newer{who} (found: {have}): install one, for example the "
-        f"package openjdk-{MINIMUM_JAVA}-jdk-headless, and let JAVA_HOME name it if it is not found"
+        f"OpenSearch {release.version} needs a JDK {release.least_java} {newer}{who} (found: {have}): install one, "
+        f"for example the package openjdk-{release.least_java}-jdk-headless, and let JAVA_HOME name it if it is not "
+        "found"
     )
 
 
@@ -296,57 +384,64 @@ def pom(name: str, *, dependencies: Sequence[tuple[str, str, str]] = (), modules
     )
 
 
-def recipe() -> dict[str, str]:
+def recipe(release: Release) -> dict[str, str]:
     """What is written before Maven runs, by relative path: a pom for each folder, and one that visits them.
 
     Each folder has a closure of its own, so they cannot share a pom; one run of Maven resolves all.
     """
     server = [
-        ("org.opensearch", "opensearch", OPENSEARCH_VERSION),
-        ("org.opensearch", "opensearch-plugin-classloader", OPENSEARCH_VERSION),
-        ("org.apache.logging.log4j", "log4j-core", LOG4J_VERSION),
+        ("org.opensearch", "opensearch", release.version),
+        ("org.opensearch", "opensearch-plugin-classloader", release.version),
+        ("org.apache.logging.log4j", "log4j-core", release.log4j),
     ]
     agent = [
-        ("org.opensearch", "opensearch-agent", OPENSEARCH_VERSION),
-        ("org.opensearch", "opensearch-agent-bootstrap", OPENSEARCH_VERSION),
+        ("org.opensearch", "opensearch-agent", release.version),
+        ("org.opensearch", "opensearch-agent-bootstrap", release.version),
     ]
-    folders = {"lib": server, "agent": agent} | {
-        f"modules/{module.name}": [("org.opensearch.plugin", module.artifact, OPENSEARCH_VERSION)] for module in MODULES
+    folders = {"lib": server, **({"agent": agent} if release.has_agent else {})} | {
+        f"modules/{module.name}": [("org.opensearch.plugin", module.artifact, release.version)] for module in MODULES
     }
     poms = {
         f"{folder}/pom.xml": pom(folder.replace("/", "-"), dependencies=needed) for folder, needed in folders.items()
     }
-    descriptors = {f"modules/{m.name}/plugin-descriptor.properties": descriptor(m) for m in MODULES}
-    return {"pom.xml": pom("opensearch", modules=list(folders)), **poms, **descriptors}
+    descriptors = {f"modules/{m.name}/plugin-descriptor.properties": descriptor(m, release) for m in MODULES}
+    policies = {f"modules/{m.name}/plugin-security.policy": m.policy for m in MODULES if m.policy}
+    return {"pom.xml": pom("opensearch", modules=list(folders)), **poms, **descriptors, **policies}
 
 
-def descriptor(module: Module) -> str:
+def descriptor(module: Module, release: Release) -> str:
     """The `plugin-descriptor.properties` that OpenSearch reads in a module's folder."""
     return (
         f"name={module.name}\n"
         f"description=OpenSearch module {module.name}, from its published jar\n"
-        f"version={OPENSEARCH_VERSION}\n"
-        f"opensearch.version={OPENSEARCH_VERSION}\n"
-        f"java.version={MINIMUM_JAVA}\n"
-        f"classname={module.classname}\n"
+        f"version={release.version}\n"
+        f"opensearch.version={release.version}\n"
+        f"java.version={release.least_java}\n"
+        f"classname={release.classname(module)}\n"
         f"extended.plugins={module.extends}\n"
         "has.native.controller=false\n"
     )
 
 
-def distribution(environ: Mapping[str, str], jdk: Jdk, account: Account | None, console: Console) -> Distribution:
+def distribution(
+    environ: Mapping[str, str],
+    jdk: Jdk,
+    account: Account | None,
+    console: Console,
+    release: Release = DEFAULT_RELEASE,
+) -> Distribution:
     """The jars, resolved with Maven if this machine has none yet (about a minute), else at once and offline.
 
     Safe against a second process that starts now: one builds, the other waits for the lock and finds it done.
     The folder's name carries the version and a digest of the recipe, so a changed recipe is another folder.
     Raises MissingTool, UnusableFolder, AssemblyFailed.
     """
-    files = recipe()
+    files = recipe(release)
     digest = hashlib.sha256("\0".join(f"{path}\0{text}" for path, text in files.items()).encode()).hexdigest()
     cache = cache_folder(environ, account)
-    finished = cache / f"opensearch-{OPENSEARCH_VERSION}-{digest[:8]}"
+    finished = cache / f"opensearch-{release.version}-{digest[:8]}"
     if os.path.isdir(finished):  # unlike Path.is_dir, not an error where we may not look: `locked` tells that
-        return Distribution(finished)
+        return Distribution(finished, release)
     maven = find_maven(environ)
     with locked(cache, console):
         if not finished.is_dir():
@@ -354,12 +449,13 @@ def distribution(environ: Mapping[str, str], jdk: Jdk, account: Account | None, 
                 shutil.rmtree(abandoned)
             building = Path(tempfile.mkdtemp(prefix=".opensearch-", dir=cache))
             try:
-                assemble(building, files, maven, maven_environment(environ, jdk), console)
+                what = f"OpenSearch {release.version}"
+                assemble(building, files, maven, maven_environment(environ, jdk), console, what)
                 building.rename(finished)
             finally:
                 shutil.rmtree(building, ignore_errors=True)  # not there any more when the rename succeeded
             console.print(f"OpenSearch: the jars are in {finished}", highlight=False, soft_wrap=True)
-    return Distribution(finished)
+    return Distribution(finished, release)
 
 
 @contextmanager
@@ -382,13 +478,15 @@ def locked(cache: Path, console: Console) -> Iterator[None]:
         yield
 
 
-def assemble(folder: Path, files: Mapping[str, str], maven: str, environ: Mapping[str, str], console: Console) -> None:
+def assemble(
+    folder: Path, files: Mapping[str, str], maven: str, environ: Mapping[str, str], console: Console, what: str
+) -> None:
     """Fill `folder` with the jars, and open it for reading by others. Raises AssemblyFailed."""
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    run_maven(maven, folder, environ, console)
+    run_maven(maven, folder, environ, console, what)
 
     for module in MODULES:
         # A class in two places is "jar hell", and OpenSearch stops: what lib/ or the extended module has must
@@ -413,7 +511,7 @@ def maven_environment(environ: Mapping[str, str], jdk: Jdk) -> dict[str, str]:
     return {**environ, "JAVA_HOME": str(jdk.home)}
 
 
-def run_maven(maven: str, folder: Path, environ: Mapping[str, str], console: Console) -> None:
+def run_maven(maven: str, folder: Path, environ: Mapping[str, str], console: Console, what: str) -> None:
     """Copy the closure of each pom beside it, telling how far it is. Raises AssemblyFailed."""
     command = [
         maven,
@@ -436,7 +534,7 @@ def run_maven(maven: str, folder: Path, environ: Mapping[str, str], console: Con
         watchdog = threading.Timer(MAVEN_SECONDS, process.kill)
         watchdog.start()
         try:
-            output = list(narrate(process.stdout, console))
+            output = list(narrate(process.stdout, console, what))
         except BaseException:
             process.kill()
             raise
@@ -445,16 +543,16 @@ def run_maven(maven: str, folder: Path, environ: Mapping[str, str], console: Con
     if process.returncode != 0:
         reasons = [line for line in output if line.startswith("[ERROR]")] or output
         raise AssemblyFailed(
-            f"Maven could not resolve OpenSearch {OPENSEARCH_VERSION} ({how_it_ended(process.returncode)}). "
+            f"Maven could not resolve {what} ({how_it_ended(process.returncode)}). "
             "Check that it can reach its repository (proxy and mirrors are set in ~/.m2/settings.xml), then "
             "run this again; or set OPENSEARCH_URL to a server that runs already. Maven said:\n"
             + "\n".join(reasons[:MAVEN_LINES])
         )
 
 
-def narrate(lines: Iterable[str], console: Console) -> Iterator[str]:
+def narrate(lines: Iterable[str], console: Console, subject: str) -> Iterator[str]:
     """Pass Maven's lines on and show how far it is: a spinner on a terminal, else a line now and then."""
-    what = f"OpenSearch {OPENSEARCH_VERSION}: fetching the jars with Maven, once"
+    what = f"{subject}: fetching the jars with Maven, once"
     downloads = jars = 0
     told = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

@@ -29,9 +29,10 @@ from rich.console import Console
 
 from demo.opensearch import LOOPBACK, Node
 from demo.opensearch_home import (
+    DEFAULT_RELEASE,
     MARKER,
-    OPENSEARCH_VERSION,
     Account,
+    Release,
     cache_folder,
     find_jdk,
     find_maven,
@@ -40,24 +41,31 @@ from demo.opensearch_home import (
     maven_environment,
     run_maven,
     unprivileged_account,
+    wanted_release,
 )
 
-PLUGIN_VERSION: Final = f"{OPENSEARCH_VERSION}.0"
-COLLECTIONS_VERSION: Final = "4.5.0"  # of commons-collections4, which the plugin needs and does not bring along
+COLLECTIONS_VERSION: Final = "4.5.0"  # of commons-collections4, which the plugin needs, and brings along for 2.x only
 PLUGIN: Final = "opensearch-security"
 VALID_FOR: Final = timedelta(days=2)  # a node lives for a session
 SECURED_START_SECONDS: Final = 240.0  # 17 to 26 on two cores: the plugin creates its index after the node is up
 
-# Without what the zip itself depends on: it brings its jars along.
-POM: Final = f"""\
+
+def security_pom(plugin_version: str) -> str:
+    """The zip without what it depends on, which it brings along, and what it does not."""
+    return f"""\
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>\
 <groupId>daswatch.local</groupId><artifactId>security</artifactId><version>1</version><packaging>pom</packaging>\
 <dependencies><dependency><groupId>org.opensearch.plugin</groupId><artifactId>{PLUGIN}</artifactId>\
-<version>{PLUGIN_VERSION}</version><type>zip</type>\
+<version>{plugin_version}</version><type>zip</type>\
 <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions></dependency>\
 <dependency><groupId>org.apache.commons</groupId><artifactId>commons-collections4</artifactId>\
 <version>{COLLECTIONS_VERSION}</version></dependency></dependencies></project>
 """
+
+
+def secured_release(wanted: Release) -> Release:
+    """The release, or the default one where its Security plugin is not on Maven Central."""
+    return wanted if wanted.security_plugin else DEFAULT_RELEASE
 
 
 class SecuredNode(Node):
@@ -67,12 +75,20 @@ class SecuredNode(Node):
     def start_secured(cls, heap_mb: int = 1024) -> Self:
         """Start one on a temporary home, as `Node.start` does."""
         account, console = unprivileged_account(), Console(stderr=True)
-        jdk = find_jdk(os.environ, account)
-        plugin = security_plugin(maven_environment(os.environ, jdk), account, console)
+        release = secured_release(wanted_release(os.environ))
+        jdk = find_jdk(os.environ, account, release=release)
+        plugin = security_plugin(maven_environment(os.environ, jdk), account, console, release)
         home = make_home(None, account)
         (home / MARKER).touch()
         install(plugin, home)
-        node = cls.start(home, heap_mb, settings=security_settings(), deadline=SECURED_START_SECONDS, console=console)
+        node = cls.start(
+            home,
+            heap_mb,
+            settings=security_settings(),
+            deadline=SECURED_START_SECONDS,
+            console=console,
+            release=release,
+        )
         node._temporary = True
         return node
 
@@ -108,10 +124,10 @@ class SecuredNode(Node):
         return http.request("GET", f"{self.url}/_plugins/_security/health", timeout=5.0).status == HTTPStatus.OK
 
 
-def security_plugin(environ: Mapping[str, str], account: Account | None, console: Console) -> Path:
+def security_plugin(environ: Mapping[str, str], account: Account | None, console: Console, release: Release) -> Path:
     """The folder of the unpacked plugin, resolved with Maven if this machine has none yet."""
     cache = cache_folder(environ, account)
-    finished = cache / f"{PLUGIN}-{PLUGIN_VERSION}-{COLLECTIONS_VERSION}"
+    finished = cache / f"{PLUGIN}-{release.security_plugin}-for-{release.version}-{COLLECTIONS_VERSION}"
     if os.path.isdir(finished):
         return finished
     maven = find_maven(environ)
@@ -119,7 +135,7 @@ def security_plugin(environ: Mapping[str, str], account: Account | None, console
         if not finished.is_dir():
             building = Path(tempfile.mkdtemp(prefix=".security-", dir=cache))
             try:
-                _unpack(building, maven, environ, console)
+                _unpack(building, maven, environ, console, release)
                 building.rename(finished)
             finally:
                 shutil.rmtree(building, ignore_errors=True)  # not there any more when the rename succeeded
@@ -159,20 +175,24 @@ def security_settings() -> dict[str, str]:
     }
 
 
-def _unpack(folder: Path, maven: str, environ: Mapping[str, str], console: Console) -> None:
-    (folder / "pom.xml").write_text(POM, encoding="utf-8")
-    run_maven(maven, folder, environ, console)
+def _unpack(folder: Path, maven: str, environ: Mapping[str, str], console: Console, release: Release) -> None:
+    (folder / "pom.xml").write_text(security_pom(release.security_plugin), encoding="utf-8")
+    run_maven(maven, folder, environ, console, f"OpenSearch's Security plugin {release.security_plugin}")
     (folder / "pom.xml").unlink()
-    archive = folder / f"{PLUGIN}-{PLUGIN_VERSION}.zip"
+    archive = folder / f"{PLUGIN}-{release.security_plugin}.zip"
     with zipfile.ZipFile(archive) as content:
         content.extractall(folder)
     archive.unlink()
     shutil.rmtree(folder / "tools")
-    # It names a module that is not published, and does without.
+    if len(list(folder.glob("commons-collections4-*.jar"))) > 1:
+        (folder / f"commons-collections4-{COLLECTIONS_VERSION}.jar").unlink()
+    # It names a module that is not published, and does without; and the one patch release that it was built for.
     descriptor = folder / "plugin-descriptor.properties"
     lines = descriptor.read_text("utf-8").splitlines()
-    kept = [line for line in lines if line and not line.startswith(("#", "extended.plugins"))]
-    descriptor.write_text("\n".join([*kept, "extended.plugins=", ""]), encoding="utf-8")
+    kept = [line for line in lines if line and not line.startswith(("#", "extended.plugins", "opensearch.version"))]
+    descriptor.write_text(
+        "\n".join([*kept, "extended.plugins=", f"opensearch.version={release.version}", ""]), encoding="utf-8"
+    )
     for built in (folder, *folder.rglob("*")):
         built.chmod(0o755 if built.is_dir() else 0o644)
 

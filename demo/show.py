@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,9 +15,10 @@ from rich.table import Table
 
 from demo.findings import FindingsCheck
 from demo.ledger import Comparison
+from demo.opensearch_home import wanted_release
 
 DASHBOARDS_URL = "http://localhost:5601"
-DASHBOARDS_IMAGE = "opensearchproject/opensearch-dashboards:3.4.0"
+DASHBOARDS_IMAGE = "opensearchproject/opensearch-dashboards"
 _COLOURS = {
     "AUTH FAILURE": "red",
     "ERROR": "red",
@@ -241,7 +243,7 @@ def show_where(console: Console, url: str, index: str) -> None:
             f"OpenSearch Dashboards beside it, where a container engine runs (Linux; then {DASHBOARDS_URL}):\n"
             "  [cyan]docker run --rm --network host "
             f"-e OPENSEARCH_HOSTS='[\"http://127.0.0.1:{port}\"]' "
-            f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}[/]\n"
+            f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}:{wanted_release(os.environ).version}[/]\n"
             "and, once it answers, the dashboards:\n"
             f"  [cyan]OPENSEARCH_ENDPOINT={url} OPENSEARCH_AUTH=none DASHBOARDS_URL={DASHBOARDS_URL} "
             ".venv/bin/daswatch setup[/]",

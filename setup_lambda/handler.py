@@ -16,8 +16,9 @@ from daswatch.deadline import Deadline
 from daswatch.detections import load_file
 from daswatch.errors import RequestError
 from daswatch.gateways.archive import Backups
-from daswatch.gateways.clients import kms_client, rds_client, s3_client
+from daswatch.gateways.clients import kms_client, rds_client, s3_client, search_client
 from daswatch.gateways.cloudformation import Answers
+from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
@@ -65,6 +66,7 @@ def _streams(deadline: Deadline) -> ActivityStreams:
 
 def _install(deadline: Deadline) -> Plan:
     settings = read_settings(os.environ)
+    check_opensearch(search_client(settings.search), settings.search.service, deadline)
     installation = Installation.at(settings.search, settings.dashboards, deadline)
     wanted = replace(settings.wanted, detections=load_file(settings.detections))
     plan = installation.plan(wanted)

@@ -19,13 +19,13 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
+from demo.opensearch_home import VERSION_VARIABLE
 from tests.function import IngestFunction
 from tests.rds import Rds, rds_with_streams
 from tests.stacks import AnswerBucket, answer_bucket
 
-_OURS = ("AWS_", "OPENSEARCH_", "POWERTOOLS_")
+_OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _SETTINGS = (
-    "INDEX_PREFIX",
     "EXCLUDED_USERS",
     "DEAD_LETTER_BUCKET",
     "REDACT",
@@ -52,22 +52,39 @@ _SETTINGS = (
     "MAX_DATA_KEYS",
     "MAX_DATA_KEY_AGE_SECONDS",
 )
-_EXTERNAL = "OPENSEARCH_URL"
+_OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
+
+
+# Tests on a node about something else than what it answers: files, processes, networks, AWS.
+_SAME_ON_ALL_VERSIONS = frozenset(
+    {
+        "test_artifacts",
+        "test_bounded",
+        "test_demo_parts",
+        "test_doc_commands",
+        "test_faults",
+        "test_hanging",
+        "test_template_permissions",
+        "test_three_nodes",
+    }
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the shared node is marked so, whether its author thought of it or not."""
+    """Mark what uses the shared node, whether its author thought of it or not, and what depends on its version."""
     for item in items:
         if "node" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.node)
+        if item.get_closest_marker("node") and item.path.stem not in _SAME_ON_ALL_VERSIONS:
+            item.add_marker(pytest.mark.versions)
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting and no AWS profile of the machine reaches a test."""
     for name in os.environ:
-        if (name.startswith(_OURS) and name != _EXTERNAL) or name in _SETTINGS:
+        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in _SETTINGS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -5,8 +5,10 @@
         relay.vanish()        # packets are dropped: not even a connection is accepted
         relay.answer_after(2) # the server answers, later
         relay.answer()
+    relay.answer_from(urls)  # from other servers
 
-Every change ends the connections that are open.
+Of several servers each connection goes to the next one that takes it, as behind a load balancer. Every change ends the
+connections that are open.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -27,13 +30,11 @@ CHUNK: Final = 65_536
 
 
 class Relay:
-    """Passes connections to the server of a URL."""
+    """Passes connections to the server of a URL, or to several in turn."""
 
-    def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        assert parts.hostname
-        assert parts.port
-        self._upstream = parts.hostname, parts.port
+    def __init__(self, *upstreams: str) -> None:
+        parts = urlsplit(upstreams[0])
+        self._upstreams = [_address(upstream) for upstream in upstreams]
         self._listener = socket.socket()
         self._listener.bind((LOOPBACK, 0))
         self._listener.listen(BACKLOG)
@@ -52,6 +53,11 @@ class Relay:
     def answer(self) -> None:
         """Pass everything on, at once."""
         self.answer_after(0.0)
+
+    def answer_from(self, upstreams: Sequence[str]) -> None:
+        """Pass everything on to other servers, at once."""
+        self._upstreams = [_address(upstream) for upstream in upstreams]
+        self.answer()
 
     def answer_after(self, seconds: float) -> None:
         """Pass the first bytes of each connection on after a while."""
@@ -81,7 +87,7 @@ class Relay:
             self._changed = threading.Event()
             self._delay = delay
             for one in (*self._open, *self._fillers):
-                _close(one)
+                close(one)
             self._open, self._fillers = [], []
             self._listener.listen(BACKLOG)
             self._accepting.set()
@@ -96,28 +102,38 @@ class Relay:
                     connection, _ = self._listener.accept()
                     self._open.append(connection)
                     self.accepted += 1
+                first = self.accepted
                 delay, changed = self._delay, self._changed
             if connection is None:
                 self._closing.wait(POLL_SECONDS)
             elif delay is not None:
-                threading.Thread(target=self._serve, args=(connection, delay, changed), daemon=True).start()
+                threading.Thread(target=self._serve, args=(connection, delay, changed, first), daemon=True).start()
 
-    def _serve(self, client: socket.socket, delay: float, changed: threading.Event) -> None:
+    def _serve(self, client: socket.socket, delay: float, changed: threading.Event, first: int) -> None:
         if delay and changed.wait(delay):
             return
-        try:
-            server = socket.create_connection(self._upstream)
-        except OSError:
-            _close(client)
+        server = self._connected(first)
+        if server is None:
+            close(client)
             return
         with self._lock:
             if changed.is_set():
-                _close(server)
+                close(server)
                 return
             self._open.append(server)
-        back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+        back = threading.Thread(target=pump, args=(server, client), daemon=True)
         back.start()
-        _pump(client, server)
+        pump(client, server)
+
+    def _connected(self, first: int) -> socket.socket | None:
+        """A connection to one of the servers, of which that is tried before the others."""
+        upstreams = self._upstreams
+        for number in range(len(upstreams)):
+            try:
+                return socket.create_connection(upstreams[(first + number) % len(upstreams)])
+            except OSError:
+                continue  # it is down
+        return None
 
     def close(self) -> None:
         self._closing.set()
@@ -125,7 +141,7 @@ class Relay:
         with self._lock:
             self._changed.set()
             for one in (*self._open, *self._fillers, self._listener):
-                _close(one)
+                close(one)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -137,17 +153,26 @@ class Relay:
         self.close()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes from one end, until one of them is closed; then both are."""
     try:
         while chunk := source.recv(CHUNK):
             target.sendall(chunk)
     except OSError:
         pass  # the relay has closed one of them, or its peer has
-    _close(source)
-    _close(target)
+    close(source)
+    close(target)
 
 
-def _close(one: socket.socket) -> None:
+def close(one: socket.socket) -> None:
+    """End a connection, also for a thread that reads from it."""
     try:
         one.shutdown(socket.SHUT_RDWR)
     except OSError:

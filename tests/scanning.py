@@ -46,6 +46,10 @@ class CountedPattern:
             yield match
         self.work.add((span[1] if len(span) > 1 else len(text)) - position)
 
+    def findall(self, text: str) -> list[Any]:
+        self.work.add(len(text))
+        return self.pattern_.findall(text)
+
     def search(self, text: str, *span: int) -> re.Match[str] | None:
         match = self.pattern_.search(text, *span)
         end = match.end() if match else span[1] if len(span) > 1 else len(text)

@@ -277,5 +277,5 @@ def test_parameters_are_found_by_name_and_value(search: OpenSearch) -> None:
 
     assert count("requestParameters.enabled:false") == 1
     assert count("requestParameters.enabled:true") == 0
-    assert count("_exists_:requestParameters.enabled AND requestParameters:false") == 1
+    assert count("requestParameters.enabled:[* TO *] AND requestParameters:false") == 1
     search.indices.delete(index=index)

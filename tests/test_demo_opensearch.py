@@ -28,14 +28,18 @@ from demo.opensearch import (
     NotOurNode,
     PortReservation,
     StartFailed,
+    UnknownVersion,
     UnusableFolder,
     explain,
     node_or_external,
 )
 from demo.opensearch_home import (
+    DEFAULT_RELEASE,
     MODULES,
+    RELEASES,
     Account,
     Jdk,
+    Release,
     cache_folder,
     choose_jdk,
     distribution,
@@ -45,9 +49,11 @@ from demo.opensearch_home import (
     make_home,
     recipe,
     unprivileged_account,
+    wanted_release,
 )
 
 JDK = Jdk(Path("/jdk"), 21)
+OLD = {"OPENSEARCH_VERSION": "2.19"}
 
 
 def quiet() -> Console:
@@ -92,7 +98,13 @@ def test_reads_the_feature_version(text: str, version: int | None) -> None:
     [((17, 21, 25), 25), ((21,), 21), ((17, 8), None), ((21, 27), 21), ((28, 27, 17), 27), ((), None)],
 )
 def test_chooses_the_newest_known_jdk_and_a_too_new_one_last(versions: tuple[int, ...], chosen: int | None) -> None:
-    found = choose_jdk([Jdk(Path(f"/jdk-{version}"), version) for version in versions])
+    found = choose_jdk([Jdk(Path(f"/jdk-{version}"), version) for version in versions], DEFAULT_RELEASE)
+    assert (found.version if found else None) == chosen
+
+
+@pytest.mark.parametrize(("versions", "chosen"), [((17, 25), 17), ((17, 21, 25), 21), ((24, 25), None), ((11,), None)])
+def test_choose_jdk_of_2x_needs_a_security_manager(versions: tuple[int, ...], chosen: int | None) -> None:
+    found = choose_jdk([Jdk(Path(f"/jdk-{version}"), version) for version in versions], wanted_release(OLD))
     assert (found.version if found else None) == chosen
 
 
@@ -106,6 +118,12 @@ def test_java_home_goes_before_the_jvm_folder_and_that_before_the_path(tmp_path:
     assert find_jdk(environ, folders=folders).version == 21
     assert find_jdk({"PATH": environ["PATH"]}, folders=folders).version == 25
     assert find_jdk({"PATH": environ["PATH"]}, folders=()).version == 23
+
+
+def test_find_jdk_of_2x_names_both_limits(tmp_path: Path) -> None:
+    jdk_home(tmp_path / "new", "25.0.3")
+    with pytest.raises(MissingTool, match=r"OpenSearch 2\.19\.6 needs a JDK 17 to 21 \(found: 25 in"):
+        find_jdk({"PATH": ""}, folders=(tmp_path,), release=wanted_release(OLD))
 
 
 def test_an_old_java_home_is_passed_over(tmp_path: Path) -> None:
@@ -147,17 +165,46 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path) -> None:
     assert cache_folder({}) == Path.home() / ".cache" / "daswatch"
 
 
-def test_the_recipe_names_a_pom_and_a_descriptor_for_every_module() -> None:
-    files = recipe()
+@pytest.mark.parametrize(
+    ("wanted", "version"),
+    [("", "3.4.0"), ("2.19", "2.19.6"), ("2.19.6", "2.19.6"), ("3.4.0", "3.4.0"), ("3.8", "3.8.0")],
+)
+def test_wanted_release_is_named_whole_or_by_line(wanted: str, version: str) -> None:
+    assert wanted_release({"OPENSEARCH_VERSION": wanted}).version == version
+
+
+@pytest.mark.parametrize("wanted", ["2.1", "2.19.7", "3.40", "latest"])
+def test_wanted_release_that_is_unknown_lists_the_known(wanted: str) -> None:
+    with pytest.raises(
+        UnknownVersion, match=rf"OPENSEARCH_VERSION={wanted} .* choose one of 2\.19\.6, 3\.4\.0, 3\.8\.0"
+    ):
+        wanted_release({"OPENSEARCH_VERSION": wanted})
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
+def test_the_recipe_names_a_pom_and_a_descriptor_for_every_module(release: Release) -> None:
+    files = recipe(release)
     for module in MODULES:
         assert f"<artifactId>{module.artifact}</artifactId>" in files[f"modules/{module.name}/pom.xml"]
         assert f"<module>modules/{module.name}</module>" in files["pom.xml"]
-        assert f"classname={module.classname}\n" in files[f"modules/{module.name}/plugin-descriptor.properties"]
+        described = files[f"modules/{module.name}/plugin-descriptor.properties"]
+        assert f"classname={release.classname(module)}\n" in described
+        assert f"opensearch.version={release.version}\n" in described
+        assert files.get(f"modules/{module.name}/plugin-security.policy", "") == module.policy
+    assert ("agent/pom.xml" in files) is release.has_agent
+
+
+def test_recipe_of_each_release_has_its_own_folder(tmp_path: Path) -> None:
+    environ = machine(tmp_path, FAKE_MAVEN)
+    found = {distribution(environ, JDK, None, quiet(), release).root for release in RELEASES}
+    assert len(found) == len(RELEASES)
+    assert {folder.name.split("-")[1] for folder in found} == {release.version for release in RELEASES}
 
 
 # Stands in for Maven: notes that it ran, and leaves a jar of each kind where the plugin would.
 FAKE_MAVEN = """\
 echo ran >> "$RUNS"
+mkdir -p agent
 for pom in lib agent modules/*; do
     echo "[INFO] Copying shared.jar"
     touch "$pom/shared.jar" "$pom/$(basename "$pom").jar"
@@ -329,6 +376,10 @@ def ask(node: Node, method: str, path: str, body: object = None) -> Any:
     reply = urllib3.request(method, node.url + path, json=body, retries=False, timeout=30.0)
     assert reply.status < 300, reply.data.decode()
     return reply.json()
+
+
+def test_it_is_the_version_that_was_asked_for(node: Node) -> None:
+    assert ask(node, "GET", "/")["version"]["number"] == wanted_release(os.environ).version
 
 
 def test_it_has_every_module_that_we_rely_on(node: Node) -> None:

@@ -21,6 +21,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Source, dump, load
+from daswatch.flat_objects import is_inside
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.gateways.saved_queries import Question, SavedQueries
@@ -104,6 +105,7 @@ def test_every_field_is_in_the_mapping(name: str) -> None:
     )
     fields |= {*detection.group, *(condition.field for condition in detection.conditions if condition.field)}
     fields.discard("_exists_")
+    fields = {field.partition(".")[0] if is_inside(field) else field for field in fields}
 
     assert fields <= mapped(detection.source), fields - mapped(detection.source)
 

@@ -13,7 +13,8 @@ from daswatch import doctor, endpoint_doctor
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.deployment import ALARM, NotSeen, Resource, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
-from daswatch.endpoint_doctor import Arrivals, Heard, Refusal, Runner
+from daswatch.endpoint_doctor import Arrivals, Heard, Refusal, Runner, Shards
+from daswatch.sizing import GIB
 from daswatch.streams import ActivityStream, Database, DatabaseName, Status
 from daswatch.streams import Kind as DatabaseKind
 from tests.cloudformation import Stack as Template
@@ -109,6 +110,8 @@ FINE = {
     "events": endpoint_doctor.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
     "no dead letters": [endpoint_doctor.dead_letter_check({}, "das-dead-letters")],
     "saved queries": endpoint_doctor.runner_checks(RUNNER, NOW),
+    "shards": endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", 40 * GIB, 800, 32 * GIB)),
+    "no shard yesterday": endpoint_doctor.shard_checks(Shards("", 0, 12, GIB)),
 }
 
 
@@ -285,6 +288,18 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         WARNING,
         "3 not-json, 1 not-decryptable",
         "was the key replaced?; open das-dead-letters",
+    ),
+    "a large shard": (
+        endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", 51 * GIB, 800, 32 * GIB)),
+        WARNING,
+        "one of das-events-2026.11.24 had 51.0 GiB, more than 50",
+        "more primary shards",
+    ),
+    "many shards": (
+        endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", GIB, 801, 32 * GIB)),
+        WARNING,
+        "801, with 32.0 GiB of heap in the data nodes: AWS advises 800 at most",
+        "a shorter retention",
     ),
     "no run ever": (endpoint_doctor.runner_checks(None, NOW), BROKEN, "never run", "each-minute"),
     "no run for long": (

@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
+from daswatch import endpoint_doctor
 from daswatch.cli import app
 from daswatch.gateways import clients, deployment
 from demo.aws import REGION
@@ -38,6 +39,7 @@ def deployed(rds: Rds, node: AnyNode, search: OpenSearch, monkeypatch: pytest.Mo
     one.make()
     one.forget()
     one.fill()
+    monkeypatch.setattr(endpoint_doctor, "SHARDS_PER_HEAP_GIB", 10_000)  # the node has the indices of other tests, too
     monkeypatch.setattr(deployment, "cloudformation_client", lambda: one.cloudformation())
     yield one
     one.forget()
@@ -219,6 +221,23 @@ def test_a_missing_template_is_broken_and_setup_mends_it(deployed: Deployed) -> 
     assert answer["first"]["name"] == "index template"
     assert "1 missing: das-pulse" in answer["first"]["reason"]
     assert "daswatch setup" in answer["first"]["mend"]
+
+
+def test_shards_of_yesterday_and_of_the_node_are_counted(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    yesterday = f"das-events-{datetime.now(UTC) - timedelta(days=1):%Y.%m.%d}"
+    for hour in ("07", "08"):
+        deployed.search.index(index=f"{yesterday}.{hour}", body={}, params={"refresh": "true"})
+    monkeypatch.setattr(endpoint_doctor, "SHARDS_PER_HEAP_GIB", 1)
+    monkeypatch.setattr(endpoint_doctor, "LARGEST_SHARD_BYTES", 10)
+
+    answer = told()
+
+    largest, number = named(answer, "yesterday's shards"), named(answer, "shards")
+    assert (largest["verdict"], number["verdict"]) == ("warning", "warning")
+    assert yesterday in largest["reason"]
+    assert number["reason"].endswith("with 1.0 GiB of heap in the data nodes: AWS advises 0 at most") or (
+        "AWS advises 1 at most" in number["reason"]
+    )
 
 
 def test_what_one_may_not_see_is_told_and_the_others_go_on(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
+from daswatch.budget import MAX_RECORD, MAX_STATEMENT
 from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.envelope import ActivityStream
 from daswatch.events import MonitoringRecord, read_monitoring_record
 from daswatch.noise import ExcludedUser, Noise, Origin
-from daswatch.redact import MAX_STATEMENT, MAX_STATEMENTS, Redaction
+from daswatch.redact import Redaction
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
@@ -531,7 +532,7 @@ def test_a_longer_statement_has_a_note_instead_of_a_hash(redaction: Redaction, k
 def test_the_statements_of_a_record_have_a_bound_together() -> None:
     """The same record always makes the same documents: characters are counted, not seconds."""
     long = "select 1".ljust(MAX_STATEMENT)
-    count = MAX_STATEMENTS // MAX_STATEMENT
+    count = MAX_RECORD // MAX_STATEMENT
 
     found = flattened(*(postgresql_event(commandText=long, pid=pid) for pid in range(count + 1))).documents
 

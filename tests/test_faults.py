@@ -41,6 +41,7 @@ from demo.traffic import ProducedRecord, fixed_records, produce
 from tests.clock import Clock, RealClock
 from tests.events import postgresql_event
 from tests.function import IngestFunction
+from tests.nodes import QuickNode
 from tests.proxy import (
     Behaviour,
     Dropped,
@@ -178,14 +179,6 @@ def kms_proxy(ingest: IngestFunction, aws: LocalAws) -> Iterator[Proxy]:
 # --- the node is killed ---
 
 
-class QuickNode(Node):
-    """A node that compiles with C1 alone: a start takes half the processor time, and there are many."""
-
-    def __init__(self, *, command: Sequence[str], **others: Any) -> None:
-        java, *options = command
-        super().__init__(command=[java, "-XX:TieredStopAtLevel=1", *options], **others)
-
-
 @dataclass(frozen=True, slots=True)
 class Kills:
     """What a killer did."""
@@ -263,17 +256,17 @@ class NodeKiller:
 
 @contextmanager
 def function_on(
-    node: Node,
+    url: str,
     aws: LocalAws,
     kms_key_id: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[IngestFunction]:
-    """The ingest function on a node of the test's own."""
-    client = OpenSearch(node.url, timeout=60)
+    """The ingest function on a node, or nodes, of the test's own."""
+    client = OpenSearch(url, timeout=60)
     try:
         ContentGateway(client).install_all(shipped_content())
-        function = IngestFunction(node.url, aws, kms_key_id, client, secrets.token_hex(6), monkeypatch, capsys)
+        function = IngestFunction(url, aws, kms_key_id, client, secrets.token_hex(6), monkeypatch, capsys)
         function.install()
         yield function
         function.cold_start()
@@ -290,7 +283,7 @@ def test_a_node_killed_at_random_moments_loses_and_doubles_nothing(
     with (
         QuickNode.start(heap_mb=NODE_HEAP_MB) as node,
         Proxy(node.url) as proxy,
-        function_on(node, aws, kms_key_id, monkeypatch, capsys) as function,
+        function_on(node.url, aws, kms_key_id, monkeypatch, capsys) as function,
     ):
         function.clock = RealClock()  # a node takes real time to come back
         function.configure(OPENSEARCH_ENDPOINT=proxy.url)

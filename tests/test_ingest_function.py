@@ -234,6 +234,25 @@ def test_a_replay_with_another_redaction_doubles_nothing(ingest: IngestFunction)
     assert ingest.log["already_there"] == 1
 
 
+def test_a_change_to_hourly_indices_doubles_nothing(ingest: IngestFunction) -> None:
+    """Records from before the change and after it are delivered again on either side of it."""
+    before, after = "2031-03-04 23:30:00.000000+00", "2031-03-05 00:30:00.000000+00"
+    records = [
+        ingest.record([postgresql_event(logTime=moment, startTime=moment, endTime=moment)])
+        for moment in (before, after)
+    ]
+    ingest.invoke(records[0])
+    ingest.configure(INDEX_HOURLY="2031-03-05/..")
+    ingest.invoke(*records)
+
+    ingest.invoke(*records)
+
+    assert ingest.log["already_there"] == 2
+    indices = set(ingest.search.indices.get(index=f"{ingest.prefix}-*"))
+    assert indices == {f"{ingest.prefix}-2031.03.04", f"{ingest.prefix}-2031.03.05.00"}
+    assert len(ingest.documents()) == 2
+
+
 # Templates.
 
 

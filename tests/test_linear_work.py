@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from benchmarks.statements import PREFIXES, UNITS
 from daswatch import passwords, statements
-from daswatch.passwords import fragment_without_passwords, without_passwords
+from daswatch.passwords import REDACTED, fragment_without_passwords, without_passwords
+from daswatch.redact import Redaction, read_statement, redacted
 from daswatch.statements import leading_words, statement_hash, without_literals
 from tests.corpus import ENGINES
 from tests.scanning import Work, count_work
@@ -16,6 +17,9 @@ from tests.scanning import Work, count_work
 LENGTH = 12_000
 # Passes over a text: for its hash, its literals, its passwords, each at most four levels deep, and as a fragment twice.
 PASSES = 120
+# What looking back, looking into strings and following variables may cost on top, however long the text is.
+BOUNDED_CHARACTERS = 800_000
+BOUNDED_CALLS = 60_000
 
 
 @pytest.fixture(name="work")
@@ -80,6 +84,56 @@ def test_nested_statements_are_read_to_a_bound(engine: str, work: Work) -> None:
     assert characters <= PASSES * len(text)
 
 
+@pytest.mark.parametrize(
+    ("engine", "prefix", "unit"),
+    [
+        ("sqlserver", "", '"a".'),
+        ("sqlserver", "", '1e"'),
+        ("sqlserver", "", "[]"),
+        ("sqlserver", "@command=N'\"password", "[]"),
+        ("postgresql", "", "update pg_authid --password declare a cursor $1,"),
+        ("postgresql", "create user mapping for x options (", "replace "),
+        ("postgresql", "", "create user mapping for x options (user 'x', "),
+        ("mysql", "format('password %L',sp_executesql N'", "N'"),
+        ("mysql", "select '", '\\"password\\":\\"'),
+        ("mysql", "bcp -P", "table if "),
+        ("oracle", "", "'pwd={, '||p||'"),
+        ("oracle", "begin x := 'alter user a identified by ' || ", "a := b || "),
+        ("sqlserver", "exec('alter login x with password=' + @a) ", "@a=@b,"),
+    ],
+)
+@pytest.mark.parametrize("length", [LENGTH, 4 * LENGTH])
+def test_shapes_that_were_slow_are_read_a_few_times(
+    work: Work, engine: str, prefix: str, unit: str, length: int
+) -> None:
+    text = (prefix + unit * length)[:length]
+
+    characters, calls = work_of(text, engine, work)
+
+    assert characters <= 30 * length + BOUNDED_CHARACTERS
+    assert calls <= length // 2 + BOUNDED_CALLS
+
+
+def test_values_of_a_document_are_looked_into_to_a_bound(work: Work) -> None:
+    values = ["pwd='x'"] * 20_000
+
+    found = redacted({"paramList": values}, "postgresql", Redaction.OFF)
+
+    assert set(found["paramList"]) <= {"pwd=<REDACTED>", REDACTED}
+    assert work.characters <= 20 * sum(map(len, values))
+
+
+def test_a_long_statement_is_read_once(work: Work) -> None:
+    """For its hash, and then for its text."""
+    text = "select " + "'a', 1.5, " * 2_000
+
+    read_statement(text, "postgresql")
+    once = work.characters
+    redacted({"commandText": text}, "postgresql", Redaction.OFF)
+
+    assert 0 < once == work.characters
+
+
 def test_dollar_quotes_behind_a_cte_are_read_once(work: Work) -> None:
     """Whether a dollar quote holds code is decided for all of a text, not for each quote again."""
     text = ("with x as (select 1) select " + "$$a$$," * LENGTH)[:LENGTH]
@@ -98,6 +152,6 @@ def test_a_megabyte_of_anything_gets_its_answer(engine: str, unit: str) -> None:
 
 def test_words_before_a_table_are_looked_at_once() -> None:
     """A text of nothing but these words is not read again from each of them."""
-    found = statements._MYSQL_TABLES.match("if " * 50)
+    found = statements._MYSQL_TABLES.match("from " + "if " * 50)
     assert found is not None
-    assert found.end() <= len("if ") * 7
+    assert found.end() <= len("from ") + len("if ") * 8

@@ -61,7 +61,7 @@ def literals(engine: str, text: str) -> list[str] | None:
     return [str(node.this) for node in found]
 
 
-def told_apart(text: str, values: Iterable[str]) -> Iterator[str]:
+def found_nowhere_else(text: str, values: Iterable[str]) -> Iterator[str]:
     """The literals that stand nowhere else in the text, where they would be a name."""
     values = list(values)
     return (value for value in set(values) if len(value) >= _SHORTEST and text.count(value) == values.count(value))
@@ -85,7 +85,7 @@ def test_no_literal_that_a_parser_finds_stays(engine: str) -> None:
             continue
         parsed += 1
         bare = without_literals(original, engine)
-        for value in told_apart(text, found):
+        for value in found_nowhere_else(text, found):
             checked += 1
             if value in bare:
                 leaks.append((value, original))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.passwords import REDACTED, fragment_without_passwords, without_passwords
+from daswatch.secret_places import CALLS, HINTS, SECRET_NAMES
 from demo.traffic import produce
 from tests.corpus import ENGINES, statements
 
@@ -101,6 +102,10 @@ TEMPLATES = {
         "create|subscription|s|connection|'host=h password=''{plain}'''|publication|p",
         "do $$ begin execute 'alter role bob password ''{plain}'''; end $$",
         "select 1;|alter|role|bob|password|{string}",
+        "select|\"hmac\"|('text',|{string},|'sha256')",
+        "select|transport.import_from_server('h', 5432, 'u',|{string},|'d',|{string},|true)",
+        "insert|into|events|values|('{json}',|'x')",
+        "select|set_config('app.password',|{string},|false)",
     ],
     "mysql": [
         "create|user|'bob'@'%'|identified|by|{string}",
@@ -108,6 +113,10 @@ TEMPLATES = {
         "set|password|for|'bob'@'%'|=|{string}",
         "change|master|to|master_host='h',|master_password|=|{string}",
         "call mysql.rds_set_external_master('h', 3306, 'u', {string}, 'l', 4, 0)",
+        "call|`mysql`|.|`rds_set_external_source`|('h', 3306, 'u',|{string},|'l', 4, 0)",
+        "alter|user|bob|identified|by|random|password|replace|{string}",
+        "insert|into|`mysql`|.|`servers`|values|('s', 'h', 'd', 'u',|{string},|3306)",
+        "insert|into|events|values|('{json}',|'x')",
     ],
     "oracle": [
         "create|user|bob|identified|by|{bare}|quota|1m|on|users",
@@ -115,6 +124,9 @@ TEMPLATES = {
         "create|database|link|l|connect|to|u|identified|by|{bare}|using|'tns'",
         "administer|key|management|set|keystore|open|identified|by|{bare}",
         "begin|execute|immediate|'create user bob identified by {bare}';|end;",
+        "administer|key|management|export|encryption|keys|with|secret|{bare}|to|'/x'|identified|by|{bare}",
+        "alter|pluggable|database|p|unplug|into|'/x'|encrypt|using|{bare}",
+        "begin|\"DBMS_CLOUD\"|.|\"CREATE_CREDENTIAL\"|('c', 'u',|{string});|end;",
     ],
     "sqlserver": [
         "create|login|bob|with|password|=|N{string},|check_policy|=|off",
@@ -123,22 +135,35 @@ TEMPLATES = {
         "open|symmetric|key|k|decryption|by|password|=|{string}",
         "exec('create login bob with password = ''{plain}''')",
         "exec|sp_addlinkedsrvlogin|'s',|'false',|null,|'u',|{string}",
+        "exec|msdb.dbo.sysmail_add_account_sp|'a','e','d','r','x','h','t',25,'u',|{string}",
+        "exec|sp_executesql|N'alter login bob with password = @p',|N'@p sysname',|{string}",
+        "insert|into|events|values|(N'{json}',|'x')",
     ],
+}
+# What is assigned to a variable is a password as soon as a statement behind takes it for one.
+VARIABLES = {
+    "postgresql": ["do $$|declare|p|text|:=|{string};|begin|execute|format('alter role bob password %L',|p);|end|$$"],
+    "mysql": ["set|@p|=|{string};|set|@s|=|concat('alter user bob identified by ',|quote(@p))"],
+    "oracle": [
+        "declare|p|clob|:=|{string};|begin|execute|immediate|'create role r identified by '|<concatenated>|p;|end;"
+    ],
+    "sqlserver": ["declare|@p|nvarchar(50)|=|{string};|exec('alter login bob with password = ' + @p)"],
 }
 
 
 @st.composite
-def password_statements(draw: st.DrawFn) -> tuple[str, str]:
+def password_statements(draw: st.DrawFn, *sets: dict[str, list[str]]) -> tuple[str, str]:
     engine = draw(st.sampled_from(ENGINES))
-    template = draw(st.sampled_from(TEMPLATES[engine]))
+    template = draw(st.sampled_from([template for templates in sets for template in templates[engine]]))
     secret, bare = draw(secrets), draw(bare_secrets)
     text = template.replace("{string}", f"'{secret}'").replace("{plain}", secret).replace("{bare}", bare)
-    cased = [draw(st.sampled_from([part, part.upper() if "zq9" not in part else part])) for part in text.split("|")]
-    return engine, "".join(part + draw(words_between) for part in cased)
+    text = text.replace("{json}", f'{{"user": "bob", "db_password": "{secret}"}}')
+    cased = [draw(st.sampled_from([part, part.upper() if part.isidentifier() else part])) for part in text.split("|")]
+    return engine, "".join(part + draw(words_between) for part in cased).replace("<concatenated>", "||")
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
-@given(password_statements())
+@given(password_statements(TEMPLATES, VARIABLES))
 def test_no_canary_stays_in_any_spelling(statement: tuple[str, str]) -> None:
     engine, text = statement
 
@@ -149,7 +174,7 @@ def test_no_canary_stays_in_any_spelling(statement: tuple[str, str]) -> None:
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(password_statements(), st.integers(0, 100))
+@given(password_statements(TEMPLATES), st.integers(0, 100))
 def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], percent: int) -> None:
     engine, text = statement
     cut = text[: len(text) * percent // 100]
@@ -164,6 +189,14 @@ def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], 
         ("'s3cretPW', check_policy = off", "<REDACTED>, check_policy = off"),
         ("WORD = N's3cretPW' must_change", "WORD = <REDACTED> must_change"),
         ("select a from t where b = 1", "select a from t where b = 1"),
+        ("my s3cret PW', check_policy = off", "<REDACTED>', check_policy = off"),
+        ("s3''cretPW' must_change", "<REDACTED>' must_change"),
+        ('s3cretPW", default_database = hr', '<REDACTED>", default_database = hr'),
+        ('= "s3cretPW", default_database = hr', "= <REDACTED>, default_database = hr"),
+        ("= (N's3cretPW')", "= (<REDACTED>)"),
+        ("('s3cretPW', 'x')", "(<REDACTED>, 'x')"),
+        ("the new one */ 's3cretPW', check_policy = off", "the new one */ <REDACTED>, check_policy = off"),
+        ("the new one\n = 's3cretPW', check_policy = off", "the new one\n = <REDACTED>, check_policy = off"),
         (" a'; create login b with password = 's3cretPW'", " a'; create login b with password = <REDACTED>"),
         (
             "drop table t; create login b with password = 's3cretPW'",
@@ -186,3 +219,69 @@ def test_a_continuation_hides_the_end_of_a_password(text: str, kept: str) -> Non
 )
 def test_a_message_that_quotes_a_statement_shows_no_password(engine: str, message: str) -> None:
     assert "s3cret" not in fragment_without_passwords(message, engine).text
+
+
+@pytest.mark.parametrize(
+    ("engine", "statement"),
+    [
+        ("postgresql", "alter role bob password 's3cretPW'"),
+        ("mysql", "alter user bob identified by 's3cretPW'"),
+        ("oracle", "alter user bob identified by s3cretPW"),
+        ("sqlserver", "create login bob with password = 's3cretPW'"),
+    ],
+)
+@pytest.mark.parametrize("length", [0, 140, 5_000])
+def test_a_quoted_statement_in_a_message_shows_no_password(engine: str, statement: str, length: int) -> None:
+    """A message quotes in double quotes, which are a name's in a statement; a statement is longer than a name."""
+    message = f'syntax error at or near "{statement} {"z" * length}" at line 1'
+
+    assert "s3cret" not in fragment_without_passwords(message, engine).text
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_call_with_a_secret_has_a_hint(engine: str) -> None:
+    """A text without a hint is not read at all, so each call, its package or what it names has to hold one."""
+    named = {name for name, call in CALLS[engine].items() if not call.names_value}
+
+    without = {
+        name
+        for name in named
+        if not any(hint in f"{CALLS[engine][name].package}.{name}(" for hint in HINTS[engine])
+        and not name.startswith(SECRET_NAMES)
+    }
+
+    assert without <= {"auth", "open_connection", "create_request_context", "set_persistent_token", "set_session_token"}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ('{"password": "x", "user": "bob"}', '{"password": "<REDACTED>", "user": "bob"}'),
+        ('{"a": {"apiSecret": "x"}}', '{"a": {"apiSecret": "<REDACTED>"}}'),
+        (r"{\"pwd\": \"x\", \"n\": 1}", r"{\"pwd\": \"<REDACTED>\", \"n\": 1}"),
+        ('{"passwords": 3, "password": null, "secret": true}', '{"passwords": 3, "password": null, "secret": true}'),
+        ("<password>x</password>", "<password><REDACTED></password>"),
+    ],
+)
+def test_json_and_xml_in_a_literal_keep_the_rest(value: str, kept: str) -> None:
+    text = f"insert into events values (1, '{value}', 'x')"
+
+    assert without_passwords(text, "oracle").text == f"insert into events values (1, '{kept}', 'x')"
+
+
+def test_passwords_of_several_statements_are_followed_each() -> None:
+    text = "; ".join(f"execute immediate 'alter user {name} identified by ' || 's3cretPW'" for name in "abc")
+
+    assert "s3cret" not in without_passwords(f"begin {text}; end;", "oracle").text
+
+
+def test_a_long_script_keeps_what_is_not_the_password() -> None:
+    """A short variable is found as a word; its letter stands everywhere."""
+    lines = "".join(f"insert into pupils (p_name, p_place) values ('pupil {n}', 'Paris'); " for n in range(900))
+    text = (
+        f"declare p varchar2(30) := '{SECRET}'; begin {lines}execute immediate 'alter user pp identified by '||p; end;"
+    )
+
+    found = without_passwords(text, "oracle").text
+
+    assert found == text.replace(f"'{SECRET}'", REDACTED)

@@ -1,7 +1,7 @@
 """Generated input on a real node: nothing raises out of the handler, nothing is lost, no document is ever refused.
 
 Many records and events go into one invocation, so that a minute tries thousands. The seed is fixed: a failure is the
-same for everybody.
+same on each machine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ODD_NAMES = [
 
 
 def tried(examples: int) -> Callable[[_Test], _Test]:
-    """So many invocations. The fixture may be shared by examples: each has events of its own, told by a number."""
+    """So many invocations. The fixture may be shared by examples: each has events of its own, with a number."""
     return settings(
         max_examples=examples,
         deadline=None,
@@ -135,7 +135,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 _numbers = count(1)
 
 
-def told_apart(event: dict[str, Any]) -> dict[str, Any]:
+def distinct(event: dict[str, Any]) -> dict[str, Any]:
     """The same event, unlike any other of the run."""
     return {**event, "exampleNumber": next(_numbers)}
 
@@ -155,7 +155,7 @@ def invoke_accounted(ingest: IngestFunction, *records: Any) -> dict[str, Any]:
 @tried(60)
 @given(batch=st.lists(events(), min_size=10, max_size=30))
 def test_no_document_is_refused_whatever_its_fields_hold(ingest: IngestFunction, batch: list[dict[str, Any]]) -> None:
-    numbered = [told_apart(event) for event in batch]
+    numbered = [distinct(event) for event in batch]
 
     line = invoke_accounted(ingest, ingest.sealed(to_json(monitoring_record(numbered))))
 
@@ -168,7 +168,7 @@ def test_no_document_is_refused_whatever_its_fields_hold(ingest: IngestFunction,
 @given(values=st.lists(json_values, min_size=5, max_size=30), field=st.sampled_from(AWS_FIELDS))
 def test_no_field_of_aws_refuses_a_value_of_any_type(ingest: IngestFunction, values: list[Any], field: str) -> None:
     batch = [
-        told_apart({**builder(), field: value})
+        distinct({**builder(), field: value})
         for number, value in enumerate(values)
         for builder in BUILDERS[number % 4 :]
     ]
@@ -182,7 +182,7 @@ def test_no_field_of_aws_refuses_a_value_of_any_type(ingest: IngestFunction, val
 @tried(30)
 @given(natives=st.lists(st.dictionaries(names, json_values, max_size=6), min_size=5, max_size=20))
 def test_no_native_or_unknown_field_is_refused(ingest: IngestFunction, natives: list[dict[str, Any]]) -> None:
-    batch = [told_apart(oracle_event(engineNativeAuditFields=native, novel=native)) for native in natives]
+    batch = [distinct(oracle_event(engineNativeAuditFields=native, novel=native)) for native in natives]
 
     line = invoke_accounted(ingest, ingest.sealed(to_json(monitoring_record(batch))))
 
@@ -240,7 +240,7 @@ def is_readable(content: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A change of some bytes at a place that is told as a fraction of their number."""
+    """A change of some bytes at a place given as a fraction of their number."""
 
     kind: str
     where: float
@@ -283,7 +283,7 @@ PARTS = ("data", "envelope", "ciphertext", "content", "wrapped key")
 def test_damaged_bytes_are_indexed_or_kept_and_never_stop_their_neighbours(
     ingest: IngestFunction, plan: list[tuple[str, Damage]]
 ) -> None:
-    pairs = [(told_apart(mysql_event()), told_apart(mysql_event())) for _ in plan]
+    pairs = [(distinct(mysql_event()), distinct(mysql_event())) for _ in plan]
     good = [ingest.record([event]) for event, _ in pairs]
     bad = [damaged(ingest, event, *how) for (_, event), how in zip(pairs, plan, strict=True)]
 
@@ -370,7 +370,7 @@ ENVELOPE_FIELDS = ("type", "version", "databaseActivityEvents", "key")
 def test_an_envelope_may_hold_anything(ingest: IngestFunction, changes: list[dict[str, Any]]) -> None:
     records = []
     for change in changes:
-        record = ingest.record([told_apart(postgresql_event())])
+        record = ingest.record([distinct(postgresql_event())])
         fields = orjson.loads(base64.b64decode(record["kinesis"]["data"]))
         records.append(ingest.delivered(to_json({**fields, **change})))
 
@@ -408,7 +408,7 @@ stream_record_changes = st.builds(
 @tried(40)
 @given(changes=st.lists(stream_record_changes, min_size=3, max_size=15))
 def test_lambdas_own_fields_may_hold_anything(ingest: IngestFunction, changes: list[StreamRecordChange]) -> None:
-    untimed = [told_apart(postgresql_event(logTime=None)) for _ in changes]
+    untimed = [distinct(postgresql_event(logTime=None)) for _ in changes]
     records = [change(ingest.record([event])) for change, event in zip(changes, untimed, strict=True)]
 
     line = invoke_accounted(ingest, *records)
@@ -417,7 +417,7 @@ def test_lambdas_own_fields_may_hold_anything(ingest: IngestFunction, changes: l
 
 
 def test_the_generated_documents_are_all_in_the_index(ingest: IngestFunction) -> None:
-    batches = [[told_apart(event) for event in batch] for batch in all_kinds_of_values()]
+    batches = [[distinct(event) for event in batch] for batch in all_kinds_of_values()]
 
     written = sum(invoke_accounted(ingest, ingest.record(batch))["written"] for batch in batches)
 

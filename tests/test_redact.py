@@ -157,6 +157,16 @@ def test_hash_leaves_no_free_field() -> None:
         {"engineNativeAuditFields": {"nested": [{"password": "s3cret"}]}},
         {"unknownFields": {"sql": {"text": "create user mapping for a server s options (password 's3cret')"}}},
         {"unknownFieldsText": '{"sql":"alter role bob password \'s3cret\'"}'},
+        {"unknownFieldsText": orjson.dumps({"sql": f"alter role bob password 's3cret'\n{'z' * 9_000}"}).decode()},
+        {"unknownFieldsText": orjson.dumps({"sql": f"{'z' * 90_000} alter role bob password 's3cret'"}).decode()},
+        {"unknownFieldsText": '{"a":{"b":[{"adminPassword":"s3cret"},{"pwd":73707}]},"sql":"password \'s3cret\'"}'},
+        {"unknownFieldsText": '{"sql":"alter role bob password \'s3cret\'"'},
+        {"paramList": ['{"user":"bob","password":"s3cret"}', "7"]},
+        {"paramList": [f'{{"sql":"alter role bob password \'s3cret\' {"z" * 140}"}}']},
+        {"paramList": ["pwd='s3cret'"] * 5_000},
+        {"errorMessage": f"syntax error at or near \"x: alter role bob password 's3cret' {'z' * 140}\""},
+        {"errorMessage": 'invalid input syntax for type json: {"password": "s3cret", "x"'},
+        {"engineNativeAuditFields": {"SQL_BINDS": f"#1(3):\"alter role bob password 's3cret' {'z' * 140}\""}},
     ],
 )
 def test_no_field_shows_a_password_in_any_mode(changes: dict[str, Any], redaction: Redaction) -> None:
@@ -207,3 +217,9 @@ def test_each_engines_own_quoting_is_respected() -> None:
         "oracle": text,
         "sqlserver": "select ? from t",  # QUOTED_IDENTIFIER may be off
     }
+
+
+def test_json_without_passwords_stays_as_it_is() -> None:
+    text = '{ "b": "the password is not here", "a": 1.50 }'
+
+    assert redacted({"unknownFieldsText": text}, "postgresql", Redaction.OFF)["unknownFieldsText"] == text

@@ -42,6 +42,9 @@ GIVEN = [
     ("oracle", "create user rdsadmin identified by x"),
     ("oracle", 'create user "rdsadmin" identified by x'),
     ("oracle", "grant connect to rdssec identified by x"),
+    ("oracle", "grant connect to a,rdsadmin identified by x,y"),
+    ("oracle", 'grant connect, resource to a, "RDSSEC", b identified by x, y, z'),
+    ("mysql", "grant all on *.* to a@b identified by 'x', 'rdsadmin'@'%' identified by 'y'"),
     ("oracle", "create role rdsproxyadmin"),
     ("oracle", "begin execute immediate 'create user rdssec identified by x'; end;"),
     ("sqlserver", "create login [rdsadmin] with password = 'x'"),
@@ -57,7 +60,49 @@ GIVEN = [
     ("sqlserver", "exec sp_adduser 'bob', 'rdsadmin'"),
     ("sqlserver", "exec('create login rdsadmin with password = ''x''')"),
 ]
+COMPOSED = [
+    ("postgresql", "do $$ begin execute format('create role %I', 'rdssec'); end $$"),
+    ("postgresql", "do $$ begin execute 'create role ' || 'rds' || 'sec'; end $$"),
+    ("postgresql", "do $$ begin execute 'create role r' || 'dsadmin login'; end $$"),
+    ("postgresql", "do $$ begin execute format('create %s %s%s', 'role', 'rds', 'admin'); end $$"),
+    ("postgresql", "do $$ declare n text := 'rds'; begin execute 'alter role bob rename to ' || n || 'sec'; end $$"),
+    ("postgresql", "do $$ begin execute 'cre' || 'ate ro' || 'le rdsproxy' || 'admin'; end $$"),
+    ("postgresql", "do $x$ begin execute concat('create user ', quote_ident('rdsadmin')); end $x$"),
+    ("postgresql", "do $$ begin execute 'create role ' || chr(114) || chr(100) || 'ssec'; end $$"),
+    ("postgresql", "create function f() returns void language plpgsql as $$ begin "
+     "execute format('create role %I', 'rdssec'); end $$"),
+    ("postgresql", "do $$ begin execute 'create role ' || " + " || ".join(map(repr, "rdssec")) + "; end $$"),
+    ("mysql", "set @s = concat('create user rds', 'sec')"),
+    ("mysql", r"set @s = concat(\'create user \', \'rds\', \'admin\')"),
+    ("mysql", "set @s = concat('create user ', 0x726473736563)"),
+    ("oracle", "begin execute immediate 'create user ' || 'RDS' || 'SEC identified by x'; end;"),
+    ("oracle", "begin execute immediate 'grant connect to ' || 'rdssec' || ' identified by x'; end;"),
+    ("sqlserver", "exec('create login rds' + 'admin with password = ''x''')"),
+    ("sqlserver", "declare @s nvarchar(99) = N'create login ' + quotename(N'rdsadmin'); exec sp_executesql @s"),
+    ("sqlserver", "declare @n sysname = 'rds' + 'admin'; exec sp_addlogin @n, 'x'"),
+    ("sqlserver", "exec('exec(''create login rds''+''sec with password = 1'')')"),
+]  # fmt: skip
+NOT_COMPOSED = [
+    ("postgresql", "do $$ begin execute format('grant %I to bob', 'rds'); end $$"),
+    ("postgresql", "do $$ begin for r in select rolname from pg_roles where rolname <> 'rdsadmin' loop "
+     "execute format('create role %I_ro', r.rolname); end loop; end $$"),
+    ("postgresql", "do $$ begin for r in select rolname from pg_roles where rolname not in ('rds_ad', 'rdsadmin') loop "
+     "execute format('alter role %I rename to x', r.rolname); end loop; end $$"),
+    ("postgresql", "do $$ begin execute 'alter role rdssec nologin'; end $$"),
+    ("postgresql", "do $$ begin execute 'create role boards' || 'security'; end $$"),
+    ("postgresql", "do $$ begin execute 'create role ' || 'rds' || '_reader'; end $$"),
+    ("postgresql", "select 'create role ' || 'rds' || 'sec'"),
+    ("postgresql", "do $$ begin if k in ('d', 'c', 'e') or k in ('s', 'r', 'a', 'm') or k in ('n', 'i') then "
+     "execute 'create role x' || k; end if; end $$"),
+    ("mysql", "set @s = concat('create user ', 'rds', '_app')"),
+    ("mysql", "prepare s from 'select user from t where a = ? and b = concat(?, ?)'"),
+    ("oracle", "begin execute immediate 'create table rds' || 'sec (n varchar2(9))'; end;"),
+    ("oracle", "begin rdsadmin.rdsadmin_util.grant_sys_object('V_$' || 'SESSION', 'BOB', 'SELECT'); end;"),
+    ("sqlserver", "exec('select name from sys.server_principals where name = ''rdsadmin''')"),
+]  # fmt: skip
 NOT_GIVEN = [
+    ("oracle", "grant connect to a, b identified by x, rdsadmin"),
+    ("oracle", "grant a, rdssec to bob identified by x"),
     ("postgresql", "create user rdsadmin2"),
     ("postgresql", "create user my_rdsadmin"),
     ("postgresql", "drop role rdssec"),
@@ -87,6 +132,16 @@ NOT_GIVEN = [
 @pytest.mark.parametrize(("engine", "text"), GIVEN)
 def test_statement_gives_name(engine: str, text: str) -> None:
     assert gives_name(text, engine, AWS_USERS)
+
+
+@pytest.mark.parametrize(("engine", "text"), COMPOSED)
+def test_composed_name_is_found(engine: str, text: str) -> None:
+    assert gives_name(text, engine, AWS_USERS)
+
+
+@pytest.mark.parametrize(("engine", "text"), NOT_COMPOSED)
+def test_dynamic_statement_without_the_name_is_not_found(engine: str, text: str) -> None:
+    assert not gives_name(text, engine, AWS_USERS)
 
 
 @pytest.mark.parametrize(("engine", "text"), NOT_GIVEN)

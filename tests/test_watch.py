@@ -11,7 +11,9 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import State
 from daswatch.detections import Detection, Level
-from daswatch.samples import Sample
+from daswatch.documents import Flattening
+from daswatch.hourly import HourlyIndices
+from daswatch.samples import Sample, documents
 from daswatch.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.stream_records import iso_milliseconds
 from demo.aws import LocalAws
@@ -125,6 +127,23 @@ def test_late_events_are_found_where_they_happened(watching: Watching) -> None:
     watching.run(minutes(2))
 
     assert {alert.detection for alert in watching.alerts().values()} == {"bruteforce-user", "superuser-grant"}
+
+
+def test_a_burst_over_the_change_to_hourly_indices_is_one(watching: Watching) -> None:
+    """Six failures before midnight in the day's index, six after it in that of the first hour."""
+    midnight = datetime(2031, 3, 5, tzinfo=UTC)
+    arrived = iso_milliseconds(midnight + timedelta(minutes=1))
+    flattening = Flattening(arrived, index_prefix=watching.prefix, hourly=HourlyIndices.parse("2031-03-05/.."))
+    end = midnight + timedelta(minutes=1)
+    burst = documents(sample("bruteforce-user", FAILED_LOGINS), watching.resource_id, end, flattening)
+    watching.write(burst)
+
+    watching.run(midnight + timedelta(minutes=2))
+
+    indices = set(watching.search.indices.get(index=f"{watching.prefix}-*"))
+    assert indices == {f"{watching.prefix}-2031.03.04", f"{watching.prefix}-2031.03.05.00"}
+    (alert,) = [one for one in watching.alerts().values() if one.detection == "bruteforce-user"]
+    assert alert.count == 12
 
 
 def test_slow_failures_that_arrive_at_once_are_no_burst(watching: Watching) -> None:

@@ -26,7 +26,7 @@ from daswatch.content import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Refusal
-from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError
+from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.gateways.arrivals import ArrivalsGateway
 from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import cloudformation_client, search_client
@@ -249,13 +249,17 @@ def _endpoint(
         check_opensearch(client, endpoint.service)
         arrivals = ArrivalsGateway(client, wanted.index_prefix)
         count = arrivals.reach()
+    except TooOld as exc:
+        return [doctor.broken(Subject.SEARCH, endpoint.url, str(exc), exc.next_step)]
     except SearchUnavailable as exc:
         return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
     databases = stack.databases if isinstance(stack, Stack) else ()
     installation = Installation.at(endpoint, dashboards)
     letters = Indices(wanted.index_prefix).dead_letters
+    is_domain = endpoint.service == "es"
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
         (Subject.CONTENT, "content", lambda: endpoint_doctor.content_checks(installation.plan(wanted))),
+        (Subject.SEARCH, "shards", lambda: endpoint_doctor.shard_checks(arrivals.shards(now)) if is_domain else []),
         (Subject.DATA, "pulse", lambda: endpoint_doctor.pulse_checks(databases, arrivals.pulses(), now)),
         (Subject.DATA, "events", lambda: endpoint_doctor.arrival_checks(arrivals.arrivals(), now)),
         (Subject.DATA, "dead letters", lambda: [endpoint_doctor.dead_letter_check(arrivals.dead_letters(), letters)]),

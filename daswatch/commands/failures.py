@@ -17,6 +17,7 @@ from daswatch.errors import (
     RuleError,
     SearchUnavailable,
     SettingsError,
+    TooOld,
 )
 
 # Who asks is not known to AWS: then no call is answered.
@@ -113,6 +114,8 @@ def _of_opensearch(exc: SearchUnavailable | DashboardsUnavailable, variables: Ma
     if found := no_answer(exc):
         problem = f"{name} at {url} does not answer ({found.words})"
         return Failure((_with_context(problem, exc),), NEXT_STEPS[found.cause], endpoint=url, cause=found.cause)
+    if isinstance(exc, TooOld):
+        return Failure((f"{url}: {exc}",), exc.next_step, endpoint=url, cause="too old")
     if exc.status == 0 or isinstance(exc, NotOpenSearch):
         return Failure((f"{url}: {exc}",), NEXT_STEPS[foreign], endpoint=url, cause=foreign)
     return Failure((f"{url}: {exc}",), _BY_STATUS.get(exc.status, ""), endpoint=url, cause=f"answered {exc.status}")

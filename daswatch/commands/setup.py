@@ -18,6 +18,7 @@ from rich.table import Table
 from daswatch.commands.console import Output, progress, report, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit, Failure
+from daswatch.commands.sizing import propose
 from daswatch.content import Kind, Plan, PlannedStep, Row, Step, Wanted
 from daswatch.detections import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
@@ -26,6 +27,7 @@ from daswatch.gateways.clients import search_client
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
+from daswatch.sizing import Volume
 
 _COLOURS = {Step.CREATE.value: "green", Step.UPDATE.value: "yellow", Step.UNCHANGED.value: "dim"}
 _LEFT_OUT_COLOUR = "magenta"
@@ -68,12 +70,25 @@ def setup(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="What `daswatch detections compile` wrote; else DETECTIONS."),
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10**13, metavar="EVENTS_PER_DAY", help="Propose settings for a volume, install nothing."
+        ),
+    ] = None,
+    retention_days: Annotated[
+        int, typer.Option(min=1, max=36_500, help="With --size: how long events are kept.")
+    ] = 400,
+    copies: Annotated[int, typer.Option(min=1, max=10, help="With --size: of each shard, the primary included.")] = 2,
 ) -> None:
     """Install all content at OPENSEARCH_ENDPOINT and DASHBOARDS_URL. A second run changes nothing.
 
     Templates and retention, roles, monitors and their channel, saved objects: each where the endpoint has the feature.
     """
     with told(output):
+        if size is not None:
+            propose(Volume(size, retention_days, copies), datetime.now(UTC).date(), output)
+            return
         options = {
             "INDEX_SHARDS": shards,
             "INDEX_REPLICAS": replicas,

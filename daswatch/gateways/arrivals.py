@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from daswatch.answers import whole
-from daswatch.endpoint_doctor import Arrivals, Heard, Runner
+from daswatch.endpoint_doctor import Arrivals, Heard, Runner, Shards
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.indices import Indices
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most
 _REASONS = 50
+_DATA_ROLE = "d"  # among the letters of a node's roles
 _DAY = "now-24h"
 _HEARD = {"exists": {"field": "lastSeen"}}  # another document has the instance's last event
 # What nobody has written yet has no index, and that is no failure.
@@ -68,10 +69,32 @@ class ArrivalsGateway:
         found = self._search(self._indices.dead_letters, body).get("aggregations", {})
         return {one["key"]: one["doc_count"] for one in found.get("why", {}).get("buckets", ())}
 
+    def shards(self, now: datetime) -> Shards:
+        """The shards of a domain; a collection has none to ask about."""
+        yesterday = f"{self._indices.events.removesuffix('*')}{now - timedelta(days=1):%Y.%m.%d}*"
+        listed = self._list(f"/_cat/shards/{yesterday}", h="index,prirep,store", bytes="b")
+        primaries = [(int(one["store"]), one["index"]) for one in listed if one["prirep"] == "p" and one["store"]]
+        largest_bytes, largest_index = max(primaries, default=(0, ""))
+        nodes = self._list("/_cat/nodes", h="node.role,heap.max", bytes="b")
+        health = request(self._client, "GET", "/_cluster/health", deadline=command_deadline(), with_reason=True)
+        heap = sum(int(one["heap.max"]) for one in nodes if _DATA_ROLE in one["node.role"])
+        return Shards(largest_index, largest_bytes, health["active_shards"], heap)
+
     def runner(self) -> Runner | None:
         """How far the saved queries have come; None before their first run."""
         progress = AlertIndex(self._client, self._indices).progress(command_deadline())
         return None if progress is None else Runner(progress.since, progress.behind)
+
+    def _list(self, path: str, **params: str) -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = request(
+            self._client,
+            "GET",
+            path,
+            deadline=command_deadline(),
+            params={**params, "format": "json"},
+            with_reason=True,
+        )
+        return answer
 
     def _search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
         answer = request(

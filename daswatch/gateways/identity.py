@@ -5,13 +5,15 @@ A server that answers 404 to everything looks like an empty OpenSearch otherwise
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from daswatch.errors import NotOpenSearch, RdsUnavailable, SearchUnavailable
+from daswatch.deadline import Deadline
+from daswatch.errors import LEAST_OPENSEARCH, NotOpenSearch, RdsUnavailable, SearchUnavailable, TooOld
 from daswatch.gateways.aws import AwsError, attempt
 from daswatch.gateways.causes import LASTING, no_answer
 from daswatch.gateways.endpoint import command_deadline, request
@@ -25,19 +27,22 @@ _TAGLINE = "The OpenSearch Project"
 _NO_INDEX = "das-no-such-index-*"
 
 
-def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"]) -> None:
-    """Raises NotOpenSearch where another server answers, SearchUnavailable where none does.
+def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"], deadline: Deadline | None = None) -> None:
+    """Raises NotOpenSearch where another server answers, TooOld where it is, SearchUnavailable where none answers.
 
     A refusal passes: a role that may search need not be allowed `GET /`, and the next request says the same otherwise.
-    A Serverless collection does not answer `GET /`: it is known by how it answers a search of no index.
+    A Serverless collection does not answer `GET /`, and has no version: it is known by how it answers a search of no
+    index.
     """
+    deadline, number = deadline or command_deadline(), ""
     try:
         if service == "aoss":
             path, params = f"/{_NO_INDEX}/_search", {"size": "0"}
-            answer = request(client, "GET", path, deadline=command_deadline(), params=params)
+            answer = request(client, "GET", path, deadline=deadline, params=params)
             found = "" if isinstance(_part(answer, "hits").get("hits"), list) else "its answer to a search has no hits"
         else:
-            found = _distribution(request(client, "GET", "/", deadline=command_deadline()))
+            answer = request(client, "GET", "/", deadline=deadline)
+            found, number = _distribution(answer), _version(answer)
     except SearchUnavailable as exc:
         if isinstance(exc.__cause__, SerializationError):
             raise NotOpenSearch("it answers without JSON") from exc
@@ -48,6 +53,14 @@ def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"]) -> None
         raise NotOpenSearch(f"it answers {exc.status}, not as OpenSearch does", exc.status) from exc
     if found:
         raise NotOpenSearch(found)
+    if number and is_too_old(number):
+        raise TooOld(number)
+
+
+def is_too_old(number: str) -> bool:
+    """Whether a version is before LEAST_OPENSEARCH; what cannot be read is not."""
+    found = re.match(r"(\d+)\.(\d+)", number)
+    return found is not None and (int(found[1]), int(found[2])) < LEAST_OPENSEARCH
 
 
 def reached(rds: RDSClient) -> RDSClient:
@@ -77,6 +90,12 @@ def _distribution(answer: Any) -> str:
     if "You Know, for Search" in tagline:
         return f"it is Elasticsearch {number}"
     return "its answer to GET / names no version of OpenSearch"
+
+
+def _version(answer: Any) -> str:
+    """OpenSearch's own number; empty in compatibility mode, where it gives that of Elasticsearch."""
+    version = _part(answer, "version")
+    return str(version.get("number", "")) if version.get("distribution") == "opensearch" else ""
 
 
 def _part(answer: Any, name: str) -> Mapping[str, Any]:
