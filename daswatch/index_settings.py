@@ -51,6 +51,9 @@ class IndexSettings:
             environment.problem("INDEX_WRITE_COPIES", "is not known", f"1 to {LARGEST_REPLICAS + 1}, or all")
         elif copies.isdigit() and replicas.isdigit() and int(copies) > int(replicas) + 1:
             environment.problem("INDEX_WRITE_COPIES", "is more than there are", "INDEX_REPLICAS and one, or less")
+        elif copies.isdigit() and int(copies) > 1 and not replicas.isdigit() and replicas != "domain":
+            # Where replicas expand and fewer nodes are left, the manager fails to remove those that ended.
+            environment.problem("INDEX_WRITE_COPIES", "needs INDEX_REPLICAS", "both as numbers, or all")
         return cls(
             shards=_number(environment, "INDEX_SHARDS", LARGEST_SHARDS),
             replicas=replicas,

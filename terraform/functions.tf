@@ -53,6 +53,7 @@ resource "aws_lambda_function" "ingest" {
   environment {
     variables = merge(local.search_environment, {
       DEAD_LETTER_BUCKET   = aws_s3_bucket.dead_letters.bucket
+      INDEX_HOURLY         = var.index_hourly
       EXCLUDED_USERS       = join(",", var.excluded_users)
       REDACT               = var.redact
       ROWS_DELIVERY_STREAM = var.rows_to_s3 ? one(aws_kinesis_firehose_delivery_stream.rows[*].name) : ""

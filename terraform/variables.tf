@@ -253,6 +253,17 @@ variable "index_codec" {
   }
 }
 
+variable "index_hourly" {
+  description = "Days whose events have an index for each hour, as FIRST/LAST, such as 2027-01-15/.. without an end. Name a first day at least two days ahead, and leave days that have begun as they are (docs/sizing.md)."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}/([0-9]{4}-[0-9]{2}-[0-9]{2}|[.][.])(,[0-9]{4}-[0-9]{2}-[0-9]{2}/([0-9]{4}-[0-9]{2}-[0-9]{2}|[.][.]))*$", var.index_hourly))
+    error_message = "index_hourly is FIRST/LAST, days such as 2027-01-15, with .. for no end."
+  }
+}
+
 # What is kept
 
 variable "excluded_users" {

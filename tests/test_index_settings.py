@@ -205,7 +205,7 @@ def test_mappings_that_a_team_added_stay() -> None:
             {"replicas": "2", "write_copies": "1"},
             {"number_of_replicas": "2", "write": {"wait_for_active_shards": "1"}},
         ),
-        ({"write_copies": "2"}, {"auto_expand_replicas": "0-2", "write": {"wait_for_active_shards": "2"}}),
+        ({"write_copies": "1"}, {"auto_expand_replicas": "0-2", "write": {"wait_for_active_shards": "1"}}),
     ],
 )
 def test_copies_that_acknowledge_follow_the_replicas(settings: dict[str, str], copies: dict[str, Any]) -> None:
@@ -261,6 +261,15 @@ def test_more_acknowledging_copies_than_there_are_is_refused() -> None:
     """No write would ever be acknowledged."""
     with pytest.raises(SettingsError, match="INDEX_WRITE_COPIES is more than there are"):
         read(INDEX_REPLICAS="1", INDEX_WRITE_COPIES="3")
+
+
+@pytest.mark.parametrize("replicas", ["", "auto"])
+def test_number_of_acknowledging_copies_needs_one_of_replicas(replicas: str) -> None:
+    """Where copies expand, and fewer nodes are left than that number, OpenSearch's manager fails to remove a node."""
+    with pytest.raises(SettingsError, match="INDEX_WRITE_COPIES needs INDEX_REPLICAS"):
+        read(INDEX_REPLICAS=replicas, INDEX_WRITE_COPIES="2")
+    assert read(INDEX_REPLICAS=replicas, INDEX_WRITE_COPIES="all").write_copies == "all"
+    assert read(INDEX_REPLICAS=replicas, INDEX_WRITE_COPIES="1").write_copies == "1"
 
 
 def test_collection_keeps_a_codec_that_it_knows() -> None:

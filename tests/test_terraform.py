@@ -13,7 +13,7 @@ import pytest
 
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, read_stream_properties, resource_id_of
 from daswatch.index_settings import IndexSettings
-from daswatch.settings import Environment, read_index_prefix
+from daswatch.settings import Environment, read_hourly_indices, read_index_prefix
 from tests.cloudformation import read_template
 from tests.facts import Facts, differences
 from tests.facts_of_module import NAMES, TERRAFORMS_OWN, facts_of_module
@@ -161,6 +161,7 @@ CHECKED = {
     "IndexReplicas": (["", "0", "9", "auto", "domain"], ["10", "0-2", "-1"]),
     "IndexWriteCopies": (["", "1", "10", "all"], ["0", "11", "none"]),
     "IndexRefreshSeconds": (["", "1", "10", "60"], ["0", "61", "10s"]),
+    "IndexHourly": (["", "2027-01-15/..", "2027-01-15/2027-02-01,2027-03-01/.."], ["..", "2027-01-15", "hourly"]),
     "IndexCodec": (["", "default", "best_compression", "zstd", "zstd_no_dict"], ["lz4", "ZSTD"]),
 }
 
@@ -175,15 +176,17 @@ CHECKED = {
     ],
 )
 def test_indices_are_checked_alike_everywhere(name: str, value: str, taken: bool) -> None:
-    """By the template's pattern, by the module, and by the setup function itself."""
+    """By the template's pattern, by the module, and by the functions."""
     parameter = read_template()["Parameters"][name]
     by_template = bool(re.search(parameter.get("AllowedPattern", ""), value))
     by_template &= value in parameter.get("AllowedValues", [value]) and len(value) <= parameter.get("MaxLength", 99)
     by_module = not Module(
         source(), {"databases": {}, "artifact_bucket": "artifacts", "create_domain": True, variable_name(name): value}
     ).refusals()
-    environment = Environment({re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value})
+    numbers = {"INDEX_REPLICAS": "9"} if name == "IndexWriteCopies" else {}
+    environment = Environment({**numbers, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value})
     read_index_prefix(environment)
+    read_hourly_indices(environment)
     IndexSettings.read(environment)
 
     assert (by_template, by_module, not environment.problems) == (taken, taken, taken)

@@ -35,8 +35,6 @@ DELIVERIES = 500
 # Of one invocation. A node that hangs takes it all, so that the next delivery may meet another one.
 REMAINING_MS = 12_000
 FEW = 4
-# A copy on each node, and a write is acknowledged when all that are there have it. A number instead of "all" must not
-# be combined with copies that expand: where fewer are left, the manager fails to remove the nodes that ended.
 
 
 @pytest.fixture(scope="module")
