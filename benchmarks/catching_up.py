@@ -16,15 +16,14 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
-from daswatch.alerts import INDEX as ALERTS
 from daswatch.deadline import Deadline
 from daswatch.documents import Flattening
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
+from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
+from daswatch.indices import Indices
 from daswatch.samples import documents, samples_of
-from daswatch.seen import INDEX as SEEN
 from daswatch.sigma import compile_all
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
@@ -35,8 +34,9 @@ from findings_lambda.watch import Report, Watch
 
 Step = Callable[[str], None]
 
-_PREFIX = "das-bench-catching-up"
-_STATE = f"{ALERTS},{SEEN},{RUNS_INDEX}"
+_INDICES = Indices("das-bench-catching-up-events")
+_PREFIX = _INDICES.prefix
+_STATE = f"{_INDICES.alerts},{_INDICES.seen},{_INDICES.runs}"
 _SECONDS = 53.0  # of the function's minute
 _MINUTE = timedelta(minutes=1)
 _STEADY = timedelta(minutes=15)  # between runs of the runner that is never away
@@ -155,10 +155,17 @@ def _run(client: OpenSearch, now: datetime) -> _Cost:
     watch = Watch(
         detections=compile_all(),
         queries=SavedQueries(client),
-        alert_index=AlertIndex(client),
+        alert_index=AlertIndex(client, _INDICES),
         search=SearchGateway(client),
-        teller=Teller(accounts=None, topic=None, region="", dashboards_url="", statements=lambda alerts, deadline: {}),
-        index_prefix=_PREFIX,
+        teller=Teller(
+            accounts=None,
+            topic=None,
+            region="",
+            dashboards_url="",
+            indices=_INDICES,
+            statements=lambda alerts, deadline: {},
+        ),
+        indices=_INDICES,
     )
     before, begun = _cpu_seconds(client), time.perf_counter()
     report = watch.run(now, Deadline.after(_SECONDS))
@@ -177,8 +184,8 @@ def _cpu_seconds(client: OpenSearch) -> float:
 
 def _known(client: OpenSearch) -> dict[str, tuple[Any, ...]]:
     """Of each alert what does not depend on when it was found."""
-    client.indices.refresh(index=ALERTS)
-    hits = client.search(index=ALERTS, body={"size": 10_000})["hits"]["hits"]
+    client.indices.refresh(index=_INDICES.alerts)
+    hits = client.search(index=_INDICES.alerts, body={"size": 10_000})["hits"]["hits"]
     names = ("level", "group", "count", "firstSeen", "lastSeen")
     return {hit["_id"]: tuple(hit["_source"][name] for name in names) for hit in hits}
 

@@ -22,11 +22,12 @@ from daswatch.backlog import Arrivals
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
 from daswatch.documents import Flattening
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
+from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
+from daswatch.indices import Indices
 from daswatch.queries import (
     Window,
     event_indices,
@@ -49,7 +50,7 @@ from findings_lambda.watch import Watch
 Step = Callable[[str], None]
 
 _PREFIX = "das-bench-detections"
-_ARRIVAL = "das-bench-arrival"
+_ARRIVAL = Indices("das-bench-arrival-events")
 _EVENTS = (100_000, 1_000_000)
 _ROUNDS = 18
 _WARM_UP = 3  # rounds, for scripts that are compiled and what OpenSearch keeps of a field
@@ -57,7 +58,7 @@ _SECONDS = 120.0
 _SCHEDULE = timedelta(minutes=1)
 _TICKS = 4
 _PAUSE_SECONDS = 1.7  # between two attacks, on average
-_STATE = ("das-alerts", "das-seen", RUNS_INDEX)
+_STATE = (_ARRIVAL.alerts, _ARRIVAL.seen, _ARRIVAL.runs)
 
 
 def cycle(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
@@ -67,7 +68,7 @@ def cycle(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     questions: dict[int, list[Question]] = {}
     for events in _EVENTS:
         step(f"indexing {events:,} events")
-        prefix = f"{_PREFIX}-{events}"
+        prefix = f"{_PREFIX}-{events}-events"
         questions[events] = _questions(enabled, prefix, _history(client, events, prefix))
     together: dict[int, list[float]] = {events: [] for events in _EVENTS}
     alone: dict[int, list[float]] = {events: [] for events in _EVENTS}
@@ -95,7 +96,7 @@ def arrival_to_finding(step: Step, client: OpenSearch, url: str, figures: Figure
     template says.
     """
     _remove(client)
-    ContentGateway(client).install_all(shipped_content(_ARRIVAL))
+    ContentGateway(client).install_all(shipped_content(_ARRIVAL.prefix))
     grant = next(one for one in samples_of("superuser-grant") if one.expected == "match")
     arrivals: dict[str, float] = {}
     seconds: list[float] = []
@@ -146,7 +147,7 @@ def _history(client: OpenSearch, events: int, prefix: str) -> datetime:
 
 def _questions(enabled: Sequence[Detection], prefix: str, now: datetime) -> list[Question]:
     events = event_indices((now - timedelta(minutes=30)).date(), now.date(), prefix)
-    return [Question(one, _window(one, now), index_of(one, events)) for one in enabled]
+    return [Question(one, _window(one, now), index_of(one, events, Indices())) for one in enabled]
 
 
 def _window(detection: Detection, now: datetime) -> Window:
@@ -193,7 +194,7 @@ def _attack(client: OpenSearch, grant: Sample, arrivals: dict[str, float], done:
         steps = ({**grant.steps[-1], "event": {**grant.steps[-1]["event"], "dbUserName": user}},)
         now = datetime.now(UTC)
         attack = replace(grant, steps=steps)
-        flattening = Flattening(iso_milliseconds(now), index_prefix=_ARRIVAL)
+        flattening = Flattening(iso_milliseconds(now), index_prefix=_ARRIVAL.prefix)
         arrivals[user] = time.time()
         index_all(client, documents(attack, "cluster-BENCH", now, flattening))
 
@@ -205,12 +206,17 @@ def _watch(client: OpenSearch, aws: LocalAws) -> Watch:
     return Watch(
         detections=compile_all(),
         queries=SavedQueries(client),
-        alert_index=AlertIndex(client),
+        alert_index=AlertIndex(client, _ARRIVAL),
         search=SearchGateway(client),
         teller=Teller(
-            accounts=accounts, topic=None, region=REGION, dashboards_url="", statements=lambda alerts, deadline: {}
+            accounts=accounts,
+            topic=None,
+            region=REGION,
+            dashboards_url="",
+            indices=_ARRIVAL,
+            statements=lambda alerts, deadline: {},
         ),
-        index_prefix=_ARRIVAL,
+        indices=_ARRIVAL,
     )
 
 
@@ -224,4 +230,6 @@ def _findings(aws: LocalAws) -> list[str]:
 
 
 def _remove(client: OpenSearch) -> None:
-    client.indices.delete(index=f"{_PREFIX}-*,{_ARRIVAL}-*,{','.join(_STATE)}", params={"ignore_unavailable": "true"})
+    client.indices.delete(
+        index=f"{_PREFIX}-*,{_ARRIVAL.events},{','.join(_STATE)}", params={"ignore_unavailable": "true"}
+    )

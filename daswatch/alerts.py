@@ -22,7 +22,6 @@ from daswatch.canonical import canonical_json
 from daswatch.detections import Detection, Level
 from daswatch.stream_records import iso_milliseconds
 
-INDEX = "das-alerts"
 UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute
 LEASE = timedelta(seconds=90)  # longer than one run takes to send; then another may
 MAX_LEASE = timedelta(hours=1)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.queries import ARRIVAL_OVERLAP, Window, event_indices
 from daswatch.stream_records import iso_milliseconds
 

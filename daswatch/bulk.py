@@ -51,6 +51,11 @@ _DOMAIN_FAULTS = {
     "number of copies; delete old indices or raise cluster.max_shards_per_node",
 }
 _PIPELINE_FAULTS = frozenset(kind for kind, advice in _DOMAIN_FAULTS.items() if advice is _PIPELINE_FAILS)
+# What passes by itself, as soon as nodes are back or copies are made elsewhere.
+_MISSING_COPIES = {
+    "unavailable_shards_exception": "fewer copies of a shard are active than must acknowledge a write "
+    "(INDEX_WRITE_COPIES): a node is missing, or a disk is too full for a copy",
+}
 # By status, where the type is none of these. Not found: the index was deleted and may not be created.
 _DENIALS = {
     401: "it does not accept the credentials: see OPENSEARCH_AUTH, and the secret or the role that signs",
@@ -63,6 +68,12 @@ FULL_SHARD = (
 )
 # Lucene's limit has no type of its own. The reason begins so, and quotes nothing of a document in front.
 _FULL_SHARD = re.compile(r"number of documents in (?:the index|shard)\b", re.IGNORECASE)
+# What a Serverless collection says of each document that has an id, unless it is one of type search.
+_NO_IDS = re.compile(r"document id is not supported\b", re.IGNORECASE)
+NO_IDS = (
+    "the collection takes no document ids, so it is of type time series or vector search: create one of type search, "
+    "and set OPENSEARCH_ENDPOINT to it"
+)
 AMBIGUOUS = "illegal_argument_exception"  # of a pipeline, an alias, a full shard, or a term that is too long
 
 
@@ -106,8 +117,13 @@ def cause_of(status: int, error_type: str) -> str:
     if status == 429 and fate_of(status, error_type) is Fate.RETRY:
         return f"OpenSearch is overloaded: {answered}"
     advice = _DOMAIN_FAULTS.get(error_type) if status != 503 else None
-    advice = advice or _DENIALS.get(status)
+    advice = advice or _MISSING_COPIES.get(error_type) or _DENIALS.get(status)
     return f"{answered}: {advice}" if advice else answered
+
+
+def takes_no_ids(reason: str) -> bool:
+    """Whether a document is refused because its collection is not one of type search."""
+    return _NO_IDS.match(reason) is not None
 
 
 def is_full_shard(error_type: str, reason: str) -> bool:

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
 from daswatch.detections import Detection
-from daswatch.documents import DEFAULT_INDEX_PREFIX
-from daswatch.settings import Environment
+from daswatch.hourly import HourlyIndices
+from daswatch.index_settings import IndexSettings
+from daswatch.indices import DEFAULT_INDEX_PREFIX
+from daswatch.settings import Environment, read_hourly_indices
 
 
 class Kind(StrEnum):
@@ -117,6 +119,8 @@ class Wanted:
     channel_role_arn: str = ""  # that the Notifications plugin assumes to publish there
     ingest_role_arn: str = ""  # of the ingest function
     findings_role_arn: str = ""  # of the findings function
+    index_settings: IndexSettings = field(default_factory=IndexSettings)
+    hourly: HourlyIndices | None = None  # None: whatever the functions have
     monitors: bool = True
     dashboards: bool = True
 
@@ -130,7 +134,10 @@ class Wanted:
         detections: tuple[Detection, ...],
         dashboards: bool = True,
     ) -> Wanted:
-        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN and FINDINGS_ROLE_ARN."""
+        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN, FINDINGS_ROLE_ARN; indices' settings.
+
+        INDEX_HOURLY counts where it is set, to nothing included.
+        """
         return cls(
             index_prefix=index_prefix,
             service=service,
@@ -139,6 +146,8 @@ class Wanted:
             channel_role_arn=_arn(environment, "CHANNEL_ROLE_ARN", "arn:aws:iam::…:role/…"),
             ingest_role_arn=_arn(environment, "INGEST_ROLE_ARN", "arn:aws:iam::…:role/…"),
             findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            index_settings=IndexSettings.read(environment),
+            hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
             monitors=environment.flag("MONITORS", default=True),
             dashboards=dashboards,
         )

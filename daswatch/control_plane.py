@@ -19,7 +19,6 @@ from daswatch.errors import Reason, RecordError
 from daswatch.flat_objects import split_fitting
 from daswatch.stream_records import iso_milliseconds
 
-INDEX = "das-control-plane"
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 
 _SAFE_ID = re.compile(r"[\w-]{1,100}", re.ASCII)  # CloudTrail's are UUIDs
@@ -33,7 +32,7 @@ _RESOURCE_NAMES = ("dbclusterresourceid", "dbiresourceid")
 _TARGET_NAMES = ("resourcearn", "keyid", "functionname", "streamarn", "streamname", "rule", "name", "uuid")
 
 
-def document(event: Mapping[str, Any], ingested_at: str) -> Document:
+def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document:
     """One call as indexed. The id is CloudTrail's own, so that a second delivery adds nothing.
 
     Raises RecordError for an event of another type, and for one that does not tell what was called, and when.
@@ -64,7 +63,7 @@ def document(event: Mapping[str, Any], ingested_at: str) -> Document:
         "target": _target(detail),
         **_request_parameters(detail.get("requestParameters")),
     }
-    return Document(INDEX, _id(detail["eventID"]), {name: value for name, value in fields.items() if value})
+    return Document(index, _id(detail["eventID"]), {name: value for name, value in fields.items() if value})
 
 
 def _text(value: object) -> str:

@@ -20,8 +20,8 @@ from urllib.parse import quote
 import orjson
 
 from daswatch.detections import Detection
-from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import DaswatchError
+from daswatch.indices import Indices
 from daswatch.saved_searches import saved_search
 
 # In the order of installation: what is referred to comes before what refers to it.
@@ -65,15 +65,10 @@ class SavedObject:
         return str(self.attributes.get("title", self.id))
 
 
-def shipped_objects(
-    index_prefix: str = DEFAULT_INDEX_PREFIX, detections: Iterable[Detection] = ()
-) -> list[SavedObject]:
-    """All of `dashboards/`, and the saved search of each detection that has one, in the order of installation.
-
-    The title of the events' index pattern follows the index prefix; ids stay, so that links keep leading somewhere.
-    """
-    found = [_with_prefix(read_file(content, name), index_prefix) for name, content in _files()]
-    searches = (saved_search(detection) for detection in detections)
+def shipped_objects(indices: Indices, detections: Iterable[Detection] = ()) -> list[SavedObject]:
+    """All of `dashboards/`, and the saved search of each detection that has one, in the order of installation."""
+    found = renamed((read_file(content, name) for name, content in _files()), Indices(), indices)
+    searches = (saved_search(detection, indices) for detection in detections)
     found += [unpacked(search) for search in searches if search]
     return sorted(found, key=lambda one: (TYPES.index(one.type), one.id))
 
@@ -85,10 +80,39 @@ def _files() -> Iterator[tuple[str, bytes]]:
                 yield f"{kind}/{entry.name}", entry.read_bytes()
 
 
-def _with_prefix(one: SavedObject, index_prefix: str) -> SavedObject:
-    if one.type != "index-pattern" or one.title != f"{DEFAULT_INDEX_PREFIX}-*":
-        return one
-    return replace(one, attributes={**one.attributes, "title": f"{index_prefix}-*"})
+def renamed(objects: Iterable[SavedObject], before: Indices, after: Indices) -> list[SavedObject]:
+    """Objects of one deployment as another has them: their ids, wherever these stand, their patterns and titles."""
+    objects = list(objects)
+    if before == after:
+        return objects
+    start = before.saved_object_start
+    ids = {one.id for one in objects} | {reference["id"] for one in objects for reference in one.references}
+    own = sorted((name for name in ids if name.startswith(start)), key=len, reverse=True)
+    if not own:
+        return objects
+    # A name within a longer one is another's.
+    names = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, own))})(?![\w-])")
+    return [_renamed(one, before, after, names) for one in objects]
+
+
+def _renamed(one: SavedObject, before: Indices, after: Indices, names: re.Pattern[str]) -> SavedObject:
+    start, other = before.saved_object_start, after.saved_object_start
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return names.sub(lambda found: other + found[0].removeprefix(start), value)
+        if isinstance(value, Mapping):
+            return {name: walk(inner) for name, inner in value.items()}
+        return [walk(inner) for inner in value] if isinstance(value, list) else value
+
+    attributes = walk(dict(one.attributes))
+    if one.type == "index-pattern":
+        name = one.title.removeprefix(f"{before.stem}-")
+        attributes["title"] = one.title if name == one.title else f"{after.stem}-{name}"
+    elif "title" in attributes:
+        attributes["title"] = after.titled(before.untitled(attributes["title"]))
+    references = tuple({name: walk(text) for name, text in reference.items()} for reference in one.references)
+    return replace(one, id=walk(one.id), attributes=attributes, references=references)
 
 
 def read_file(content: bytes, name: str) -> SavedObject:

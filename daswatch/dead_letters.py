@@ -1,6 +1,6 @@
 """Dead letters: what is kept of a stream record that can never succeed, and the line that tells about it.
 
-The record itself, still encrypted, goes to S3; the line, without any payload, goes to the index `das-dead-letters`.
+The record itself, still encrypted, goes to S3; the line, without any payload, goes to the index of dead letters.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.errors import Reason
 from daswatch.stream_records import StreamRecord
-
-INDEX = "das-dead-letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +51,9 @@ class DeadLetter:
             }
         )
 
-    def action(self, object_uri: str, ingested_at: str) -> Action:
+    def action(self, object_uri: str, ingested_at: str, index: str) -> Action:
         """The line for the index."""
-        head = {"create": {"_index": INDEX, "_id": self.id}}
+        head = {"create": {"_index": index, "_id": self.id}}
         line = {
             "@timestamp": self.stream_record.arrived_at,
             "ingestedAt": ingested_at,
@@ -70,4 +68,4 @@ class DeadLetter:
             "sequenceNumber": self.stream_record.sequence_number[:200],
         }
         present = {name: value for name, value in line.items() if value}
-        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position, self.id, INDEX)
+        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position, self.id, index)

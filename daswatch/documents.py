@@ -25,12 +25,12 @@ from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.hourly import DAILY, HourlyIndices
+from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.redact import Redaction, read_statement, redacted
 from daswatch.signals import signals_of
 from daswatch.statements import CACHED_CHARACTERS, beginning
 
-DEFAULT_INDEX_PREFIX = "das-events"
 UNDATED = "undated"
 
 # Activity streams exist since 2019. Another time is a broken clock's; it must not create an index for each such day.
@@ -190,7 +190,9 @@ def flatten(
         if budget.refused:
             source["ingestNotes"] = [*notes, "values-too-long"]
             budget.refused = False
-        period = flattening.hourly.suffix(timestamp) if timestamp else UNDATED
+        # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
+        undated = f"{UNDATED}-{arrived_at[:7].replace('-', '.')}"
+        period = flattening.hourly.suffix(timestamp) if timestamp else undated
         flattened.documents.append(
             Document(f"{flattening.index_prefix}-{period}", document_id(content, ordinal, moment), source)
         )

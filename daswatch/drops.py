@@ -20,7 +20,6 @@ from daswatch.envelope import ActivityStream
 from daswatch.noise import ExcludedUser, Noise
 from daswatch.stream_records import StreamRecord
 
-TEMPLATE = "das-drops"
 _LOGGED_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
 
@@ -42,18 +41,20 @@ class Drop:
         return self.stream, self.instance_id, self.reason, self.user
 
 
-def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], ingested_at: str) -> list[Action]:
-    """The documents that report these drops; `batch` is what was written of the batch, and names it."""
+def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], ingested_at: str, name: str) -> list[Action]:
+    """The documents that report these drops; `batch` is what was written of the batch, and names it.
+
+    `name` is what the index of each month begins with."""
     by_kind: dict[tuple[ActivityStream, str, Noise, ExcludedUser | None], list[Drop]] = {}
     for drop in drops:
         by_kind.setdefault(drop.kind, []).append(drop)
-    return [_action(together, batch, ingested_at) for together in by_kind.values()]
+    return [_action(together, batch, ingested_at, name) for together in by_kind.values()]
 
 
-def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: str) -> Action:
+def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: str, name: str) -> Action:
     newest = max(drop.arrived_at for drop in drops)
     first = drops[0]
-    head = {"create": {"_index": f"{TEMPLATE}-{newest[:7].replace('-', '.')}", "_id": _id(first, batch)}}
+    head = {"create": {"_index": f"{name}-{newest[:7].replace('-', '.')}", "_id": _id(first, batch)}}
     document = {
         "@timestamp": newest,
         "ingestedAt": ingested_at,

@@ -28,7 +28,7 @@ _LETTER_MENDS = {
     Reason.DOCUMENT_REFUSED: "OpenSearch refuses these documents alone: `detail` names its error",
     Reason.NOT_A_NOTIFICATION: "a monitor of yours notifies in a form that cannot be read: docs/detections.md",
 }
-_LOOK = "open das-dead-letters in Dashboards: each line names its reason and its object in S3"
+_LOOK = "in Dashboards: each line names its reason and its object in S3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +201,14 @@ def shard_checks(shards: Shards) -> list[Check]:
     return [largest, number]
 
 
-def dead_letter_check(counts: Mapping[str, int]) -> Check:
-    """What could never be indexed in the last day, by reason."""
+def dead_letter_check(counts: Mapping[str, int], index: str) -> Check:
+    """What could never be indexed in the last day, by reason; `index` has a line about each."""
     name = "dead letters in 24 h"
     if not counts:
         return ok(Subject.DATA, name, "none")
     told = ", ".join(f"{count:,} {reason}" for reason, count in Counter(counts).most_common())
     known = [_LETTER_MENDS[reason] for reason in Reason if reason in counts and reason in _LETTER_MENDS]
-    return warning(Subject.DATA, name, told, "; ".join([*known, _LOOK]))
+    return warning(Subject.DATA, name, told, "; ".join([*known, f"open {index} {_LOOK}"]))
 
 
 def runner_checks(runner: Runner | None, now: datetime) -> list[Check]:

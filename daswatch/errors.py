@@ -110,11 +110,15 @@ class KmsUnavailable(DependencyError):
 
 
 class SearchUnavailable(DependencyError):
-    """OpenSearch refuses or does not answer; `status` is what it answered, 0 for nothing or nonsense."""
+    """OpenSearch refuses or does not answer; `status` is what it answered, 0 for nothing or nonsense.
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    `reason` is OpenSearch's own sentence where the request holds nothing that it may not quote.
+    """
+
+    def __init__(self, message: str, status: int = 0, reason: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
 
 
 class NotOpenSearch(SearchUnavailable):

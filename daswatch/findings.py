@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from daswatch.alerts import Alert, Database, State, group_hash
 from daswatch.detections import Detection
+from daswatch.indices import Indices
 from daswatch.links import alert_url, holds_sql
 
 SCHEMA_VERSION = "2018-10-08"
@@ -62,12 +63,13 @@ _CLUSTER_ENGINES = {"postgresql": "aurora-postgresql", "mysql": "aurora-mysql"}
 class Posting:
     """Where a finding goes: the account and region whose Security Hub imports it, and where links lead.
 
-    `dashboards_url` is empty where there is no OpenSearch Dashboards.
+    `dashboards_url` is empty where there is no OpenSearch Dashboards. Deployments with other prefixes have other ids.
     """
 
     account_id: str
     region: str
     dashboards_url: str
+    indices: Indices = field(default_factory=Indices)
 
 
 def finding(
@@ -102,7 +104,7 @@ def finding(
     }
     if recommendation := _recommendation(detection):
         asff["Remediation"] = {"Recommendation": recommendation}
-    if url := alert_url(posting.dashboards_url, alert, detection):
+    if url := alert_url(posting.dashboards_url, alert, detection, posting.indices):
         asff["SourceUrl"] = url
     facts = list(_facts(alert, detection, posting, statements))
     for length in _VALUE_LENGTHS:
@@ -119,7 +121,7 @@ def finding_id(alert: Alert, posting: Posting) -> str:
     """
     account_id, region = _home(alert.database, posting)
     resource = _name(alert.database.resource_id) if alert.database.resource_id else "account"
-    return f"das/{account_id}/{region}/{resource}/{_name(alert.detection)}/{group_hash(alert.group)}"
+    return f"{posting.indices.stem}/{account_id}/{region}/{resource}/{_name(alert.detection)}/{group_hash(alert.group)}"
 
 
 def finding_bytes(asff: Mapping[str, Any]) -> int:

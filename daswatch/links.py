@@ -14,17 +14,15 @@ from urllib.parse import quote
 from daswatch.alerts import Alert
 from daswatch.detections import Detection, Source
 from daswatch.flat_objects import ANY_VALUE, is_inside
+from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.redact import SQL_FIELDS
+from daswatch.saved_searches import pattern_id
 from daswatch.stream_records import iso_milliseconds
 
 MAX_URL = 2_000  # characters; mail programs and chats cut longer links
 
-EVENTS_PATTERN = "das-events"
-_ALERTS_PATTERN = "das-alerts"
 _ALERT_COLUMNS = ("level", "title", "resourceId", "groupText", "count")
 EVENT_COLUMNS = ("dbUserName", "remoteHost", "databaseName", "activity", "objects")
-# The ids of the index patterns, by what a detection looks at.
-_PATTERNS = {Source.CONTROL_PLANE: "das-control-plane", Source.PULSE: "das-pulse"}
 _WHOLE_DOCUMENT = ("_source",)
 
 _PADDING = timedelta(minutes=1)  # what happened just before and after belongs to the picture
@@ -69,7 +67,7 @@ def discover_url(
     query: str,
     first_seen: str,
     last_seen: str,
-    index_pattern: str = EVENTS_PATTERN,
+    index_pattern: str = DEFAULT_INDEX_PREFIX,
     fallback_query: str = "",
     columns: Sequence[str] = EVENT_COLUMNS,
 ) -> str:
@@ -99,7 +97,7 @@ def discover_url(
     return next((url for url in urls if len(url) <= MAX_URL), link(""))
 
 
-def alert_url(dashboards_url: str, alert: Alert, detection: Detection | None) -> str:
+def alert_url(dashboards_url: str, alert: Alert, detection: Detection | None, indices: Indices) -> str:
     """Where an alert's events are: the detection's query for its database and group, over the episode."""
     resource_id, group = alert.database.resource_id, alert.group
     source = detection.source if detection else Source.EVENTS
@@ -108,16 +106,23 @@ def alert_url(dashboards_url: str, alert: Alert, detection: Detection | None) ->
         group_query(detection.query if detection else "", resource_id, group),
         min(alert.first_seen, alert.last_seen),
         max(alert.first_seen, alert.last_seen),
-        _PATTERNS.get(source, EVENTS_PATTERN),
+        pattern_id(source, indices),
         group_query("", resource_id, group),
         EVENT_COLUMNS if source is Source.EVENTS else _WHOLE_DOCUMENT,
     )
 
 
-def alerts_url(dashboards_url: str, alerts: Sequence[Alert]) -> str:
+def alerts_url(dashboards_url: str, alerts: Sequence[Alert], indices: Indices) -> str:
     """Where alerts are themselves: all that are not archived, over the time of these."""
     times = [alert.last_seen for alert in alerts]
-    return discover_url(dashboards_url, "state:active", min(times), max(times), _ALERTS_PATTERN, columns=_ALERT_COLUMNS)
+    return discover_url(
+        dashboards_url,
+        "state:active",
+        min(times),
+        max(times),
+        f"{indices.saved_object_start}alerts",
+        columns=_ALERT_COLUMNS,
+    )
 
 
 def _moment(iso: str) -> datetime:

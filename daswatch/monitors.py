@@ -15,6 +15,7 @@ from typing import Any
 from daswatch.alerts import group_hash
 from daswatch.canonical import canonical_json
 from daswatch.detections import Detection, Kind, Level
+from daswatch.indices import Indices
 from daswatch.queries import ARRIVAL_OVERLAP, Window, index_of, overlap, saved_query
 
 _INTERVAL_MINUTES = 1
@@ -88,9 +89,9 @@ def has_monitor(detection: Detection) -> bool:
     return detection.kind not in _BY_RUNNER_ONLY
 
 
-def monitor_name(detection: Detection) -> str:
+def monitor_name(detection: Detection, indices: Indices) -> str:
     """The name in the plugin; it is found again by it."""
-    return f"daswatch {detection.name}"
+    return f"daswatch {detection.name}" if indices.is_default else f"daswatch {indices.stem} {detection.name}"
 
 
 def most_groups(detection: Detection) -> int:
@@ -99,9 +100,9 @@ def most_groups(detection: Detection) -> int:
     return max(1, (_MESSAGE_BYTES - _REST_OF_MESSAGE_BYTES) // group_bytes)
 
 
-def monitor(detection: Detection, channel_id: str, events: str) -> dict[str, Any]:
-    """The body for `POST _plugins/_alerting/monitors`; `events` is the events' index pattern."""
-    search = {"indices": _patterns(detection, events), "query": _search(detection)}
+def monitor(detection: Detection, channel_id: str, indices: Indices) -> dict[str, Any]:
+    """The body for `POST _plugins/_alerting/monitors`."""
+    search = {"indices": _patterns(detection, indices), "query": _search(detection)}
     message = message_template(detection)
     fingerprint = group_hash(
         {
@@ -116,7 +117,7 @@ def monitor(detection: Detection, channel_id: str, events: str) -> dict[str, Any
     return {
         "type": "monitor",
         "monitor_type": "query_level_monitor",
-        "name": monitor_name(detection),
+        "name": monitor_name(detection, indices),
         "enabled": detection.enabled,
         "schedule": {"period": {"interval": _INTERVAL_MINUTES, "unit": "MINUTES"}},
         "inputs": [{"search": search}],
@@ -275,9 +276,9 @@ def message_template(detection: Detection) -> str:
     return f"{{{head}, {MESSAGE_WITH_GROUPS.removeprefix('{')}"
 
 
-def _patterns(detection: Detection, events: str) -> list[str]:
+def _patterns(detection: Detection, indices: Indices) -> list[str]:
     """Where it looks: the plugin refuses a monitor on an index that does not exist, and takes any pattern."""
-    return [name if "*" in name else f"{name}*" for name in index_of(detection, events).split(",")]
+    return [name if "*" in name else f"{name}*" for name in index_of(detection, indices.events, indices).split(",")]
 
 
 def _search(detection: Detection) -> dict[str, Any]:

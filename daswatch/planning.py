@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
+from daswatch.errors import SettingsError
+from daswatch.hourly import NOTICE, HourlyIndices
+from daswatch.index_settings import has_settings_alone, settled
+from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
 from daswatch.retention import fingerprint, mark_of
 from daswatch.templates import for_collection, shipped_content, shipped_roles
 
-CHANNEL_ID = "daswatch"
 _NOT_ON_COLLECTIONS = {
     Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
     Kind.ROLE: "a Serverless collection has data access policies instead",
@@ -25,6 +29,7 @@ _NOT_ON_COLLECTIONS = {
     Kind.CHANNEL: "a Serverless collection has no Notifications plugin",
     Kind.MONITOR: "a Serverless collection has no Alerting plugin: the scheduled function runs every detection",
 }
+_HOURLY = "hourly"  # in `_meta`: the days whose events have an index for each hour
 _MAPPING_LISTS = ("backend_roles", "hosts", "users", "and_backend_roles")
 _OWN_INDEX_PATTERN_ATTRIBUTES = frozenset({"fields"})  # Dashboards' own list, written anew when somebody refreshes it
 
@@ -36,6 +41,11 @@ class Found:
     pieces: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
     notes: Mapping[tuple[Kind, str], str] = field(default_factory=dict)  # on single pieces, for the plan
+
+
+def channel_id(indices: Indices) -> str:
+    """The id of the notification channel."""
+    return "daswatch" if indices.is_default else f"daswatch-{indices.stem}"
 
 
 def ingest_role(index_prefix: str) -> str:
@@ -51,10 +61,10 @@ def findings_role(index_prefix: str) -> str:
 def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
-    templates = shipped_content(prefix)
+    templates = [_dated(one, wanted) for one in shipped_content(prefix, wanted.index_settings)]
     content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_channel(wanted), *_monitors(wanted)]
     if wanted.dashboards:
-        objects = shipped_objects(prefix, wanted.detections)
+        objects = shipped_objects(Indices(prefix), wanted.detections)
         content += [Content(Kind.SAVED_OBJECT, f"{one.type}/{one.id}", packed(one)) for one in objects]
     reasons = _NOT_ON_COLLECTIONS if wanted.service == "aoss" else _unwanted(wanted)
     left_out = [LeftOut(kind, count, why) for kind, why in reasons.items() if (count := _count(content, kind))]
@@ -63,6 +73,28 @@ def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
     else:
         left_out += _unmapped(wanted)
     return [one for one in content if one.kind not in reasons], tuple(left_out)
+
+
+def check_hourly(plan: Plan, today: date) -> None:
+    """Raises SettingsError where a day that may have begun would get another form of index."""
+    for step in plan.steps:
+        recorded = ((step.there or {}).get("_meta") or {}).get(_HOURLY, "")
+        wanted = (step.content.body.get("_meta") or {}).get(_HOURLY)
+        if step.there is None or wanted is None:
+            continue
+        changed = HourlyIndices.parse(wanted).first_difference(HourlyIndices.parse(recorded))
+        if changed and changed < today + NOTICE:
+            now = f"is {recorded!r} there" if recorded else "is not set there"
+            problem = f"INDEX_HOURLY would change {changed}, which may have begun: it {now}"
+            raise SettingsError([f"{problem} (expected: no change before {today + NOTICE}, docs/sizing.md)"])
+
+
+def _dated(content: Content, wanted: Wanted) -> Content:
+    """The template of events, with the days whose events have an index for each hour."""
+    if wanted.hourly is None or (content.kind, content.name) != (Kind.INDEX_TEMPLATE, wanted.index_prefix):
+        return content
+    meta = {**content.body["_meta"], _HOURLY: str(wanted.hourly)}
+    return replace(content, body={**content.body, "_meta": meta})
 
 
 def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[PlannedStep]:
@@ -87,9 +119,21 @@ def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: F
 
 
 def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
-    if there is None:
-        return PlannedStep(Step.CREATE, content)
-    body, same, why = content.body, False, ""
+    body: Mapping[str, Any]
+    if content.kind is Kind.COMPONENT_TEMPLATE and has_settings_alone(content.body):
+        body, same, why = settled(content.body, there)
+    elif there is None:
+        body, same, why = content.body, False, ""
+    else:
+        body, same, why = _compared(content, there)
+    step = Step.CREATE if there is None else Step.UNCHANGED if same else Step.UPDATE
+    return PlannedStep(step, replace(content, body=body), there, why)
+
+
+def _compared(content: Content, there: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool, str]:
+    """The body to install over what is there, whether that is so already, and what is left to the users."""
+    body: Mapping[str, Any] = content.body
+    same, why = False, ""
     match content.kind:
         case Kind.RETENTION_POLICY:
             same, why = _same_policy(content.body["policy"], there.get("policy") or {})
@@ -103,8 +147,17 @@ def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
         case Kind.SAVED_OBJECT:
             same = _same_object(content.body, there)
         case _:
-            same = contains(there, content.body)
-    return PlannedStep(Step.UNCHANGED if same else Step.UPDATE, replace(content, body=body), there, why)
+            body = _with_days(content.body, there)
+            same = contains(there, body)
+    return body, same, why
+
+
+def _with_days(body: Mapping[str, Any], there: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A template's body; which days are hourly stays as it is there, unless the body says so."""
+    recorded = (there.get("_meta") or {}).get(_HOURLY)
+    if recorded is None or _HOURLY in (body.get("_meta") or {}):
+        return body
+    return {**body, "_meta": {**body["_meta"], _HOURLY: recorded}}
 
 
 def _same_policy(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[bool, str]:
@@ -175,23 +228,25 @@ def _unmapped(wanted: Wanted) -> list[LeftOut]:
 
 
 def _channel(wanted: Wanted) -> list[Content]:
+    indices = Indices(wanted.index_prefix)
+    name = channel_id(indices)
     sns = {"topic_arn": wanted.alert_topic_arn}
     if wanted.channel_role_arn:  # the plugin refuses an empty one
         sns["role_arn"] = wanted.channel_role_arn
     config = {
-        "name": "Daswatch",
+        "name": indices.titled("Daswatch"),
         "description": "What monitors notify, for Daswatch's findings function",
         "config_type": "sns",
         "is_enabled": True,
         "sns": sns,
     }
-    return [Content(Kind.CHANNEL, CHANNEL_ID, {"config_id": CHANNEL_ID, "config": config})]
+    return [Content(Kind.CHANNEL, name, {"config_id": name, "config": config})]
 
 
 def _monitors(wanted: Wanted) -> list[Content]:
-    events = f"{wanted.index_prefix}-*"
+    indices = Indices(wanted.index_prefix)
     return [
-        Content(Kind.MONITOR, monitor_name(one), monitor(one, CHANNEL_ID, events))
+        Content(Kind.MONITOR, monitor_name(one, indices), monitor(one, channel_id(indices), indices))
         for one in wanted.detections
         if has_monitor(one)
     ]

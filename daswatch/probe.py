@@ -15,12 +15,13 @@ from typing import Any
 
 import orjson
 
-from daswatch import dead_letters
 from daswatch.bulk import Action, Fate
+from daswatch.indices import DEFAULT_STEM, Indices
 
 ID = "daswatch-probe"
 _SEQUENCE_NUMBER = 2**62  # a shard that writes a million documents a second gets there after 146,000 years
 _REASON_CHARACTERS = 300
+_DEAD_LETTERS = Indices().dead_letters.removeprefix(DEFAULT_STEM)
 
 _COMMON = {
     "@timestamp": "2023-01-01T00:00:00.000Z",
@@ -89,7 +90,7 @@ def probe(index: str, document_id: str = "") -> Action:
     head = {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}
     if document_id:
         head["routing"] = document_id
-    source = DEAD_LETTER if index == dead_letters.INDEX else EVENT
+    source = DEAD_LETTER if index.endswith(_DEAD_LETTERS) else EVENT
     return Action(orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n", record=None, index=index)
 
 

@@ -1,7 +1,7 @@
-"""The pulse: one small document for each instance, telling when it was last heard and when it last did something.
+"""The pulse: when each instance was last heard, and when it last did something, in two small documents.
 
-Heartbeats are not indexed; they move this document. Two functions, a retry or a late redelivery may write in any order:
-a script keeps the later of both times, so the pulse never goes backwards.
+Heartbeats are not indexed; they move the first of them. Two functions, a retry or a late redelivery may write in any
+order: the time is the document's version as well, so that OpenSearch keeps the later one. Neither is ever read here.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ import orjson
 
 from daswatch.bulk import Action
 from daswatch.envelope import ActivityStream
+from daswatch.stream_records import version_of
 
-INDEX = "das-pulse"
 INTERVAL = timedelta(seconds=20)
-
-# Times are ISO 8601 in UTC of one length, so they compare as text.
-_LATER = (
-    "for (e in params.entrySet()) { def k = e.getKey(); def v = e.getValue();"
-    " if (ctx._source[k] == null || (k.startsWith('last') ? ctx._source[k].compareTo(v) < 0 : true))"
-    " { ctx._source[k] = v } }"
-)
+# Where documents have no versions: what is older would take the place of what another function wrote.
+_LATE = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
@@ -59,24 +54,25 @@ class Pulse:
         # OpenSearch takes 512 bytes; a real name has some 60.
         return name if len(name) <= 100 else blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
-    def action(self) -> Action:
-        """The update that moves the instance's document forward."""
-        document: dict[str, Any] = {
+    def actions(self, index: str, *, versioned: bool, now: datetime) -> list[Action]:
+        """What moves the instance's documents forward; without versions nothing that is late."""
+        if not versioned and now - datetime.fromisoformat(self.last_seen) > _LATE:
+            return []
+        instance = {
             "resourceId": self.stream.resource_id,
             "instanceId": self.instance_id,
             "awsAccountId": self.stream.account_id,
             "awsRegion": self.stream.region,
-            "lastSeen": self.last_seen,
-            "lastEvent": self.last_event,
         }
-        params = {name: value for name, value in document.items() if value}
-        head = {
-            "update": {
-                "_index": INDEX,
-                "_id": self._id,
-                "retry_on_conflict": 3,
-            }
-        }
-        script = {"lang": "painless", "source": _LATER, "params": params}
-        body = {"script": script, "upsert": params}
-        return Action(orjson.dumps(head) + b"\n" + orjson.dumps(body) + b"\n", record=None)
+        times = [("lastSeen", self._id, self.last_seen), ("lastEvent", f"{self._id}/event", self.last_event)]
+        actions = []
+        for name, identity, time in times:
+            if not time:
+                continue
+            head: dict[str, Any] = {"_index": index, "_id": identity}
+            if versioned:
+                head |= {"version": version_of(time), "version_type": "external"}
+            source = {field: value for field, value in {**instance, name: time}.items() if value}
+            lines = orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n"
+            actions.append(Action(lines, record=None, document_id=self._id))
+        return actions

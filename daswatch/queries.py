@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from daswatch import control_plane, pulse
 from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES
 from daswatch.detections import Condition, Detection, Kind, Level, Source
-from daswatch.documents import DEFAULT_INDEX_PREFIX, UNDATED
+from daswatch.documents import UNDATED
+from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.stream_records import iso_milliseconds
 
 GROUPS_PER_PAGE = 10_000
@@ -174,12 +174,12 @@ def event_indices(first_day: date, last_day: date, prefix: str = DEFAULT_INDEX_P
     if days > _MOST_DAYS:
         return f"{prefix}-*"
     names = (f"{prefix}-{first_day + timedelta(days=day):%Y.%m.%d}*" for day in range(days))
-    return ",".join([*names, f"{prefix}-{UNDATED}"])
+    return ",".join([*names, f"{prefix}-{UNDATED}*"])
 
 
-def index_of(detection: Detection, events: str) -> str:
+def index_of(detection: Detection, events: str, indices: Indices) -> str:
     """Where a detection looks; `events` are the indices of events."""
-    return {Source.EVENTS: events, Source.CONTROL_PLANE: control_plane.INDEX, Source.PULSE: pulse.INDEX}[
+    return {Source.EVENTS: events, Source.CONTROL_PLANE: indices.control_plane, Source.PULSE: indices.pulse}[
         detection.source
     ]
 

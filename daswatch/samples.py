@@ -19,6 +19,7 @@ from daswatch import control_plane
 from daswatch.documents import Document, Flattening, flatten
 from daswatch.envelope import activity_stream
 from daswatch.events import read_monitoring_record
+from daswatch.indices import Indices
 from daswatch.stream_records import iso_milliseconds
 
 CONTROL_PLANE = "control-plane"
@@ -68,7 +69,8 @@ def documents(
     """The documents of a sample's steps of one day, as a function would index them, for a database of that id."""
     events = list(_events(sample, end - timedelta(days=days_ago), days_ago))
     if sample.engine == CONTROL_PLANE:
-        return [control_plane.document(event, flattening.ingested_at) for event in events]
+        index = Indices(flattening.index_prefix).control_plane
+        return [control_plane.document(event, flattening.ingested_at, index) for event in events]
     stream = activity_stream(f"arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-{resource_id}")
     content = {
         "type": "DatabaseActivityMonitoringRecord",

@@ -12,9 +12,7 @@ from typing import Any
 import orjson
 
 from daswatch.detections import Detection, Kind, Source
-
-# The ids of the saved index patterns.
-INDEX_PATTERNS: Mapping[Source, str] = {Source.EVENTS: "das-events", Source.CONTROL_PLANE: "das-control-plane"}
+from daswatch.indices import Indices
 
 # The time comes first without being named.
 _COLUMNS: Mapping[Source, tuple[str, ...]] = {
@@ -43,9 +41,14 @@ _SOURCE_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
 _FILTER_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.filter[0].meta.index"
 
 
-def saved_search(detection: Detection) -> dict[str, Any] | None:
+def pattern_id(source: Source, indices: Indices) -> str:
+    """The id of the saved index pattern of what a detection looks at."""
+    return f"{indices.saved_object_start}{source.value}"
+
+
+def saved_search(detection: Detection, indices: Indices) -> dict[str, Any] | None:
     """The saved object, or None for a detection that looks at no events."""
-    pattern = INDEX_PATTERNS.get(detection.source)
+    pattern = pattern_id(detection.source, indices) if detection.source in _COLUMNS else None
     if pattern is None or detection.kind is Kind.FAILING or not detection.query:
         return None
     filters = [_filter(detection.script)] if detection.script else []
@@ -59,9 +62,9 @@ def saved_search(detection: Detection) -> dict[str, Any] | None:
     names = [_SOURCE_REFERENCE, *(_FILTER_REFERENCE for _ in filters)]
     return {
         "type": "search",
-        "id": f"das-detection-{detection.name}",
+        "id": f"{indices.saved_object_start}detection-{detection.name}",
         "attributes": {
-            "title": f"Detection: {detection.title}",
+            "title": indices.titled(f"Detection: {detection.title}"),
             "description": detection.description,
             "hits": 0,
             "columns": list(_COLUMNS[detection.source]),
@@ -74,9 +77,9 @@ def saved_search(detection: Detection) -> dict[str, Any] | None:
     }
 
 
-def ndjson(detections: Iterable[Detection]) -> bytes:
+def ndjson(detections: Iterable[Detection], indices: Indices) -> bytes:
     """The saved searches of all that have one, a line each: a file for the import of Dashboards."""
-    found = (saved_search(detection) for detection in detections)
+    found = (saved_search(detection, indices) for detection in detections)
     return b"".join(orjson.dumps(one) + b"\n" for one in found if one)
 
 

@@ -19,16 +19,11 @@ from daswatch.alerts import alert_id
 from daswatch.bulk import Action
 from daswatch.detections import Detection
 from daswatch.queries import Candidate
-from daswatch.stream_records import iso_milliseconds
+from daswatch.stream_records import iso_milliseconds, version_of
 
-INDEX = "das-seen"
 _ADDRESS_FIELD = "remoteIp"
 
-# Times are ISO 8601 in UTC of one length, so they compare as text. Written again only where that tells something new.
-_SIGHTING = (
-    "if (ctx._source.lastSeen.compareTo(params.lastSeen) < 0) { ctx._source.lastSeen = params.lastSeen }"
-    " else { ctx.op = 'noop' }"
-)
+# Written again only where that says something new.
 _WORTH_WRITING = timedelta(hours=1)
 
 
@@ -86,9 +81,18 @@ def is_new(
 
 
 def sightings(
-    detection: Detection, candidates: Iterable[Candidate], known: Mapping[str, Seen], now: datetime
+    detection: Detection,
+    candidates: Iterable[Candidate],
+    known: Mapping[str, Seen],
+    now: datetime,
+    index: str,
+    *,
+    versioned: bool,
 ) -> list[Action]:
-    """What to write after a run: each group's last sighting, and from now on each new database as being learned."""
+    """What to write after a run: each group's last sighting, and from now on each new database as being learned.
+
+    The time of the sighting is the document's version where there are any: of two runners the later sighting stays.
+    """
     actions = []
     learning: dict[str, str] = {}
     for candidate in candidates:
@@ -100,23 +104,24 @@ def sightings(
                 "detection": detection.name,
                 "resourceId": candidate.resource_id,
                 "group": dict(candidate.group),
-                "firstSeen": candidate.first_seen,
+                "firstSeen": min(candidate.first_seen, before.first_seen) if before else candidate.first_seen,
                 "lastSeen": candidate.last_seen,
             }
-            actions.append(_sighting(name, document))
+            actions.append(_sighting(name, document, index, versioned=versioned))
     at = iso_milliseconds(now)
     for resource_id, name in learning.items():
         if name not in known:
             document = {"detection": detection.name, "resourceId": resource_id, "firstSeen": at, "lastSeen": at}
-            actions.append(_sighting(name, document))
+            actions.append(_sighting(name, document, index, versioned=versioned))
     return actions
 
 
-def _sighting(name: str, document: Mapping[str, Any]) -> Action:
-    head = {"update": {"_index": INDEX, "_id": name, "retry_on_conflict": 3}}
-    script = {"lang": "painless", "source": _SIGHTING, "params": {"lastSeen": document["lastSeen"]}}
-    body = {"script": script, "upsert": document}
-    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(body) + b"\n", record=0, index=INDEX)
+def _sighting(name: str, document: Mapping[str, Any], index: str, *, versioned: bool) -> Action:
+    head: dict[str, Any] = {"_index": index, "_id": name}
+    if versioned:
+        head |= {"version": version_of(document["lastSeen"]), "version_type": "external"}
+    lines = orjson.dumps({"index": head}) + b"\n" + orjson.dumps(document) + b"\n"
+    return Action(lines, record=0, index=index)
 
 
 def _apart(earlier: str, later: str) -> timedelta:

@@ -10,16 +10,15 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from daswatch.activity import Activity
-from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import SettingsError
 from daswatch.hourly import DAILY, LOOKS_LIKE, HourlyIndices
+from daswatch.indices import DEFAULT_INDEX_PREFIX, problem_of
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, read_user_names
 
-# What OpenSearch takes in an index name, and what may stand before `-YYYY.MM.DD`.
-_INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 SearchAuth = Literal["sigv4", "basic", "none"]
+Service = Literal["es", "aoss"]  # a domain, or a Serverless collection
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
 
 
@@ -33,6 +32,10 @@ class Environment:
     def optional(self, name: str, default: str = "") -> str:
         """The value, or the default where it is missing or blank."""
         return self._variables.get(name, "").strip() or default
+
+    def has(self, name: str) -> bool:
+        """Whether it is set at all, to nothing included."""
+        return name in self._variables
 
     def required(self, name: str, looks_like: str) -> str:
         """The value; a problem where it is missing. `looks_like` says what it should be."""
@@ -83,10 +86,12 @@ def read_bucket(environment: Environment, name: str) -> str:
 
 
 def read_index_prefix(environment: Environment) -> str:
-    """INDEX_PREFIX: the events' indices are named by it and their day."""
+    """INDEX_PREFIX: all that the deployment owns is named by it (`daswatch.indices`)."""
     prefix = environment.optional("INDEX_PREFIX", DEFAULT_INDEX_PREFIX)
-    if not _INDEX_PREFIX.fullmatch(prefix):
-        environment.problem("INDEX_PREFIX", "is no index name", "lower case letters, digits, - and _, like das-events")
+    what, looks_like = problem_of(prefix)
+    if what:
+        environment.problem("INDEX_PREFIX", what, looks_like)
+        return DEFAULT_INDEX_PREFIX
     return prefix
 
 
@@ -128,7 +133,7 @@ class SearchEndpoint:
 
     url: str
     auth: SearchAuth = "sigv4"
-    service: Literal["es", "aoss"] = "es"
+    service: Service = "es"
     secret_arn: str = ""
     ca_bundle: str = ""
 

@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 
 from daswatch.content import Content, Kind
-from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.index_settings import IndexSettings, with_choices
+from daswatch.indices import DEFAULT_INDEX_PREFIX, DEFAULT_STEM, Indices
+from daswatch.settings import Service
 
 _FOLDERS = {
     Kind.COMPONENT_TEMPLATE: "component",
@@ -21,12 +23,21 @@ _ROLES = "role"
 # A collection sizes and refreshes itself, and no list of what it takes besides is published: what the mappings need
 # stays. Of the codecs it documents `default`, `zstd` and `zstd_no_dict`.
 _COLLECTION_SETTINGS = frozenset({"analysis"})
+_COLLECTION_CODECS = frozenset({"default", "zstd", "zstd_no_dict"})
 _COLLECTION_CODEC = "zstd"
+_AS_SHIPPED = IndexSettings()
 
 
-def shipped_content(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
+def shipped_content(index_prefix: str = DEFAULT_INDEX_PREFIX, settings: IndexSettings = _AS_SHIPPED) -> list[Content]:
     """All templates and policies, in the order of installation; patterns and names follow the index prefix."""
-    return [content for kind, folder in _FOLDERS.items() for content in _read(kind, folder, index_prefix)]
+    stem = Indices(index_prefix).stem
+    return [
+        replace(content, body=with_choices(content.body, settings.chosen(content.name.removeprefix(f"{stem}-"))))
+        if kind is Kind.COMPONENT_TEMPLATE
+        else content
+        for kind, folder in _FOLDERS.items()
+        for content in _read(kind, folder, index_prefix)
+    ]
 
 
 def shipped_roles(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
@@ -35,11 +46,16 @@ def shipped_roles(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
 
 
 def for_collection(shipped: Iterable[Content]) -> list[Content]:
-    """The templates as a Serverless collection takes them; it has no retention policies."""
+    """The templates as a Serverless collection takes them: each whole, and without most settings.
+
+    It has no retention policies.
+    """
+    shipped = list(shipped)
+    components = {one.name: one.body["template"] for one in shipped if one.kind is Kind.COMPONENT_TEMPLATE}
     return [
-        replace(content, body=_without_settings(content.body))
+        replace(content, body=_for_collection(content.body, components))
         for content in shipped
-        if content.kind in (Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE)
+        if content.kind is Kind.INDEX_TEMPLATE
     ]
 
 
@@ -50,43 +66,53 @@ def _read(kind: Kind, folder: str, index_prefix: str) -> list[Content]:
             continue
         body = orjson.loads(entry.read_bytes())
         name = entry.name.removesuffix(".json")
-        if kind is not Kind.COMPONENT_TEMPLATE:
-            name = name.replace(DEFAULT_INDEX_PREFIX, index_prefix)
-            body = _with_prefix(body, index_prefix)
-        content.append(Content(kind, name, body))
+        stem = Indices(index_prefix).stem
+        name = f"{stem}-{name.removeprefix(f'{DEFAULT_STEM}-')}"
+        content.append(Content(kind, name, _with_stem(body, stem)))
     return content
 
 
-def _without_settings(body: Mapping[str, Any]) -> dict[str, Any]:
-    template = dict(body["template"])
-    settings = template.pop("settings", {}).get("index", {})
+def _for_collection(body: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    template = _composed(body, components)
+    settings = template.pop("settings")["index"]
     kept = {name: value for name, value in settings.items() if name in _COLLECTION_SETTINGS}
     if "codec" in settings:
-        kept["codec"] = _COLLECTION_CODEC
-    return {**body, "template": {**template, **({"settings": {"index": kept}} if kept else {})}}
+        kept["codec"] = settings["codec"] if settings["codec"] in _COLLECTION_CODECS else _COLLECTION_CODEC
+    alone = {name: value for name, value in body.items() if name != "composed_of"}
+    return {**alone, "template": {**template, **({"settings": {"index": kept}} if kept else {})}}
 
 
-def event_index() -> dict[str, Any]:
+def _composed(body: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings and mappings that an index gets from its template and the components that this names."""
+    settings: dict[str, Any] = {}
+    mappings: dict[str, Any] = {}
+    for part in (*(components[name] for name in body.get("composed_of", ())), body["template"]):
+        settings |= part.get("settings", {}).get("index", {})
+        properties = {**mappings.get("properties", {}), **part.get("mappings", {}).get("properties", {})}
+        mappings |= {**part.get("mappings", {}), "properties": properties}
+    return {"settings": {"index": settings}, "mappings": mappings}
+
+
+def event_index(service: Service = "es") -> dict[str, Any]:
     """Settings and mappings of an index of events, as the templates put them together."""
-    index, fields, settings = map(_template, (DEFAULT_INDEX_PREFIX, "das-event-fields", "das-event-settings"))
-    return {
-        "settings": {"index": {**settings["settings"]["index"], **fields["settings"]["index"]}},
-        "mappings": {
-            **fields["mappings"],
-            "properties": {**fields["mappings"]["properties"], **index["mappings"]["properties"]},
-        },
-    }
+    return _index(Indices().prefix, service)
 
 
-def control_plane_index() -> dict[str, Any]:
+def control_plane_index(service: Service = "es") -> dict[str, Any]:
     """Settings and mappings of the index of calls of AWS's API."""
-    return _template("das-control-plane")
+    return _index(Indices().control_plane, service)
 
 
-def _template(name: str) -> dict[str, Any]:
-    return next(dict(content.body["template"]) for content in shipped_content() if content.name == name)
+def _index(name: str, service: Service) -> dict[str, Any]:
+    shipped = shipped_content()
+    if service == "aoss":
+        return next(dict(one.body["template"]) for one in for_collection(shipped) if one.name == name)
+    components = {one.name: one.body["template"] for one in shipped if one.kind is Kind.COMPONENT_TEMPLATE}
+    return next(
+        _composed(one.body, components) for one in shipped if one.kind is Kind.INDEX_TEMPLATE and one.name == name
+    )
 
 
-def _with_prefix(body: Any, prefix: str) -> Any:
-    text = orjson.dumps(body).replace(f'"{DEFAULT_INDEX_PREFIX}-*"'.encode(), f'"{prefix}-*"'.encode())
-    return orjson.loads(text)
+def _with_stem(body: Any, stem: str) -> Any:
+    """A shipped body with the names of another deployment: each of ours begins with `das-`."""
+    return orjson.loads(orjson.dumps(body).replace(f'"{DEFAULT_STEM}-'.encode(), f'"{stem}-'.encode()))

@@ -24,6 +24,7 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic
+from daswatch.indices import Indices
 from daswatch.notifications import is_full, read_notification
 from daswatch.redact import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.stream_records import iso_milliseconds, read_stream_record
@@ -68,9 +69,10 @@ class Function:
 
     def __init__(self, settings: Settings, account_id: str, region: str) -> None:
         self._settings = settings
+        self._indices = Indices(settings.index_prefix)
         self._detections = by_name(load_file(settings.detections))
         client = search_client(settings.search)
-        self._search = SearchGateway(client)
+        self._search = SearchGateway(client, service=settings.search.service)
         self._queries = SavedQueries(client)
         self._bucket = DeadLetterBucket(s3_client, settings.dead_letter_bucket)
         self.telemetry = Telemetry(SERVICE)
@@ -78,16 +80,17 @@ class Function:
         self.watch = Watch(
             detections=list(self._detections.values()),
             queries=self._queries,
-            alert_index=AlertIndex(client),
+            alert_index=AlertIndex(client, self._indices, service=settings.search.service),
             search=self._search,
             teller=Teller(
                 accounts=accounts if settings.security_hub else None,
                 topic=AlertTopic(sns_client, settings.alert_topic_arn) if settings.alert_topic_arn else None,
                 region=region,
                 dashboards_url=settings.dashboards_url,
+                indices=self._indices,
                 statements=self._statements,
             ),
-            index_prefix=settings.index_prefix,
+            indices=self._indices,
         )
 
     def take_notifications(self, event: Mapping[str, Any], now: datetime, deadline: Deadline) -> Report:
@@ -113,7 +116,7 @@ class Function:
         """What was done to a stream or its key, as a document that a saved query finds."""
         report = Report()
         try:
-            document = control_plane.document(event, iso_milliseconds(now))
+            document = control_plane.document(event, iso_milliseconds(now), self._indices.control_plane)
         except RecordError as exc:
             self._keep([DeadLetter(0, read_stream_record(event, now), None, exc.reason, exc.detail)], now, deadline)
             report.malformed[exc.reason] = 1
@@ -125,8 +128,8 @@ class Function:
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:
         """First the notification to S3, then the line that tells of it."""
         uris = [self._bucket.put(letter.object_key, letter.object_body(), deadline) for letter in letters]
-        lines = [letter.action(uri, iso_milliseconds(now)) for letter, uri in zip(letters, uris, strict=True)]
-        self._write(lines, deadline)
+        at, index = iso_milliseconds(now), self._indices.dead_letters
+        self._write([letter.action(uri, at, index) for letter, uri in zip(letters, uris, strict=True)], deadline)
 
     def _write(self, actions: Sequence[Action], deadline: Deadline) -> None:
         result = self._search.write(actions, deadline) if actions else None
@@ -141,7 +144,7 @@ class Function:
             return {}
         fields = (*NEEDED_FIELDS, *SQL_FIELDS)
         try:
-            found = self._queries.documents(ids, fields, f"{self._settings.index_prefix}-*", deadline)
+            found = self._queries.documents(ids, fields, self._indices.events, deadline)
         except SearchUnavailable:
             return {}  # a finding does not wait for its statements
         cleaned = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.redact import Redaction
 from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
 

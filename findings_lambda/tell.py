@@ -17,6 +17,7 @@ from daswatch.errors import TopicUnavailable
 from daswatch.findings import Posting, finding
 from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
 from daswatch.gateways.topics import AlertTopic
+from daswatch.indices import Indices
 from daswatch.links import alert_url, alerts_url
 from daswatch.messages import MAX_MESSAGES, Message, message, shared, summary
 
@@ -51,12 +52,14 @@ class Teller:
         topic: AlertTopic | None,
         region: str,
         dashboards_url: str,
+        indices: Indices,
         statements: Statements,
     ) -> None:
         self._accounts = accounts
         self._topic = topic
         self._region = region
         self._dashboards_url = dashboards_url
+        self._indices = indices
         self._statements = statements
 
     @property
@@ -118,7 +121,7 @@ class Teller:
                 telling.causes.add("Security Hub: out of time")
                 continue
             posting_account, security_hub = self._accounts.for_account(account_id, mine)
-            posting = Posting(posting_account, self._region, self._dashboards_url)
+            posting = Posting(posting_account, self._region, self._dashboards_url, self._indices)
             statements = self._statements(portion, mine)
             findings = {
                 alert.id: finding(alert, detections.get(alert.detection), posting, statements.get(alert.id, ()))
@@ -135,7 +138,7 @@ class Teller:
 
     def _message(self, alerts: Sequence[Alert], detections: Mapping[str, Detection]) -> Message:
         if len(alerts) > 1:
-            return summary(alerts, alerts_url(self._dashboards_url, alerts))
+            return summary(alerts, alerts_url(self._dashboards_url, alerts, self._indices))
         (alert,) = alerts
         detection = detections.get(alert.detection)
-        return message(alert, detection, alert_url(self._dashboards_url, alert, detection))
+        return message(alert, detection, alert_url(self._dashboards_url, alert, detection, self._indices))

@@ -13,18 +13,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from daswatch import alerts, seen
 from daswatch.alerts import Alert, Due, Firing, Published, State, changes, noted
 from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.bulk import Action
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind, Source, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress
+from daswatch.gateways.alert_index import AlertIndex, Progress
 from daswatch.gateways.saved_queries import Answers, Failure, Group, Question, SavedQueries
 from daswatch.gateways.search import SearchGateway
+from daswatch.indices import Indices
 from daswatch.notifications import FAILING, failing_query
 from daswatch.queries import (
     Candidate,
@@ -40,7 +40,6 @@ from daswatch.storms import Storm, divide
 from daswatch.stream_records import iso_milliseconds
 from findings_lambda.tell import Teller, Telling
 
-_TEMPLATES = (alerts.INDEX, seen.INDEX, RUNS_INDEX)
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
 # as one that has nothing to catch up with. A slice is looked at as a whole.
 _BACKLOG_SEARCHES = 36
@@ -95,7 +94,7 @@ class Watch:
         alert_index: AlertIndex,
         search: SearchGateway,
         teller: Teller,
-        index_prefix: str,
+        indices: Indices,
     ) -> None:
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
@@ -103,7 +102,7 @@ class Watch:
         self._alerts = alert_index
         self._search = search
         self._teller = teller
-        self._prefix = index_prefix
+        self._indices = indices
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> Report:
@@ -250,7 +249,7 @@ class Watch:
             if detection.name in failed or detection.name in report.failing:
                 continue  # noted as seen, it could not fire again
             failed |= self._note_seen(
-                detection, sightings(detection, candidates, known, arrivals.until), deadline, report
+                detection, self._sightings(detection, candidates, known, arrivals.until), deadline, report
             )
         return failed | {one.name for one in detections if one.name in report.failing}
 
@@ -282,7 +281,7 @@ class Watch:
         """Raises TemplatesMissing before anything is written: an index would get guessed field types, for good."""
         if not self._templates_are_there:
             installed = self._search.template_names(deadline)
-            for name in _TEMPLATES:
+            for name in (self._indices.alerts, self._indices.seen, self._indices.runs):
                 if name not in installed:
                     raise TemplatesMissing(name)
             self._templates_are_there = True
@@ -290,7 +289,7 @@ class Watch:
     def _late(self, arrivals: Arrivals, report: Report, deadline: Deadline) -> list[Span] | None:
         """When events happened that arrived late; None where that cannot be searched for."""
         report.searches += 1
-        found = self._queries.off_time(arrivals, f"{self._prefix}-*", deadline)
+        found = self._queries.off_time(arrivals, self._indices.events, deadline)
         if isinstance(found, Failure):
             report.failing[_LATE] = found.cause
             return None
@@ -328,11 +327,13 @@ class Watch:
     def _question(self, detection: Detection, arrivals: Arrivals) -> Question:
         """What is asked about events that arrived when they happened."""
         if detection.kind is Kind.SILENCE:
-            return Question(detection, silence_window(detection, arrivals.until), index_of(detection, ""))
+            return Question(
+                detection, silence_window(detection, arrivals.until), index_of(detection, "", self._indices)
+            )
         if detection.window_seconds:
             windows = windows_between(detection, arrivals.begin, arrivals.until, arrivals.until)
             return self._about_windows(detection, windows)
-        index = index_of(detection, arrivals.indices(self._prefix))
+        index = index_of(detection, arrivals.indices(self._indices.prefix), self._indices)
         also = arrivals.usual if detection.source is Source.EVENTS else None
         return Question(detection, arrivals.window, index, also=also)
 
@@ -340,15 +341,19 @@ class Watch:
         if detection.window_seconds:
             windows = windows_with(detection, span.first, span.last, arrivals.until)
             return [self._about_windows(detection, windows)] if windows else []
-        index = event_indices(span.first.date(), span.last.date(), self._prefix)
+        index = event_indices(span.first.date(), span.last.date(), self._indices.prefix)
         also = Window("@timestamp", iso_milliseconds(span.first), iso_milliseconds(span.last))
         return [Question(detection, arrivals.window, index, also=also)]
 
     def _about_windows(self, detection: Detection, windows: tuple[Window, ...]) -> Question:
         """All windows as one: where that finds nothing, none of them does."""
         whole = replace(windows[0], end=windows[-1].end)
-        index = index_of(detection, event_indices(*days_of(windows), self._prefix))
+        index = self._index(detection, *days_of(windows))
         return Question(detection, whole, index, parts=windows)
+
+    def _index(self, detection: Detection, first_day: date, last_day: date) -> str:
+        """Where the events of these days are, or whatever else a detection looks at."""
+        return index_of(detection, event_indices(first_day, last_day, self._indices.prefix), self._indices)
 
     def _new(
         self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline, report: Report
@@ -426,7 +431,7 @@ class Watch:
                 if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
                     candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
             days = _moment(begin).date(), _moment(candidate.last_seen).date()
-            index = index_of(detection, event_indices(*days, self._prefix))
+            index = self._index(detection, *days)
             groups.append(Group(detection, candidate, begin, index))
         firings, failures = self._queries.firings(groups, iso_milliseconds(now), deadline.part(_ASKING))
         report.failing |= failures
@@ -476,7 +481,7 @@ class Watch:
         if detection.window_seconds:
             since, until = _moment(first), _moment(last)
             return self._about_windows(detection, windows_with(detection, since, until, until))
-        index = index_of(detection, event_indices(_moment(first).date(), _moment(last).date(), self._prefix))
+        index = self._index(detection, _moment(first).date(), _moment(last).date())
         return Question(detection, Window("@timestamp", first, last), index)
 
     def _bounded(
@@ -569,6 +574,12 @@ class Watch:
             report.telling.unnoted += len(outcome.unwritten)
             report.telling.causes.add(f"not noted: {outcome.cause}")
         return not outcome.unwritten
+
+    def _sightings(
+        self, detection: Detection, candidates: Sequence[Candidate], known: Mapping[str, Seen], now: datetime
+    ) -> list[Action]:
+        index, versioned = self._indices.seen, self._alerts.has_versions
+        return sightings(detection, candidates, known, now, index, versioned=versioned)
 
     def _note_seen(
         self, detection: Detection, actions: Sequence[Action], deadline: Deadline, report: Report

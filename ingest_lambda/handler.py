@@ -77,7 +77,7 @@ class Function:
         self.ingest = Ingest(
             opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
             data_keys=data_keys,
-            search=SearchGateway(search_client(settings.search)),
+            search=SearchGateway(search_client(settings.search), service=settings.search.service),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
             executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
             rows=_rows_delivery(settings),

@@ -17,7 +17,7 @@ from datetime import datetime
 
 import orjson
 
-from daswatch import dead_letters, drops, pulse
+from daswatch import drops
 from daswatch.activity import Activity
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
@@ -30,6 +30,7 @@ from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import BulkResult, Refusal, SearchGateway
+from daswatch.indices import Indices
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
 from daswatch.pulse import Pulse
@@ -112,7 +113,9 @@ class Report:
         """Take what was written into account, and how fresh it is."""
         self.redeliver(result)
         # The next batch brings a pulse again; where none is ever written, nothing else would show it.
-        self.pulses_unwritten, self.lost_cause = len(result.lost), result.lost_cause
+        # By instance: each has two documents.
+        self.pulses_unwritten = len({action.document_id for action in result.lost})
+        self.lost_cause = result.lost_cause
         self.written, self.already_there = result.written, result.already_there
         self.bulk_requests, self.index_ms = result.requests, result.seconds * 1000
         newest = ""
@@ -296,8 +299,11 @@ class Ingest:
                 self._rows.take(delivery, record, position, opened)
             del opened  # large: not while the next record is opened
 
+        own = Indices(flattening.index_prefix)
         due = [heard for name, heard in pulses.items() if heard.is_due(self._pulses_written.get(name))]
-        pipeline.add(heard.action() for heard in due)
+        versioned = not self._search.is_collection
+        for heard in due:
+            pipeline.add(heard.actions(own.pulse, versioned=versioned, now=now))
         if delivery:
             delivery.flush()
         result = pipeline.finish()
@@ -308,7 +314,7 @@ class Ingest:
             letters += _row_refusals(delivery.finish().refused, batch)
         # What is delivered again tells of itself then.
         letters = [letter for letter in letters if letter.position < rows_only_from]
-        self._keep(letters, flattening.ingested_at, deadline, report)
+        self._keep(letters, flattening.ingested_at, own.dead_letters, deadline, report)
 
         report.take(result, pulses.values(), now)
         if self._rows and delivery:
@@ -316,7 +322,8 @@ class Ingest:
             if report.first_unwritten is not None:
                 again = sorted(position for position in delivery.put_records if position >= report.first_unwritten)
                 self._rows.remember(batch[position] for position in again)
-        report.take_drops(self._tell_drops(dropped, batch[: report.first_unwritten], flattening.ingested_at, deadline))
+        done = batch[: report.first_unwritten]
+        report.take_drops(self._tell_drops(dropped, done, flattening.ingested_at, own.drops, deadline))
         report.kms_calls = self._data_keys.counts.calls - calls
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000
@@ -344,19 +351,22 @@ class Ingest:
         if self._known_indices and indices <= self._known_indices:
             return
         installed = self._search.template_names(deadline)
-        for name in (prefix, dead_letters.INDEX, pulse.INDEX, drops.TEMPLATE):
+        own = Indices(prefix)
+        for name in (own.prefix, own.dead_letters, own.pulse, own.drops):
             if name not in installed:
                 raise TemplatesMissing(name)
-        self._known_indices |= {pulse.INDEX, *indices}
+        self._known_indices |= {own.pulse, *indices}
 
     def _tell_drops(
-        self, dropped: Sequence[Drop], done: Sequence[StreamRecord], ingested_at: str, deadline: Deadline
+        self, dropped: Sequence[Drop], done: Sequence[StreamRecord], ingested_at: str, name: str, deadline: Deadline
     ) -> BulkResult:
         """Count what was dropped of the records that are done. A count that is not written is in the log alone."""
         told = [drop for drop in dropped if drop.position < len(done)]
-        return self._search.write(drops.actions(told, done, ingested_at), deadline) if told else BulkResult()
+        return self._search.write(drops.actions(told, done, ingested_at, name), deadline) if told else BulkResult()
 
-    def _keep(self, letters: Sequence[DeadLetter], ingested_at: str, deadline: Deadline, report: Report) -> None:
+    def _keep(
+        self, letters: Sequence[DeadLetter], ingested_at: str, index: str, deadline: Deadline, report: Report
+    ) -> None:
         """Store dead letters, first the record, then the line that tells of it."""
         if not letters:
             return
@@ -369,7 +379,7 @@ class Ingest:
             ]
         for letter, put in zip(letters, stored, strict=True):
             try:
-                actions.append(letter.action(put.result(), ingested_at))
+                actions.append(letter.action(put.result(), ingested_at, index))
                 kept.append(letter)
             except DependencyError as exc:
                 report.redeliver_from(letter.position, str(exc))

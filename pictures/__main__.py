@@ -16,6 +16,7 @@ from rich.console import Console
 from daswatch.dashboards import SavedObject, shipped_objects
 from daswatch.errors import DaswatchError
 from daswatch.gateways.content import ContentGateway
+from daswatch.indices import Indices
 from daswatch.panels import Objects, TimeSpan, by_key, rows_of
 from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _draw_all(console: Console, pages: Path | None) -> None:
     browser = Browser.found()
-    objects = by_key(shipped_objects())
+    objects = by_key(shipped_objects(Indices()))
     with console.status("Starting OpenSearch …") as status, node_or_external() as node, LocalAws() as aws:
         search = OpenSearch(node.url, timeout=60)
         ContentGateway(search).install_all(shipped_content())
@@ -86,7 +87,7 @@ def _answers(
 
 def _write_text(console: Console) -> None:
     before = DOCUMENT.read_text("utf-8")
-    after = with_dashboards(before, shipped_objects())
+    after = with_dashboards(before, shipped_objects(Indices()))
     DOCUMENT.write_text(after, "utf-8")
     console.print(f"{DOCUMENT.name}: {'written anew' if before != after else 'unchanged'}")
 

@@ -24,15 +24,16 @@ from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
-from daswatch.documents import DEFAULT_INDEX_PREFIX, Document
+from daswatch.documents import Document
 from daswatch.drops import Drop
 from daswatch.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.errors import RecordError
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
+from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
+from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.pulse import Pulse
 from daswatch.samples import base_events
@@ -162,7 +163,7 @@ class Watched:
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
             record = StreamRecord({}, "", "", str(batch), "shardId-000000000000", newest)
-            yield from drops.actions(found, [record], newest)
+            yield from drops.actions(found, [record], newest, Indices().drops)
 
 
 def fill(
@@ -185,11 +186,19 @@ def fill(
     before = None
     for at in run_times():
         if before and at - before > _EVERY:  # nothing in between was looked at, nor shall be
-            search.indices.delete(index=RUNS_INDEX)
+            search.indices.delete(index=Indices().runs)
         before = at
         progress(f"Running the saved queries as of {at:%A %H:%M}")
         if at == NOW:  # the pulse has no history: it tells what was heard last
-            write(search, [pulse.action() for pulse in watched.pulses.values()])
+            index = Indices().pulse
+            write(
+                search,
+                [
+                    one
+                    for heard_last in watched.pulses.values()
+                    for one in heard_last.actions(index, versioned=True, now=at)
+                ],
+            )
         watch(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
         search.indices.refresh(index="das-*")
     return events
@@ -212,16 +221,17 @@ def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) ->
     return Watch(
         detections=detections,
         queries=SavedQueries(search),
-        alert_index=AlertIndex(search),
+        alert_index=AlertIndex(search, Indices()),
         search=SearchGateway(search),
         teller=Teller(
             accounts=accounts,
             topic=topic,
             region=REGION,
             dashboards_url=DASHBOARDS_URL,
+            indices=Indices(),
             statements=lambda alerts, deadline: {},
         ),
-        index_prefix=DEFAULT_INDEX_PREFIX,
+        indices=Indices(),
     )
 
 
@@ -247,7 +257,7 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
             read_envelope(text)
         except RecordError as exc:
             letter = DeadLetter(0, raw, stream, exc.reason, exc.detail)
-            yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at)
+            yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at, Indices().dead_letters)
         else:
             raise RuntimeError("a spoiled stream record can be read")
 
@@ -273,4 +283,4 @@ def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
     for number, (ago, detail) in enumerate(calls):
         at = iso_milliseconds(now - ago)
         told = {**base["detail"], "eventTime": at, "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}", **detail}
-        yield control_plane.document({**base, "time": at, "detail": told}, at)
+        yield control_plane.document({**base, "time": at, "detail": told}, at, Indices().control_plane)

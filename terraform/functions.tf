@@ -53,6 +53,7 @@ resource "aws_lambda_function" "ingest" {
   environment {
     variables = merge(local.search_environment, {
       DEAD_LETTER_BUCKET   = aws_s3_bucket.dead_letters.bucket
+      INDEX_HOURLY         = var.index_hourly
       EXCLUDED_USERS       = join(",", var.excluded_users)
       REDACT               = var.redact
       ROWS_DELIVERY_STREAM = var.rows_to_s3 ? one(aws_kinesis_firehose_delivery_stream.rows[*].name) : ""
@@ -80,7 +81,12 @@ resource "aws_lambda_function" "ingest" {
     }
   }
 
-  depends_on = [aws_iam_role_policy_attachment.ingest, aws_iam_role_policy_attachment.network_interfaces]
+  # The content refuses days of hourly indices that must not change any more.
+  depends_on = [
+    aws_iam_role_policy_attachment.ingest,
+    aws_iam_role_policy_attachment.network_interfaces,
+    aws_lambda_invocation.content,
+  ]
 }
 
 # The saved queries. EventBridge calls it each minute, and no call outlives its minute.
@@ -210,6 +216,12 @@ resource "aws_lambda_function" "setup" {
       # The domain that is made here has one user at first: whoever installs the roles of the others.
       OPENSEARCH_AUTH       = var.create_domain ? "basic" : var.opensearch_auth
       OPENSEARCH_SECRET_ARN = var.create_domain ? one(aws_secretsmanager_secret.domain_user[*].arn) : var.opensearch_secret_arn
+      INDEX_SHARDS          = var.index_shards
+      INDEX_REPLICAS        = var.index_replicas
+      INDEX_WRITE_COPIES    = var.index_write_copies
+      INDEX_REFRESH_SECONDS = var.index_refresh_seconds
+      INDEX_CODEC           = var.index_codec
+      INDEX_HOURLY          = var.index_hourly
       DASHBOARDS_URL        = var.dashboards_url
       DETECTIONS            = "detections.json" # beside the code
       BACKUP_BUCKET         = aws_s3_bucket.dead_letters.bucket

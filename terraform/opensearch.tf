@@ -3,6 +3,7 @@
 locals {
   search_arn      = var.create_domain ? one(aws_opensearch_domain.first_try[*].arn) : var.opensearch_arn
   search_endpoint = var.create_domain ? "https://${one(aws_opensearch_domain.first_try[*].endpoint)}" : var.opensearch_endpoint
+  stem            = element(split("-events", var.index_prefix), 0) # of all names, such as das-alerts
   domain_name     = join("-", concat([var.name], random_id.domain[*].hex))
 }
 
@@ -121,7 +122,7 @@ resource "aws_opensearchserverless_access_policy" "functions" {
         },
         {
           ResourceType = "index"
-          Resource     = ["index/${var.collection_name}/${var.index_prefix}-*", "index/${var.collection_name}/das-*"]
+          Resource     = ["index/${var.collection_name}/${local.stem}-*"]
           Permission   = ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:ReadDocument", "aoss:WriteDocument"]
         },
       ]
@@ -155,7 +156,11 @@ resource "aws_lambda_invocation" "content" {
     RequestType  = "Create"
     ResourceType = "Custom::Content"
     ResourceProperties = {
-      Version = "${var.artifact_prefix}/${var.architecture} ${var.index_prefix} ${var.opensearch_endpoint}"
+      Version = join(" ", [
+        "${var.artifact_prefix}/${var.architecture}", var.index_prefix, var.opensearch_endpoint,
+        var.index_shards, var.index_replicas, var.index_write_copies, var.index_refresh_seconds, var.index_codec,
+        var.index_hourly,
+      ])
     }
   })
 

@@ -150,18 +150,27 @@ resource "aws_iam_role_policy" "findings" {
             Action = "es:ESHttpPost"
             Resource = [
               "${local.search_arn}/_bulk",
-              "${local.search_arn}/_mget",
               "${local.search_arn}/_msearch",
-              "${local.search_arn}/das-alerts/_search",
+              "${local.search_arn}/${local.stem}-alerts/_mget",
+              "${local.search_arn}/${local.stem}-seen/_mget",
+              "${local.search_arn}/${local.stem}-alerts/_search",
             ]
           },
           {
             Sid      = "LookForTemplatesAndProgress"
             Effect   = "Allow"
             Action   = "es:ESHttpGet"
-            Resource = ["${local.search_arn}/_index_template", "${local.search_arn}/das-runs/_doc/scheduled"]
+            Resource = ["${local.search_arn}/_index_template", "${local.search_arn}/${local.stem}-runs/_doc/scheduled"]
           },
-          { Sid = "NoteProgress", Effect = "Allow", Action = "es:ESHttpPut", Resource = "${local.search_arn}/das-runs/_doc/scheduled" },
+          {
+            Sid    = "NoteProgress"
+            Effect = "Allow"
+            Action = "es:ESHttpPut"
+            Resource = [
+              "${local.search_arn}/${local.stem}-runs/_doc/scheduled",
+              "${local.search_arn}/${local.stem}-runs/_create/scheduled",
+            ]
+          },
         ] : statement if local.signs
       ],
       local.sign_in,

@@ -183,9 +183,85 @@ variable "dashboards_url" {
 }
 
 variable "index_prefix" {
-  description = "Events are indexed into <prefix>-YYYY.MM.DD."
+  description = "Events are indexed into <prefix>-YYYY.MM.DD. It ends in -events; what is before names everything else, such as das-alerts. Deployments at one domain need different ones."
   type        = string
   default     = "das-events"
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*-events$", var.index_prefix)) && can(regex("^.{1,60}$", var.index_prefix))
+    error_message = "index_prefix is <name>-events."
+  }
+  validation {
+    # No pattern of one deployment matches an index of another.
+    condition     = !can(regex("-(events|drops).*-events$", var.index_prefix))
+    error_message = "index_prefix has neither -events nor -drops in front of its end: the patterns of another deployment would match."
+  }
+}
+
+variable "index_shards" {
+  description = "Primary shards of a day of events. Empty leaves it as it is there; one where it was never set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^([1-9][0-9]?|100)$", var.index_shards))
+    error_message = "index_shards is 1 to 100, or empty."
+  }
+}
+
+variable "index_replicas" {
+  description = "Copies of each index in addition to the primary. auto: up to two, as far as there are nodes. domain: what the domain has as its default. Empty leaves it as it is there; auto where it was never set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^[0-9]$|^auto$|^domain$", var.index_replicas))
+    error_message = "index_replicas is 0 to 9, auto, domain, or empty."
+  }
+}
+
+variable "index_write_copies" {
+  description = "How many copies must be active for a write to be acknowledged. Until then records wait in the stream. Empty leaves it as it is there; where it was never set, all with index_replicas auto, and two of a number of copies."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^([1-9]|10)$|^all$", var.index_write_copies))
+    error_message = "index_write_copies is 1 to 10, all, or empty."
+  }
+}
+
+variable "index_refresh_seconds" {
+  description = "After how many seconds new events are found. Empty leaves it as it is there; 10 where it was never set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^([1-9]|[1-5][0-9]|60)$", var.index_refresh_seconds))
+    error_message = "index_refresh_seconds is 1 to 60, or empty."
+  }
+}
+
+variable "index_codec" {
+  description = "How indices of events are compressed. Empty leaves it as it is there; best_compression where it was never set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = contains(["", "default", "best_compression", "zstd", "zstd_no_dict"], var.index_codec)
+    error_message = "index_codec is default, best_compression, zstd, zstd_no_dict, or empty."
+  }
+}
+
+variable "index_hourly" {
+  description = "Days whose events have an index for each hour, as FIRST/LAST, such as 2027-01-15/.. without an end. Name a first day at least two days ahead, and leave days that have begun as they are (docs/sizing.md)."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}/([0-9]{4}-[0-9]{2}-[0-9]{2}|[.][.])(,[0-9]{4}-[0-9]{2}-[0-9]{2}/([0-9]{4}-[0-9]{2}-[0-9]{2}|[.][.]))*$", var.index_hourly))
+    error_message = "index_hourly is FIRST/LAST, days such as 2027-01-15, with .. for no end."
+  }
 }
 
 # What is kept

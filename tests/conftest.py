@@ -24,9 +24,8 @@ from tests.function import IngestFunction
 from tests.rds import Rds, rds_with_streams
 from tests.stacks import AnswerBucket, answer_bucket
 
-_OURS = ("AWS_", "OPENSEARCH_", "POWERTOOLS_")
+_OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _SETTINGS = (
-    "INDEX_PREFIX",
     "EXCLUDED_USERS",
     "DEAD_LETTER_BUCKET",
     "REDACT",

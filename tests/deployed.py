@@ -18,7 +18,7 @@ from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 
 from daswatch import doctor
-from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.indices import DEFAULT_INDEX_PREFIX
 from demo.aws import REGION
 from tests.rds import ACCOUNT, Rds
 

@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
+from daswatch.indices import Indices
 from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.ledger import Engine
@@ -21,6 +22,7 @@ from demo.rds import AURORA, Database, DataKey, KmsDataKeys, seal
 from demo.stream import InvocationContext, lambda_record_of
 from ingest_lambda import handler as handler_module
 from tests.clock import Clock
+from tests.installed import remove
 
 _VERSIONS: dict[Engine, str] = {"postgresql": "1.1", "mysql": "1.2", "oracle": "1.3", "sqlserver": "1.4"}
 
@@ -43,7 +45,12 @@ class IngestFunction:
 
     @property
     def prefix(self) -> str:
-        return f"t-{self.name}"
+        return self.indices.prefix
+
+    @property
+    def indices(self) -> Indices:
+        """The names of everything that it writes to."""
+        return Indices(f"t-{self.name}-events")
 
     def install(self) -> None:
         """Install templates for the own prefix, and the environment; forgets what was warm."""
@@ -142,13 +149,16 @@ class IngestFunction:
         """The lines about dead letters of the test's databases."""
         query = {"prefix": {"resourceId": {"value": f"cluster-{self.name.upper()}"}}}
         other = {"prefix": {"resourceId": {"value": f"db-{self.name.upper()}"}}}
-        hits = self._hits("das-dead-letters", {"bool": {"should": [query, other]}})
+        hits = self._hits(self.indices.dead_letters, {"bool": {"should": [query, other]}})
         return [hit["_source"] for hit in hits]
 
     def pulses(self) -> dict[str, dict[str, Any]]:
-        """The pulse documents of the test's databases, by instance id."""
-        hits = self._hits("das-pulse", {"prefix": {"resourceId": {"value": f"cluster-{self.name.upper()}"}}})
-        return {hit["_source"]["instanceId"]: hit["_source"] for hit in hits}
+        """What the pulse documents of the test's databases say, by instance id."""
+        hits = self._hits(self.indices.pulse, {"prefix": {"resourceId": {"value": f"cluster-{self.name.upper()}"}}})
+        found: dict[str, dict[str, Any]] = {}
+        for hit in hits:
+            found.setdefault(hit["_source"]["instanceId"], {}).update(hit["_source"])
+        return found
 
     def stored(self, uri: str) -> dict[str, Any]:
         """A dead letter's object in S3."""
@@ -164,8 +174,7 @@ class IngestFunction:
     def close(self) -> None:
         """Remove the own indices and template."""
         self.cold_start()
-        self.search.indices.delete(index=f"{self.prefix}-*")
-        self.search.indices.delete_index_template(name=self.prefix)
+        remove(self.search, self.prefix)
 
     def _hits(self, index: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not self.search.indices.exists(index=index):

@@ -259,10 +259,6 @@ class Cluster:
         """Change settings of the cluster; None is the default."""
         assert self.ask("/_cluster/settings", "PUT", {"persistent": settings}).get("acknowledged")
 
-    def configure_index(self, index: str, settings: Mapping[str, Any]) -> None:
-        """Change settings of indices."""
-        assert self.ask(f"/{index}/_settings", "PUT", settings).get("acknowledged")
-
     def recover(self) -> None:
         """All members run and reach each other."""
         self.heal()

@@ -382,8 +382,8 @@ def test_the_findings_artifact_takes_notifications_and_calls_of_aws(
     nothing = {"raised": 0, "archived": 0, "failing": []}
     assert (malformed.kind, malformed.body) == (of_aws.kind, of_aws.body) == ("response", nothing)
     assert '"not-json":1' in running.output.replace(" ", "")
-    watching.search.indices.refresh(index="das-control-plane")
-    assert watching.search.count(index="das-control-plane")["count"] == 1
+    watching.search.indices.refresh(index=watching.indices.control_plane)
+    assert watching.search.count(index=watching.indices.control_plane)["count"] == 1
 
 
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if name == "setup_lambda"])

@@ -382,9 +382,11 @@ def test_a_record_of_no_activity_stream_is_kept_with_its_reason(ingest: IngestFu
 
 def dead_letter_of(ingest: IngestFunction, data: str) -> dict[str, Any]:
     """The line of a dead letter that belongs to no database, by the data of its record."""
-    ingest.search.indices.refresh(index="das-dead-letters")
+    ingest.search.indices.refresh(index=ingest.indices.dead_letters)
     query = {"query": {"term": {"reason": "not-an-activity-stream"}}, "size": 1000}
-    lines = [hit["_source"] for hit in ingest.search.search(index="das-dead-letters", body=query)["hits"]["hits"]]
+    lines = [
+        hit["_source"] for hit in ingest.search.search(index=ingest.indices.dead_letters, body=query)["hits"]["hits"]
+    ]
     return next(line for line in lines if data in json.dumps(ingest.stored(line["object"])))
 
 

@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from daswatch.alerts import Alert
 from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex, Progress
+from daswatch.gateways.alert_index import AlertIndex, Progress
 from daswatch.samples import documents
 from daswatch.sigma import compile_all
 from daswatch.stream_records import iso_milliseconds
@@ -372,7 +372,7 @@ def test_late_events_that_cannot_be_searched_for_are_looked_for_again(
 def test_a_note_of_an_earlier_version_is_read(watching: Watching) -> None:
     behind = iso_milliseconds(NOW - timedelta(days=1))
     document = {"since": iso_milliseconds(minutes(-1)), "behind": {"superuser-grant": behind}}
-    watching.search.index(index=RUNS_INDEX, id="scheduled", body=document, params={"refresh": "true"})
+    watching.search.index(index=watching.indices.runs, id="scheduled", body=document, params={"refresh": "true"})
     watching.write(made(watching, "superuser-grant", NOW - timedelta(hours=20)))
 
     reports = run_until_caught_up(watching, NOW, 10)
@@ -382,7 +382,7 @@ def test_a_note_of_an_earlier_version_is_read(watching: Watching) -> None:
 
 
 def test_how_far_a_run_came_is_kept_as_it_is(watching: Watching) -> None:
-    index = AlertIndex(watching.search)
+    index = AlertIndex(watching.search, watching.indices)
     watching.run(NOW - timedelta(days=1))
     watching.run(NOW)
 

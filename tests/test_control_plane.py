@@ -10,11 +10,13 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.control_plane import INDEX, document
+from daswatch.control_plane import document
 from daswatch.errors import Reason, RecordError
+from daswatch.indices import Indices
 from daswatch.samples import base_events
 from daswatch.templates import shipped_content
 
+INDEX = Indices().control_plane
 INGESTED_AT = "2031-03-04T11:22:41.000Z"
 KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
 STREAM_ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-db-LEDGER1"
@@ -34,7 +36,7 @@ def api_call(**detail: Any) -> dict[str, Any]:
 
 
 def source(**detail: Any) -> dict[str, Any]:
-    return document(api_call(**detail), INGESTED_AT).source
+    return document(api_call(**detail), INGESTED_AT, INDEX).source
 
 
 def mapping() -> dict[str, Any]:
@@ -44,7 +46,7 @@ def mapping() -> dict[str, Any]:
 
 
 def test_a_document_tells_who_did_what_to_which_stream() -> None:
-    made = document(api_call(), INGESTED_AT)
+    made = document(api_call(), INGESTED_AT, INDEX)
 
     assert (made.index, made.id) == ("das-control-plane", "b7c8d9e0-f1a2-4b3c-8d4e-5f60718293a4")
     assert made.source == {
@@ -143,20 +145,20 @@ def test_account_and_region_are_eventbridges_where_cloudtrail_tells_none() -> No
 def test_a_call_without_its_own_time_has_eventbridges() -> None:
     event = api_call(eventTime=None) | {"time": "2031-03-04T12:00:00+01:00"}
 
-    assert document(event, INGESTED_AT).source["@timestamp"] == "2031-03-04T11:00:00.000Z"
+    assert document(event, INGESTED_AT, INDEX).source["@timestamp"] == "2031-03-04T11:00:00.000Z"
 
 
 def test_the_same_call_delivered_twice_is_the_same_document() -> None:
-    first, second = document(api_call(), INGESTED_AT), document(api_call(), "2031-03-04T11:30:00.000Z")
+    first, second = document(api_call(), INGESTED_AT, INDEX), document(api_call(), "2031-03-04T11:30:00.000Z", INDEX)
 
     assert first.id == second.id
 
 
 @pytest.mark.parametrize("event_id", ["../_bulk", "x" * 600, "a b", "Ünïcode", "\ud800"])
 def test_an_id_that_is_no_name_is_hashed(event_id: str) -> None:
-    made = document(api_call(eventID=event_id), INGESTED_AT)
+    made = document(api_call(eventID=event_id), INGESTED_AT, INDEX)
 
-    assert made.id == document(api_call(eventID=event_id), INGESTED_AT).id
+    assert made.id == document(api_call(eventID=event_id), INGESTED_AT, INDEX).id
     assert made.id.isascii()
     assert made.id.isalnum()
     assert len(made.id) == 32
@@ -180,7 +182,7 @@ def test_an_id_that_is_no_name_is_hashed(event_id: str) -> None:
 )
 def test_an_event_that_tells_no_call_is_refused_with_a_reason(event: dict[str, Any], reason: Reason) -> None:
     with pytest.raises(RecordError) as refused:
-        document(event, INGESTED_AT)
+        document(event, INGESTED_AT, INDEX)
 
     assert refused.value.reason is reason
 
@@ -220,7 +222,7 @@ def test_an_event_is_not_changed() -> None:
     event = api_call()
     before = copy.deepcopy(event)
 
-    document(event, INGESTED_AT)
+    document(event, INGESTED_AT, INDEX)
 
     assert event == before
 
@@ -254,7 +256,7 @@ HOSTILE = {
 def test_opensearch_takes_every_document(detail: dict[str, Any], search: OpenSearch) -> None:
     index = f"t-control-plane-{secrets.token_hex(4)}"
     search.indices.create(index=index, body={"mappings": mapping()})
-    made = document(api_call(**detail), INGESTED_AT)
+    made = document(api_call(**detail), INGESTED_AT, INDEX)
 
     answer = search.index(index=index, id=made.id, body=made.source, params={"refresh": "true"})
 
@@ -267,7 +269,7 @@ def test_opensearch_takes_every_document(detail: dict[str, Any], search: OpenSea
 def test_parameters_are_found_by_name_and_value(search: OpenSearch) -> None:
     index = f"t-control-plane-{secrets.token_hex(4)}"
     search.indices.create(index=index, body={"mappings": mapping()})
-    made = document(api_call(requestParameters={"uUID": "1f2e3d4c", "enabled": False}), INGESTED_AT)
+    made = document(api_call(requestParameters={"uUID": "1f2e3d4c", "enabled": False}), INGESTED_AT, INDEX)
     search.index(index=index, id=made.id, body=made.source, params={"refresh": "true"})
 
     def count(query: str) -> int:

@@ -23,16 +23,18 @@ from daswatch.dashboards import (
     packed,
     read_file,
     read_ndjson,
+    renamed,
     shipped_objects,
     unpacked,
 )
+from daswatch.indices import Indices
 from daswatch.saved_searches import saved_search
 from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from tests.alerting import a_detection
 from tests.reckoning import fields_of
 
-OBJECTS = shipped_objects()
+OBJECTS = shipped_objects(Indices())
 IDS = {(one.type, one.id) for one in OBJECTS}
 FILES = [f"{kind}/{entry.name}" for kind in TYPES for entry in files("dashboards").joinpath(kind).iterdir()]
 KNOWN = {(one.type, one.id): one for one in OBJECTS}
@@ -334,23 +336,39 @@ def test_a_link_of_a_value_leads_to_its_events(field: str) -> None:
 
 
 def test_the_events_pattern_follows_the_index_prefix() -> None:
-    titles = {one.id: one.title for one in shipped_objects("audit") if one.type == "index-pattern"}
+    titles = {one.id: one.title for one in shipped_objects(Indices("audit-events")) if one.type == "index-pattern"}
 
     assert titles == {
-        "das-alerts": "das-alerts",
-        "das-control-plane": "das-control-plane",
-        "das-dead-letters": "das-dead-letters",
-        "das-drops": "das-drops-*",
-        "das-events": "audit-*",
-        "das-pulse": "das-pulse",
+        "audit--alerts": "audit-alerts",
+        "audit--control-plane": "audit-control-plane",
+        "audit--dead-letters": "audit-dead-letters",
+        "audit--drops": "audit-drops-*",
+        "audit--events": "audit-events-*",
+        "audit--pulse": "audit-pulse",
     }
+
+
+def test_deployments_share_no_saved_object() -> None:
+    """Ids, references, links within panels and titles are those of one deployment."""
+    default, other = Indices(), Indices("audit-events")
+    found = shipped_objects(other, compile_all())
+    text = b"".join(file_of(one)[1] for one in found)
+
+    assert not {one.id for one in found} & {one.id for one in shipped_objects(default, compile_all())}
+    assert {(ref["type"], ref["id"]) for one in found for ref in one.references} <= {
+        (one.type, one.id) for one in found
+    }
+    assert b"#/view/audit--findings" in text
+    assert b"index:'audit--events'" in text
+    assert all("(audit)" in one.title for one in found if one.type != "index-pattern")
+    assert renamed(shipped_objects(other), other, default) == shipped_objects(default)
 
 
 def test_every_detection_that_has_a_search_brings_it_along() -> None:
     detections = compile_all()
-    expected = {f"das-detection-{one.name}" for one in detections if saved_search(one)}
+    expected = {f"das-detection-{one.name}" for one in detections if saved_search(one, Indices())}
 
-    found = [one for one in shipped_objects(detections=detections) if one.id.startswith("das-detection-")]
+    found = [one for one in shipped_objects(Indices(), detections=detections) if one.id.startswith("das-detection-")]
 
     assert expected == {one.id for one in found}
     assert all(packed(one) == packed(unpacked(packed(one))) for one in found)
@@ -366,7 +384,7 @@ def test_every_active_alert_is_within_the_time_of_the_overview() -> None:
 
 
 def test_a_detections_search_is_packed_as_it_was_made() -> None:
-    made = saved_search(a_detection(script={"script": {"script": {"source": "true"}}}))
+    made = saved_search(a_detection(script={"script": {"script": {"source": "true"}}}), Indices())
     assert made
 
     again = packed(unpacked(made))

@@ -28,6 +28,7 @@ from daswatch.drops import Drop
 from daswatch.envelope import activity_stream
 from daswatch.errors import Reason
 from daswatch.gateways.content import ContentGateway
+from daswatch.indices import Indices
 from daswatch.noise import Noise
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.pulse import Pulse
@@ -38,12 +39,13 @@ from demo.indexed import flattened, index_all
 from demo.ledger import LedgerEntry
 from demo.traffic import ProducedRecord, produce
 from tests.alerting import a_firing
+from tests.installed import remove
 from tests.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.test_control_plane import api_call
 
 pytestmark = pytest.mark.node
 
-OBJECTS = shipped_objects()
+OBJECTS = shipped_objects(Indices())
 KNOWN = by_key(OBJECTS)
 SEARCHES = [one for one in OBJECTS if one.type == "search"]
 CHARTS = [one for one in OBJECTS if one.type == "visualization" and one.attributes["visState"]["aggs"]]
@@ -81,7 +83,7 @@ def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> li
         stream = activity_stream(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
         counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
-        told += drops.actions(counted, batch, at)
+        told += drops.actions(counted, batch, at, Indices().drops)
     return [line_of(action) for action in told]
 
 
@@ -92,7 +94,8 @@ def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
         stream = activity_stream(record.database.stream_arn(REGION))
         pulse = pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
         pulse.heard(at, 1, at if record.entries else "")
-    return [line_of(pulse.action())["upsert"] for pulse in pulses.values()]
+    actions = (pulse.actions(Indices().pulse, versioned=True, now=START) for pulse in pulses.values())
+    return [line_of(action) for own in actions for action in own]
 
 
 def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
@@ -104,7 +107,7 @@ def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
         at = iso_milliseconds(record.arrival)
         raw = StreamRecord({"n": number}, "", "", f"4900{number}", "shardId-000000000000", at)
         letter = DeadLetter(0, raw, stream, reason, "it does not open")
-        letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at)))
+        letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at, Indices().dead_letters)))
     return letters
 
 
@@ -141,15 +144,16 @@ def alerts() -> list[dict[str, Any]]:
 def control_plane_calls() -> list[dict[str, Any]]:
     at = iso_milliseconds(START + timedelta(minutes=2))
     calls = [api_call(eventTime=at), api_call(eventTime=at, eventName="DisableKey", errorCode="AccessDenied")]
-    return [control_plane.document(call, at).source for call in calls]
+    return [control_plane.document(call, at, Indices().control_plane).source for call in calls]
 
 
 @pytest.fixture(scope="module")
 def world(search: OpenSearch) -> Iterator[World]:
-    prefix = f"t-panels-{secrets.token_hex(4)}"
+    own = Indices(f"t-panels-{secrets.token_hex(4)}-events")
+    prefix = own.prefix
     content = shipped_content(prefix)
     ContentGateway(search).install_all(content)
-    templates = {one.name: one.body["template"] for one in content if "template" in one.body}
+    templates = {one.name: one.body["template"] for one in shipped_content() if "template" in one.body}
     records = list(produce(7, START, EVENTS))
     made = [flattened(record, prefix) for record in records]
     documents = [document for one in made for document in one.documents]
@@ -162,18 +166,17 @@ def world(search: OpenSearch) -> Iterator[World]:
         "das-pulse": pulses_of(records),
     }
     titles = {identity: KNOWN["index-pattern", identity].title for identity in (*small, "das-events")}
-    indices = {titles[name]: f"{prefix}_{name}" for name in small} | {titles["das-events"]: f"{prefix}-*"}
+    indices = {titles[name]: f"{own.stem}-panel-{name}" for name in small} | {titles["das-events"]: f"{prefix}-*"}
     for name, found in small.items():
         index = indices[titles[name]]
         search.indices.create(index=index, body={"mappings": templates[name]["mappings"]})
         lines = [line for source in found for line in (b'{"create":{}}', orjson.dumps(source))]
         assert not search.bulk(index=index, body=b"\n".join(lines) + b"\n")["errors"]
-    search.indices.refresh(index=f"{prefix}*")
+    search.indices.refresh(index=f"{own.stem}-*")
     sources: dict[str, Sequence[Source]] = {titles[name]: found for name, found in small.items()}
     sources[titles["das-events"]] = [document.source for document in documents]
     yield World(search, indices, sources, records)
-    search.indices.delete(index=f"{prefix}*")
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 def counted_once(sources: Sequence[Source]) -> list[Source]:

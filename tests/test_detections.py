@@ -32,6 +32,7 @@ from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
+from tests.installed import remove
 
 ATTACK = json.loads((Path(__file__).parent / "attack-17.0.json").read_text("utf-8"))
 CATALOGUE = {
@@ -150,7 +151,7 @@ def test_samples_name_fields_that_the_engine_has(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def sample_run(search: OpenSearch) -> Iterator[SampleRun]:
-    with SampleRun(search, f"t-samples-{secrets.token_hex(4)}") as run:
+    with SampleRun(search, f"t-samples-{secrets.token_hex(4)}-events") as run:
         yield run
 
 
@@ -170,15 +171,14 @@ def test_a_detection_finds_its_matches_and_no_near_miss(name: str, sample_run: S
 @pytest.fixture(scope="module")
 def benign(search: OpenSearch) -> Iterator[tuple[str, datetime, datetime]]:
     """The producer's traffic of an hour without any scenario; the index pattern, its begin and its end."""
-    prefix = f"t-benign-{secrets.token_hex(4)}"
+    prefix = f"t-benign-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     start = datetime(2031, 3, 4, 9, tzinfo=UTC)
     records = list(produce(11, start, 30_000, scenarios=()))
     index_all(search, documents_of(records, prefix))
     search.indices.refresh(index=f"{prefix}-*")
     yield f"{prefix}-*", start, records[-1].arrival
-    search.indices.delete(index=f"{prefix}-*")
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 @pytest.mark.node

@@ -35,6 +35,7 @@ from daswatch.templates import shipped_content
 from demo.opensearch import AnyNode
 from demo.scenarios import EVERY_SCENARIO
 from demo.traffic import produce
+from tests.installed import remove
 
 NAMES = [folder.name for folder in rule_folders()]
 ROOT = Path(__file__).parent.parent
@@ -161,10 +162,12 @@ def test_show_tells_the_saved_query_over_its_latest_window() -> None:
 
 
 def test_show_tells_the_monitor_of_the_index_prefix() -> None:
-    body = answer_of("show", "bruteforce-user", "--as", "monitor", "--channel", "pager", env={"INDEX_PREFIX": "audit"})
+    body = answer_of(
+        "show", "bruteforce-user", "--as", "monitor", "--channel", "pager", env={"INDEX_PREFIX": "audit-events"}
+    )
 
-    assert body["name"] == "daswatch bruteforce-user"
-    assert body["inputs"][0]["search"]["indices"] == ["audit-*"]
+    assert body["name"] == "daswatch audit bruteforce-user"
+    assert body["inputs"][0]["search"]["indices"] == ["audit-events-*"]
     assert '"destination_id": "pager"' in json.dumps(body)
 
 
@@ -277,7 +280,7 @@ def test_an_index_prefix_that_is_none_is_told_before_anything_is_written(tmp_pat
     result = detections("compile", "--to", str(to), env={"INDEX_PREFIX": "No Prefix"})
 
     assert result.exit_code == 2
-    assert "INDEX_PREFIX is no index name" in result.stderr
+    assert "INDEX_PREFIX is not an index prefix" in result.stderr
     assert not to.exists()
 
 
@@ -369,7 +372,7 @@ class Traffic:
 
 @pytest.fixture(scope="module")
 def traffic(search: OpenSearch, node: AnyNode) -> Iterator[Traffic]:
-    prefix = f"t-backtest-{secrets.token_hex(4)}"
+    prefix = f"t-backtest-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     flattening = Flattening(iso_milliseconds(START), index_prefix=prefix)
     raised: set[tuple[str, str]] = set()
@@ -389,8 +392,7 @@ def traffic(search: OpenSearch, node: AnyNode) -> Iterator[Traffic]:
     search.indices.refresh(index=f"{prefix}-*")
     env = {"OPENSEARCH_ENDPOINT": node.url, "OPENSEARCH_AUTH": "none", "INDEX_PREFIX": prefix}
     yield Traffic(prefix, env, raised)
-    search.indices.delete(index=f"{prefix}-*")
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 DAY = ("--from", "2033-05-03", "--to", "2033-05-04")
@@ -508,11 +510,10 @@ def test_a_backtest_takes_the_tuning_file(traffic: Traffic, tmp_path: Path) -> N
 
 @pytest.fixture
 def history(search: OpenSearch, node: AnyNode) -> Iterator[History]:
-    prefix = f"t-history-{secrets.token_hex(4)}"
+    prefix = f"t-history-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     yield History(search, prefix, {"OPENSEARCH_ENDPOINT": node.url, "OPENSEARCH_AUTH": "none", "INDEX_PREFIX": prefix})
-    search.indices.delete(index=f"{prefix}-*")
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 @dataclass(frozen=True)

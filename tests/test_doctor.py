@@ -108,7 +108,7 @@ FINE = {
     ),
     "pulse": endpoint_doctor.pulse_checks([ORDERS], [HEARD], NOW),
     "events": endpoint_doctor.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
-    "no dead letters": [endpoint_doctor.dead_letter_check({})],
+    "no dead letters": [endpoint_doctor.dead_letter_check({}, "das-dead-letters")],
     "saved queries": endpoint_doctor.runner_checks(RUNNER, NOW),
     "shards": endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", 40 * GIB, 800, 32 * GIB)),
     "no shard yesterday": endpoint_doctor.shard_checks(Shards("", 0, 12, GIB)),
@@ -284,7 +284,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "names too many",
     ),
     "dead letters": (
-        [endpoint_doctor.dead_letter_check({"not-decryptable": 1, "not-json": 3})],
+        [endpoint_doctor.dead_letter_check({"not-decryptable": 1, "not-json": 3}, "das-dead-letters")],
         WARNING,
         "3 not-json, 1 not-decryptable",
         "was the key replaced?; open das-dead-letters",

@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch import dead_letters, pulse
 from daswatch.deadline import Deadline
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.search import SearchGateway
@@ -301,17 +300,17 @@ def test_probe_leaves_nothing_in_a_healthy_index(ingest: IngestFunction, node: A
 
 def test_dead_letters_whose_index_takes_none_are_delivered_again(ingest: IngestFunction) -> None:
     bad, good = ingest.delivered(b"no envelope"), ingest.record([postgresql_event()])
-    if not ingest.search.indices.exists(index=dead_letters.INDEX):
-        ingest.search.indices.create(index=dead_letters.INDEX)
+    if not ingest.search.indices.exists(index=ingest.indices.dead_letters):
+        ingest.search.indices.create(index=ingest.indices.dead_letters)
     settings = {"index.default_pipeline": "missing"}
-    ingest.search.indices.put_settings(index=dead_letters.INDEX, body=settings)
+    ingest.search.indices.put_settings(index=ingest.indices.dead_letters, body=settings)
     try:
         assert ingest.invoke(bad, good) == [sequence_number(bad)]
         assert NO_PIPELINE in ingest.log["cause"]
         assert ingest.log["dead_letters"] == {}
     finally:
         settings = {"index.default_pipeline": "_none"}
-        ingest.search.indices.put_settings(index=dead_letters.INDEX, body=settings)
+        ingest.search.indices.put_settings(index=ingest.indices.dead_letters, body=settings)
 
     assert ingest.invoke(bad, good) == []
     assert [letter["reason"] for letter in ingest.dead_letters()] == ["not-json"]
@@ -408,6 +407,18 @@ def test_template_check_that_fails_is_the_domains_fault(
     assert "s3cret" not in ingest.printed
 
 
+def test_refused_template_check_quotes_opensearch(ingest: IngestFunction, node: AnyNode) -> None:
+    """The question holds nothing but names, so the whole sentence can be in the log."""
+    reason = "no permissions for [indices:admin/index_template/get]"
+    error = {"error": {"type": "security_exception", "reason": reason, "root_cause": []}, "status": 403}
+    batch = records(ingest, (1,))
+    with Proxy(node.url) as proxy:
+        ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
+        proxy.on(template_check, answer(403, orjson.dumps(error)))
+
+        assert_waits(ingest, batch, reason)
+
+
 # Pulses that are not written.
 
 
@@ -416,7 +427,7 @@ def test_pulse_that_is_not_written_is_counted_with_its_cause(ingest: IngestFunct
     heartbeat = ingest.record([{"type": "heartbeat"}])
     with Proxy(node.url) as proxy:
         ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
-        proxy.on(bulk, withhold(500, lambda lines: pulse.INDEX.encode() in lines, "null_pointer_exception"))
+        proxy.on(bulk, withhold(500, lambda lines: b"-pulse" in lines, "null_pointer_exception"))
 
         assert ingest.invoke(heartbeat, ingest.record([postgresql_event()])) == []
 
@@ -438,7 +449,7 @@ def test_pulse_that_fails_does_not_hide_why_a_record_waits(ingest: IngestFunctio
     record = ingest.record([postgresql_event()])
     with Proxy(node.url) as proxy:
         ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
-        proxy.on(bulk, withhold(500, lambda lines: pulse.INDEX.encode() in lines, "null_pointer_exception"))
+        proxy.on(bulk, withhold(500, lambda lines: b"-pulse" in lines, "null_pointer_exception"))
 
         with closed(ingest):
             assert ingest.invoke(record) == [sequence_number(record)]
@@ -452,7 +463,7 @@ def test_count_of_drops_that_is_not_written_is_counted(ingest: IngestFunction, n
     noise = ingest.record([postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")])
     with Proxy(node.url) as proxy:
         ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
-        proxy.on(bulk, withhold(403, lambda lines: b"das-drops-" in lines, "cluster_block_exception"))
+        proxy.on(bulk, withhold(403, lambda lines: b"-drops-" in lines, "cluster_block_exception"))
 
         assert ingest.invoke(noise) == []
 

@@ -11,6 +11,7 @@ import pytest
 from daswatch.bulk import Action
 from daswatch.drops import Drop, actions
 from daswatch.envelope import ActivityStream
+from daswatch.indices import Indices
 from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.stream_records import StreamRecord, read_stream_record
 from daswatch.templates import shipped_content
@@ -47,11 +48,13 @@ def parts(action: Action) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def ids(drops: list[Drop], batch: list[StreamRecord]) -> list[str]:
-    return [parts(action)[0]["_id"] for action in actions(drops, batch, NOW)]
+    return [parts(action)[0]["_id"] for action in actions(drops, batch, NOW, Indices().drops)]
 
 
 def test_the_drops_of_one_database_are_added_up() -> None:
-    (action,) = actions([drop(0, count=2), drop(1, count=3, arrived_at="2031-04-01T00:00:00.000Z")], BATCH, NOW)
+    (action,) = actions(
+        [drop(0, count=2), drop(1, count=3, arrived_at="2031-04-01T00:00:00.000Z")], BATCH, NOW, Indices().drops
+    )
 
     head, document = parts(action)
 
@@ -98,11 +101,11 @@ def test_another_batch_has_other_ids(batch: list[StreamRecord]) -> None:
 
 
 def test_without_drops_nothing_is_told() -> None:
-    assert actions([], BATCH, NOW) == []
+    assert actions([], BATCH, NOW, Indices().drops) == []
 
 
 def test_every_field_is_in_the_mapping() -> None:
     template = next(content.body for content in shipped_content() if content.name == "das-drops")["template"]
-    (action,) = actions([drop()], BATCH, NOW)
+    (action,) = actions([drop()], BATCH, NOW, Indices().drops)
 
     assert set(parts(action)[1]) == set(template["mappings"]["properties"])

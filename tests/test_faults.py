@@ -316,9 +316,9 @@ def test_a_node_killed_at_random_moments_loses_and_doubles_nothing(
         assert kills.with_bulk_in_flight > 0, f"seed {SEED}: {note}"
         assert_ledger_equals_index(entries, function, note)
         assert already_there > 0, f"seed {SEED}: no kill after a write, {note}"
-        assert not function.search.indices.exists(index="das-dead-letters"), f"seed {SEED}: {note}"
-        function.search.indices.refresh(index="das-pulse")
-        pulses = [hit["_source"]["instanceId"] for hit in scan(function.search, index="das-pulse")]
+        assert not function.search.indices.exists(index=function.indices.dead_letters), f"seed {SEED}: {note}"
+        function.search.indices.refresh(index=function.indices.pulse)
+        pulses = [hit["_source"]["instanceId"] for hit in scan(function.search, index=function.indices.pulse)]
         assert sorted(pulses) == sorted({entry.instance_id for entry in entries}), f"seed {SEED}: {note}"
 
 
@@ -803,7 +803,7 @@ def test_dead_letters_and_pulses_are_not_doubled_by_retries(
         behind_proxy.record([{"type": "heartbeat"}]),
     ]
     proxy.on(bulk, sequence(fault, fault))
-    proxy.on(bulk_with(b'"das-dead-letters"'), sequence(fault, fault))
+    proxy.on(bulk_with(b'-dead-letters"'), sequence(fault, fault))
 
     assert behind_proxy.invoke(*records) == []
     first = behind_proxy.pulses()
@@ -822,7 +822,7 @@ def test_a_dead_letter_whose_line_cannot_be_written_is_delivered_again_and_kept_
     behind_proxy: IngestFunction, proxy: Proxy
 ) -> None:
     records = [behind_proxy.record(events(1)), poison(behind_proxy), behind_proxy.record(events(1, first=1))]
-    proxy.on(bulk_with(b'"das-dead-letters"'), answer(429))
+    proxy.on(bulk_with(b'-dead-letters"'), answer(429))
 
     assert behind_proxy.invoke(*records) == [sequence_number(records[1])]
 
@@ -856,7 +856,7 @@ def test_a_late_redelivery_does_not_move_the_pulse_back(ingest: IngestFunction) 
 def test_a_pulse_that_cannot_be_written_delivers_nothing_again(
     behind_proxy: IngestFunction, proxy: Proxy, status: int, error_type: str
 ) -> None:
-    proxy.on(bulk, withhold(status, lambda lines: b'"das-pulse"' in lines, error_type))
+    proxy.on(bulk, withhold(status, lambda lines: b'-pulse"' in lines, error_type))
 
     assert behind_proxy.invoke(behind_proxy.record([{"type": "heartbeat"}, *events(1)])) == []
 

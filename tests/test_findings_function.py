@@ -19,6 +19,7 @@ from daswatch.detections import dump
 from daswatch.errors import SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.installation import Installation
+from daswatch.indices import Indices
 from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
 from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint
@@ -99,17 +100,17 @@ class FindingsFunction(Watching):
 
     def _forget_dead_letters(self) -> None:
         """Lines of other runs, whose objects are gone."""
-        self.search.indices.refresh(index="das-dead-letters", params={"ignore_unavailable": "true"})
+        self.search.indices.refresh(index=self.indices.dead_letters, params={"ignore_unavailable": "true"})
         self.search.delete_by_query(
-            index="das-dead-letters",
+            index=self.indices.dead_letters,
             body={"query": _OF_NO_DATABASE},
             params={"ignore_unavailable": "true", "refresh": "true", "conflicts": "proceed"},
         )
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        self.search.indices.refresh(index="das-dead-letters", params={"ignore_unavailable": "true"})
+        self.search.indices.refresh(index=self.indices.dead_letters, params={"ignore_unavailable": "true"})
         body = {"query": _OF_NO_DATABASE}
-        answer = self.search.search(index="das-dead-letters", body=body, params={"ignore_unavailable": "true"})
+        answer = self.search.search(index=self.indices.dead_letters, body=body, params={"ignore_unavailable": "true"})
         return [hit["_source"] for hit in answer["hits"]["hits"]]
 
     def notification(self, template: str, index: str, body: Mapping[str, Any], **ctx: Any) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def test_the_schedule_raises_and_tells_in_one_line(function: FindingsFunction) -
 
 def test_the_log_names_what_is_behind(function: FindingsFunction) -> None:
     since = datetime.now(UTC) - timedelta(days=3)
-    function.search.index(index="das-runs", id="scheduled", body={"since": iso_milliseconds(since)})
+    function.search.index(index=function.indices.runs, id="scheduled", body={"since": iso_milliseconds(since)})
     function.attack()
 
     answer = function.scheduled()
@@ -216,7 +217,7 @@ def test_wrong_settings_stop_it_with_their_names(function: FindingsFunction, aut
 def test_our_own_monitor_ends_in_the_same_alert_as_the_schedule(function: FindingsFunction, node: AnyNode) -> None:
     detection = DETECTIONS["bruteforce-user"]
     function.attack()
-    body = monitor(detection, "channel", f"{function.prefix}-*")
+    body = monitor(detection, "channel", Indices(function.prefix))
     (sent,) = Engine(node.url).sent(body, datetime.now(UTC))
 
     function.notified(sns(sent.message))
@@ -324,7 +325,7 @@ def test_stopping_a_stream_is_told_by_the_next_run(function: FindingsFunction) -
 
     function.notified(event)
     function.notified(event)
-    function.search.indices.refresh(index="das-control-plane")
+    function.search.indices.refresh(index=function.indices.control_plane)
     function.scheduled()
 
     (alert,) = [one for one in function.alerts().values() if one.detection == "das-tamper-control-plane"]
@@ -386,7 +387,9 @@ def test_installed_monitors_raise_what_the_schedule_raises(function: FindingsFun
     raised = function.alerts()
     function.scheduled()
 
-    assert {one.subject for one in sent} >= {"Daswatch: daswatch bruteforce-user", "Daswatch: daswatch superuser-grant"}
+    assert {one.subject for one in sent} >= {
+        f"Daswatch: daswatch {function.indices.stem} {name}" for name in ("bruteforce-user", "superuser-grant")
+    }
     assert {one.failure for one in sent} == {""}
     assert raised
     assert {name: one.count for name, one in function.alerts().items() if name in raised} == {
@@ -406,7 +409,7 @@ def test_full_message_is_counted_and_the_schedule_finds_the_rest(function: Findi
     (sent,) = [
         one
         for one in domain.alerting.sent(datetime.now(UTC) + timedelta(milliseconds=1))
-        if one.monitor == "daswatch bruteforce-user"
+        if one.monitor == f"daswatch {function.indices.stem} bruteforce-user"
     ]
     function.notified(sns(sent.message))
     notified, full = len(function.alerts()), function.log.get("full_notifications")

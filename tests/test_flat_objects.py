@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from daswatch.dashboards import shipped_objects
 from daswatch.errors import RuleError
 from daswatch.flat_objects import FLAT_OBJECTS, is_inside
+from daswatch.indices import Indices
 from daswatch.links import lucene_exists, lucene_term
 from daswatch.monitors import has_monitor, monitor
 from daswatch.saved_searches import saved_search
@@ -163,9 +164,9 @@ def test_no_shipped_query_depends_on_the_version() -> None:
     detections = compile_all()
     texts = {
         **{f"{one.name}, detection": text_of(one) for one in detections},
-        **{f"{one.name}, saved search": text_of(saved_search(one)) for one in detections},
-        **{f"{one.name}, monitor": text_of(monitor(one, "c", "e")) for one in detections if has_monitor(one)},
-        **{saved.id: text_of(saved.attributes) for saved in shipped_objects()},
+        **{f"{one.name}, saved search": text_of(saved_search(one, Indices())) for one in detections},
+        **{f"{one.name}, monitor": text_of(monitor(one, "c", Indices())) for one in detections if has_monitor(one)},
+        **{saved.id: text_of(saved.attributes) for saved in shipped_objects(Indices())},
         **{page.name: page.read_text("utf-8") for page in DOCS.glob("*.md")},
     }
     assert {name: names for name, text in texts.items() if (names := unequal(text))} == {}

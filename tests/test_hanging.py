@@ -18,7 +18,6 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import INDEX as ALERTS
 from daswatch.custom_resources import CONTENT
 from daswatch.detections import dump
 from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable
@@ -37,6 +36,7 @@ from tests.clock import RealClock, ends_within
 from tests.events import postgresql_event
 from tests.firehose import FirehoseFunction, firehose_event, firehose_record
 from tests.function import IngestFunction
+from tests.installed import remove
 from tests.rds import Rds
 from tests.relay import Relay
 from tests.stacks import AnswerBucket, a_request
@@ -358,9 +358,9 @@ def _next_runs(function: FindingsFunction, name: str, relay: Relay) -> None:
 def _let_leases_end(function: FindingsFunction) -> None:
     """As if some minutes had passed since the last run: its indices can be read, and its leases are over."""
     function.search.cluster.health(wait_for_no_initializing_shards=True, request_timeout=60)
-    function.search.indices.refresh(index=ALERTS, params={"ignore_unavailable": "true"})
+    function.search.indices.refresh(index=function.indices.alerts, params={"ignore_unavailable": "true"})
     function.search.update_by_query(
-        index=ALERTS,
+        index=function.indices.alerts,
         body={"script": "ctx._source.remove('leaseUntil')", "query": {"exists": {"field": "leaseUntil"}}},
         params={"ignore_unavailable": "true", "refresh": "true"},
     )
@@ -382,7 +382,7 @@ def content(
     search: OpenSearch, node: AnyNode, aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
     """Sets settings of the setup function, with content installed of which one template will be replaced."""
-    name = "t" + secrets.token_hex(6)
+    name = f"t{secrets.token_hex(6)}-events"
     (tmp_path / "detections.json").write_bytes(dump(compile_all()[:1]))
 
     def configure(**settings: str) -> None:
@@ -407,7 +407,7 @@ def content(
         **aws.environment,
     )
     yield configure
-    search.indices.delete_index_template(name=name)
+    remove(search, name)
 
 
 def fails_in_time_then_succeeds(

@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch import dead_letters, drops, pulse
 from daswatch.errors import SettingsError
 from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
@@ -39,9 +38,9 @@ def arriving(record: Mapping[str, Any], at: float) -> dict[str, Any]:
 
 def drop_documents(ingest: IngestFunction) -> list[dict[str, Any]]:
     """The test's documents in `das-drops`."""
-    ingest.search.indices.refresh(index=f"{drops.TEMPLATE}-*")
+    ingest.search.indices.refresh(index=f"{ingest.indices.drops}-*")
     answer = ingest.search.search(
-        index=f"{drops.TEMPLATE}-*",
+        index=f"{ingest.indices.drops}-*",
         body={"query": {"wildcard": {"resourceId": f"*{ingest.name.upper()}*"}}, "size": 100},
     )
     return [hit["_source"] for hit in answer["hits"]["hits"]]
@@ -273,7 +272,7 @@ def without_shared_indices(ingest: IngestFunction) -> Iterator[None]:
     """An endpoint without dead letters and pulses; what comes into being meanwhile is gone afterwards too."""
 
     def delete() -> None:
-        names = f"{dead_letters.INDEX},{pulse.INDEX}"
+        names = f"{ingest.indices.dead_letters},{ingest.indices.pulse}"
         ingest.search.indices.delete(index=names, params={"ignore_unavailable": "true"})
 
     delete()
@@ -299,10 +298,11 @@ def test_without_templates_nothing_is_written_and_the_log_says_what_to_do(ingest
     assert len(ingest.documents()) == 3
 
 
-@pytest.mark.parametrize("name", [dead_letters.INDEX, pulse.INDEX, drops.TEMPLATE])
+@pytest.mark.parametrize("name", ["dead_letters", "pulse", "drops"])
 def test_without_one_of_the_shared_templates_nothing_is_written_either(ingest: IngestFunction, name: str) -> None:
     record = ingest.record([postgresql_event(), {"type": "heartbeat"}])
 
+    name = getattr(ingest.indices, name)
     with without_templates(ingest, name):
         assert ingest.invoke(record) == [sequence_number(record)]
         assert name in ingest.log["cause"]
@@ -316,12 +316,12 @@ def test_without_one_of_the_shared_templates_nothing_is_written_either(ingest: I
 def test_without_templates_no_index_comes_into_being_for_anything(ingest: IngestFunction, events: list[Any]) -> None:
     record = ingest.record(events)
 
-    with without_shared_indices(ingest), without_templates(ingest, dead_letters.INDEX, pulse.INDEX):
+    with without_shared_indices(ingest), without_templates(ingest, ingest.indices.dead_letters, ingest.indices.pulse):
         answer = ingest.invoke(record)
 
         assert answer == [sequence_number(record)]
-        assert not ingest.search.indices.exists(index=dead_letters.INDEX)
-        assert not ingest.search.indices.exists(index=pulse.INDEX)
+        assert not ingest.search.indices.exists(index=ingest.indices.dead_letters)
+        assert not ingest.search.indices.exists(index=ingest.indices.pulse)
 
 
 def test_without_its_template_no_index_comes_into_being_for_a_record_that_cannot_be_opened(
@@ -330,10 +330,10 @@ def test_without_its_template_no_index_comes_into_being_for_a_record_that_cannot
     bad = ingest.delivered(b"no envelope")
 
     with without_shared_indices(ingest):
-        with without_templates(ingest, dead_letters.INDEX):
+        with without_templates(ingest, ingest.indices.dead_letters):
             answer = ingest.invoke(bad)
 
-            assert not ingest.search.indices.exists(index=dead_letters.INDEX)
+            assert not ingest.search.indices.exists(index=ingest.indices.dead_letters)
             assert answer == [sequence_number(bad)]
 
         assert ingest.invoke(bad) == []

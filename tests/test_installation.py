@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -17,17 +18,22 @@ from opensearchpy import OpenSearch
 from daswatch.content import Kind, Plan, Step, Wanted
 from daswatch.dashboards import read_ndjson, shipped_objects
 from daswatch.detections import by_name
-from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
 from daswatch.gateways import clients
+from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
+from daswatch.hourly import DAILY, HourlyIndices
+from daswatch.index_settings import IndexSettings
+from daswatch.indices import Indices
 from daswatch.monitors import has_monitor, monitor_name
-from daswatch.planning import CHANNEL_ID
+from daswatch.planning import channel_id, check_hourly
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.opensearch import AnyNode
+from tests.installed import remove
 from tests.plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
 from tests.proxy import Request, Response
 
@@ -36,7 +42,6 @@ pytestmark = pytest.mark.node
 TOPIC, CHANNEL_ROLE = "arn:aws:sns:eu-west-1:123456789012:monitors", "arn:aws:iam::123456789012:role/channel"
 DETECTIONS = compile_all()
 ONE = "bruteforce-user"
-PATTERN = ("index-pattern", "das-events")
 
 
 class Place:
@@ -44,6 +49,9 @@ class Place:
 
     def __init__(self, domain: Domain, prefix: str) -> None:
         self.domain = domain
+        self.indices = Indices(prefix)
+        self.channel = channel_id(self.indices)
+        self.pattern = ("index-pattern", f"{self.indices.saved_object_start}events")
         self.retention = f"{prefix}-retention"  # the name of the events' policy
         self.wanted = Wanted(
             index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=TOPIC, channel_role_arn=CHANNEL_ROLE
@@ -71,15 +79,23 @@ class Place:
 @pytest.fixture
 def place(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
     domain = Domain(node.url)
-    prefix = f"t-{secrets.token_hex(5)}"
+    prefix = f"t-{secrets.token_hex(5)}-events"
     yield Place(domain, prefix)
     domain.close()
-    if search.indices.exists_index_template(name=prefix):
-        search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
+
+
+def test_days_of_hourly_indices_stay_through_other_installations(place: Place) -> None:
+    place.install(hourly=HourlyIndices.parse("2031-01-15/.."))
+    template = place.installation.plan(place.wanted)
+    assert not template.changes
+
+    with pytest.raises(SettingsError, match="INDEX_HOURLY would change 2031-01-15"):
+        check_hourly(place.plan(hourly=DAILY), date(2031, 2, 1))
 
 
 def monitor_of(place: Place, name: str = ONE) -> dict[str, Any]:
-    return place.domain.alerting.named(f"daswatch {name}")
+    return place.domain.alerting.named(f"daswatch {place.indices.stem} {name}")
 
 
 def policy_of(place: Place) -> dict[str, Any]:
@@ -101,13 +117,13 @@ def test_everything_is_installed_in_order(place: Place) -> None:
     kinds = [one.content.kind for one in plan.steps]
     assert kinds == sorted(kinds, key=list(Kind).index)
     assert set(kinds) == set(Kind) - {Kind.ROLE, Kind.ROLE_MAPPING}
-    expected = {monitor_name(one) for one in DETECTIONS if has_monitor(one)}
+    expected = {monitor_name(one, place.indices) for one in DETECTIONS if has_monitor(one)}
     assert {one["name"] for one in place.domain.alerting.monitors.values()} == expected
     sns = {"topic_arn": TOPIC, "role_arn": CHANNEL_ROLE}
-    assert place.domain.notifications.channels[CHANNEL_ID]["sns"] == sns
+    assert place.domain.notifications.channels[place.channel]["sns"] == sns
     actions = [trigger["actions"][0] for trigger in triggers(place)]
-    assert {action["destination_id"] for action in actions} == {CHANNEL_ID}
-    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert {action["destination_id"] for action in actions} == {place.channel}
+    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
 
 
 def triggers(place: Place) -> list[dict[str, Any]]:
@@ -127,14 +143,14 @@ def test_a_second_run_changes_nothing(place: Place) -> None:
 
 def test_every_monitor_is_installed_at_a_fresh_endpoint(place: Place, search: OpenSearch) -> None:
     """No index is there yet: what a monitor names has to exist, and a pattern need not."""
-    search.indices.delete(index="das-control-plane", params={"ignore_unavailable": "true"})
+    search.indices.delete(index=place.indices.control_plane, params={"ignore_unavailable": "true"})
 
     place.install()
 
     indices = {
         index for one in place.domain.alerting.monitors.values() for index in one["inputs"][0]["search"]["indices"]
     }
-    assert indices == {f"{place.wanted.index_prefix}-*", "das-control-plane*"}
+    assert indices == {f"{place.wanted.index_prefix}-*", f"{place.indices.control_plane}*"}
     assert len(place.domain.alerting.monitors) == sum(has_monitor(one) for one in DETECTIONS)
 
 
@@ -194,9 +210,9 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
     clients._session.cache_clear()
     gateway = DashboardsGateway(client, "auditors")
 
-    gateway.import_objects(shipped_objects())
+    gateway.import_objects(shipped_objects(place.indices))
 
-    assert gateway.get([PATTERN])
+    assert gateway.get([place.pattern])
     for headers, body in place.domain.dashboards.requests:
         assert f"/{REGION}/{service}/aws4_request" in headers["authorization"]
         assert headers["x-amz-content-sha256"] == sha256(body).hexdigest()
@@ -255,14 +271,9 @@ def test_a_collection_gets_templates_and_saved_objects_and_is_asked_nothing_else
 
     plan = place.plan(service="aoss")
 
-    assert {one.content.kind for one in plan.steps} == {
-        Kind.COMPONENT_TEMPLATE,
-        Kind.INDEX_TEMPLATE,
-        Kind.SAVED_OBJECT,
-    }
-    assert {one.kind for one in plan.left_out} == set(Kind) - {one.content.kind for one in plan.steps} - {
-        Kind.ROLE_MAPPING
-    }
+    assert {one.content.kind for one in plan.steps} == {Kind.INDEX_TEMPLATE, Kind.SAVED_OBJECT}
+    taken = {Kind.INDEX_TEMPLATE, Kind.SAVED_OBJECT, Kind.COMPONENT_TEMPLATE}  # templates hold their components
+    assert {one.kind for one in plan.left_out} == set(Kind) - taken - {Kind.ROLE_MAPPING}
 
 
 # --- what users decided ---
@@ -273,12 +284,12 @@ def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
     monitor_of(place)["enabled"] = False
 
     assert not place.plan().changes
-    assert whys(place.plan()) == {f"daswatch {ONE}": "changed by the team, and kept: switched off"}
+    assert whys(place.plan()) == {f"daswatch {place.indices.stem} {ONE}": "changed by the team, and kept: switched off"}
 
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
     plan = place.install()
 
-    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {ONE}") in changed(plan)
+    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
     assert monitor_of(place)["enabled"] is False
     assert not place.plan().changes
 
@@ -293,7 +304,7 @@ def test_a_schedule_and_actions_of_ones_own_survive_an_update(place: Place) -> N
 
     plan = place.install()
 
-    assert whys(plan)[f"daswatch {ONE}"].endswith("kept: another schedule, 1 more actions")
+    assert whys(plan)[f"daswatch {place.indices.stem} {ONE}"].endswith("kept: another schedule, 1 more actions")
     assert monitor_of(place)["schedule"] == schedule
     assert own in monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"]
     assert not place.plan().changes
@@ -305,7 +316,7 @@ def test_a_teams_tuning_switches_a_monitor_that_nobody_touched(place: Place) -> 
 
     plan = place.install()
 
-    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {ONE}") in changed(plan)
+    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
     assert monitor_of(place)["enabled"] is False
     assert whys(plan) == {}
     place.change(ONE, enabled=True)
@@ -335,13 +346,13 @@ def test_triggers_of_ones_own_survive_an_update(place: Place) -> None:
 def test_a_copy_of_a_monitor_is_left_alone_and_named(place: Place, changes: dict[str, Any]) -> None:
     """Names are not unique; the copy has the lower id, which decides nothing."""
     place.install()
-    copy = deepcopy(place.domain.alerting.copy(f"daswatch {ONE}", "a-copy", **changes))
+    copy = deepcopy(place.domain.alerting.copy(f"daswatch {place.indices.stem} {ONE}", "a-copy", **changes))
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
 
     plan = place.install()
 
     assert place.domain.alerting.monitors["a-copy"] == copy
-    assert whys(plan)[f"daswatch {ONE}"] == "left alone: 1 of the same name (a-copy)"
+    assert whys(plan)[f"daswatch {place.indices.stem} {ONE}"] == "left alone: 1 of the same name (a-copy)"
     assert not place.plan().changes
 
 
@@ -352,20 +363,22 @@ def test_a_replaced_monitor_is_backed_up(place: Place) -> None:
 
     place.install()
 
-    assert orjson.loads(place.saved[f"monitor/daswatch-{ONE}.json"]) == before
+    assert orjson.loads(place.saved[f"monitor/daswatch-{place.indices.stem}-{ONE}.json"]) == before
 
 
 def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
     place.install()
-    place.domain.notifications.channels[CHANNEL_ID]["is_enabled"] = False
+    place.domain.notifications.channels[place.channel]["is_enabled"] = False
     assert not place.plan().changes
 
     plan = place.install(alert_topic_arn=f"{TOPIC}-2", channel_role_arn="")
 
-    channel = place.domain.notifications.channels[CHANNEL_ID]
-    assert whys(plan) == {CHANNEL_ID: "somebody switched it off"}
+    channel = place.domain.notifications.channels[place.channel]
+    assert whys(plan) == {place.channel: "somebody switched it off"}
     assert (channel["is_enabled"], channel["sns"]) == (False, {"topic_arn": f"{TOPIC}-2"})
-    assert orjson.loads(place.saved[f"notification-channel/{CHANNEL_ID}.json"])["config"]["sns"]["topic_arn"] == TOPIC
+    assert (
+        orjson.loads(place.saved[f"notification-channel/{place.channel}.json"])["config"]["sns"]["topic_arn"] == TOPIC
+    )
 
 
 def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place) -> None:
@@ -384,7 +397,7 @@ def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place
 def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def earlier(prefix: str) -> list[Any]:
+    def earlier(prefix: str, settings: IndexSettings) -> list[Any]:
         text = orjson.dumps([one.body for one in shipped_content(prefix)]).replace(b'"400d"', b'"100d"')
         return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
 
@@ -402,20 +415,20 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
 
 def test_a_saved_object_that_somebody_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
     place.install()
-    place.domain.dashboards.objects[PATTERN]["attributes"]["title"] = "mine-*"
+    place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.SAVED_OBJECT, "index-pattern/das-events")]
+    assert changed(plan) == [(Step.UPDATE, Kind.SAVED_OBJECT, f"index-pattern/{place.pattern[1]}")]
     (kept,) = read_ndjson(place.saved["saved-objects.ndjson"])
     assert kept.attributes["title"] == "mine-*"
-    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
     assert not place.plan().changes
 
 
 def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(place: Place) -> None:
     place.install()
-    search = f"das-detection-{ONE}"
+    search = f"{place.indices.saved_object_start}detection-{ONE}"
     place.domain.dashboards.objects["search", search]["attributes"] = {"kibanaSavedObjectMeta": "broken"}
 
     place.install()
@@ -426,7 +439,7 @@ def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(p
 
 def test_a_refreshed_list_of_fields_is_no_change(place: Place) -> None:
     place.install()
-    place.domain.dashboards.objects[PATTERN]["attributes"]["fields"] = '[{"name":"x","type":"string"}]'
+    place.domain.dashboards.objects[place.pattern]["attributes"]["fields"] = '[{"name":"x","type":"string"}]'
 
     assert not place.plan().changes
 
@@ -463,7 +476,15 @@ def test_a_failing_step_is_named_and_a_second_run_completes(place: Place) -> Non
 
 
 FEW = tuple(one for one in DETECTIONS if one.name in (ONE, "superuser-grant", "das-tamper-control-plane"))
-WRITES = 8  # a template, two policies, the channel, three monitors, the import
+WRITES = 9  # a template, three policies, the channel, three monitors, the import
+
+
+def prepare(place: Place, search: OpenSearch) -> None:
+    """What is there of an earlier run: all templates but the last."""
+    place.wanted = replace(place.wanted, detections=FEW)
+    shipped = shipped_content(place.wanted.index_prefix)
+    kinds = (Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE)
+    ContentGateway(search).install_all([one for one in shipped if one.kind in kinds][:-1])
 
 
 def state_of(place: Place) -> Any:
@@ -480,8 +501,8 @@ def state_of(place: Place) -> Any:
     return monitors, domain.notifications.channels, policies, domain.dashboards.objects
 
 
-def test_interruptions_cover_every_write(place: Place) -> None:
-    place.wanted = replace(place.wanted, detections=FEW)
+def test_interruptions_cover_every_write(place: Place, search: OpenSearch) -> None:
+    prepare(place, search)
 
     place.install()
 
@@ -490,10 +511,10 @@ def test_interruptions_cover_every_write(place: Place) -> None:
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("after", range(WRITES))
-def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, done: bool) -> None:
+def test_interrupted_setup_completes_in_the_next_run(place: Place, search: OpenSearch, after: int, done: bool) -> None:
     """Wherever it ends, before a write or behind it with its answer lost, the next run ends in the same state."""
     # GIVEN a run that ends at one of its writes
-    place.wanted = replace(place.wanted, detections=FEW)
+    prepare(place, search)
     end_of_interruption = place.domain.interrupt(after, done=done)
     with pytest.raises((SearchUnavailable, DashboardsUnavailable), match="run it again"):
         place.install()
@@ -515,7 +536,7 @@ def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, d
 
 
 def test_a_refusal_quotes_the_plugins_own_sentence(place: Place) -> None:
-    reason = "Configured indices are not found: [das-control-plane]"
+    reason = f"Configured indices are not found: [{place.indices.control_plane}]"
     place.domain.fail(f"{ALERTING}/monitors", failure(404, "alerting_exception", reason))
 
     with pytest.raises(SearchUnavailable, match=re.escape(f"alerting_exception: {reason};")):
@@ -523,9 +544,12 @@ def test_a_refusal_quotes_the_plugins_own_sentence(place: Place) -> None:
 
 
 def test_a_refused_saved_object_is_named(place: Place) -> None:
-    place.domain.dashboards.refused = {f"das-detection-{ONE}"}
+    place.domain.dashboards.refused = {f"{place.indices.saved_object_start}detection-{ONE}"}
 
-    with pytest.raises(DashboardsUnavailable, match=rf"refused 1 of \d+ .*search/das-detection-{ONE} \(unsupported_ty"):
+    with pytest.raises(
+        DashboardsUnavailable,
+        match=rf"refused 1 of \d+ .*search/{place.indices.saved_object_start}detection-{ONE} \(unsupported_ty",
+    ):
         place.install()
 
     place.domain.dashboards.refused = set()
@@ -534,16 +558,16 @@ def test_a_refused_saved_object_is_named(place: Place) -> None:
 
 def test_a_channel_that_was_made_meanwhile_is_written_over(place: Place) -> None:
     plan = place.plan()
-    place.domain.notifications.channels[CHANNEL_ID] = {"sns": {"topic_arn": "arn:x"}, "is_enabled": True}
+    place.domain.notifications.channels[place.channel] = {"sns": {"topic_arn": "arn:x"}, "is_enabled": True}
 
     place.installation.execute(plan, place.saved.__setitem__)
 
-    assert place.domain.notifications.channels[CHANNEL_ID]["sns"]["topic_arn"] == TOPIC
+    assert place.domain.notifications.channels[place.channel]["sns"]["topic_arn"] == TOPIC
 
 
 def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
     place.install()
-    place.domain.dashboards.objects[PATTERN]["attributes"]["title"] = "mine-*"
+    place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
     def full(name: str, content: bytes) -> None:
         raise OSError("no space left")
@@ -551,7 +575,7 @@ def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
     with pytest.raises(OSError, match="no space"):
         place.installation.execute(place.plan(), full)
 
-    assert place.domain.dashboards.objects[PATTERN]["attributes"]["title"] == "mine-*"
+    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == "mine-*"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from daswatch.alerts import Database
 from daswatch.detections import Source
+from daswatch.indices import Indices
 from daswatch.links import MAX_URL, alert_url, discover_url, group_query, lucene_term
 from tests.asff import a_detection, an_alert
 
@@ -167,7 +168,7 @@ def test_what_is_empty_does_not_narrow(query: str, resource_id: str, group: dict
 def test_sql_is_in_no_link(field: str) -> None:
     alert = an_alert(group={field: "SELECT secret"})
 
-    assert "secret" not in alert_url(DASHBOARDS, alert, None)
+    assert "secret" not in alert_url(DASHBOARDS, alert, None, Indices())
 
 
 def test_discover_shows_the_query_a_minute_around() -> None:
@@ -242,7 +243,7 @@ def test_a_link_that_would_be_too_long_shows_more(query: str, fallback: str, sho
 def test_an_alerts_link_shows_its_group() -> None:
     alert, detection = an_alert(), a_detection()
 
-    read = states(alert_url(DASHBOARDS, alert, detection))
+    read = states(alert_url(DASHBOARDS, alert, detection, Indices()))
 
     query = group_query(detection.query, alert.database.resource_id, alert.group)
     assert read["_a"]["query"]["query"] == query
@@ -252,7 +253,7 @@ def test_an_alerts_link_shows_its_group() -> None:
 def test_a_long_detections_link_still_shows_the_group() -> None:
     alert = an_alert()
 
-    read = states(alert_url(DASHBOARDS, alert, a_detection(query="a:1 OR " * 500 + "b:1")))
+    read = states(alert_url(DASHBOARDS, alert, a_detection(query="a:1 OR " * 500 + "b:1"), Indices()))
 
     assert read["_a"]["query"]["query"] == group_query("", alert.database.resource_id, alert.group)
 
@@ -266,7 +267,7 @@ def test_a_long_detections_link_still_shows_the_group() -> None:
     ],
 )
 def test_a_link_leads_to_the_index_of_its_detection(source: Source, index: str) -> None:
-    read = states(alert_url(DASHBOARDS, an_alert(), a_detection(source=source)))
+    read = states(alert_url(DASHBOARDS, an_alert(), a_detection(source=source), Indices()))
 
     assert read["_a"]["index"] == index
 
@@ -274,6 +275,6 @@ def test_a_link_leads_to_the_index_of_its_detection(source: Source, index: str) 
 def test_the_link_of_a_monitors_alert_shows_database_and_group() -> None:
     alert = an_alert(database=Database("db-A"), group={"dbUserName": "app"})
 
-    read = states(alert_url(DASHBOARDS, alert, None))
+    read = states(alert_url(DASHBOARDS, alert, None, Indices()))
 
     assert read["_a"]["query"]["query"] == 'resourceId:"db-A" AND dbUserName:"app"'

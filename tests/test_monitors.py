@@ -22,6 +22,7 @@ from daswatch.detections import Condition, Detection, Kind, Level, Source
 from daswatch.documents import Flattening
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
+from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.monitors import (
     CONDITION,
     CONDITION_ON_HITS,
@@ -39,6 +40,7 @@ from daswatch.sigma import compile_all, rule_folders
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
 from tests.alerting import a_detection
+from tests.installed import remove
 from tests.plugins import MOST_MESSAGE_BYTES, Engine, Sent, wrong_in
 from tests.test_pages import GUIDE, blocks
 
@@ -50,8 +52,8 @@ def corpus() -> dict[str, Detection]:
     return {detection.name: detection for detection in compile_all()}
 
 
-def body(detection: Detection, events: str = "das-events-*") -> dict[str, Any]:
-    return monitor(detection, "daswatch", events)
+def body(detection: Detection, prefix: str = DEFAULT_INDEX_PREFIX) -> dict[str, Any]:
+    return monitor(detection, "daswatch", Indices(prefix))
 
 
 def trigger(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +134,9 @@ def test_names_and_ids_are_unique() -> None:
     action_ids = [action["id"] for content in bodies for action in trigger(content)["actions"]]
 
     assert len({content["name"] for content in bodies}) == len(set(ids)) == len(set(action_ids)) == len(bodies)
-    assert [content["name"] for content in bodies] == [monitor_name(detection) for detection in corpus().values()]
+    assert [content["name"] for content in bodies] == [
+        monitor_name(detection, Indices()) for detection in corpus().values()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -210,11 +214,10 @@ def engine(search: OpenSearch) -> Engine:
 @pytest.fixture
 def prefix(search: OpenSearch) -> Iterator[str]:
     """Indices with our mapping, for one test."""
-    name = f"t-monitors-{secrets.token_hex(4)}"
+    name = f"t-monitors-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(name))
     yield name
-    search.indices.delete(index=f"{name}-*")
-    search.indices.delete_index_template(name=name)
+    remove(search, name)
 
 
 def index_sample(search: OpenSearch, prefix: str, detection: Detection, expected: str, now: datetime) -> None:
@@ -239,7 +242,7 @@ def test_a_monitor_finds_what_its_detection_finds(name: str, engine: Engine, sea
     index_sample(search, prefix, detection, "match", now)
     window = event_window(detection, now) if detection.window_seconds else Window("ingestedAt", "now-1h", "now+1h")
     asked = SavedQueries(search).ask([Question(detection, window, f"{prefix}-*")], Deadline.after(30))
-    content = body(detection, f"{prefix}-*")
+    content = body(detection, prefix)
 
     # WHEN the monitor runs
     (sent,) = engine.sent(content, now + timedelta(milliseconds=1))
@@ -260,7 +263,7 @@ def test_a_monitor_finds_what_its_detection_finds(name: str, engine: Engine, sea
 def test_a_monitor_stays_quiet_on_a_near_miss(name: str, engine: Engine, search: OpenSearch, prefix: str) -> None:
     detection, now = corpus()[name], datetime.now(UTC)
     index_sample(search, prefix, detection, "ignore", now)
-    content = body(detection, f"{prefix}-*")
+    content = body(detection, prefix)
 
     assert list(engine.sent(content, now + timedelta(milliseconds=1))) == []
 
@@ -313,7 +316,7 @@ def test_monitor_leaves_no_gap_on_any_schedule(
 
     # WHEN the monitor runs at the end of each
     runs = [(begin + number * length, begin + (number + 1) * length) for number in range(3)]
-    found = seen_by(engine, body(detection, f"{prefix}-*"), runs)
+    found = seen_by(engine, body(detection, prefix), runs)
 
     # THEN no event is missing
     assert found >= {f"db-{second}" for second in moments}
@@ -331,7 +334,7 @@ def test_monitor_overlaps_what_was_being_written(engine: Engine, search: OpenSea
         index_at(search, prefix, seconds, now - timedelta(seconds=seconds))
     search.indices.refresh(index=f"{prefix}-*")
 
-    found = seen_by(engine, body(detection, f"{prefix}-*"), [(now - timedelta(minutes=1), now)])
+    found = seen_by(engine, body(detection, prefix), [(now - timedelta(minutes=1), now)])
 
     assert found == {f"db-{late - 6}"}
 
@@ -371,7 +374,7 @@ def test_monitor_judges_all_groups_of_a_flood(engine: Engine, search: OpenSearch
     )
 
     # WHEN the monitor runs
-    (sent,) = engine.sent(body(detection, f"{prefix}-*"), now)
+    (sent,) = engine.sent(body(detection, prefix), now)
 
     # THEN it finds the one
     firings = read_notification(sent.message, {detection.name: detection}, now)
@@ -388,7 +391,7 @@ def test_full_message_has_the_groups_with_the_latest_events(engine: Engine, sear
     documents = [failed_login(f"user_{number:02}", now - timedelta(seconds=number)) for number in range(2 * room)]
     index_many(search, f"{prefix}-2033.05.03", documents)
 
-    (sent,) = engine.sent(body(detection, f"{prefix}-*"), now)
+    (sent,) = engine.sent(body(detection, prefix), now)
 
     content = json.loads(sent.message)
     assert [group["key"]["dbUserName"] for group in content["groups"]] == [f"user_{n:02}" for n in range(room)]
@@ -435,7 +438,7 @@ def test_message_fits_whatever_the_values_are(
     values = [dict.fromkeys(("resourceId", *fields), value(number)) for number in range(room + 20)]
     index_many(search, f"{prefix}-2033.05.03", [{**failed_login("x", now), **one} for one in values])
 
-    (sent,) = engine.sent(body(detection, f"{prefix}-*"), now)
+    (sent,) = engine.sent(body(detection, prefix), now)
 
     assert sent.failure == ""
     assert len(sent.message.encode()) <= MOST_MESSAGE_BYTES

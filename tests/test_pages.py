@@ -275,7 +275,7 @@ def test_the_keys_of_the_guide_are_known(key: str) -> None:
 
 @pytest.fixture
 def sample_run(search: OpenSearch) -> Iterator[SampleRun]:
-    with SampleRun(search, f"t-guide-{secrets.token_hex(4)}") as run:
+    with SampleRun(search, f"t-guide-{secrets.token_hex(4)}-events") as run:
         yield run
 
 

@@ -15,6 +15,7 @@ import pytest
 import vl_convert
 
 from daswatch.dashboards import SavedObject, shipped_objects
+from daswatch.indices import Indices
 from daswatch.noise import Noise
 from daswatch.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
 from demo.traffic import produce
@@ -27,7 +28,7 @@ from pictures.pages import CREDIT, Answered, page_height, page_html
 from pictures.png import size_of, with_palette
 from pictures.week import NOW, Watched, control_plane_calls, run_times, spells
 
-OBJECTS = shipped_objects()
+OBJECTS = shipped_objects(Indices())
 KNOWN = by_key(OBJECTS)
 DASHBOARDS = [one for one in OBJECTS if one.type == "dashboard"]
 TEXT = DOCUMENT.read_text("utf-8")

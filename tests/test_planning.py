@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.detections import Level
 from daswatch.errors import SettingsError
+from daswatch.hourly import HourlyIndices
+from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, installed_of, monitor
-from daswatch.planning import Found, plan, wanted_content, whole_plan
+from daswatch.planning import Found, check_hourly, plan, wanted_content, whole_plan
 from daswatch.retention import fingerprint, mark_of, marked
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from daswatch.templates import for_collection, shipped_content, shipped_roles
@@ -22,6 +25,8 @@ from tests.alerting import a_detection
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 ROLE = "arn:aws:iam::123456789012:role/ingest"
+TODAY = date(2027, 1, 1)
+EVENTS_TEMPLATE = (Kind.INDEX_TEMPLATE, "das-events")
 POLICY = next(content for content in shipped_content() if content.name == "das-events-retention")
 
 
@@ -46,12 +51,12 @@ def test_names_are_unique_within_a_kind() -> None:
 
 
 def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
-    content, _ = wanted_content(Wanted(index_prefix="audit", ingest_role_arn=ROLE))
-    role = next(one for one in content if one.kind is Kind.ROLE and one.name == "audit-ingest")
+    content, _ = wanted_content(Wanted(index_prefix="audit-events", ingest_role_arn=ROLE))
+    role = next(one for one in content if one.kind is Kind.ROLE and one.name == "audit-events-ingest")
     mapping = next(one for one in content if one.kind is Kind.ROLE_MAPPING)
 
-    assert mapping == Content(Kind.ROLE_MAPPING, "audit-ingest", {"backend_roles": [ROLE]})
-    assert "audit-*" in role.body["index_permissions"][0]["index_patterns"]
+    assert mapping == Content(Kind.ROLE_MAPPING, "audit-events-ingest", {"backend_roles": [ROLE]})
+    assert "audit-events-*" in role.body["index_permissions"][0]["index_patterns"]
 
 
 @pytest.mark.parametrize(
@@ -81,15 +86,24 @@ def test_a_collection_gets_no_setting_but_analysis_and_a_codec_that_it_knows() -
     templates = for_collection(shipped_content())
     settings = [one.body["template"].get("settings", {}).get("index", {}) for one in templates]
 
-    assert {one.kind for one in templates} == {Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE}
+    assert {one.kind for one in templates} == {Kind.INDEX_TEMPLATE}
+    assert not any("composed_of" in one.body for one in templates)
     assert {name for one in settings for name in one} == {"analysis", "codec"}
     assert {one["codec"] for one in settings if "codec" in one} == {"zstd"}
 
 
 def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
-    shipped = {one.name: one.body["template"].get("mappings") for one in shipped_content() if "template" in one.body}
+    """Each template is whole: whether a collection has component templates is not documented for certain."""
+    shipped = {
+        one.name: one.body["template"].get("mappings", {}) for one in shipped_content() if "template" in one.body
+    }
+    events = shipped["das-events"]["properties"] | shipped["das-event-fields"]["properties"]
 
-    assert {one.name: one.body["template"].get("mappings") for one in for_collection(shipped_content())} == shipped
+    found = {one.name: one.body["template"]["mappings"] for one in for_collection(shipped_content())}
+
+    assert found.pop("das-events") == {"dynamic": False, "properties": events}
+    assert found == {name: shipped[name] for name in found}
+    assert len(found) == 7
 
 
 # --- what a plan tells ---
@@ -187,7 +201,7 @@ def test_a_policy_that_somebody_changed_stays(there: Mapping[str, Any]) -> None:
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    return monitor(a_detection(**changes), "daswatch", "das-events-*")
+    return monitor(a_detection(**changes), "daswatch", Indices())
 
 
 def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
@@ -221,7 +235,7 @@ def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None
 
 
 def test_a_monitor_that_tells_another_channel_is_changed() -> None:
-    assert brought_up_to_date(body(), monitor(a_detection(), "another", "das-events-*"))[1]
+    assert brought_up_to_date(body(), monitor(a_detection(), "another", Indices()))[1]
 
 
 def test_a_cron_schedule_is_kept() -> None:
@@ -407,16 +421,16 @@ def test_what_is_wanted_is_read_from_the_environment() -> None:
     variables = {"MONITOR_TOPIC_ARN": TOPIC, "INGEST_ROLE_ARN": ROLE, "MONITORS": "false"}
     environment = Environment(variables)
 
-    wanted = Wanted.read(environment, index_prefix="audit", service="es", detections=())
+    wanted = Wanted.read(environment, index_prefix="audit-events", service="es", detections=())
 
     environment.check()
-    assert wanted == Wanted(index_prefix="audit", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False)
+    assert wanted == Wanted(index_prefix="audit-events", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False)
 
 
 def test_every_wrong_arn_is_named() -> None:
     names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN")
     environment = Environment(dict.fromkeys(names, "x"))
-    Wanted.read(environment, index_prefix="audit", service="es", detections=())
+    Wanted.read(environment, index_prefix="audit-events", service="es", detections=())
 
     with pytest.raises(SettingsError) as raised:
         environment.check()
@@ -441,3 +455,65 @@ def test_dashboards_are_beside_the_endpoint_unless_told(
 
     assert DashboardsEndpoint.read(environment, SearchEndpoint("https://search.example.com")) == endpoint
     environment.check()
+
+
+# Indices for each hour.
+
+
+def planned_days(wanted: str | None, there: str | None) -> Plan:
+    """The plan where a template with these days is installed; None of them is one without."""
+    hourly = None if wanted is None else HourlyIndices.parse(wanted)
+    shipped, left_out = wanted_content(Wanted(hourly=hourly))
+    installed, _ = wanted_content(Wanted(hourly=None if there is None else HourlyIndices.parse(there)))
+    pieces = {(one.kind, one.name): one.body for one in installed}
+    return whole_plan(shipped, left_out, Found(pieces, {}, {}))
+
+
+def days_of(plan: Plan) -> tuple[Step, str | None]:
+    (step,) = [one for one in plan.steps if (one.content.kind, one.content.name) == EVENTS_TEMPLATE]
+    return step.step, step.content.body["_meta"].get("hourly")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"),
+    [
+        ("2027-01-15/..", None),
+        ("2027-01-15/..", ""),
+        ("2027-01-15/2027-02-01", "2027-01-15/.."),
+        ("2026-12-01/2027-01-03", "2026-12-01/.."),
+        ("2026-12-01/..,", "2026-12-01/.."),
+        ("", "2027-01-15/.."),
+        ("", None),
+        (None, "2026-12-01/.."),
+        (None, None),
+    ],
+)
+def test_days_ahead_may_get_an_index_for_each_hour(wanted: str | None, there: str | None) -> None:
+    check_hourly(planned_days(wanted, there), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "day"),
+    [
+        ("2027-01-02/..", None, "2027-01-02"),
+        ("2026-12-01/..", "", "2026-12-01"),
+        ("", "2026-12-01/..", "2026-12-01"),
+        ("2026-12-01/2027-01-01", "2026-12-01/..", "2027-01-02"),
+        ("2026-12-02/..", "2026-12-01/..", "2026-12-01"),
+    ],
+)
+def test_days_that_may_have_begun_stay_as_they_are(wanted: str, there: str | None, day: str) -> None:
+    with pytest.raises(SettingsError, match=f"INDEX_HOURLY would change {day}.*2027-01-03"):
+        check_hourly(planned_days(wanted, there), TODAY)
+
+
+def test_days_are_kept_in_the_template_of_events() -> None:
+    assert days_of(planned_days("2027-01-15/..", None)) == (Step.UPDATE, "2027-01-15/..")
+    assert days_of(planned_days("2027-01-15/..", "2027-01-15/..")) == (Step.UNCHANGED, "2027-01-15/..")
+    assert days_of(planned_days(None, "2027-01-15/..")) == (Step.UNCHANGED, "2027-01-15/..")
+
+
+def test_a_new_endpoint_takes_any_days() -> None:
+    shipped, left_out = wanted_content(Wanted(hourly=HourlyIndices.parse("2026-01-01/..")))
+
+    check_hourly(whole_plan(shipped, left_out, Found({}, {}, {})), TODAY)

@@ -347,14 +347,14 @@ def indexed_numbers(ingest: IngestFunction) -> set[int]:
 
 def kept_numbers(ingest: IngestFunction, records: Iterable[dict[str, Any]]) -> set[str]:
     """The sequence numbers, of these records, that became dead letters."""
-    ingest.search.indices.refresh(index="das-dead-letters")
+    ingest.search.indices.refresh(index=ingest.indices.dead_letters)
     numbers = [sequence_number(record) for record in records]
     query = {
         "bool": {
             "filter": [{"terms": {"sequenceNumber": numbers}}, {"term": {"resourceId": ingest.database().resource_id}}]
         }
     }
-    hits = ingest.search.search(index="das-dead-letters", body={"query": query, "size": 100})["hits"]["hits"]
+    hits = ingest.search.search(index=ingest.indices.dead_letters, body={"query": query, "size": 100})["hits"]["hits"]
     return {hit["_source"]["sequenceNumber"] for hit in hits}
 
 

@@ -243,18 +243,18 @@ def test_the_findings_function_can_do_its_work_with_its_role_alone(
         assert not first.failing
         assert not second.failing
         assert "bruteforce-user" in {alert.detection for alert in place.alerts().values()}
-        assert admin.indices.exists(index="das-runs")
-        assert admin.indices.exists(index="das-seen")
+        assert admin.indices.exists(index=place.indices.runs)
+        assert admin.indices.exists(index=place.indices.seen)
     finally:
         place.search = admin
         place.close()
 
 
 def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
-    role = ingest_role("t-merged")
-    wanted = Wanted(index_prefix="t-merged", ingest_role_arn=INGEST_ARN, dashboards=False)
+    role = ingest_role("t-merged-events")
+    wanted = Wanted(index_prefix="t-merged-events", ingest_role_arn=INGEST_ARN, dashboards=False)
     path = f"/_plugins/_security/api/rolesmapping/{role}"
-    install(admin, "t-merged")
+    install(admin, "t-merged-events")
     admin.transport.perform_request(
         "PUT", path, body={"users": ["mira"], "backend_roles": ["auditors"], "hosts": ["*.example.com"]}
     )
@@ -288,7 +288,7 @@ def test_who_may_not_manage_roles_is_told_what_to_do(admin: OpenSearch, users: U
 
 
 def test_a_role_that_somebody_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:
-    role, wanted = findings_role("t-wide"), Wanted(index_prefix="t-wide", dashboards=False)
+    role, wanted = findings_role("t-wide-events"), Wanted(index_prefix="t-wide-events", dashboards=False)
     path = f"/_plugins/_security/api/roles/{role}"
     admin.transport.perform_request("PUT", path, body={"cluster_permissions": ["*"]})
     installation = Installation(admin, None)

@@ -14,10 +14,12 @@ from opensearchpy import OpenSearch
 
 from daswatch.detections import Detection, Kind, Source
 from daswatch.gateways.content import ContentGateway
-from daswatch.saved_searches import INDEX_PATTERNS, ndjson, saved_search
+from daswatch.indices import Indices
+from daswatch.saved_searches import ndjson, saved_search
 from daswatch.sigma import compile_all, rule_folders
 from daswatch.templates import shipped_content
 from tests.alerting import a_detection
+from tests.installed import remove
 
 NAMES = [folder.name for folder in rule_folders()]
 OUTSIDE = {"script": {"script": {"lang": "painless", "source": "true", "params": {"from": 420, "to": 1140}}}}
@@ -29,7 +31,7 @@ def corpus() -> dict[str, Detection]:
 
 
 def made(**changes: Any) -> dict[str, Any]:
-    found = saved_search(a_detection(**changes))
+    found = saved_search(a_detection(**changes), Indices())
     assert found
     return found
 
@@ -56,7 +58,7 @@ def test_the_newest_events_come_first() -> None:
     assert made()["attributes"]["sort"] == [["@timestamp", "desc"]]
 
 
-@pytest.mark.parametrize("source", list(INDEX_PATTERNS))
+@pytest.mark.parametrize("source", [Source.EVENTS, Source.CONTROL_PLANE])
 def test_its_columns_are_fields_of_the_index(source: Source) -> None:
     path = {Source.EVENTS: "component/das-event-fields.json", Source.CONTROL_PLANE: "index/das-control-plane.json"}
     body = json.loads(files("index_templates").joinpath(path[source]).read_text("utf-8"))
@@ -104,11 +106,13 @@ def test_without_such_a_filter_there_is_none() -> None:
     ],
 )
 def test_a_detection_without_events_has_none(changes: dict[str, Any]) -> None:
-    assert saved_search(a_detection(**changes)) is None
+    assert saved_search(a_detection(**changes), Indices()) is None
 
 
 def test_the_file_for_the_import_has_an_object_on_each_line() -> None:
-    content = ndjson([a_detection(), a_detection(name="silent", source=Source.PULSE), a_detection(name="spray")])
+    content = ndjson(
+        [a_detection(), a_detection(name="silent", source=Source.PULSE), a_detection(name="spray")], Indices()
+    )
 
     assert content.endswith(b"\n")
     assert [json.loads(line)["id"] for line in content.splitlines()] == [
@@ -121,7 +125,7 @@ def test_the_file_for_the_import_has_an_object_on_each_line() -> None:
 def test_every_detection_that_looks_at_events_has_one(name: str) -> None:
     detection = corpus()[name]
 
-    saved = saved_search(detection)
+    saved = saved_search(detection, Indices())
 
     assert (saved is None) is (detection.kind in (Kind.SILENCE, Kind.FAILING))
     if saved:
@@ -132,7 +136,7 @@ def test_every_detection_that_looks_at_events_has_one(name: str) -> None:
 @pytest.fixture(scope="module")
 def indices(search: OpenSearch) -> Iterator[dict[Source, str]]:
     """An index of each kind with its mapping, empty."""
-    prefix = f"t-saved-{secrets.token_hex(4)}"
+    prefix = f"t-saved-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     template = next(one.body["template"] for one in shipped_content() if one.name == "das-control-plane")
     names = {Source.EVENTS: f"{prefix}-2033.05.03", Source.CONTROL_PLANE: f"{prefix}_control-plane"}
@@ -140,13 +144,13 @@ def indices(search: OpenSearch) -> Iterator[dict[Source, str]]:
     search.indices.create(index=names[Source.CONTROL_PLANE], body={"mappings": template["mappings"]})
     yield names
     search.indices.delete(index=",".join(names.values()))
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 @pytest.mark.node
 @pytest.mark.parametrize("name", NAMES)
 def test_opensearch_runs_what_dashboards_sends(name: str, search: OpenSearch, indices: dict[Source, str]) -> None:
-    saved = saved_search(corpus()[name])
+    saved = saved_search(corpus()[name], Indices())
     if saved is None:
         return
     source, index = source_of(saved), indices[corpus()[name].source]

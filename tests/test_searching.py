@@ -23,6 +23,7 @@ from daswatch.templates import shipped_content
 from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
 from tests.dql import to_query
+from tests.installed import remove
 
 Source: TypeAlias = Mapping[str, Any]
 
@@ -167,7 +168,7 @@ def traffic(prefix: str, now: datetime) -> Iterator[Document]:
 
 @pytest.fixture(scope="module")
 def history(search: OpenSearch) -> Iterator[History]:
-    prefix = f"t-searching-{secrets.token_hex(4)}"
+    prefix = f"t-searching-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     documents = list(traffic(prefix, datetime.now(UTC)))
     index_all(search, documents)
@@ -177,7 +178,7 @@ def history(search: OpenSearch) -> Iterator[History]:
     fields = {name: as_dashboards_groups(types) for name, types in capabilities.items()}
     yield History(index, {one.id: one.source for one in documents}, fields)
     search.indices.delete(index=index)
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 def as_dashboards_groups(types: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,10 @@ from typer.testing import CliRunner, Result
 from daswatch.cli import app
 from daswatch.dashboards import file_of, ndjson, read_ndjson, shipped_objects
 from daswatch.detections import dump
+from daswatch.indices import Indices
 from daswatch.sigma import compile_all
 from demo.opensearch import AnyNode
+from tests.installed import remove
 from tests.plugins import ALERTING, NOTIFICATIONS, Domain, failure
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
@@ -27,7 +30,7 @@ TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 @pytest.fixture
 def domain(search: OpenSearch, node: AnyNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Domain]:
     """A domain that the environment names, and a working directory of its own."""
-    running, prefix = Domain(node.url), f"t-{secrets.token_hex(5)}"
+    running, prefix = Domain(node.url), f"t-{secrets.token_hex(5)}-events"
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "OPENSEARCH_ENDPOINT": running.url,
@@ -38,8 +41,16 @@ def domain(search: OpenSearch, node: AnyNode, tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv(name, value)
     yield running
     running.close()
-    if search.indices.exists_index_template(name=prefix):
-        search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
+
+
+def own() -> Indices:
+    """The names of the deployment that the environment has."""
+    return Indices(os.environ["INDEX_PREFIX"])
+
+
+def monitor(detection: str = "bruteforce-user") -> str:
+    return f"daswatch {own().stem} {detection}"
 
 
 def daswatch(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
@@ -62,8 +73,8 @@ def test_the_plan_is_shown_and_nothing_written(domain: Domain) -> None:
 
     assert "Would be installed" in result.stdout
     assert "das-events-retention" not in result.stdout  # its name follows the prefix
-    assert re.search(r"create .*retention policy .*t-\w+-retention", result.stdout)
-    assert "daswatch bruteforce-user" in result.stdout
+    assert re.search(r"create .*retention policy .*t-\w+-events-retention", result.stdout)
+    assert monitor() in result.stdout
     assert "no Security plugin" in result.stdout
     assert domain.writes == []
 
@@ -82,18 +93,18 @@ def test_machines_get_the_plan_with_its_steps_and_reasons(domain: Domain) -> Non
 @pytest.mark.node
 def test_people_see_what_is_unchanged_in_one_line_for_each_kind(domain: Domain) -> None:
     done("setup")
-    domain.alerting.named("daswatch bruteforce-user")["enabled"] = False
+    domain.alerting.named(monitor())["enabled"] = False
 
     lines = [line for line in done("setup", "--dry-run").stdout.splitlines() if " unchanged " in line]
 
     assert sum("monitor " in line for line in lines) <= 3
-    assert any("daswatch bruteforce-user" in line and "switched off" in line for line in lines)
+    assert any(monitor() in line and "switched off" in line for line in lines)
 
 
 @pytest.mark.node
 def test_it_says_where_what_it_replaced_is(domain: Domain, tmp_path: Path) -> None:
     done("setup")
-    domain.dashboards.objects["index-pattern", "das-events"]["attributes"]["title"] = "mine-*"
+    domain.dashboards.objects["index-pattern", f"{own().saved_object_start}events"]["attributes"]["title"] = "mine-*"
 
     result = done("setup", "--backup-dir", "kept")
 
@@ -169,7 +180,7 @@ def test_a_teams_tuning_reaches_the_monitors(domain: Domain, tmp_path: Path) -> 
 
     done("setup", "--tuning", str(tuning))
 
-    assert domain.alerting.named("daswatch bruteforce-user")["enabled"] is False
+    assert domain.alerting.named(monitor())["enabled"] is False
 
 
 @pytest.mark.node
@@ -182,7 +193,7 @@ def test_compiled_detections_are_read(domain: Domain, tmp_path: Path, monkeypatc
 
     done("setup", *(["--detections", str(file)] if by == "option" else []))
 
-    assert [one["name"] for one in domain.alerting.monitors.values()] == ["daswatch bruteforce-user"]
+    assert [one["name"] for one in domain.alerting.monitors.values()] == [monitor()]
 
 
 @pytest.mark.parametrize(
@@ -210,19 +221,19 @@ def test_pack_writes_an_importable_file(tmp_path: Path) -> None:
 
     result = done("dashboards", "pack", "--to", str(to))
 
-    expected = shipped_objects("das-events", compile_all())
+    expected = shipped_objects(Indices(), compile_all())
     assert result.stdout.startswith(f"{len(expected)} saved objects in ")
     assert read_ndjson(to.read_bytes()) == expected
 
 
 def test_an_export_becomes_readable_files_without_what_is_made_of_rules(tmp_path: Path) -> None:
     export, to = tmp_path / "export.ndjson", tmp_path / "dashboards"
-    objects = shipped_objects("das-events", compile_all())
+    objects = shipped_objects(Indices(), compile_all())
     export.write_bytes(ndjson(objects) + b'{"exportedCount":1,"missingRefCount":0,"missingReferences":[]}')
 
     result = done("dashboards", "unpack", str(export), "--to", str(to))
 
-    kept = shipped_objects()
+    kept = shipped_objects(Indices())
     assert {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*.json")} == dict(
         file_of(one) for one in kept
     )
@@ -253,7 +264,7 @@ def test_an_objects_id_leads_nowhere(tmp_path: Path) -> None:
 @pytest.mark.node
 def test_an_export_has_what_is_shipped_and_what_it_refers_to_by_now(domain: Domain, tmp_path: Path) -> None:
     done("setup")
-    pattern = domain.dashboards.objects["index-pattern", "das-events"]
+    pattern = domain.dashboards.objects["index-pattern", f"{own().saved_object_start}events"]
     pattern["attributes"]["title"] = "edited-*"
     pattern["references"] = [{"name": "x", "type": "search", "id": "new"}]
     domain.dashboards.put({"type": "search", "id": "new", "attributes": {"title": "x"}, "references": []})
@@ -262,7 +273,7 @@ def test_an_export_has_what_is_shipped_and_what_it_refers_to_by_now(domain: Doma
     done("dashboards", "export", "--to", "files")
 
     files = {path.relative_to(tmp_path / "files").as_posix() for path in (tmp_path / "files").rglob("*.json")}
-    assert files == {"search/new.json", *(file_of(one)[0] for one in shipped_objects())}
+    assert files == {"search/new.json", *(file_of(one)[0] for one in shipped_objects(Indices()))}
     assert b"edited-*" in (tmp_path / "files/index-pattern/das-events.json").read_bytes()
     done("dashboards", "export", "--to", "all", "--all")
     assert (tmp_path / "all/search/foreign.json").exists()

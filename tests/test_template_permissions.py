@@ -286,7 +286,7 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    prefix = f"t{secrets.token_hex(6)}"
+    prefix = f"t{secrets.token_hex(6)}-events"
     (tmp_path / "detections.json").write_bytes(dump(compile_all()[:2]))
     settings = {
         "OPENSEARCH_ENDPOINT": node.url,

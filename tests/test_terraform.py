@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, read_stream_properties, resource_id_of
+from daswatch.index_settings import IndexSettings
+from daswatch.settings import Environment, read_hourly_indices, read_index_prefix
 from tests.cloudformation import read_template
 from tests.facts import Facts, differences
 from tests.facts_of_module import NAMES, TERRAFORMS_OWN, facts_of_module
@@ -139,6 +141,55 @@ def test_parameters_and_variables_are_the_same_with_the_same_defaults() -> None:
     for name, parameter in parameters.items():
         if "Default" in parameter:
             assert made.variables[variable_name(name)] == variable(name, str(parameter["Default"])), name
+
+
+CHECKED = {
+    "IndexPrefix": (
+        ["das-events", "acme-prod-events", "a_1-events", "x" * 53 + "-events"],
+        [
+            "das",
+            "das-events-prod",
+            "das-events-x-events",
+            "das-drops-events",
+            "-events",
+            "a--b-events",
+            "A-events",
+            "x" * 54 + "-events",
+        ],
+    ),
+    "IndexShards": (["", "1", "20", "100"], ["0", "101", "1-2", "x"]),
+    "IndexReplicas": (["", "0", "9", "auto", "domain"], ["10", "0-2", "-1"]),
+    "IndexWriteCopies": (["", "1", "10", "all"], ["0", "11", "none"]),
+    "IndexRefreshSeconds": (["", "1", "10", "60"], ["0", "61", "10s"]),
+    "IndexHourly": (["", "2027-01-15/..", "2027-01-15/2027-02-01,2027-03-01/.."], ["..", "2027-01-15", "hourly"]),
+    "IndexCodec": (["", "default", "best_compression", "zstd", "zstd_no_dict"], ["lz4", "ZSTD"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        (name, value, taken)
+        for name, lists in CHECKED.items()
+        for taken, own in zip((True, False), lists, strict=True)
+        for value in own
+    ],
+)
+def test_indices_are_checked_alike_everywhere(name: str, value: str, taken: bool) -> None:
+    """By the template's pattern, by the module, and by the functions."""
+    parameter = read_template()["Parameters"][name]
+    by_template = bool(re.search(parameter.get("AllowedPattern", ""), value))
+    by_template &= value in parameter.get("AllowedValues", [value]) and len(value) <= parameter.get("MaxLength", 99)
+    by_module = not Module(
+        source(), {"databases": {}, "artifact_bucket": "artifacts", "create_domain": True, variable_name(name): value}
+    ).refusals()
+    numbers = {"INDEX_REPLICAS": "9"} if name == "IndexWriteCopies" else {}
+    environment = Environment({**numbers, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value})
+    read_index_prefix(environment)
+    read_hourly_indices(environment)
+    IndexSettings.read(environment)
+
+    assert (by_template, by_module, not environment.problems) == (taken, taken, taken)
 
 
 def test_every_variable_and_output_is_explained() -> None:

@@ -18,6 +18,7 @@ from daswatch.queries import Window
 from daswatch.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from tests.installed import remove
 
 RULE = """
 title: Somebody dropped a table
@@ -222,11 +223,10 @@ def test_a_suppression_has_expired_on_its_day(day: str, expired: bool) -> None:
 @pytest.fixture
 def index(search: OpenSearch) -> Iterator[str]:
     """A pattern of indices with our mapping, for one test."""
-    prefix = f"t-tuning-{secrets.token_hex(4)}"
+    prefix = f"t-tuning-{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     yield prefix
-    search.indices.delete(index=f"{prefix}-*")
-    search.indices.delete_index_template(name=prefix)
+    remove(search, prefix)
 
 
 def found(search: OpenSearch, index: str, detection: Detection, days: dict[str, dict[str, str]]) -> set[str]:

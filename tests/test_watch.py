@@ -201,7 +201,9 @@ def test_a_silent_instance_is_told_until_it_is_heard_again(watching: Watching) -
 
     def heard(at: datetime) -> None:
         pulse = {"resourceId": watching.resource_id, "instanceId": "db-WRITER", "lastSeen": iso_milliseconds(at)}
-        watching.search.index(index="das-pulse", id=watching.resource_id, body=pulse, params={"refresh": "true"})
+        watching.search.index(
+            index=watching.indices.pulse, id=watching.resource_id, body=pulse, params={"refresh": "true"}
+        )
 
     heard(NOW)
     watching.run(minutes(4))

@@ -11,20 +11,18 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch import control_plane, pulse
-from daswatch.alerts import INDEX as ALERTS
 from daswatch.alerts import Alert
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.documents import Document, Flattening
-from daswatch.gateways.alert_index import RUNS_INDEX, AlertIndex
+from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
+from daswatch.indices import Indices
 from daswatch.samples import Sample, documents, samples_of
-from daswatch.seen import INDEX as SEEN
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
 from demo.aws import REGION, LocalAws
@@ -32,8 +30,8 @@ from demo.findings import all_findings
 from findings_lambda.tell import Teller
 from findings_lambda.watch import Report, Watch
 from tests.clock import Clock
+from tests.installed import remove
 
-STATE = (ALERTS, SEEN, RUNS_INDEX, control_plane.INDEX, pulse.INDEX)
 ACCOUNT = "123456789012"
 RUN_SECONDS = 53  # the schedule's limit without the handler's reserve
 
@@ -96,7 +94,8 @@ class Watching:
         self.search = search
         self.aws = aws
         self.detections = list(detections)
-        self.prefix = f"t-watch-{secrets.token_hex(5)}"
+        self.indices = Indices(f"t-watch-{secrets.token_hex(5)}-events")
+        self.prefix = self.indices.prefix
         self.topic_arn = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=self.prefix)["TopicArn"]
         self.mailbox = _mailbox(aws, self.topic_arn, self.prefix)
         self.resource_id = f"cluster-{secrets.token_hex(8).upper()}"
@@ -105,13 +104,14 @@ class Watching:
 
     def forget(self) -> None:
         """Without alerts, sightings, progress and pulses: as before the first run."""
-        self.search.indices.delete(index=",".join(STATE), params={"ignore_unavailable": "true"})
+        own = self.indices
+        state = (own.alerts, own.seen, own.runs, own.control_plane, own.pulse)
+        self.search.indices.delete(index=",".join(state), params={"ignore_unavailable": "true"})
 
     def close(self) -> None:
         """Remove what is only ours."""
         self.forget()
-        self.search.indices.delete(index=f"{self.prefix}-*")
-        self.search.indices.delete_index_template(name=self.prefix)
+        remove(self.search, self.prefix)
 
     def watch(
         self,
@@ -129,16 +129,17 @@ class Watching:
         return Watch(
             detections=self.detections,
             queries=steps.watch(SavedQueries(search)),
-            alert_index=steps.watch(AlertIndex(search)),
+            alert_index=steps.watch(AlertIndex(search, self.indices)),
             search=steps.watch(SearchGateway(search)),
             teller=Teller(
                 accounts=steps.watch(accounts),
                 topic=steps.watch(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
                 region=REGION,
                 dashboards_url="https://search.example.internal/_dashboards",
+                indices=self.indices,
                 statements=lambda alerts, deadline: {},
             ),
-            index_prefix=self.prefix,
+            indices=self.indices,
         )
 
     def run(self, now: datetime, steps: Steps | None = None, *, clock: Clock | None = None, **options: Any) -> Report:
@@ -166,10 +167,10 @@ class Watching:
 
     def alerts(self) -> dict[str, Alert]:
         """All alerts by their ids."""
-        if not self.search.indices.exists(index=ALERTS):
+        if not self.search.indices.exists(index=self.indices.alerts):
             return {}
-        self.search.indices.refresh(index=ALERTS)
-        hits = self.search.search(index=ALERTS, body={"size": 10_000})["hits"]["hits"]
+        self.search.indices.refresh(index=self.indices.alerts)
+        hits = self.search.search(index=self.indices.alerts, body={"size": 10_000})["hits"]["hits"]
         return {hit["_id"]: Alert.of(hit["_source"]) for hit in hits}
 
     def findings(self) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from daswatch.commands.failures import ExplainedError, Failure, explain
 from daswatch.errors import SettingsError
+from daswatch.indices import Indices
 from daswatch.settings import Environment, read_index_prefix
 
 
@@ -38,12 +39,12 @@ def progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def index_prefix() -> str:
-    """INDEX_PREFIX, for commands that need no endpoint. Raises SettingsError."""
+def own_indices() -> Indices:
+    """Those of INDEX_PREFIX, for commands that need no endpoint. Raises SettingsError."""
     environment = Environment(os.environ)
     prefix = read_index_prefix(environment)
     environment.check()
-    return prefix
+    return Indices(prefix)
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daswatch.commands.console import index_prefix, told, write_file
+from daswatch.commands.console import own_indices, told, write_file
 from daswatch.commands.detections import compiled
-from daswatch.dashboards import SavedObject, SavedObjectError, file_of, ndjson, read_ndjson, shipped_objects
-from daswatch.documents import DEFAULT_INDEX_PREFIX
+from daswatch.dashboards import SavedObject, SavedObjectError, file_of, ndjson, read_ndjson, renamed, shipped_objects
 from daswatch.errors import SettingsError
 from daswatch.gateways.clients import dashboards_client
 from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.indices import Indices
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 app = typer.Typer(help="Saved objects: pack them for an import, read an export back into files.", no_args_is_help=True)
-
-# These are made of the detections: their rules are what is edited.
-_MADE = "das-detection-"
 
 Folder = Annotated[Path, typer.Option("--to", file_okay=False, help="The folder of readable files.")]
 _FOLDER = Path("dashboards")
@@ -39,7 +35,7 @@ def pack(
 ) -> None:
     """Write all shipped saved objects, and each detection's saved search, into one file that Dashboards imports."""
     with told():
-        objects = shipped_objects(index_prefix(), compiled(tuning))
+        objects = shipped_objects(own_indices(), compiled(tuning))
         write_file(to, ndjson(objects))
         typer.echo(f"{len(objects)} saved objects in {to}")
 
@@ -51,7 +47,7 @@ def unpack(
 ) -> None:
     """Write an export's objects as readable files: what was edited in the browser becomes a diff."""
     with told():
-        _unpack(_read(export), to, index_prefix())
+        _unpack(_read(export), to, own_indices())
 
 
 @app.command("export")
@@ -66,16 +62,17 @@ def export_(
         environment = Environment(os.environ)
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
-        prefix = read_index_prefix(environment)
+        indices = Indices(read_index_prefix(environment))
         environment.check()
         gateway = DashboardsGateway(dashboards_client(endpoint, dashboards.url), dashboards.tenant)
-        shipped = [(one.type, one.id) for one in shipped_objects()]
+        shipped = [(one.type, one.id) for one in shipped_objects(indices)]
         objects = gateway.export_all() if everything else gateway.export(shipped)
-        _unpack(objects, to, prefix)
+        _unpack(objects, to, indices)
 
 
-def _unpack(objects: Sequence[SavedObject], to: Path, prefix: str) -> None:
-    kept = [_with_default_prefix(one, prefix) for one in objects if not one.id.startswith(_MADE)]
+def _unpack(objects: Sequence[SavedObject], to: Path, indices: Indices) -> None:
+    made_of_rules = f"{indices.saved_object_start}detection-"
+    kept = renamed((one for one in objects if not one.id.startswith(made_of_rules)), indices, Indices())
     for one in kept:
         name, content = file_of(one)
         write_file(to / name, content)
@@ -91,10 +88,3 @@ def _read(export: Path) -> list[SavedObject]:
         raise SettingsError([f"{export} cannot be read ({type(exc).__name__}; expected: an export)"]) from exc
     except SavedObjectError as exc:
         raise SettingsError([f"{export} is no export of Dashboards: {exc}"]) from exc
-
-
-def _with_default_prefix(one: SavedObject, prefix: str) -> SavedObject:
-    """The events' index pattern as it is shipped, whatever INDEX_PREFIX it was installed with."""
-    if one.type != "index-pattern" or one.attributes.get("title") != f"{prefix}-*":
-        return one
-    return replace(one, attributes={**one.attributes, "title": f"{DEFAULT_INDEX_PREFIX}-*"})

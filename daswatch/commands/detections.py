@@ -25,7 +25,7 @@ from rich.table import Table
 
 from daswatch import backtests, pages, saved_searches
 from daswatch.backtests import Backtest, Span
-from daswatch.commands.console import Output, index_prefix, progress, told, write_file, write_json
+from daswatch.commands.console import Output, own_indices, progress, told, write_file, write_json
 from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
@@ -102,14 +102,13 @@ def show(
             case View.QUERY:
                 _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
             case View.MONITOR:
-                body = monitor(detection, channel, f"{index_prefix()}-*") if has_monitor(detection) else None
+                body = monitor(detection, channel, own_indices()) if has_monitor(detection) else None
                 _write_or_tell(
                     body, f"{name} has no monitor: only the scheduled runner can evaluate its kind, {detection.kind}"
                 )
             case View.SEARCH:
-                _write_or_tell(
-                    saved_searches.saved_search(detection), f"{name} has no saved search: it looks at no events"
-                )
+                search = saved_searches.saved_search(detection, own_indices())
+                _write_or_tell(search, f"{name} has no saved search: it looks at no events")
             case View.JSON:
                 write_json(asdict(detection))
 
@@ -122,9 +121,10 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
     """
     with told(output):
         detections = _chosen(compiled(tuning), names)
-        client, _ = _endpoint()
+        client, endpoint, _ = _endpoint()
         verdicts: dict[str, list[Verdict]] = {}
-        with SampleRun(client, f"das-samples-{secrets.token_hex(4)}") as run, progress() as bar:
+        prefix = f"das-samples-{secrets.token_hex(4)}-events"
+        with SampleRun(client, prefix, endpoint.service) as run, progress() as bar:
             task = bar.add_task("samples", total=len(detections))
             for detection in detections:
                 bar.update(task, description=detection.name)
@@ -157,7 +157,7 @@ def backtest(
         span = _span(begin, end, datetime.now(UTC))
         chosen = _chosen(compiled(tuning), names)
         detections = [one for one in chosen if one.enabled or include_disabled or names]
-        client, prefix = _endpoint()
+        client, _, prefix = _endpoint()
         with progress() as bar:
             task = bar.add_task("days of a detection", total=None)
             run = BacktestRun(client, span, prefix, lambda: bar.advance(task))
@@ -188,16 +188,16 @@ def compile_(
     """Compile the rules and a team's tuning for the functions, and on request for people and for Dashboards."""
     with told():
         detections = compiled(tuning)
-        events = f"{index_prefix()}-*"
+        indices = own_indices()
         files = {to: dump(detections)}
         if docs:
             files |= {docs / f"{one.name}.md": pages.page(one, samples_of(one.name)).encode() for one in detections}
             files[docs / "index.md"] = pages.index(detections).encode()
         if monitors:
-            bodies = [monitor(one, channel, events) for one in detections if has_monitor(one)]
+            bodies = [monitor(one, channel, indices) for one in detections if has_monitor(one)]
             files[monitors] = orjson.dumps(bodies, option=orjson.OPT_INDENT_2)
         if searches:
-            files[searches] = saved_searches.ndjson(detections)
+            files[searches] = saved_searches.ndjson(detections, indices)
         for path, content in files.items():
             write_file(path, content)
         enabled = sum(one.enabled for one in detections)
@@ -242,14 +242,14 @@ def _chosen(detections: Sequence[Detection], names: Sequence[str] | None) -> lis
     return [known[name] for name in names]
 
 
-def _endpoint() -> tuple[OpenSearch, str]:
-    """A client of OPENSEARCH_ENDPOINT, and INDEX_PREFIX. Raises NotOpenSearch where another server answers there."""
+def _endpoint() -> tuple[OpenSearch, SearchEndpoint, str]:
+    """A client of OPENSEARCH_ENDPOINT, this, and INDEX_PREFIX. Raises NotOpenSearch where another server answers."""
     environment = Environment(os.environ)
     endpoint, prefix = SearchEndpoint.read(environment), read_index_prefix(environment)
     environment.check()
     client = search_client(endpoint)
     check_opensearch(client, endpoint.service)
-    return client, prefix
+    return client, endpoint, prefix
 
 
 def _span(begin: str, end: str, now: datetime) -> Span:

@@ -34,6 +34,7 @@ from daswatch.gateways.deployment import Deployment
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.session import unknown_region
+from daswatch.indices import Indices
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 # What the setup function knows of the endpoint, and whoever runs this may set otherwise.
@@ -46,6 +47,11 @@ SETTINGS = (
     "DASHBOARDS_URL",
     "DASHBOARDS_TENANT",
     "INDEX_PREFIX",
+    "INDEX_SHARDS",
+    "INDEX_REPLICAS",
+    "INDEX_REFRESH_SECONDS",
+    "INDEX_CODEC",
+    "INDEX_WRITE_COPIES",
     "MONITORS",
     "MONITOR_TOPIC_ARN",
     "CHANNEL_ROLE_ARN",
@@ -249,13 +255,14 @@ def _endpoint(
         return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
     databases = stack.databases if isinstance(stack, Stack) else ()
     installation = Installation.at(endpoint, dashboards)
+    letters = Indices(wanted.index_prefix).dead_letters
     is_domain = endpoint.service == "es"
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
         (Subject.CONTENT, "content", lambda: endpoint_doctor.content_checks(installation.plan(wanted))),
         (Subject.SEARCH, "shards", lambda: endpoint_doctor.shard_checks(arrivals.shards(now)) if is_domain else []),
         (Subject.DATA, "pulse", lambda: endpoint_doctor.pulse_checks(databases, arrivals.pulses(), now)),
         (Subject.DATA, "events", lambda: endpoint_doctor.arrival_checks(arrivals.arrivals(), now)),
-        (Subject.DATA, "dead letters", lambda: [endpoint_doctor.dead_letter_check(arrivals.dead_letters())]),
+        (Subject.DATA, "dead letters", lambda: [endpoint_doctor.dead_letter_check(arrivals.dead_letters(), letters)]),
         (Subject.FINDINGS, "saved queries", lambda: endpoint_doctor.runner_checks(arrivals.runner(), now)),
     ]
     checks = [doctor.ok(Subject.SEARCH, endpoint.url, f"it answers, and has {count:,} events")]

@@ -26,6 +26,7 @@ from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.planning import check_hourly
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 from daswatch.sizing import Volume
 
@@ -53,6 +54,15 @@ def setup(
     backup_dir: Annotated[
         Path, typer.Option(file_okay=False, help="Where what is replaced goes, in a folder of each run.")
     ] = Path("daswatch-backups"),
+    shards: Annotated[str, typer.Option(help="Primary shards of a day of events (INDEX_SHARDS).")] = "",
+    replicas: Annotated[
+        str, typer.Option(help="Copies beside the primary: a number, auto or domain (INDEX_REPLICAS).")
+    ] = "",
+    refresh_seconds: Annotated[str, typer.Option(help="Until events are found (INDEX_REFRESH_SECONDS).")] = "",
+    codec: Annotated[str, typer.Option(help="Of indices of events (INDEX_CODEC).")] = "",
+    write_copies: Annotated[
+        str, typer.Option(help="Copies that acknowledge a write: a number, or all (INDEX_WRITE_COPIES).")
+    ] = "",
     tuning: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A YAML file with a team's overrides and suppressions."),
@@ -80,7 +90,14 @@ def setup(
         if size is not None:
             propose(Volume(size, retention_days, copies), datetime.now(UTC).date(), output)
             return
-        environment = Environment(os.environ)
+        options = {
+            "INDEX_SHARDS": shards,
+            "INDEX_REPLICAS": replicas,
+            "INDEX_REFRESH_SECONDS": refresh_seconds,
+            "INDEX_CODEC": codec,
+            "INDEX_WRITE_COPIES": write_copies,
+        }
+        environment = Environment({**os.environ, **{name: value for name, value in options.items() if value}})
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
         wanted = Wanted.read(
@@ -99,6 +116,7 @@ def setup(
         check_opensearch(search_client(endpoint), endpoint.service)
         installation = Installation.at(endpoint, None if no_dashboards else dashboards)
         plan = installation.plan(wanted)
+        check_hourly(plan, datetime.now(UTC).date())
         if output is Output.TABLE:
             Console(emoji=False).print(_table(plan, endpoint.url, dry_run=dry_run))
         folder = backup_dir / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -107,6 +125,7 @@ def setup(
         try:
             if not dry_run:
                 _execute(installation, plan, _backup_to(folder, written), done)
+                _check_ids(installation, wanted, done)
         finally:
             # Also where a step failed: what was replaced before it is in there.
             if written:
@@ -187,6 +206,14 @@ def _execute(installation: Installation, plan: Plan, backup: Callable[[str, byte
                 done.failed.append(NotDone(kind.value, name, why))
             else:
                 done.steps += part
+
+
+def _check_ids(installation: Installation, wanted: Wanted, done: Done) -> None:
+    """A collection that takes no document ids is of no use, whatever templates it took."""
+    try:
+        installation.check_ids(wanted)
+    except SearchUnavailable as exc:
+        done.failed.append(NotDone("collection", "document ids", str(exc)))
 
 
 def _parts(steps: Sequence[PlannedStep]) -> Iterator[list[PlannedStep]]:

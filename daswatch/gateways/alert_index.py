@@ -3,6 +3,10 @@
 An alert is only written over the version that was read: where another runner was faster, nothing is written and the
 next run decides again. Everything is read by id or refreshed, never from an index that is seconds behind. Every item of
 a bulk has a fate as in ingest (`daswatch.bulk`), and every read of alerts has a bound, however many there are.
+
+A Serverless collection has no versions to write over, and what was written is read some ten seconds later, by id as
+well. There the function alone writes alerts, one run after the other, and what it wrote itself comes before what it
+reads (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import INDEX, MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
+from daswatch.alerts import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
 from daswatch.backlog import Backlog
 from daswatch.bulk import Action
@@ -25,16 +29,17 @@ from daswatch.detections import Level
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import SearchGateway
-from daswatch.seen import INDEX as SEEN_INDEX
+from daswatch.indices import Indices
 from daswatch.seen import Seen
+from daswatch.settings import Service
 from daswatch.stream_records import iso_milliseconds
 
-RUNS_INDEX = "das-runs"
 _RUNNER = "scheduled"
 _PAGE = 1_000
 _BULK = 500  # alerts in one request: some 2 KB each
 PORTION = 1_000  # open alerts that one run archives, and alerts that it publishes, besides those that fire
 _BACKLOG_TIMES = ("until", "end", "at")
+_UNREAD_SECONDS = 120.0  # AWS: some ten seconds; up to a minute was seen
 _NOT_FOUND = 404
 _CONFLICT = 409
 _DENIED = frozenset({401, 403, 404})
@@ -50,11 +55,10 @@ _ANOTHER_STATE = (
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An alert as it is in the index, with its version."""
+    """An alert as it is in the index, with its version; without one in a collection."""
 
     alert: Alert
-    seq_no: int
-    primary_term: int
+    version: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Progress:
         return {name: self.behind.get(name, self.since) for name in names}
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], version: tuple[int, int]) -> Progress:
+    def of(cls, document: Mapping[str, Any], version: tuple[int, int] | None) -> Progress:
         """From an indexed document; one of an earlier version has no backlogs, and is behind until its last run."""
         since = datetime.fromisoformat(document["since"])
         backlogs = {}
@@ -112,17 +116,63 @@ class Written:
     cause: str = ""  # why the unwritten are unwritten
 
 
-class AlertIndex:
-    """`das-alerts`, `das-seen` and `das-runs` at one endpoint. Raises SearchUnavailable."""
+class OwnWrites:
+    """What this function wrote to a collection within the last minutes, while reads may not show it yet."""
 
-    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self) -> None:
+        self._alerts: dict[str, tuple[float, Alert]] = {}
+        self._progress: tuple[float, Progress] | None = None
+
+    def note(self, alerts: Iterable[Alert], deadline: Deadline) -> None:
+        """Remember alerts as they were written."""
+        now = deadline.clock.monotonic()
+        self._alerts |= {alert.id: (now, alert) for alert in alerts}
+
+    def alerts(self, deadline: Deadline) -> dict[str, Alert]:
+        """Those that reads may not show."""
+        since = deadline.clock.monotonic() - _UNREAD_SECONDS
+        self._alerts = {name: (at, alert) for name, (at, alert) in self._alerts.items() if at > since}
+        return {name: alert for name, (_, alert) in self._alerts.items()}
+
+    def note_progress(self, progress: Progress, deadline: Deadline) -> None:
+        """Remember how far the last run came."""
+        self._progress = deadline.clock.monotonic(), progress
+
+    def progress(self, deadline: Deadline) -> Progress | None:
+        """How far the last run came, where reads may not show it."""
+        if self._progress and self._progress[0] > deadline.clock.monotonic() - _UNREAD_SECONDS:
+            return self._progress[1]
+        return None
+
+
+class AlertIndex:
+    """Alerts, sightings and progress of one deployment. Raises SearchUnavailable."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        indices: Indices,
+        chance: Callable[[], float] = random.random,
+        service: Service = "es",
+    ) -> None:
         self._client = client
-        self._search = SearchGateway(client, chance)
+        self._indices = indices
+        self._search = SearchGateway(client, chance, service)
         self._chance = chance
+        self._own: OwnWrites | None = OwnWrites() if service == "aoss" else None
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether documents are written over the version that was read."""
+        return self._own is None
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Stored]:
         """These alerts, as far as there are any."""
-        return {entry["_id"]: _stored(entry) for entry in self._get_many(INDEX, ids, deadline)}
+        found = {entry["_id"]: _stored(entry) for entry in self._get_many(self._indices.alerts, ids, deadline)}
+        if self._own:
+            own = self._own.alerts(deadline)
+            found |= {name: Stored(own[name], None) for name in ids if name in own}
+        return found
 
     def open_ids(self, detections: Collection[str], resource_ids: Collection[str], deadline: Deadline) -> set[str]:
         """The ids of these detections' alerts on these databases that are not archived."""
@@ -141,8 +191,13 @@ class AlertIndex:
             hits = self._hits(body, deadline)
             ids |= {hit["_id"] for hit in hits}
             if len(hits) < size:
-                return ids
+                break
             body["search_after"] = hits[-1]["sort"]
+        for name, alert in (self._own.alerts(deadline) if self._own else {}).items():
+            if alert.detection not in detections or alert.database.resource_id not in resource_ids:
+                continue
+            ids = ids | {name} if alert.state is State.ACTIVE else ids - {name}
+        return ids
 
     def unsettled(self, now: datetime, deadline: Deadline, *, messages: bool) -> list[Stored]:
         """Alerts that are to be archived, and alerts of which something is to be published now.
@@ -154,14 +209,17 @@ class AlertIndex:
             *self._hits(_quiet(now, messages=messages), deadline),
             *self._hits(_unpublished(now, messages=messages), deadline),
         ]
-        return list({entry["_id"]: _stored(entry) for entry in found}.values())
+        own = self._own.alerts(deadline) if self._own else {}
+        by_id = {entry["_id"]: _stored(entry) for entry in found}
+        return [Stored(own[name], None) if name in own else stored for name, stored in by_id.items()]
 
     def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> Written:
         """Write alerts over the versions that were read, with retries until the deadline; None where there was none.
 
         Never raises for what OpenSearch answers.
         """
-        actions = [_action(alert, before) for alert, before in alerts]
+        alerts = list(alerts)
+        actions = [_action(alert, before, self._indices.alerts) for alert, before in alerts]
         written = Written({action.document_id for action in actions})
         for begin in range(0, len(actions), _BULK):
             result = self._search.write(actions[begin : begin + _BULK], deadline, refresh=True)
@@ -170,6 +228,8 @@ class AlertIndex:
             written.unwritten |= {action.document_id for action in result.unwritten}
             written.cause = written.cause or result.cause
         written.ids -= written.conflicts | written.refused.keys() | written.unwritten
+        if self._own:
+            self._own.note((alert for alert, _ in alerts if alert.id in written.ids), deadline)
         return written
 
     def update(self, ids: Iterable[str], change: Callable[[Alert], Alert], deadline: Deadline) -> Written:
@@ -201,60 +261,83 @@ class AlertIndex:
         """What is known about these groups and databases."""
         return {
             entry["_id"]: Seen(entry["_source"]["firstSeen"], entry["_source"]["lastSeen"])
-            for entry in self._get_many(SEEN_INDEX, ids, deadline)
+            for entry in self._get_many(self._indices.seen, ids, deadline)
         }
 
     def progress(self, deadline: Deadline) -> Progress | None:
         """How far the last run came; None before the first."""
         try:
-            answer = self._request("GET", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline)
+            answer = self._request("GET", self._progress, deadline)
         except SearchUnavailable as exc:
             if exc.status == _NOT_FOUND:
                 return None
             raise
-        return Progress.of(answer["_source"], (answer["_seq_no"], answer["_primary_term"]))
+        progress = Progress.of(answer["_source"], _version(answer))
+        own = self._own.progress(deadline) if self._own else None
+        return own if own and own.since > progress.since else progress
 
     def advance(self, before: Progress | None, after: Progress, deadline: Deadline) -> Progress | None:
         """Note how far this run came; None where another run was faster, whose note stays."""
         version = before.version if before else None
-        params = (
-            {"if_seq_no": str(version[0]), "if_primary_term": str(version[1])} if version else {"op_type": "create"}
-        )
+        params = {"if_seq_no": str(version[0]), "if_primary_term": str(version[1])} if version else {}
         try:
-            answer = self._request("PUT", f"/{RUNS_INDEX}/_doc/{_RUNNER}", deadline, after.document(), params)
+            path = self._progress if before else f"/{self._indices.runs}/_create/{_RUNNER}"
+            answer = self._request("PUT", path, deadline, after.document(), params)
         except SearchUnavailable as exc:
             if exc.status == _CONFLICT:
                 return None
             raise
-        return replace(after, version=(answer["_seq_no"], answer["_primary_term"]))
+        further = replace(after, version=_version(answer))
+        if self._own:
+            self._own.note_progress(further, deadline)
+        return further
+
+    @property
+    def _progress(self) -> str:
+        return f"/{self._indices.runs}/_doc/{_RUNNER}"
 
     def _get_many(self, index: str, ids: Sequence[str], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
         for begin in range(0, len(ids), _PAGE):
-            body = {"docs": [{"_index": index, "_id": one} for one in ids[begin : begin + _PAGE]]}
-            items = whole_items(self._request("POST", "/_mget", deadline, body), len(body["docs"]), index)
+            asked = list(ids[begin : begin + _PAGE])
+            try:
+                answer = self._request("POST", f"/{index}/_mget", deadline, {"ids": asked})
+            except SearchUnavailable as exc:
+                if exc.status == _NOT_FOUND:  # before the first document there is no index
+                    return
+                raise
+            items = whole_items(answer, len(asked), index)
             yield from (entry for entry in items if entry.get("found"))
 
     def _hits(self, body: Mapping[str, Any], deadline: Deadline) -> list[dict[str, Any]]:
-        answer = self._request("POST", f"/{INDEX}/_search", deadline, body, {"ignore_unavailable": "true"})
-        hits: list[dict[str, Any]] = whole(answer, INDEX)["hits"]["hits"]
+        index = self._indices.alerts
+        body = {**body, "seq_no_primary_term": True} if self.has_versions else body
+        answer = self._request("POST", f"/{index}/_search", deadline, body, {"ignore_unavailable": "true"})
+        hits: list[dict[str, Any]] = whole(answer, index)["hits"]["hits"]
         return hits
 
     def _request(
         self, method: str, path: str, deadline: Deadline, body: Any = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        return request(self._client, method, path, deadline=deadline, params=params, body=body)
+        # Ids, times and names of ours are all that these requests hold, so OpenSearch's sentence may be quoted.
+        return request(self._client, method, path, deadline=deadline, params=params, body=body, with_reason=True)
 
 
 def _stored(entry: Mapping[str, Any]) -> Stored:
-    return Stored(Alert.of(entry["_source"]), entry["_seq_no"], entry["_primary_term"])
+    return Stored(Alert.of(entry["_source"]), _version(entry))
 
 
-def _action(alert: Alert, before: Stored | None) -> Action:
-    head: dict[str, Any] = {"_index": INDEX, "_id": alert.id}
-    if before:
-        head |= {"if_seq_no": before.seq_no, "if_primary_term": before.primary_term}
+def _version(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """A document's version; a collection answers with a primary term of 0, which none can be."""
+    term = entry.get("_primary_term") or 0
+    return (entry["_seq_no"], term) if term else None
+
+
+def _action(alert: Alert, before: Stored | None, index: str) -> Action:
+    head: dict[str, Any] = {"_index": index, "_id": alert.id}
+    if before and before.version:
+        head |= {"if_seq_no": before.version[0], "if_primary_term": before.version[1]}
     lines = orjson.dumps({"index" if before else "create": head}) + b"\n" + orjson.dumps(alert.document()) + b"\n"
-    return Action(lines, record=0, document_id=alert.id, index=INDEX)
+    return Action(lines, record=0, document_id=alert.id, index=index)
 
 
 def _quiet(now: datetime, *, messages: bool) -> dict[str, Any]:
@@ -298,7 +381,7 @@ def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
 
 
 def _portion(query: Mapping[str, Any], sort: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    return {"size": PORTION, "seq_no_primary_term": True, "query": {"bool": query}, "sort": sort}
+    return {"size": PORTION, "query": {"bool": query}, "sort": sort}
 
 
 def _script(source: str, **params: Any) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch import dead_letters, drops, pulse
 from daswatch.answers import whole
 from daswatch.endpoint_doctor import Arrivals, Heard, Runner, Shards
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.indices import Indices
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most
 _REASONS = 50
 _DATA_ROLE = "d"  # among the letters of a node's roles
 _DAY = "now-24h"
+_HEARD = {"exists": {"field": "lastSeen"}}  # another document has the instance's last event
 # What nobody has written yet has no index, and that is no failure.
 _LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
@@ -27,32 +28,32 @@ class ArrivalsGateway:
 
     def __init__(self, client: OpenSearch, index_prefix: str) -> None:
         self._client = client
-        self._events = f"{index_prefix}-*"
+        self._indices = Indices(index_prefix)
 
     def reach(self) -> int:
         """How many events are there: the smallest question that domains and collections both answer."""
-        path = f"/{self._events}/_count"
+        path = f"/{self._indices.events}/_count"
         answer = request(self._client, "GET", path, deadline=command_deadline(), params=_LENIENT, with_reason=True)
-        return int(whole(answer, self._events)["count"])
+        return int(whole(answer, self._indices.events)["count"])
 
     def pulses(self) -> list[Heard]:
         """Every instance that was ever heard."""
         fields = ["resourceId", "instanceId", "lastSeen"]
-        answer = self._search(pulse.INDEX, {"size": _INSTANCES, "_source": fields})
+        answer = self._search(self._indices.pulse, {"size": _INSTANCES, "_source": fields, "query": _HEARD})
         sources = (hit["_source"] for hit in answer["hits"]["hits"])
         return [Heard(one["resourceId"], one["instanceId"], datetime.fromisoformat(one["lastSeen"])) for one in sources]
 
     def arrivals(self) -> Arrivals:
         """The newest event, and how many were kept and dropped in a day."""
         events = self._search(
-            self._events,
+            self._indices.events,
             {
                 "size": 0,
                 "aggs": {"newest": {"max": {"field": "ingestedAt"}}, "day": {"filter": _since("ingestedAt")}},
             },
         ).get("aggregations", {})
         dropped = self._search(
-            f"{drops.TEMPLATE}-*",
+            f"{self._indices.drops}-*",
             {"size": 0, "query": _since("ingestedAt"), "aggs": {"why": _by_reason({"sum": {"field": "count"}})}},
         ).get("aggregations", {})
         newest = events.get("newest", {}).get("value")
@@ -65,12 +66,12 @@ class ArrivalsGateway:
     def dead_letters(self) -> dict[str, int]:
         """How many there were in a day, by reason."""
         body = {"size": 0, "query": _since("ingestedAt"), "aggs": {"why": _by_reason()}}
-        found = self._search(dead_letters.INDEX, body).get("aggregations", {})
+        found = self._search(self._indices.dead_letters, body).get("aggregations", {})
         return {one["key"]: one["doc_count"] for one in found.get("why", {}).get("buckets", ())}
 
     def shards(self, now: datetime) -> Shards:
         """The shards of a domain; a collection has none to ask about."""
-        yesterday = f"{self._events.removesuffix('*')}{now - timedelta(days=1):%Y.%m.%d}*"
+        yesterday = f"{self._indices.events.removesuffix('*')}{now - timedelta(days=1):%Y.%m.%d}*"
         listed = self._list(f"/_cat/shards/{yesterday}", h="index,prirep,store", bytes="b")
         primaries = [(int(one["store"]), one["index"]) for one in listed if one["prirep"] == "p" and one["store"]]
         largest_bytes, largest_index = max(primaries, default=(0, ""))
@@ -81,7 +82,7 @@ class ArrivalsGateway:
 
     def runner(self) -> Runner | None:
         """How far the saved queries have come; None before their first run."""
-        progress = AlertIndex(self._client).progress(command_deadline())
+        progress = AlertIndex(self._client, self._indices).progress(command_deadline())
         return None if progress is None else Runner(progress.since, progress.behind)
 
     def _list(self, path: str, **params: str) -> list[dict[str, Any]]:

@@ -22,9 +22,9 @@ from daswatch.backtests import (
 )
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
-from daswatch.documents import DEFAULT_INDEX_PREFIX
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
+from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.queries import Candidate, event_indices, index_of
 from daswatch.stream_records import iso_milliseconds
 
@@ -46,7 +46,7 @@ class BacktestRun:
     ) -> None:
         self._queries = SavedQueries(client, patience=None)
         self._span = span
-        self._prefix = prefix
+        self._indices = Indices(prefix)
         self._step = step
         self._failures: dict[str, str] = {}
         self._silent = 0  # requests of a single detection without an answer, since the last one that had one
@@ -166,4 +166,4 @@ class BacktestRun:
         return firings[0] if firings else None
 
     def _index(self, detection: Detection, first_day: date, last_day: date) -> str:
-        return index_of(detection, event_indices(first_day, last_day, self._prefix))
+        return index_of(detection, event_indices(first_day, last_day, self._indices.prefix), self._indices)

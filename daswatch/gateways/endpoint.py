@@ -76,8 +76,9 @@ def request(
         raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is no JSON") from exc
     except TransportError as exc:
         status = exc.status_code if isinstance(exc.status_code, int) else 0
-        reason = f": {_reason(exc)}" if with_reason else ""
-        raise SearchUnavailable(f"OpenSearch answered {exc.status_code} to {method} {path}{reason}", status) from exc
+        reason = _reason(exc) if with_reason else ""
+        message = ": ".join(filter(None, (f"OpenSearch answered {exc.status_code} to {method} {path}", reason)))
+        raise SearchUnavailable(message, status, reason) from exc
 
 
 def _reason(exc: TransportError) -> str:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol, Self
 
+import orjson
 from opensearchpy import OpenSearch
 
+from daswatch import probe
 from daswatch.backups import backups
+from daswatch.bulk import NO_IDS, takes_no_ids
 from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
@@ -19,11 +22,13 @@ from daswatch.gateways.alerting import AlertingGateway
 from daswatch.gateways.clients import dashboards_client, search_client
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
-from daswatch.gateways.endpoint import command_deadline
+from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.gateways.security import SecurityGateway
+from daswatch.indices import Indices
 from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 
+_REFUSED = 400
 _NEXT = "what was installed before it stays; correct the cause and run it again, it installs what is missing"
 
 
@@ -48,6 +53,8 @@ class Installation:
         until: Callable[[], Deadline] = command_deadline,
     ) -> None:
         """`until` gives each request its deadline."""
+        self._search = search
+        self._until = until
         self._dashboards = dashboards
         self._gateways: list[_Gateway] = [
             ContentGateway(search, until),
@@ -108,6 +115,21 @@ class Installation:
                 raise type(exc)(f"{_named(steps)}: {exc}; {_NEXT}", exc.status) from exc
             for step in steps:
                 advance(step)
+
+    def check_ids(self, wanted: Wanted) -> None:
+        """Raises SearchUnavailable where a collection takes no document ids, as one of type time series does.
+
+        The document that it is asked about cannot be kept: its time is not one.
+        """
+        if wanted.service != "aoss":
+            return
+        index = Indices(wanted.index_prefix).dead_letters
+        lines = [{"create": {"_index": index, "_id": probe.ID}}, {"@timestamp": "not a time"}]
+        body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        answer = request(self._search, "POST", "/_bulk", deadline=self._until(), body=body, with_reason=True)
+        items = answer.get("items", []) if isinstance(answer, Mapping) else []
+        if any(takes_no_ids(str(item.get("create", {}).get("error", {}).get("reason", ""))) for item in items):
+            raise SearchUnavailable(NO_IDS, _REFUSED)
 
     def _batches(self, steps: Sequence[PlannedStep]) -> Iterator[tuple[_Gateway, list[PlannedStep]]]:
         """Each step alone, but saved objects together: an import resolves their references."""

@@ -5,6 +5,7 @@ Nothing is shared with what is installed there: the indices get the shipped mapp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,21 +15,25 @@ from typing import Any, Self
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch import control_plane
+from daswatch.answers import whole
 from daswatch.canonical import canonical_json
-from daswatch.deadline import Deadline
+from daswatch.deadline import Clock, Deadline
 from daswatch.detections import Detection, Kind, Source
 from daswatch.documents import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
+from daswatch.indices import Indices
 from daswatch.queries import Candidate, Window, event_window
 from daswatch.samples import CONTROL_PLANE, Sample, documents
 from daswatch.seen import Seen, by_network, is_new, seen_id
+from daswatch.settings import Service
 from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import control_plane_index, event_index
 
 _SECONDS = 60.0
+_VISIBLE_SECONDS = 120.0
+_LOOK_AGAIN_SECONDS = 2.0
 _DAY = timedelta(days=1)
 
 
@@ -48,13 +53,15 @@ class Verdict:
 class SampleRun:
     """A place for samples at one endpoint: indices under a prefix that nothing else uses. Raises SearchUnavailable."""
 
-    def __init__(self, client: OpenSearch, prefix: str) -> None:
+    def __init__(self, client: OpenSearch, prefix: str, service: Service = "es", clock: Clock = time) -> None:
         self._client = client
-        self._prefix = prefix
+        self._service = service
+        self._clock = clock
+        self._indices = Indices(prefix)
         self._queries = SavedQueries(client)
 
     def __enter__(self) -> Self:
-        self._create(self._events, event_index())
+        self._create(self._events, event_index(self._service))
         return self
 
     def __exit__(
@@ -99,7 +106,7 @@ class SampleRun:
         self, detection: Detection, sample: Sample, resource_id: str, now: datetime, days_ago: float
     ) -> list[Candidate]:
         end = now - days_ago * _DAY
-        flattening = Flattening(iso_milliseconds(end), index_prefix=self._prefix)
+        flattening = Flattening(iso_milliseconds(end), index_prefix=self._indices.prefix)
         indexed = documents(sample, resource_id, now, flattening, days_ago)
         self._write(indexed)
         if detection.window_seconds:
@@ -117,11 +124,11 @@ class SampleRun:
 
     @property
     def _events(self) -> str:
-        return f"{self._prefix}-events"
+        return self._indices.prefix
 
     @property
     def _control_plane(self) -> str:
-        return f"{self._prefix}-control-plane"
+        return self._indices.control_plane
 
     def _index(self, detection: Detection) -> str:
         return self._control_plane if detection.source is Source.CONTROL_PLANE else self._events
@@ -129,7 +136,7 @@ class SampleRun:
     def _empty_control_plane(self) -> None:
         """These samples tell no database of their own: each gets the index for itself."""
         self._delete(self._control_plane)
-        self._create(self._control_plane, control_plane_index())
+        self._create(self._control_plane, control_plane_index(self._service))
 
     def _create(self, index: str, body: Mapping[str, Any]) -> None:
         self._request("PUT", f"/{index}", body)
@@ -142,11 +149,22 @@ class SampleRun:
             return  # a sample of events that are dropped
         lines = []
         for document in indexed:
-            target = self._control_plane if document.index == control_plane.INDEX else self._events
+            target = self._control_plane if document.index == self._control_plane else self._events
             lines += [orjson.dumps({"create": {"_index": target, "_id": document.id}}), canonical_json(document.source)]
-        answer = self._request("POST", "/_bulk", b"\n".join(lines) + b"\n", {"refresh": "true"})
+        refresh = {"refresh": "true"} if self._service == "es" else {}
+        answer = self._request("POST", "/_bulk", b"\n".join(lines) + b"\n", refresh)
         if answer["errors"]:
             raise SearchUnavailable("OpenSearch refused to index the samples")
+        if not refresh:
+            self._await({document.id for document in indexed}, target)
+
+    def _await(self, ids: set[str], index: str) -> None:
+        """Wait until searches find these documents: a collection takes some ten seconds, and cannot be asked to."""
+        deadline = Deadline.after(_VISIBLE_SECONDS, self._clock)
+        body = {"query": {"ids": {"values": sorted(ids)}}}
+        while whole(self._request("GET", f"/{index}/_count", body), index)["count"] < len(ids):
+            if not deadline.wait(_LOOK_AGAIN_SECONDS, 0.0):
+                raise SearchUnavailable(f"samples are not found {_VISIBLE_SECONDS:.0f} seconds after they were indexed")
 
     def _request(self, method: str, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
         deadline = Deadline.after(_SECONDS)

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from opensearchpy.exceptions import SerializationError, TransportError
 from daswatch import probe
 from daswatch.bulk import (
     FULL_SHARD,
+    NO_IDS,
     Action,
     Fate,
     cause_of,
@@ -28,14 +29,18 @@ from daswatch.bulk import (
     fate_of_request,
     is_full_shard,
     may_be_its_own,
+    takes_no_ids,
 )
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import perform, request
+from daswatch.settings import Service
 
 # Below this there is no time left for a request to be answered.
 _SHORTEST_REQUEST_SECONDS = 0.5
 _TOO_LARGE = 413
+# How long OpenSearch waits for the copies that must acknowledge a write, before it answers that they are missing.
+_SHARDS_WAIT = "5s"
 _OUT_OF_TIME = "out of time"
 # A document that fails this often while a probe in its shard is taken fails for its own sake; not where more documents
 # of one request do so.
@@ -128,19 +133,22 @@ class _RequestFailed(Exception):
 class SearchGateway:
     """An OpenSearch endpoint. `chance` is an argument so that pauses can be tested."""
 
-    def __init__(self, client: OpenSearch, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, client: OpenSearch, chance: Callable[[], float] = random.random, service: Service = "es"
+    ) -> None:
         self._client = client
         self._chance = chance
+        self.is_collection = service == "aoss"
 
     def write(self, actions: Sequence[Action], deadline: Deadline, *, refresh: bool = False) -> BulkResult:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
         and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
-        With `refresh`, searches find at once what was written.
+        With `refresh`, searches find at once what was written; in a collection they find it some ten seconds later.
         """
         begun = time.perf_counter()
-        result = _Writing(self, deadline, refresh=refresh).run(actions)
+        result = _Writing(self, deadline, refresh=refresh and not self.is_collection).run(actions)
         result.seconds = time.perf_counter() - begun
         return result
 
@@ -149,11 +157,12 @@ class SearchGateway:
         path = "/_index_template"
         params = {"filter_path": "index_templates.name"}
         try:
-            answer = request(self._client, "GET", path, deadline=deadline, params=params)
+            answer = request(self._client, "GET", path, deadline=deadline, params=params, with_reason=True)
         except SearchUnavailable as exc:
             if not exc.status:
                 raise
-            raise SearchUnavailable(f"{cause_of(exc.status, '')} (GET {path})", exc.status) from exc
+            asked = ": ".join(filter(None, (f"GET {path}", exc.reason)))
+            raise SearchUnavailable(f"{cause_of(exc.status, '')} ({asked})", exc.status) from exc
         try:
             return {entry["name"] for entry in answer.get("index_templates", [])}
         except (AttributeError, KeyError, TypeError) as exc:  # nothing that a record is to blame for
@@ -170,7 +179,7 @@ class SearchGateway:
                 "POST",
                 "/_bulk",
                 deadline=deadline,
-                params={"filter_path": ",".join(fields), **({"refresh": "true"} if refresh else {})},
+                params=self._params(fields, refresh=refresh),
                 body=b"".join([action.lines for action in batch]),
             )
         except SearchConnectionError as exc:
@@ -191,6 +200,12 @@ class SearchGateway:
             return [_read_item(item) for item in items]
         except (AttributeError, TypeError, ValueError, KeyError) as exc:
             raise _RequestFailed(Fate.RETRY, "OpenSearch's answer is no bulk answer") from exc
+
+    def _params(self, fields: Sequence[str], *, refresh: bool) -> dict[str, str]:
+        params = {"filter_path": ",".join(fields)}
+        if not self.is_collection:
+            params["timeout"] = _SHARDS_WAIT
+        return params | ({"refresh": "true"} if refresh else {})
 
     def wait(self, attempt: int, deadline: Deadline) -> bool:
         """Wait before the next attempt; False where the deadline leaves no time for one."""
@@ -213,12 +228,13 @@ class _Writing:
     def run(self, actions: Sequence[Action]) -> BulkResult:
         self._pending.append(actions)
         attempt = 0
+        last = _OUT_OF_TIME
         while self._pending:
             batch = self._pending.pop()
             if not batch:
                 continue
             if self._no_time_left:
-                self._give_up_all(batch, _OUT_OF_TIME)
+                self._give_up_all(batch, last)
                 break
             again: Sequence[Action]
             try:
@@ -231,6 +247,7 @@ class _Writing:
                 self._give_up_all(again, cause)
                 break
             attempt += 1
+            last = cause or last
             self._pending.append(again)
         return self._result
 
@@ -252,6 +269,7 @@ class _Writing:
         """Note each action's fate; returns those to send again, and why."""
         result = self._result
         if items.count(_CREATED) == len(batch):
+            self._note_taking(_indices(batch))
             result.written += sum(action.record is not None for action in batch)
             return [], ""
         again: list[Action] = []
@@ -276,10 +294,11 @@ class _Writing:
         return again + settled + repeated, cause or why or doubt
 
     def _note_taken(self, action: Action, item: _Item) -> None:
+        self._note_taking([action.index])
         if item.fate is Fate.WRITTEN:
             self._result.written += action.record is not None
         else:
-            self._result.already_there += 1
+            self._result.already_there += action.record is not None
             self._result.conflicts.append(action)
 
     def _repeat(self, failed: Sequence[tuple[Action, _Item]]) -> tuple[list[Action], str]:
@@ -298,21 +317,20 @@ class _Writing:
         if self._no_time_left:
             self._result.give_up(actions, _OUT_OF_TIME)
             return again, why
-        probes = [probe.probe(action.index, action.document_id) for action in actions]
         try:
-            items = self._send([*probes, *actions], with_reason=True)
+            probed, items = self._send_next_to_probes(actions)
         except _RequestFailed as failure:
             if failure.fate is Fate.RETRY:
                 return again + actions, failure.cause
             waiting, cause = self._wait_for_domain(few)
             return again + waiting, why or cause
-        for action, probed, item in zip(actions, items, items[len(probes) :], strict=False):
+        for action, is_taking, item in zip(actions, probed, items, strict=True):
             if probe.is_taken(item.fate):
                 self._note_taken(action, item)
             elif item.fate is Fate.REFUSED or not item.may_be_its_own:
                 again.append(action)  # it fails in another way now
                 why = item.cause
-            elif not probe.is_taken(probed.fate):
+            elif not is_taking:
                 waiting, why = self._wait_for_domain([(action, item)])
                 again += waiting
             elif self._is_to_blame(action):
@@ -321,6 +339,17 @@ class _Writing:
                 again.append(action)
                 why = item.cause
         return again, why
+
+    def _send_next_to_probes(self, actions: Sequence[Action]) -> tuple[list[bool], list[_Item]]:
+        """Send documents; whether each one's shard takes a probe in the same request, and what becomes of it.
+
+        In a collection neighbors stand in for probes. Raises _RequestFailed.
+        """
+        if self._gateway.is_collection:
+            return [action.index in self._taking for action in actions], self._send(actions)
+        probes = [probe.probe(action.index, action.document_id) for action in actions]
+        items = self._send([*probes, *actions], with_reason=True)
+        return [probe.is_taken(item.fate) for item in items[: len(probes)]], items[len(probes) :]
 
     def _is_to_blame(self, action: Action) -> bool:
         """Whether a document has failed often enough while its neighborhood was well."""
@@ -340,6 +369,11 @@ class _Writing:
                 self._result.give_up([action], item.cause)
         return again, why
 
+    def _note_taking(self, indices: Iterable[str]) -> None:
+        """In a collection no index is asked for a probe: that it takes documents is known from those it took."""
+        if self._gateway.is_collection:
+            self._taking.update(indices)
+
     def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Sequence[Action]:
         """Note what a request's failure means for its actions; returns those to send again."""
         match failure.fate:
@@ -352,7 +386,7 @@ class _Writing:
                 self._give_up_all(batch, failure.cause)
                 return []
         unknown = _indices(batch) - self._taking
-        if failure.status != _TOO_LARGE and unknown:
+        if failure.status != _TOO_LARGE and unknown and not self._gateway.is_collection:
             # Before the guilty document is looked for: may a request of ordinary ones fail in the same way?
             try:
                 self._look(unknown, [])
@@ -385,7 +419,7 @@ class _Writing:
         may lack the field. OpenSearch has no name of its own for a shard that is full, which can happen between two
         documents.
         """
-        known = set() if samples else self._taking
+        known = self._taking if self._gateway.is_collection or not samples else set()
         suspects: list[Refusal] = []
         for refusal in refused:
             index = refusal.action.index
@@ -397,6 +431,8 @@ class _Writing:
             self._result.give_up(actions, _OUT_OF_TIME)
             return [], ""
         firsts = {_kind(refusal): refusal.action for refusal in reversed(suspects)} if samples else {}
+        if self._gateway.is_collection:
+            return self._settle_in_collection(suspects, firsts)
         try:
             probed, items = self._look(_indices(actions), list(firsts.values()))
         except _RequestFailed as failure:
@@ -422,6 +458,34 @@ class _Writing:
                 again.append(refusal.action)
                 why = cause
         return again, why
+
+    def _settle_in_collection(
+        self, suspects: Sequence[Refusal], firsts: Mapping[tuple[str, str], Action]
+    ) -> tuple[list[Action], str]:
+        """The same without a probe: whether a collection heeds a sequence number is not documented, and one that does
+        not would keep the probe.
+
+        The first document of each kind is sent again, to learn why; the others are refused where a neighbor was
+        written, and wait for one otherwise.
+        """
+        try:
+            items = self._send(list(firsts.values()), with_reason=True) if firsts else []
+        except _RequestFailed as failure:
+            items = []
+            cause = failure.cause
+        else:
+            cause = next((NO_IDS for item in items if takes_no_ids(item.reason)), "")
+        taken = {
+            action.index for action, item in zip(firsts.values(), items, strict=False) if probe.is_taken(item.fate)
+        }
+        again: list[Action] = []
+        for refusal in suspects:
+            if refusal.action.index in taken:
+                again.append(refusal.action)
+            else:
+                why = cause or f"{refusal.action.index} took no document of this request ({refusal.error_type})"
+                self._result.give_up([refusal.action], why)
+        return again, ""
 
     def _look(self, indices: Collection[str], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
         """What indices say to their probes, by name; and to documents that are sent again.
