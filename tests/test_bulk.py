@@ -15,6 +15,7 @@ from daswatch.bulk import Action, Fate, cause_of, fate_of, fate_of_request
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.gateways.search import BulkResult, SearchGateway
 from daswatch.probe import EVENT
+from daswatch.settings import Service
 from daswatch.templates import event_index
 from tests.clock import Clock
 
@@ -136,9 +137,15 @@ def actions(count: int) -> list[Action]:
     return [Action(b"action %d\n" % position, position) for position in range(count)]
 
 
-def write(endpoint: Endpoint, given: Sequence[Action], seconds: float = 60, clock: Clock | None = None) -> BulkResult:
+def write(
+    endpoint: Endpoint,
+    given: Sequence[Action],
+    seconds: float = 60,
+    clock: Clock | None = None,
+    service: Service = "es",
+) -> BulkResult:
     clock = clock or Clock()
-    gateway = SearchGateway(endpoint, chance=lambda: 0.5)  # type: ignore[arg-type]
+    gateway = SearchGateway(endpoint, chance=lambda: 0.5, service=service)  # type: ignore[arg-type]
     return gateway.write(given, Deadline.after(seconds, clock))
 
 
@@ -429,6 +436,19 @@ def test_failing_shard_is_the_domains_fault() -> None:
     result = write(Endpoint([answer] * 999), given)
 
     assert (result.written, result.unwritten, result.refused) == (2, [given[1]], [])
+
+
+@pytest.mark.parametrize("neighbors", [0, 3])
+def test_document_that_fails_in_a_collection_needs_a_neighbor(neighbors: int) -> None:
+    """A collection gets no probe: a neighbor that was written stands in for it."""
+    poison = document(9, source=b'{"poison":1}')
+    endpoint = Endpoint([domain(the_poison(*SERVER_ERROR))] * 999)
+
+    result = write(endpoint, [poison, *(document(number) for number in range(neighbors))], service="aoss")
+
+    assert [refusal.action for refusal in result.refused] == ([poison] if neighbors else [])
+    assert (result.written, result.unwritten) == (neighbors, [] if neighbors else [poison])
+    assert not any(b"if_seq_no" in line for request in endpoint.requests for line in request)
 
 
 @pytest.mark.parametrize("fault", [(429, "rejected_execution_exception"), (503, "unavailable_shards_exception")])
