@@ -148,6 +148,22 @@ _TYPED = re.compile(
 )
 _ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
 _ASSIGNED_CLEARLY = re.compile(rf"\s*+(?:{_TYPED.pattern}|:=|=>)\s*+")
+# What puts a value into a statement's text, so that no place in it says which: all strings may be that value.
+_REWRITING = re.compile(
+    r"\b(?:replace|regexp_replace|translate|stuff|overlay|insert|format_?message|xp_sprintf|string_agg|group_concat"
+    r"|listagg)\b(?:\s*+\(|\s++@)"
+)
+# What stands behind a statement in a string and holds nothing: words, and functions that pass on their argument.
+_NO_VARIABLE = frozenset(
+    {"null", "default", "none", "true", "false", "using", "into", "end", "print", "go", "as", "at", "if", "then", "in"}
+    | {"loop", "exec", "execute", "immediate", "prepare", "from", "select", "set", "begin", "return"}
+)
+_PASSING = frozenset(
+    {"quote", "quotename", "quote_literal", "quote_nullable", "quote_ident", "chr", "char", "nchar", "concat", "format"}
+    | {"upper", "lower", "trim", "ltrim", "rtrim", "cast", "convert", "to_char", "enquote_literal", "enquote_name"}
+    | {"exec", "execute", "isnull", "coalesce", "nvl", "ifnull", "concat_ws", "using", "in", "values", "sp_executesql"}
+)
+_CALLED = re.compile(r"(?<![\w$#@:'])([^\W\d][\w$#]*+)\s*+\(")
 _SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
 _SELECTING = ("into", "as", "strict")
 _ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.pattern}|[:+]?=)\s*+n?+\Z")
@@ -439,6 +455,7 @@ class _Walk:
     variables: set[str] = field(default_factory=set)
     data_variables: set[str] = field(default_factory=set)
     inner_variables: set[str] = field(default_factory=set)
+    sets_within: bool = False  # whether a statement in a string sets a password
     # Where strings end that hold statements, how far a password that one leaves open was followed, and options were.
     statements: set[int] = field(default_factory=set)
     spilled_to: int = 0
@@ -666,13 +683,26 @@ class _Walk:
         sight, each literal of the text may be it.
         """
         edits = self.edits
-        unknown: set[str] = set()
         seen: set[str] = set()
-        known: set[str] = set()
-        waiting = [*self.variables, *self.data_variables, *self.inner_variables]
+        unknown = self._followed([*self.variables, *self.inner_variables], seen)
+        # Of a function over data only the literals count: columns are not known.
+        self._followed(list(self.data_variables), seen)
+        dynamic = bool(self.sets_within or self.inner_variables)
+        if dynamic and _REWRITING.search(self.lower):
+            edits.has_placeholder = True
+        if self.depth:
+            edits.variables = unknown
+        elif unknown & self.inner_variables or (unknown and dynamic):
+            edits.has_placeholder = True
+        if edits.has_placeholder and self.statements:
+            self._redact_strings()
+
+    def _followed(self, waiting: list[str], seen: set[str]) -> set[str]:
+        """Redact what is assigned to variables, and to those that they come from; those that get nothing in sight."""
+        unknown: set[str] = set()
         while waiting:
             name = waiting.pop()
-            if name in seen:
+            if name in seen or name in _NO_VARIABLE:
                 continue
             seen.add(name)
             if len(seen) > _MAX_VARIABLES or len(name) > _LONGEST_NAME:
@@ -680,13 +710,9 @@ class _Walk:
                 break
             assigned, sources = self._assigned(name)
             waiting += sources
-            (known if assigned else unknown).add(name)
-        if self.depth:
-            edits.variables = unknown & (self.variables | self.inner_variables)
-        elif unknown & self.inner_variables:
-            edits.has_placeholder = True
-        if edits.has_placeholder and self.statements:
-            self._redact_strings()
+            if not assigned:
+                unknown.add(name)
+        return unknown
 
     def _assigned(self, variable: str) -> tuple[bool, list[str]]:
         """Redact what is assigned to a variable: whether anything is, and the variables that it comes from."""
@@ -760,6 +786,8 @@ class _Walk:
                 self.redact_rest(string.start())
                 break
             self._add(*_with_prefix(string))
+        if any(name[1] not in _PASSING for name in _CALLED.finditer(self.lower, position, self.spilled_to)):
+            self.edits.has_placeholder = True  # an element of an array, or what a function makes
         for name in _VARIABLE.finditer(self.lower, position, self.spilled_to):
             if len(self.variables) > _MAX_VARIABLES:
                 break
@@ -927,6 +955,7 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     if not is_code:
         return
     edits.found = edits.found or inner.found
+    walk.sets_within = walk.sets_within or (inner.found and kind != "dollar")
     if inner.found or _SQL_VERB.match(plain):
         walk.statements.add(end)
     edits.has_placeholder = edits.has_placeholder or inner.has_placeholder
