@@ -17,12 +17,15 @@ from daswatch.secret_places import (
     CATALOG_COLUMNS,
     COMMAND_LINES,
     CREDENTIAL_TABLES,
+    EASY_CONNECT,
     EVERY_ARGUMENT,
     HARMLESS_UPDATE,
     HINTS,
     MAX_ARGUMENTS,
+    NAMES_OF_SECRETS,
     PHRASES,
     SECRET_NAMES,
+    SLASHED,
     Call,
 )
 from daswatch.statements import (
@@ -54,6 +57,7 @@ _PRINCIPALS = frozenset({"role", "user", "group"})
 _MASKED = ("<redacted>", "<secret>")  # by AWS, by Aurora MySQL
 _CREATING = frozenset({"create", "alter"})
 _COLUMNS = frozenset({"table", "global", "private", "temporary", "type"})
+_CONDITIONS = frozenset({"policy", "rule"})  # of rows: USING and WITH CHECK compare
 _ROUTINES = frozenset({"function", "procedure"})
 _COMPARING = frozenset({"where", "and", "or", "having", "when", "if", "case", "select", "check"})
 _HARMLESS_OPTIONS = frozenset({"user", "username", "user_name", "for", "server"})
@@ -154,16 +158,39 @@ _TYPED = re.compile(
 )
 _ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
 _ASSIGNED_CLEARLY = re.compile(rf"\s*+(?:{_TYPED.pattern}|:=|=>)\s*+")
+# What puts a value into a statement's text, so that no place in it says which: all strings may be that value.
+_REWRITING = re.compile(
+    r"\b(?:replace|regexp_replace|translate|stuff|overlay|insert|format_?message|xp_sprintf|string_agg|group_concat"
+    r"|listagg)\b(?:\s*+\(|\s++@)"
+)
+# What stands behind a statement in a string and holds nothing: words, and functions that pass on their argument.
+_NO_VARIABLE = frozenset(
+    {"null", "default", "none", "true", "false", "using", "into", "end", "print", "go", "as", "at", "if", "then", "in"}
+    | {"loop", "exec", "execute", "immediate", "prepare", "from", "select", "set", "begin", "return"}
+)
+_PASSING = frozenset(
+    {"quote", "quotename", "quote_literal", "quote_nullable", "quote_ident", "chr", "char", "nchar", "concat", "format"}
+    | {"upper", "lower", "trim", "ltrim", "rtrim", "cast", "convert", "to_char", "enquote_literal", "enquote_name"}
+    | {"exec", "execute", "isnull", "coalesce", "nvl", "ifnull", "concat_ws", "using", "in", "values", "sp_executesql"}
+)
+_CALLED = re.compile(r"(?<![\w$#@:'])([^\W\d][\w$#]*+)\s*+\(")
 _SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
 _SELECTING = ("into", "as", "strict")
 _ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.pattern}|[:+]?=)\s*+n?+\Z")
 _PLACEHOLDER = re.compile(r"[$:@%][\w(]|\?|%(?=['\s])")
 _VARIABLE = re.compile(r"(?<![\w$#@:'])@*[^\W\d][\w$#@]*+(?!\s*+\()")
+_DOTTED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+(?:\.[^\W\d][\w$#]*+)*+")
+_NO_VALUE = frozenset({"null", "default", "none", "true", "false"})
 _NAMED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+")
 _FOR_USER = re.compile(r"for\s++[^=;]{1,300}+=")
+# No server takes these, yet they are in its log.
+_FOR_USER_WITHOUT_MARK = re.compile(
+    r"for\s++(?:'[^']*+'|[^\s'@=;]++)\s*+(?:@\s*+(?:'[^']*+'|[^\s'=;]++)\s*+)?+(?:to\b\s*+)?+(?=')"
+)
+_TO = re.compile(r"to\b\s*+")
 _BEHIND_IDENTIFIED = {
     "postgresql": r"by\s*+(?:values\s*+)?+",
-    "mysql": r"(?:(?:with|via)\s*+[^\s']*+(?:'[^']*+')?+\s*+)?+(?:by|as|using)\b\s*+(?:password\s*+)?+",
+    "mysql": r"(?:(?:with|via)\s*+[^\s']*+(?:'[^']*+')?+\s*+)?+(?:(?:by|as|using)\b\s*+(?:password\s*+)?+|=?+\s*+(?='))",
     "oracle": r"by\s*+(?:values\s*+)?+",
     "sqlserver": r"by\s*+",
 }
@@ -176,7 +203,9 @@ _REPLACES = re.compile(r"\s*+replace\b\s*+")
 _CONCATENATED = re.compile(r"\s*+(?:\+|\|\|)")
 _OPENROWSET = re.compile(rf"\s*+\(\s*+{_STRING}\s*+,\s*+{_STRING}\s*+;\s*+{_STRING}\s*+;\s*+")
 _WRITES = re.compile(r"\b(?:insert|update|replace|merge)\b")
-_ARGUMENT_TOKEN = re.compile(r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@\w++(?=\s*+=)|[^\s(),;'\"]++")
+_ARGUMENT_TOKEN = re.compile(
+    r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@?+[^\W\d][\w$#]*+(?=\s*+:?=)|:?=>?+|[^\s(),;'\"]++"
+)
 
 # Connection strings, in the content of a string.
 _CONNECTING = (
@@ -206,11 +235,25 @@ _SPACED_SECRET = re.compile(
 _URI_SECRET = re.compile(
     r"(?P<head>(?<![\w+.-])[a-z][a-z0-9+.-]{,20}://[^\s:/@'\"]*+:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE
 )
-_COMMAND = re.compile(rf"\b(?P<program>{_any_of(COMMAND_LINES)})\b(?P<line>[^;|&]*+)")
+_EASY_SECRET = re.compile(rf"(?P<head>{EASY_CONNECT})(?P<secret>[^\s/'\"]{{1,200}})(?=@)", re.IGNORECASE)
+# What only a connection string escapes: braces, and a backslash in front of a blank.
+_ESCAPED_SECRET = re.compile(
+    rf"{_CONNECTION_SECRET}(?P<secret>\{{(?:[^}}]|\}}\}})*+(?:\}}|\Z)|(?:[^\s;&'\"\\]*+\\.)++(?:\\.|[^\s;&'\"])*+)",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(
+    rf"\b(?P<program>{_any_of(COMMAND_LINES)})(?P<suffix>1?+(?:\.exe)?+)(?=[\s\"])(?P<line>[^;|&]*+)", re.IGNORECASE
+)
+_ARGUMENT = r"\"[^\"]*+\"?+|'[^']*+'?+|"
 _COMMAND_SECRETS = {
-    program: re.compile(rf"(?P<head>{head})(?P<secret>(?!/)[^\s'\"/@]++)") for program, head in COMMAND_LINES.items()
+    program: re.compile(
+        rf"(?P<head>{head})(?P<secret>{_ARGUMENT}[^\s'\"{'/@' if program in SLASHED else ''}]++)"
+    )
+    for program, head in COMMAND_LINES.items()
 }
-_OPTION_SECRET = re.compile(r"(?P<head>--password[ =]\s*+)(?P<secret>[^\s'\"]++)")
+_NET_TOKEN = re.compile(r"\"[^\"]*+\"?+|\S++")
+_NET_SHARE = re.compile(r"\"?(?:\w:?\"?\Z|\*|\\\\)")
+_OPTION_SECRET = re.compile(rf"(?P<head>--password[ =]\s*+)(?P<secret>{_ARGUMENT}[^\s'\"]++)", re.IGNORECASE)
 
 # A member of JSON, whatever its depth, and an element of XML.
 _MEMBER_NAME = (
@@ -422,6 +465,7 @@ class _Walk:
     variables: set[str] = field(default_factory=set)
     data_variables: set[str] = field(default_factory=set)
     inner_variables: set[str] = field(default_factory=set)
+    sets_within: bool = False  # whether a statement in a string sets a password
     # Where strings end that hold statements, how far a password that one leaves open was followed, and options were.
     statements: set[int] = field(default_factory=set)
     spilled_to: int = 0
@@ -439,7 +483,7 @@ class _Walk:
             if start < self.position:
                 continue
             if group == "phrase":
-                self._phrase(token.end())
+                self._phrase(token[group], token.end())
             else:
                 word = token[group]
                 kind = kinds.get(word, _Kind.SECRET)
@@ -500,6 +544,7 @@ class _Walk:
         if created is None:
             return
         self.created = created["what"]
+        self.ordinary = self.created in _CONDITIONS
         if created["mapping"] and self.created == "user":
             start = max(created.end(), self.mapped_to)
             self.mapped_to = self._end_of_statement(start)
@@ -507,10 +552,11 @@ class _Walk:
                 if option["name"] not in _HARMLESS_OPTIONS:
                     self._take(option.start("value"))
 
-    def _phrase(self, end: int) -> None:
+    def _phrase(self, phrase: str, end: int) -> None:
         """What stands behind a phrase; a key's algorithm stands behind ENCRYPT USING as well, in quotes."""
         value = _blank(self.lower, end)
-        if self.engine != "oracle" or self.verb == "administer" or self.created == "pluggable":
+        always = phrase.startswith("migrate")
+        if always or self.engine != "oracle" or self.verb == "administer" or self.created == "pluggable":
             self.budget.words -= 1
             self._take(value)
 
@@ -548,9 +594,16 @@ class _Walk:
                 return
             if word == "password" and not self.ordinary:
                 operator = _FOR_USER.match(self.lower, behind)
+                if operator is None and self.engine == "mysql":
+                    operator = _FOR_USER_WITHOUT_MARK.match(self.lower, behind)
+            if operator is None and self.engine == "postgresql" and self.lower.endswith(f".{word}", 0, position):
+                operator = _TO.match(self.lower, behind)  # of a setting: those of users have a dot
         if operator is not None:
             if own or not self.ordinary:
-                self._take(_blank(self.lower, operator.end()))
+                value = _blank(self.lower, operator.end())
+                self._take(value)
+                if operator[0] in (":=", "=>"):
+                    self._follow(value, self.position)
                 replaces = _REPLACES.match(self.lower, self.position)
                 if replaces and self.engine == "mysql":
                     self._take(replaces.end())
@@ -570,6 +623,11 @@ class _Walk:
             self._is_given()
         elif word == "password" and self.engine == "postgresql" and self.created in _PRINCIPALS:
             self._take(behind)
+
+    def _follow(self, start: int, end: int) -> None:
+        """Follow a secret that is a variable; in Oracle and PostgreSQL those are words."""
+        if _DOTTED_VARIABLE.fullmatch(self.lower, start, end):
+            self.data_variables.update(name for name in _variables(self.lower[start:end]) if name not in _NO_VALUE)
 
     def _declares(self, declaration: str) -> bool:
         """Whether `name type := value` declares a variable or a routine's parameter, not a column."""
@@ -597,6 +655,9 @@ class _Walk:
             and self.text[position : position + 5].upper() == "'RDS'"
         ):
             return  # Aurora's IAM authentication: the plugin's argument is always this word
+        value = _VALUES[self.engine].match(self.lower, position)
+        if value and not self.verb and self.engine != "oracle" and value[0].isidentifier():
+            return  # prose; the engines but Oracle want quotes
         self._take(position)
         while following := _NEXT_PASSWORD.match(self.lower, self.position):
             if following[0].strip() == "," and self.engine != "oracle":
@@ -642,13 +703,26 @@ class _Walk:
         sight, each literal of the text may be it.
         """
         edits = self.edits
-        unknown: set[str] = set()
         seen: set[str] = set()
-        known: set[str] = set()
-        waiting = [*self.variables, *self.data_variables, *self.inner_variables]
+        unknown = self._followed([*self.variables, *self.inner_variables], seen)
+        # Of a function over data only the literals count: columns are not known.
+        self._followed(list(self.data_variables), seen)
+        dynamic = bool(self.sets_within or self.inner_variables)
+        if dynamic and _REWRITING.search(self.lower):
+            edits.has_placeholder = True
+        if self.depth:
+            edits.variables = unknown
+        elif unknown & self.inner_variables or (unknown and dynamic):
+            edits.has_placeholder = True
+        if edits.has_placeholder and self.statements:
+            self._redact_strings()
+
+    def _followed(self, waiting: list[str], seen: set[str]) -> set[str]:
+        """Redact what is assigned to variables, and to those that they come from; those that get nothing in sight."""
+        unknown: set[str] = set()
         while waiting:
             name = waiting.pop()
-            if name in seen:
+            if name in seen or name in _NO_VARIABLE:
                 continue
             seen.add(name)
             self.budget.places -= self.lower.count(name)
@@ -657,13 +731,9 @@ class _Walk:
                 break
             assigned, sources = self._assigned(name)
             waiting += sources
-            (known if assigned else unknown).add(name)
-        if self.depth:
-            edits.variables = unknown & (self.variables | self.inner_variables)
-        elif unknown & self.inner_variables:
-            edits.has_placeholder = True
-        if edits.has_placeholder and self.statements:
-            self._redact_strings()
+            if not assigned:
+                unknown.add(name)
+        return unknown
 
     def _assigned(self, variable: str) -> tuple[bool, list[str]]:
         """Redact what is assigned to a variable: whether anything is, and the variables that it comes from."""
@@ -737,6 +807,8 @@ class _Walk:
                 self.redact_rest(string.start())
                 break
             self._add(*_with_prefix(string))
+        if any(name[1] not in _PASSING for name in _CALLED.finditer(self.lower, position, self.spilled_to)):
+            self.edits.has_placeholder = True  # an element of an array, or what a function makes
         for name in _VARIABLE.finditer(self.lower, position, self.spilled_to):
             if len(self.variables) > _MAX_VARIABLES:
                 break
@@ -753,6 +825,7 @@ class _Walk:
         depth, number, name = 0, 1, ""
         first = last = -1
         is_named = False
+        values: list[tuple[int, int]] = []  # named as such, in front of what they are the value of
         for token in _ARGUMENT_TOKEN.finditer(self.lower, start + parenthesized):
             text = token[0]
             self.budget.argument_tokens -= 1
@@ -762,12 +835,17 @@ class _Walk:
                 return
             closes = (text == ")" and depth == 0) or (text == ";" and depth == 0)
             closes = closes or (not parenthesized and text in _ENDS_EXECUTE)
-            if closes or (text == "," and depth == 0):
+            separates = text == "," or (call.pairs and text in _MEMBER_SEPARATORS)
+            if closes or (separates and depth == 0):
                 if first >= 0:
                     secret = is_named or _is_secret(call, number, name)
                     if secret:
                         self._argument(call, first, last, parenthesized)
+                    elif call.names_value and name.endswith("value"):
+                        values.append((first, last))
                     is_named = (is_named and not call.pairs) or (call.names_value and self._names_secret(first, last))
+                    while is_named and values:
+                        self._argument(call, *values.pop(), parenthesized)
                 number, name, first = number + 1, "", -1
                 if closes or number > MAX_ARGUMENTS:
                     return
@@ -776,15 +854,19 @@ class _Walk:
             if first < 0 and _ASSIGNS.match(self.lower, token.end()):
                 name = text
                 continue
-            if first < 0 and name and not text.strip("=>"):
+            if first < 0 and name and not text.strip(":=>"):
                 continue
             first = token.start() if first < 0 else first
             last = token.end()
-        if first >= 0 and (is_named or _is_secret(call, number, name)):
-            self._argument(call, first, last, parenthesized)
+        if first >= 0:
+            if is_named or _is_secret(call, number, name):
+                self._argument(call, first, last, parenthesized)
+            if values and self._names_secret(first, last):
+                for value in values:
+                    self._argument(call, *value, parenthesized)
 
     def _names_secret(self, first: int, last: int) -> bool:
-        return self.text[first:last].strip(" \t\r\n'\"").lower().endswith(SECRET_NAMES)
+        return self.text[first:last].strip(" \t\r\n'\"").lower().endswith(NAMES_OF_SECRETS)
 
     def _argument(self, call: Call, first: int, last: int, parenthesized: bool) -> None:
         argument = self.lower[first:last]
@@ -816,7 +898,8 @@ def _is_secret(call: Call, number: int, name: str) -> bool:
     return number in call.positions
 
 
-_ASSIGNS = re.compile(r"\s*+=")
+_ASSIGNS = re.compile(r"\s*+:?=")
+_MEMBER_SEPARATORS = frozenset({"value", "is", ":"})  # in SQL's own JSON functions, between a name and its value
 _BOUND = re.compile(r"[:$?][\w]*+")
 _PACKAGE = re.compile(r"([\w$#]++)[\"`\]]?+\s*+\.\s*+[\"`\[]?+\Z")
 _LOOK_BACK = 200  # characters
@@ -852,7 +935,8 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     lower = whole.lower()
     engine, edits, budget = walk.engine, walk.edits, walk.budget
     hints = [hint for hint in HINTS[engine] if hint in lower]
-    if not hints and not (connecting and _COMMAND.search(lower)):
+    has_command = connecting and _COMMAND.search(lower) is not None
+    if not hints and not has_command and not (connecting and "@" in whole):
         return
     if kind in ("name", "maybe") and not (budget.reads_names or engine == "sqlserver"):
         return
@@ -863,7 +947,7 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
             edits.spans.append((start, end, cleaned))
         return
     opening, original, closing = _parts(whole, kind)
-    if _ONE_WORD.fullmatch(original) or not _WORTH_READING.search(original):
+    if _ONE_WORD.fullmatch(original) or not (has_command or _WORTH_READING.search(original)):
         return
     budget.inner -= 1
     budget.characters -= len(original)
@@ -873,13 +957,18 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
         return
     escapes = "\\" in original and kind == "literal" and engine in ("mysql", "postgresql")
     content = _without_structured_secrets(original)
-    plain = _decoded(content, opening, escapes)
+    is_code = kind not in ("name", "comment")
+    may_connect = kind != "comment" and not _SQL_VERB.match(content)
+    if may_connect:  # a backslash may be the string's own or the connection's
+        content = _without_escaped_secrets(content, connecting)
+    decoded = plain = _decoded(content, opening, escapes)
+    if may_connect:
+        plain = _without_escaped_secrets(plain, connecting)
     inner = _edits(plain, engine, walk.depth + 1, budget)
     cleaned = _applied(plain, inner)
-    is_code = kind not in ("name", "comment")
-    if kind != "comment" and not _SQL_VERB.match(plain):
+    if may_connect:
         cleaned = _without_connection_secrets(cleaned, connecting)
-    if cleaned != plain:
+    if cleaned != decoded:
         content = _encoded(cleaned, opening, escapes)
     if content != original:
         edits.found = True
@@ -887,6 +976,7 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     if not is_code:
         return
     edits.found = edits.found or inner.found
+    walk.sets_within = walk.sets_within or (inner.found and kind != "dollar")
     if inner.found or _SQL_VERB.match(plain):
         walk.statements.add(end)
     edits.has_placeholder = edits.has_placeholder or inner.has_placeholder
@@ -925,8 +1015,15 @@ def _redacted(secret: re.Match[str]) -> str:
     return f"{secret['head']}{REDACTED}"
 
 
+def _without_escaped_secrets(content: str, connecting: bool) -> str:
+    """Those values of a connection string that would end early where it is read as a statement."""
+    if ("{" in content or "\\" in content) and (connecting or _CONNECTION_KEY.search(content)):
+        return _ESCAPED_SECRET.sub(_redacted, content)
+    return content
+
+
 def _without_connection_secrets(content: str, connecting: bool) -> str:
-    content = _URI_SECRET.sub(_redacted, content)
+    content = _EASY_SECRET.sub(_redacted, _URI_SECRET.sub(_redacted, content))
     if connecting or _CONNECTION_KEY.search(content):
         secret = _SEPARATED_SECRET if ";" in content else _SPACED_SECRET
         content = secret.sub(_redacted, content)
@@ -936,8 +1033,28 @@ def _without_connection_secrets(content: str, connecting: bool) -> str:
 
 
 def _without_command_secret(command: re.Match[str]) -> str:
-    secret = _COMMAND_SECRETS[command["program"]]
-    return command["program"] + secret.sub(_redacted, command["line"])
+    program = command["program"].lower()
+    line = command["line"]
+    line = _without_net_secret(line) if program == "net" else _COMMAND_SECRETS[program].sub(_redacted, line)
+    return f"{command['program']}{command['suffix']}{line}"
+
+
+def _without_net_secret(line: str) -> str:
+    """NET USER takes a password behind the user, NET USE one that is neither a device, a share nor an option."""
+    verb, passed = "", 0
+
+    def redacted(token: re.Match[str]) -> str:
+        nonlocal verb, passed
+        word = token[0]
+        if not verb:
+            verb = word.lower()
+        elif not word.startswith("/") and (
+            (verb == "use" and not _NET_SHARE.match(word)) or (verb == "user" and (passed := passed + 1) > 1)
+        ):
+            return REDACTED
+        return word
+
+    return _NET_TOKEN.sub(redacted, line)
 
 
 def _without_structured_secrets(content: str) -> str:
