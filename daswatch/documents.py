@@ -19,7 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from daswatch.activity import Activity, activity_of, is_continuation, outcome_of
-from daswatch.budget import MAX_RECORD, MAX_STATEMENT, Budget
+from daswatch.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT, Budget
 from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
@@ -143,7 +143,8 @@ def flatten(
         engine = engine_of(event, version)
         text = event.get("commandText")
         length = len(text) if isinstance(text, str) else 0
-        scanned = length <= MAX_STATEMENT and budget.takes(length)
+        longest = MAX_CONTINUATION if is_continuation(event, engine) else MAX_STATEMENT
+        scanned = length <= longest and budget.takes(length)
         # What an event is, and whose, is looked at in any case.
         seen = event if scanned else {**event, "commandText": beginning(event["commandText"], _most(length, budget))}
         activity = activity_of(seen, engine)

@@ -165,6 +165,8 @@ _NESTING = frozenset({"postgresql", "sqlserver"})
 
 # Behind FROM, AS and the like as well only a name can stand in SQL Server.
 _NAMING_WORDS = ("from", "join", "into", "update", "table", "as")
+_SHORTEST_NAMING_WORD = min(map(len, _NAMING_WORDS))
+_ENDS_OF_NAMING_WORDS = frozenset(end for word in _NAMING_WORDS for end in (word[-1], word[-1].upper()))
 _BEHIND_NAMING_WORD = re.compile(rf"\b(?:{'|'.join(_NAMING_WORDS)})\Z")
 _LOOK_BACK = 16  # characters
 
@@ -479,8 +481,16 @@ def unescaped(text: str) -> tuple[str, int]:
         # Outside a literal no backslash is valid: one before the first quote means that the text is escaped.
         if "\\" not in text or not _MYSQL_ESCAPED.match(text):
             return text, depth
-        text = re.sub(r"\\([\s\S])", r"\1", text)
+        text = without_backslashes(text)
     return text, _MAX_ESCAPE_DEPTH
+
+
+def without_backslashes(text: str) -> str:
+    """The text with each character behind a backslash as it is; a last backslash, with nothing behind it, stays."""
+    if "\\" not in text:
+        return text
+    ends_open = (len(text) - len(text.rstrip("\\"))) % 2
+    return "\\".join([part.replace("\\", "") for part in text.split("\\\\")]) + "\\" * ends_open
 
 
 def escaped(text: str, depth: int) -> str:
@@ -590,7 +600,9 @@ def _end_of_comment(match: re.Match[str], engine: str) -> int:
 def _is_name(match: re.Match[str]) -> bool:
     """Whether SQL Server's "…" is a name whatever QUOTED_IDENTIFIER is."""
     text, start = match.string, match.start()
-    if not start or not text[start - 1].isspace():
+    if start < _SHORTEST_NAMING_WORD + 1 or not text[start - 1].isspace():
+        return False
+    if text[start - 2] not in _ENDS_OF_NAMING_WORDS and not text[start - 2].isspace():
         return False
     before = text[max(start - _LOOK_BACK, 0) : start].rstrip().lower()
     return before.endswith(_NAMING_WORDS) and _BEHIND_NAMING_WORD.search(before) is not None
