@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from daswatch.detections import Detection
+from daswatch.hourly import HourlyIndices
 from daswatch.index_settings import IndexSettings
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.settings import Environment
+from daswatch.settings import Environment, read_hourly_indices
 
 
 class Kind(StrEnum):
@@ -119,6 +120,7 @@ class Wanted:
     ingest_role_arn: str = ""  # of the ingest function
     findings_role_arn: str = ""  # of the findings function
     index_settings: IndexSettings = field(default_factory=IndexSettings)
+    hourly: HourlyIndices | None = None  # None: whatever the functions have
     monitors: bool = True
     dashboards: bool = True
 
@@ -132,7 +134,10 @@ class Wanted:
         detections: tuple[Detection, ...],
         dashboards: bool = True,
     ) -> Wanted:
-        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN, FINDINGS_ROLE_ARN; indices' settings."""
+        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN, FINDINGS_ROLE_ARN; indices' settings.
+
+        INDEX_HOURLY counts where it is set, to nothing included.
+        """
         return cls(
             index_prefix=index_prefix,
             service=service,
@@ -142,6 +147,7 @@ class Wanted:
             ingest_role_arn=_arn(environment, "INGEST_ROLE_ARN", "arn:aws:iam::…:role/…"),
             findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
             index_settings=IndexSettings.read(environment),
+            hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
             monitors=environment.flag("MONITORS", default=True),
             dashboards=dashboards,
         )

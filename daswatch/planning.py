@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
+from daswatch.errors import SettingsError
+from daswatch.hourly import NOTICE, HourlyIndices
 from daswatch.index_settings import has_settings_alone, settled
 from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
@@ -26,6 +29,7 @@ _NOT_ON_COLLECTIONS = {
     Kind.CHANNEL: "a Serverless collection has no Notifications plugin",
     Kind.MONITOR: "a Serverless collection has no Alerting plugin: the scheduled function runs every detection",
 }
+_HOURLY = "hourly"  # in `_meta`: the days whose events have an index for each hour
 _MAPPING_LISTS = ("backend_roles", "hosts", "users", "and_backend_roles")
 _OWN_INDEX_PATTERN_ATTRIBUTES = frozenset({"fields"})  # Dashboards' own list, written anew when somebody refreshes it
 
@@ -57,7 +61,7 @@ def findings_role(index_prefix: str) -> str:
 def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
-    templates = shipped_content(prefix, wanted.index_settings)
+    templates = [_dated(one, wanted) for one in shipped_content(prefix, wanted.index_settings)]
     content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_channel(wanted), *_monitors(wanted)]
     if wanted.dashboards:
         objects = shipped_objects(Indices(prefix), wanted.detections)
@@ -69,6 +73,28 @@ def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
     else:
         left_out += _unmapped(wanted)
     return [one for one in content if one.kind not in reasons], tuple(left_out)
+
+
+def check_hourly(plan: Plan, today: date) -> None:
+    """Raises SettingsError where a day that may have begun would get another form of index."""
+    for step in plan.steps:
+        recorded = ((step.there or {}).get("_meta") or {}).get(_HOURLY, "")
+        wanted = (step.content.body.get("_meta") or {}).get(_HOURLY)
+        if step.there is None or wanted is None:
+            continue
+        changed = HourlyIndices.parse(wanted).first_difference(HourlyIndices.parse(recorded))
+        if changed and changed < today + NOTICE:
+            now = f"is {recorded!r} there" if recorded else "is not set there"
+            problem = f"INDEX_HOURLY would change {changed}, which may have begun: it {now}"
+            raise SettingsError([f"{problem} (expected: no change before {today + NOTICE}, docs/sizing.md)"])
+
+
+def _dated(content: Content, wanted: Wanted) -> Content:
+    """The template of events, with the days whose events have an index for each hour."""
+    if wanted.hourly is None or (content.kind, content.name) != (Kind.INDEX_TEMPLATE, wanted.index_prefix):
+        return content
+    meta = {**content.body["_meta"], _HOURLY: str(wanted.hourly)}
+    return replace(content, body={**content.body, "_meta": meta})
 
 
 def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[PlannedStep]:
@@ -121,8 +147,17 @@ def _compared(content: Content, there: Mapping[str, Any]) -> tuple[Mapping[str, 
         case Kind.SAVED_OBJECT:
             same = _same_object(content.body, there)
         case _:
-            same = contains(there, content.body)
+            body = _with_days(content.body, there)
+            same = contains(there, body)
     return body, same, why
+
+
+def _with_days(body: Mapping[str, Any], there: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A template's body; which days are hourly stays as it is there, unless the body says so."""
+    recorded = (there.get("_meta") or {}).get(_HOURLY)
+    if recorded is None or _HOURLY in (body.get("_meta") or {}):
+        return body
+    return {**body, "_meta": {**body["_meta"], _HOURLY: recorded}}
 
 
 def _same_policy(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[bool, str]:

@@ -33,6 +33,10 @@ class Environment:
         """The value, or the default where it is missing or blank."""
         return self._variables.get(name, "").strip() or default
 
+    def has(self, name: str) -> bool:
+        """Whether it is set at all, to nothing included."""
+        return name in self._variables
+
     def required(self, name: str, looks_like: str) -> str:
         """The value; a problem where it is missing. `looks_like` says what it should be."""
         value = self.optional(name)

@@ -22,6 +22,7 @@ from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
+from daswatch.planning import check_hourly
 from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings
@@ -70,6 +71,7 @@ def _install(deadline: Deadline) -> Plan:
     installation = Installation.at(settings.search, settings.dashboards, deadline)
     wanted = replace(settings.wanted, detections=load_file(settings.detections))
     plan = installation.plan(wanted)
+    check_hourly(plan, datetime.now(UTC).date())
     backups = Backups(s3_client, settings.backup_bucket, f"backups/{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     installation.execute(plan, lambda name, content: backups.put(name, content, deadline))
     installation.check_ids(wanted)

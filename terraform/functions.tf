@@ -81,7 +81,12 @@ resource "aws_lambda_function" "ingest" {
     }
   }
 
-  depends_on = [aws_iam_role_policy_attachment.ingest, aws_iam_role_policy_attachment.network_interfaces]
+  # The content refuses days of hourly indices that must not change any more.
+  depends_on = [
+    aws_iam_role_policy_attachment.ingest,
+    aws_iam_role_policy_attachment.network_interfaces,
+    aws_lambda_invocation.content,
+  ]
 }
 
 # The saved queries. EventBridge calls it each minute, and no call outlives its minute.
@@ -216,6 +221,7 @@ resource "aws_lambda_function" "setup" {
       INDEX_WRITE_COPIES    = var.index_write_copies
       INDEX_REFRESH_SECONDS = var.index_refresh_seconds
       INDEX_CODEC           = var.index_codec
+      INDEX_HOURLY          = var.index_hourly
       DASHBOARDS_URL        = var.dashboards_url
       DETECTIONS            = "detections.json" # beside the code
       BACKUP_BUCKET         = aws_s3_bucket.dead_letters.bucket

@@ -159,6 +159,7 @@ resource "aws_lambda_invocation" "content" {
       Version = join(" ", [
         "${var.artifact_prefix}/${var.architecture}", var.index_prefix, var.opensearch_endpoint,
         var.index_shards, var.index_replicas, var.index_write_copies, var.index_refresh_seconds, var.index_codec,
+        var.index_hourly,
       ])
     }
   })

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -17,15 +18,16 @@ from opensearchpy import OpenSearch
 from daswatch.content import Kind, Plan, Step, Wanted
 from daswatch.dashboards import read_ndjson, shipped_objects
 from daswatch.detections import by_name
-from daswatch.errors import DashboardsUnavailable, SearchUnavailable
+from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
+from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.index_settings import IndexSettings
 from daswatch.indices import Indices
 from daswatch.monitors import has_monitor, monitor_name
-from daswatch.planning import channel_id
+from daswatch.planning import channel_id, check_hourly
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
@@ -81,6 +83,15 @@ def place(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
     yield Place(domain, prefix)
     domain.close()
     remove(search, prefix)
+
+
+def test_days_of_hourly_indices_stay_through_other_installations(place: Place) -> None:
+    place.install(hourly=HourlyIndices.parse("2031-01-15/.."))
+    template = place.installation.plan(place.wanted)
+    assert not template.changes
+
+    with pytest.raises(SettingsError, match="INDEX_HOURLY would change 2031-01-15"):
+        check_hourly(place.plan(hourly=DAILY), date(2031, 2, 1))
 
 
 def monitor_of(place: Place, name: str = ONE) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.detections import Level
 from daswatch.errors import SettingsError
+from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, installed_of, monitor
-from daswatch.planning import Found, plan, wanted_content, whole_plan
+from daswatch.planning import Found, check_hourly, plan, wanted_content, whole_plan
 from daswatch.retention import fingerprint, mark_of, marked
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from daswatch.templates import for_collection, shipped_content, shipped_roles
@@ -23,6 +25,8 @@ from tests.alerting import a_detection
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 ROLE = "arn:aws:iam::123456789012:role/ingest"
+TODAY = date(2027, 1, 1)
+EVENTS_TEMPLATE = (Kind.INDEX_TEMPLATE, "das-events")
 POLICY = next(content for content in shipped_content() if content.name == "das-events-retention")
 
 
@@ -451,3 +455,65 @@ def test_dashboards_are_beside_the_endpoint_unless_told(
 
     assert DashboardsEndpoint.read(environment, SearchEndpoint("https://search.example.com")) == endpoint
     environment.check()
+
+
+# Indices for each hour.
+
+
+def planned_days(wanted: str | None, there: str | None) -> Plan:
+    """The plan where a template with these days is installed; None of them is one without."""
+    hourly = None if wanted is None else HourlyIndices.parse(wanted)
+    shipped, left_out = wanted_content(Wanted(hourly=hourly))
+    installed, _ = wanted_content(Wanted(hourly=None if there is None else HourlyIndices.parse(there)))
+    pieces = {(one.kind, one.name): one.body for one in installed}
+    return whole_plan(shipped, left_out, Found(pieces, {}, {}))
+
+
+def days_of(plan: Plan) -> tuple[Step, str | None]:
+    (step,) = [one for one in plan.steps if (one.content.kind, one.content.name) == EVENTS_TEMPLATE]
+    return step.step, step.content.body["_meta"].get("hourly")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"),
+    [
+        ("2027-01-15/..", None),
+        ("2027-01-15/..", ""),
+        ("2027-01-15/2027-02-01", "2027-01-15/.."),
+        ("2026-12-01/2027-01-03", "2026-12-01/.."),
+        ("2026-12-01/..,", "2026-12-01/.."),
+        ("", "2027-01-15/.."),
+        ("", None),
+        (None, "2026-12-01/.."),
+        (None, None),
+    ],
+)
+def test_days_ahead_may_get_an_index_for_each_hour(wanted: str | None, there: str | None) -> None:
+    check_hourly(planned_days(wanted, there), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "day"),
+    [
+        ("2027-01-02/..", None, "2027-01-02"),
+        ("2026-12-01/..", "", "2026-12-01"),
+        ("", "2026-12-01/..", "2026-12-01"),
+        ("2026-12-01/2027-01-01", "2026-12-01/..", "2027-01-02"),
+        ("2026-12-02/..", "2026-12-01/..", "2026-12-01"),
+    ],
+)
+def test_days_that_may_have_begun_stay_as_they_are(wanted: str, there: str | None, day: str) -> None:
+    with pytest.raises(SettingsError, match=f"INDEX_HOURLY would change {day}.*2027-01-03"):
+        check_hourly(planned_days(wanted, there), TODAY)
+
+
+def test_days_are_kept_in_the_template_of_events() -> None:
+    assert days_of(planned_days("2027-01-15/..", None)) == (Step.UPDATE, "2027-01-15/..")
+    assert days_of(planned_days("2027-01-15/..", "2027-01-15/..")) == (Step.UNCHANGED, "2027-01-15/..")
+    assert days_of(planned_days(None, "2027-01-15/..")) == (Step.UNCHANGED, "2027-01-15/..")
+
+
+def test_a_new_endpoint_takes_any_days() -> None:
+    shipped, left_out = wanted_content(Wanted(hourly=HourlyIndices.parse("2026-01-01/..")))
+
+    check_hourly(whole_plan(shipped, left_out, Found({}, {}, {})), TODAY)

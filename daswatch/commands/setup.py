@@ -26,6 +26,7 @@ from daswatch.gateways.causes import no_answer
 from daswatch.gateways.clients import search_client
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.planning import check_hourly
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 from daswatch.sizing import Volume
 
@@ -55,7 +56,7 @@ def setup(
     ] = Path("daswatch-backups"),
     shards: Annotated[str, typer.Option(help="Primary shards of a day of events (INDEX_SHARDS).")] = "",
     replicas: Annotated[
-        str, typer.Option(help="Copies beside the primary: a number, auto or domain (INDEX_REPLICAS).")
+        str, typer.Option(help="Copies in addition to the primary: a number, auto or domain (INDEX_REPLICAS).")
     ] = "",
     refresh_seconds: Annotated[str, typer.Option(help="Until events are found (INDEX_REFRESH_SECONDS).")] = "",
     codec: Annotated[str, typer.Option(help="Of indices of events (INDEX_CODEC).")] = "",
@@ -115,6 +116,7 @@ def setup(
         check_opensearch(search_client(endpoint), endpoint.service)
         installation = Installation.at(endpoint, None if no_dashboards else dashboards)
         plan = installation.plan(wanted)
+        check_hourly(plan, datetime.now(UTC).date())
         if output is Output.TABLE:
             Console(emoji=False).print(_table(plan, endpoint.url, dry_run=dry_run))
         folder = backup_dir / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
