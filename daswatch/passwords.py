@@ -173,6 +173,10 @@ _PASSING = frozenset(
     | {"upper", "lower", "trim", "ltrim", "rtrim", "cast", "convert", "to_char", "enquote_literal", "enquote_name"}
     | {"exec", "execute", "isnull", "coalesce", "nvl", "ifnull", "concat_ws", "using", "in", "values", "sp_executesql"}
 )
+_UNSEEN = "\x00"  # stands for a variable that no text assigns
+_READ_INTO = re.compile(r"\binto\s++[^;()']*+\Z")
+_QUERY = re.compile(r"\(\s*+select\b[^;']{,200}\bfrom\b")
+_PARAMETER = re.compile(r"\s++(?:in|out|inout|nocopy|n?varchar2?|n?char|character|text|n?clob)\b")
 _CALLED = re.compile(r"(?<![\w$#@:'])([^\W\d][\w$#]*+)\s*+\(")
 _SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
 _SELECTING = ("into", "as", "strict")
@@ -180,7 +184,6 @@ _ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.patt
 _PLACEHOLDER = re.compile(r"[$:@%][\w(]|\?|%(?=['\s])")
 _VARIABLE = re.compile(r"(?<![\w$#@:'])@*[^\W\d][\w$#@]*+(?!\s*+\()")
 _DOTTED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+(?:\.[^\W\d][\w$#]*+)*+")
-_NO_VALUE = frozenset({"null", "default", "none", "true", "false"})
 _NAMED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+")
 _FOR_USER = re.compile(r"for\s++[^=;]{1,300}+=")
 # No server takes these, yet they are in its log.
@@ -190,7 +193,10 @@ _FOR_USER_WITHOUT_MARK = re.compile(
 _TO = re.compile(r"to\b\s*+")
 _BEHIND_IDENTIFIED = {
     "postgresql": r"by\s*+(?:values\s*+)?+",
-    "mysql": r"(?:(?:with|via)\s*+[^\s']*+(?:'[^']*+')?+\s*+)?+(?:(?:by|as|using)\b\s*+(?:password\s*+)?+|=?+\s*+(?='))",
+    "mysql": (
+        r"(?:(?:with|via)\s*+[^\s']*+(?:'[^']*+')?+\s*+)?+"
+        r"(?:(?:by|as|using)\b\s*+(?:password\s*+)?+|=?+\s*+(?='))"
+    ),
     "oracle": r"by\s*+(?:values\s*+)?+",
     "sqlserver": r"by\s*+",
 }
@@ -203,9 +209,7 @@ _REPLACES = re.compile(r"\s*+replace\b\s*+")
 _CONCATENATED = re.compile(r"\s*+(?:\+|\|\|)")
 _OPENROWSET = re.compile(rf"\s*+\(\s*+{_STRING}\s*+,\s*+{_STRING}\s*+;\s*+{_STRING}\s*+;\s*+")
 _WRITES = re.compile(r"\b(?:insert|update|replace|merge)\b")
-_ARGUMENT_TOKEN = re.compile(
-    r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@?+[^\W\d][\w$#]*+(?=\s*+:?=)|:?=>?+|[^\s(),;'\"]++"
-)
+_ARGUMENT_TOKEN = re.compile(r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@?+[^\W\d][\w$#]*+(?=\s*+:?=)|:?=>?+|[^\s(),;'\"]++")
 
 # Connection strings, in the content of a string.
 _CONNECTING = (
@@ -246,9 +250,7 @@ _COMMAND = re.compile(
 )
 _ARGUMENT = r"\"[^\"]*+\"?+|'[^']*+'?+|"
 _COMMAND_SECRETS = {
-    program: re.compile(
-        rf"(?P<head>{head})(?P<secret>{_ARGUMENT}[^\s'\"{'/@' if program in SLASHED else ''}]++)"
-    )
+    program: re.compile(rf"(?P<head>{head})(?P<secret>{_ARGUMENT}[^\s'\"{'/@' if program in SLASHED else ''}]++)")
     for program, head in COMMAND_LINES.items()
 }
 _NET_TOKEN = re.compile(r"\"[^\"]*+\"?+|\S++")
@@ -353,34 +355,88 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     a password that its statement began, or the value that `password =` in front of it waits for.
     """
     engine = known_engine(engine)
-    head = _HEAD_OF_CONTINUATION.match(text) if continued else None
-    if head is None and not may_hold_password(text, engine):
+    head = _head_of_continuation(text) if continued else []
+    if not head and not may_hold_password(text, engine):
         return Cleaned(text)
     budget = _Budget.of(text, reads_names=True)
     outside = _edits(text, engine, 0, budget)
     inside = _edits(f"'{text}", engine, 0, budget)
     spans = outside.spans + [(max(start - 1, 0), end - 1, by) for start, end, by in inside.spans if end > 1]
-    if head and head.lastgroup:
-        spans.append((*head.span(head.lastgroup), REDACTED))
+    spans += [(start, end, REDACTED) for start, end in head]
     found = outside.found or inside.found
     cleaned = _applied(text, _Edits([(start, end, REDACTED) for start, end, _ in spans]))
     structured = _without_structured_secrets(cleaned)
     return Cleaned(structured, found or structured != cleaned)
 
 
-# What may stand behind the end of a password's string, in CREATE and ALTER LOGIN.
-_BEHIND_PASSWORD = (
+# What may stand behind a password, in CREATE and ALTER LOGIN.
+_BEHIND_PASSWORD = re.compile(
     r"\s*+,?+\s*+(?:must_change|hashed|unlock|old_password|check_policy|check_expiration|default_database|sid"
-    r"|default_language|default_schema|credential|encryption|decryption)\b"
-)
-# A row begins in a string, which ends; or behind `password =`, perhaps in the comment that stands there.
-_HEAD_OF_CONTINUATION = re.compile(
-    rf"(?:(?P<within>(?:[^']|''){{1,256}}?)(?='(?!'){_BEHIND_PASSWORD})"
-    r"|(?:[^*'\"]{,300}+\*/|[^\n'\"]{,300}+\n(?=\s*+[=('\"nN]))?+\s*+(?:\w{,20}+\s*+=)?+[\s(]*+"
-    r"(?P<value>[nN]?'(?:[^']|'')*+'?+|\"(?:[^\"]|\"\")*+\"?+)"
-    r"|(?P<word>(?:[^\s'\"]|''){1,128}+)(?='(?!')|\"\s*+(?:[,;)]|\Z)))",
+    r"|default_language|default_schema|credential|encryption|decryption)\b",
     re.IGNORECASE,
 )
+_BARE_END = re.compile(
+    rf"\s*+=?+\s*+(?P<word>[^\s,;'\"=]++)(?={_BEHIND_PASSWORD.pattern})"
+    r"|\s*+=\s*+(?P<value>[^\s,;'\"=@(){}/-][^\s,;'\"=@(){}]*+)(?!['\"])",
+    re.IGNORECASE,
+)
+# An expression or a list of arguments that began in the row before; a name in front of its `=` too.
+_REST_OF_LIST = re.compile(
+    r"[\s=(,+{]++|(?P<value>[nN]?'(?:[^']|'')*+'?+|\"(?:[^\"]|\"\")*+\"?+)|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)"
+    r"|--[^\n]*+(?:\n|\Z)|(?:\w{1,20}+|@\w++)\s*+=|(?:[-\d.x]++|null|encrypt)(?![\w'\"])",
+    re.IGNORECASE,
+)
+# In front of a quote that opens a string.
+_OPENS = re.compile(
+    r"(?:\A|[=(,+<>]\s*+|\b(?:like|in|select|values|exec|execute|print|as|then|else|when|and|or|not|between|by|return|is"
+    r"|escape|case|on|from|where|union|all|set|go|begin|end|output|with|use)\s++|\{\w{1,8}\s++|\*/\s*+|[.\[])n?+\Z",
+    re.IGNORECASE,
+)
+_OPENED_BY_COMMA = re.compile(r"[(,\s]n?\Z", re.IGNORECASE)
+_BEHIND_STRING = re.compile(r"\s*+(?:[,);]|\Z)")
+_CLOSING_QUOTE = re.compile(r"(?:[^'\"]|''|\"\")*+(?P<quote>['\"])")
+_MAX_LIST = 1_000  # parts of a list in a row's head
+
+
+def _closes(text: str, quote: int) -> bool:
+    """Whether a text's first quote ends a string, as far as what stands around it shows; where in doubt, it does."""
+    before = text[max(quote - 30, 0) : quote]
+    if _BEHIND_PASSWORD.match(text, quote + 1) or not _OPENS.search(before):
+        return True
+    return _OPENED_BY_COMMA.search(before) is None and _BEHIND_STRING.match(text, quote + 1) is not None
+
+
+def _head_of_continuation(text: str) -> list[tuple[int, int]]:
+    """What a row may begin with that belongs to a password of the row before.
+
+    It begins in a string, which ends; or in a comment, a list of arguments or an expression, whose strings follow.
+    """
+    spans: list[tuple[int, int]] = []
+    bare = _BARE_END.match(text)
+    if bare and bare.lastgroup:
+        spans.append(bare.span(bare.lastgroup))
+    closing = _CLOSING_QUOTE.match(text)
+    quote = closing.start("quote") if closing else 0
+    starts = [0, 1] if text[:1] in ("'", '"') else [0]
+    if quote and _closes(text, quote):
+        spans.append((0, quote))
+        starts.append(quote + 1)
+    comment, opened, line = text.find("*/"), text.find("/*"), text.find("\n")
+    if comment >= 0 and (opened < 0 or comment < opened):
+        starts.append(comment + 2)
+    if line >= 0:
+        starts.append(line + 1)
+    for position in starts:
+        for _ in range(_MAX_LIST):
+            part = _REST_OF_LIST.match(text, position)
+            if part is None:
+                break
+            position = part.end()
+            if part.lastgroup:
+                spans.append(part.span("value"))
+        else:
+            spans.append((position, len(text)))
+    return spans
 
 
 def _applied(text: str, edits: _Edits) -> str:
@@ -626,8 +682,9 @@ class _Walk:
 
     def _follow(self, start: int, end: int) -> None:
         """Follow a secret that is a variable; in Oracle and PostgreSQL those are words."""
-        if _DOTTED_VARIABLE.fullmatch(self.lower, start, end):
-            self.data_variables.update(name for name in _variables(self.lower[start:end]) if name not in _NO_VALUE)
+        value = self.lower[start : min(end, start + _LOOK_BACK)]
+        if _DOTTED_VARIABLE.fullmatch(value):
+            self.data_variables.update(_variables(value))
 
     def _declares(self, declaration: str) -> bool:
         """Whether `name type := value` declares a variable or a routine's parameter, not a column."""
@@ -758,7 +815,13 @@ class _Walk:
             if selected:
                 assigned = True
                 self._add(offset + selected.start("value"), offset + selected.end("value"))
+            elif _READ_INTO.search(before) or (before.endswith(("(", ",", " ")) and self._is_parameter(before, end)):
+                sources.append(_UNSEEN)
         return assigned, sources
+
+    def _is_parameter(self, before: str, end: int) -> bool:
+        """Whether a routine gets a variable from its caller, even if it has a default."""
+        return before.rstrip().endswith(("(", ",")) and _PARAMETER.match(self.lower, end) is not None
 
     def _assigned_value(self, position: int) -> list[str]:
         """Redact an assigned value; the variables that it is made of."""
@@ -767,7 +830,7 @@ class _Walk:
             # A query in parentheses.
             for string in _ANY_STRING.finditer(self.lower, position, min(position + _LOOK_BACK, len(self.lower))):
                 self._add(*_with_prefix(string))
-            return []
+            return [_UNSEEN] if _QUERY.match(self.lower, position) else []
         found = value[0]
         if found.isidentifier() and self._is_call(value.end()):
             self._call(EVERY_ARGUMENT, value.end())

@@ -74,7 +74,12 @@ HARMLESS_UPDATE = re.compile(rf"\bset\s++(?:{_HARMLESS_COLUMN}\s*+=\s*+[^\s,;]++
 PHRASES: dict[str, tuple[str, ...]] = {
     "postgresql": (),
     "mysql": (r"random\s++(?:password\s++)?replace", r"challenge_response\s++as"),
-    "oracle": (*(r"migrate\s++using", r"(?:set|create)\s++(?:encryption\s++)?+key(?=\s*+')"), r"encrypt\s++using", r"decrypt\s++using", r"with\s++secret"),
+    "oracle": (
+        *(r"migrate\s++using", r"(?:set|create)\s++(?:encryption\s++)?+key(?=\s*+')"),
+        r"encrypt\s++using",
+        r"decrypt\s++using",
+        r"with\s++secret",
+    ),
     "sqlserver": (),
 }
 

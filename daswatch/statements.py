@@ -228,6 +228,21 @@ _SET = re.compile(
     r"(?P<words>[^\W\d][\w$]*+(?:\s*+,\s*+[^\W\d][\w$]*+)*+)",
     re.IGNORECASE,
 )
+# The same among the clauses of a function, of a setting of users, which has a dot.
+_ROUTINE_SET = re.compile(
+    r"(\bset\s++(?P<name>[\w\"]++\.[\w.\"]++)\s*+(?:=|to\b)\s*+)(?P<words>[^\W\d][\w$]*+(?:\s*+,\s*+[^\W\d][\w$]*+)*+)",
+    re.IGNORECASE,
+)
+# Oracle's ALTER SESSION and ALTER SYSTEM take words for text as well; the values of these parameters are names.
+_ORACLE_SET = re.compile(r"\balter\s++(?:session|system)\s++set\b(?P<parameters>[^;]*+)", re.IGNORECASE)
+_ORACLE_PARAMETER = re.compile(
+    r"(?P<head>(?P<name>[\w$#]++)\s*+=\s*+)(?P<value>\"[^\"]*+\"?+|[^\W\d][\w$#.]*+)", re.IGNORECASE
+)
+_ORACLE_SET_TO_NAMES = frozenset(
+    {"current_schema", "container", "edition", "isolation_level", "constraint", "constraints", "default_collation"}
+    | {"optimizer_mode", "statistics_level", "cursor_sharing", "scope", "audit_trail", "workarea_size_policy"}
+    | {"row_archival", "parallel_degree_policy", "plsql_code_type", "remote_login_passwordfile", "recyclebin"}
+)
 _SET_TO_NAMES = frozenset({"search_path", "role", "session_authorization", "client_encoding", "default_tablespace"})
 _SET_TO_KEYWORDS = frozenset({"on", "off", "true", "false", "yes", "no", "default", "none", "all", "replica", "origin"})
 _SET_TO_KEYWORDS |= {"local", "ddl", "mod", "read", "write", "misc", "function", "notice", "warning", "error", "log"}
@@ -360,6 +375,10 @@ def without_literals(text: str, engine: str) -> str:
         bare = _FIRST_CALL.sub(_without_bare_arguments, _EXECUTE.sub(_without_bare_arguments, bare), count=1)
     elif engine == "postgresql":
         bare = _SET.sub(_without_bare_values, bare)
+        if _CREATE_FUNCTION.search(bare):
+            bare = _ROUTINE_SET.sub(_without_bare_values, bare)
+    elif engine == "oracle":
+        bare = _ORACLE_SET.sub(_without_parameters, bare)
     return bare if certain or bare.endswith("?") else f"{bare}?"
 
 
@@ -681,6 +700,15 @@ def _with_values_alike(plain: str) -> str:
 def _without_bare_arguments(match: re.Match[str]) -> str:
     head = match.string[match.start() : match.start("arguments")]
     return head + _BARE_ARGUMENT.sub(lambda argument: "?" if argument["bare"] else argument[0], match["arguments"])
+
+
+def _without_parameters(match: re.Match[str]) -> str:
+    return _ORACLE_PARAMETER.sub(_without_parameter, match[0])
+
+
+def _without_parameter(match: re.Match[str]) -> str:
+    is_known = match["name"].lower() in _ORACLE_SET_TO_NAMES or match["value"].lower() in _SET_TO_KEYWORDS
+    return match[0] if is_known else f"{match['head']}?"
 
 
 def _without_bare_values(match: re.Match[str]) -> str:
