@@ -50,6 +50,7 @@ _DOMAIN_FAULTS = {
     "validation_exception": "the index cannot be created: the domain's shard limit is reached, or it demands another "
     "number of copies; delete old indices or raise cluster.max_shards_per_node",
 }
+_PIPELINE_FAULTS = frozenset(kind for kind, advice in _DOMAIN_FAULTS.items() if advice is _PIPELINE_FAILS)
 # What passes by itself, as soon as nodes are back or copies are made elsewhere.
 _MISSING_COPIES = {
     "unavailable_shards_exception": "fewer copies of a shard are active than must acknowledge a write "
@@ -90,6 +91,12 @@ def fate_of(status: int, error_type: str) -> Fate:
     if status in (400, 413):
         return Fate.REFUSED
     return Fate.REDELIVER
+
+
+def may_be_its_own(status: int, error_type: str) -> bool:
+    """Whether a document may itself cause a failure that its fate takes for OpenSearch's: a bug that it meets, or a
+    pipeline that cannot process it. Repetition next to a probe shows which (daswatch/probe.py)."""
+    return status == 500 or error_type in _PIPELINE_FAULTS
 
 
 def fate_of_request(status: int, error_type: str) -> Fate:

@@ -28,7 +28,15 @@ from daswatch.secret_places import (
     SLASHED,
     Call,
 )
-from daswatch.statements import QUOTES, escaped, known_engine, replaced, unescaped, with_blank_executable_comments
+from daswatch.statements import (
+    QUOTES,
+    escaped,
+    known_engine,
+    replaced,
+    unescaped,
+    with_blank_executable_comments,
+    without_backslashes,
+)
 
 REDACTED = "<REDACTED>"
 
@@ -63,6 +71,7 @@ _MAX_ARGUMENT_TOKENS = 10_000
 _MAX_STRINGS = 2_000  # of a text whose strings are all removed
 _MAX_VARIABLES = 20
 _MAX_OCCURRENCES = 2_000  # of those variables
+_MAX_PLACES = 300_000  # of their names, within other words too
 # Characters of strings and of strings in strings, and of arguments: more than a text that is one string, with others
 # in it.
 _INNER_FREE, _INNER_SHARE = 20_000, 1.25
@@ -142,8 +151,9 @@ _BEFORE = 60  # characters: what may stand between a keyword and the statement's
 _SPACE = re.compile(r"\s*+")
 _BEHIND_NAME = re.compile(r"[\"`\]]?+\s*+")
 _OPERATOR = re.compile(r":=|=>|=|\bto\b(?=\s*+(?:[neu]&?)?')")
+# A type is a few names. Words that this looks behind may stand in what it looks at, so that it has to end.
 _TYPED = re.compile(
-    r"(?:(?:as|constant|in|out|nocopy)\s++)*+[\w.\[\]%]++(?:\s*+\([^()]{,40}+\))?+(?:\s++not\s++null)?+\s*+"
+    r"(?:(?:as|constant|in|out|nocopy)\s++){,4}+[\w.\[\]%]{1,400}+(?:\s*+\([^()]{,40}+\))?+(?:\s++not\s++null)?+\s*+"
     r"(?::=|=(?!=)|\bdefault\b)"
 )
 _ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
@@ -289,6 +299,7 @@ class _Budget:
     inner: int = _MAX_INNER
     argument_tokens: int = _MAX_ARGUMENT_TOKENS
     occurrences: int = _MAX_OCCURRENCES
+    places: int = _MAX_PLACES
     reads_names: bool = False
 
     @classmethod
@@ -487,9 +498,8 @@ _SHORTEST_INNER = 8  # characters: no statement and no connection string is shor
 
 
 def _lower(text: str) -> str:
-    """In lower case, each character where it was: `İ` would become two."""
-    lower = text.lower()
-    return lower if len(lower) == len(text) else "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+    """In lower case, each character where it was: `İ` alone would become two."""
+    return text.replace("İ", "ı").lower()
 
 
 @dataclass(slots=True)
@@ -518,7 +528,7 @@ class _Walk:
     mapped_to: int = 0
 
     def walk(self) -> None:
-        kinds = _KINDS[self.engine]
+        kinds, administrative, ordinary = _KINDS[self.engine], _Kind.ADMINISTRATIVE, _Kind.ORDINARY
         if "insert" in self.lower or "update" in self.lower or "replace" in self.lower or "merge" in self.lower:
             self._redact_written_credentials()
         for token in _TOKENS[self.engine].finditer(self.lower):
@@ -532,7 +542,14 @@ class _Walk:
                 self._phrase(token[group], token.end())
             else:
                 word = token[group]
-                self._step(kinds.get(word, _Kind.SECRET), word, start, token.end())
+                kind = kinds.get(word, _Kind.SECRET)
+                # A text may consist of these.
+                if kind is administrative:
+                    self._administrative(word, token.end())
+                elif kind is ordinary:
+                    self._ordinary(word)
+                else:
+                    self._step(kind, word, start, token.end())
 
     def _redact_written_credentials(self) -> None:
         """What an INSERT or UPDATE writes into an engine's own table of credentials, or one near it."""
@@ -543,22 +560,25 @@ class _Walk:
         if writes and not (writes == {"update"} and HARMLESS_UPDATE.search(self.lower)):
             self._redact_strings()
 
+    def _ordinary(self, word: str) -> None:
+        # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
+        self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
+        self.clause = word
+
+    def _administrative(self, word: str, end: int) -> None:
+        if self.verb != "administer":  # the clauses of key management are such words too
+            self.verb = word
+        self.ordinary = False
+        self.created = self.clause = ""
+        if word in _CREATING:
+            self._create(end)
+
     def _step(self, kind: _Kind, word: str, start: int, end: int) -> None:
         if kind is _Kind.FRESH:
             self.verb, self.ordinary, self.created, self.clause = "", False, "", ""
-        elif kind is _Kind.ORDINARY:
-            # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
-            self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
-            self.clause = word
         elif kind is _Kind.REPLACE:
             before = self.lower[max(start - _BEFORE, 0) : start].rstrip()
             self.ordinary = self.ordinary or not before or before.endswith(_BEGINNINGS)
-        elif kind is _Kind.ADMINISTRATIVE:
-            if self.verb != "administer":  # the clauses of key management are such words too
-                self.verb = word
-            self.ordinary, self.created, self.clause = False, "", ""
-            if word in _CREATING:
-                self._create(end)
         elif kind is _Kind.OPENROWSET:
             opening = _OPENROWSET.match(self.lower, end)
             if opening:
@@ -762,7 +782,8 @@ class _Walk:
             if name in seen or name in _NO_VARIABLE:
                 continue
             seen.add(name)
-            if len(seen) > _MAX_VARIABLES or len(name) > _LONGEST_NAME:
+            self.budget.places -= self.lower.count(name)
+            if len(seen) > _MAX_VARIABLES or len(name) > _LONGEST_NAME or self.budget.places < 0:
                 self._redact_strings()
                 break
             assigned, sources = self._assigned(name)
@@ -1043,7 +1064,7 @@ def _parts(whole: str, kind: str) -> tuple[str, str, str]:
 
 def _decoded(content: str, opening: str, escapes: bool) -> str:
     if escapes:
-        content = re.sub(r"\\([\s\S])", r"\1", content)
+        content = without_backslashes(content)
     return content.replace(opening * 2, opening) if opening in "'\"" else content
 
 

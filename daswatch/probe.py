@@ -4,7 +4,8 @@ OpenSearch answers 400 as well where a pipeline is missing, an alias has no writ
 index: that is the domain's fault, and any document meets it. So before a document is called the cause of its refusal,
 its index is asked about one that is surely valid. A probe passes the alias, the index's creation, its pipelines and its
 mapping like any other; it is written only over a document of a sequence number that no shard reaches, so an index that
-takes documents answers 409.
+takes documents answers 409. It has every field of the template, so that a mapping which takes one of them in another
+type is found as well. With a document's routing it meets that document's shard.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ _COMMON = {
     "awsAccountId": "123456789012",
     "awsRegion": "eu-west-1",
 }
-# What every event has: an index that refuses it takes none.
-LEAST_EVENT: Mapping[str, Any] = _COMMON | {"engine": "postgresql", "activity": "DATA READ", "outcome": "success"}
-# Each field of the template, in the type in which it is written: a mapping that takes one of them in another is found.
-FULL_EVENT: Mapping[str, Any] = {
-    **LEAST_EVENT,
+# Each field of the template, in the type in which it is written; text is neither a number nor an address.
+EVENT: Mapping[str, Any] = {
+    **_COMMON,
+    "engine": "postgresql",
+    "activity": "DATA READ",
+    "outcome": "success",
     "signals": ["probe"],
     "objects": ["public.probe"],
     "remoteIp": "192.0.2.1",
@@ -46,17 +48,17 @@ FULL_EVENT: Mapping[str, Any] = {
     "class": "READ",
     "command": "SELECT",
     "commandText": "select 1",
-    "paramList": ["1"],
+    "paramList": ["probe"],
     "dbUserName": "probe",
     "databaseName": "probe",
-    "dbid": "1",
+    "dbid": "probe",
     "clientApplication": "daswatch",
-    "remoteHost": "192.0.2.1",
-    "remotePort": "5432",
-    "serverHost": "192.0.2.1",
+    "remoteHost": "probe.example.com",
+    "remotePort": "probe",
+    "serverHost": "probe",
     "serverType": "PostgreSQL",
     "serviceName": "probe",
-    "serverVersion": "1.0",
+    "serverVersion": "1.0.probe",
     "dbProtocol": "probe",
     "netProtocol": "TCP",
     "sessionId": "5f2b.1",
@@ -80,17 +82,16 @@ FULL_EVENT: Mapping[str, Any] = {
 DEAD_LETTER: Mapping[str, Any] = _COMMON | {"reason": "probe", "detail": "probe", "object": "s3://probe/probe"}
 
 
-def probes(index: str, *, thorough: bool) -> list[Action]:
-    """The actions that ask an index whether it takes documents, `thorough` if those of all kinds.
+def probe(index: str, document_id: str = "") -> Action:
+    """The action that asks an index whether it takes documents, where given in the shard of a document.
 
-    Nothing is lost where they fail.
+    Nothing is lost where it fails.
     """
-    sources = [LEAST_EVENT, FULL_EVENT] if thorough else [LEAST_EVENT]
-    if index.endswith(_DEAD_LETTERS):
-        sources = [DEAD_LETTER]
-    head = {"index": {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}}
-    line = orjson.dumps(head) + b"\n"
-    return [Action(line + orjson.dumps(source) + b"\n", record=None, index=index) for source in sources]
+    head = {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}
+    if document_id:
+        head["routing"] = document_id
+    source = DEAD_LETTER if index.endswith(_DEAD_LETTERS) else EVENT
+    return Action(orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n", record=None, index=index)
 
 
 def is_taken(fate: Fate) -> bool:

@@ -268,20 +268,26 @@ class Ingest:
             try:
                 stream = activity_stream(record.stream_arn)
                 opened = self._opener.open(record.data, stream, record.arrived_at, flattening, deadline)
-                indices = {document.index for document in opened.documents}
-                if position < rows_only_from and not self._templates_are_there(
-                    indices, flattening.index_prefix, deadline, report, position
-                ):
-                    rows_only_from = position
             except RecordError as exc:
                 letters.append(DeadLetter(position, record, stream, exc.reason, exc.detail))
                 continue
             except DependencyError as exc:
                 report.redeliver_from(position, str(exc))
                 break
+            except MemoryError as exc:
+                # With others in memory it may be their fault: it is delivered again as the first of its batch.
+                if position:
+                    report.redeliver_from(position, "out of memory")
+                    break
+                letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
+                continue
             except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbours go on
                 letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
                 continue
+            if position < rows_only_from:
+                indices = {document.index for document in opened.documents}
+                if not self._templates_are_there(indices, flattening.index_prefix, deadline, report, position):
+                    rows_only_from = position
             if position < rows_only_from:
                 if opened.flaw:
                     letters.append(DeadLetter(position, record, stream, *opened.flaw))
@@ -331,6 +337,9 @@ class Ingest:
             self._require_templates(indices, prefix, deadline)
         except DependencyError as exc:
             report.redeliver_from(position, str(exc))
+            return False
+        except Exception as exc:  # noqa: BLE001 - whatever the endpoint answers, no record is to blame
+            report.redeliver_from(position, f"the index templates could not be looked up: {type(exc).__name__}")
             return False
         return True
 

@@ -16,6 +16,9 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError
 
+from daswatch import opening
+from daswatch.documents import Flattened, flatten
+from daswatch.events import MonitoringRecord
 from demo.rds import encrypt, envelope, to_json
 from tests.events import mysql_event, postgresql_event
 from tests.function import IngestFunction
@@ -43,7 +46,7 @@ def monitoring_record(*events: object, **changes: Any) -> dict[str, Any]:
 
 
 def bad_event(**changes: Any) -> dict[str, Any]:
-    """A plausible event whose statement nobody may see in a log."""
+    """A plausible event whose statement must not appear in a log."""
     return postgresql_event(commandText=STATEMENT, **changes)
 
 
@@ -189,7 +192,7 @@ DEAD: dict[str, tuple[Make, str]] = {
     ),
 }
 
-# Whatever cannot be attributed to a database is a dead letter of nobody's: found by its sequence number.
+# Whatever cannot be attributed to a database is a dead letter of no database: found by its sequence number.
 DEAD_OF_NOBODY: dict[str, Make] = {
     "an ARN that is no text": lambda ingest: {**ingest.record([bad_event()]), "eventSourceARN": ["x"]},
     "no ARN": lambda ingest: {
@@ -559,3 +562,57 @@ def test_a_second_delivery_of_a_dead_letter_adds_nothing(ingest: IngestFunction)
 
     assert {letter["object"] for letter in ingest.dead_letters()} == before
     assert len(ingest.dead_letters()) == len(bad)
+
+
+# Whose fault it is that a record was not opened.
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Records of the instance db-HEAVY cannot be flattened; such an exhaustion cannot be made with real input."""
+
+    def failing(record: MonitoringRecord, *others: Any) -> Flattened:
+        if record.instance_id == "db-HEAVY":
+            raise error
+        return flatten(record, *others)
+
+    monkeypatch.setattr(opening, "flatten", failing)
+
+
+def number_of(record: Record) -> str:
+    number: str = record["kinesis"]["sequenceNumber"]
+    return number
+
+
+def test_record_that_exhausts_memory_waits_until_it_is_alone(
+    ingest: IngestFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind others they may have taken the memory; as the first of a batch it is the record, which stops nothing."""
+    fail_with(monkeypatch, MemoryError())
+    good, heavy, next_one = (
+        ingest.record([postgresql_event(pid=1)]),
+        ingest.record([bad_event()], instance_id="db-HEAVY"),
+        ingest.record([postgresql_event(pid=2)]),
+    )
+
+    assert ingest.invoke(good, heavy, next_one) == [number_of(heavy)]
+    assert ingest.log["cause"] == "out of memory"
+    assert (ingest.dead_letters(), [document["pid"] for document in ingest.documents()]) == ([], [1])
+
+    assert ingest.invoke(heavy, next_one) == []
+    assert [(letter["reason"], letter["detail"]) for letter in ingest.dead_letters()] == [("unexpected", "MemoryError")]
+    assert sorted(document["pid"] for document in ingest.documents()) == [1, 2]
+    assert SECRET not in ingest.printed
+
+
+@pytest.mark.parametrize("error", [RecursionError(), ValueError(SECRET)], ids=["recursion", "another"])
+def test_record_that_fails_each_time_is_a_dead_letter(
+    ingest: IngestFunction, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fail_with(monkeypatch, error)
+    good, heavy = ingest.record([postgresql_event()]), ingest.record([bad_event()], instance_id="db-HEAVY")
+
+    assert ingest.invoke(good, heavy) == []
+
+    assert [letter["detail"] for letter in ingest.dead_letters()] == [type(error).__name__]
+    assert len(ingest.documents()) == 1
+    assert SECRET not in ingest.printed

@@ -14,7 +14,8 @@ from opensearchpy.exceptions import ConnectionTimeout, SerializationError, Trans
 from daswatch.bulk import Action, Fate, cause_of, fate_of, fate_of_request
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.gateways.search import BulkResult, SearchGateway
-from daswatch.probe import FULL_EVENT
+from daswatch.probe import EVENT
+from daswatch.settings import Service
 from daswatch.templates import event_index
 from tests.clock import Clock
 
@@ -136,9 +137,15 @@ def actions(count: int) -> list[Action]:
     return [Action(b"action %d\n" % position, position) for position in range(count)]
 
 
-def write(endpoint: Endpoint, given: Sequence[Action], seconds: float = 60, clock: Clock | None = None) -> BulkResult:
+def write(
+    endpoint: Endpoint,
+    given: Sequence[Action],
+    seconds: float = 60,
+    clock: Clock | None = None,
+    service: Service = "es",
+) -> BulkResult:
     clock = clock or Clock()
-    gateway = SearchGateway(endpoint, chance=lambda: 0.5)  # type: ignore[arg-type]
+    gateway = SearchGateway(endpoint, chance=lambda: 0.5, service=service)  # type: ignore[arg-type]
     return gateway.write(given, Deadline.after(seconds, clock))
 
 
@@ -221,7 +228,7 @@ def test_retries_end_with_the_time_and_name_what_is_left() -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, "x"), (403, "x"), (404, "x")])
-def test_what_waits_for_somebody_is_not_retried(status: int, error: str) -> None:
+def test_what_waits_for_an_administrator_is_not_retried(status: int, error: str) -> None:
     endpoint = Endpoint([TransportError(status, error, {})])
     given = actions(2)
 
@@ -246,7 +253,7 @@ def refusing(poison: bytes, error: Exception) -> Callable[[list[bytes]], Any]:
 @pytest.mark.parametrize(
     "error", [TransportError(413, "too large", {}), TransportError(400, "parse_exception", {})], ids=repr
 )
-def test_one_document_that_spoils_its_request_is_found_and_refused_alone(error: Exception) -> None:
+def test_document_that_spoils_its_request_is_refused_alone(error: Exception) -> None:
     given = actions(9)
 
     result = write(Endpoint([refusing(b"action 6", error)] * 40), given)
@@ -322,39 +329,35 @@ def test_refusal_of_one_kind_of_document_is_its_own_fault(count: int, error_type
     assert len(endpoint.requests) == 2
 
 
-def test_refusal_next_to_a_written_document_needs_no_look() -> None:
-    endpoint = Endpoint([domain(the_poison(400, "mapper_parsing_exception"))])
+def test_refusal_next_to_a_written_document_is_its_own_fault() -> None:
+    endpoint = Endpoint([domain(the_poison(400, "mapper_parsing_exception"))] * 9)
     given = [document(0), document(1, source=b'{"poison":1}')]
 
     result = write(endpoint, given)
 
     assert (result.written, [refusal.action for refusal in result.refused]) == (1, [given[1]])
-    assert len(endpoint.requests) == 1
+    assert len(endpoint.requests) == 2
 
 
-@pytest.mark.parametrize(("count", "waits"), [(1, False), (2, True)])
-def test_mapping_that_refuses_ordinary_events_is_found_by_two(count: int, waits: bool) -> None:
-    """A field that not each event has: one document may be to blame, several that are all refused are not."""
-    fault = everything(400, "mapper_parsing_exception")
-    refuses = domain(lambda index, source: fault(index, source) if b'"commandText"' in source else None)
-    given = [document(position, source=b'{"commandText":"x"}') for position in range(count)]
+@pytest.mark.parametrize("error_types", [("mapper_parsing_exception",), ("illegal_argument_exception", "a_new_type")])
+@pytest.mark.parametrize(("count", "neighbors"), [(1, 0), (2, 0), (1, 1), (2, 9)])
+def test_mapping_that_refuses_a_field_is_the_domains_fault(
+    count: int, neighbors: int, error_types: tuple[str, ...]
+) -> None:
+    """Of a field that not each event has: a neighbor without it is written, and shows nothing."""
 
-    result = write(Endpoint([refuses] * 2), given)
-
-    assert (bool(result.unwritten), bool(result.refused)) == (waits, not waits)
-
-
-def test_documents_refused_in_two_ways_are_refused_for_their_own_sake() -> None:
     def fault(_index: str, source: bytes) -> tuple[int, str, str] | None:
-        if b"commandText" not in source:
-            return None
-        return 400, "mapper_parsing_exception" if b"1" in source else "illegal_argument_exception", ""
+        return (400, error_types[len(source) % len(error_types)], "") if b'"commandText"' in source else None
 
-    given = [document(position, source=b'{"commandText":%d}' % position) for position in range(2)]
+    given = [document(position, source=b'{"commandText":"%s"}' % (b"x" * position)) for position in range(count)]
+    written = [document(count + position) for position in range(neighbors)]
+    endpoint = Endpoint([domain(fault)] * 2)
 
-    result = write(Endpoint([domain(fault)] * 2), given)
+    result = write(endpoint, [*given, *written])
 
-    assert (result.unwritten, len(result.refused)) == ([], 2)
+    assert (result.unwritten, result.refused, result.written) == (given, [], neighbors)
+    assert f"{INDEX} takes no document" in result.cause
+    assert len(endpoint.requests) == 2
 
 
 def test_written_neighbor_in_another_index_proves_nothing() -> None:
@@ -364,6 +367,160 @@ def test_written_neighbor_in_another_index_proves_nothing() -> None:
     result = write(endpoint, given)
 
     assert (result.written, result.unwritten, result.refused) == (2, [given[1]], [])
+
+
+# A document that OpenSearch fails on, while others are taken.
+
+SERVER_ERROR = (500, "null_pointer_exception")
+PIPELINE_FAULTS = [
+    (500, "fail_processor_exception"),
+    (400, "ingest_processor_exception"),
+    (400, "script_exception"),
+]
+ROUNDS = 5  # of a request and a look
+
+
+@pytest.mark.parametrize("fault", [SERVER_ERROR, (500, ""), *PIPELINE_FAULTS])
+@pytest.mark.parametrize(("count", "neighbors"), [(1, 0), (1, 50), (10, 1)])
+def test_document_that_always_fails_is_refused(count: int, neighbors: int, fault: tuple[int, str]) -> None:
+    """Its shard takes a probe in every round, so that it would hold the stream for its own sake."""
+    clock = Clock()
+    endpoint = Endpoint([domain(the_poison(*fault))] * (2 * ROUNDS))
+    poison = [document(position, source=b'{"poison":1}') for position in range(count)]
+
+    result = write(endpoint, [*poison, *(document(count + number) for number in range(neighbors))], clock=clock)
+
+    assert [refusal.action for refusal in result.refused] == poison
+    assert {refusal.error_type for refusal in result.refused} == {fault[1] or "500"}
+    assert (result.written, result.unwritten) == (neighbors, [])
+    assert len(endpoint.requests) == 2 * ROUNDS
+    assert len(clock.slept) == ROUNDS - 1
+
+
+@pytest.mark.parametrize("fault", [SERVER_ERROR, *PIPELINE_FAULTS])
+def test_failure_of_many_documents_is_the_domains_fault(fault: tuple[int, str]) -> None:
+    """So many of one kind are not a document that happens to be bad, although others and the probe are taken."""
+    many = [document(position, source=b'{"poison":1}') for position in range(11)]
+
+    result = write(Endpoint([domain(the_poison(*fault))] * 999), [*many, document(11)])
+
+    assert (result.unwritten, result.refused, result.written) == (many, [], 1)
+    assert str(fault[0]) in result.cause
+
+
+@pytest.mark.parametrize("fault", [SERVER_ERROR, (500, ""), *PIPELINE_FAULTS])
+@pytest.mark.parametrize("count", [1, 10, 50])
+def test_failure_of_any_document_is_the_domains_fault(count: int, fault: tuple[int, str]) -> None:
+    given = [document(position) for position in range(count)]
+
+    result = write(Endpoint([domain(everything(*fault))] * 999), given)
+
+    assert (result.unwritten, result.refused) == (given, [])
+    assert str(fault[0]) in result.cause
+
+
+def test_failing_shard_is_the_domains_fault() -> None:
+    """The neighbors in other shards are written; the probe goes to the shard of the document."""
+
+    def answer(lines: list[bytes]) -> dict[str, Any]:
+        items = []
+        for head in lines[::2]:
+            ((action, fields),) = orjson.loads(head).items()
+            fails = fields.get("routing", fields["_id"]) == "1"
+            error = {"error": {"type": "already_closed_exception"}} if fails else {}
+            items.append({action: {"status": 500 if fails else 201 if action == "create" else 409, **error}})
+        return {"errors": True, "items": items}
+
+    given = [document(position) for position in range(3)]
+
+    result = write(Endpoint([answer] * 999), given)
+
+    assert (result.written, result.unwritten, result.refused) == (2, [given[1]], [])
+
+
+@pytest.mark.parametrize("neighbors", [0, 3])
+def test_document_that_fails_in_a_collection_needs_a_neighbor(neighbors: int) -> None:
+    """A collection gets no probe: a neighbor that was written stands in for it."""
+    poison = document(9, source=b'{"poison":1}')
+    endpoint = Endpoint([domain(the_poison(*SERVER_ERROR))] * 999)
+
+    result = write(endpoint, [poison, *(document(number) for number in range(neighbors))], service="aoss")
+
+    assert [refusal.action for refusal in result.refused] == ([poison] if neighbors else [])
+    assert (result.written, result.unwritten) == (neighbors, [] if neighbors else [poison])
+    assert not any(b"if_seq_no" in line for request in endpoint.requests for line in request)
+
+
+@pytest.mark.parametrize("fault", [(429, "rejected_execution_exception"), (503, "unavailable_shards_exception")])
+def test_overload_of_one_document_is_never_its_fault(fault: tuple[int, str]) -> None:
+    given = [document(0), document(1, source=b'{"poison":1}')]
+
+    result = write(Endpoint([domain(the_poison(*fault))] * 999), given)
+
+    assert (result.written, result.unwritten, result.refused) == (1, [given[1]], [])
+
+
+@pytest.mark.parametrize("rounds", range(1, 2 * ROUNDS))
+def test_failure_that_passes_is_written(rounds: int) -> None:
+    """In whichever of the requests OpenSearch takes the document at last, it is counted once."""
+    failing, well = domain(the_poison(*SERVER_ERROR)), domain(lambda _index, _source: None)
+    endpoint = Endpoint([failing] * rounds + [well])
+
+    result = write(endpoint, [document(0), document(1, source=b'{"poison":1}')])
+
+    assert (result.written, result.unwritten, result.refused) == (2, [], [])
+    assert endpoint.answers == []
+
+
+def test_failure_that_becomes_a_refusal_is_settled_as_one() -> None:
+    failing, refusing = (domain(the_poison(*fault)) for fault in (SERVER_ERROR, (400, "mapper_parsing_exception")))
+    given = [document(0, source=b'{"poison":1}')]
+
+    result = write(Endpoint([failing, refusing, refusing, refusing]), given)
+
+    assert [(refusal.action, refusal.error_type) for refusal in result.refused] == [
+        (given[0], "mapper_parsing_exception")
+    ]
+
+
+@pytest.mark.parametrize("look", [TransportError(503, "x", {}), TransportError(500, "x", {})], ids=repr)
+def test_look_that_fails_blames_no_document(look: Exception) -> None:
+    failing = domain(the_poison(*SERVER_ERROR))
+    given = [document(0, source=b'{"poison":1}')]
+
+    result = write(Endpoint([failing, look] * 500), given)
+
+    assert (result.unwritten, result.refused) == (given, [])
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_document_that_fails_its_request_is_found(count: int) -> None:
+    """OpenSearch answers 500 to the whole request that has it, and takes the others."""
+    error = TransportError(500, "null_pointer_exception", {})
+    healthy = domain(lambda _index, _source: None)
+
+    def answer(lines: list[bytes]) -> Any:
+        if b"poison" in lines:
+            raise error
+        return healthy(lines)
+
+    given = [document(position, source=b"poison" if position == count // 2 else b"{}") for position in range(count)]
+    endpoint = Endpoint([answer] * 99)
+
+    result = write(endpoint, given)
+
+    assert [refusal.action for refusal in result.refused] == [given[count // 2]]
+    assert (result.written, result.unwritten) == (count - 1, [])
+    assert len(endpoint.requests) <= 25
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_requests_that_all_fail_are_the_domains_fault(status: int) -> None:
+    given = [document(position) for position in range(50)]
+
+    result = write(Endpoint([TransportError(status, "x", {})] * 999), given)
+
+    assert (len(result.unwritten), result.refused) == (50, [])
 
 
 @pytest.mark.parametrize("full_from", [0, 1, 30])
@@ -503,7 +660,7 @@ def test_document_that_spoils_its_request_is_found_after_a_look(status: int) -> 
     assert len(endpoint.requests) <= 12
 
 
-def test_request_that_is_too_large_for_any_document_is_the_domains_fault() -> None:
+def test_request_too_large_for_any_document_is_the_domains_fault() -> None:
     given = [document(0), document(1)]
 
     result = write(Endpoint([TransportError(413, "", {})] * 9), given)
@@ -555,7 +712,7 @@ def test_probe_has_every_field_of_an_event() -> None:
     fields = set(event_index()["mappings"]["properties"])
     aliases = {name for name, field in event_index()["mappings"]["properties"].items() if "properties" in field}
 
-    assert set(FULL_EVENT) == fields - aliases
+    assert set(EVENT) == fields - aliases
 
 
 def test_without_time_nothing_is_sent() -> None:

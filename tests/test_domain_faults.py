@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
+from daswatch.deadline import Deadline
 from daswatch.gateways.content import ContentGateway
+from daswatch.gateways.search import SearchGateway
 from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
@@ -94,10 +96,10 @@ def closed(ingest: IngestFunction) -> Iterator[None]:
     ingest.search.indices.open(index=index_of(ingest))
 
 
-NO_PIPELINE = "pipeline with id [of-nobody] does not exist"
+NO_PIPELINE = "pipeline with id [missing] does not exist"
 FAULTS: dict[str, tuple[Break, str]] = {
-    "default pipeline missing": (with_setting("index__default_pipeline", "of-nobody", "_none"), NO_PIPELINE),
-    "final pipeline missing": (with_setting("index__final_pipeline", "of-nobody", "_none"), NO_PIPELINE),
+    "default pipeline missing": (with_setting("index__default_pipeline", "missing", "_none"), NO_PIPELINE),
+    "final pipeline missing": (with_setting("index__final_pipeline", "missing", "_none"), NO_PIPELINE),
     "default pipeline fails": (
         with_pipeline("index__default_pipeline", {"fail": {"message": "out of order"}}),
         "pipeline of the index fails",
@@ -183,22 +185,98 @@ def test_domain_fault_is_delivered_again(ingest: IngestFunction, name: str, coun
     assert ingest.log["written"] == sum(counts)
 
 
-def test_mapping_that_refuses_each_of_several_events_is_the_domains(ingest: IngestFunction) -> None:
-    """Of a field that events may lack: a single one may be to blame (tests/test_ingest_function.py)."""
-    batch = records(ingest, (2, 1))
+@pytest.mark.parametrize("counts", [(1,), (2, 1)], ids=["one event", "three events"])
+def test_mapping_that_refuses_a_field_is_the_domains_fault(ingest: IngestFunction, counts: tuple[int, ...]) -> None:
+    batch = records(ingest, counts)
 
     with with_template({"mappings": {"properties": {"sessionId": {"type": "long"}}}})(ingest):
         assert_waits(ingest, batch, "failed to parse field [sessionId] of type [long]")
 
     assert ingest.invoke(*batch) == []
+    assert len(ingest.documents()) == sum(counts)
+
+
+def test_neighbor_without_the_field_does_not_blame_a_document(ingest: IngestFunction) -> None:
+    """Events that lack the field are written, and those that have it wait for the mapping."""
+    without = ingest.record([postgresql_event(sessionId=None, pid=1)])
+    having = ingest.record([postgresql_event(pid=2)])
+
+    with with_template({"mappings": {"properties": {"sessionId": {"type": "long"}}}})(ingest):
+        assert ingest.invoke(without, having) == [sequence_number(having)]
+        assert [document["pid"] for document in ingest.documents()] == [1]
+        assert "failed to parse field [sessionId] of type [long]" in ingest.log["cause"]
+        assert ingest.dead_letters() == []
+
+
+# One document that its index never takes, while others are written.
+
+POISON = "ctx.databaseName != null && ctx.databaseName.startsWith('poison')"
+
+
+def processing(failure: dict[str, Any]) -> dict[str, Any]:
+    """A processor that fails for these documents alone."""
+    (name,) = failure
+    return {name: {"if": POISON, **failure[name]}}
+
+
+@pytest.mark.parametrize(
+    ("setting", "processor", "detail"),
+    [
+        ("index__default_pipeline", {"fail": {"message": "out of order"}}, "fail_processor_exception"),
+        ("index__final_pipeline", {"script": {"source": "ctx.x = ctx.nothing.length()"}}, "script_exception"),
+        (
+            "index__default_pipeline",
+            {"rename": {"field": "nothing", "target_field": "x"}},
+            "illegal_argument_exception",
+        ),
+    ],
+    ids=["fail", "script", "rename"],
+)
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "among others"])
+def test_document_that_a_pipeline_cannot_process_stops_nothing(
+    ingest: IngestFunction, setting: str, processor: dict[str, Any], detail: str, alone: bool
+) -> None:
+    neighbors = [] if alone else records(ingest, (3, 1))
+    batch = [ingest.record([postgresql_event(databaseName="poison")]), *neighbors]
+
+    with with_pipeline(setting, processing(processor))(ingest):
+        assert ingest.invoke(*batch) == []
+
+    assert [(letter["reason"], letter["detail"]) for letter in ingest.dead_letters()] == [("document-refused", detail)]
+    assert len(ingest.documents()) == (0 if alone else 4)
+
+
+def test_pipeline_that_fails_for_many_documents_is_the_domains(ingest: IngestFunction) -> None:
+    poison = ingest.record([postgresql_event(databaseName="poison", pid=pid) for pid in range(11)])
+    batch = [*records(ingest, (1,)), poison]
+
+    with with_pipeline("index__default_pipeline", processing({"fail": {"message": "out of order"}}))(ingest):
+        assert ingest.invoke(*batch) == [sequence_number(poison)]
+
+    assert ingest.dead_letters() == []
+    assert ingest.invoke(*batch) == []
+    assert len(ingest.documents()) == 12
+
+
+def test_document_that_opensearch_always_fails_on_stops_nothing(ingest: IngestFunction, node: AnyNode) -> None:
+    """What a node cannot be made to answer, a proxy answers for one document of a batch that the node writes."""
+    batch = [*records(ingest, (3,)), ingest.record([postgresql_event(databaseName="poison")])]
+    with Proxy(node.url) as proxy:
+        ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
+        proxy.on(bulk, withhold(500, lambda lines: b'"poison"' in lines, "null_pointer_exception"))
+
+        assert ingest.invoke(*batch) == []
+
     assert len(ingest.documents()) == 3
+    assert [letter["detail"] for letter in ingest.dead_letters()] == ["null_pointer_exception"]
+    assert 0 < sum(ingest.clock.slept) < 5
 
 
 def test_fault_of_one_days_index_leaves_other_days_alone(ingest: IngestFunction) -> None:
     good = ingest.record([postgresql_event(logTime="2031-03-05 12:00:00.000000+00", statementId=1)])
     bad = ingest.record([postgresql_event(statementId=2)])
 
-    with with_setting("index__default_pipeline", "of-nobody", "_none")(ingest):
+    with with_setting("index__default_pipeline", "missing", "_none")(ingest):
         assert ingest.invoke(good, bad) == [sequence_number(bad)]
 
     assert [document["statementId"] for document in ingest.documents()] == ["1"]
@@ -224,7 +302,7 @@ def test_dead_letters_whose_index_takes_none_are_delivered_again(ingest: IngestF
     bad, good = ingest.delivered(b"no envelope"), ingest.record([postgresql_event()])
     if not ingest.search.indices.exists(index=ingest.indices.dead_letters):
         ingest.search.indices.create(index=ingest.indices.dead_letters)
-    settings = {"index.default_pipeline": "of-nobody"}
+    settings = {"index.default_pipeline": "missing"}
     ingest.search.indices.put_settings(index=ingest.indices.dead_letters, body=settings)
     try:
         assert ingest.invoke(bad, good) == [sequence_number(bad)]
@@ -299,6 +377,34 @@ def test_denied_template_check_names_the_next_step(
         proxy.on(template_check, answer(status, b"{}"))
 
         assert_waits(ingest, batch, words)
+
+
+def test_template_check_that_fails_is_the_domains_fault(
+    ingest: IngestFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first record, and before the first of another day, whatever the look-up fails with."""
+    first = ingest.record([postgresql_event()])
+    batch = [first, ingest.record([postgresql_event(logTime="2031-03-05 12:00:00.000000+00")])]
+    names = SearchGateway.template_names
+    broken: list[bool] = []
+
+    def look_up(gateway: SearchGateway, deadline: Deadline) -> set[str]:
+        if broken:
+            raise RuntimeError("select s3cret")
+        return names(gateway, deadline)
+
+    monkeypatch.setattr(SearchGateway, "template_names", look_up)
+    broken.append(True)
+    assert ingest.invoke(*batch) == [sequence_number(first)]
+    assert "index templates" in ingest.log["cause"]
+    broken.clear()
+    assert ingest.invoke(first) == []
+
+    broken.append(True)
+    assert ingest.invoke(*batch) == [sequence_number(batch[1])]
+
+    assert ingest.dead_letters() == []
+    assert "s3cret" not in ingest.printed
 
 
 def test_refused_template_check_quotes_opensearch(ingest: IngestFunction, node: AnyNode) -> None:

@@ -584,10 +584,10 @@ def test_a_document_that_makes_no_row_is_a_dead_letter_and_its_neighbours_go_on(
 def test_a_document_that_opensearch_refuses_is_a_row_all_the_same(rows: Rows) -> None:
     rows.ingest.search.indices.create(
         index=f"{rows.ingest.prefix}-2031.03.04",
-        body={"mappings": {"properties": {"commandText": {"type": "long"}}}},
+        body={"mappings": {"properties": {"commandText": {"type": "keyword"}}}},  # of a bounded length
     )
 
-    assert rows.ingest.invoke(rows.ingest.record(events(1))) == []
+    assert rows.ingest.invoke(rows.ingest.record(events(1, commandText="x" * 40_000))) == []
 
     assert [letter["reason"] for letter in rows.ingest.dead_letters()] == ["document-refused"]
     assert rows.statement_ids() == {"DQL": [0]}

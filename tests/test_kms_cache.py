@@ -247,10 +247,13 @@ class Unreachable:
         EndpointConnectionError(endpoint_url="https://kms.example.com"),
         ConnectTimeoutError(endpoint_url="https://kms.example.com"),
         ReadTimeoutError(endpoint_url="https://kms.example.com"),
+        RuntimeError("a fault of the client"),
+        OSError("too many open files"),
     ],
     ids=lambda error: type(error).__name__,
 )
 def test_a_lost_connection_is_an_outage(error: Exception) -> None:
+    """So is whatever else a client fails with: no record is to blame for it."""
     clock = Clock()
     keys = DataKeys(Unreachable(error))  # type: ignore[arg-type]
 

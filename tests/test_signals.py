@@ -55,6 +55,7 @@ GIVEN = [
     ("sqlserver", 'create user "rdsadmin" for login bob'),
     ("sqlserver", "create server role rdsadmin"),
     ("sqlserver", "create application role rdsadmin with password = 'x'"),
+    ("sqlserver", "select 1 as [a]]'b]; create login rdsadmin with password='x'"),
     ("sqlserver", "alter login bob with name = rdsadmin"),
     ("sqlserver", "alter user bob with name=[rdsproxyadmin]"),
     ("sqlserver", "alter role r with name = rdssec"),

@@ -5,8 +5,9 @@ Each test waits for states of the cluster, not for a time. Lambda's part is play
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
@@ -26,6 +27,7 @@ from tests.test_faults import Batch, assert_ledger_equals_index, function_on, le
 
 pytestmark = [pytest.mark.node, pytest.mark.cluster]
 
+LOG = logging.getLogger(__name__)  # figures: `--log-cli-level=INFO`
 SEED = 20_310_305
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)  # hours from another day, and so from another index
 RECORDS = 200  # of a batch of all databases
@@ -46,10 +48,9 @@ def three() -> Iterator[Cluster]:
 class Ingesting:
     """The ingest function at a cluster, its stream, and the ledger of what was delivered."""
 
-    def __init__(self, function: IngestFunction, three: Cluster, record: Callable[[str, object], None]) -> None:
+    def __init__(self, function: IngestFunction, three: Cluster) -> None:
         self.function = function
         self.three = three
-        self.record = record
         self.batches = sealed_batches(function, produce(SEED, NOON, 1_000_000), RECORDS)
         self.entries: list[LedgerEntry] = []
         self.invocations = self.redelivered = 0
@@ -94,9 +95,7 @@ class Ingesting:
         self.three.wait_for_green(self.index)
         note = f"{self.invocations} invocations, {self.redelivered} of them delivered again"
         assert_ledger_equals_index(self.entries, self.function, note)
-        self.record("events", sum(entry.fate == "indexed" for entry in self.entries))
-        self.record("invocations", self.invocations)
-        self.record("redelivered", self.redelivered)
+        LOG.info("%d events, %s", sum(entry.fate == "indexed" for entry in self.entries), note)
         assert not self.function.search.indices.exists(index=self.function.indices.dead_letters)
 
 
@@ -107,12 +106,11 @@ def ingesting(
     kms_key_id: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    record_property: Callable[[str, object], None],
 ) -> Iterator[Ingesting]:
     """Two batches are in the index, whose copies are there."""
     with function_on(three.url, aws, kms_key_id, monkeypatch, capsys) as function:
         function.clock = RealClock()  # nodes take real time
-        running = Ingesting(function, three, record_property)
+        running = Ingesting(function, three)
         for _ in range(2):
             running.deliver(running.next().records)
         three.wait_for_green(running.index)

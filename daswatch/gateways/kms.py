@@ -99,6 +99,8 @@ class DataKeys:
             if exc.code in _REFUSALS:
                 return DecryptError(Reason.DATA_KEY_REFUSED, f"KMS answered {exc.code} for the context of this stream")
             raise KmsUnavailable(f"KMS Decrypt: {exc.code}") from exc
+        except Exception as exc:  # whatever a client fails with, it says nothing about the record
+            raise KmsUnavailable(f"KMS Decrypt: {type(exc).__name__}") from exc
         if "Plaintext" not in answer:  # botocore takes an answer that was cut, or is no JSON, for an empty one
             raise KmsUnavailable("KMS Decrypt: an answer without a data key")
         try:

@@ -20,7 +20,6 @@ from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch import probe
 from daswatch.bulk import (
-    AMBIGUOUS,
     FULL_SHARD,
     NO_IDS,
     Action,
@@ -29,6 +28,7 @@ from daswatch.bulk import (
     fate_of,
     fate_of_request,
     is_full_shard,
+    may_be_its_own,
     takes_no_ids,
 )
 from daswatch.deadline import Deadline, backoff_seconds
@@ -42,6 +42,10 @@ _TOO_LARGE = 413
 # How long OpenSearch waits for the copies that must acknowledge a write, before it answers that they are missing.
 _SHARDS_WAIT = "5s"
 _OUT_OF_TIME = "out of time"
+# A document that fails this often while a probe in its shard is taken fails for its own sake; not where more documents
+# of one request do so.
+_ROUNDS = 5
+_MANY = 10
 _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
 
 
@@ -105,6 +109,10 @@ class _Item:
     @property
     def cause(self) -> str:
         return cause_of(self.status, self.error_type)
+
+    @property
+    def may_be_its_own(self) -> bool:
+        return may_be_its_own(self.status, self.error_type)
 
 
 _CREATED = _Item(201)
@@ -214,6 +222,8 @@ class _Writing:
         self._result = BulkResult()
         self._pending: list[Sequence[Action]] = []
         self._taking: set[str] = set()  # indices that took a probe after a request failed as a whole
+        self._rounds: Counter[tuple[str, str]] = Counter()  # how often a document failed next to a probe that was taken
+        self._failures = 0  # requests that failed as a whole, and might for a document's sake
 
     def run(self, actions: Sequence[Action]) -> BulkResult:
         self._pending.append(actions)
@@ -264,27 +274,100 @@ class _Writing:
             return [], ""
         again: list[Action] = []
         refused: list[Refusal] = []
-        taking: set[str] = set()
+        failed: list[tuple[Action, _Item]] = []
         cause = ""
         for action, item in zip(batch, items, strict=True):
             match item.fate:
-                case Fate.WRITTEN:
-                    result.written += action.record is not None
-                    taking.add(action.index)
-                case Fate.ALREADY_THERE:
-                    result.already_there += action.record is not None
-                    result.conflicts.append(action)
-                    taking.add(action.index)
+                case Fate.WRITTEN | Fate.ALREADY_THERE:
+                    self._note_taken(action, item)
+                case Fate.REFUSED if action.record is not None:
+                    refused.append(Refusal(action, item.error_type))
+                case _ if item.may_be_its_own and action.record is not None and action.index:
+                    failed.append((action, item))
                 case Fate.RETRY if action.record is not None:
                     again.append(action)
                     cause = item.cause
-                case Fate.REFUSED if action.record is not None:
-                    refused.append(Refusal(action, item.error_type))
                 case _:
                     result.give_up([action], item.cause)
-        self._note_taking(taking)
-        sent_again, why = self._settle(refused, taking, samples=True)
-        return again + sent_again, cause or why
+        settled, why = self._settle(refused, samples=True)
+        repeated, doubt = self._repeat(failed)
+        return again + settled + repeated, cause or why or doubt
+
+    def _note_taken(self, action: Action, item: _Item) -> None:
+        self._note_taking([action.index])
+        if item.fate is Fate.WRITTEN:
+            self._result.written += action.record is not None
+        else:
+            self._result.already_there += action.record is not None
+            self._result.conflicts.append(action)
+
+    def _repeat(self, failed: Sequence[tuple[Action, _Item]]) -> tuple[list[Action], str]:
+        """Send documents again that OpenSearch, or a pipeline, failed on: each next to a probe in its shard.
+
+        A document that fails in every round while its probe is taken is refused. Where many fail, or the probe does
+        too, it is not for their own sake. Returns the actions to send again, and why.
+        """
+        kinds = Counter((action.index, item.error_type) for action, item in failed)
+        many = [(action, item) for action, item in failed if kinds[action.index, item.error_type] > _MANY]
+        few = [(action, item) for action, item in failed if kinds[action.index, item.error_type] <= _MANY]
+        again, why = self._wait_for_domain(many)
+        if not few:
+            return again, why
+        actions = [action for action, _item in few]
+        if self._no_time_left:
+            self._result.give_up(actions, _OUT_OF_TIME)
+            return again, why
+        try:
+            probed, items = self._send_next_to_probes(actions)
+        except _RequestFailed as failure:
+            if failure.fate is Fate.RETRY:
+                return again + actions, failure.cause
+            waiting, cause = self._wait_for_domain(few)
+            return again + waiting, why or cause
+        for action, is_taking, item in zip(actions, probed, items, strict=True):
+            if probe.is_taken(item.fate):
+                self._note_taken(action, item)
+            elif item.fate is Fate.REFUSED or not item.may_be_its_own:
+                again.append(action)  # it fails in another way now
+                why = item.cause
+            elif not is_taking:
+                waiting, why = self._wait_for_domain([(action, item)])
+                again += waiting
+            elif self._is_to_blame(action):
+                self._result.refused.append(Refusal(action, item.error_type or str(item.status)))
+            else:
+                again.append(action)
+                why = item.cause
+        return again, why
+
+    def _send_next_to_probes(self, actions: Sequence[Action]) -> tuple[list[bool], list[_Item]]:
+        """Send documents; whether each one's shard takes a probe in the same request, and what becomes of it.
+
+        In a collection neighbors stand in for probes. Raises _RequestFailed.
+        """
+        if self._gateway.is_collection:
+            return [action.index in self._taking for action in actions], self._send(actions)
+        probes = [probe.probe(action.index, action.document_id) for action in actions]
+        items = self._send([*probes, *actions], with_reason=True)
+        return [probe.is_taken(item.fate) for item in items[: len(probes)]], items[len(probes) :]
+
+    def _is_to_blame(self, action: Action) -> bool:
+        """Whether a document has failed often enough while its neighborhood was well."""
+        name = (action.index, action.document_id)
+        self._rounds[name] += 1
+        return self._rounds[name] >= _ROUNDS
+
+    def _wait_for_domain(self, failed: Iterable[tuple[Action, _Item]]) -> tuple[list[Action], str]:
+        """What becomes of documents by their fate alone: those to send again, and why; others are given up."""
+        again: list[Action] = []
+        why = ""
+        for action, item in failed:
+            if item.fate is Fate.RETRY:
+                again.append(action)
+                why = item.cause
+            else:
+                self._result.give_up([action], item.cause)
+        return again, why
 
     def _note_taking(self, indices: Iterable[str]) -> None:
         """In a collection no index is asked for a probe: that it takes documents is known from those it took."""
@@ -294,11 +377,11 @@ class _Writing:
     def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Sequence[Action]:
         """Note what a request's failure means for its actions; returns those to send again."""
         match failure.fate:
-            case Fate.RETRY if any(action.record is not None for action in batch):
-                return batch
-            case Fate.RETRY:
+            case Fate.RETRY if all(action.record is None for action in batch):
                 self._result.give_up(batch, failure.cause)
                 return []
+            case Fate.RETRY if not (self._fails_again(failure) and _indices(batch)):
+                return batch
             case Fate.REDELIVER:
                 self._give_up_all(batch, failure.cause)
                 return []
@@ -306,35 +389,41 @@ class _Writing:
         if failure.status != _TOO_LARGE and unknown and not self._gateway.is_collection:
             # Before the guilty document is looked for: may a request of ordinary ones fail in the same way?
             try:
-                self._look(dict.fromkeys(unknown, False), [])
+                self._look(unknown, [])
             except _RequestFailed as second:
-                return self._after(_of_the_domain(second), batch)
+                return batch if second.fate is Fate.RETRY else self._after(_of_the_domain(second), batch)
+        if failure.fate is Fate.RETRY and not _indices(batch) <= self._taking:
+            return batch
         if len(batch) > 1:
             middle = len(batch) // 2
             self._pending += [batch[middle:], batch[:middle]]
             return []
-        if batch[0].record is None:
+        (action,) = batch
+        if action.record is None:
             self._result.give_up(batch, failure.cause)
             return []
-        return self._settle([Refusal(batch[0], failure.error_type or failure.cause)], self._taking, samples=False)[0]
+        if failure.fate is Fate.RETRY and not self._is_to_blame(action):
+            return batch
+        return self._settle([Refusal(action, failure.error_type or failure.cause)], samples=False)[0]
 
-    def _settle(
-        self, refused: Sequence[Refusal], taking: Collection[str], *, samples: bool
-    ) -> tuple[list[Action], str]:
+    def _fails_again(self, failure: _RequestFailed) -> bool:
+        """Whether requests failed so often, and in such a way, that a document may be the cause."""
+        self._failures += failure.status == 500
+        return failure.status == 500 and self._failures >= _ROUNDS
+
+    def _settle(self, refused: Sequence[Refusal], *, samples: bool) -> tuple[list[Action], str]:
         """Decide whose fault refusals are; returns the actions to send again, and why.
 
-        A document whose neighbors in the same index were written is refused for its own sake. Otherwise the index is
-        asked about a probe, a thorough one where several documents were refused in the same way, and with `samples`
-        about the first document of each kind again. OpenSearch has no name of its own for a shard that is full, which
-        can happen between two documents.
+        Each index is asked about a probe, unless it took one after a request failed as a whole; with `samples` about
+        the first document of each kind again. A neighbor that was written does not show that the mapping is ours: it
+        may lack the field. OpenSearch has no name of its own for a shard that is full, which can happen between two
+        documents.
         """
+        known = self._taking if self._gateway.is_collection or not samples else set()
         suspects: list[Refusal] = []
         for refusal in refused:
             index = refusal.action.index
-            doubtful = index not in taking or (
-                samples and refusal.error_type == AMBIGUOUS and not self._gateway.is_collection
-            )
-            (suspects if index and doubtful else self._result.refused).append(refusal)
+            (suspects if index and index not in known else self._result.refused).append(refusal)
         if not suspects:
             return [], ""
         actions = [refusal.action for refusal in suspects]
@@ -344,14 +433,11 @@ class _Writing:
         firsts = {_kind(refusal): refusal.action for refusal in reversed(suspects)} if samples else {}
         if self._gateway.is_collection:
             return self._settle_in_collection(suspects, firsts)
-        kinds = Counter(index for index, _type in {_kind(refusal) for refusal in suspects})
-        counts = Counter(action.index for action in actions)
-        unknown = {index: count > 1 and kinds[index] == 1 for index, count in counts.items() if index not in taking}
         try:
-            probed, items = self._look(unknown, list(firsts.values()))
+            probed, items = self._look(_indices(actions), list(firsts.values()))
         except _RequestFailed as failure:
             if failure.fate is Fate.REFUSED and samples:
-                return self._settle(suspects, taking, samples=False)
+                return self._settle(suspects, samples=False)
             if failure.fate is Fate.RETRY:
                 return actions, failure.cause
             self._result.give_up(actions, _of_the_domain(failure).cause)
@@ -361,7 +447,7 @@ class _Writing:
         why = ""
         for refusal in suspects:
             kind = _kind(refusal)
-            fate, cause = _verdict(refusal.action.index, probed.get(refusal.action.index), second.get(kind))
+            fate, cause = _verdict(refusal.action.index, probed[refusal.action.index], second.get(kind))
             if fate is Fate.REFUSED:
                 self._result.refused.append(refusal)
             elif fate is Fate.REDELIVER:
@@ -401,17 +487,14 @@ class _Writing:
                 self._result.give_up([refusal.action], why)
         return again, ""
 
-    def _look(self, indices: Mapping[str, bool], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
-        """What indices say to their probes, thorough or not, by name; and to documents that are sent again.
+    def _look(self, indices: Collection[str], again: Sequence[Action]) -> tuple[dict[str, _Item], list[_Item]]:
+        """What indices say to their probes, by name; and to documents that are sent again.
 
         One request; where it is answered, what is not taken is in the answers. Raises _RequestFailed.
         """
-        asked = [action for index, thorough in indices.items() for action in probe.probes(index, thorough=thorough)]
+        asked = [probe.probe(index) for index in sorted(indices)]
         items = self._send([*asked, *again], with_reason=True)
-        probed: dict[str, _Item] = {}
-        for action, item in zip(asked, items, strict=False):
-            if action.index not in probed or probe.is_taken(probed[action.index].fate):
-                probed[action.index] = item
+        probed = {action.index: item for action, item in zip(asked, items, strict=False)}
         self._taking |= {index for index, item in probed.items() if probe.is_taken(item.fate)}
         return probed, items[len(asked) :]
 
@@ -424,12 +507,12 @@ def _kind(refusal: Refusal) -> tuple[str, str]:
     return refusal.action.index, refusal.error_type
 
 
-def _verdict(index: str, probed: _Item | None, document: _Item | None) -> tuple[Fate, str]:
+def _verdict(index: str, probed: _Item, document: _Item | None) -> tuple[Fate, str]:
     """What a refusal means after a look at its index; WRITTEN where the document was taken this time.
 
-    `probed` is None where the index is known to take documents, `document` where it was not sent again.
+    `document` is None where it was not sent again.
     """
-    if probed is not None and not probe.is_taken(probed.fate):
+    if not probe.is_taken(probed.fate):
         if probed.fate is Fate.REFUSED:
             return Fate.REDELIVER, probe.refusal(index, probed.status, probed.error_type, probed.reason)
         return probed.fate, probed.cause
