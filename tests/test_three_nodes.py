@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from random import Random
 from threading import Event
@@ -32,6 +32,7 @@ RECORDS = 200  # of a batch of all databases
 # Whose node is killed, and when a bulk request has come, is on its way, or was taken.
 KILLS = (("primary", "during"), ("manager", "before"), ("random", "after"), ("primary", "after"))
 DELIVERIES = 500
+BETWEEN_BATCHES_SECONDS = 0.3  # leaves a node that starts its part of the processor
 # Of one invocation. A node that hangs takes it all, so that the next delivery may meet another one.
 REMAINING_MS = 12_000
 FEW = 4
@@ -85,7 +86,7 @@ class Ingesting:
         """Deliver new batches, one at least, until it is done."""
         while True:
             self.deliver(self.next().records)
-            if going_on.done():
+            if wait([going_on], BETWEEN_BATCHES_SECONDS).done:
                 return going_on.result()
 
     def finish(self) -> None:
