@@ -159,10 +159,11 @@ _TYPED = re.compile(
 _ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
 _ASSIGNED_CLEARLY = re.compile(rf"\s*+(?:{_TYPED.pattern}|:=|=>)\s*+")
 # What puts a value into a statement's text, so that no place in it says which: all strings may be that value.
-_REWRITING = re.compile(
-    r"\b(?:replace|regexp_replace|translate|stuff|overlay|insert|format_?message|xp_sprintf|string_agg|group_concat"
-    r"|listagg)\b(?:\s*+\(|\s++@)"
+_REWRITING_WORDS = (
+    *("replace", "regexp_replace", "translate", "stuff", "overlay", "insert", "formatmessage", "format_message"),
+    *("xp_sprintf", "string_agg", "group_concat", "listagg"),
 )
+_REWRITING = re.compile(rf"\b(?:{'|'.join(_REWRITING_WORDS)})\b(?:\s*+\(|\s++@)")
 # What stands behind a statement in a string and holds nothing: words, and functions that pass on their argument.
 _NO_VARIABLE = frozenset(
     {"null", "default", "none", "true", "false", "using", "into", "end", "print", "go", "as", "at", "if", "then", "in"}
@@ -174,12 +175,13 @@ _PASSING = frozenset(
     | {"exec", "execute", "isnull", "coalesce", "nvl", "ifnull", "concat_ws", "using", "in", "values", "sp_executesql"}
 )
 _UNSEEN = "\x00"  # stands for a variable that no text assigns
-_READ_INTO = re.compile(r"\binto\s++[^;()']*+\Z")
+_READ_INTO = re.compile(r"into(?<![\w$#@]into)\s++[^;()']*+\Z")
 _QUERY = re.compile(r"\(\s*+select\b[^;']{,200}\bfrom\b")
 _PARAMETER = re.compile(r"\s++(?:in|out|inout|nocopy|n?varchar2?|n?char|character|text|n?clob)\b")
 _CALLED = re.compile(r"(?<![\w$#@:'])([^\W\d][\w$#]*+)\s*+\(")
 _SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
 _SELECTING = ("into", "as", "strict")
+_LONGEST_PREFIX = 40  # characters: of a string, _utf8mb4 and the like
 _ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.pattern}|[:+]?=)\s*+n?+\Z")
 _PLACEHOLDER = re.compile(r"[$:@%][\w(]|\?|%(?=['\s])")
 _VARIABLE = re.compile(r"(?<![\w$#@:'])@*[^\W\d][\w$#@]*+(?!\s*+\()")
@@ -765,7 +767,7 @@ class _Walk:
         # Of a function over data only the literals count: columns are not known.
         self._followed(list(self.data_variables), seen)
         dynamic = bool(self.sets_within or self.inner_variables)
-        if dynamic and _REWRITING.search(self.lower):
+        if dynamic and any(word in self.lower for word in _REWRITING_WORDS) and _REWRITING.search(self.lower):
             edits.has_placeholder = True
         if self.depth:
             edits.variables = unknown
@@ -811,11 +813,16 @@ class _Walk:
                 sources += self._assigned_value(assignment.end())
             offset = max(start - _LOOK_BACK, 0)
             before = self.lower[offset:start]
-            selected = _SELECTED_INTO.search(before) if before.rstrip().endswith(_SELECTING) else None
+            selected = None
+            if before.rstrip().endswith(_SELECTING):
+                opening = before.rfind("'", 0, max(before.rfind("'"), 0))
+                selected = _SELECTED_INTO.search(before, max(opening - _LONGEST_PREFIX, 0))
             if selected:
                 assigned = True
                 self._add(offset + selected.start("value"), offset + selected.end("value"))
-            elif _READ_INTO.search(before) or (before.endswith(("(", ",", " ")) and self._is_parameter(before, end)):
+            elif ("into" in before and _READ_INTO.search(before)) or (
+                before.endswith(("(", ",", " ")) and self._is_parameter(before, end)
+            ):
                 sources.append(_UNSEEN)
         return assigned, sources
 
@@ -857,7 +864,8 @@ class _Walk:
         """A password that a string leaves open goes on in the literals and variables behind it, up to a semicolon, and
         in what else is assigned to the variable that holds the string."""
         before = self.lower[max(start - _LOOK_BACK, 0) : start]
-        holder = _ASSIGNED_TO.search(before)
+        assigns = before.rstrip().removesuffix("n").rstrip().endswith(("=", "default"))
+        holder = _ASSIGNED_TO.search(before) if assigns else None
         while holder:  # `begin x :=` reads as if `x` was the type of `begin`
             self.variables.add(holder[1])
             holder = _ASSIGNED_TO.search(before, holder.end(1))
@@ -1009,12 +1017,16 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
             edits.found = True
             edits.spans.append((start, end, cleaned))
         return
+    if budget.inner <= 0:
+        edits.found = True
+        edits.spans.append((start, end, REDACTED))
+        return
     opening, original, closing = _parts(whole, kind)
     if _ONE_WORD.fullmatch(original) or not (has_command or _WORTH_READING.search(original)):
         return
     budget.inner -= 1
     budget.characters -= len(original)
-    if budget.inner < 0 or budget.characters < 0 or walk.depth >= _DEPTH:
+    if budget.characters < 0 or walk.depth >= _DEPTH:
         edits.found = True
         edits.spans.append((start, end, REDACTED))
         return
