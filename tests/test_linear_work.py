@@ -174,8 +174,8 @@ def test_a_type_is_read_to_a_bound(declaration: str, is_read: bool) -> None:
 def test_names_within_words_are_searched_to_a_bound() -> None:
     """Names of one letter stand everywhere: behind so many places all strings of a text are removed."""
     names = ["a" * number for number in range(1, 20)]
-    assigned = "".join(f"{name} := 1; " for name in names)
-    text = f"begin {assigned} execute immediate 'alter user u identified by '||{'||'.join(names)}; x := 'canary'; "
+    assigned = "; ".join(f"{name} := 1" for name in names)
+    text = f"begin execute immediate 'alter user u identified by '||{'||'.join(names)}; {assigned}; x := 'canary'; "
 
     assert "canary" in without_passwords(text, "oracle").text
     assert "canary" not in without_passwords(text + "a" * 100_000, "oracle").text

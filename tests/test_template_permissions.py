@@ -223,7 +223,8 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     calls.made |= {call for call in assumed.made if call.action == "sts:AssumeRole"}
     function.close()
 
-    stack = stack_for({"AlertTopic": function.topic_arn}, **needing(calls, auth, secret_arn))
+    given = {"IndexPrefix": function.prefix, **needing(calls, auth, secret_arn)}
+    stack = stack_for({"AlertTopic": function.topic_arn}, **given)
     assert_exact(stack, "FindingsRole", calls)
 
 
@@ -412,6 +413,5 @@ def test_serverless_says_in_its_own_policy_who_may_what() -> None:
     assert not [one for rule in functions["Rules"] for one in rule["Permission"] if "Delete" in one or "*" in one]
     assert {one for rule in functions["Rules"] for one in rule["Resource"]} == {
         "collection/activity",
-        "index/activity/das-events-*",
         "index/activity/das-*",
     }

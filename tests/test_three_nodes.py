@@ -5,7 +5,6 @@ Each test waits for states of the cluster, not for a time. Lambda's part is play
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +26,6 @@ from tests.test_faults import Batch, assert_ledger_equals_index, function_on, le
 
 pytestmark = [pytest.mark.node, pytest.mark.cluster]
 
-LOG = logging.getLogger(__name__)  # figures: `--log-cli-level=INFO`
 SEED = 20_310_305
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)  # hours from another day, and so from another index
 RECORDS = 200  # of a batch of all databases
@@ -95,7 +93,6 @@ class Ingesting:
         self.three.wait_for_green(self.index)
         note = f"{self.invocations} invocations, {self.redelivered} of them delivered again"
         assert_ledger_equals_index(self.entries, self.function, note)
-        LOG.info("%d events, %s", sum(entry.fate == "indexed" for entry in self.entries), note)
         assert not self.function.search.indices.exists(index=self.function.indices.dead_letters)
 
 
