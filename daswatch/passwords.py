@@ -244,7 +244,8 @@ _URI_SECRET = re.compile(
 _EASY_SECRET = re.compile(rf"(?P<head>{EASY_CONNECT})(?P<secret>[^\s/'\"]{{1,200}})(?=@)", re.IGNORECASE)
 # What only a connection string escapes: braces, and a backslash in front of a blank.
 _ESCAPED_SECRET = re.compile(
-    rf"{_CONNECTION_SECRET}(?P<secret>\{{(?:[^}}]|\}}\}})*+(?:\}}|\Z)|(?:[^\s;&'\"\\]*+\\.)++(?:\\.|[^\s;&'\"])*+)",
+    rf"{_CONNECTION_SECRET}(?P<secret>\{{(?:[^}}]|\}}\}})*+(?:\}}|\Z)|(?:[^\s;&'\"\\]*+\\.)++(?:\\.|[^\s;&'\"])*+"
+    r"|''(?=[^'\\]*+\\)(?:[^'\\]|\\(?:''|[^']))*+''|'(?=[^'\\]++\\)(?:[^'\\]|\\.)*+')",
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
@@ -769,10 +770,10 @@ class _Walk:
         dynamic = bool(self.sets_within or self.inner_variables)
         if dynamic and any(word in self.lower for word in _REWRITING_WORDS) and _REWRITING.search(self.lower):
             edits.has_placeholder = True
+        if unknown and (dynamic or (not self.depth and unknown & self.inner_variables)):
+            edits.has_placeholder = True
         if self.depth:
             edits.variables = unknown
-        elif unknown & self.inner_variables or (unknown and dynamic):
-            edits.has_placeholder = True
         if edits.has_placeholder and self.statements:
             self._redact_strings()
 
@@ -1058,7 +1059,10 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     walk.inner_variables |= inner.variables
     concatenated = _CONCATENATED.match(walk.lower, end) is not None
     trails = inner.trails and plain[-1:].isspace()
-    if kind in ("literal", "maybe") and (inner.is_open or (concatenated and (inner.may_be_open or trails))):
+    if concatenated and has_command and _ends_before_secret(plain):
+        edits.found = True
+        walk.spill(start, end)
+    elif kind in ("literal", "maybe") and (inner.is_open or (concatenated and (inner.may_be_open or trails))):
         walk.spill(start, end)
 
 
@@ -1112,6 +1116,11 @@ def _without_command_secret(command: re.Match[str]) -> str:
     line = command["line"]
     line = _without_net_secret(line) if program == "net" else _COMMAND_SECRETS[program].sub(_redacted, line)
     return f"{command['program']}{command['suffix']}{line}"
+
+
+def _ends_before_secret(content: str) -> bool:
+    """Whether a command line ends where a password is expected."""
+    return _MASK not in _COMMAND.sub(_without_command_secret, content + _MASK)
 
 
 def _without_net_secret(line: str) -> str:
