@@ -81,7 +81,7 @@ def _throughput_case(
     limit_seconds: list[float] = []
     sample_seconds: list[float] = []
     decrypt_seconds: list[float] = []
-    with BenchIndex(client, url, "bench-ours") as index:
+    with BenchIndex(client, url, "bench-ours-events") as index:
         limit = Limit(url, serialised(load, kms, index.prefix, _ACTIONS_PER_BULK))
         ours = Ours(index, kms)
         decrypt = DecryptAlone(load, kms)
@@ -144,7 +144,7 @@ def heartbeat(step: Step, client: OpenSearch, url: str, figures: Figures) -> Non
     ]
     invocations: list[float] = []
     decrypts: list[float] = []
-    with BenchIndex(client, url, "bench-ours") as index:
+    with BenchIndex(client, url, "bench-ours-events") as index:
         ours = Ours(index, kms)
         for start in range(0, len(records), _HEARTBEATS):
             part = [[record] for record in records[start : start + _HEARTBEATS]]
@@ -166,7 +166,7 @@ def growth(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     kms = LocalKms()
     load = workload(kms, _GROWTH[-1], _GROWTH_PER_RECORD, signed=False)
     costs: dict[int, float] = {}
-    with BenchIndex(client, url, "bench-growth") as index:
+    with BenchIndex(client, url, "bench-growth-events") as index:
         ours = Ours(index, kms)
         for events in _GROWTH:
             part = load.part(events // _GROWTH_PER_RECORD)
@@ -197,7 +197,7 @@ def _until_searchable(ours: Ours, load: Workload, index: BenchIndex) -> None:
 
 def processes(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """Cold start and peak memory, each in processes of their own."""
-    with BenchIndex(client, url, "bench-child") as index, LocalAws() as aws, tempfile.TemporaryDirectory() as folder:
+    with BenchIndex(client, url, "bench-child-events") as index, LocalAws() as aws, tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ,
             **aws.environment,

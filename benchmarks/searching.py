@@ -36,7 +36,7 @@ from demo.traffic import ProducedRecord, produce
 Step = Callable[[str], None]
 
 _EVENTS = 1_000_000
-_PREFIX = "das-bench-searching"
+_PREFIX = "das-bench-searching-events"
 _SAMPLE = "das-bench-published-sample"
 _EVENTS_PER_SECOND = 16.0  # so that all are of one day: one index here as there
 _RARE = 10_000  # one event in so many

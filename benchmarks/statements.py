@@ -108,6 +108,7 @@ UNITS = (
         "create user mapping x 'x' ",
         "update mysql.user set host=a,",
     ),
+    *(".pwd", ".passphrase", "[passphrase", "pwd[", "%pwd", "v.", "v[]", "v := ", "exec ", 'e+""1.', "[a]]'b],"),
 )
 PREFIXES = (
     *("", "select ", "with x as (select 1) select ", "create function f() language sql as $$", "do $$ ", "select '"),
@@ -119,6 +120,7 @@ PREFIXES = (
         "select * from dblink(",
         "/*",
     ),
+    "begin execute immediate 'alter user b identified by password '||v; ",
 )
 
 

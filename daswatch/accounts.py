@@ -16,7 +16,7 @@ _COMMON = "rds"  # AWS's names begin so: one search for all of them
 _ESCAPING = frozenset({"postgresql", "oracle"})
 _KINDS = frozenset({"USER", "ROLE", "GROUP", "LOGIN"})
 _BEFORE_A_KIND = frozenset({"CREATE", "SERVER", "APPLICATION", "REPLACE"})
-_WRITES = frozenset({"INSERT", "REPLACE", "UPDATE"})
+_WRITES = frozenset({"INSERT", "REPLACE", "UPDATE", "LOAD"})
 # SQL Server's procedures that make a user, login or role, or let one in.
 _PROCEDURES = frozenset(
     f"SP_{name}"
@@ -34,6 +34,8 @@ _DYNAMIC_OF_ENGINE = {"mysql": (*_DYNAMIC, "@")}  # a variable holds what the ne
 _COMPOSING = ("||", "+", "concat", "format", "chr(", "char(")
 _CHARACTER = re.compile(r"\bn?cha?r\s*+\(\s*+(\d{1,3})\s*+(?:using\s++\w++\s*+)?\)")
 _HEXADECIMAL = re.compile(r"\b(?:0x((?:[0-9a-f]{2}){2,64})\b|x'((?:[0-9a-f]{2}){2,64})')")
+# A text in hexadecimal digits, as bytes of ASCII or of UTF-16.
+_TEXT_IN_HEXADECIMAL = re.compile(r"\b(?:0x((?:[0-9a-f]{2}){2,2000}+)\b|x'((?:[0-9a-f]{2}){2,2000}+)')")
 _PIECE = re.compile(r"[^\\'\"$`\[\]]++")  # of a text, between any quotes
 _WORD = re.compile(r"[a-z0-9_]++")
 _KIND_WORDS = ("role", "user", "login", "group")
@@ -49,8 +51,10 @@ def gives_name(text: str, engine: str, names: frozenset[str]) -> bool:
     if engine in _ESCAPING and "u&" in lowered:
         text = _ESCAPED_NAME.sub(_unescaped, text)
         lowered = text.lower()
-    named = any(part in lowered for part in _parts(names))
     dynamic = any(word in lowered for word in _DYNAMIC_OF_ENGINE.get(engine, _DYNAMIC))
+    if dynamic and ("0x" in lowered or "x'" in lowered):
+        text = lowered = _TEXT_IN_HEXADECIMAL.sub(_read, lowered)
+    named = any(part in lowered for part in _parts(names))
     if not named and not (dynamic and any(mark in lowered for mark in _COMPOSING)):
         return False  # as nearly always
     code = without_comments(text, engine)
@@ -63,10 +67,12 @@ def gives_name(text: str, engine: str, names: frozenset[str]) -> bool:
 
 def _gives_name(tokens: list[str], engine: str, names: frozenset[str]) -> bool:
     said: set[str] = set()  # the words of the statement so far
+    database: set[str] = set()  # that an earlier statement changed to
     granted = False  # GRANT … TO the name: with a password behind it, that makes a user too
     for number, token in enumerate(tokens):
         if token == ";":
-            said, granted = set(), False
+            database = {"MYSQL"} if tokens[max(number - 2, 0) : number] == ["USE", "MYSQL"] else database
+            said, granted = set(database), False
         elif token in names:
             before = tokens[max(number - 5, 0) : number]
             if _is_new(before, said, engine):
@@ -143,6 +149,11 @@ def _spelled(match: re.Match[str]) -> str:
     return f"'{spelled.decode('ascii').lower()}'" if spelled.isalnum() and spelled.isascii() else match[0]
 
 
+def _read(match: re.Match[str]) -> str:
+    read = bytes.fromhex(match[1] or match[2]).replace(b"\0", b"")
+    return f"'{read.decode('ascii').lower()}'" if read.isascii() and read.decode("ascii").isprintable() else match[0]
+
+
 def _is_new(before: list[str], said: set[str], engine: str) -> bool:
     """Whether a name that stands behind these words is one that the statement gives."""
     if not said.isdisjoint(_PROCEDURES):
@@ -158,6 +169,8 @@ def _is_new(before: list[str], said: set[str], engine: str) -> bool:
         in_table = {"MYSQL", "USER"} <= said and "WHERE" not in said  # the table of users, written directly
         listed = previous == "," and "CREATE" in said and not _KINDS.isdisjoint(said)
         return listed or (in_table and not _WRITES.isdisjoint(said))
+    if engine == "postgresql" and "PG_AUTHID" in said and "WHERE" not in said and not _WRITES.isdisjoint(said):
+        return True  # the catalog of roles, written directly
     return before[-2:] == ["NAME", "="] and "ALTER" in said and not _KINDS.isdisjoint(said)
 
 

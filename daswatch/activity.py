@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from daswatch.batches import batch_statements
 from daswatch.events import Event
-from daswatch.statements import code_of, leading_words, words_outside_parentheses
+from daswatch.statements import code_of, leading_words, without_comments, words_outside_parentheses
 
 _CACHED_TEXTS = 4096
 _CACHED_CHARACTERS = 2048
@@ -154,6 +154,7 @@ _BY_WEIGHT = (Activity.DCL, Activity.DDL, Activity.DML, Activity.EXEC, Activity.
 _ORACLE_WARNINGS = frozenset({"28002", "28011", "24344", "24347"})
 
 # Aurora PostgreSQL: a statement that writes within one that reads, as a common table expression or in COPY (…) TO.
+_QUOTED_NAME = re.compile(r'"[^"]*+"?+')
 _WRITE_WITHIN = re.compile(r"[()]\s*+(?:INSERT\s++INTO|DELETE\s++FROM|MERGE\s++INTO|UPDATE)\b", re.IGNORECASE)
 _VERBS_OF_WRITES = ("insert", "update", "delete", "merge")
 # What stands before the statement that is explained or prepared, in a text without comments and literals.
@@ -163,7 +164,11 @@ _EXPLAIN = re.compile(
     r"|FORMAT\s*+=\s*+\w++)\b))*+)",
     re.IGNORECASE,
 )
-_ANALYZE = re.compile(r"\bANALY[ZS]E\b(?!\"?\s*+(?:FALSE|OFF)\b)", re.IGNORECASE)
+# The last one decides. A value may be a word, a name, a string or a number; all but these are true.
+_ANALYZE = re.compile(
+    r"\bANALY[ZS]E\b\"?(?P<off>\s*+(?:(?:E|U&)?['\"]|\$\w*+\$)?(?:FALSE|OFF)\b|\s*+[-+]?\s*+0(?:[XOB]?[0_]++)?\b(?!\.))?",
+    re.IGNORECASE,
+)
 _PREPARE = re.compile(
     rf'{_BEFORE}PREPARE\s++(?:"(?:[^"]++|"")*+"|[^\s("]++)\s*+(?:\((?:[^()]++|\([^()]*+\))*+\)\s*+)?+AS\b',
     re.IGNORECASE,
@@ -271,7 +276,12 @@ def _reads_and_writes(event: Event) -> bool:
         return False
     if _command(event) == "EXPLAIN":
         return _from_cache(text, "postgresql") is Activity.DML
-    return _WRITE_WITHIN.search(code_of(text, "postgresql")) is not None
+    return _writes_within(code_of(text, "postgresql"))
+
+
+def _writes_within(code: str) -> bool:
+    """Whether a statement that writes stands in one's parentheses; a name in quotes is none, whatever it holds."""
+    return _WRITE_WITHIN.search(_QUOTED_NAME.sub("?", code) if '"' in code else code) is not None
 
 
 def _by_text(event: Event, engine: str) -> Activity:
@@ -298,7 +308,7 @@ def _activity_of_text(text: str, engine: str) -> Activity:
     words = leading_words(text, engine)
     first = words[0] if words else ""
     if engine in ("postgresql", "mysql") and first in ("EXPLAIN", "DESCRIBE", "DESC"):
-        return _of_explain(code or code_of(text, engine), engine)
+        return _of_explain(without_comments(text, engine), engine)
     if engine == "postgresql" and first == "PREPARE":
         code = code or code_of(text, engine)
         head = _PREPARE.match(code)
@@ -306,17 +316,18 @@ def _activity_of_text(text: str, engine: str) -> Activity:
     if first == "COPY":
         # Out of a table, or into it?
         direction = next((word for word in words_outside_parentheses(text, engine) if word in ("TO", "FROM")), "FROM")
-        reads = direction == "TO" and not _WRITE_WITHIN.search(code_of(text, engine))
+        reads = direction == "TO" and not _writes_within(code_of(text, engine))
         return Activity.DQL if reads else Activity.DML
     return _of_words(words, engine, code, text)
 
 
-def _of_explain(code: str, engine: str) -> Activity:
+def _of_explain(text: str, engine: str) -> Activity:
     """A statement that is shown reads; with ANALYZE it runs."""
-    head = _EXPLAIN.match(code)
-    if head is None or not _ANALYZE.search(head["options"]):
+    head = _EXPLAIN.match(text)
+    options = list(_ANALYZE.finditer(head["options"])) if head else []
+    if head is None or not options or options[-1]["off"]:
         return Activity.DQL
-    explained = _of_code(code[head.end() :], engine)
+    explained = _of_code(code_of(text[head.end() :], engine), engine)
     return Activity.DQL if explained is Activity.OTHER else explained
 
 
@@ -337,7 +348,7 @@ def _of_postgresql_read(code: str, words: tuple[str, ...]) -> Activity:
     """What begins as a read may write, or make a table; DECLARE is a cursor's, which reads."""
     if words[:1] == ("DECLARE",):
         return Activity.DQL
-    if _WRITE_WITHIN.search(code):
+    if _writes_within(code):
         return Activity.DML
     makes = words[:1] == ("SELECT",) and "INTO" in words_outside_parentheses(code, "postgresql")
     return Activity.DDL if makes else Activity.DQL

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 
 from daswatch.statements import code_of
 
@@ -37,12 +38,13 @@ _WORDS = 5  # DROP TABLE IF EXISTS #t
 
 
 def batch_statements(text: str) -> Iterator[tuple[str, ...]]:
-    """Up to five leading words of each statement in upper case, as far as it begins with one that matters.
+    """Up to five leading words of each statement in upper case, as far as it begins with one that matters: once each.
 
     SELECT … INTO comes once more as `("SELECT", "INTO", …)`; a procedure that is named without EXEC comes with it.
     A procedure, function or trigger reaches to the end of its batch, and its body does not run when it is made.
     """
-    tokens = _TOKEN.findall(code_of(text, "sqlserver"))
+    tokens = _TOKEN.findall(code_of(text, "sqlserver").upper())
+    known: set[tuple[str, ...]] = set()  # what a statement begins with, of a batch of many that are alike
     yield from _named_procedure(tokens)
     depth = 0
     verb = previous = ""
@@ -58,20 +60,25 @@ def batch_statements(text: str) -> Iterator[tuple[str, ...]]:
             continue
         if depth:
             continue
-        word = token.upper()
-        if word == "INTO" and verb == "SELECT":
-            yield ("SELECT", *_words_from(tokens, position, 2))
+        if token == "INTO" and verb == "SELECT":
+            yield ("SELECT", *_words_from(tokens[position : position + 2]))
             verb = ""
-        elif word in _VERBS and (previous, word) != _OF_A_CURSOR:
-            words = _words_from(tokens, position, _WORDS)
-            if word not in _ONLY_WITH or words[1:2] == (_ONLY_WITH[word],):
-                yield words
-                verb = word
-                if _is_module(words):
-                    return
-        elif word == "FETCH":
-            verb = word
-        previous = word
+        elif token in _VERBS and (previous, token) != _OF_A_CURSOR:
+            beginning = tokens[position : position + _WORDS]
+            key = tuple(beginning)
+            if key not in known:
+                words = _words_from(beginning)
+                if token not in _ONLY_WITH or words[1:2] == (_ONLY_WITH[token],):
+                    known.add(key)
+                    yield words
+                    verb = token
+                    if _is_module(words):
+                        return
+            else:
+                verb = token
+        elif token == "FETCH":
+            verb = token
+        previous = token
 
 
 def _named_procedure(tokens: list[str]) -> Iterator[tuple[str, ...]]:
@@ -81,17 +88,13 @@ def _named_procedure(tokens: list[str]) -> Iterator[tuple[str, ...]]:
     token = tokens[begin]
     if token in (")", ":") or token[0] == "@" or tokens[begin + 1 : begin + 2] == [":"]:
         return
-    if token.upper() not in _BEGINNINGS:
-        yield ("EXEC", token.upper())
+    if token not in _BEGINNINGS:
+        yield ("EXEC", token)
 
 
-def _words_from(tokens: list[str], begin: int, most: int) -> tuple[str, ...]:
-    words = []
-    for token in tokens[begin : begin + most]:
-        if token[0] in _MARKS:
-            break
-        words.append(token.upper())
-    return tuple(words)
+def _words_from(tokens: list[str]) -> tuple[str, ...]:
+    """The words up to the first mark or name in quotes."""
+    return tuple(takewhile(lambda token: token[0] not in _MARKS, tokens))
 
 
 def _is_module(words: tuple[str, ...]) -> bool:

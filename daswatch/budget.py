@@ -8,6 +8,7 @@ not examined, and therefore indexed only as far as nothing in it can be a passwo
 from __future__ import annotations
 
 MAX_STATEMENT = 1024 * 1024  # characters: a longer one is not scanned as a whole
+MAX_CONTINUATION = 64 * 1024  # characters of a part of a statement; SQL Server's own have 4,000
 MAX_RECORD = 16 * 1024 * 1024  # characters of all texts of a record
 # A text that is not a whole statement is read several times, and a short one costs as much as a longer one.
 _READINGS = 4

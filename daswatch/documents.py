@@ -19,7 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from daswatch.activity import Activity, activity_of, is_continuation, outcome_of
-from daswatch.budget import MAX_RECORD, MAX_STATEMENT, Budget
+from daswatch.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT, Budget
 from daswatch.canonical import canonical_json
 from daswatch.envelope import ActivityStream
 from daswatch.events import Event, MonitoringRecord, engine_of, is_heartbeat
@@ -83,6 +83,7 @@ _FIELDS: dict[str, int] = {
 }
 # A name, or a part of one, in any engine's quotes.
 _QUOTED_NAME = re.compile(r'"(?:[^"]++|"")*+"?+|`(?:[^`]++|``)*+`?+|\[(?:[^\]]++|\]\])*+\]?+')
+_LISTED_NAME = re.compile(r"(?:[^,`]++|`(?:[^`]++|``)*+`?+)++")  # a comma in quotes is a part of a name
 # The end of SQL Server's message: what a client may choose, its user's name, stands before.
 _CLIENT = re.compile(r"\[CLIENT: ([^\s\[\]]{1,100})\]\s*+\Z")
 _LONG_NAME = 1_000  # characters
@@ -142,7 +143,8 @@ def flatten(
         engine = engine_of(event, version)
         text = event.get("commandText")
         length = len(text) if isinstance(text, str) else 0
-        scanned = length <= MAX_STATEMENT and budget.takes(length)
+        longest = MAX_CONTINUATION if is_continuation(event, engine) else MAX_STATEMENT
+        scanned = length <= longest and budget.takes(length)
         # What an event is, and whose, is looked at in any case.
         seen = event if scanned else {**event, "commandText": beginning(event["commandText"], _most(length, budget))}
         activity = activity_of(seen, engine)
@@ -348,12 +350,28 @@ def _objects(source: Mapping[str, Any], engine: str, activity: Activity, budget:
         schema = native if isinstance(native, str) else ""
     if (count > 1 or len(name) > _LONG_NAME) and not budget.takes_values(len(name) + len(schema) * count, count):
         return []
-    names = [part.strip() for part in name.split(",")] if count > 1 else [name.strip() if engine == "mysql" else name]
-    qualified = [f"{schema}.{part}" if schema and "." not in part else part for part in names if part]
-    if '"' in name or "`" in name or "[" in name:
-        qualified = [_QUOTED_NAME.sub(_within_quotes, part) for part in qualified]
-    lowered = [part.lower() for part in qualified]
+    quoted = '"' in name or "`" in name or "[" in name
+    names = [name]
+    if engine == "mysql":
+        parts = (part[0] for part in _LISTED_NAME.finditer(name)) if quoted else name.split(",")
+        names = [part for listed in parts if (part := listed.strip())]
+    lowered = [_qualified(part, schema, engine, quoted=quoted).lower() for part in names]
     return lowered if len(lowered) < 2 else list(dict.fromkeys(lowered))
+
+
+def _qualified(name: str, schema: str, engine: str, *, quoted: bool) -> str:
+    """A name with its schema and without quotes; a dot in quotes is a part of a name.
+
+    Oracle and SQL Server give a bare name and its schema apart, so that each dot is a part of the name.
+    """
+    bare = _QUOTED_NAME.sub(_within_quotes, name) if quoted else name
+    if not schema:
+        return bare
+    if engine == "mysql":
+        has_schema = "." in (_QUOTED_NAME.sub("", name) if quoted else name)
+    else:
+        has_schema = bare.lower().startswith(f"{schema.lower()}.")
+    return bare if has_schema else f"{schema}.{bare}"
 
 
 def _within_quotes(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ are known (docs/decisions/0023-names-of-awss-users.md).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,7 +33,10 @@ AWS_USERS = frozenset(_ENGINES_WITHOUT)
 # Aurora PostgreSQL and Aurora MySQL tell `rdsadmin` from `RDSADMIN`.
 _WITHOUT_CASE = frozenset({"oracle", "sqlserver"})
 
-# What engines write for the host that they run on. Sockets have a path.
+# What engines write for the host that they run on. These two write the path of a socket as well; with the others, what
+# stands there can be the client's own word.
+_NAMING_SOCKETS = frozenset({"postgresql", "mysql"})
+_SOCKET = re.compile(r"(?:/[\w.-]{1,60}){0,6}/(?:\.s\.PGSQL\.\d{1,5}|[\w.-]{1,60}\.sock)")
 _OWN_HOST = frozenset(
     {
         "localhost",
@@ -51,6 +55,28 @@ _VPC_NETWORKS = tuple(
 )
 # Commands of MySQL's protocol that have no statement.
 _PINGS = frozenset({"PING", "RESET CONNECTION"})
+# Controls, format characters such as the soft hyphen and the zero-width ones, and marks over letters.
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
+# Of other scripts, what looks like a letter of AWS's names: Cyrillic, Greek, Armenian, Latin's own variants.
+_LOOK_ALIKES = {
+    ord(other): letter
+    for letter, others in {
+        "a": "\u0430\u03b1\u0251",
+        "d": "\u0501",
+        "e": "\u0435",
+        "c": "\u0441\u03f2",
+        "i": "\u0131\u0456\u03b9\u0269",
+        "m": "\u043c",
+        "n": "\u0578\u043f\u03b7",
+        "o": "\u043e\u03bf\u0585",
+        "p": "\u0440\u03c1",
+        "r": "\u0433",
+        "s": "\u0455",
+        "x": "\u0445\u03c7",
+        "y": "\u0443",
+    }.items()
+    for other in others
+}
 _LONGEST_NAME = 256  # characters: engines take 128 at most, and hosts have 253
 
 
@@ -129,7 +155,9 @@ def _listed(user: str, engine: str, names: frozenset[str]) -> str | None:
 
 
 def _reads_like_aws(user: str) -> bool:
-    return unicodedata.normalize("NFKC", user).casefold().strip() in AWS_USERS
+    """Whether a reader takes a name for one of AWS's: without what is not seen, look-alikes as what they look like."""
+    seen = "".join(c for c in unicodedata.normalize("NFKD", user) if unicodedata.category(c) not in _UNSEEN)
+    return seen.casefold().translate(_LOOK_ALIKES).strip() in AWS_USERS
 
 
 def _aws_origin(name: str, event: Event, engine: str, activity: Activity) -> Origin | None:
@@ -147,7 +175,7 @@ def _aws_origin(name: str, event: Event, engine: str, activity: Activity) -> Ori
 
 
 def _is_own_host(host: str, event: Event, engine: str) -> bool:
-    if _is_local_name(host):
+    if _is_local_name(host) or (engine in _NAMING_SOCKETS and _SOCKET.fullmatch(host)):
         return True
     own = event.get("serverHost")
     if isinstance(own, str) and own and host.lower() == own.lower():
@@ -159,9 +187,9 @@ def _is_own_host(host: str, event: Event, engine: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_local_name(host: str) -> bool:
-    if host.strip().lower() in _OWN_HOST or host.startswith("/"):
+    if host.lower() in _OWN_HOST:
         return True
-    address = _address(host.strip())
+    address = _address(host)
     return address is not None and address.is_loopback
 
 
@@ -188,10 +216,14 @@ def _does_as_a_proxy(event: Event, engine: str, activity: Activity) -> bool:
         return False
     named = event.get("objectName") or ""
     text = event.get("commandText") or ""
-    if not isinstance(named, str) or not isinstance(text, str) or (named and named.lower() not in TOPOLOGY):
+    if (
+        not isinstance(named, str)
+        or not isinstance(text, str)
+        or (named and (engine not in TOPOLOGY or named.lower() not in TOPOLOGY[engine]))
+    ):
         return False
     if event.get("class") == "AUX":
-        return activity is Activity.DQL and text.lower() in TOPOLOGY
+        return activity is Activity.DQL and text.lower() in TOPOLOGY.get(engine, ())
     if not text:
         return engine == "mysql" and event.get("command") in _PINGS
     return is_health_check(text, engine)

@@ -17,15 +17,26 @@ from daswatch.secret_places import (
     CATALOG_COLUMNS,
     COMMAND_LINES,
     CREDENTIAL_TABLES,
+    EASY_CONNECT,
     EVERY_ARGUMENT,
     HARMLESS_UPDATE,
     HINTS,
     MAX_ARGUMENTS,
+    NAMES_OF_SECRETS,
     PHRASES,
     SECRET_NAMES,
+    SLASHED,
     Call,
 )
-from daswatch.statements import QUOTES, escaped, known_engine, replaced, unescaped, with_blank_executable_comments
+from daswatch.statements import (
+    QUOTES,
+    escaped,
+    known_engine,
+    replaced,
+    unescaped,
+    with_blank_executable_comments,
+    without_backslashes,
+)
 
 REDACTED = "<REDACTED>"
 
@@ -46,6 +57,7 @@ _PRINCIPALS = frozenset({"role", "user", "group"})
 _MASKED = ("<redacted>", "<secret>")  # by AWS, by Aurora MySQL
 _CREATING = frozenset({"create", "alter"})
 _COLUMNS = frozenset({"table", "global", "private", "temporary", "type"})
+_CONDITIONS = frozenset({"policy", "rule"})  # of rows: USING and WITH CHECK compare
 _ROUTINES = frozenset({"function", "procedure"})
 _COMPARING = frozenset({"where", "and", "or", "having", "when", "if", "case", "select", "check"})
 _HARMLESS_OPTIONS = frozenset({"user", "username", "user_name", "for", "server"})
@@ -59,6 +71,7 @@ _MAX_ARGUMENT_TOKENS = 10_000
 _MAX_STRINGS = 2_000  # of a text whose strings are all removed
 _MAX_VARIABLES = 20
 _MAX_OCCURRENCES = 2_000  # of those variables
+_MAX_PLACES = 300_000  # of their names, within other words too
 # Characters of strings and of strings in strings, and of arguments: more than a text that is one string, with others
 # in it.
 _INNER_FREE, _INNER_SHARE = 20_000, 1.25
@@ -138,22 +151,54 @@ _BEFORE = 60  # characters: what may stand between a keyword and the statement's
 _SPACE = re.compile(r"\s*+")
 _BEHIND_NAME = re.compile(r"[\"`\]]?+\s*+")
 _OPERATOR = re.compile(r":=|=>|=|\bto\b(?=\s*+(?:[neu]&?)?')")
+# A type is a few names. Words that this looks behind may stand in what it looks at, so that it has to end.
 _TYPED = re.compile(
-    r"(?:(?:as|constant|in|out|nocopy)\s++)*+[\w.\[\]%]++(?:\s*+\([^()]{,40}+\))?+(?:\s++not\s++null)?+\s*+"
+    r"(?:(?:as|constant|in|out|nocopy)\s++){,4}+[\w.\[\]%]{1,400}+(?:\s*+\([^()]{,40}+\))?+(?:\s++not\s++null)?+\s*+"
     r"(?::=|=(?!=)|\bdefault\b)"
 )
 _ASSIGNED = re.compile(rf"\s*+(?:{_TYPED.pattern}|[:+]?=(?!=)>?)\s*+")
 _ASSIGNED_CLEARLY = re.compile(rf"\s*+(?:{_TYPED.pattern}|:=|=>)\s*+")
+# What puts a value into a statement's text, so that no place in it says which: all strings may be that value.
+_REWRITING_WORDS = (
+    *("replace", "regexp_replace", "translate", "stuff", "overlay", "insert", "formatmessage", "format_message"),
+    *("xp_sprintf", "string_agg", "group_concat", "listagg"),
+)
+_REWRITING = re.compile(rf"\b(?:{'|'.join(_REWRITING_WORDS)})\b(?:\s*+\(|\s++@)")
+# What stands behind a statement in a string and holds nothing: words, and functions that pass on their argument.
+_NO_VARIABLE = frozenset(
+    {"null", "default", "none", "true", "false", "using", "into", "end", "print", "go", "as", "at", "if", "then", "in"}
+    | {"loop", "exec", "execute", "immediate", "prepare", "from", "select", "set", "begin", "return"}
+)
+_PASSING = frozenset(
+    {"quote", "quotename", "quote_literal", "quote_nullable", "quote_ident", "chr", "char", "nchar", "concat", "format"}
+    | {"upper", "lower", "trim", "ltrim", "rtrim", "cast", "convert", "to_char", "enquote_literal", "enquote_name"}
+    | {"exec", "execute", "isnull", "coalesce", "nvl", "ifnull", "concat_ws", "using", "in", "values", "sp_executesql"}
+)
+_UNSEEN = "\x00"  # stands for a variable that no text assigns
+_READ_INTO = re.compile(r"into(?<![\w$#@]into)\s++[^;()']*+\Z")
+_QUERY = re.compile(r"\(\s*+select\b[^;']{,200}\bfrom\b")
+_PARAMETER = re.compile(r"\s++(?:in|out|inout|nocopy|n?varchar2?|n?char|character|text|n?clob)\b")
+_CALLED = re.compile(r"(?<![\w$#@:'])([^\W\d][\w$#]*+)\s*+\(")
 _SELECTED_INTO = re.compile(rf"(?P<value>{_STRING})\s++(?:into|as)\s++(?:strict\s++)?+\Z")
 _SELECTING = ("into", "as", "strict")
+_LONGEST_PREFIX = 40  # characters: of a string, _utf8mb4 and the like
 _ASSIGNED_TO = re.compile(rf"(?<![\w$#@])(@*[^\W\d][\w$#@]*+)\s*+(?:{_TYPED.pattern}|[:+]?=)\s*+n?+\Z")
 _PLACEHOLDER = re.compile(r"[$:@%][\w(]|\?|%(?=['\s])")
 _VARIABLE = re.compile(r"(?<![\w$#@:'])@*[^\W\d][\w$#@]*+(?!\s*+\()")
+_DOTTED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+(?:\.[^\W\d][\w$#]*+)*+")
 _NAMED_VARIABLE = re.compile(r"[^\W\d][\w$#]*+")
 _FOR_USER = re.compile(r"for\s++[^=;]{1,300}+=")
+# No server takes these, yet they are in its log.
+_FOR_USER_WITHOUT_MARK = re.compile(
+    r"for\s++(?:'[^']*+'|[^\s'@=;]++)\s*+(?:@\s*+(?:'[^']*+'|[^\s'=;]++)\s*+)?+(?:to\b\s*+)?+(?=')"
+)
+_TO = re.compile(r"to\b\s*+")
 _BEHIND_IDENTIFIED = {
     "postgresql": r"by\s*+(?:values\s*+)?+",
-    "mysql": r"(?:(?:with|via)\s*+[^\s']*+(?:'[^']*+')?+\s*+)?+(?:by|as|using)\b\s*+(?:password\s*+)?+",
+    "mysql": (
+        r"(?:(?:with|via)\s*+[^\s']*+(?:'[^']*+')?+\s*+)?+"
+        r"(?:(?:by|as|using)\b\s*+(?:password\s*+)?+|=?+\s*+(?='))"
+    ),
     "oracle": r"by\s*+(?:values\s*+)?+",
     "sqlserver": r"by\s*+",
 }
@@ -166,7 +211,7 @@ _REPLACES = re.compile(r"\s*+replace\b\s*+")
 _CONCATENATED = re.compile(r"\s*+(?:\+|\|\|)")
 _OPENROWSET = re.compile(rf"\s*+\(\s*+{_STRING}\s*+,\s*+{_STRING}\s*+;\s*+{_STRING}\s*+;\s*+")
 _WRITES = re.compile(r"\b(?:insert|update|replace|merge)\b")
-_ARGUMENT_TOKEN = re.compile(r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@\w++(?=\s*+=)|[^\s(),;'\"]++")
+_ARGUMENT_TOKEN = re.compile(r"[(),;]|'[^']*+'?+|\"[^\"]*+\"?+|@?+[^\W\d][\w$#]*+(?=\s*+:?=)|:?=>?+|[^\s(),;'\"]++")
 
 # Connection strings, in the content of a string.
 _CONNECTING = (
@@ -196,11 +241,24 @@ _SPACED_SECRET = re.compile(
 _URI_SECRET = re.compile(
     r"(?P<head>(?<![\w+.-])[a-z][a-z0-9+.-]{,20}://[^\s:/@'\"]*+:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE
 )
-_COMMAND = re.compile(rf"\b(?P<program>{_any_of(COMMAND_LINES)})\b(?P<line>[^;|&]*+)")
+_EASY_SECRET = re.compile(rf"(?P<head>{EASY_CONNECT})(?P<secret>[^\s/'\"]{{1,200}})(?=@)", re.IGNORECASE)
+# What only a connection string escapes: braces, and a backslash in front of a blank.
+_ESCAPED_SECRET = re.compile(
+    rf"{_CONNECTION_SECRET}(?P<secret>\{{(?:[^}}]|\}}\}})*+(?:\}}|\Z)|(?:[^\s;&'\"\\]*+\\.)++(?:\\.|[^\s;&'\"])*+"
+    r"|''(?=[^'\\]*+\\)(?:[^'\\]|\\(?:''|[^']))*+''|'(?=[^'\\]++\\)(?:[^'\\]|\\.)*+')",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(
+    rf"\b(?P<program>{_any_of(COMMAND_LINES)})(?P<suffix>1?+(?:\.exe)?+)(?=[\s\"])(?P<line>[^;|&]*+)", re.IGNORECASE
+)
+_ARGUMENT = r"\"[^\"]*+\"?+|'[^']*+'?+|"
 _COMMAND_SECRETS = {
-    program: re.compile(rf"(?P<head>{head})(?P<secret>(?!/)[^\s'\"/@]++)") for program, head in COMMAND_LINES.items()
+    program: re.compile(rf"(?P<head>{head})(?P<secret>{_ARGUMENT}[^\s'\"{'/@' if program in SLASHED else ''}]++)")
+    for program, head in COMMAND_LINES.items()
 }
-_OPTION_SECRET = re.compile(r"(?P<head>--password[ =]\s*+)(?P<secret>[^\s'\"]++)")
+_NET_TOKEN = re.compile(r"\"[^\"]*+\"?+|\S++")
+_NET_SHARE = re.compile(r"\"?(?:\w:?\"?\Z|\*|\\\\)")
+_OPTION_SECRET = re.compile(rf"(?P<head>--password[ =]\s*+)(?P<secret>{_ARGUMENT}[^\s'\"]++)", re.IGNORECASE)
 
 # A member of JSON, whatever its depth, and an element of XML.
 _MEMBER_NAME = (
@@ -244,6 +302,7 @@ class _Budget:
     inner: int = _MAX_INNER
     argument_tokens: int = _MAX_ARGUMENT_TOKENS
     occurrences: int = _MAX_OCCURRENCES
+    places: int = _MAX_PLACES
     reads_names: bool = False
 
     @classmethod
@@ -299,34 +358,88 @@ def fragment_without_passwords(text: str, engine: str, *, continued: bool = Fals
     a password that its statement began, or the value that `password =` in front of it waits for.
     """
     engine = known_engine(engine)
-    head = _HEAD_OF_CONTINUATION.match(text) if continued else None
-    if head is None and not may_hold_password(text, engine):
+    head = _head_of_continuation(text) if continued else []
+    if not head and not may_hold_password(text, engine):
         return Cleaned(text)
     budget = _Budget.of(text, reads_names=True)
     outside = _edits(text, engine, 0, budget)
     inside = _edits(f"'{text}", engine, 0, budget)
     spans = outside.spans + [(max(start - 1, 0), end - 1, by) for start, end, by in inside.spans if end > 1]
-    if head and head.lastgroup:
-        spans.append((*head.span(head.lastgroup), REDACTED))
+    spans += [(start, end, REDACTED) for start, end in head]
     found = outside.found or inside.found
     cleaned = _applied(text, _Edits([(start, end, REDACTED) for start, end, _ in spans]))
     structured = _without_structured_secrets(cleaned)
     return Cleaned(structured, found or structured != cleaned)
 
 
-# What may stand behind the end of a password's string, in CREATE and ALTER LOGIN.
-_BEHIND_PASSWORD = (
+# What may stand behind a password, in CREATE and ALTER LOGIN.
+_BEHIND_PASSWORD = re.compile(
     r"\s*+,?+\s*+(?:must_change|hashed|unlock|old_password|check_policy|check_expiration|default_database|sid"
-    r"|default_language|default_schema|credential|encryption|decryption)\b"
-)
-# A row begins in a string, which ends; or behind `password =`, perhaps in the comment that stands there.
-_HEAD_OF_CONTINUATION = re.compile(
-    rf"(?:(?P<within>(?:[^']|''){{1,256}}?)(?='(?!'){_BEHIND_PASSWORD})"
-    r"|(?:[^*'\"]{,300}+\*/|[^\n'\"]{,300}+\n(?=\s*+[=('\"nN]))?+\s*+(?:\w{,20}+\s*+=)?+[\s(]*+"
-    r"(?P<value>[nN]?'(?:[^']|'')*+'?+|\"(?:[^\"]|\"\")*+\"?+)"
-    r"|(?P<word>(?:[^\s'\"]|''){1,128}+)(?='(?!')|\"\s*+(?:[,;)]|\Z)))",
+    r"|default_language|default_schema|credential|encryption|decryption)\b",
     re.IGNORECASE,
 )
+_BARE_END = re.compile(
+    rf"\s*+=?+\s*+(?P<word>[^\s,;'\"=]++)(?={_BEHIND_PASSWORD.pattern})"
+    r"|\s*+=\s*+(?P<value>[^\s,;'\"=@(){}/-][^\s,;'\"=@(){}]*+)(?!['\"])",
+    re.IGNORECASE,
+)
+# An expression or a list of arguments that began in the row before; a name in front of its `=` too.
+_REST_OF_LIST = re.compile(
+    r"[\s=(,+{]++|(?P<value>[nN]?'(?:[^']|'')*+'?+|\"(?:[^\"]|\"\")*+\"?+)|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)"
+    r"|--[^\n]*+(?:\n|\Z)|(?:\w{1,20}+|@\w++)\s*+=|(?:[-\d.x]++|null|encrypt)(?![\w'\"])",
+    re.IGNORECASE,
+)
+# In front of a quote that opens a string.
+_OPENS = re.compile(
+    r"(?:\A|[=(,+<>]\s*+|\b(?:like|in|select|values|exec|execute|print|as|then|else|when|and|or|not|between|by|return|is"
+    r"|escape|case|on|from|where|union|all|set|go|begin|end|output|with|use)\s++|\{\w{1,8}\s++|\*/\s*+|[.\[])n?+\Z",
+    re.IGNORECASE,
+)
+_OPENED_BY_COMMA = re.compile(r"[(,\s]n?\Z", re.IGNORECASE)
+_BEHIND_STRING = re.compile(r"\s*+(?:[,);]|\Z)")
+_CLOSING_QUOTE = re.compile(r"(?:[^'\"]|''|\"\")*+(?P<quote>['\"])")
+_MAX_LIST = 1_000  # parts of a list in a row's head
+
+
+def _closes(text: str, quote: int) -> bool:
+    """Whether a text's first quote ends a string, as far as what stands around it shows; where in doubt, it does."""
+    before = text[max(quote - 30, 0) : quote]
+    if _BEHIND_PASSWORD.match(text, quote + 1) or not _OPENS.search(before):
+        return True
+    return _OPENED_BY_COMMA.search(before) is None and _BEHIND_STRING.match(text, quote + 1) is not None
+
+
+def _head_of_continuation(text: str) -> list[tuple[int, int]]:
+    """What a row may begin with that belongs to a password of the row before.
+
+    It begins in a string, which ends; or in a comment, a list of arguments or an expression, whose strings follow.
+    """
+    spans: list[tuple[int, int]] = []
+    bare = _BARE_END.match(text)
+    if bare and bare.lastgroup:
+        spans.append(bare.span(bare.lastgroup))
+    closing = _CLOSING_QUOTE.match(text)
+    quote = closing.start("quote") if closing else 0
+    starts = [0, 1] if text[:1] in ("'", '"') else [0]
+    if quote and _closes(text, quote):
+        spans.append((0, quote))
+        starts.append(quote + 1)
+    comment, opened, line = text.find("*/"), text.find("/*"), text.find("\n")
+    if comment >= 0 and (opened < 0 or comment < opened):
+        starts.append(comment + 2)
+    if line >= 0:
+        starts.append(line + 1)
+    for position in starts:
+        for _ in range(_MAX_LIST):
+            part = _REST_OF_LIST.match(text, position)
+            if part is None:
+                break
+            position = part.end()
+            if part.lastgroup:
+                spans.append(part.span("value"))
+        else:
+            spans.append((position, len(text)))
+    return spans
 
 
 def _applied(text: str, edits: _Edits) -> str:
@@ -388,9 +501,8 @@ _SHORTEST_INNER = 8  # characters: no statement and no connection string is shor
 
 
 def _lower(text: str) -> str:
-    """In lower case, each character where it was: `İ` would become two."""
-    lower = text.lower()
-    return lower if len(lower) == len(text) else "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+    """In lower case, each character where it was: `İ` alone would become two."""
+    return text.replace("İ", "ı").lower()
 
 
 @dataclass(slots=True)
@@ -412,13 +524,14 @@ class _Walk:
     variables: set[str] = field(default_factory=set)
     data_variables: set[str] = field(default_factory=set)
     inner_variables: set[str] = field(default_factory=set)
+    sets_within: bool = False  # whether a statement in a string sets a password
     # Where strings end that hold statements, how far a password that one leaves open was followed, and options were.
     statements: set[int] = field(default_factory=set)
     spilled_to: int = 0
     mapped_to: int = 0
 
     def walk(self) -> None:
-        kinds = _KINDS[self.engine]
+        kinds, administrative, ordinary = _KINDS[self.engine], _Kind.ADMINISTRATIVE, _Kind.ORDINARY
         if "insert" in self.lower or "update" in self.lower or "replace" in self.lower or "merge" in self.lower:
             self._redact_written_credentials()
         for token in _TOKENS[self.engine].finditer(self.lower):
@@ -429,10 +542,17 @@ class _Walk:
             if start < self.position:
                 continue
             if group == "phrase":
-                self._phrase(token.end())
+                self._phrase(token[group], token.end())
             else:
                 word = token[group]
-                self._step(kinds.get(word, _Kind.SECRET), word, start, token.end())
+                kind = kinds.get(word, _Kind.SECRET)
+                # A text may consist of these.
+                if kind is administrative:
+                    self._administrative(word, token.end())
+                elif kind is ordinary:
+                    self._ordinary(word)
+                else:
+                    self._step(kind, word, start, token.end())
 
     def _redact_written_credentials(self) -> None:
         """What an INSERT or UPDATE writes into an engine's own table of credentials, or one near it."""
@@ -443,22 +563,25 @@ class _Walk:
         if writes and not (writes == {"update"} and HARMLESS_UPDATE.search(self.lower)):
             self._redact_strings()
 
+    def _ordinary(self, word: str) -> None:
+        # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
+        self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
+        self.clause = word
+
+    def _administrative(self, word: str, end: int) -> None:
+        if self.verb != "administer":  # the clauses of key management are such words too
+            self.verb = word
+        self.ordinary = False
+        self.created = self.clause = ""
+        if word in _CREATING:
+            self._create(end)
+
     def _step(self, kind: _Kind, word: str, start: int, end: int) -> None:
         if kind is _Kind.FRESH:
             self.verb, self.ordinary, self.created, self.clause = "", False, "", ""
-        elif kind is _Kind.ORDINARY:
-            # IF EXISTS and the clauses of Oracle's key management do not begin another statement.
-            self.ordinary = self.verb != "administer" and not (word == "if" and self.created)
-            self.clause = word
         elif kind is _Kind.REPLACE:
             before = self.lower[max(start - _BEFORE, 0) : start].rstrip()
             self.ordinary = self.ordinary or not before or before.endswith(_BEGINNINGS)
-        elif kind is _Kind.ADMINISTRATIVE:
-            if self.verb != "administer":  # the clauses of key management are such words too
-                self.verb = word
-            self.ordinary, self.created, self.clause = False, "", ""
-            if word in _CREATING:
-                self._create(end)
         elif kind is _Kind.OPENROWSET:
             opening = _OPENROWSET.match(self.lower, end)
             if opening:
@@ -480,6 +603,7 @@ class _Walk:
         if created is None:
             return
         self.created = created["what"]
+        self.ordinary = self.created in _CONDITIONS
         if created["mapping"] and self.created == "user":
             start = max(created.end(), self.mapped_to)
             self.mapped_to = self._end_of_statement(start)
@@ -487,10 +611,11 @@ class _Walk:
                 if option["name"] not in _HARMLESS_OPTIONS:
                     self._take(option.start("value"))
 
-    def _phrase(self, end: int) -> None:
+    def _phrase(self, phrase: str, end: int) -> None:
         """What stands behind a phrase; a key's algorithm stands behind ENCRYPT USING as well, in quotes."""
         value = _blank(self.lower, end)
-        if self.engine != "oracle" or self.verb == "administer" or self.created == "pluggable":
+        always = phrase.startswith("migrate")
+        if always or self.engine != "oracle" or self.verb == "administer" or self.created == "pluggable":
             self.budget.words -= 1
             self._take(value)
 
@@ -528,9 +653,16 @@ class _Walk:
                 return
             if word == "password" and not self.ordinary:
                 operator = _FOR_USER.match(self.lower, behind)
+                if operator is None and self.engine == "mysql":
+                    operator = _FOR_USER_WITHOUT_MARK.match(self.lower, behind)
+            if operator is None and self.engine == "postgresql" and self.lower.endswith(f".{word}", 0, position):
+                operator = _TO.match(self.lower, behind)  # of a setting: those of users have a dot
         if operator is not None:
             if own or not self.ordinary:
-                self._take(_blank(self.lower, operator.end()))
+                value = _blank(self.lower, operator.end())
+                self._take(value)
+                if operator[0] in (":=", "=>"):
+                    self._follow(value, self.position)
                 replaces = _REPLACES.match(self.lower, self.position)
                 if replaces and self.engine == "mysql":
                     self._take(replaces.end())
@@ -550,6 +682,12 @@ class _Walk:
             self._is_given()
         elif word == "password" and self.engine == "postgresql" and self.created in _PRINCIPALS:
             self._take(behind)
+
+    def _follow(self, start: int, end: int) -> None:
+        """Follow a secret that is a variable; in Oracle and PostgreSQL those are words."""
+        value = self.lower[start : min(end, start + _LOOK_BACK)]
+        if _DOTTED_VARIABLE.fullmatch(value):
+            self.data_variables.update(_variables(value))
 
     def _declares(self, declaration: str) -> bool:
         """Whether `name type := value` declares a variable or a routine's parameter, not a column."""
@@ -577,6 +715,9 @@ class _Walk:
             and self.text[position : position + 5].upper() == "'RDS'"
         ):
             return  # Aurora's IAM authentication: the plugin's argument is always this word
+        value = _VALUES[self.engine].match(self.lower, position)
+        if value and not self.verb and self.engine != "oracle" and value[0].isidentifier():
+            return  # prose; the engines but Oracle want quotes
         self._take(position)
         while following := _NEXT_PASSWORD.match(self.lower, self.position):
             if following[0].strip() == "," and self.engine != "oracle":
@@ -622,27 +763,37 @@ class _Walk:
         sight, each literal of the text may be it.
         """
         edits = self.edits
-        unknown: set[str] = set()
         seen: set[str] = set()
-        known: set[str] = set()
-        waiting = [*self.variables, *self.data_variables, *self.inner_variables]
+        unknown = self._followed([*self.variables, *self.inner_variables], seen)
+        # Of a function over data only the literals count: columns are not known.
+        self._followed(list(self.data_variables), seen)
+        dynamic = bool(self.sets_within or self.inner_variables)
+        if dynamic and any(word in self.lower for word in _REWRITING_WORDS) and _REWRITING.search(self.lower):
+            edits.has_placeholder = True
+        if unknown and (dynamic or (not self.depth and unknown & self.inner_variables)):
+            edits.has_placeholder = True
+        if self.depth:
+            edits.variables = unknown
+        if edits.has_placeholder and self.statements:
+            self._redact_strings()
+
+    def _followed(self, waiting: list[str], seen: set[str]) -> set[str]:
+        """Redact what is assigned to variables, and to those that they come from; those that get nothing in sight."""
+        unknown: set[str] = set()
         while waiting:
             name = waiting.pop()
-            if name in seen:
+            if name in seen or name in _NO_VARIABLE:
                 continue
             seen.add(name)
-            if len(seen) > _MAX_VARIABLES or len(name) > _LONGEST_NAME:
+            self.budget.places -= self.lower.count(name)
+            if len(seen) > _MAX_VARIABLES or len(name) > _LONGEST_NAME or self.budget.places < 0:
                 self._redact_strings()
                 break
             assigned, sources = self._assigned(name)
             waiting += sources
-            (known if assigned else unknown).add(name)
-        if self.depth:
-            edits.variables = unknown & (self.variables | self.inner_variables)
-        elif unknown & self.inner_variables:
-            edits.has_placeholder = True
-        if edits.has_placeholder and self.statements:
-            self._redact_strings()
+            if not assigned:
+                unknown.add(name)
+        return unknown
 
     def _assigned(self, variable: str) -> tuple[bool, list[str]]:
         """Redact what is assigned to a variable: whether anything is, and the variables that it comes from."""
@@ -663,11 +814,22 @@ class _Walk:
                 sources += self._assigned_value(assignment.end())
             offset = max(start - _LOOK_BACK, 0)
             before = self.lower[offset:start]
-            selected = _SELECTED_INTO.search(before) if before.rstrip().endswith(_SELECTING) else None
+            selected = None
+            if before.rstrip().endswith(_SELECTING):
+                opening = before.rfind("'", 0, max(before.rfind("'"), 0))
+                selected = _SELECTED_INTO.search(before, max(opening - _LONGEST_PREFIX, 0))
             if selected:
                 assigned = True
                 self._add(offset + selected.start("value"), offset + selected.end("value"))
+            elif ("into" in before and _READ_INTO.search(before)) or (
+                before.endswith(("(", ",", " ")) and self._is_parameter(before, end)
+            ):
+                sources.append(_UNSEEN)
         return assigned, sources
+
+    def _is_parameter(self, before: str, end: int) -> bool:
+        """Whether a routine gets a variable from its caller, even if it has a default."""
+        return before.rstrip().endswith(("(", ",")) and _PARAMETER.match(self.lower, end) is not None
 
     def _assigned_value(self, position: int) -> list[str]:
         """Redact an assigned value; the variables that it is made of."""
@@ -676,7 +838,7 @@ class _Walk:
             # A query in parentheses.
             for string in _ANY_STRING.finditer(self.lower, position, min(position + _LOOK_BACK, len(self.lower))):
                 self._add(*_with_prefix(string))
-            return []
+            return [_UNSEEN] if _QUERY.match(self.lower, position) else []
         found = value[0]
         if found.isidentifier() and self._is_call(value.end()):
             self._call(EVERY_ARGUMENT, value.end())
@@ -703,7 +865,8 @@ class _Walk:
         """A password that a string leaves open goes on in the literals and variables behind it, up to a semicolon, and
         in what else is assigned to the variable that holds the string."""
         before = self.lower[max(start - _LOOK_BACK, 0) : start]
-        holder = _ASSIGNED_TO.search(before)
+        assigns = before.rstrip().removesuffix("n").rstrip().endswith(("=", "default"))
+        holder = _ASSIGNED_TO.search(before) if assigns else None
         while holder:  # `begin x :=` reads as if `x` was the type of `begin`
             self.variables.add(holder[1])
             holder = _ASSIGNED_TO.search(before, holder.end(1))
@@ -716,6 +879,8 @@ class _Walk:
                 self.redact_rest(string.start())
                 break
             self._add(*_with_prefix(string))
+        if any(name[1] not in _PASSING for name in _CALLED.finditer(self.lower, position, self.spilled_to)):
+            self.edits.has_placeholder = True  # an element of an array, or what a function makes
         for name in _VARIABLE.finditer(self.lower, position, self.spilled_to):
             if len(self.variables) > _MAX_VARIABLES:
                 break
@@ -732,6 +897,7 @@ class _Walk:
         depth, number, name = 0, 1, ""
         first = last = -1
         is_named = False
+        values: list[tuple[int, int]] = []  # named as such, in front of what they are the value of
         for token in _ARGUMENT_TOKEN.finditer(self.lower, start + parenthesized):
             text = token[0]
             self.budget.argument_tokens -= 1
@@ -741,12 +907,17 @@ class _Walk:
                 return
             closes = (text == ")" and depth == 0) or (text == ";" and depth == 0)
             closes = closes or (not parenthesized and text in _ENDS_EXECUTE)
-            if closes or (text == "," and depth == 0):
+            separates = text == "," or (call.pairs and text in _MEMBER_SEPARATORS)
+            if closes or (separates and depth == 0):
                 if first >= 0:
                     secret = is_named or _is_secret(call, number, name)
                     if secret:
                         self._argument(call, first, last, parenthesized)
+                    elif call.names_value and name.endswith("value"):
+                        values.append((first, last))
                     is_named = (is_named and not call.pairs) or (call.names_value and self._names_secret(first, last))
+                    while is_named and values:
+                        self._argument(call, *values.pop(), parenthesized)
                 number, name, first = number + 1, "", -1
                 if closes or number > MAX_ARGUMENTS:
                     return
@@ -755,15 +926,19 @@ class _Walk:
             if first < 0 and _ASSIGNS.match(self.lower, token.end()):
                 name = text
                 continue
-            if first < 0 and name and not text.strip("=>"):
+            if first < 0 and name and not text.strip(":=>"):
                 continue
             first = token.start() if first < 0 else first
             last = token.end()
-        if first >= 0 and (is_named or _is_secret(call, number, name)):
-            self._argument(call, first, last, parenthesized)
+        if first >= 0:
+            if is_named or _is_secret(call, number, name):
+                self._argument(call, first, last, parenthesized)
+            if values and self._names_secret(first, last):
+                for value in values:
+                    self._argument(call, *value, parenthesized)
 
     def _names_secret(self, first: int, last: int) -> bool:
-        return self.text[first:last].strip(" \t\r\n'\"").lower().endswith(SECRET_NAMES)
+        return self.text[first:last].strip(" \t\r\n'\"").lower().endswith(NAMES_OF_SECRETS)
 
     def _argument(self, call: Call, first: int, last: int, parenthesized: bool) -> None:
         argument = self.lower[first:last]
@@ -795,7 +970,8 @@ def _is_secret(call: Call, number: int, name: str) -> bool:
     return number in call.positions
 
 
-_ASSIGNS = re.compile(r"\s*+=")
+_ASSIGNS = re.compile(r"\s*+:?=")
+_MEMBER_SEPARATORS = frozenset({"value", "is", ":"})  # in SQL's own JSON functions, between a name and its value
 _BOUND = re.compile(r"[:$?][\w]*+")
 _PACKAGE = re.compile(r"([\w$#]++)[\"`\]]?+\s*+\.\s*+[\"`\[]?+\Z")
 _LOOK_BACK = 200  # characters
@@ -831,7 +1007,8 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     lower = whole.lower()
     engine, edits, budget = walk.engine, walk.edits, walk.budget
     hints = [hint for hint in HINTS[engine] if hint in lower]
-    if not hints and not (connecting and _COMMAND.search(lower)):
+    has_command = connecting and _COMMAND.search(lower) is not None
+    if not hints and not has_command and not (connecting and "@" in whole):
         return
     if kind in ("name", "maybe") and not (budget.reads_names or engine == "sqlserver"):
         return
@@ -841,24 +1018,33 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
             edits.found = True
             edits.spans.append((start, end, cleaned))
         return
+    if budget.inner <= 0:
+        edits.found = True
+        edits.spans.append((start, end, REDACTED))
+        return
     opening, original, closing = _parts(whole, kind)
-    if _ONE_WORD.fullmatch(original) or not _WORTH_READING.search(original):
+    if _ONE_WORD.fullmatch(original) or not (has_command or _WORTH_READING.search(original)):
         return
     budget.inner -= 1
     budget.characters -= len(original)
-    if budget.inner < 0 or budget.characters < 0 or walk.depth >= _DEPTH:
+    if budget.characters < 0 or walk.depth >= _DEPTH:
         edits.found = True
         edits.spans.append((start, end, REDACTED))
         return
     escapes = "\\" in original and kind == "literal" and engine in ("mysql", "postgresql")
     content = _without_structured_secrets(original)
-    plain = _decoded(content, opening, escapes)
+    is_code = kind not in ("name", "comment")
+    may_connect = kind != "comment" and not _SQL_VERB.match(content)
+    if may_connect:  # a backslash may be the string's own or the connection's
+        content = _without_escaped_secrets(content, connecting)
+    decoded = plain = _decoded(content, opening, escapes)
+    if may_connect:
+        plain = _without_escaped_secrets(plain, connecting)
     inner = _edits(plain, engine, walk.depth + 1, budget)
     cleaned = _applied(plain, inner)
-    is_code = kind not in ("name", "comment")
-    if kind != "comment" and not _SQL_VERB.match(plain):
+    if may_connect:
         cleaned = _without_connection_secrets(cleaned, connecting)
-    if cleaned != plain:
+    if cleaned != decoded:
         content = _encoded(cleaned, opening, escapes)
     if content != original:
         edits.found = True
@@ -866,13 +1052,17 @@ def _edit_inner(walk: _Walk, start: int, end: int, kind: str, connecting: bool) 
     if not is_code:
         return
     edits.found = edits.found or inner.found
+    walk.sets_within = walk.sets_within or (inner.found and kind != "dollar")
     if inner.found or _SQL_VERB.match(plain):
         walk.statements.add(end)
     edits.has_placeholder = edits.has_placeholder or inner.has_placeholder
     walk.inner_variables |= inner.variables
     concatenated = _CONCATENATED.match(walk.lower, end) is not None
     trails = inner.trails and plain[-1:].isspace()
-    if kind in ("literal", "maybe") and (inner.is_open or (concatenated and (inner.may_be_open or trails))):
+    if concatenated and has_command and _ends_before_secret(plain):
+        edits.found = True
+        walk.spill(start, end)
+    elif kind in ("literal", "maybe") and (inner.is_open or (concatenated and (inner.may_be_open or trails))):
         walk.spill(start, end)
 
 
@@ -890,7 +1080,7 @@ def _parts(whole: str, kind: str) -> tuple[str, str, str]:
 
 def _decoded(content: str, opening: str, escapes: bool) -> str:
     if escapes:
-        content = re.sub(r"\\([\s\S])", r"\1", content)
+        content = without_backslashes(content)
     return content.replace(opening * 2, opening) if opening in "'\"" else content
 
 
@@ -904,8 +1094,15 @@ def _redacted(secret: re.Match[str]) -> str:
     return f"{secret['head']}{REDACTED}"
 
 
+def _without_escaped_secrets(content: str, connecting: bool) -> str:
+    """Those values of a connection string that would end early where it is read as a statement."""
+    if ("{" in content or "\\" in content) and (connecting or _CONNECTION_KEY.search(content)):
+        return _ESCAPED_SECRET.sub(_redacted, content)
+    return content
+
+
 def _without_connection_secrets(content: str, connecting: bool) -> str:
-    content = _URI_SECRET.sub(_redacted, content)
+    content = _EASY_SECRET.sub(_redacted, _URI_SECRET.sub(_redacted, content))
     if connecting or _CONNECTION_KEY.search(content):
         secret = _SEPARATED_SECRET if ";" in content else _SPACED_SECRET
         content = secret.sub(_redacted, content)
@@ -915,8 +1112,33 @@ def _without_connection_secrets(content: str, connecting: bool) -> str:
 
 
 def _without_command_secret(command: re.Match[str]) -> str:
-    secret = _COMMAND_SECRETS[command["program"]]
-    return command["program"] + secret.sub(_redacted, command["line"])
+    program = command["program"].lower()
+    line = command["line"]
+    line = _without_net_secret(line) if program == "net" else _COMMAND_SECRETS[program].sub(_redacted, line)
+    return f"{command['program']}{command['suffix']}{line}"
+
+
+def _ends_before_secret(content: str) -> bool:
+    """Whether a command line ends where a password is expected."""
+    return _MASK not in _COMMAND.sub(_without_command_secret, content + _MASK)
+
+
+def _without_net_secret(line: str) -> str:
+    """NET USER takes a password behind the user, NET USE one that is neither a device, a share nor an option."""
+    verb, passed = "", 0
+
+    def redacted(token: re.Match[str]) -> str:
+        nonlocal verb, passed
+        word = token[0]
+        if not verb:
+            verb = word.lower()
+        elif not word.startswith("/") and (
+            (verb == "use" and not _NET_SHARE.match(word)) or (verb == "user" and (passed := passed + 1) > 1)
+        ):
+            return REDACTED
+        return word
+
+    return _NET_TOKEN.sub(redacted, line)
 
 
 def _without_structured_secrets(content: str) -> str:

@@ -18,13 +18,12 @@ _DOUBTFUL = re.compile(r"\\|--|/\*|\#|[\"`\[\]\x00]|\$(?!\d)")
 _PLAIN_COMMENT = re.compile(r"/\*(?!M)[\w .,:=()-]*\*/")
 _TOKEN = re.compile(r"@@[\w.$]+|[a-z_][\w$]*|\S")
 
-TOPOLOGY = frozenset({"replica_host_status", "information_schema.replica_host_status"})
-_SOURCES = (
-    ("information_schema", ".", "replica_host_status"),
-    ("replica_host_status",),
-    ("aurora_replica_status", "(", ")"),
-    ("dual",),
-)
+# Where the engine has a view or a function of its own; elsewhere a table of that name is the customer's.
+TOPOLOGY = {"mysql": frozenset({"replica_host_status", "information_schema.replica_host_status"})}
+_SOURCES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "mysql": (("information_schema", ".", "replica_host_status"), ("replica_host_status",), ("dual",)),
+    "postgresql": (("aurora_replica_status", "(", ")"),),
+}
 _BEHIND_SOURCE = frozenset({"where", "order", "limit"})
 _COLUMNS = frozenset(
     {
@@ -128,15 +127,17 @@ def is_health_check(text: str, engine: str) -> bool:
     if code in ("", "select"):
         return code == ""  # PostgreSQL's ping is a statement without anything
     if code.startswith("select "):
-        return _only_asks_the_server(_TOKEN.findall(code.removeprefix("select ")))
+        return _only_asks_the_server(_TOKEN.findall(code.removeprefix("select ")), engine)
     return _STATEMENTS[engine].fullmatch(code) is not None
 
 
-def _only_asks_the_server(tokens: list[str]) -> bool:
+def _only_asks_the_server(tokens: list[str], engine: str) -> bool:
     """Whether a SELECT, given by what follows the word, returns values, settings or the topology alone."""
     if "from" in tokens:
         start = tokens.index("from")
-        source = next((source for source in _SOURCES if tuple(tokens[start + 1 :][: len(source)]) == source), None)
+        source = next(
+            (source for source in _SOURCES.get(engine, ()) if tuple(tokens[start + 1 :][: len(source)]) == source), None
+        )
         if source is None:
             return False
         rest = tokens[start + 1 + len(source) :]

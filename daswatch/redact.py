@@ -124,7 +124,17 @@ _NAMED = re.compile(
     r"(?:permission denied for|must be owner of) (?:table|view|materialized view|sequence|schema|database|function"
     r"|procedure|relation|index|foreign table|foreign server|type|language|tablespace|column|large object)"
     r" [\w.$]{1,130}"
-    r"|(?:must be superuser|permission denied to|cannot execute) [a-z A-Z_-]{1,120}"
+    r"|cannot execute [A-Z]{2,20}(?: [A-Z]{2,20}){0,3}"
+    r" (?:in a read-only transaction|during recovery|during a parallel operation|within a background process"
+    r"|in a non-volatile function|while a portal is pinned)"
+    r"|permission denied to (?:(?:create|alter|drop|rename|grant) role|(?:create|rename) database|create tablespace"
+    r"|(?:grant|revoke|examine|reassign|drop) (?:privileges|objects)|set session authorization|create event trigger"
+    r"|(?:cancel query|terminate process|create subscription|COPY to or from (?:a file|an external program)))"
+    r"|must be superuser to (?:(?:alter|create|drop|rename)"
+    r" (?:superusers?|replication users|bypassrls users|tablespaces?)"
+    r"|alter superuser roles or change superuser attribute|change (?:superuser|bypassrls|replication) attribute"
+    r"|COPY to or from (?:a file|an external program)|create (?:subscriptions|a base type|procedural languages?)"
+    r"|terminate superuser process|cancel superuser query|set session authorization)"
 )
 _RAISED_BY_USERS = {"postgresql": ("P0",), "mysql": ("1644", "1642", "1643")}  # RAISE and SIGNAL: any text
 
@@ -247,7 +257,10 @@ def redacted(
             changes["errorMessage"] = fragments.looked_into(message)
     for name in FREE_FIELDS:
         if name in document:
-            changes[name] = _free(document[name], fragments, redaction, native=name == "engineNativeAuditFields")
+            value = document[name]
+            if sets_password and isinstance(value, dict):
+                value = {key: REDACTED if _BINDS.search(key) else item for key, item in value.items()}
+            changes[name] = _free(value, fragments, redaction, native=name == "engineNativeAuditFields")
     return {**document, **changes} if changes else document
 
 
@@ -328,7 +341,25 @@ def _free(value: Any, fragments: _Fragments, redaction: Redaction, *, native: bo
         return value
     if not isinstance(value, dict):
         return _HIDDEN
-    return {name: item if native and name in _NATIVE_NAMES else _HIDDEN for name, item in value.items()}
+    return {
+        name: item if native and name in _NATIVE_NAMES and not _is_statement(item) else _HIDDEN
+        for name, item in value.items()
+    }
+
+
+_BINDS = re.compile(r"bind|param", re.IGNORECASE)  # in the name of a field with a statement's parameters
+_VERB = re.compile(
+    r"\s*+(?:select|insert|update|delete|merge|with|exec|execute|declare|begin|alter|create|drop|grant|call|truncate)\b",
+    re.IGNORECASE,
+)
+_PRIVILEGES = re.compile(r"[A-Z_$, ]*+")
+
+
+def _is_statement(item: Any) -> bool:
+    """Whether a field that is to hold a name or a state holds what was typed; privileges are verbs as well."""
+    if not isinstance(item, str):
+        return not isinstance(item, int | float | None)
+    return "'" in item or (_VERB.match(item) is not None and _PRIVILEGES.fullmatch(item) is None)
 
 
 _SECRET_NAME = re.compile(

@@ -12,20 +12,24 @@ from dataclasses import dataclass
 # Without one of these a text holds nothing to look for; most texts have none.
 _HINTS = ("passw", "pwd", "identified", "secret", "credential", "passphrase", "://", "_pw", "_pass")
 HINTS = {
-    "postgresql": (*_HINTS, "mapping", "crypt", "hmac", "table_import_from_s3", "import_from_server", "program"),
+    "postgresql": (
+        *(*_HINTS, "mapping", "crypt", "hmac", "table_import_from_s3", "import_from_server", "program"),
+        *("authorization", "http_header", "private_key", "api_key", "dbserver", "jdbc:"),
+    ),
     "mysql": (
         *(*_HINTS, "authentication_str", "set_external", "binlog_ssl", "mysql", "crypt", "challenge_resp", "encode("),
-        *("decode(", "asymmetric_", "keyring_key"),
+        *("decode(", "asymmetric_", "keyring_key", "private_key", "api_key"),
     ),
     "oracle": (
         *(*_HINTS, "wallet", "authenticat", "bind_s", "open_ssl", "utl_smtp", "utl_tcp", "user$", "link$", "migrate"),
         *("pluggable", "crypt", "apex_", "sqlplus", "db_connect_info", "request_context"),
+        *("authorization", "private_key", "api_key", "api-key", "xs_principal", "utl_http", "jdbc:", "encryption key"),
     ),
     "sqlserver": (
         *(*_HINTS, "approle", "srvlogin", "addlogin", "users_login", "proxy_account", "distributor", "crypt", "bycert"),
         *("byasymkey", "key_source", "openrowset", "net user", "net use", "sqlcmd", "bcp ", "subscriber", "cmdshell"),
         *("subscription", "distpublisher", "reader_agent", "snapshot", "link_publication", "sysmail_", "jobstep"),
-        "environment_var",
+        *("environment_var", "distributiondb", "log_shipping", "private_key", "api_key"),
     ),
 }
 
@@ -33,7 +37,12 @@ HINTS = {
 SECRET_NAMES = (
     *("password", "passwd", "passwrd", "pwd", "passphrase", "secret", "secret_key", "secret_access_key"),
     *("session_token", "authentication_string", "rolpassword", "key_source", "identity_value"),
-    *("_pass", "_pw", "userpass"),
+    *("_pass", "_pw", "userpass", "hashicorp_secret_id"),
+)
+# What else the name of a parameter, a header or a member ends with whose value is a secret.
+NAMES_OF_SECRETS = (
+    *(*SECRET_NAMES, "authorization", "private_key", "api_key", "api-key", "apikey", "access_key", "auth-token"),
+    *("vault-token", "secret_id", "registration_pass"),
 )
 # Columns of the engines' own tables: a value in one is a secret in an ordinary UPDATE too.
 CATALOG_COLUMNS = frozenset({"authentication_string", "rolpassword"})
@@ -65,7 +74,12 @@ HARMLESS_UPDATE = re.compile(rf"\bset\s++(?:{_HARMLESS_COLUMN}\s*+=\s*+[^\s,;]++
 PHRASES: dict[str, tuple[str, ...]] = {
     "postgresql": (),
     "mysql": (r"random\s++(?:password\s++)?replace", r"challenge_response\s++as"),
-    "oracle": (r"migrate\s++using", r"encrypt\s++using", r"decrypt\s++using", r"with\s++secret"),
+    "oracle": (
+        *(r"migrate\s++using", r"(?:set|create)\s++(?:encryption\s++)?+key(?=\s*+')"),
+        r"encrypt\s++using",
+        r"decrypt\s++using",
+        r"with\s++secret",
+    ),
     "sqlserver": (),
 }
 
@@ -75,8 +89,8 @@ class Call:
     """Which arguments of a procedure or function are secret, by position, from 1, and by name.
 
     `of_data` is a function over data, such as an encryption: it is called in ordinary statements, with columns.
-    Where a call sets what an argument names, `names_value`, all arguments behind the name of a secret are secret; of
-    `pairs` the next one.
+    Where a call sets what an argument names, `names_value`, all arguments behind the name of a secret are secret, and
+    the one that is named as its value, wherever it stands; of `pairs` the next one.
     A name that others may use for their own procedures counts behind a package that begins with `package`.
     """
 
@@ -112,7 +126,8 @@ CALLS: dict[str, dict[str, Call]] = {
         "table_import_from_s3": _call(8, 9),
         "import_from_server": _call(4, 6),
         "set_config": _NAMES_VALUE,
-        **dict.fromkeys(("json_build_object", "jsonb_build_object", "hstore"), _PAIRS),
+        "http_header": _NAMES_VALUE,
+        **dict.fromkeys(("json_object", "json_build_object", "jsonb_build_object", "hstore"), _PAIRS),
         "crypt": _data(1),
         **dict.fromkeys(("hmac", "encrypt", "decrypt", "encrypt_iv", "decrypt_iv"), _data(2)),
         **dict.fromkeys(("pgp_sym_encrypt", "pgp_sym_encrypt_bytea"), _data(2)),
@@ -143,6 +158,15 @@ CALLS: dict[str, dict[str, Call]] = {
     "oracle": {
         "set_wallet": _call(2),
         "create_request_context": _call(2, package="utl_http"),
+        "request": _call(4, package="utl_http"),
+        "request_pieces": _call(5, package="utl_http"),
+        "set_header": Call(names_value=True, package="utl_http"),
+        "secure_connection": _call(2, package="utl_tcp"),
+        **dict.fromkeys(("command", "command_replies"), _call(2, 3, package="utl_smtp")),
+        "set_password": _call(2, 4, package="xs_principal"),
+        "set_verifier": _call(2, package="xs_principal"),
+        "set_agent_registration_pass": _call(1),
+        "json_object": _PAIRS,
         "set_authentication": _call(3),
         "set_credential": _call(3),
         "auth": _call(3),
@@ -181,6 +205,13 @@ CALLS: dict[str, dict[str, Call]] = {
         "sp_control_dbmasterkey_password": _call(2),
         # Replication: distributors, publishers, subscribers, and the jobs of their agents.
         "sp_adddistributor": _call(3),
+        "sp_adddistributiondb": _call(13),
+        "sp_attachsubscription": _from(5),
+        "sp_changesubscriptiondtsinfo": _call(3),
+        "sp_add_log_shipping_primary_database": _from(9),
+        "sp_change_log_shipping_primary_database": _from(7),
+        "sp_add_log_shipping_secondary_primary": _from(11),
+        "sp_change_log_shipping_secondary_primary": _from(8),
         "sp_changedistributor_password": _call(1),
         "sp_adddistpublisher": _call(5),
         "sp_changereplicationserverpasswords": _from(3),
@@ -199,6 +230,7 @@ CALLS: dict[str, dict[str, Call]] = {
                 *("sp_changemergesubscription", "sp_changemergepullsubscription", "sp_changepublication"),
                 *("sp_changemergepublication", "sp_serveroption", "sp_oasetproperty", "xp_regwrite"),
                 *("xp_instance_regwrite", "set_object_parameter_value", "set_execution_parameter_value"),
+                *("sp_set_session_context", "sp_change_log_shipping_secondary_database"),
             ),
             _NAMES_VALUE,
         ),
@@ -213,15 +245,25 @@ CALLS: dict[str, dict[str, Call]] = {
     },
 }
 
-# What a program's command line has in front of a password, after the program's own name.
-_SHORT_P, _MYSQL_P = r"\s-P\s*+", r"\s-p(?=[^\s-])"
+# What a program's command line has in front of a password, after the program's own name; NET has none (`NET_TOKEN`).
+_BIG_P, _SMALL_P = r"\s[-/]P\s*+", r"\s-p\s*+"
 _BEHIND_USER = r"\s(?:-u|--user)[ =]?\s*+[^\s:'\"]{1,100}+:"
 _BEHIND_SLASH = r"\A\s++(?:[^\s/]++\s++)??[\w$#]{1,130}+/"
 COMMAND_LINES: dict[str, str] = {
-    **dict.fromkeys(("sqlcmd", "osql", "isql", "bcp"), _SHORT_P),
-    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin"), _MYSQL_P),
+    **dict.fromkeys(("sqlcmd", "osql", "isql", "bcp"), _BIG_P),
+    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin"), r"\s-p(?=[^\s-])"),
     **dict.fromkeys(("curl", "wget"), _BEHIND_USER),
     **dict.fromkeys(("sqlplus", "sqlldr", "expdp", "impdp", "rman"), _BEHIND_SLASH),
-    "sshpass": r"\s-p\s*+",
-    "net": r"\A\s++(?:user\s++[^\s/]++|use\s++(?:[\w*]:?\s++)?+\\\\[^\s]++)\s++",
+    **dict.fromkeys(("sshpass", "psexec"), _SMALL_P),
+    **dict.fromkeys(("plink", "pscp", "psftp", "putty"), r"\s-pw\s++"),
+    "schtasks": r"\s/(?i:r?p)\s++",
+    "cmdkey": r"\s/(?i:pass):",
+    "wmic": r"\s/(?i:password):",
+    "smbclient": r"\s(?:-U|--user)[ =]?\s*+[^\s%'\"]{1,100}+%",
+    **dict.fromkeys(("dtexec", "dtutil"), r"\s[-/](?i:de(?:crypt)?|sourcep(?:assword)?|destp(?:assword)?)\s++"),
+    "powershell": r"(?i:convertto-securestring)\s++(?:-(?i:string)\s++)?+",
+    "net": "",
 }
+SLASHED = frozenset(program for program, head in COMMAND_LINES.items() if head == _BEHIND_SLASH)
+# In front of a password in an Oracle connection: `//user/secret@host`, `jdbc:oracle:thin:user/secret@host`.
+EASY_CONNECT = r"(?:(?:\A|[\"\s])(?://)?|\bjdbc:oracle:\w{1,10}:)[\w$#.-]{1,130}/"

@@ -13,6 +13,8 @@ from daswatch.noise import AWS_USERS, is_foreign_use
 # A user is made by DCL, within code (EXEC), or with a part of a batch that weighs less than the rest of it. In MySQL's
 # tables of users it can be written.
 _MAKING = frozenset({Activity.DCL, Activity.EXEC, Activity.DDL, Activity.OTHER, Activity.ERROR})
+# A query makes one where it runs a text; so does a write to the catalog of roles, or to that of jobs.
+_RUNNING_TEXT = ("dblink", "cron.", "query_to_xml", "pg_authid", "run_command_on")
 _MAKING_OF_ENGINE = {"mysql": _MAKING | {Activity.DML}, "sqlserver": _MAKING | {Activity.DML}}
 
 
@@ -33,9 +35,8 @@ def signals_of(
     found: list[str] = []
     if watched_name and is_foreign_use(event, engine, activity):
         found.append(Signal.AWS_USER_NAME_USED.value)
-    if activity in _MAKING_OF_ENGINE.get(engine, _MAKING) and _gives_one_of(
-        _with_awss(excluded), event, engine, activity
-    ):
+    makes = activity in _MAKING_OF_ENGINE.get(engine, _MAKING) or _runs_text(event, engine, activity)
+    if makes and _gives_one_of(_with_awss(excluded), event, engine, activity):
         found.append(Signal.EXCLUDED_USER_NAME_GIVEN.value)
     return found
 
@@ -47,11 +48,22 @@ def _with_awss(names: frozenset[str]) -> frozenset[str]:
 
 def _gives_one_of(names: frozenset[str], event: Event, engine: str, activity: Activity) -> bool:
     text = event.get("commandText")
-    if isinstance(text, str) and gives_name(text, engine, names):
-        return True
+    if isinstance(text, str):
+        if engine == "mysql" and event.get("databaseName") == "mysql":
+            text = f"use mysql; {text}"
+        if gives_name(text, engine, names):
+            return True
     if activity is not Activity.DCL:
         return False
     # Oracle and SQL Server name the user that was made, also where they leave the statement out.
     made, command = event.get("objectName"), event.get("command")
-    creates = isinstance(command, str) and command.upper().startswith("CREATE")
-    return creates and isinstance(made, str) and made.strip().lower() in {name.lower() for name in names}
+    creates = isinstance(command, str) and command.upper().startswith(("CREATE", "NAME CHANGE"))
+    return creates and isinstance(made, str) and made.strip(' []"').lower() in {name.lower() for name in names}
+
+
+def _runs_text(event: Event, engine: str, activity: Activity) -> bool:
+    text = event.get("commandText")
+    if engine != "postgresql" or activity not in (Activity.DQL, Activity.DML) or not isinstance(text, str):
+        return False
+    lowered = text.lower()
+    return any(word in lowered for word in _RUNNING_TEXT)

@@ -138,14 +138,15 @@ def _scanners(comments: dict[str, str], literals: dict[str, str], first: dict[st
 
 
 SCANNERS = _scanners(_COMMENTS, _LITERALS, _FIRST)
-# For texts that keep their names; those of SQL Server that are letters in brackets need no look.
-_FIRST_TO_REPLACE = _FIRST | {"sqlserver": r"(?:[-/'\"0-9$]|\[(?![^\W\d]*+\]))"}
+# For texts that keep their names; those of SQL Server that are letters in brackets need no look. Two brackets do not
+# end a name: `[a]]'b]` is one.
+_FIRST_TO_REPLACE = _FIRST | {"sqlserver": r"(?:[-/'\"0-9$]|\[(?![^\W\d]*+\](?!\])))"}
 _STRIPPERS = _scanners(_COMMENTS, _LITERALS, _FIRST_TO_REPLACE)
 # The same with what is not certain: one match reaches from there to the end of the text.
 _CERTAIN_STRIPPERS = _scanners(_UNCERTAIN_COMMENTS, _UNCERTAIN_LITERALS, _FIRST_TO_REPLACE)
 # Quotes and comments alone: no numbers, no parameters, and of SQL Server's names in brackets those that hold a quote.
 _FIRST_QUOTE = {engine: re.sub("0-9|[?:]", "", first) for engine, first in _FIRST.items()}
-_FIRST_QUOTE["sqlserver"] = r"(?:[-/'\"]|\[(?![\w$#@ .]*+\]))"
+_FIRST_QUOTE["sqlserver"] = r"(?:[-/'\"]|\[(?![\w$#@ .]*+\](?!\])))"
 QUOTES = {
     engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], first)
     for engine, first in _FIRST_QUOTE.items()
@@ -164,6 +165,8 @@ _NESTING = frozenset({"postgresql", "sqlserver"})
 
 # Behind FROM, AS and the like as well only a name can stand in SQL Server.
 _NAMING_WORDS = ("from", "join", "into", "update", "table", "as")
+_SHORTEST_NAMING_WORD = min(map(len, _NAMING_WORDS))
+_ENDS_OF_NAMING_WORDS = frozenset(end for word in _NAMING_WORDS for end in (word[-1], word[-1].upper()))
 _BEHIND_NAMING_WORD = re.compile(rf"\b(?:{'|'.join(_NAMING_WORDS)})\Z")
 _LOOK_BACK = 16  # characters
 
@@ -205,7 +208,7 @@ _MAYBE_PREFIXED = re.compile(r"\?(?<=[\w&]\?)")
 _ARGUMENT = (
     r"(?:@\w++\s*+=\s*+)?+(?:[-+]?\?|@@?+[\w$#]++|\[(?:[^\]]|\]\]){,260}+\]|[^\W\d@][\w$#@]*+)(?:\s++out(?:put)?\b)?+"
 )
-_PROCEDURE = r"(?:[\w$#@]++|\[(?:[^\]]|\]\]){,260}+\]|\"[^\"]{,260}+\")"
+_PROCEDURE = r"(?:[\w$#@]++|\[(?:[^\]]|\]\]){,260}+\]|\"(?:[^\"]|\"\"){,260}+\")"
 _ARGUMENTS = rf"{_PROCEDURE}(?:\.++{_PROCEDURE})*+(?:;\?)?+\s*+(?P<arguments>{_ARGUMENT}(?:\s*+,\s*+{_ARGUMENT})*+)"
 _SQLSERVER_WORDS = (
     "add|alter|backup|begin|bulk|checkpoint|close|commit|create|dbcc|deallocate|declare|delete|deny|disable|drop|enable"
@@ -221,9 +224,24 @@ _BARE_ARGUMENT = re.compile(
 )
 # PostgreSQL's SET takes words without quotes for text as well: `set app.customer to Smith`.
 _SET = re.compile(
-    r"((?:\A|;)\s*+(?:alter\b(?:(?!\bset\b)[^;])*+)?+\bset\s++(?:(?:session|local)\s++)?+(?P<name>[\w.\"]++)\s*+(?:=|to\b)\s*+)"
+    r"((?:\A|;)\s*+(?:alter\b(?:(?!\bset\b)[^;])*+)?+\bset\s++(?:(?:session|local)\s++)?+(?P<name>(?:[\w.]++|\"(?:[^\"]|\"\"){,260}+\")++)\s*+(?:=|to\b)\s*+)"
     r"(?P<words>[^\W\d][\w$]*+(?:\s*+,\s*+[^\W\d][\w$]*+)*+)",
     re.IGNORECASE,
+)
+# The same among the clauses of a function, of a setting of users, which has a dot.
+_ROUTINE_SET = re.compile(
+    r"(\bset\s++(?P<name>[\w\"]++\.[\w.\"]++)\s*+(?:=|to\b)\s*+)(?P<words>[^\W\d][\w$]*+(?:\s*+,\s*+[^\W\d][\w$]*+)*+)",
+    re.IGNORECASE,
+)
+# Oracle's ALTER SESSION and ALTER SYSTEM take words for text as well; the values of these parameters are names.
+_ORACLE_SET = re.compile(r"\balter\s++(?:session|system)\s++set\b(?P<parameters>[^;]*+)", re.IGNORECASE)
+_ORACLE_PARAMETER = re.compile(
+    r"(?P<head>(?P<name>[\w$#]++)\s*+=\s*+)(?P<value>\"[^\"]*+\"?+|[^\W\d][\w$#.]*+)", re.IGNORECASE
+)
+_ORACLE_SET_TO_NAMES = frozenset(
+    {"current_schema", "container", "edition", "isolation_level", "constraint", "constraints", "default_collation"}
+    | {"optimizer_mode", "statistics_level", "cursor_sharing", "scope", "audit_trail", "workarea_size_policy"}
+    | {"row_archival", "parallel_degree_policy", "plsql_code_type", "remote_login_passwordfile", "recyclebin"}
 )
 _SET_TO_NAMES = frozenset({"search_path", "role", "session_authorization", "client_encoding", "default_tablespace"})
 _SET_TO_KEYWORDS = frozenset({"on", "off", "true", "false", "yes", "no", "default", "none", "all", "replica", "origin"})
@@ -237,6 +255,7 @@ _NEEDLESS_SPACE = re.compile(r" (?:(?=\W)|(?<=\W ))")
 _SIGN = re.compile(
     r"((?:[=(,<>*/%|+-]|\b(?:select|values|then|else|limit|offset|between|and|or|return|set)))[+-]++(?=\?)"
 )
+_POINT = re.compile(r"(?<![\w\"`\])?.])\.(?=\?)")  # .5 is a number like 0.5
 _LIST = re.compile(r"\?(?:,\?)++")
 _ROWS = re.compile(r"\(\?\)(?:,\(\?\))++")
 _ANY_NAME = r"(?:\"[^\"]{,300}+\"|`[^`]{,300}+`|\[[^\]]{,300}+\]|[^\W\d][\w$#@]*+)"
@@ -324,12 +343,17 @@ def statement_hash(text: str, engine: str) -> str:
     statements. The case of names counts where the engine distinguishes it; SQL Server's collations are taken not to.
     """
     engine = known_engine(engine)
-    bare = " ".join(_strip(_readable(text, engine), engine, encoded_names=True).split())
+    bare = _strip(_readable(text, engine), engine, encoded_names=True)
+    if engine == "mysql" and "*/" in bare:
+        bare = bare.replace("*/", " ")  # the end of an executable comment, which was read as code
+    bare = " ".join(bare.split())
     plain = bare.lower()
     tables = ""
     if engine == "mysql" and plain != bare and len(plain) == len(bare):
         tables = "\0".join(_mysql_tables_in_mixed_case(bare, plain))
     plain = _NEEDLESS_SPACE.sub("", _with_values_alike(plain)).strip(";")
+    if ".?" in plain:
+        plain = _POINT.sub("", plain)
     if "-?" in plain or "+?" in plain:
         plain = _SIGN.sub(r"\1", plain)
     if "?,?" in plain:
@@ -351,6 +375,10 @@ def without_literals(text: str, engine: str) -> str:
         bare = _FIRST_CALL.sub(_without_bare_arguments, _EXECUTE.sub(_without_bare_arguments, bare), count=1)
     elif engine == "postgresql":
         bare = _SET.sub(_without_bare_values, bare)
+        if _CREATE_FUNCTION.search(bare):
+            bare = _ROUTINE_SET.sub(_without_bare_values, bare)
+    elif engine == "oracle":
+        bare = _ORACLE_SET.sub(_without_parameters, bare)
     return bare if certain or bare.endswith("?") else f"{bare}?"
 
 
@@ -453,8 +481,16 @@ def unescaped(text: str) -> tuple[str, int]:
         # Outside a literal no backslash is valid: one before the first quote means that the text is escaped.
         if "\\" not in text or not _MYSQL_ESCAPED.match(text):
             return text, depth
-        text = re.sub(r"\\([\s\S])", r"\1", text)
+        text = without_backslashes(text)
     return text, _MAX_ESCAPE_DEPTH
+
+
+def without_backslashes(text: str) -> str:
+    """The text with each character behind a backslash as it is; a last backslash, with nothing behind it, stays."""
+    if "\\" not in text:
+        return text
+    ends_open = (len(text) - len(text.rstrip("\\"))) % 2
+    return "\\".join([part.replace("\\", "") for part in text.split("\\\\")]) + "\\" * ends_open
 
 
 def escaped(text: str, depth: int) -> str:
@@ -564,7 +600,9 @@ def _end_of_comment(match: re.Match[str], engine: str) -> int:
 def _is_name(match: re.Match[str]) -> bool:
     """Whether SQL Server's "…" is a name whatever QUOTED_IDENTIFIER is."""
     text, start = match.string, match.start()
-    if not start or not text[start - 1].isspace():
+    if start < _SHORTEST_NAMING_WORD + 1 or not text[start - 1].isspace():
+        return False
+    if text[start - 2] not in _ENDS_OF_NAMING_WORDS and not text[start - 2].isspace():
         return False
     before = text[max(start - _LOOK_BACK, 0) : start].rstrip().lower()
     return before.endswith(_NAMING_WORDS) and _BEHIND_NAMING_WORD.search(before) is not None
@@ -662,6 +700,15 @@ def _with_values_alike(plain: str) -> str:
 def _without_bare_arguments(match: re.Match[str]) -> str:
     head = match.string[match.start() : match.start("arguments")]
     return head + _BARE_ARGUMENT.sub(lambda argument: "?" if argument["bare"] else argument[0], match["arguments"])
+
+
+def _without_parameters(match: re.Match[str]) -> str:
+    return _ORACLE_PARAMETER.sub(_without_parameter, match[0])
+
+
+def _without_parameter(match: re.Match[str]) -> str:
+    is_known = match["name"].lower() in _ORACLE_SET_TO_NAMES or match["value"].lower() in _SET_TO_KEYWORDS
+    return match[0] if is_known else f"{match['head']}?"
 
 
 def _without_bare_values(match: re.Match[str]) -> str:

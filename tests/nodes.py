@@ -251,10 +251,6 @@ class Cluster:
         green = {"status": "green", "number_of_nodes": MEMBERS}
         self.wait_for(lambda: self.ask(path) == green, "green")
 
-    def status(self, index: str) -> str:
-        """An index's health."""
-        return str(self.ask(f"/_cluster/health/{index}")["status"])
-
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Change settings of the cluster; None is the default."""
         assert self.ask("/_cluster/settings", "PUT", {"persistent": settings}).get("acknowledged")

@@ -61,9 +61,9 @@ class CountedPattern:
         self.work.add(match.end() - match.start() if match else 1)
         return match
 
-    def fullmatch(self, text: str) -> re.Match[str] | None:
-        self.work.add(len(text))
-        return self.pattern_.fullmatch(text)
+    def fullmatch(self, text: str, *span: int) -> re.Match[str] | None:
+        self.work.add((span[1] if len(span) > 1 else len(text)) - (span[0] if span else 0))
+        return self.pattern_.fullmatch(text, *span)
 
 
 def count_work(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> Work:

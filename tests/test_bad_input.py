@@ -447,7 +447,8 @@ def test_events_without_a_plausible_time_share_one_index_and_take_their_arrivals
     (document,) = invoke_between_neighbours(ingest, make(ingest))
 
     assert document["@timestamp"].startswith("20")
-    undated = [hit for hit in ingest.hits() if hit["_index"] == f"{ingest.prefix}-undated"]
+    month = document["@timestamp"][:7].replace("-", ".")
+    undated = [hit for hit in ingest.hits() if hit["_index"] == f"{ingest.prefix}-undated-{month}"]
     assert [hit["_source"] for hit in undated] == [document]
 
 

@@ -39,6 +39,9 @@ ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
         (";;;((", []),
         ("select ')' ; delete from t", ["SELECT", "DELETE FROM T"]),
         ("select 1) delete from t", ["SELECT", "DELETE FROM T"]),
+        ("select 1 as [a]]'b]; drop table t", ["SELECT AS", "DROP TABLE T"]),
+        ("select a as [a]]--b]; drop table t", ["SELECT A AS", "DROP TABLE T"]),
+        ("select a as [a]]/*b]; drop table t", ["SELECT A AS", "DROP TABLE T"]),
         ("select [delete], \"drop\" from t /* grant /* x */ */", ["SELECT"]),
     ],
 )  # fmt: skip

@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.budget import MAX_RECORD, MAX_STATEMENT
+from daswatch.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT
 from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.envelope import ActivityStream
 from daswatch.events import MonitoringRecord, read_monitoring_record
 from daswatch.noise import ExcludedUser, Noise, Origin
+from daswatch.passwords import REDACTED
 from daswatch.redact import Redaction
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
@@ -198,7 +199,11 @@ def test_the_duration_is_end_minus_start_where_the_engine_tells_both(
         (postgresql_event(objectName='"Odd""Schema"."Order.Items"'), ['odd"schema.order.items']),
         (postgresql_event(objectName='"open'), ["open"]),
         (mysql_event(objectName="`T_Cart`,`other`.`t``x`"), ["shop.t_cart", "other.t`x"]),
+        (mysql_event(objectName="`a,b`,`a.b`, `c`.`d,e`"), ["shop.a,b", "shop.a.b", "c.d,e"]),
         (oracle_event(objectName='"t_gl"'), ["fin_app.t_gl"]),
+        (oracle_event(objectName="My.Tab", objectType="HR"), ["hr.my.tab"]),
+        (oracle_event(objectName="HR.Tab", objectType="HR"), ["hr.tab"]),
+        (sqlserver_event(objectName="[a.b]", engineNativeAuditFields={"schema_name": "dbo"}), ["dbo.a.b"]),
         (sqlserver_event(objectName="[dbo].[T]]Pay]"), ["dbo.t]pay"]),
         (sqlserver_event(objectName="[" * 100_000), ["[" * 99_999]),
     ],
@@ -527,6 +532,18 @@ def test_a_longer_statement_has_a_note_instead_of_a_hash(redaction: Redaction, k
     assert found["ingestNotes"] == ["statement-too-long"]
     assert "statementHash" not in found
     assert len(found.get("commandText", "")) == kept
+
+
+def test_a_longer_continuation_row_is_not_scanned() -> None:
+    """It is read several times; SQL Server's own have 4,000 characters."""
+    text = "select password='x'".ljust(MAX_CONTINUATION)
+    within = source(sqlserver_event(commandText=text, substatementId=2))
+    beyond = source(sqlserver_event(commandText=f"{text} ", substatementId=2))
+
+    assert within["ingestNotes"] == ["statement-continued"]
+    assert "select password=" in within["commandText"]
+    assert beyond["ingestNotes"] == ["statement-too-long", "statement-continued"]
+    assert beyond["commandText"] == REDACTED
 
 
 def test_the_statements_of_a_record_have_a_bound_together() -> None:

@@ -155,3 +155,33 @@ def test_words_before_a_table_are_looked_at_once() -> None:
     found = statements._MYSQL_TABLES.match("from " + "if " * 50)
     assert found is not None
     assert found.end() <= len("from ") + len("if ") * 8
+
+
+@pytest.mark.parametrize(
+    ("declaration", "is_read"),
+    [
+        (f"{'t' * 128}.{'u' * 128}.{'v' * 128}%rowtype := ", True),
+        ("in out nocopy varchar2(20) := ", True),
+        ("v." * 500 + " := ", False),
+        ("constant " * 10 + "t := ", False),
+    ],
+)
+def test_a_type_is_read_to_a_bound(declaration: str, is_read: bool) -> None:
+    """A match that fails does not show how far it looked; that a longer one does not match shows it."""
+    assert (passwords._TYPED.match(declaration) is not None) is is_read
+
+
+def test_names_within_words_are_searched_to_a_bound() -> None:
+    """Names of one letter stand everywhere: behind so many places all strings of a text are removed."""
+    names = ["a" * number for number in range(1, 20)]
+    assigned = "; ".join(f"{name} := 1" for name in names)
+    text = f"begin execute immediate 'alter user u identified by '||{'||'.join(names)}; {assigned}; x := 'canary'; "
+
+    assert "canary" in without_passwords(text, "oracle").text
+    assert "canary" not in without_passwords(text + "a" * 100_000, "oracle").text
+
+
+def test_one_character_alone_changes_its_length() -> None:
+    """In lower case; positions in a text and in its lower case are the same without it."""
+    assert [character for character in map(chr, range(0x110000)) if len(character.lower()) != 1] == ["İ"]
+    assert len(passwords._lower("aİB\u1e9e")) == len("aİB\u1e9e")

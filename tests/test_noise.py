@@ -45,9 +45,10 @@ NOT_OF_AWS = [
 ]
 LOCAL = [
     "localhost", "LOCALHOST", "[local]", "local machine", "<local machine>", "127.0.0.1", "127.8.9.1", "::1",
-    "::ffff:127.0.0.1", "/rdsdbdata/.s.PGSQL.5432", "socket",
+    "::ffff:127.0.0.1", "socket",
 ]  # fmt: skip
 ELSEWHERE = ["203.0.113.66", "10.9.8.7", "2001:db8::7", "app-7.example.internal", "localhost.example.com", "127.0.0.x"]
+ELSEWHERE += ["localhost ", " 127.0.0.1", "/", "/x", "/rdsdbdata/.s.PGSQL.5432 "]
 
 
 PING = {"commandText": "select 1", "objectName": None}  # what AWS's users do as well
@@ -84,6 +85,51 @@ def test_aws_name_from_elsewhere_is_kept(engine: str, user: str, host: str) -> N
 def test_name_that_aws_does_not_have_is_kept(engine: str, user: str, host: str | None) -> None:
     """Another case where case counts, and a name of another engine, are other users than AWS's."""
     assert verdict(EVENTS[engine](dbUserName=user, remoteHost=host)) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("engine", "user", "is_own"),
+    [
+        ("postgresql", "rdsadmin", True),
+        ("mysql", "rdsadmin", True),
+        ("oracle", "RDSADMIN", False),
+        ("sqlserver", "rdsadmin", False),
+    ],
+)
+@pytest.mark.parametrize("socket", ["/rdsdbdata/.s.PGSQL.5432", "/rdsdbdata/mysql.sock"])
+def test_a_sockets_path_is_the_own_host(engine: str, user: str, is_own: bool, socket: str) -> None:
+    """Where the server writes it; with Oracle and SQL Server a client names its host itself."""
+    dropped = verdict(EVENTS[engine](dbUserName=user, remoteHost=socket, **PING))
+
+    assert dropped == ((Origin.LOCAL, False) if is_own else (None, True))
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "rds\u200badmin",
+        "rds\u0430dmin",
+        "rds\u00adadmin",
+        "rdsadmin\0",
+        "rdsadm\u0131n",
+        "rd\u0455s\u0435c",
+        "rds\u00e1dmin",
+    ],
+)
+def test_a_name_that_looks_like_awss_is_foreign(user: str) -> None:
+    assert verdict(postgresql_event(dbUserName=user)) == (None, True)
+
+
+@pytest.mark.parametrize(("engine", "is_dropped"), [("mysql", True), ("postgresql", False)])
+def test_a_topology_view_counts_where_it_exists(engine: str, is_dropped: bool) -> None:
+    event = EVENTS[engine](
+        dbUserName="rdsproxyadmin",
+        remoteHost="10.0.3.7",
+        commandText="select * from replica_host_status",
+        objectName=None,
+    )
+
+    assert verdict(event) == ((Origin.PROXY, False) if is_dropped else (None, True))
 
 
 @pytest.mark.parametrize("user", ["rdſadmin", "ｒｄｓａｄｍｉｎ", "rdsadmin ", "RDSadmın"])

@@ -194,10 +194,10 @@ def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], 
         ('s3cretPW", default_database = hr', '<REDACTED>", default_database = hr'),
         ('= "s3cretPW", default_database = hr', "= <REDACTED>, default_database = hr"),
         ("= (N's3cretPW')", "= (<REDACTED>)"),
-        ("('s3cretPW', 'x')", "(<REDACTED>, 'x')"),
+        ("('s3cretPW', 'x')", "(<REDACTED>, <REDACTED>)"),
         ("the new one */ 's3cretPW', check_policy = off", "the new one */ <REDACTED>, check_policy = off"),
         ("the new one\n = 's3cretPW', check_policy = off", "the new one\n = <REDACTED>, check_policy = off"),
-        (" a'; create login b with password = 's3cretPW'", " a'; create login b with password = <REDACTED>"),
+        (" a'; create login b with password = 's3cretPW'", "<REDACTED>'; create login b with password = <REDACTED>"),
         (
             "drop table t; create login b with password = 's3cretPW'",
             "drop table t; create login b with password = <REDACTED>",
@@ -206,6 +206,46 @@ def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], 
 )
 def test_a_continuation_hides_the_end_of_a_password(text: str, kept: str) -> None:
     assert fragment_without_passwords(text, "sqlserver", continued=True).text == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=/*c*/N's3cretPW'",
+        ",'s3cretPW'",
+        "'u','s3cretPW'",
+        "=\n--x\n's3cretPW'",
+        "/* x */ 's3cretPW'",
+        "{encrypt N's3cretPW'}",
+        "0x0200s3cretPW hashed",
+        "s3cretPW hashed",
+        "s3cretPW a b', @c=1",
+        "s3cretPW a b c'; go",
+        ", 's3cretPW', 'master'",
+        "/* x */ = 's3cretPW'",
+        " (N's3cretPW')",
+        "s3cretPW'",
+        "s3cretPW', default_database=hr",
+        "a\ns3cretPW b' must_change",
+        "-- x\n= 's3cretPW'",
+        "= --x\n/*y*/ N's3cretPW'",
+        "'u', 'x', 's3cretPW', 1",
+        "s3cretPW');",
+        "s3cretPW') at linked",
+        "a''s3cretPW'",
+        "s3cretPW' + ''''",
+        '"s3cretPW"',
+        "{Encrypt 's3cretPW'}, 'odbc'",
+        "s3cretPW c d e f g h', @name='x'",
+        "=s3cretPW, b",
+        "s3cretPW e', N'x'",
+    ],
+)
+def test_a_continuations_head_shows_no_password(text: str) -> None:
+    """It may begin in the password, in a comment in front of it, or in a list of arguments that has it."""
+    found = fragment_without_passwords(text, "sqlserver", continued=True)
+
+    assert "s3cret" not in found.text
 
 
 @pytest.mark.parametrize(

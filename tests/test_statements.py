@@ -140,6 +140,13 @@ def test_the_verb_behind_common_table_expressions(engine: str, text: str, verb: 
         ("mysql", 'select "s3cret', "select ?"),
         ("oracle", "select q'[s3cret' from dual", "select ?"),
         ("sqlserver", "select [open", "select [open"),
+        ("sqlserver", "select [a]]'b] from t where x='C'", "select [a]]'b] from t where x=?"),
+        ("sqlserver", 'insert into [x]]"] values ("C")', 'insert into [x]]"] values (?)'),
+        ("sqlserver", "select 'C' as [a]]--b], 'D' as [c]]/*d]", "select ? as [a]]--b], ? as [c]]/*d]"),
+        ("sqlserver", 'exec "a""b".p Smith', 'exec "a""b".p ?'),
+        ("postgresql", """select "a""'b" from t where x='C'""", """select "a""'b" from t where x=?"""),
+        ("postgresql", 'set "a-b""c".d to Smith', 'set "a-b""c".d to ?'),
+        ("mysql", "select `a``'b` from t where x='C'", "select `a``'b` from t where x=?"),
         # An engine that we do not know is read by the standard's quoting.
         ("db2", "select 'a', \"b\", 1", 'select ?, "b", ?'),
     ],
@@ -388,6 +395,8 @@ def test_deeply_nested_comments_hide_no_verb(engine: str) -> None:
         ("mysql", "REPLACE(A, 'x', 'y')", "replace(a, 'x', 'y')"),
         ("mysql", "LOCK TABLES T WRITE", "lock tables T write"),
         ("sqlserver", "save tran s1", "save tran s2"),
+        *((engine, "select * from t where x=1e5", "select * from t where x = .5") for engine in ENGINES),
+        ("mysql", "/*!50000 select */ a from t", "select a from t"),
         ("sqlserver", "select [A] from [dbo].[T]", "select [a] from [dbo].[t]"),
         ("postgresql", "create user bob password <REDACTED>", "create user bob password 'x'"),
     ],
@@ -442,6 +451,7 @@ def test_layout_values_and_made_names_share_a_hash(engine: str, one: str, other:
             "select a from t union all select null, 'x' from dual",
             "select a from t union all select 'x', null from dual",
         ),
+        ("sqlserver", "drop table [a]]'x]; select 1", "drop table [a]]'y]; delete from t"),
     ],
 )
 def test_names_and_conditions_keep_hashes_apart(engine: str, one: str, other: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,7 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     auth: str,
 ) -> None:
     function = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
+    (tmp_path / "detections.json").write_bytes(dump([replace(one, enabled=True) for one in compile_all()]))
     settings = {"FINDINGS_SQL": "true", "OPENSEARCH_AUTH": auth, "OPENSEARCH_SECRET_ARN": secret_arn}
     function.configure(**settings)
     calls = Calls(signed(auth), key_arn_of("none"), DATA_KEY)
@@ -208,6 +210,7 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     stopped = {**base, "detail": {**base["detail"], **tampered.steps[0]["event"]["detail"]}}
 
     function.attack()
+    function.attack("first-seen-network", "")  # looks up what was seen before
     with recorded(calls):
         findings_handler.scheduled({}, InvocationContext())
         findings_handler.scheduled({}, InvocationContext())
@@ -223,7 +226,8 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     calls.made |= {call for call in assumed.made if call.action == "sts:AssumeRole"}
     function.close()
 
-    stack = stack_for({"AlertTopic": function.topic_arn}, **needing(calls, auth, secret_arn))
+    given = {"IndexPrefix": function.prefix, **needing(calls, auth, secret_arn)}
+    stack = stack_for({"AlertTopic": function.topic_arn}, **given)
     assert_exact(stack, "FindingsRole", calls)
 
 
@@ -412,6 +416,5 @@ def test_serverless_says_in_its_own_policy_who_may_what() -> None:
     assert not [one for rule in functions["Rules"] for one in rule["Permission"] if "Delete" in one or "*" in one]
     assert {one for rule in functions["Rules"] for one in rule["Resource"]} == {
         "collection/activity",
-        "index/activity/das-events-*",
         "index/activity/das-*",
     }

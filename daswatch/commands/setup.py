@@ -56,7 +56,7 @@ def setup(
     ] = Path("daswatch-backups"),
     shards: Annotated[str, typer.Option(help="Primary shards of a day of events (INDEX_SHARDS).")] = "",
     replicas: Annotated[
-        str, typer.Option(help="Copies beside the primary: a number, auto or domain (INDEX_REPLICAS).")
+        str, typer.Option(help="Copies in addition to the primary: a number, auto or domain (INDEX_REPLICAS).")
     ] = "",
     refresh_seconds: Annotated[str, typer.Option(help="Until events are found (INDEX_REFRESH_SECONDS).")] = "",
     codec: Annotated[str, typer.Option(help="Of indices of events (INDEX_CODEC).")] = "",
