@@ -197,7 +197,11 @@ def _until_searchable(ours: Ours, load: Workload, index: BenchIndex) -> None:
 
 def processes(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """Cold start and peak memory, each in processes of their own."""
-    with BenchIndex(client, url, "bench-child-events") as index, LocalAws() as aws, tempfile.TemporaryDirectory() as folder:
+    with (
+        BenchIndex(client, url, "bench-child-events") as index,
+        LocalAws() as aws,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         environment = {
             **os.environ,
             **aws.environment,

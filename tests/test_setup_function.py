@@ -232,7 +232,7 @@ def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
 def test_the_handler_installs_content_once_and_keeps_what_it_replaces(
     node: AnyNode, aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    name = "t" + secrets.token_hex(6)
+    name = f"t{secrets.token_hex(6)}-events"
     (tmp_path / "detections.json").write_bytes(dump(compile_all()[:3]))
     settings = {
         "OPENSEARCH_ENDPOINT": node.url,
