@@ -48,7 +48,7 @@ def check_opensearch(client: OpenSearch, service: Literal["es", "aoss"], deadlin
             raise NotOpenSearch("it answers without JSON") from exc
         if exc.status in _REFUSED:
             return
-        if exc.status in (0, *_BUSY) or _in_words_of_opensearch(exc):
+        if exc.status in (0, *_BUSY) or not _answered(exc) or _in_words_of_opensearch(exc):
             raise
         raise NotOpenSearch(f"it answers {exc.status}, not as OpenSearch does", exc.status) from exc
     if found:
@@ -101,6 +101,11 @@ def _version(answer: Any) -> str:
 def _part(answer: Any, name: str) -> Mapping[str, Any]:
     part = answer.get(name) if isinstance(answer, Mapping) else None
     return part if isinstance(part, Mapping) else {}
+
+
+def _answered(exc: SearchUnavailable) -> bool:
+    """Whether the endpoint itself answered; a password that cannot be read has a status, too."""
+    return isinstance(exc.__cause__, TransportError)
 
 
 def _in_words_of_opensearch(exc: SearchUnavailable) -> bool:
