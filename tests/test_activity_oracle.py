@@ -116,7 +116,9 @@ def of_node(node: Any) -> Activity:
             return Activity.DML if writes else Activity.DQL
         case ast.ExplainStmt():
             options = {one.defname: one.arg for one in node.options or ()}
-            on = "analyze" in options and getattr(options["analyze"], "sval", "on") not in ("off", "false")
+            value = options.get("analyze")
+            off = getattr(value, "sval", "on") in ("off", "false") or getattr(value, "ival", 1) == 0
+            on = "analyze" in options and not off
             return of_node(node.query) if on else Activity.DQL
         case ast.PrepareStmt():
             return of_node(node.query)
