@@ -486,7 +486,8 @@ def with_hits(index: str, name: str = "DDL in hr") -> dict[str, Any]:
 
 
 def of_ours(index: str) -> dict[str, Any]:
-    return body(a_detection(query="activity:DDL", conditions=(Condition("count", 1),), group=("dbUserName",)), index)
+    detection = a_detection(query="activity:DDL", conditions=(Condition("count", 1),), group=("dbUserName",))
+    return body(detection, index.removesuffix("-*"))
 
 
 MONITORS = pytest.mark.parametrize("made", [with_groups, with_hits, of_ours])
