@@ -88,7 +88,7 @@ def _gives_name(tokens: list[str], engine: str, names: frozenset[str]) -> bool:
 def _composes_name(code: str, names: frozenset[str]) -> bool:
     """Whether a text in lower case that runs another one makes an account, and has a name or its parts in literals.
 
-    Literals within literals cannot be told apart from the code between them, so each piece between two quotes counts.
+    Literals within literals look like the code between them, so each piece between two quotes counts.
     """
     code = _HEXADECIMAL.sub(_spelled, _CHARACTER.sub(_character, code))
     if not _makes_account("".join(_WORD.findall(code))):

@@ -1,4 +1,4 @@
-"""What one record may cost: its texts are looked at up to a number of characters, whoever wrote them.
+"""What one record may cost: only so many characters of its texts are scanned.
 
 Characters are counted, not seconds, so that a record makes the same documents at each delivery. What does not fit is
 not examined, and therefore indexed only as far as nothing in it can be a password; `ingestNotes` says so

@@ -21,6 +21,7 @@ from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from demo.opensearch_home import VERSION_VARIABLE
 from tests.function import IngestFunction
+from tests.proxy import Proxy
 from tests.rds import Rds, rds_with_streams
 from tests.stacks import AnswerBucket, answer_bucket
 
@@ -166,3 +167,18 @@ def ingest(
     function.install()
     yield function
     function.close()
+
+
+@pytest.fixture
+def proxy(node: AnyNode) -> Iterator[Proxy]:
+    """A proxy in front of the shared node."""
+    with Proxy(node.url) as running:
+        yield running
+
+
+@pytest.fixture
+def behind(proxy: Proxy) -> Iterator[OpenSearch]:
+    """A client that knows the node only by the proxy."""
+    client = OpenSearch(proxy.url, timeout=60)
+    yield client
+    client.close()

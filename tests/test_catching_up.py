@@ -20,7 +20,6 @@ from daswatch.sigma import compile_all
 from daswatch.stream_records import iso_milliseconds
 from demo.aws import LocalAws
 from demo.indexed import documents_of
-from demo.opensearch import AnyNode
 from demo.traffic import produce
 from findings_lambda.watch import Report
 from tests.proxy import Exchange, Proxy, Request, Response, answer
@@ -43,19 +42,6 @@ def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
     place = Watching(search, aws, list(DETECTIONS.values()))
     yield place
     place.close()
-
-
-@pytest.fixture
-def proxy(node: AnyNode) -> Iterator[Proxy]:
-    with Proxy(node.url) as running:
-        yield running
-
-
-@pytest.fixture
-def behind(proxy: Proxy) -> Iterator[OpenSearch]:
-    client = OpenSearch(proxy.url, timeout=60)
-    yield client
-    client.close()
 
 
 def made(watching: Watching, detection: str, end: datetime, arrived: datetime | None = None) -> list[Document]:

@@ -33,7 +33,7 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.ledger import LedgerEntry, compare
-from demo.opensearch import AnyNode, Node
+from demo.opensearch import Node
 from demo.rds import Database, KmsDataKeys, seal
 from demo.rds import DataKey as SealingKey
 from demo.stream import done_records
@@ -151,13 +151,6 @@ def assert_ledger_equals_index(entries: Sequence[LedgerEntry], function: IngestF
         f"the first: {[*comparison.lost, *comparison.doubled, *comparison.misclassified, *comparison.unknown][:1]}"
     )
     assert comparison.found == wanted
-
-
-@pytest.fixture
-def proxy(node: AnyNode) -> Iterator[Proxy]:
-    """A proxy in front of the shared node."""
-    with Proxy(node.url) as running:
-        yield running
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from daswatch.samples import Sample
 from daswatch.storms import MAX_OPEN
 from daswatch.stream_records import iso_milliseconds
 from demo.aws import LocalAws
-from demo.opensearch import AnyNode
 from findings_lambda.watch import Report
 from tests.alerting import a_detection, an_alert
 from tests.clock import Clock
@@ -46,19 +45,6 @@ def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
     place = Watching(search, aws, list(DETECTIONS.values()))
     yield place
     place.close()
-
-
-@pytest.fixture
-def proxy(node: AnyNode) -> Iterator[Proxy]:
-    with Proxy(node.url) as running:
-        yield running
-
-
-@pytest.fixture
-def behind(proxy: Proxy) -> Iterator[OpenSearch]:
-    client = OpenSearch(proxy.url, timeout=60)
-    yield client
-    client.close()
 
 
 def writes_with(*texts: bytes) -> Predicate:

@@ -71,7 +71,7 @@ class ArrivalsGateway:
 
     def shards(self, now: datetime) -> Shards:
         """The shards of a domain; a collection has none to ask about."""
-        yesterday = f"{self._indices.events.removesuffix('*')}{now - timedelta(days=1):%Y.%m.%d}*"
+        yesterday = f"{self._indices.prefix}-{now - timedelta(days=1):%Y.%m.%d}*"
         listed = self._list(f"/_cat/shards/{yesterday}", h="index,prirep,store", bytes="b")
         primaries = [(int(one["store"]), one["index"]) for one in listed if one["prirep"] == "p" and one["store"]]
         largest_bytes, largest_index = max(primaries, default=(0, ""))
