@@ -166,7 +166,7 @@ def episodes(detection: Detection, found: Iterable[Candidate], begin: datetime) 
 
     What ended before `begin` is left out. Windows overlap, so an episode counts the most that one of them held.
     """
-    quiet = timedelta(seconds=detection.quiet_seconds)
+    quiet = detection.quiet
     finished: list[Candidate] = []
     current: dict[str, Candidate] = {}
     for candidate in found:

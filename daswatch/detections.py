@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -132,6 +133,11 @@ class Detection:
     forget_seconds: int = 0  # an instance that has been silent for longer is taken for removed
     suppressions: tuple[Suppression, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)  # the tuning values it was compiled with
+
+    @property
+    def quiet(self) -> timedelta:
+        """Two events of a group that are so far apart belong to two episodes."""
+        return timedelta(seconds=self.quiet_seconds)
 
     def expired_suppressions(self, day: str) -> tuple[Suppression, ...]:
         """Those that no longer count on this day."""

@@ -411,7 +411,7 @@ class Watch:
         kept: list[tuple[str, Detection, Candidate, Alert | None]] = []
         for name, (detection, candidate) in zip(ids, found, strict=True):
             alert = there[name].alert if name in there else None
-            if alert and detection.kind is not Kind.SILENCE and _is_history(candidate, alert, _quiet(detection)):
+            if alert and detection.kind is not Kind.SILENCE and _is_history(candidate, alert, detection.quiet):
                 if alert.state is State.ACTIVE:  # the group has an alert already
                     report.superseded += 1
                     continue
@@ -421,12 +421,12 @@ class Watch:
         unknown = [
             (detection, candidate, gap)
             for _, detection, candidate, alert in kept
-            if (gap := (gaps or {}).get(detection.name)) and not _lasts(alert, candidate.first_seen, _quiet(detection))
+            if (gap := (gaps or {}).get(detection.name)) and not _lasts(alert, candidate.first_seen, detection.quiet)
         ]
         begins = self._begins(unknown, deadline, report)
         for name, detection, candidate, alert in kept:
             begin = begins.get(name, candidate.first_seen)
-            if alert and _lasts(alert, begin, _quiet(detection)):
+            if alert and _lasts(alert, begin, detection.quiet):
                 begin = min(begin, alert.first_seen)
                 if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
                     candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
@@ -446,7 +446,7 @@ class Watch:
 
     def _begins(
         self,
-        found: Iterable[tuple[Detection, Candidate, datetime]],
+        found: Sequence[tuple[Detection, Candidate, datetime]],
         deadline: Deadline,
         report: Report,
     ) -> dict[str, str]:
@@ -634,10 +634,6 @@ def _one_after_another(found: Iterable[tuple[Detection, Candidate]]) -> list[lis
         rounds[counted[name]].append((detection, candidate))
         counted[name] += 1
     return rounds
-
-
-def _quiet(detection: Detection) -> timedelta:
-    return timedelta(seconds=detection.quiet_seconds)
 
 
 def _is_history(candidate: Candidate, alert: Alert, quiet: timedelta) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -281,7 +281,7 @@ def _needing_parts(question: Question, candidates: Iterable[Candidate]) -> tuple
         return [], list(candidates)
     apart: list[Candidate] = []
     at_once: list[Candidate] = []
-    quiet = timedelta(seconds=question.detection.quiet_seconds)
+    quiet = question.detection.quiet
     for candidate in candidates:
         if question.detection.window_seconds:
             several = len(question.parts) > 1
