@@ -25,8 +25,8 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
 from daswatch.samples import documents, samples_of
 from daswatch.sigma import compile_all
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
 from findings_lambda.tell import Teller

@@ -38,8 +38,8 @@ from daswatch.queries import (
 )
 from daswatch.samples import Sample, documents, samples_of
 from daswatch.sigma import compile_all
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from demo.indexed import documents_of, index_all

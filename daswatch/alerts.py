@@ -20,7 +20,7 @@ from typing import Any
 
 from daswatch.canonical import canonical_json
 from daswatch.detections import Detection, Level
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute
 LEASE = timedelta(seconds=90)  # longer than one run takes to send; then another may
@@ -288,7 +288,7 @@ def _is_news(alert: Alert, firing: Firing) -> bool:
 
 def _after_quiet(alert: Alert, firing: Firing, quiet_seconds: int) -> bool:
     """Whether the firing begins an episode of its own though the alert was not archived: its events came late."""
-    quiet = datetime.fromisoformat(firing.first_seen) - datetime.fromisoformat(alert.last_seen)
+    quiet = moment_of(firing.first_seen) - moment_of(alert.last_seen)
     return quiet >= timedelta(seconds=quiet_seconds)
 
 
@@ -319,7 +319,7 @@ def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, create
 def _waits_for_message(before: Alert, after: Alert, now: datetime) -> bool:
     """Whether an alert would be archived although its message could not be sent yet: for a day it lasts on."""
     ends = before.state is State.ACTIVE and after.state is State.ARCHIVED
-    quiet_since = datetime.fromisoformat(before.news_at) + timedelta(seconds=before.quiet_seconds)
+    quiet_since = moment_of(before.news_at) + timedelta(seconds=before.quiet_seconds)
     return ends and before.mailed_episode < before.episode and now - quiet_since < MESSAGE_WAIT
 
 
@@ -334,7 +334,7 @@ def _known(now: Database, before: Database) -> Database:
 
 def _quieter(alert: Alert, now: datetime) -> Alert:
     """The alert without news: archived once it has been quiet for long enough."""
-    quiet_since = datetime.fromisoformat(alert.news_at)
+    quiet_since = moment_of(alert.news_at)
     if alert.state is State.ARCHIVED or now - quiet_since < timedelta(seconds=alert.quiet_seconds):
         return alert
     return replace(alert, state=State.ARCHIVED, changed_at=iso_milliseconds(now))
@@ -360,13 +360,13 @@ def due(alert: Alert, now: datetime, *, messages: bool) -> Due:
     Raised, archived, active again and graver go out at once, other changes at most every UPDATE_INTERVAL. `messages`
     tells whether there is an alert topic: one message for each episode.
     """
-    if alert.lease_until and datetime.fromisoformat(alert.lease_until) > now:
+    if alert.lease_until and moment_of(alert.lease_until) > now:
         return NOTHING_DUE
     message = messages and alert.state is State.ACTIVE and alert.mailed_episode < alert.episode
     told = alert.told
     if told is None or told.state is not alert.state or told.level is not alert.level:
         return Due(finding=True, message=message)
-    waited = now - datetime.fromisoformat(told.at) >= UPDATE_INTERVAL
+    waited = now - moment_of(told.at) >= UPDATE_INTERVAL
     return Due(finding=alert.pending and waited, message=message)
 
 

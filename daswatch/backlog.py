@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.queries import ARRIVAL_OVERLAP, Window, event_indices
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 RECENT = timedelta(minutes=15)  # of what arrived, that a run looks at before any backlog
 _SLICE = timedelta(hours=6)
@@ -134,4 +134,4 @@ def spans(hours: Iterable[tuple[datetime, datetime]]) -> list[Span]:
 
 def days_of(windows: Sequence[Window]) -> tuple[date, date]:
     """The first and the last day of windows that follow one another."""
-    return datetime.fromisoformat(windows[0].start).date(), datetime.fromisoformat(windows[-1].end).date()
+    return moment_of(windows[0].start).date(), moment_of(windows[-1].end).date()

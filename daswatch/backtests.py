@@ -16,7 +16,7 @@ from daswatch.alerts import Firing, alert_id
 from daswatch.detections import Detection, Kind, Source
 from daswatch.queries import Candidate, Window, windows_between
 from daswatch.seen import Seen, by_network, is_new, seen_id
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 _DAY = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -170,11 +170,11 @@ def episodes(detection: Detection, found: Iterable[Candidate], begin: datetime) 
     finished: list[Candidate] = []
     current: dict[str, Candidate] = {}
     for candidate in found:
-        if _moment(candidate.last_seen) < begin:
+        if moment_of(candidate.last_seen) < begin:
             continue
         name = _alert_id(detection, candidate)
         earlier = current.get(name)
-        if earlier and _moment(candidate.first_seen) - _moment(earlier.last_seen) >= quiet:
+        if earlier and moment_of(candidate.first_seen) - moment_of(earlier.last_seen) >= quiet:
             finished.append(earlier)
             earlier = None
         current[name] = _joined(detection, earlier, candidate) if earlier else candidate
@@ -209,7 +209,7 @@ class Sightings:
                 one,
                 self._known.get(seen_id(self._detection, one)),
                 self._learning.get(one.resource_id),
-                _moment(one.first_seen),
+                moment_of(one.first_seen),
             )
         ]
         self._note(merged, "")
@@ -226,7 +226,7 @@ def bar(moments: Iterable[str], span: Span, width: int) -> str:
     """A line of small bars, one for each part of the span, as high as what it holds."""
     length = (span.end - span.begin) / width
     counted = Counter(
-        min(max(int((_moment(moment) - span.begin) / length), 0), width - 1)  # what began before is in the first part
+        min(max(int((moment_of(moment) - span.begin) / length), 0), width - 1)  # what began before is in the first part
         for moment in moments
     )
     most = max(counted.values(), default=0)
@@ -236,7 +236,7 @@ def bar(moments: Iterable[str], span: Span, width: int) -> str:
 
 def days_of(window: Window) -> tuple[date, date]:
     """The first and the last day of a window."""
-    return _moment(window.start).date(), _moment(window.end).date()
+    return moment_of(window.start).date(), moment_of(window.end).date()
 
 
 def _joined(detection: Detection, earlier: Candidate, later: Candidate) -> Candidate:
@@ -253,7 +253,3 @@ def _joined(detection: Detection, earlier: Candidate, later: Candidate) -> Candi
 
 def _alert_id(detection: Detection, candidate: Candidate) -> str:
     return alert_id(detection.name, candidate.resource_id, candidate.group)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -17,7 +17,7 @@ from daswatch.canonical import canonical_json
 from daswatch.documents import Document
 from daswatch.errors import Reason, RecordError
 from daswatch.flat_objects import split_fitting
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 

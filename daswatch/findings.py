@@ -20,7 +20,8 @@ from typing import Any
 from daswatch.alerts import Alert, Database, State, group_hash
 from daswatch.detections import Detection
 from daswatch.indices import Indices
-from daswatch.links import alert_url, holds_sql
+from daswatch.links import alert_url
+from daswatch.lucene import holds_sql
 
 SCHEMA_VERSION = "2018-10-08"
 PRODUCT = "Daswatch"

@@ -6,18 +6,16 @@ link holds ends up in mails, tickets and browser histories.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from daswatch.alerts import Alert
 from daswatch.detections import Detection, Source
-from daswatch.flat_objects import ANY_VALUE, is_inside
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.redact import SQL_FIELDS
+from daswatch.lucene import group_query
 from daswatch.saved_searches import pattern_id
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 MAX_URL = 2_000  # characters; mail programs and chats cut longer links
 
@@ -26,40 +24,6 @@ EVENT_COLUMNS = ("dbUserName", "remoteHost", "databaseName", "activity", "object
 _WHOLE_DOCUMENT = ("_source",)
 
 _PADDING = timedelta(minutes=1)  # what happened just before and after belongs to the picture
-
-_SPECIAL_IN_FIELD = re.compile(r"([^\w.@])")
-_SPECIAL_IN_PHRASE = re.compile(r'(["\\])')
-
-
-def lucene_term(field: str, value: str) -> str:
-    """`field:"value"`, safely quoted; for an empty value, what finds the documents without the field."""
-    if not value:
-        return f"NOT {lucene_exists(field)}"
-    name = _SPECIAL_IN_FIELD.sub(r"\\\1", field)
-    phrase = _SPECIAL_IN_PHRASE.sub(r"\\\1", value)
-    return f'{name}:"{phrase}"'
-
-
-def lucene_exists(field: str) -> str:
-    """What finds the documents with the field, on every version of OpenSearch."""
-    name = _SPECIAL_IN_FIELD.sub(r"\\\1", field)
-    return f"{name}:{ANY_VALUE}" if is_inside(field) else f"_exists_:{name}"
-
-
-def group_query(query: str, resource_id: str, group: Mapping[str, str]) -> str:
-    """A detection's query, narrowed to one database and one group.
-
-    Without a resource id it is not narrowed to a database. Fields that hold SQL do not narrow it either.
-    """
-    database = {"resourceId": resource_id} if resource_id else {}
-    narrowing = {name: value for name, value in {**database, **group}.items() if not holds_sql(name)}
-    terms = [lucene_term(name, value) for name, value in narrowing.items()]
-    return " AND ".join([f"({query})", *terms] if query else terms)
-
-
-def holds_sql(field: str) -> bool:
-    """Whether a field, or the field that it is a subfield of, holds what people typed."""
-    return field.partition(".")[0] in SQL_FIELDS
 
 
 def discover_url(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from unicodedata import normalize
 
 from daswatch.alerts import GROUPS, Alert, Database
 from daswatch.detections import Detection
 from daswatch.findings import plain, shortened, shown_actors, shown_group
+from daswatch.times import moment_of
 
 MAX_SUBJECT = 99  # characters; SNS: less than 100, ASCII, no control characters
 MAX_STEPS = 3  # of the runbook: the finding has more
@@ -145,7 +145,7 @@ def _line(text: str) -> str:
 
 
 def _time(iso: str) -> str:
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment_of(iso):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ascii(text: str) -> str:

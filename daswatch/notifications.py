@@ -18,7 +18,7 @@ from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES, Database, Firing
 from daswatch.detections import Detection, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.queries import ACTOR_FIELDS, read_candidate
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 FAILING = "das-failing"
 _MONITOR_NAME = 100  # characters of an analyst's name that count; it becomes part of an id

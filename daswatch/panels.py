@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from daswatch.dashboards import SavedObject
 from daswatch.errors import DaswatchError
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 SEARCH_SIZE = 500  # rows: Dashboards' setting discover:sampleSize
 BARS = 50  # that "auto" aims at: Dashboards' setting histogram:barTarget

@@ -15,7 +15,7 @@ import orjson
 
 from daswatch.bulk import Action
 from daswatch.envelope import ActivityStream
-from daswatch.stream_records import version_of
+from daswatch.times import moment_of, version_of
 
 INTERVAL = timedelta(seconds=20)
 # Where documents have no versions: what is older would take the place of what another function wrote.
@@ -45,7 +45,7 @@ class Pulse:
         """
         if written is None or self.last_event:
             return True
-        since = datetime.fromisoformat(self.last_seen) - datetime.fromisoformat(written)
+        since = moment_of(self.last_seen) - moment_of(written)
         return since >= INTERVAL
 
     @property
@@ -56,7 +56,7 @@ class Pulse:
 
     def actions(self, index: str, *, versioned: bool, now: datetime) -> list[Action]:
         """What moves the instance's documents forward; without versions nothing that is late."""
-        if not versioned and now - datetime.fromisoformat(self.last_seen) > _LATE:
+        if not versioned and now - moment_of(self.last_seen) > _LATE:
             return []
         instance = {
             "resourceId": self.stream.resource_id,

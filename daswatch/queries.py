@@ -17,7 +17,7 @@ from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES
 from daswatch.detections import Condition, Detection, Kind, Level, Source
 from daswatch.documents import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 GROUPS_PER_PAGE = 10_000
 _FORMAT = "strict_date_optional_time"
@@ -214,7 +214,11 @@ def parts_query(
     """
     by_group = [{"bool": {"filter": group_filters(group.resource_id, group.group)}} for group in groups]
     ranges = [
-        {"key": str(number), "from": part.start, "to": iso_milliseconds(_moment(part.end) + _MILLISECOND)}
+        {
+            "key": str(number),
+            "from": part.start,
+            "to": iso_milliseconds(moment_of(part.end) + _MILLISECOND),
+        }
         for number, part in enumerate(parts)
     ]
     spans = [window.filter for window in windows]
@@ -288,7 +292,14 @@ def details_query(
             "bool": {
                 "filter": [
                     *_filters(detection),
-                    {"range": {time_field: {"gte": since, "lt": iso_milliseconds(_moment(last) + _MILLISECOND)}}},
+                    {
+                        "range": {
+                            time_field: {
+                                "gte": since,
+                                "lt": iso_milliseconds(moment_of(last) + _MILLISECOND),
+                            }
+                        }
+                    },
                     *group_filters(resource_id, group),
                 ]
             }
@@ -370,7 +381,7 @@ def completed(detection: Detection, details: Details) -> bool:
     within = timedelta(seconds=detection.window_seconds)
     before: deque[datetime] = deque()
     for at, is_last in details.steps:
-        moment = datetime.fromisoformat(at)
+        moment = moment_of(at)
         while before and moment - before[0] > within:
             before.popleft()
         if not is_last:
@@ -518,7 +529,3 @@ def _iso(epoch_milliseconds: float | None) -> str:
 
 def _of_epoch(epoch_milliseconds: float) -> datetime:
     return datetime.fromtimestamp(epoch_milliseconds / 1000, UTC)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from daswatch.canonical import canonical_json
 from daswatch.documents import Document
+from daswatch.times import moment_of
 
 # Where rows of different activities or engines have to share one folder.
 MIXED = "MIXED"
@@ -83,7 +83,7 @@ def splunk_event(document: Document) -> bytes:
             "host": source.get("instanceId") or source["resourceId"],
             "source": f"aws-rds-das-{source['resourceId']}",
             "sourcetype": SPLUNK_SOURCETYPE,
-            "time": round(datetime.fromisoformat(source["@timestamp"]).timestamp(), 3),
+            "time": round(moment_of(source["@timestamp"]).timestamp(), 3),
         }
     )
     # The row is put in as it is: it is JSON already.

@@ -20,7 +20,7 @@ from daswatch.documents import Document, Flattening, flatten
 from daswatch.envelope import activity_stream
 from daswatch.events import read_monitoring_record
 from daswatch.indices import Indices
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 CONTROL_PLANE = "control-plane"
 _VERSIONS = {"postgresql": "1.1", "mysql": "1.2", "oracle": "1.3", "sqlserver": "1.4"}

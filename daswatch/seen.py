@@ -19,7 +19,7 @@ from daswatch.alerts import alert_id
 from daswatch.bulk import Action
 from daswatch.detections import Detection
 from daswatch.queries import Candidate
-from daswatch.stream_records import iso_milliseconds, version_of
+from daswatch.times import iso_milliseconds, moment_of, version_of
 
 _ADDRESS_FIELD = "remoteIp"
 
@@ -70,13 +70,13 @@ def is_new(
     rule = detection.first_seen
     if rule is None or learning is None:
         return False
-    if now - datetime.fromisoformat(learning.first_seen) < timedelta(days=rule.learn_days):
+    if now - moment_of(learning.first_seen) < timedelta(days=rule.learn_days):
         return False
     if not rule.absent_days:
         return known is None
     if known is None:
         return False
-    away = datetime.fromisoformat(candidate.first_seen) - datetime.fromisoformat(known.last_seen)
+    away = moment_of(candidate.first_seen) - moment_of(known.last_seen)
     return away >= timedelta(days=rule.absent_days)
 
 
@@ -125,7 +125,7 @@ def _sighting(name: str, document: Mapping[str, Any], index: str, *, versioned: 
 
 
 def _apart(earlier: str, later: str) -> timedelta:
-    return datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
+    return moment_of(later) - moment_of(earlier)
 
 
 def _network(detection: Detection, name: str, value: str) -> str:

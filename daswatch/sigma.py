@@ -42,7 +42,7 @@ from daswatch.detections import (
 )
 from daswatch.errors import RuleError
 from daswatch.flat_objects import is_inside
-from daswatch.links import lucene_exists, lucene_term
+from daswatch.lucene import lucene_exists, lucene_term
 
 _TEXT_FIELDS = ("commandText", "errorMessage")
 _SUBSTRINGS = {"commandText": "commandText.substring"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
+from daswatch.times import iso_milliseconds
+
 _PLAUSIBLE_YEARS = range(2013, 2200)  # Kinesis began; past 2262 no field type holds nanoseconds
 
 
@@ -37,16 +38,6 @@ def read_stream_record(raw: object, now: datetime) -> StreamRecord:
         shard_id=_text(fields.get("eventID")).partition(":")[0],
         arrived_at=_arrival(kinesis.get("approximateArrivalTimestamp"), now),
     )
-
-
-def iso_milliseconds(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds: of one length, so such texts compare as times."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def version_of(time: str) -> int:
-    """A document's version from its time in ISO 8601: a later one is a higher one."""
-    return (datetime.fromisoformat(time) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _text(value: object) -> str:

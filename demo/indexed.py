@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.envelope import activity_stream
 from daswatch.events import read_monitoring_record
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from demo.aws import REGION
 from demo.traffic import ProducedRecord
 

@@ -18,7 +18,8 @@ from daswatch.detections import by_name, load_file
 from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.archive import DeadLetterBucket
-from daswatch.gateways.clients import s3_client, search_client, security_hub_client, sns_client, sts_client
+from daswatch.gateways.clients import s3_client, security_hub_client, sns_client, sts_client
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
@@ -27,7 +28,8 @@ from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
 from daswatch.notifications import is_full, read_notification
 from daswatch.redact import NEEDED_FIELDS, SQL_FIELDS, redacted
-from daswatch.stream_records import iso_milliseconds, read_stream_record
+from daswatch.stream_records import read_stream_record
+from daswatch.times import iso_milliseconds
 from findings_lambda.settings import Settings, read_settings
 from findings_lambda.telemetry import SERVICE, tell
 from findings_lambda.tell import Teller

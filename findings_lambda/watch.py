@@ -37,7 +37,7 @@ from daswatch.queries import (
 )
 from daswatch.seen import Seen, by_network, is_new, learning_id, seen_id, sightings
 from daswatch.storms import Storm, divide
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 from findings_lambda.tell import Teller, Telling
 
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
@@ -430,7 +430,7 @@ class Watch:
                 begin = min(begin, alert.first_seen)
                 if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
                     candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
-            days = _moment(begin).date(), _moment(candidate.last_seen).date()
+            days = moment_of(begin).date(), moment_of(candidate.last_seen).date()
             index = self._index(detection, *days)
             groups.append(Group(detection, candidate, begin, index))
         firings, failures = self._queries.firings(groups, iso_milliseconds(now), deadline.part(_ASKING))
@@ -461,7 +461,7 @@ class Watch:
             for detection, one, gap in left:
                 begin = begins[seen_id(detection, one)]
                 length = 2 * timedelta(seconds=max(detection.quiet_seconds, detection.window_seconds))
-                since = iso_milliseconds(max(gap, _moment(begin) - length))
+                since = iso_milliseconds(max(gap, moment_of(begin) - length))
                 if since < begin:
                     group = replace(one, first_seen=since, last_seen=begin)
                     looked_back.setdefault(detection.name, (detection, []))[1].append(group)
@@ -479,9 +479,9 @@ class Watch:
         first = min(one.first_seen for one in groups)
         last = max(one.last_seen for one in groups)
         if detection.window_seconds:
-            since, until = _moment(first), _moment(last)
+            since, until = moment_of(first), moment_of(last)
             return self._about_windows(detection, windows_with(detection, since, until, until))
-        index = self._index(detection, _moment(first).date(), _moment(last).date())
+        index = self._index(detection, moment_of(first).date(), moment_of(last).date())
         return Question(detection, Window("@timestamp", first, last), index)
 
     def _bounded(
@@ -647,11 +647,7 @@ def _lasts(alert: Alert | None, begin: str, quiet: timedelta) -> bool:
 
 
 def _apart(earlier: str, later: str) -> timedelta:
-    return _moment(later) - _moment(earlier)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return moment_of(later) - moment_of(earlier)
 
 
 def _is_late(firing: Firing, alert: Alert) -> bool:

@@ -15,7 +15,7 @@ from daswatch.gateways.clients import kms_client
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.opening import Opener
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from firehose_lambda.settings import Settings, read_settings
 from firehose_lambda.telemetry import SERVICE, tell
 from firehose_lambda.transform import AnsweredRecord, Transformation, read_record

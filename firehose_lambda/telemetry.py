@@ -7,6 +7,7 @@ from datetime import datetime
 from daswatch.drops import users_by_instance
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.noise import Noise
+from daswatch.times import moment_of
 from firehose_lambda.transform import Report
 
 SERVICE = "firehose"
@@ -71,7 +72,7 @@ def _durations(report: Report, now: datetime) -> dict[str, float]:
         "TotalDuration": report.total_ms,
     }
     if report.newest_event:
-        durations["NewestEventAge"] = (now - datetime.fromisoformat(report.newest_event)).total_seconds() * 1000
+        durations["NewestEventAge"] = (now - moment_of(report.newest_event)).total_seconds() * 1000
     return durations
 
 

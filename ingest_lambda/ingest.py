@@ -36,6 +36,7 @@ from daswatch.opening import Opened, Opener
 from daswatch.pulse import Pulse
 from daswatch.rows import row
 from daswatch.stream_records import StreamRecord
+from daswatch.times import moment_of
 
 # Small instance types refuse requests of more than 10 MiB; past some thousand documents a request gains nothing.
 _BULK_BYTES = 4 * 1024 * 1024
@@ -124,7 +125,7 @@ class Report:
             if heard.heartbeats:
                 self.heartbeats[heard.instance_id] += heard.heartbeats
         if newest:
-            self.newest_event_age_ms = (now - datetime.fromisoformat(newest)).total_seconds() * 1000
+            self.newest_event_age_ms = (now - moment_of(newest)).total_seconds() * 1000
 
 
 class BulkPipeline:

@@ -15,7 +15,7 @@ import vl_convert
 
 from daswatch.dashboards import SavedObject
 from daswatch.panels import Request, Rows, TimeSpan
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from pictures.formats import moment_of
 from pictures.layout import PictureError
 

@@ -37,7 +37,8 @@ from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.pulse import Pulse
 from daswatch.samples import base_events
-from daswatch.stream_records import StreamRecord, iso_milliseconds
+from daswatch.stream_records import StreamRecord
+from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all
 from demo.scenarios import SCENARIOS, Scenario

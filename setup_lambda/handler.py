@@ -16,10 +16,11 @@ from daswatch.deadline import Deadline
 from daswatch.detections import load_file
 from daswatch.errors import RequestError
 from daswatch.gateways.archive import Backups
-from daswatch.gateways.clients import kms_client, rds_client, s3_client, search_client
+from daswatch.gateways.clients import kms_client, rds_client, s3_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.planning import check_hourly

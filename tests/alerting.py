@@ -7,7 +7,7 @@ from typing import Any
 
 from daswatch.alerts import Alert, Database, Firing, advance
 from daswatch.detections import Condition, Detection, Kind, Level, Source
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)
 DATABASE = Database("cluster-SHOP", "123456789012", "eu-west-1", "postgresql")

@@ -128,7 +128,7 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     with rds_with_streams(aws, kms_key_id) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
-        clients._session.cache_clear()
+        clients.session.cache_clear()
         yield running
 
 

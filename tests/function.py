@@ -72,7 +72,7 @@ class IngestFunction:
     def cold_start(self) -> None:
         """Forget everything that a warm function keeps."""
         handler_module._function.cache_clear()
-        clients._session.cache_clear()
+        clients.session.cache_clear()
 
     def database(self, engine: Engine = "postgresql", *, signed: bool = False, name: str = "A") -> Database:
         """A database that only this test has."""

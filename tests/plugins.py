@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import urllib3
 
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from tests.proxy import Dropped, Exchange, Proxy, Request, Response, forward
 
 ALERTING, NOTIFICATIONS, POLICIES = "/_plugins/_alerting", "/_plugins/_notifications", "/_plugins/_ism/policies"

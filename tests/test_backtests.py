@@ -17,7 +17,7 @@ from daswatch.errors import SearchUnavailable
 from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.saved_queries import Answers, Question
 from daswatch.queries import Candidate, evaluation_times, event_window
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection
 
 MIDNIGHT = datetime(2033, 5, 3, tzinfo=UTC)

@@ -20,8 +20,8 @@ from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.aws import OUT_OF_TIME, AwsError, Trouble, ask, attempt, trouble_of
 from daswatch.gateways.bounded import OutOfTime, within
-from daswatch.gateways.clients import search_client
 from daswatch.gateways.endpoint import perform, request
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.session import aws_session
 from daswatch.settings import SearchEndpoint
 from tests.clock import Clock, ends_within

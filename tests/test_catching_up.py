@@ -17,7 +17,7 @@ from daswatch.documents import Document, Flattening
 from daswatch.gateways.alert_index import AlertIndex, Progress
 from daswatch.samples import documents
 from daswatch.sigma import compile_all
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws
 from demo.indexed import documents_of
 from demo.traffic import produce

@@ -32,8 +32,9 @@ from daswatch.indices import Indices
 from daswatch.noise import Noise
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.pulse import Pulse
-from daswatch.stream_records import StreamRecord, iso_milliseconds
+from daswatch.stream_records import StreamRecord
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from demo.aws import REGION
 from demo.indexed import flattened, index_all
 from demo.ledger import LedgerEntry

@@ -320,7 +320,7 @@ def test_the_call_and_its_answer_are_awss() -> None:
 def on_moto(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     for name, value in {**aws.environment, "AWS_ENDPOINT_URL_FIREHOSE": aws.url}.items():
         monkeypatch.setenv(name, value)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     return aws
 
 

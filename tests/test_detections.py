@@ -28,8 +28,8 @@ from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries import Window, evaluation_times, event_window
 from daswatch.samples import CONTROL_PLANE, base_events, samples_of
 from daswatch.sigma import compile_all, rule_folders
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
 from tests.installed import remove

@@ -30,8 +30,8 @@ from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.monitors import has_monitor
 from daswatch.queries import Candidate, evaluation_times, event_window
 from daswatch.sigma import compile_all, enabled, rule_folders
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode
 from demo.scenarios import EVERY_SCENARIO
 from demo.traffic import produce

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("one_key_for_all")
 def one_key_for_all(monkeypatch: pytest.MonkeyPatch, rds: Rds) -> None:
     """Every client of ours finds moto."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", rds.aws.url)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
 
 @pytest.fixture
@@ -329,7 +329,7 @@ def test_the_endpoint_alone_has_to_be_named() -> None:
 def test_without_a_region_it_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
     result = run()
 
@@ -340,7 +340,7 @@ def test_without_a_region_it_says_which_setting_is_missing(monkeypatch: pytest.M
 def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
     result = run()
 

@@ -25,7 +25,7 @@ from daswatch.findings import (
     shortened,
 )
 from daswatch.sigma import compile_rule, rule_folders
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from tests.asff import ACCOUNT, REGION, a_detection, an_alert, problems
 
 CENTRAL = "210987654321"

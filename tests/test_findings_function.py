@@ -24,7 +24,7 @@ from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, m
 from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint
 from daswatch.sigma import compile_all
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
@@ -74,7 +74,7 @@ class FindingsFunction(Watching):
         for name, value in settings.items():
             self._monkeypatch.setenv(name, value)
         handler_module._function.cache_clear()
-        clients._session.cache_clear()
+        clients.session.cache_clear()
 
     def scheduled(self) -> dict[str, Any]:
         return self._call(handler_module.scheduled({}, InvocationContext()))

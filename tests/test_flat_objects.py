@@ -17,7 +17,7 @@ from daswatch.dashboards import shipped_objects
 from daswatch.errors import RuleError
 from daswatch.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.indices import Indices
-from daswatch.links import lucene_exists, lucene_term
+from daswatch.lucene import lucene_exists, lucene_term
 from daswatch.monitors import has_monitor, monitor
 from daswatch.saved_searches import saved_search
 from daswatch.sigma import compile_all, compile_rule

@@ -388,7 +388,7 @@ def content(
     def configure(**settings: str) -> None:
         for variable, value in settings.items():
             monkeypatch.setenv(variable, value)
-        clients._session.cache_clear()
+        clients.session.cache_clear()
 
     ContentGateway(search).install_all(shipped_content(name))
     template = search.indices.get_index_template(name=name)["index_templates"][0]["index_template"]
@@ -449,7 +449,7 @@ def test_setup_answers_while_rds_or_kms_is_silent(
     setup_handler.handler(request, InvocationContext(remaining_ms=PLENTY_MS))
     with relayed(rds.aws.url) as relay:
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name.upper()}", relay.url)
-        clients._session.cache_clear()
+        clients.session.cache_clear()
         fails_in_time_then_succeeds(request, bucket, relay, silence)
 
 

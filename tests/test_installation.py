@@ -23,6 +23,7 @@ from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
+from daswatch.gateways.opensearch_client import dashboards_client
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.index_settings import IndexSettings
 from daswatch.indices import Indices
@@ -203,11 +204,9 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
     for name, value in {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": REGION}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", REGION)
-    clients._session.cache_clear()
-    client = clients.dashboards_client(
-        SearchEndpoint(place.domain.url, service=service), f"{place.domain.url}/_dashboards"
-    )
-    clients._session.cache_clear()
+    clients.session.cache_clear()
+    client = dashboards_client(SearchEndpoint(place.domain.url, service=service), f"{place.domain.url}/_dashboards")
+    clients.session.cache_clear()
     gateway = DashboardsGateway(client, "auditors")
 
     gateway.import_objects(shipped_objects(place.indices))

@@ -26,8 +26,8 @@ from daswatch.indices import Indices
 from daswatch.pulse import Pulse
 from daswatch.queries import Candidate
 from daswatch.seen import Seen, seen_id, sightings
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection
 from tests.installed import remove
 

@@ -31,7 +31,7 @@ def old(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         proxy.on(lambda request: request.path == "/", answer(200, about("2.12.0")))
         monkeypatch.setenv("OPENSEARCH_ENDPOINT", proxy.url)
         monkeypatch.setenv("OPENSEARCH_AUTH", "none")
-        clients._session.cache_clear()
+        clients.session.cache_clear()
         yield proxy
 
 

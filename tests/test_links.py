@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from daswatch.alerts import Database
 from daswatch.detections import Source
 from daswatch.indices import Indices
-from daswatch.links import MAX_URL, alert_url, discover_url, group_query, lucene_term
+from daswatch.links import MAX_URL, alert_url, discover_url
+from daswatch.lucene import group_query, lucene_term
 from tests.asff import a_detection, an_alert
 
 DASHBOARDS = "https://search.example.org/_dashboards"

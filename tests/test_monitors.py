@@ -37,8 +37,8 @@ from daswatch.notifications import read_notification
 from daswatch.queries import ARRIVAL_OVERLAP, Window, event_window
 from daswatch.samples import documents, samples_of
 from daswatch.sigma import compile_all, rule_folders
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection
 from tests.installed import remove
 from tests.plugins import MOST_MESSAGE_BYTES, Engine, Sent, wrong_in

@@ -106,7 +106,7 @@ def closed_port() -> int:
 
 
 def daswatch(*arguments: str, env: Mapping[str, str]) -> Result:
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "300", **env})
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result

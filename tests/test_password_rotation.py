@@ -11,10 +11,10 @@ import pytest
 from daswatch.bulk import Action
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways import clients
-from daswatch.gateways.clients import Password, dashboards_client, search_client
+from daswatch.gateways import clients, opensearch_client
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.endpoint import request
+from daswatch.gateways.opensearch_client import Password, dashboards_client, search_client
 from daswatch.gateways.search import SearchGateway
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
@@ -136,8 +136,8 @@ class Guarded:
 def guarded(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
     for name, value in {**aws.environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.url}.items():
         monkeypatch.setenv(name, value)
-    clients._session.cache_clear()
-    monkeypatch.setattr(clients, "_SECRET_SECONDS", 0.0)
+    clients.session.cache_clear()
+    monkeypatch.setattr(opensearch_client, "_SECRET_SECONDS", 0.0)
     with Proxy(aws.url) as proxy:
         yield Guarded(aws, proxy)
 

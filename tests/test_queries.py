@@ -27,7 +27,7 @@ from daswatch.queries import (
     windows_between,
     windows_with,
 )
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection, at, iso
 
 GUESSED = a_detection(

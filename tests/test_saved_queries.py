@@ -16,7 +16,7 @@ from daswatch import queries
 from daswatch.deadline import Deadline
 from daswatch.detections import Condition, Detection
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.clients import search_client
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries import Candidate, event_window, windows_between
 from daswatch.samples import Sample, samples_of

@@ -574,9 +574,9 @@ def warm(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[FindingAcco
     """The accounts as a function has them, with AWS on this machine."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     yield FindingAccounts(ACCOUNT, REGION, security_hub_client, sts_client, ROLE)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
 
 def arrived(credentials: Mapping[str, str] | None) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from daswatch.alerts import State
 from daswatch.cli import app
 from daswatch.deadline import Deadline
-from daswatch.gateways.clients import search_client
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint

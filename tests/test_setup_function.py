@@ -244,7 +244,7 @@ def test_the_handler_installs_content_once_and_keeps_what_it_replaces(
     }
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
     def counts(kind: str) -> list[int]:
         del bucket.bodies[:]
@@ -298,7 +298,7 @@ def test_a_secret_that_is_not_there_is_told(
     }
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
     handler_module.handler(a_content_request(bucket), InvocationContext())
 

@@ -236,7 +236,7 @@ def test_every_name_that_is_none_is_told_at_once() -> None:
 
 
 def test_without_a_region_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
     result = stream("status")
 
@@ -246,7 +246,7 @@ def test_without_a_region_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_credentials_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", REGION)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
     result = stream("status")
 

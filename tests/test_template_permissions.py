@@ -304,7 +304,7 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     }
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     rds.meanwhile = 0
     cluster, instance = rds.cluster(), rds.instance()
     calls = Calls(signed(auth), rds.key_arn, DATA_KEY)

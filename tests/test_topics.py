@@ -47,9 +47,9 @@ def warm(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
     """AWS on this machine, for the clients that a function makes."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     yield aws
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
 
 def test_a_message_is_published_with_its_subject(client: SNSClient, stub: Stubber) -> None:

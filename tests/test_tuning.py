@@ -16,8 +16,8 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries import Window
 from daswatch.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from tests.installed import remove
 
 RULE = """

@@ -15,7 +15,7 @@ from daswatch.documents import Flattening
 from daswatch.hourly import HourlyIndices
 from daswatch.samples import Sample, documents
 from daswatch.sigma import compile_all, compile_rule, read_tuning, rule_folders
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws
 from tests.watching import FAILED_LOGINS, Steps, Stopped, Watching, sample
 

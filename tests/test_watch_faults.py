@@ -23,7 +23,7 @@ from daswatch.gateways import alert_index
 from daswatch.notifications import read_notification
 from daswatch.samples import Sample
 from daswatch.storms import MAX_OPEN
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws
 from findings_lambda.watch import Report
 from tests.alerting import a_detection, an_alert

@@ -23,8 +23,8 @@ from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
 from daswatch.samples import Sample, documents, samples_of
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import shipped_content
+from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from findings_lambda.tell import Teller

@@ -13,8 +13,8 @@ from daswatch.commands.console import own_indices, told, write_file
 from daswatch.commands.detections import compiled
 from daswatch.dashboards import SavedObject, SavedObjectError, file_of, ndjson, read_ndjson, renamed, shipped_objects
 from daswatch.errors import SettingsError
-from daswatch.gateways.clients import dashboards_client
 from daswatch.gateways.dashboards import DashboardsGateway
+from daswatch.gateways.opensearch_client import dashboards_client
 from daswatch.indices import Indices
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 

@@ -29,14 +29,14 @@ from daswatch.commands.console import Output, own_indices, progress, told, write
 from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
-from daswatch.gateways.clients import search_client
 from daswatch.gateways.identity import check_opensearch
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.sample_runs import SampleRun, Verdict
 from daswatch.monitors import has_monitor, monitor
 from daswatch.queries import Window, overlap, saved_query
 from daswatch.samples import samples_of
 from daswatch.settings import Environment, SearchEndpoint, read_index_prefix
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds
 
 app = typer.Typer(help="The saved queries: list, show, test, backtest and compile them.", no_args_is_help=True)
 

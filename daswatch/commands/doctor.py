@@ -29,10 +29,11 @@ from daswatch.endpoint_doctor import Refusal
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.gateways.arrivals import ArrivalsGateway
 from daswatch.gateways.causes import no_answer
-from daswatch.gateways.clients import cloudformation_client, search_client
+from daswatch.gateways.clients import cloudformation_client
 from daswatch.gateways.deployment import Deployment
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.session import unknown_region
 from daswatch.indices import Indices
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix

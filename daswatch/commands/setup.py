@@ -23,9 +23,9 @@ from daswatch.content import Kind, Plan, PlannedStep, Row, Step, Wanted
 from daswatch.detections import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
 from daswatch.gateways.causes import no_answer
-from daswatch.gateways.clients import search_client
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
+from daswatch.gateways.opensearch_client import search_client
 from daswatch.planning import check_hourly
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 from daswatch.sizing import Volume

@@ -32,7 +32,7 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
 from daswatch.seen import Seen
 from daswatch.settings import Service
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 _RUNNER = "scheduled"
 _PAGE = 1_000
@@ -81,12 +81,12 @@ class Progress:
     @classmethod
     def of(cls, document: Mapping[str, Any], version: tuple[int, int] | None) -> Progress:
         """From an indexed document; one of an earlier version has no backlogs, and is behind until its last run."""
-        since = datetime.fromisoformat(document["since"])
+        since = moment_of(document["since"])
         backlogs = {}
         for name, begin in document.get("behind", {}).items():
             more = document.get("backlogs", {}).get(name, {})
-            until, end, at = (datetime.fromisoformat(more[key]) if more.get(key) else None for key in _BACKLOG_TIMES)
-            backlogs[name] = Backlog(datetime.fromisoformat(begin), until or since, end, at)
+            until, end, at = (moment_of(more[key]) if more.get(key) else None for key in _BACKLOG_TIMES)
+            backlogs[name] = Backlog(moment_of(begin), until or since, end, at)
         return cls(since, backlogs, version)
 
     def document(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from daswatch.endpoint_doctor import Arrivals, Heard, Runner, Shards
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.indices import Indices
+from daswatch.times import moment_of
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most
 _REASONS = 50
@@ -41,7 +42,7 @@ class ArrivalsGateway:
         fields = ["resourceId", "instanceId", "lastSeen"]
         answer = self._search(self._indices.pulse, {"size": _INSTANCES, "_source": fields, "query": _HEARD})
         sources = (hit["_source"] for hit in answer["hits"]["hits"])
-        return [Heard(one["resourceId"], one["instanceId"], datetime.fromisoformat(one["lastSeen"])) for one in sources]
+        return [Heard(one["resourceId"], one["instanceId"], moment_of(one["lastSeen"])) for one in sources]
 
     def arrivals(self) -> Arrivals:
         """The newest event, and how many were kept and dropped in a day."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from opensearchpy import OpenSearch
 
@@ -26,7 +26,7 @@ from daswatch.errors import SearchUnavailable
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.queries import Candidate, event_indices, index_of
-from daswatch.stream_records import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 _QUESTIONS = 50  # in one request: a question about a whole day takes longer than one about the last minutes
 _SECONDS = 60.0  # for one request and the further pages of its answers
@@ -153,8 +153,8 @@ class BacktestRun:
     def _details(self, detection: Detection, episode: Candidate) -> Firing | None:
         """What would have been told about an episode; None for a sequence that was not completed."""
         # Times of answers are cut to milliseconds, and the last event belongs to it.
-        until = datetime.fromisoformat(episode.last_seen) + timedelta(milliseconds=1)
-        index = self._index(detection, datetime.fromisoformat(episode.first_seen).date(), until.date())
+        until = moment_of(episode.last_seen) + timedelta(milliseconds=1)
+        index = self._index(detection, moment_of(episode.first_seen).date(), until.date())
         group = Group(detection, episode, episode.first_seen, index)
         if detection.name in self._failures:
             return None

@@ -33,7 +33,7 @@ def _command_deadline() -> Deadline:
 class DashboardsGateway:
     """Saved objects of one tenant at one Dashboards. Raises DashboardsUnavailable.
 
-    `client` is `daswatch.gateways.clients.dashboards_client`'s.
+    `client` is `daswatch.gateways.opensearch_client.dashboards_client`'s.
     """
 
     kinds = frozenset({Kind.SAVED_OBJECT})

@@ -19,10 +19,10 @@ from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
 from daswatch.gateways.alerting import AlertingGateway
-from daswatch.gateways.clients import dashboards_client, search_client
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.gateways.opensearch_client import dashboards_client, search_client
 from daswatch.gateways.security import SecurityGateway
 from daswatch.indices import Indices
 from daswatch.planning import Found, wanted_content, whole_plan

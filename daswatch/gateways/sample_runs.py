@@ -28,8 +28,8 @@ from daswatch.queries import Candidate, Window, event_window
 from daswatch.samples import CONTROL_PLANE, Sample, documents
 from daswatch.seen import Seen, by_network, is_new, seen_id
 from daswatch.settings import Service
-from daswatch.stream_records import iso_milliseconds
 from daswatch.templates import control_plane_index, event_index
+from daswatch.times import iso_milliseconds
 
 _SECONDS = 60.0
 _VISIBLE_SECONDS = 120.0

@@ -37,6 +37,7 @@ from daswatch.queries import (
     saved_query,
 )
 from daswatch.seen import seen_id
+from daswatch.times import moment_of
 
 # In one request: enough for a run and its late windows, and far below a request's size limit.
 _SEARCHES = 200
@@ -286,7 +287,7 @@ def _needing_parts(question: Question, candidates: Iterable[Candidate]) -> tuple
         if question.detection.window_seconds:
             several = len(question.parts) > 1
         else:
-            several = _moment(candidate.last_seen) - _moment(candidate.first_seen) >= quiet
+            several = moment_of(candidate.last_seen) - moment_of(candidate.first_seen) >= quiet
         (apart if several else at_once).append(candidate)
     return apart, at_once
 
@@ -313,12 +314,8 @@ def _parts(question: Question, groups: Sequence[Candidate]) -> tuple[Window, ...
 
 def _parts_between(question: Question, first: str, last: str) -> tuple[Window, ...]:
     if not question.detection.window_seconds:
-        return quiet_parts(question.detection, _moment(first), _moment(last))
+        return quiet_parts(question.detection, moment_of(first), moment_of(last))
     return tuple(part for part in question.parts if part.start <= last and first <= part.end)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def firing(detection: Detection, candidate: Candidate, details: Details, until: str) -> Firing:
