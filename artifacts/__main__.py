@@ -33,9 +33,8 @@ from artifacts.template import DATABASES, Template, check_bucket_name, check_sta
 from artifacts.upload import Uploaded, check_bucket, sizes, upload, uploads
 from artifacts.wheels import Architecture
 from daswatch.commands.console import Output, told, write_json
-from daswatch.gateways.identity import reached
 from daswatch.gateways.session import aws_session
-from daswatch.gateways.streams import ActivityStreams
+from daswatch.gateways.streams import ActivityStreams, reached
 
 Format = Annotated[Output, typer.Option("--output", help="Output format.")]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
 from daswatch.errors import SettingsError
@@ -264,3 +263,22 @@ def _unwanted(wanted: Wanted) -> dict[Kind, str]:
 
 def _count(content: Iterable[Content], kind: Kind) -> int:
     return sum(one.kind is kind for one in content)
+
+
+def contains(there: Any, shipped: Any) -> bool:
+    """Whether everything that is shipped is there, compared as text; what else is there does not count."""
+    if isinstance(shipped, Mapping):
+        return isinstance(there, Mapping) and all(
+            name in there and contains(there[name], value) for name, value in shipped.items()
+        )
+    if isinstance(shipped, list | tuple):
+        return (
+            isinstance(there, list | tuple)
+            and len(there) == len(shipped)
+            and all(contains(left, right) for left, right in zip(there, shipped, strict=True))
+        )
+    return _as_text(there) == _as_text(shipped)
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

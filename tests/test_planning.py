@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from daswatch.backups import backups
-from daswatch.comparison import contains
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
 from daswatch.detections import Level
 from daswatch.errors import SettingsError
 from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices
 from daswatch.monitors import brought_up_to_date, installed_of, monitor
-from daswatch.planning import Found, check_hourly, plan, wanted_content, whole_plan
+from daswatch.planning import Found, check_hourly, contains, plan, wanted_content, whole_plan
 from daswatch.retention import fingerprint, mark_of, marked
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from daswatch.templates import for_collection, shipped_content, shipped_roles

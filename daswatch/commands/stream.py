@@ -19,8 +19,7 @@ from daswatch.commands.console import Output, confirm, told, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 from daswatch.gateways.clients import kms_client, rds_client
-from daswatch.gateways.identity import reached
-from daswatch.gateways.streams import ActivityStreams, Switch, settle
+from daswatch.gateways.streams import ActivityStreams, Switch, reached, settle
 from daswatch.streams import (
     Database,
     DatabaseName,

@@ -1,4 +1,4 @@
-"""Whether what answers is what a command is for, before anything else is asked or planned: OpenSearch, or RDS.
+"""Whether what answers is an OpenSearch that Daswatch works with, before anything else is asked or planned.
 
 A server that answers 404 to everything looks like an empty OpenSearch otherwise: all content "to create".
 """
@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.deadline import Deadline
-from daswatch.errors import LEAST_OPENSEARCH, NotOpenSearch, RdsUnavailable, SearchUnavailable, TooOld
-from daswatch.gateways.aws import AwsError, attempt
-from daswatch.gateways.causes import LASTING, no_answer
+from daswatch.errors import LEAST_OPENSEARCH, NotOpenSearch, SearchUnavailable, TooOld
 from daswatch.gateways.endpoint import command_deadline, request
-
-if TYPE_CHECKING:
-    from types_boto3_rds.client import RDSClient
 
 _REFUSED = (401, 403)  # the Security plugin answers in plain text, a domain's access policy in words of its own
 _BUSY = (429, 502, 503, 504)  # a load balancer in front of a domain answers for it, in HTML
@@ -61,22 +56,6 @@ def is_too_old(number: str) -> bool:
     """Whether a version is before LEAST_OPENSEARCH; what cannot be read is not."""
     found = re.match(r"(\d+)\.(\d+)", number)
     return found is not None and (int(found[1]), int(found[2])) < LEAST_OPENSEARCH
-
-
-def reached(rds: RDSClient) -> RDSClient:
-    """The client, once its endpoint has answered something. Raises RdsUnavailable.
-
-    ActivityStreams asks again for a minute where nothing answers: right while a stream starts, and too long to hear of
-    a wrong address.
-    """
-    try:
-        attempt(lambda: rds.describe_db_instances(MaxRecords=20), command_deadline())  # the least that RDS takes
-    except AwsError as exc:
-        found = no_answer(exc)
-        # Where it answered, what it refuses is the next call's to handle.
-        if exc.status == 0 and (found is None or found.cause in LASTING):
-            raise RdsUnavailable(f"RDS: {exc.code}") from exc
-    return rds
 
 
 def _distribution(answer: Any) -> str:

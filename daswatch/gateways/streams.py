@@ -10,6 +10,7 @@ from daswatch import streams
 from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
 from daswatch.gateways.aws import AwsError, Trouble, ask, attempt
+from daswatch.gateways.causes import LASTING, no_answer
 from daswatch.streams import Asked, Database, DatabaseName, Decision, Eligibility, Kind, Status, Step, Wanted
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _NOT_FOUND = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoun
 # The database is being worked on, since we looked: the same call is right a little later.
 _BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault")
 _COMMAND_SECONDS = 60.0  # a call of a command; RDS answers slowly where there are many databases
+_FIRST_ANSWER_SECONDS = 30.0
 _OTHER_SERVICES = ("neptune", "docdb")  # RDS describes their clusters and instances too
 
 
@@ -294,3 +296,21 @@ def _said(exc: AwsError) -> str:
     if exc.status:
         return exc.words
     return "sign in first" if "Credential" in exc.code else "is the endpoint reachable from here?"
+
+
+def reached(rds: RDSClient) -> RDSClient:
+    """The client, once its endpoint has answered something. Raises RdsUnavailable.
+
+    ActivityStreams asks again for a minute where nothing answers: right while a stream starts, and too long to hear of
+    a wrong address.
+    """
+    try:
+        attempt(
+            lambda: rds.describe_db_instances(MaxRecords=20), Deadline.after(_FIRST_ANSWER_SECONDS)
+        )  # the least that RDS takes
+    except AwsError as exc:
+        found = no_answer(exc)
+        # Where it answered, what it refuses is the next call's to handle.
+        if exc.status == 0 and (found is None or found.cause in LASTING):
+            raise RdsUnavailable(f"RDS: {exc.code}") from exc
+    return rds
