@@ -34,7 +34,7 @@ from benchmarks.figures import Figures
 from benchmarks.ingest import child_process, expanding
 from benchmarks.kms import LocalKms
 from benchmarks.workload import SEED, START, workload
-from daswatch.envelope import activity_stream
+from daswatch.records.envelope import activity_stream
 from demo.aws import REGION, LocalAws
 from demo.rds import KmsDataKeys
 from demo.stream import InvocationContext

@@ -31,8 +31,8 @@ from benchmarks.kms import LocalKms
 from benchmarks.sample import MAPPING, SampleLambda
 from benchmarks.workload import START, Workload, workload
 from daswatch.deadline import Deadline
-from daswatch.envelope import activity_stream, read_envelope
 from daswatch.gateways.kms import DataKeys
+from daswatch.records.envelope import activity_stream, read_envelope
 from demo.aws import REGION, LocalAws
 from demo.rds import GZIP_LEVEL, KmsDataKeys, seal, to_json
 from demo.stream import lambda_record_of

@@ -18,8 +18,8 @@ from aws_encryption_sdk import CommitmentPolicy
 from opensearchpy import OpenSearch
 from types_boto3_kms.client import KMSClient
 
-from daswatch.decrypt import data_key
-from daswatch.envelope import activity_stream
+from daswatch.records.decryption import data_key
+from daswatch.records.envelope import activity_stream
 
 _KEYWORDS = ("pid", "dbUserName", "databaseName", "command", "commandText")
 _TIMES = ("logTime", "startTime", "endTime")

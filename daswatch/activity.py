@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from daswatch.batches import batch_statements
-from daswatch.events import Event
+from daswatch.records.monitoring_record import Event
 from daswatch.statements import code_of, leading_words, without_comments, words_outside_parentheses
 
 _CACHED_TEXTS = 4096

@@ -12,9 +12,9 @@ import orjson
 
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
-from daswatch.envelope import ActivityStream
 from daswatch.errors import Reason
-from daswatch.stream_records import StreamRecord
+from daswatch.records.envelope import ActivityStream
+from daswatch.records.kinesis import StreamRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ import orjson
 
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
-from daswatch.envelope import ActivityStream
 from daswatch.noise import ExcludedUser, Noise
-from daswatch.stream_records import StreamRecord
+from daswatch.records.envelope import ActivityStream
+from daswatch.records.kinesis import StreamRecord
 
 _LOGGED_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 

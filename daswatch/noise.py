@@ -15,8 +15,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from daswatch.activity import Activity, is_continuation
-from daswatch.events import Event
 from daswatch.proxies import TOPOLOGY, is_health_check
+from daswatch.records.monitoring_record import Event
 
 DEFAULT_EXCLUDED_USERS = frozenset({"rdsadmin", "rdssec", "rdsproxyadmin"})
 

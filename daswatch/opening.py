@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from daswatch.deadline import Deadline
-from daswatch.decrypt import DataKey, Decryptor
 from daswatch.documents import Document, Flattening, flatten
-from daswatch.envelope import ActivityStream, read_envelope
 from daswatch.errors import Reason
-from daswatch.events import read_monitoring_record
 from daswatch.noise import ExcludedUser, Noise
+from daswatch.records.decryption import DataKey, Decryptor
+from daswatch.records.envelope import ActivityStream, read_envelope
+from daswatch.records.monitoring_record import read_monitoring_record
 
 
 class DataKeySource(Protocol):

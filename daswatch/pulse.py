@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from daswatch.bulk import Action
-from daswatch.envelope import ActivityStream
+from daswatch.records.envelope import ActivityStream
 from daswatch.times import moment_of, version_of
 
 INTERVAL = timedelta(seconds=20)

@@ -17,9 +17,9 @@ import orjson
 
 from daswatch import control_plane
 from daswatch.documents import Document, Flattening, flatten
-from daswatch.envelope import activity_stream
-from daswatch.events import read_monitoring_record
 from daswatch.indices import Indices
+from daswatch.records.envelope import activity_stream
+from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 
 CONTROL_PLANE = "control-plane"

@@ -8,8 +8,8 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.documents import Document, Flattened, Flattening, flatten
-from daswatch.envelope import activity_stream
-from daswatch.events import read_monitoring_record
+from daswatch.records.envelope import activity_stream
+from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
 from demo.traffic import ProducedRecord

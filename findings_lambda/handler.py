@@ -27,8 +27,8 @@ from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
 from daswatch.notifications import is_full, read_notification
+from daswatch.records.kinesis import read_stream_record
 from daswatch.redact import NEEDED_FIELDS, SQL_FIELDS, redacted
-from daswatch.stream_records import read_stream_record
 from daswatch.times import iso_milliseconds
 from findings_lambda.settings import Settings, read_settings
 from findings_lambda.telemetry import SERVICE, tell

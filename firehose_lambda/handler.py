@@ -9,12 +9,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from daswatch.deadline import Deadline
-from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.clients import kms_client
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.opening import Opener
+from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
 from firehose_lambda.settings import Settings, read_settings
 from firehose_lambda.telemetry import SERVICE, tell

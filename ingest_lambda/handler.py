@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from daswatch.deadline import Clock, Deadline
-from daswatch.decrypt import Decryptor
 from daswatch.documents import Flattening
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.clients import firehose_client, kms_client, s3_client
@@ -22,7 +21,8 @@ from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.opening import Opener
-from daswatch.stream_records import read_stream_record
+from daswatch.records.decryption import Decryptor
+from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
 from ingest_lambda.ingest import Ingest, RowsDelivery
 from ingest_lambda.settings import Settings, read_settings

@@ -24,7 +24,6 @@ from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
 from daswatch.drops import Drop
-from daswatch.envelope import ActivityStream, activity_stream
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
@@ -34,8 +33,9 @@ from daswatch.indices import Indices
 from daswatch.noise import Noise
 from daswatch.opening import Opened, Opener
 from daswatch.pulse import Pulse
+from daswatch.records.envelope import ActivityStream, activity_stream
+from daswatch.records.kinesis import StreamRecord
 from daswatch.rows import row
-from daswatch.stream_records import StreamRecord
 from daswatch.times import moment_of
 
 # Small instance types refuse requests of more than 10 MiB; past some thousand documents a request gains nothing.

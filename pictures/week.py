@@ -26,7 +26,6 @@ from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.documents import Document
 from daswatch.drops import Drop
-from daswatch.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.errors import RecordError
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.saved_queries import SavedQueries
@@ -36,8 +35,9 @@ from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.pulse import Pulse
+from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
+from daswatch.records.kinesis import StreamRecord
 from daswatch.samples import base_events
-from daswatch.stream_records import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from daswatch.bounded import OutOfTime, within
 from daswatch.custom_resources import (
     NOTHING_MADE,
     Answer,
@@ -19,7 +20,6 @@ from daswatch.custom_resources import (
 )
 from daswatch.deadline import Clock, Deadline
 from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
-from daswatch.gateways.bounded import OutOfTime, within
 from daswatch.gateways.cloudformation import Answers
 
 Provider = Callable[[Request, Deadline], Answer]

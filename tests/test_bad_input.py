@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from daswatch import opening
 from daswatch.documents import Flattened, flatten
-from daswatch.events import MonitoringRecord
+from daswatch.records.monitoring_record import MonitoringRecord
 from demo.rds import encrypt, envelope, to_json
 from tests.events import mysql_event, postgresql_event
 from tests.function import IngestFunction

@@ -11,8 +11,8 @@ import pytest
 from daswatch import accounts, activity, batches, documents, passwords, redact, statements
 from daswatch.budget import Budget
 from daswatch.documents import Flattened, Flattening, flatten
-from daswatch.envelope import ActivityStream
-from daswatch.events import read_monitoring_record
+from daswatch.records.envelope import ActivityStream
+from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.redact import Redaction
 from daswatch.signals import Signal
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event

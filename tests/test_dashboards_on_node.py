@@ -25,14 +25,14 @@ from daswatch.dead_letters import DeadLetter
 from daswatch.detections import Level
 from daswatch.documents import Flattened
 from daswatch.drops import Drop
-from daswatch.envelope import activity_stream
 from daswatch.errors import Reason
 from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
 from daswatch.noise import Noise
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.pulse import Pulse
-from daswatch.stream_records import StreamRecord
+from daswatch.records.envelope import activity_stream
+from daswatch.records.kinesis import StreamRecord
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION

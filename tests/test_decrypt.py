@@ -14,8 +14,8 @@ from aws_encryption_sdk.identifiers import Algorithm, CommitmentPolicy, Encrypti
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
 
-from daswatch.decrypt import DataKey, Decryptor, data_key, decompress
 from daswatch.errors import DecryptError, Reason
+from daswatch.records.decryption import DataKey, Decryptor, data_key, decompress
 from demo.rds import Database, encrypt, seal
 from demo.rds import DataKey as RdsDataKey
 

@@ -23,12 +23,12 @@ from daswatch.cli import app
 from daswatch.deadline import Deadline
 from daswatch.detections import Kind, load
 from daswatch.documents import Flattening, flatten
-from daswatch.envelope import activity_stream
-from daswatch.events import read_monitoring_record
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.monitors import has_monitor
 from daswatch.queries import Candidate, evaluation_times, event_window
+from daswatch.records.envelope import activity_stream
+from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.sigma import compile_all, enabled, rule_folders
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds

@@ -10,10 +10,10 @@ import pytest
 
 from daswatch.bulk import Action
 from daswatch.drops import Drop, actions
-from daswatch.envelope import ActivityStream
 from daswatch.indices import Indices
 from daswatch.noise import ExcludedUser, Noise, Origin
-from daswatch.stream_records import StreamRecord, read_stream_record
+from daswatch.records.envelope import ActivityStream
+from daswatch.records.kinesis import StreamRecord, read_stream_record
 from daswatch.templates import shipped_content
 
 NOW = "2031-03-04T11:30:00.000Z"

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from daswatch.documents import Flattening, flatten
-from daswatch.envelope import ActivityStream
-from daswatch.events import read_monitoring_record
+from daswatch.records.envelope import ActivityStream
+from daswatch.records.monitoring_record import read_monitoring_record
 
 CASES_FILE = Path(__file__).parent / "cases" / "engine_events.ndjson"
 CASES = [orjson.loads(line) for line in CASES_FILE.read_text("utf-8").splitlines()]

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.envelope import ActivityStream, Envelope, activity_stream, read_envelope
 from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
+from daswatch.records.envelope import ActivityStream, Envelope, activity_stream, read_envelope
 
 
 def delivered(content: object) -> str:

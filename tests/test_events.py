@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from daswatch.errors import MonitoringRecordError, Reason
-from daswatch.events import engine_of, is_heartbeat, read_monitoring_record
+from daswatch.records.monitoring_record import engine_of, is_heartbeat, read_monitoring_record
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 

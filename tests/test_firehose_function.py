@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from daswatch.activity import Activity
 from daswatch.deadline import Deadline
 from daswatch.documents import Document, Flattening
-from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
 from daswatch.gateways.kms import DataKeys
 from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise
 from daswatch.opening import Opened, Opener
+from daswatch.records.envelope import ActivityStream
 from daswatch.redact import Redaction
 from daswatch.rows import row, splunk_event
 from demo.aws import REGION, LocalAws

@@ -12,9 +12,9 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from botocore.stub import Stubber
 
 from daswatch.deadline import Deadline
-from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.gateways.kms import DataKeys
+from daswatch.records.envelope import ActivityStream
 from tests.clock import Clock
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from opensearchpy import OpenSearch
 from daswatch.bulk import Action
 from daswatch.deadline import Deadline
 from daswatch.detections import Kind
-from daswatch.envelope import ActivityStream
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
 from daswatch.pulse import Pulse
 from daswatch.queries import Candidate
+from daswatch.records.envelope import ActivityStream
 from daswatch.seen import Seen, seen_id, sightings
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from daswatch.activity import Activity, activity_of
-from daswatch.events import engine_of
 from daswatch.noise import (
     DEFAULT_EXCLUDED_USERS,
     ExcludedUser,
@@ -16,6 +15,7 @@ from daswatch.noise import (
     is_foreign_use,
     read_user_names,
 )
+from daswatch.records.monitoring_record import engine_of
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 EVENTS = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from daswatch.activity import Activity
 from daswatch.documents import Document, Flattening, flatten
-from daswatch.envelope import activity_stream
-from daswatch.events import Event, MonitoringRecord
+from daswatch.records.envelope import activity_stream
+from daswatch.records.monitoring_record import Event, MonitoringRecord
 from daswatch.rows import (
     folder_of,
     opensearch_form,

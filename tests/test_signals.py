@@ -8,8 +8,8 @@ import pytest
 
 from daswatch.accounts import gives_name
 from daswatch.activity import activity_of
-from daswatch.events import engine_of
 from daswatch.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
+from daswatch.records.monitoring_record import engine_of
 from daswatch.signals import Signal, signals_of
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 

@@ -12,9 +12,9 @@ import pytest
 
 from daswatch.content import Content, Kind, Step
 from daswatch.documents import Flattening, flatten
-from daswatch.envelope import ActivityStream
-from daswatch.events import read_monitoring_record
 from daswatch.planning import plan
+from daswatch.records.envelope import ActivityStream
+from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.templates import shipped_content, shipped_roles
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daswatch.deadline import Deadline
-from daswatch.decrypt import DataKey, data_key
-from daswatch.envelope import ActivityStream
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.gateways.aws import AwsError, ask
+from daswatch.records.decryption import DataKey, data_key
+from daswatch.records.envelope import ActivityStream
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
