@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from daswatch.redact import Redaction, redacted
-from daswatch.statements import ENGINES, leading_words
+from daswatch.sql.statements import ENGINES, leading_words
 
 _LENGTH = 100_000  # characters
 _ROUNDS = 3  # the best of them counts: what else runs on the machine is not the text's doing

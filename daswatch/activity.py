@@ -11,9 +11,9 @@ import re
 from enum import StrEnum
 from functools import lru_cache
 
-from daswatch.batches import batch_statements
 from daswatch.records.monitoring_record import Event
-from daswatch.statements import code_of, leading_words, without_comments, words_outside_parentheses
+from daswatch.sql.batches import batch_statements
+from daswatch.sql.statements import code_of, leading_words, without_comments, words_outside_parentheses
 
 _CACHED_TEXTS = 4096
 _CACHED_CHARACTERS = 2048

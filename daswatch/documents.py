@@ -29,7 +29,7 @@ from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.redact import Redaction, read_statement, redacted
 from daswatch.signals import signals_of
-from daswatch.statements import CACHED_CHARACTERS, beginning
+from daswatch.sql.statements import CACHED_CHARACTERS, beginning
 
 UNDATED = "undated"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from daswatch.statements import code_of, unescaped
+from daswatch.sql.statements import code_of, unescaped
 
 _LONGEST = 2_000  # characters
 # What a session's settings may read in another way: escapes, comments, names in quotes, dollar quotes.

@@ -16,14 +16,8 @@ from typing import Any
 from daswatch.activity import is_continuation
 from daswatch.budget import Budget
 from daswatch.canonical import canonical_json
-from daswatch.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
-from daswatch.statements import (
-    CACHED_CHARACTERS,
-    CACHED_STATEMENTS,
-    known_engine,
-    statement_hash,
-    without_literals,
-)
+from daswatch.sql.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
+from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, statement_hash, without_literals
 
 # The fields that hold what people typed as AWS's own fields, and those that hold whatever else came.
 SQL_FIELDS = ("commandText", "paramList", "errorMessage")

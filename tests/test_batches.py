@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.accounts import gives_name
 from daswatch.activity import Activity, activity_of
-from daswatch.batches import batch_statements
 from daswatch.noise import AWS_USERS
+from daswatch.sql.accounts import gives_name
+from daswatch.sql.batches import batch_statements
 
 ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
 

@@ -10,10 +10,10 @@ import pytest
 from daswatch.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT
 from daswatch.documents import Document, Flattened, Flattening, flatten
 from daswatch.noise import ExcludedUser, Noise, Origin
-from daswatch.passwords import REDACTED
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import MonitoringRecord, read_monitoring_record
 from daswatch.redact import Redaction
+from daswatch.sql.passwords import REDACTED
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.statements import PREFIXES, UNITS
-from daswatch import passwords, statements
-from daswatch.passwords import REDACTED, fragment_without_passwords, without_passwords
 from daswatch.redact import Redaction, read_statement, redacted
-from daswatch.statements import leading_words, statement_hash, without_literals
+from daswatch.sql import passwords, statements
+from daswatch.sql.passwords import REDACTED, fragment_without_passwords, without_passwords
+from daswatch.sql.statements import leading_words, statement_hash, without_literals
 from tests.corpus import ENGINES
 from tests.scanning import Work, count_work
 

@@ -17,7 +17,7 @@ import pytest
 import sqlglot
 from sqlglot.expressions import Command, HexString, Literal, National, RawString
 
-from daswatch.statements import statement_hash, unescaped, without_literals
+from daswatch.sql.statements import statement_hash, unescaped, without_literals
 from tests.corpus import ENGINES, statements
 from tests.test_activity_oracle import statements as statements_of_activities
 

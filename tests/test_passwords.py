@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.passwords import REDACTED, fragment_without_passwords, without_passwords
-from daswatch.secret_places import CALLS, HINTS, SECRET_NAMES
+from daswatch.sql.passwords import REDACTED, fragment_without_passwords, without_passwords
+from daswatch.sql.secret_places import CALLS, HINTS, SECRET_NAMES
 from demo.traffic import produce
 from tests.corpus import ENGINES, statements
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from daswatch.accounts import gives_name
 from daswatch.activity import activity_of
 from daswatch.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
 from daswatch.records.monitoring_record import engine_of
 from daswatch.signals import Signal, signals_of
+from daswatch.sql.accounts import gives_name
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 GIVEN = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daswatch.statements import leading_words, statement_hash, without_literals
+from daswatch.sql.statements import leading_words, statement_hash, without_literals
 
 ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
 

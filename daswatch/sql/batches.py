@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from daswatch.statements import code_of
+from daswatch.sql.statements import code_of
 
 _TOKEN = re.compile(r'"(?:[^"]++|"")*+"?+|\[(?:[^\]]++|\]\])*+\]?+|[#@]{0,2}+[^\W\d][\w$#@]*+|[();:]')
 _MARKS = frozenset('();:["')

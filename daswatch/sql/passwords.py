@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from daswatch.secret_places import (
+from daswatch.sql.secret_places import (
     CALLS,
     CATALOG_COLUMNS,
     COMMAND_LINES,
@@ -28,7 +28,7 @@ from daswatch.secret_places import (
     SLASHED,
     Call,
 )
-from daswatch.statements import (
+from daswatch.sql.statements import (
     QUOTES,
     escaped,
     known_engine,

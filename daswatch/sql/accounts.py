@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from daswatch.statements import without_comments
+from daswatch.sql.statements import without_comments
 
 _COMMON = "rds"  # AWS's names begin so: one search for all of them
 _ESCAPING = frozenset({"postgresql", "oracle"})
