@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
 from daswatch.deadline import Deadline
-from daswatch.documents import Flattening
+from daswatch.documents.document import Flattening
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries

@@ -21,7 +21,7 @@ from benchmarks.workload import SEED, START
 from daswatch.backlog import Arrivals
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind
-from daswatch.documents import Flattening
+from daswatch.documents.document import Flattening
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries

@@ -17,10 +17,10 @@ from opensearchpy import OpenSearch, RequestsHttpConnection
 from benchmarks.kms import LocalKms
 from benchmarks.workload import Workload
 from daswatch.deadline import Deadline
-from daswatch.documents import Flattening
+from daswatch.documents.decoder import Opener
+from daswatch.documents.document import Flattening
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.kms import DataKeys
-from daswatch.opening import Opener
 from daswatch.records.decryption import Decryptor
 from daswatch.records.envelope import activity_stream
 from daswatch.templates import shipped_content

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
-from daswatch.redact import Redaction, redacted
+from daswatch.documents.redaction import Redaction, redacted
 from daswatch.sql.statements import ENGINES, leading_words
 
 _LENGTH = 100_000  # characters

@@ -16,7 +16,7 @@ import orjson
 
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
-from daswatch.noise import ExcludedUser, Noise
+from daswatch.documents.noise import ExcludedUser, Noise
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.kinesis import StreamRecord
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from daswatch.flat_objects import ANY_VALUE, is_inside
-from daswatch.redact import SQL_FIELDS
+from daswatch.documents.flat_objects import ANY_VALUE, is_inside
+from daswatch.documents.redaction import SQL_FIELDS
 
 _SPECIAL_IN_FIELD = re.compile(r"([^\w.@])")
 _SPECIAL_IN_PHRASE = re.compile(r'(["\\])')

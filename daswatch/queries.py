@@ -15,7 +15,7 @@ from typing import Any
 
 from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES
 from daswatch.detections import Condition, Detection, Kind, Level, Source
-from daswatch.documents import UNDATED
+from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.times import iso_milliseconds, moment_of
 

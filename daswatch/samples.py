@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import orjson
 
-from daswatch import control_plane
-from daswatch.documents import Document, Flattening, flatten
+from daswatch.documents import control_plane
+from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.indices import Indices
 from daswatch.records.envelope import activity_stream
 from daswatch.records.monitoring_record import read_monitoring_record

@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from daswatch.activity import Activity
+from daswatch.documents.activity import Activity
+from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, read_user_names
 from daswatch.errors import SettingsError
 from daswatch.hourly import DAILY, LOOKS_LIKE, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX, problem_of
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, read_user_names
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 

@@ -40,8 +40,8 @@ from daswatch.detections import (
     Source,
     Suppression,
 )
+from daswatch.documents.flat_objects import is_inside
 from daswatch.errors import RuleError
-from daswatch.flat_objects import is_inside
 from daswatch.lucene import lucene_exists, lucene_term
 
 _TEXT_FIELDS = ("commandText", "errorMessage")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.documents import Document, Flattened, Flattening, flatten
+from daswatch.documents.document import Document, Flattened, Flattening, flatten
 from daswatch.records.envelope import activity_stream
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds

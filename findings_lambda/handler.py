@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Protocol
 
-from daswatch import control_plane
 from daswatch.alerts import Alert, Firing
 from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
 from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.detections import by_name, load_file
+from daswatch.documents import control_plane
+from daswatch.documents.redaction import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.archive import DeadLetterBucket
@@ -28,7 +29,6 @@ from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
 from daswatch.notifications import is_full, read_notification
 from daswatch.records.kinesis import read_stream_record
-from daswatch.redact import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.times import iso_milliseconds
 from findings_lambda.settings import Settings, read_settings
 from findings_lambda.telemetry import SERVICE, tell

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from daswatch.documents.redaction import Redaction
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.redact import Redaction
 from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
 
 DEFAULT_DETECTIONS = "detections.json"

@@ -9,11 +9,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from daswatch.deadline import Deadline
-from daswatch.documents import Flattening
+from daswatch.documents.decoder import Opener
+from daswatch.documents.document import Flattening
 from daswatch.gateways.clients import kms_client
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.telemetry import Telemetry
-from daswatch.opening import Opener
 from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
 from firehose_lambda.settings import Settings, read_settings

@@ -20,16 +20,16 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import orjson
 
-from daswatch.activity import Activity
 from daswatch.deadline import Deadline
-from daswatch.documents import Document, Flattening
+from daswatch.documents.activity import Activity
+from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.document import Document, Flattening
+from daswatch.documents.noise import Noise
+from daswatch.documents.rows import opensearch_form, row, shared_partition_keys, splunk_event
 from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
 from daswatch.gateways.kms import DataKeys
-from daswatch.noise import Noise
-from daswatch.opening import Opened, Opener
 from daswatch.records.envelope import activity_stream
 from daswatch.records.kinesis import read_stream_record
-from daswatch.rows import opensearch_form, row, shared_partition_keys, splunk_event
 
 MAX_ANSWER_BYTES = 6 * 1024 * 1024  # Lambda's limit for what a synchronous call answers, as JSON
 _GZIP_LEVEL = 6

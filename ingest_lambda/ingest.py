@@ -18,11 +18,14 @@ from datetime import datetime
 import orjson
 
 from daswatch import drops
-from daswatch.activity import Activity
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
-from daswatch.documents import Document, Flattening
+from daswatch.documents.activity import Activity
+from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.document import Document, Flattening
+from daswatch.documents.noise import Noise
+from daswatch.documents.rows import row
 from daswatch.drops import Drop
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
 from daswatch.gateways.archive import DeadLetterBucket
@@ -30,12 +33,9 @@ from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResu
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import BulkResult, Refusal, SearchGateway
 from daswatch.indices import Indices
-from daswatch.noise import Noise
-from daswatch.opening import Opened, Opener
 from daswatch.pulse import Pulse
 from daswatch.records.envelope import ActivityStream, activity_stream
 from daswatch.records.kinesis import StreamRecord
-from daswatch.rows import row
 from daswatch.times import moment_of
 
 # Small instance types refuse requests of more than 10 MiB; past some thousand documents a request gains nothing.

@@ -19,12 +19,14 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch import control_plane, drops
+from daswatch import drops
 from daswatch.bulk import Action
 from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
-from daswatch.documents import Document
+from daswatch.documents import control_plane
+from daswatch.documents.document import Document
+from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.drops import Drop
 from daswatch.errors import RecordError
 from daswatch.gateways.alert_index import AlertIndex
@@ -33,7 +35,6 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.pulse import Pulse
 from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.records.kinesis import StreamRecord

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.activity import Activity, Outcome, activity_of, outcome_of
+from daswatch.documents.activity import Activity, Outcome, activity_of, outcome_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "activities.md"
 ENGINES = {

@@ -21,7 +21,7 @@ import sqlglot
 from pglast import ast, enums
 from sqlglot import expressions as exp
 
-from daswatch.activity import Activity, activity_of
+from daswatch.documents.activity import Activity, activity_of
 from daswatch.records.monitoring_record import engine_of
 from daswatch.samples import samples_of
 from daswatch.sigma import rule_folders

@@ -16,8 +16,7 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError
 
-from daswatch import opening
-from daswatch.documents import Flattened, flatten
+from daswatch.documents.document import Flattened, flatten
 from daswatch.records.monitoring_record import MonitoringRecord
 from demo.rds import encrypt, envelope, to_json
 from tests.events import mysql_event, postgresql_event

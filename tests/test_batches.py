@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.activity import Activity, activity_of
-from daswatch.noise import AWS_USERS
+from daswatch.documents.activity import Activity, activity_of
+from daswatch.documents.noise import AWS_USERS
 from daswatch.sql.accounts import gives_name
 from daswatch.sql.batches import batch_statements
 

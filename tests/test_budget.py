@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch import activity, documents, redact
-from daswatch.budget import Budget
-from daswatch.documents import Flattened, Flattening, flatten
+from daswatch.documents import activity
+from daswatch.documents.budget import Budget
+from daswatch.documents.document import Flattened, Flattening, flatten
+from daswatch.documents.redaction import Redaction
+from daswatch.documents.signals import Signal
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import read_monitoring_record
-from daswatch.redact import Redaction
-from daswatch.signals import Signal
 from daswatch.sql import accounts, batches, passwords, statements
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.scanning import count_work

@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import Alert
 from daswatch.deadline import Deadline
-from daswatch.documents import Document, Flattening
+from daswatch.documents.document import Document, Flattening
 from daswatch.gateways.alert_index import AlertIndex, Progress
 from daswatch.samples import documents
 from daswatch.sigma import compile_all

@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.canonical import canonical_json
-from daswatch.control_plane import document
+from daswatch.documents.control_plane import document
 from daswatch.errors import Reason, RecordError
 from daswatch.indices import Indices
 from daswatch.samples import base_events

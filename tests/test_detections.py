@@ -21,7 +21,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Source, dump, load
-from daswatch.flat_objects import is_inside
+from daswatch.documents.flat_objects import is_inside
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.gateways.saved_queries import Question, SavedQueries

@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 from daswatch.cli import app
 from daswatch.deadline import Deadline
 from daswatch.detections import Kind, load
-from daswatch.documents import Flattening, flatten
+from daswatch.documents.document import Flattening, flatten
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.monitors import has_monitor

@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT
-from daswatch.documents import Document, Flattened, Flattening, flatten
-from daswatch.noise import ExcludedUser, Noise, Origin
+from daswatch.documents.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT
+from daswatch.documents.document import Document, Flattened, Flattening, flatten
+from daswatch.documents.noise import ExcludedUser, Noise, Origin
+from daswatch.documents.redaction import Redaction
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import MonitoringRecord, read_monitoring_record
-from daswatch.redact import Redaction
 from daswatch.sql.passwords import REDACTED
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from daswatch.bulk import Action
+from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.drops import Drop, actions
 from daswatch.indices import Indices
-from daswatch.noise import ExcludedUser, Noise, Origin
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.kinesis import StreamRecord, read_stream_record
 from daswatch.templates import shipped_content

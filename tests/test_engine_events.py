@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.documents import Flattening, flatten
+from daswatch.documents.document import Flattening, flatten
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import read_monitoring_record
 

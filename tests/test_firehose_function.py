@@ -18,16 +18,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from daswatch.activity import Activity
 from daswatch.deadline import Deadline
-from daswatch.documents import Document, Flattening
+from daswatch.documents.activity import Activity
+from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.document import Document, Flattening
+from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, Noise
+from daswatch.documents.redaction import Redaction
+from daswatch.documents.rows import row, splunk_event
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
 from daswatch.gateways.kms import DataKeys
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, Noise
-from daswatch.opening import Opened, Opener
 from daswatch.records.envelope import ActivityStream
-from daswatch.redact import Redaction
-from daswatch.rows import row, splunk_event
 from demo.aws import REGION, LocalAws
 from demo.ledger import LedgerEntry, compare
 from demo.rds import envelope, seal

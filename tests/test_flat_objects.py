@@ -14,8 +14,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.dashboards import shipped_objects
+from daswatch.documents.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.errors import RuleError
-from daswatch.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.indices import Indices
 from daswatch.lucene import lucene_exists, lucene_term
 from daswatch.monitors import has_monitor, monitor

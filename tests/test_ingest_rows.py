@@ -16,11 +16,11 @@ import duckdb
 import orjson
 import pytest
 
-from daswatch.activity import Activity
-from daswatch.documents import Document
+from daswatch.documents.activity import Activity
+from daswatch.documents.document import Document
+from daswatch.documents.rows import folder_of, row
 from daswatch.errors import SettingsError
 from daswatch.gateways import delivery
-from daswatch.rows import folder_of, row
 from demo.aws import LocalAws
 from demo.delivery import (
     create_delivery_stream,

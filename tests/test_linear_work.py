@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.statements import PREFIXES, UNITS
-from daswatch.redact import Redaction, read_statement, redacted
+from daswatch.documents.redaction import Redaction, read_statement, redacted
 from daswatch.sql import passwords, statements
 from daswatch.sql.passwords import REDACTED, fragment_without_passwords, without_passwords
 from daswatch.sql.statements import leading_words, statement_hash, without_literals

@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
 from daswatch.detections import Condition, Detection, Kind, Level, Source
-from daswatch.documents import Flattening
+from daswatch.documents.document import Flattening
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from daswatch.activity import Activity, activity_of
-from daswatch.noise import (
+from daswatch.documents.activity import Activity, activity_of
+from daswatch.documents.noise import (
     DEFAULT_EXCLUDED_USERS,
     ExcludedUser,
     Origin,

@@ -15,8 +15,8 @@ import pytest
 import vl_convert
 
 from daswatch.dashboards import SavedObject, shipped_objects
+from daswatch.documents.noise import Noise
 from daswatch.indices import Indices
-from daswatch.noise import Noise
 from daswatch.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
 from demo.traffic import produce
 from pictures.browser import Browser, BrowserError

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.redact import Redaction, read_statement, redacted
+from daswatch.documents.redaction import Redaction, read_statement, redacted
 
 DOCUMENT: dict[str, Any] = {
     "engine": "postgresql",

@@ -11,18 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.activity import Activity
-from daswatch.documents import Document, Flattening, flatten
+from daswatch.documents.activity import Activity
+from daswatch.documents.document import Document, Flattening, flatten
+from daswatch.documents.rows import folder_of, opensearch_form, partition_keys, row, shared_partition_keys, splunk_event
 from daswatch.records.envelope import activity_stream
 from daswatch.records.monitoring_record import Event, MonitoringRecord
-from daswatch.rows import (
-    folder_of,
-    opensearch_form,
-    partition_keys,
-    row,
-    shared_partition_keys,
-    splunk_event,
-)
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 STREAM = activity_stream("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")

@@ -17,7 +17,7 @@ import pytest
 from opensearchpy import OpenSearch, RequestError
 
 from benchmarks.recipes import PAGE, Recipe, recipes
-from daswatch.documents import Document
+from daswatch.documents.document import Document
 from daswatch.gateways.content import ContentGateway
 from daswatch.templates import shipped_content
 from demo.indexed import documents_of, index_all

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS
+from daswatch.documents.redaction import Redaction
 from daswatch.errors import SettingsError
-from daswatch.noise import DEFAULT_EXCLUDED_USERS
-from daswatch.redact import Redaction
 from daswatch.settings import SearchEndpoint
 from ingest_lambda.settings import Settings, read_settings
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from daswatch.activity import activity_of
-from daswatch.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
+from daswatch.documents.activity import activity_of
+from daswatch.documents.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
+from daswatch.documents.signals import Signal, signals_of
 from daswatch.records.monitoring_record import engine_of
-from daswatch.signals import Signal, signals_of
 from daswatch.sql.accounts import gives_name
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 

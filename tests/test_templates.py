@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from daswatch.content import Content, Kind, Step
-from daswatch.documents import Flattening, flatten
+from daswatch.documents.document import Flattening, flatten
 from daswatch.planning import plan
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import read_monitoring_record

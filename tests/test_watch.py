@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import State
 from daswatch.detections import Detection, Level
-from daswatch.documents import Flattening
+from daswatch.documents.document import Flattening
 from daswatch.hourly import HourlyIndices
 from daswatch.samples import Sample, documents
 from daswatch.sigma import compile_all, compile_rule, read_tuning, rule_folders

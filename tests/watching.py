@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from daswatch.alerts import Alert
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
-from daswatch.documents import Document, Flattening
+from daswatch.documents.document import Document, Flattening
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries

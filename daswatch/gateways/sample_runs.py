@@ -19,7 +19,7 @@ from daswatch.answers import whole
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Clock, Deadline
 from daswatch.detections import Detection, Kind, Source
-from daswatch.documents import Document, Flattening
+from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries

@@ -14,8 +14,8 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from daswatch.activity import Activity, is_continuation
-from daswatch.proxies import TOPOLOGY, is_health_check
+from daswatch.documents.activity import Activity, is_continuation
+from daswatch.documents.proxies import TOPOLOGY, is_health_check
 from daswatch.records.monitoring_record import Event
 
 DEFAULT_EXCLUDED_USERS = frozenset({"rdsadmin", "rdssec", "rdsproxyadmin"})
@@ -91,7 +91,7 @@ class Origin(StrEnum):
     """From where an event came that was dropped for its user's name."""
 
     LOCAL = "local"  # the database's own host
-    PROXY = "proxy"  # an address of the VPC, with what a proxy's health check needs (daswatch/proxies.py)
+    PROXY = "proxy"  # an address of the VPC, with what a proxy's health check needs (daswatch/documents/proxies.py)
     UNREPORTED = "unreported"  # the engine does not say: SQL Server 2016, background work
     ANY = "any"  # a name that is not AWS's and was excluded by the setting, wherever it comes from
 

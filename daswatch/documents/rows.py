@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from daswatch.canonical import canonical_json
-from daswatch.documents import Document
+from daswatch.documents.document import Document
 from daswatch.times import moment_of
 
 # Where rows of different activities or engines have to share one folder.

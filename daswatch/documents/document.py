@@ -18,17 +18,17 @@ from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from daswatch.activity import Activity, activity_of, is_continuation, outcome_of
-from daswatch.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT, Budget
 from daswatch.canonical import canonical_json
-from daswatch.flat_objects import LONG_MAX, LONG_MIN, split_fitting
+from daswatch.documents.activity import Activity, activity_of, is_continuation, outcome_of
+from daswatch.documents.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT, Budget
+from daswatch.documents.flat_objects import LONG_MAX, LONG_MIN, split_fitting
+from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
+from daswatch.documents.redaction import Redaction, read_statement, redacted
+from daswatch.documents.signals import signals_of
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import Event, MonitoringRecord, engine_of, is_heartbeat
-from daswatch.redact import Redaction, read_statement, redacted
-from daswatch.signals import signals_of
 from daswatch.sql.statements import CACHED_CHARACTERS, beginning
 
 UNDATED = "undated"

@@ -14,9 +14,9 @@ from hashlib import blake2b
 from typing import Any
 
 from daswatch.canonical import canonical_json
-from daswatch.documents import Document
+from daswatch.documents.document import Document
+from daswatch.documents.flat_objects import split_fitting
 from daswatch.errors import Reason, RecordError
-from daswatch.flat_objects import split_fitting
 from daswatch.times import iso_milliseconds
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"

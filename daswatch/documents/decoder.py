@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from daswatch.deadline import Deadline
-from daswatch.documents import Document, Flattening, flatten
+from daswatch.documents.document import Document, Flattening, flatten
+from daswatch.documents.noise import ExcludedUser, Noise
 from daswatch.errors import Reason
-from daswatch.noise import ExcludedUser, Noise
 from daswatch.records.decryption import DataKey, Decryptor
 from daswatch.records.envelope import ActivityStream, read_envelope
 from daswatch.records.monitoring_record import read_monitoring_record

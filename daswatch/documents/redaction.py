@@ -13,9 +13,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from daswatch.activity import is_continuation
-from daswatch.budget import Budget
 from daswatch.canonical import canonical_json
+from daswatch.documents.activity import is_continuation
+from daswatch.documents.budget import Budget
 from daswatch.sql.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, statement_hash, without_literals
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import lru_cache
 
-from daswatch.activity import Activity
-from daswatch.noise import AWS_USERS, is_foreign_use
+from daswatch.documents.activity import Activity
+from daswatch.documents.noise import AWS_USERS, is_foreign_use
 from daswatch.records.monitoring_record import Event
 from daswatch.sql.accounts import gives_name
 
