@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from daswatch.alerts import alert_id
-from daswatch.bulk import Action
 from daswatch.detections import Detection
+from daswatch.indexing.bulk import Action
 from daswatch.queries import Candidate
 from daswatch.times import iso_milliseconds, moment_of, version_of
 

@@ -9,9 +9,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from daswatch.alerts import Alert, Firing
-from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
-from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.detections import by_name, load_file
 from daswatch.documents import control_plane
@@ -26,6 +24,8 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.telemetry import Telemetry
 from daswatch.gateways.topics import AlertTopic
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indices import Indices
 from daswatch.notifications import is_full, read_notification
 from daswatch.records.kinesis import read_stream_record

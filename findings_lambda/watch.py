@@ -17,13 +17,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from daswatch.alerts import Alert, Due, Firing, Published, State, changes, noted
 from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
-from daswatch.bulk import Action
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection, Kind, Source, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
 from daswatch.gateways.alert_index import AlertIndex, Progress
 from daswatch.gateways.saved_queries import Answers, Failure, Group, Question, SavedQueries
 from daswatch.gateways.search import SearchGateway
+from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.notifications import FAILING, failing_query
 from daswatch.queries import (

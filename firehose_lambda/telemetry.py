@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from daswatch.documents.noise import Noise
-from daswatch.drops import users_by_instance
 from daswatch.gateways.telemetry import Telemetry
+from daswatch.indexing.drops import users_by_instance
 from daswatch.times import moment_of
 from firehose_lambda.transform import Report
 

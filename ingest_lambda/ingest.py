@@ -17,23 +17,23 @@ from datetime import datetime
 
 import orjson
 
-from daswatch import drops
-from daswatch.bulk import Action
-from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import Opened, Opener
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import row
-from daswatch.drops import Drop
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
 from daswatch.gateways.archive import DeadLetterBucket
 from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
 from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import BulkResult, Refusal, SearchGateway
+from daswatch.indexing import drops
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.dead_letters import DeadLetter
+from daswatch.indexing.drops import Drop
+from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
-from daswatch.pulse import Pulse
 from daswatch.records.envelope import ActivityStream, activity_stream
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import moment_of

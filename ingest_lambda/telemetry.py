@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daswatch.documents.noise import Noise
-from daswatch.drops import users_by_instance
 from daswatch.gateways.telemetry import Telemetry
+from daswatch.indexing.drops import users_by_instance
 from ingest_lambda.ingest import Report
 
 SERVICE = "ingest"

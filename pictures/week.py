@@ -19,23 +19,23 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch import drops
-from daswatch.bulk import Action
-from daswatch.dead_letters import DeadLetter
 from daswatch.deadline import Deadline
 from daswatch.detections import Detection
 from daswatch.documents import control_plane
 from daswatch.documents.document import Document
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
-from daswatch.drops import Drop
 from daswatch.errors import RecordError
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
+from daswatch.indexing import drops
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.dead_letters import DeadLetter
+from daswatch.indexing.drops import Drop
+from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.pulse import Pulse
 from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.records.kinesis import StreamRecord
 from daswatch.samples import base_events

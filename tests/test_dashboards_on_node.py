@@ -17,21 +17,21 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch import drops
 from daswatch.alerts import advance
-from daswatch.bulk import Action
 from daswatch.dashboards import SavedObject, shipped_objects
-from daswatch.dead_letters import DeadLetter
 from daswatch.detections import Level
 from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened
 from daswatch.documents.noise import Noise
-from daswatch.drops import Drop
 from daswatch.errors import Reason
 from daswatch.gateways.content import ContentGateway
+from daswatch.indexing import drops
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.dead_letters import DeadLetter
+from daswatch.indexing.drops import Drop
+from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
-from daswatch.pulse import Pulse
 from daswatch.records.envelope import activity_stream
 from daswatch.records.kinesis import StreamRecord
 from daswatch.templates import shipped_content

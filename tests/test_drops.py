@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.bulk import Action
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
-from daswatch.drops import Drop, actions
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.drops import Drop, actions
 from daswatch.indices import Indices
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.kinesis import StreamRecord, read_stream_record

@@ -16,13 +16,13 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.bulk import Action
 from daswatch.deadline import Deadline
 from daswatch.detections import Kind
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.search import SearchGateway
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
-from daswatch.pulse import Pulse
 from daswatch.queries import Candidate
 from daswatch.records.envelope import ActivityStream
 from daswatch.seen import Seen, seen_id, sightings

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import orjson
 import pytest
 
-from daswatch.bulk import Action
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
 from daswatch.gateways import clients, opensearch_client
@@ -16,6 +15,7 @@ from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.opensearch_client import Password, dashboards_client, search_client
 from daswatch.gateways.search import SearchGateway
+from daswatch.indexing.bulk import Action
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
 from tests.clock import Clock

@@ -2,7 +2,7 @@
 
 An alert is only written over the version that was read: where another runner was faster, nothing is written and the
 next run decides again. Everything is read by id or refreshed, never from an index that is seconds behind. Every item of
-a bulk has a fate as in ingest (`daswatch.bulk`), and every read of alerts has a bound, however many there are.
+a bulk has a fate as in ingest (`daswatch.indexing.bulk`), and every read of alerts has a bound, however many there are.
 
 A Serverless collection has no versions to write over, and what was written is read some ten seconds later, by id as
 well. There the function alone writes alerts, one run after the other, and what it wrote itself comes before what it
@@ -23,12 +23,12 @@ from opensearchpy import OpenSearch
 from daswatch.alerts import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
 from daswatch.backlog import Backlog
-from daswatch.bulk import Action
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.detections import Level
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import SearchGateway
+from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.seen import Seen
 from daswatch.settings import Service

@@ -12,9 +12,7 @@ from typing import Any, Protocol, Self
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch import probe
 from daswatch.backups import backups
-from daswatch.bulk import NO_IDS, takes_no_ids
 from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
@@ -24,6 +22,8 @@ from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.gateways.opensearch_client import dashboards_client, search_client
 from daswatch.gateways.security import SecurityGateway
+from daswatch.indexing import probe
+from daswatch.indexing.bulk import NO_IDS, takes_no_ids
 from daswatch.indices import Indices
 from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint

@@ -18,8 +18,11 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from daswatch import probe
-from daswatch.bulk import (
+from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.endpoint import perform, request
+from daswatch.indexing import probe
+from daswatch.indexing.bulk import (
     FULL_SHARD,
     NO_IDS,
     Action,
@@ -31,9 +34,6 @@ from daswatch.bulk import (
     may_be_its_own,
     takes_no_ids,
 )
-from daswatch.deadline import Deadline, backoff_seconds
-from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import perform, request
 from daswatch.settings import Service
 
 # Below this there is no time left for a request to be answered.

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.bulk import Action
+from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import ActivityStream
 from daswatch.times import moment_of, version_of
 

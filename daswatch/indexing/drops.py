@@ -14,9 +14,9 @@ from hashlib import blake2b
 
 import orjson
 
-from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
 from daswatch.documents.noise import ExcludedUser, Noise
+from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.kinesis import StreamRecord
 

@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 import orjson
 
-from daswatch.bulk import Action
 from daswatch.canonical import canonical_json
 from daswatch.errors import Reason
+from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.kinesis import StreamRecord
 

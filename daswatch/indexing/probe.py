@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.bulk import Action, Fate
+from daswatch.indexing.bulk import Action, Fate
 from daswatch.indices import DEFAULT_STEM, Indices
 
 ID = "daswatch-probe"

@@ -1,0 +1,1 @@
+"""What is written besides the documents, and what each bulk answer means."""
