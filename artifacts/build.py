@@ -16,9 +16,9 @@ from artifacts.contents import Contents, contents, functions
 from artifacts.errors import PackagingError
 from artifacts.manifest import NAME, Artifact, Manifest
 from artifacts.wheels import Architecture, Target, export_lock, install
-from daswatch.detections import dump
+from daswatch.detections.detection import dump
+from daswatch.detections.sigma import compile_all, read_tuning
 from daswatch.errors import RuleError
-from daswatch.sigma import compile_all, read_tuning
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PYTHON_VERSION = "3.13"

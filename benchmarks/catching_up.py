@@ -17,14 +17,14 @@ from opensearchpy import OpenSearch
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
 from daswatch.deadline import Deadline
+from daswatch.detections.samples import documents, samples_of
+from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
-from daswatch.samples import documents, samples_of
-from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all

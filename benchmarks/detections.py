@@ -20,7 +20,9 @@ from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
 from daswatch.backlog import Arrivals
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, Kind
+from daswatch.detections.detection import Detection, Kind
+from daswatch.detections.samples import Sample, documents, samples_of
+from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
@@ -36,8 +38,6 @@ from daswatch.queries import (
     saved_query,
     silence_window,
 )
-from daswatch.samples import Sample, documents, samples_of
-from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws

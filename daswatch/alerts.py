@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import Any
 
 from daswatch.canonical import canonical_json
-from daswatch.detections import Detection, Level
+from daswatch.detections.detection import Detection, Level
 from daswatch.times import iso_milliseconds, moment_of
 
 UPDATE_INTERVAL = timedelta(minutes=15)  # each import of a finding is an event on EventBridge, too: not every minute

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
 from daswatch.hourly import HourlyIndices
 from daswatch.index_settings import IndexSettings
 from daswatch.indices import DEFAULT_INDEX_PREFIX

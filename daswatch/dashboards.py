@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 import orjson
 
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
+from daswatch.detections.saved_searches import saved_search
 from daswatch.errors import DaswatchError
 from daswatch.indices import Indices
-from daswatch.saved_searches import saved_search
 
 # In the order of installation: what is referred to comes before what refers to it.
 TYPES = ("index-pattern", "search", "visualization", "dashboard")

@@ -18,10 +18,10 @@ from hashlib import sha256
 from typing import Any
 
 from daswatch.alerts import Alert, Database, State, group_hash
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
+from daswatch.detections.lucene import holds_sql
 from daswatch.indices import Indices
 from daswatch.links import alert_url
-from daswatch.lucene import holds_sql
 
 SCHEMA_VERSION = "2018-10-08"
 PRODUCT = "Daswatch"

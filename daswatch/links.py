@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from daswatch.alerts import Alert
-from daswatch.detections import Detection, Source
+from daswatch.detections.detection import Detection, Source
+from daswatch.detections.lucene import group_query
+from daswatch.detections.saved_searches import pattern_id
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.lucene import group_query
-from daswatch.saved_searches import pattern_id
 from daswatch.times import iso_milliseconds
 
 MAX_URL = 2_000  # characters; mail programs and chats cut longer links

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from daswatch.alerts import GROUPS, Alert, Database
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
 from daswatch.findings import plain, shortened, shown_actors, shown_group
 from daswatch.times import moment_of
 

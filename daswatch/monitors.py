@@ -14,7 +14,7 @@ from typing import Any
 
 from daswatch.alerts import group_hash
 from daswatch.canonical import canonical_json
-from daswatch.detections import Detection, Kind, Level
+from daswatch.detections.detection import Detection, Kind, Level
 from daswatch.indices import Indices
 from daswatch.queries import ARRIVAL_OVERLAP, Window, index_of, overlap, saved_query
 

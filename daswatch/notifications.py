@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES, Database, Firing
-from daswatch.detections import Detection, Level
+from daswatch.detections.detection import Detection, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.queries import ACTOR_FIELDS, read_candidate
 from daswatch.times import iso_milliseconds

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES
-from daswatch.detections import Condition, Detection, Kind, Level, Source
+from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.times import iso_milliseconds, moment_of

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from daswatch.alerts import alert_id
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
 from daswatch.indexing.bulk import Action
 from daswatch.queries import Candidate
 from daswatch.times import iso_milliseconds, moment_of, version_of

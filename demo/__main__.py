@@ -33,9 +33,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from daswatch.detections import Detection, by_name, dump
+from daswatch.detections.detection import Detection, by_name, dump
+from daswatch.detections.sigma import compile_all
 from daswatch.gateways.content import ContentGateway
-from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream, delivered_rows, sort_into_folders

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
 from demo.ledger import LedgerEntry
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from daswatch.alerts import Alert, Firing
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Deadline
-from daswatch.detections import by_name, load_file
+from daswatch.detections.detection import by_name, load_file
 from daswatch.documents import control_plane
 from daswatch.documents.redaction import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from daswatch.alerts import Alert, Published
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
 from daswatch.errors import TopicUnavailable
 from daswatch.findings import Posting, finding
 from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts

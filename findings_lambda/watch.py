@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from daswatch.alerts import Alert, Due, Firing, Published, State, changes, noted
 from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, Kind, Source, Suppression, by_name
+from daswatch.detections.detection import Detection, Kind, Source, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
 from daswatch.gateways.alert_index import AlertIndex, Progress
 from daswatch.gateways.saved_queries import Answers, Failure, Group, Question, SavedQueries

@@ -20,7 +20,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
+from daswatch.detections.samples import base_events
 from daswatch.documents import control_plane
 from daswatch.documents.document import Document
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
@@ -38,7 +39,6 @@ from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.records.kinesis import StreamRecord
-from daswatch.samples import base_events
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from daswatch.content import Plan
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
 from daswatch.deadline import Deadline
-from daswatch.detections import load_file
+from daswatch.detections.detection import load_file
 from daswatch.errors import RequestError
 from daswatch.gateways.archive import Backups
 from daswatch.gateways.clients import kms_client, rds_client, s3_client

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from daswatch.alerts import Alert, Database, Firing, advance
-from daswatch.detections import Condition, Detection, Kind, Level, Source
+from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
 from daswatch.times import iso_milliseconds
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)

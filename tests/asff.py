@@ -19,7 +19,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from daswatch.alerts import Alert, Database, State
-from daswatch.detections import Detection, Kind, Level, Source
+from daswatch.detections.detection import Detection, Kind, Level, Source
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

@@ -21,10 +21,10 @@ import sqlglot
 from pglast import ast, enums
 from sqlglot import expressions as exp
 
+from daswatch.detections.samples import samples_of
+from daswatch.detections.sigma import rule_folders
 from daswatch.documents.activity import Activity, activity_of
 from daswatch.records.monitoring_record import engine_of
-from daswatch.samples import samples_of
-from daswatch.sigma import rule_folders
 from demo.traffic import produce
 from tests.test_activities import ROWS
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.alerts import GROUPS, LEASE, Alert, Database, Due, Published, State, advance, changes, due, leased, noted
-from daswatch.detections import Level
+from daswatch.detections.detection import Level
 from tests.alerting import a_firing, an_alert, at, iso
 
 QUIET = 3600

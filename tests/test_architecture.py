@@ -141,7 +141,7 @@ def test_what_runs_in_lambda_needs_no_command_line(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in LIBRARY if path not in COMMANDS] + LAMBDAS, ids=by_module)
 def test_no_function_carries_the_compiler_of_detections(path: Path) -> None:
     assert packages(path).isdisjoint({"sigma", "yaml"})
-    assert "daswatch.sigma" not in set(imported(path))
+    assert "daswatch.detections.sigma" not in set(imported(path))
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in LAMBDAS}), ids=lambda path: path.name)

@@ -29,9 +29,9 @@ from artifacts.compiled import Compiler, interpreter
 from artifacts.contents import functions
 from artifacts.manifest import Manifest
 from artifacts.wheels import Architecture
-from daswatch.detections import load
-from daswatch.samples import base_events, samples_of
-from daswatch.sigma import compile_all
+from daswatch.detections.detection import load
+from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.sigma import compile_all
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.opensearch import AnyNode
 from tests.events import oracle_event, postgresql_event

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from daswatch.alerts import Firing
 from daswatch.backtests import Backtest, Sightings, Slice, Span, bar, day_slice, episodes, history_days, not_applicable
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, FirstSeen, Kind, Level, Source
+from daswatch.detections.detection import Detection, FirstSeen, Kind, Level, Source
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.saved_queries import Answers, Question

@@ -11,10 +11,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.canonical import canonical_json
+from daswatch.detections.samples import base_events
 from daswatch.documents.control_plane import document
 from daswatch.errors import Reason, RecordError
 from daswatch.indices import Indices
-from daswatch.samples import base_events
 from daswatch.templates import shipped_content
 
 INDEX = Indices().control_plane

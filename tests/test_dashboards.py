@@ -27,9 +27,9 @@ from daswatch.dashboards import (
     shipped_objects,
     unpacked,
 )
+from daswatch.detections.saved_searches import saved_search
+from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices
-from daswatch.saved_searches import saved_search
-from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from tests.alerting import a_detection
 from tests.reckoning import fields_of

@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import advance
 from daswatch.dashboards import SavedObject, shipped_objects
-from daswatch.detections import Level
+from daswatch.detections.detection import Level
 from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened
 from daswatch.documents.noise import Noise

@@ -21,7 +21,8 @@ from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
 from daswatch.deadline import Deadline
-from daswatch.detections import Kind, load
+from daswatch.detections.detection import Kind, load
+from daswatch.detections.sigma import compile_all, enabled, rule_folders
 from daswatch.documents.document import Flattening, flatten
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
@@ -29,7 +30,6 @@ from daswatch.monitors import has_monitor
 from daswatch.queries import Candidate, evaluation_times, event_window
 from daswatch.records.envelope import activity_stream
 from daswatch.records.monitoring_record import read_monitoring_record
-from daswatch.sigma import compile_all, enabled, rule_folders
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode

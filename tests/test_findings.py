@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daswatch.alerts import Alert, Database, State
-from daswatch.detections import Detection, Level
+from daswatch.detections.detection import Detection, Level
+from daswatch.detections.sigma import compile_rule, rule_folders
 from daswatch.findings import (
     DEFAULT_TYPE,
     HIDDEN,
@@ -24,7 +25,6 @@ from daswatch.findings import (
     plain,
     shortened,
 )
-from daswatch.sigma import compile_rule, rule_folders
 from daswatch.times import iso_milliseconds
 from tests.asff import ACCOUNT, REGION, a_detection, an_alert, problems
 

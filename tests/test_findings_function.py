@@ -15,15 +15,15 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import State
 from daswatch.content import Wanted
-from daswatch.detections import dump
+from daswatch.detections.detection import dump
+from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.sigma import compile_all
 from daswatch.errors import SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.installation import Installation
 from daswatch.indices import Indices
 from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
-from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint
-from daswatch.sigma import compile_all
 from daswatch.times import iso_milliseconds
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.opensearch import AnyNode

@@ -14,13 +14,13 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.dashboards import shipped_objects
+from daswatch.detections.lucene import lucene_exists, lucene_term
+from daswatch.detections.saved_searches import saved_search
+from daswatch.detections.sigma import compile_all, compile_rule
 from daswatch.documents.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.errors import RuleError
 from daswatch.indices import Indices
-from daswatch.lucene import lucene_exists, lucene_term
 from daswatch.monitors import has_monitor, monitor
-from daswatch.saved_searches import saved_search
-from daswatch.sigma import compile_all, compile_rule
 from daswatch.templates import shipped_content
 
 DOCS = Path(__file__).parents[1] / "docs"

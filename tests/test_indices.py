@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from daswatch.content import Content, Wanted
+from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices, problem_of
 from daswatch.planning import wanted_content
-from daswatch.sigma import compile_all
 
 PREFIXES = ("das-events", "acme-events", "das-acme-events", "das_events-events", "das-alerts-events", "das2-events")
 REFUSED = (

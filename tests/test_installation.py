@@ -17,7 +17,8 @@ from opensearchpy import OpenSearch
 
 from daswatch.content import Kind, Plan, Step, Wanted
 from daswatch.dashboards import read_ndjson, shipped_objects
-from daswatch.detections import by_name
+from daswatch.detections.detection import by_name
+from daswatch.detections.sigma import compile_all
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
@@ -30,7 +31,6 @@ from daswatch.indices import Indices
 from daswatch.monitors import has_monitor, monitor_name
 from daswatch.planning import channel_id, check_hourly
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
-from daswatch.sigma import compile_all
 from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.opensearch import AnyNode

@@ -17,7 +17,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
-from daswatch.detections import Kind
+from daswatch.detections.detection import Kind
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action

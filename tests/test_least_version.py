@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from daswatch.cli import app
 from daswatch.custom_resources import CONTENT
-from daswatch.detections import dump
+from daswatch.detections.detection import dump
 from daswatch.errors import LEAST_OPENSEARCH
 from daswatch.gateways import clients
 from daswatch.gateways.identity import is_too_old

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.alerts import GROUPS, Database
-from daswatch.detections import Level
+from daswatch.detections.detection import Level
 from daswatch.messages import MAX_ALIKE, MAX_LISTED, MAX_MESSAGES, message, shared, summary
 from tests.asff import ACCOUNT, REGION, a_detection, an_alert
 

@@ -18,7 +18,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
-from daswatch.detections import Condition, Detection, Kind, Level, Source
+from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
+from daswatch.detections.samples import documents, samples_of
+from daswatch.detections.sigma import compile_all, rule_folders
 from daswatch.documents.document import Flattening
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
@@ -35,8 +37,6 @@ from daswatch.monitors import (
 )
 from daswatch.notifications import read_notification
 from daswatch.queries import ARRIVAL_OVERLAP, Window, event_window
-from daswatch.samples import documents, samples_of
-from daswatch.sigma import compile_all, rule_folders
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection

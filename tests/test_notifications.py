@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.alerts import Database, group_text
-from daswatch.detections import Kind, Level
+from daswatch.detections.detection import Kind, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.notifications import FAILING, is_full, read_notification
 from tests.alerting import NOW, a_detection, iso

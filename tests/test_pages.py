@@ -17,12 +17,12 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner
 
 from daswatch.cli import app
-from daswatch.detections import Condition, Detection, EventSequence, FirstSeen, Kind, Level, Suppression
+from daswatch.detections.detection import Condition, Detection, EventSequence, FirstSeen, Kind, Level, Suppression
+from daswatch.detections.pages import duration, fires_in_words, index, page
+from daswatch.detections.samples import Sample, samples_of
+from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
-from daswatch.pages import duration, fires_in_words, index, page
-from daswatch.samples import Sample, samples_of
-from daswatch.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from tests.alerting import a_detection
 
 ROOT = Path(__file__).parent.parent
@@ -267,7 +267,7 @@ def test_the_rule_of_the_guide_compiles() -> None:
     "key", ["group-by", "settings", "engines", "blind-spots", "quiet", "also", "sequence", "outside"]
 )
 def test_the_keys_of_the_guide_are_known(key: str) -> None:
-    from daswatch.sigma import _KNOWN_KEYS
+    from daswatch.detections.sigma import _KNOWN_KEYS
 
     assert f"`{key}" in GUIDE or key in blocks(GUIDE, "yaml")[1]
     assert key in _KNOWN_KEYS

@@ -11,7 +11,7 @@ import pytest
 
 from daswatch.backups import backups
 from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
-from daswatch.detections import Level
+from daswatch.detections.detection import Level
 from daswatch.errors import SettingsError
 from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices

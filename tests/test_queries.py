@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.detections import Condition, EventSequence, Kind, Level
+from daswatch.detections.detection import Condition, EventSequence, Kind, Level
 from daswatch.queries import (
     ARRIVAL_OVERLAP,
     INGEST_SECONDS,

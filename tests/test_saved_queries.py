@@ -14,14 +14,14 @@ from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch import queries
 from daswatch.deadline import Deadline
-from daswatch.detections import Condition, Detection
+from daswatch.detections.detection import Condition, Detection
+from daswatch.detections.samples import Sample, samples_of
+from daswatch.detections.sigma import compile_all
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries import Candidate, event_window, windows_between
-from daswatch.samples import Sample, samples_of
 from daswatch.settings import SearchEndpoint
-from daswatch.sigma import compile_all
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from tests.alerting import a_detection

@@ -19,11 +19,11 @@ from typer.testing import CliRunner, Result
 from daswatch.alerts import State
 from daswatch.cli import app
 from daswatch.deadline import Deadline
+from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.sigma import compile_all
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.sample_runs import SampleRun
-from daswatch.samples import base_events, samples_of
 from daswatch.settings import SearchEndpoint
-from daswatch.sigma import compile_all
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from findings_lambda import handler as findings_handler

@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
 from daswatch.dashboards import file_of, ndjson, read_ndjson, shipped_objects
-from daswatch.detections import dump
+from daswatch.detections.detection import dump
+from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices
-from daswatch.sigma import compile_all
 from demo.opensearch import AnyNode
 from tests.installed import remove
 from tests.plugins import ALERTING, NOTIFICATIONS, Domain, failure

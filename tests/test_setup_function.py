@@ -18,13 +18,13 @@ from opensearchpy import OpenSearch
 from daswatch.content import Plan
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, Answer, Request
 from daswatch.deadline import Deadline
-from daswatch.detections import dump
+from daswatch.detections.detection import dump
+from daswatch.detections.sigma import compile_all
 from daswatch.errors import AnswerUndelivered, SearchUnavailable
 from daswatch.gateways import clients
 from daswatch.gateways.clients import kms_client, rds_client
 from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.streams import ActivityStreams
-from daswatch.sigma import compile_all
 from demo.aws import REGION, LocalAws
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.alerts import GROUPS, alert_id
-from daswatch.detections import Level
+from daswatch.detections.detection import Level
 from daswatch.queries import Candidate
 from daswatch.storms import MAX_GROUPS, MAX_OPEN, divide
 from tests.alerting import a_firing, iso

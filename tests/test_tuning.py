@@ -10,12 +10,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, Kind, Level, Suppression
+from daswatch.detections.detection import Detection, Kind, Level, Suppression
+from daswatch.detections.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.errors import RuleError
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries import Window
-from daswatch.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.installed import remove

@@ -10,11 +10,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.alerts import State
-from daswatch.detections import Detection, Level
+from daswatch.detections.detection import Detection, Level
+from daswatch.detections.samples import Sample, documents
+from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.documents.document import Flattening
 from daswatch.hourly import HourlyIndices
-from daswatch.samples import Sample, documents
-from daswatch.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws
 from tests.watching import FAILED_LOGINS, Steps, Stopped, Watching, sample

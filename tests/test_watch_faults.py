@@ -17,11 +17,11 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import GROUPS, Alert, State
 from daswatch.deadline import Deadline
-from daswatch.detections import Condition, Kind, Level
+from daswatch.detections.detection import Condition, Kind, Level
+from daswatch.detections.samples import Sample
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways import alert_index
 from daswatch.notifications import read_notification
-from daswatch.samples import Sample
 from daswatch.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws

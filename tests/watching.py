@@ -13,7 +13,8 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts import Alert
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection
+from daswatch.detections.detection import Detection
+from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.documents.document import Document, Flattening
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
@@ -22,7 +23,6 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
-from daswatch.samples import Sample, documents, samples_of
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws

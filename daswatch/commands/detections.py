@@ -23,10 +23,12 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch import backtests, pages, saved_searches
+from daswatch import backtests
 from daswatch.backtests import Backtest, Span
 from daswatch.commands.console import Output, own_indices, progress, told, write_file, write_json
-from daswatch.detections import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
+from daswatch.detections import pages, saved_searches
+from daswatch.detections.detection import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
+from daswatch.detections.samples import samples_of
 from daswatch.errors import SettingsError
 from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.identity import check_opensearch
@@ -34,7 +36,6 @@ from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.sample_runs import SampleRun, Verdict
 from daswatch.monitors import has_monitor, monitor
 from daswatch.queries import Window, overlap, saved_query
-from daswatch.samples import samples_of
 from daswatch.settings import Environment, SearchEndpoint, read_index_prefix
 from daswatch.times import iso_milliseconds
 
@@ -211,7 +212,7 @@ def compiled(tuning: Path | None) -> tuple[Detection, ...]:
     """
     try:
         # Here, and not at the top: all other commands work without it.
-        from daswatch import sigma
+        from daswatch.detections import sigma
     except ModuleNotFoundError as exc:
         missing = _COMPILER.get(str(exc.name).partition(".")[0])
         if missing is None:

@@ -20,7 +20,7 @@ from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit, Failure
 from daswatch.commands.sizing import propose
 from daswatch.content import Kind, Plan, PlannedStep, Row, Step, Wanted
-from daswatch.detections import Detection, load_file
+from daswatch.detections.detection import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
 from daswatch.gateways.causes import no_answer
 from daswatch.gateways.identity import check_opensearch

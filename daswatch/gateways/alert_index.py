@@ -24,7 +24,7 @@ from daswatch.alerts import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
 from daswatch.backlog import Backlog
 from daswatch.deadline import Deadline, backoff_seconds
-from daswatch.detections import Level
+from daswatch.detections.detection import Level
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import SearchGateway

@@ -21,7 +21,7 @@ from daswatch.backtests import (
     not_applicable,
 )
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, Kind
+from daswatch.detections.detection import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices

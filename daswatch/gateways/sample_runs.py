@@ -18,14 +18,14 @@ from opensearchpy import OpenSearch
 from daswatch.answers import whole
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Clock, Deadline
-from daswatch.detections import Detection, Kind, Source
+from daswatch.detections.detection import Detection, Kind, Source
+from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.indices import Indices
 from daswatch.queries import Candidate, Window, event_window
-from daswatch.samples import CONTROL_PLANE, Sample, documents
 from daswatch.seen import Seen, by_network, is_new, seen_id
 from daswatch.settings import Service
 from daswatch.templates import control_plane_index, event_index

@@ -16,7 +16,7 @@ from daswatch.answers import TIMED_OUT, failure_of
 from daswatch.backlog import Arrivals, Span, spans
 from daswatch.backtests import episodes
 from daswatch.deadline import Deadline
-from daswatch.detections import Detection, Kind
+from daswatch.detections.detection import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.queries import (

@@ -1,6 +1,6 @@
 """A detection: one saved query with its window, its grouping and its words, as it is run.
 
-Compiled from `detections/<name>/rule.yml` by `daswatch.sigma` when the functions are packaged; read back here from the
+Compiled from `detections/<name>/rule.yml` by `daswatch.detections.sigma` when the functions are packaged; read back here from the
 compiled file, so that no function carries the compiler.
 """
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from daswatch.detections import Condition, Detection, Kind, Source
-from daswatch.samples import Sample
+from daswatch.detections.detection import Condition, Detection, Kind, Source
+from daswatch.detections.samples import Sample
 
 _UNITS = ((86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes"), (1, "second", "seconds"))
 _PLACES = {

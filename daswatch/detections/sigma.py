@@ -28,7 +28,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import SigmaString, SpecialChars
 
-from daswatch.detections import (
+from daswatch.detections.detection import (
     EVERY_ENGINE,
     Condition,
     Detection,
@@ -40,9 +40,9 @@ from daswatch.detections import (
     Source,
     Suppression,
 )
+from daswatch.detections.lucene import lucene_exists, lucene_term
 from daswatch.documents.flat_objects import is_inside
 from daswatch.errors import RuleError
-from daswatch.lucene import lucene_exists, lucene_term
 
 _TEXT_FIELDS = ("commandText", "errorMessage")
 _SUBSTRINGS = {"commandText": "commandText.substring"}

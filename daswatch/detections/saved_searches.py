@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.detections import Detection, Kind, Source
+from daswatch.detections.detection import Detection, Kind, Source
 from daswatch.indices import Indices
 
 # The time comes first without being named.
