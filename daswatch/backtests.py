@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from daswatch.alerts import Firing, alert_id
+from daswatch.alerts.alert import Firing, alert_id
 from daswatch.detections.detection import Detection, Kind, Source
 from daswatch.queries import Candidate, Window, windows_between
 from daswatch.seen import Seen, by_network, is_new, seen_id

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from daswatch.alerts import group_hash
+from daswatch.alerts.alert import group_hash
 from daswatch.canonical import canonical_json
 from daswatch.detections.detection import Detection, Kind, Level
 from daswatch.indices import Indices

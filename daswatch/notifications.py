@@ -2,7 +2,7 @@
 
 Our monitors and those that analysts make send the same JSON (`docs/detections.md` has the template): the groups of a
 composite aggregation named `groups`, or the hits of a plain search. A monitor that fires notifies at every run until
-somebody acknowledges it, and tells nothing when it is over: `daswatch.alerts` owns repetitions and the end.
+somebody acknowledges it, and tells nothing when it is over: `daswatch.alerts.alert` owns repetitions and the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES, Database, Firing
+from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, Database, Firing
 from daswatch.detections.detection import Detection, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.queries import ACTOR_FIELDS, read_candidate

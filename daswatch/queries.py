@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from daswatch.alerts import MAX_ACTORS, MAX_SAMPLES
+from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES
 from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.alerts import alert_id
+from daswatch.alerts.alert import alert_id
 from daswatch.detections.detection import Detection
 from daswatch.indexing.bulk import Action
 from daswatch.queries import Candidate

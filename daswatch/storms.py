@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from daswatch.alerts import GROUPS, Firing, alert_id
-from daswatch.findings import shortened, shown_group
+from daswatch.alerts.alert import GROUPS, Firing, alert_id
+from daswatch.alerts.findings import shortened, shown_group
 from daswatch.queries import Candidate
 
 MAX_OPEN = 100  # alerts of one detection and database

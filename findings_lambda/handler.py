@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Protocol
 
-from daswatch.alerts import Alert, Firing
+from daswatch.alerts.alert import Alert, Firing
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import by_name, load_file

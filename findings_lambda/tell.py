@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daswatch.alerts import Alert, Published
+from daswatch.alerts.alert import Alert, Published
+from daswatch.alerts.findings import Posting, finding
+from daswatch.alerts.links import alert_url, alerts_url
+from daswatch.alerts.messages import MAX_MESSAGES, Message, message, shared, summary
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.errors import TopicUnavailable
-from daswatch.findings import Posting, finding
 from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
-from daswatch.links import alert_url, alerts_url
-from daswatch.messages import MAX_MESSAGES, Message, message, shared, summary
 
 # The redacted statements behind alerts, by alert id, as far as a setting lets SQL into findings and they can be read.
 Statements = Callable[[Sequence[Alert], Deadline], Mapping[str, Sequence[str]]]

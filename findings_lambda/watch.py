@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from daswatch.alerts import Alert, Due, Firing, Published, State, changes, noted
+from daswatch.alerts.alert import Alert, Due, Firing, Published, State, changes, noted
 from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind, Source, Suppression, by_name

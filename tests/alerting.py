@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from daswatch.alerts import Alert, Database, Firing, advance
+from daswatch.alerts.alert import Alert, Database, Firing, advance
 from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
 from daswatch.times import iso_milliseconds
 

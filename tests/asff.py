@@ -18,7 +18,7 @@ import botocore.session
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from daswatch.alerts import Alert, Database, State
+from daswatch.alerts.alert import Alert, Database, State
 from daswatch.detections.detection import Detection, Kind, Level, Source
 
 ACCOUNT = "123456789012"

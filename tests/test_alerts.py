@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.alerts import GROUPS, LEASE, Alert, Database, Due, Published, State, advance, changes, due, leased, noted
+from daswatch.alerts.alert import (
+    GROUPS,
+    LEASE,
+    Alert,
+    Database,
+    Due,
+    Published,
+    State,
+    advance,
+    changes,
+    due,
+    leased,
+    noted,
+)
 from daswatch.detections.detection import Level
 from tests.alerting import a_firing, an_alert, at, iso
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import Firing
+from daswatch.alerts.alert import Firing
 from daswatch.backtests import Backtest, Sightings, Slice, Span, bar, day_slice, episodes, history_days, not_applicable
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, FirstSeen, Kind, Level, Source

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import Alert
+from daswatch.alerts.alert import Alert
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import documents
 from daswatch.detections.sigma import compile_all

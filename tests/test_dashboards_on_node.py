@@ -17,7 +17,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import advance
+from daswatch.alerts.alert import advance
 from daswatch.dashboards import SavedObject, shipped_objects
 from daswatch.detections.detection import Level
 from daswatch.documents import control_plane

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts import Alert, Database, State
-from daswatch.detections.detection import Detection, Level
-from daswatch.detections.sigma import compile_rule, rule_folders
-from daswatch.findings import (
+from daswatch.alerts.alert import Alert, Database, State
+from daswatch.alerts.findings import (
     DEFAULT_TYPE,
     HIDDEN,
     Posting,
@@ -25,6 +23,8 @@ from daswatch.findings import (
     plain,
     shortened,
 )
+from daswatch.detections.detection import Detection, Level
+from daswatch.detections.sigma import compile_rule, rule_folders
 from daswatch.times import iso_milliseconds
 from tests.asff import ACCOUNT, REGION, a_detection, an_alert, problems
 

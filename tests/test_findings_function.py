@@ -13,7 +13,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import State
+from daswatch.alerts.alert import State
 from daswatch.content import Wanted
 from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.alerts import Database
+from daswatch.alerts.alert import Database
+from daswatch.alerts.links import MAX_URL, alert_url, discover_url
 from daswatch.detections.detection import Source
 from daswatch.detections.lucene import group_query, lucene_term
 from daswatch.indices import Indices
-from daswatch.links import MAX_URL, alert_url, discover_url
 from tests.asff import a_detection, an_alert
 
 DASHBOARDS = "https://search.example.org/_dashboards"

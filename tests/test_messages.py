@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts import GROUPS, Database
+from daswatch.alerts.alert import GROUPS, Database
+from daswatch.alerts.messages import MAX_ALIKE, MAX_LISTED, MAX_MESSAGES, message, shared, summary
 from daswatch.detections.detection import Level
-from daswatch.messages import MAX_ALIKE, MAX_LISTED, MAX_MESSAGES, message, shared, summary
 from tests.asff import ACCOUNT, REGION, a_detection, an_alert
 
 URL = "https://search.example.org/_dashboards/app/discover#/?_g=()"

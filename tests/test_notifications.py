@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts import Database, group_text
+from daswatch.alerts.alert import Database, group_text
 from daswatch.detections.detection import Kind, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.notifications import FAILING, is_full, read_notification

@@ -17,9 +17,9 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from daswatch.alerts import Database, State
+from daswatch.alerts.alert import Database, State
+from daswatch.alerts.findings import Posting, finding
 from daswatch.deadline import Deadline
-from daswatch.findings import Posting, finding
 from daswatch.gateways import clients
 from daswatch.gateways.clients import security_hub_client, sts_client
 from daswatch.gateways.security_hub import (

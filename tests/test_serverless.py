@@ -16,7 +16,7 @@ import pytest
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
-from daswatch.alerts import State
+from daswatch.alerts.alert import State
 from daswatch.cli import app
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import base_events, samples_of

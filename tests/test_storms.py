@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts import GROUPS, alert_id
+from daswatch.alerts.alert import GROUPS, alert_id
 from daswatch.detections.detection import Level
 from daswatch.queries import Candidate
 from daswatch.storms import MAX_GROUPS, MAX_OPEN, divide

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import State
+from daswatch.alerts.alert import State
 from daswatch.detections.detection import Detection, Level
 from daswatch.detections.samples import Sample, documents
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import GROUPS, Alert, State
+from daswatch.alerts.alert import GROUPS, Alert, State
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Condition, Kind, Level
 from daswatch.detections.samples import Sample

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import Alert
+from daswatch.alerts.alert import Alert
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import Sample, documents, samples_of

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
+from daswatch.alerts.alert import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
 from daswatch.backlog import Backlog
 from daswatch.deadline import Deadline, backoff_seconds
@@ -355,7 +355,7 @@ def _over(now: datetime) -> dict[str, Any]:
 
 
 def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
-    """The search for alerts of which something is due, as `daswatch.alerts.due` has it, by urgency."""
+    """The search for alerts of which something is due, as `daswatch.alerts.alert.due` has it, by urgency."""
     at = iso_milliseconds(now)
     finding = {
         "bool": {

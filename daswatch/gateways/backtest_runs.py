@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from opensearchpy import OpenSearch
 
-from daswatch.alerts import Firing
+from daswatch.alerts.alert import Firing
 from daswatch.backtests import (
     Backtest,
     Sightings,

@@ -11,7 +11,7 @@ import orjson
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
 
-from daswatch.alerts import Database, Firing
+from daswatch.alerts.alert import Database, Firing
 from daswatch.answers import TIMED_OUT, failure_of
 from daswatch.backlog import Arrivals, Span, spans
 from daswatch.backtests import episodes

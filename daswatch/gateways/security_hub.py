@@ -17,8 +17,8 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from daswatch.alerts.findings import MAX_BYTES, finding_bytes, partition
 from daswatch.deadline import Deadline, backoff_seconds
-from daswatch.findings import MAX_BYTES, finding_bytes, partition
 from daswatch.gateways.aws import AwsError, Trouble, ask, attempt, trouble_of
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from daswatch.alerts.messages import Message
 from daswatch.deadline import Deadline
 from daswatch.errors import TopicUnavailable
 from daswatch.gateways.aws import AwsError, ask
-from daswatch.messages import Message
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient

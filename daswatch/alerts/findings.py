@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from daswatch.alerts import Alert, Database, State, group_hash
+from daswatch.alerts.alert import Alert, Database, State, group_hash
+from daswatch.alerts.links import alert_url
 from daswatch.detections.detection import Detection
 from daswatch.detections.lucene import holds_sql
 from daswatch.indices import Indices
-from daswatch.links import alert_url
 
 SCHEMA_VERSION = "2018-10-08"
 PRODUCT = "Daswatch"

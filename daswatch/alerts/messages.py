@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from daswatch.alerts import GROUPS, Alert, Database
+from daswatch.alerts.alert import GROUPS, Alert, Database
+from daswatch.alerts.findings import plain, shortened, shown_actors, shown_group
 from daswatch.detections.detection import Detection
-from daswatch.findings import plain, shortened, shown_actors, shown_group
 from daswatch.times import moment_of
 
 MAX_SUBJECT = 99  # characters; SNS: less than 100, ASCII, no control characters

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from daswatch.alerts import Alert
+from daswatch.alerts.alert import Alert
 from daswatch.detections.detection import Detection, Source
 from daswatch.detections.lucene import group_query
 from daswatch.detections.saved_searches import pattern_id
