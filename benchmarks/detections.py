@@ -18,7 +18,6 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
-from daswatch.backlog import Arrivals
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind
 from daswatch.detections.samples import Sample, documents, samples_of
@@ -30,14 +29,8 @@ from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.indices import Indices
-from daswatch.queries import (
-    Window,
-    event_indices,
-    event_window,
-    index_of,
-    saved_query,
-    silence_window,
-)
+from daswatch.queries.backlog import Arrivals
+from daswatch.queries.saved_query import Window, event_indices, event_window, index_of, saved_query, silence_window
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws

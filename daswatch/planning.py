@@ -17,7 +17,7 @@ from daswatch.errors import SettingsError
 from daswatch.hourly import NOTICE, HourlyIndices
 from daswatch.index_settings import has_settings_alone, settled
 from daswatch.indices import Indices
-from daswatch.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
+from daswatch.queries.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
 from daswatch.retention import fingerprint, mark_of
 from daswatch.templates import for_collection, shipped_content, shipped_roles
 

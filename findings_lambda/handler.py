@@ -27,7 +27,7 @@ from daswatch.gateways.topics import AlertTopic
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indices import Indices
-from daswatch.notifications import is_full, read_notification
+from daswatch.queries.notifications import is_full, read_notification
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
 from findings_lambda.settings import Settings, read_settings

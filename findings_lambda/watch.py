@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from daswatch.alerts.alert import Alert, Due, Firing, Published, State, changes, noted
-from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind, Source, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
@@ -25,8 +24,10 @@ from daswatch.gateways.saved_queries import Answers, Failure, Group, Question, S
 from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
-from daswatch.notifications import FAILING, failing_query
-from daswatch.queries import (
+from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
+from daswatch.queries.first_seen import Seen, by_network, is_new, learning_id, seen_id, sightings
+from daswatch.queries.notifications import FAILING, failing_query
+from daswatch.queries.saved_query import (
     Candidate,
     Window,
     event_indices,
@@ -35,8 +36,7 @@ from daswatch.queries import (
     windows_between,
     windows_with,
 )
-from daswatch.seen import Seen, by_network, is_new, learning_id, seen_id, sightings
-from daswatch.storms import Storm, divide
+from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
 from findings_lambda.tell import Teller, Telling
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.backlog import RECENT, Arrivals, Backlog, Span, behind, recent, spans
+from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, recent, spans
 from tests.alerting import at
 
 

@@ -10,13 +10,23 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import Firing
-from daswatch.backtests import Backtest, Sightings, Slice, Span, bar, day_slice, episodes, history_days, not_applicable
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, FirstSeen, Kind, Level, Source
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.saved_queries import Answers, Question
-from daswatch.queries import Candidate, evaluation_times, event_window
+from daswatch.queries.backtests import (
+    Backtest,
+    Sightings,
+    Slice,
+    Span,
+    bar,
+    day_slice,
+    episodes,
+    history_days,
+    not_applicable,
+)
+from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
 from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection
 

@@ -27,7 +27,7 @@ from daswatch.documents.flat_objects import is_inside
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.queries import Window, evaluation_times, event_window
+from daswatch.queries.saved_query import Window, evaluation_times, event_window
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all

@@ -26,8 +26,8 @@ from daswatch.detections.sigma import compile_all, enabled, rule_folders
 from daswatch.documents.document import Flattening, flatten
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.monitors import has_monitor
-from daswatch.queries import Candidate, evaluation_times, event_window
+from daswatch.queries.monitors import has_monitor
+from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
 from daswatch.records.envelope import activity_stream
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.templates import shipped_content

@@ -22,7 +22,7 @@ from daswatch.errors import SettingsError
 from daswatch.gateways import clients
 from daswatch.gateways.installation import Installation
 from daswatch.indices import Indices
-from daswatch.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
+from daswatch.queries.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
 from daswatch.settings import SearchEndpoint
 from daswatch.times import iso_milliseconds
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws

@@ -20,7 +20,7 @@ from daswatch.detections.sigma import compile_all, compile_rule
 from daswatch.documents.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.errors import RuleError
 from daswatch.indices import Indices
-from daswatch.monitors import has_monitor, monitor
+from daswatch.queries.monitors import has_monitor, monitor
 from daswatch.templates import shipped_content
 
 DOCS = Path(__file__).parents[1] / "docs"

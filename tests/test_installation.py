@@ -28,8 +28,8 @@ from daswatch.gateways.opensearch_client import dashboards_client
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.index_settings import IndexSettings
 from daswatch.indices import Indices
-from daswatch.monitors import has_monitor, monitor_name
 from daswatch.planning import channel_id, check_hourly
+from daswatch.queries.monitors import has_monitor, monitor_name
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from daswatch.templates import shipped_content
 from demo.aws import REGION

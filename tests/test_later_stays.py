@@ -23,9 +23,9 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
-from daswatch.queries import Candidate
+from daswatch.queries.first_seen import Seen, seen_id, sightings
+from daswatch.queries.saved_query import Candidate
 from daswatch.records.envelope import ActivityStream
-from daswatch.seen import Seen, seen_id, sightings
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection

@@ -25,7 +25,7 @@ from daswatch.documents.document import Flattening
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.monitors import (
+from daswatch.queries.monitors import (
     CONDITION,
     CONDITION_ON_HITS,
     MESSAGE_WITH_GROUPS,
@@ -35,8 +35,8 @@ from daswatch.monitors import (
     monitor_name,
     most_groups,
 )
-from daswatch.notifications import read_notification
-from daswatch.queries import ARRIVAL_OVERLAP, Window, event_window
+from daswatch.queries.notifications import read_notification
+from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, event_window
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daswatch.alerts.alert import Database, group_text
 from daswatch.detections.detection import Kind, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.notifications import FAILING, is_full, read_notification
+from daswatch.queries.notifications import FAILING, is_full, read_notification
 from tests.alerting import NOW, a_detection, iso
 
 DETECTIONS = {

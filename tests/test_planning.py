@@ -15,8 +15,8 @@ from daswatch.detections.detection import Level
 from daswatch.errors import SettingsError
 from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices
-from daswatch.monitors import brought_up_to_date, installed_of, monitor
 from daswatch.planning import Found, check_hourly, contains, plan, wanted_content, whole_plan
+from daswatch.queries.monitors import brought_up_to_date, installed_of, monitor
 from daswatch.retention import fingerprint, mark_of, marked
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from daswatch.templates import for_collection, shipped_content, shipped_roles

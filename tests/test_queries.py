@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.detections.detection import Condition, EventSequence, Kind, Level
-from daswatch.queries import (
+from daswatch.queries.saved_query import (
     ARRIVAL_OVERLAP,
     INGEST_SECONDS,
     Details,

@@ -12,7 +12,6 @@ import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
 
-from daswatch import queries
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Condition, Detection
 from daswatch.detections.samples import Sample, samples_of
@@ -20,7 +19,7 @@ from daswatch.detections.sigma import compile_all
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.queries import Candidate, event_window, windows_between
+from daswatch.queries.saved_query import Candidate, event_window, windows_between
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode

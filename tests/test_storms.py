@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from daswatch.alerts.alert import GROUPS, alert_id
 from daswatch.detections.detection import Level
-from daswatch.queries import Candidate
-from daswatch.storms import MAX_GROUPS, MAX_OPEN, divide
+from daswatch.queries.saved_query import Candidate
+from daswatch.queries.storms import MAX_GROUPS, MAX_OPEN, divide
 from tests.alerting import a_firing, iso
 
 DETECTION = "bruteforce-user"

@@ -15,7 +15,7 @@ from daswatch.detections.sigma import NO_TUNING, Override, Tuning, compile_all, 
 from daswatch.errors import RuleError
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.queries import Window
+from daswatch.queries.saved_query import Window
 from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.installed import remove

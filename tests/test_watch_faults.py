@@ -21,8 +21,8 @@ from daswatch.detections.detection import Condition, Kind, Level
 from daswatch.detections.samples import Sample
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways import alert_index
-from daswatch.notifications import read_notification
-from daswatch.storms import MAX_OPEN
+from daswatch.queries.notifications import read_notification
+from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws
 from findings_lambda.watch import Report

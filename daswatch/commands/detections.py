@@ -23,8 +23,6 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch import backtests
-from daswatch.backtests import Backtest, Span
 from daswatch.commands.console import Output, own_indices, progress, told, write_file, write_json
 from daswatch.detections import pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
@@ -34,8 +32,10 @@ from daswatch.gateways.backtest_runs import BacktestRun
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.sample_runs import SampleRun, Verdict
-from daswatch.monitors import has_monitor, monitor
-from daswatch.queries import Window, overlap, saved_query
+from daswatch.queries import backtests
+from daswatch.queries.backtests import Backtest, Span
+from daswatch.queries.monitors import has_monitor, monitor
+from daswatch.queries.saved_query import Window, overlap, saved_query
 from daswatch.settings import Environment, SearchEndpoint, read_index_prefix
 from daswatch.times import iso_milliseconds
 

@@ -3,7 +3,7 @@
 A file holds Sigma rules and, where one event is not enough, a Sigma correlation over them; one of its documents has the
 section `daswatch`, for what Sigma has no word for. pySigma reads the rules and makes the Lucene queries; no published
 backend makes OpenSearch aggregations of correlations, so these become conditions of a Detection, and aggregations in
-`daswatch.queries`.
+`daswatch.queries.saved_query`.
 
 Two fields are text, and a rule means by a value of theirs what their mapping can find quickly: `commandText: drop
 table` these words next to each other in any layout, `commandText|contains: 'to program'` these characters anywhere.

@@ -22,7 +22,6 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
 from daswatch.answers import whole, whole_items
-from daswatch.backlog import Backlog
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.detections.detection import Level
 from daswatch.errors import SearchUnavailable
@@ -30,7 +29,8 @@ from daswatch.gateways.endpoint import request
 from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
-from daswatch.seen import Seen
+from daswatch.queries.backlog import Backlog
+from daswatch.queries.first_seen import Seen
 from daswatch.settings import Service
 from daswatch.times import iso_milliseconds, moment_of
 

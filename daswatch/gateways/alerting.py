@@ -16,8 +16,8 @@ from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
 from daswatch.gateways.endpoint import command_deadline, request
-from daswatch.monitors import installed_of
 from daswatch.planning import Found
+from daswatch.queries.monitors import installed_of
 
 _MONITORS = "/_plugins/_alerting/monitors"
 _CHANNELS = "/_plugins/_notifications/configs"

@@ -9,7 +9,12 @@ from datetime import date, timedelta
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import Firing
-from daswatch.backtests import (
+from daswatch.deadline import Deadline
+from daswatch.detections.detection import Detection, Kind
+from daswatch.errors import SearchUnavailable
+from daswatch.gateways.saved_queries import Group, Question, SavedQueries
+from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.queries.backtests import (
     Backtest,
     Sightings,
     Slice,
@@ -20,12 +25,7 @@ from daswatch.backtests import (
     history_days,
     not_applicable,
 )
-from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind
-from daswatch.errors import SearchUnavailable
-from daswatch.gateways.saved_queries import Group, Question, SavedQueries
-from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.queries import Candidate, event_indices, index_of
+from daswatch.queries.saved_query import Candidate, event_indices, index_of
 from daswatch.times import iso_milliseconds, moment_of
 
 _QUESTIONS = 50  # in one request: a question about a whole day takes longer than one about the last minutes

@@ -25,8 +25,8 @@ from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.indices import Indices
-from daswatch.queries import Candidate, Window, event_window
-from daswatch.seen import Seen, by_network, is_new, seen_id
+from daswatch.queries.first_seen import Seen, by_network, is_new, seen_id
+from daswatch.queries.saved_query import Candidate, Window, event_window
 from daswatch.settings import Service
 from daswatch.templates import control_plane_index, event_index
 from daswatch.times import iso_milliseconds

@@ -13,13 +13,14 @@ from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch.alerts.alert import Database, Firing
 from daswatch.answers import TIMED_OUT, failure_of
-from daswatch.backlog import Arrivals, Span, spans
-from daswatch.backtests import episodes
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import request
-from daswatch.queries import (
+from daswatch.queries.backlog import Arrivals, Span, spans
+from daswatch.queries.backtests import episodes
+from daswatch.queries.first_seen import seen_id
+from daswatch.queries.saved_query import (
     Candidate,
     Details,
     Search,
@@ -36,7 +37,6 @@ from daswatch.queries import (
     read_parts,
     saved_query,
 )
-from daswatch.seen import seen_id
 from daswatch.times import moment_of
 
 # In one request: enough for a run and its late windows, and far below a request's size limit.

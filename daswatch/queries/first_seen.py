@@ -18,7 +18,7 @@ import orjson
 from daswatch.alerts.alert import alert_id
 from daswatch.detections.detection import Detection
 from daswatch.indexing.bulk import Action
-from daswatch.queries import Candidate
+from daswatch.queries.saved_query import Candidate
 from daswatch.times import iso_milliseconds, moment_of, version_of
 
 _ADDRESS_FIELD = "remoteIp"

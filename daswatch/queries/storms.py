@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from daswatch.alerts.alert import GROUPS, Firing, alert_id
 from daswatch.alerts.findings import shortened, shown_group
-from daswatch.queries import Candidate
+from daswatch.queries.saved_query import Candidate
 
 MAX_OPEN = 100  # alerts of one detection and database
 MAX_GROUPS = 1_000  # that one run looks at; beyond, each detection and database gets an equal share

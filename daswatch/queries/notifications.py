@@ -17,7 +17,7 @@ import orjson
 from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, Database, Firing
 from daswatch.detections.detection import Detection, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.queries import ACTOR_FIELDS, read_candidate
+from daswatch.queries.saved_query import ACTOR_FIELDS, read_candidate
 from daswatch.times import iso_milliseconds
 
 FAILING = "das-failing"

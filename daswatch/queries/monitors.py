@@ -16,7 +16,7 @@ from daswatch.alerts.alert import group_hash
 from daswatch.canonical import canonical_json
 from daswatch.detections.detection import Detection, Kind, Level
 from daswatch.indices import Indices
-from daswatch.queries import ARRIVAL_OVERLAP, Window, index_of, overlap, saved_query
+from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, index_of, overlap, saved_query
 
 _INTERVAL_MINUTES = 1
 _GROUPS_JUDGED = 50_000  # in one search; search.max_buckets allows 65,535 by default

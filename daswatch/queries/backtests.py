@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from daswatch.alerts.alert import Firing, alert_id
 from daswatch.detections.detection import Detection, Kind, Source
-from daswatch.queries import Candidate, Window, windows_between
-from daswatch.seen import Seen, by_network, is_new, seen_id
+from daswatch.queries.first_seen import Seen, by_network, is_new, seen_id
+from daswatch.queries.saved_query import Candidate, Window, windows_between
 from daswatch.times import iso_milliseconds, moment_of
 
 _DAY = timedelta(days=1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.queries import ARRIVAL_OVERLAP, Window, event_indices
+from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, event_indices
 from daswatch.times import iso_milliseconds, moment_of
 
 RECENT = timedelta(minutes=15)  # of what arrived, that a run looks at before any backlog
