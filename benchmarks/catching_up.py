@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import documents, samples_of
 from daswatch.detections.sigma import compile_all
@@ -25,7 +26,6 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce

@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind
 from daswatch.detections.samples import Sample, documents, samples_of
@@ -31,7 +32,6 @@ from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.indices import Indices
 from daswatch.queries.backlog import Arrivals
 from daswatch.queries.saved_query import Window, event_indices, event_window, index_of, saved_query, silence_window
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings

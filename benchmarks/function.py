@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch, RequestsHttpConnection
 
 from benchmarks.kms import LocalKms
 from benchmarks.workload import Workload
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.documents.decoder import Opener
 from daswatch.documents.document import Flattening
@@ -23,7 +24,6 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.kms import DataKeys
 from daswatch.records.decryption import Decryptor
 from daswatch.records.envelope import activity_stream
-from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.stream import InvocationContext
 from ingest_lambda import handler as handler_module

@@ -28,8 +28,8 @@ from benchmarks.questions import QUESTIONS, Asked, Body, Harvest, Source, piece_
 from benchmarks.recipes import Recipe, recipes
 from benchmarks.sample import MAPPING, document_of
 from benchmarks.workload import SEED, START
+from daswatch.content.templates import shipped_content
 from daswatch.gateways.content import ContentGateway
-from daswatch.templates import shipped_content
 from demo.indexed import documents_of
 from demo.traffic import ProducedRecord, produce
 

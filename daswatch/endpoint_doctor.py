@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from daswatch.content import Kind, Plan, Step
+from daswatch.content.model import Kind, Plan, Step
+from daswatch.content.sizing import GIB, LARGEST_SHARD_BYTES, SHARDS_PER_HEAP_GIB
 from daswatch.deployment import Watched
 from daswatch.doctor import Check, Subject, Verdict, broken, in_words, ok, warning
 from daswatch.errors import Reason
-from daswatch.sizing import GIB, LARGEST_SHARD_BYTES, SHARDS_PER_HEAP_GIB
 
 FRESH = timedelta(minutes=5)
 QUIET = timedelta(days=1)

@@ -33,10 +33,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Detection, by_name, dump
 from daswatch.detections.sigma import compile_all
 from daswatch.gateways.content import ContentGateway
-from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream, delivered_rows, sort_into_folders
 from demo.findings import all_findings, check_findings, expected_findings

@@ -13,13 +13,13 @@ from pathlib import Path
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from daswatch.dashboards import SavedObject, shipped_objects
+from daswatch.content.dashboards import SavedObject, shipped_objects
+from daswatch.content.templates import shipped_content
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DaswatchError
 from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
 from daswatch.panels import Objects, TimeSpan, by_key, rows_of
-from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.opensearch import node_or_external
 from pictures.browser import Browser

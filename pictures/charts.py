@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import vl_convert
 
-from daswatch.dashboards import SavedObject
+from daswatch.content.dashboards import SavedObject
 from daswatch.panels import Request, Rows, TimeSpan
 from daswatch.times import iso_milliseconds
 from pictures.formats import moment_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from daswatch.dashboards import SavedObject
+from daswatch.content.dashboards import SavedObject
 from daswatch.panels import by_key
 from pictures.layout import Panel, PictureError, panels_of, question_of, remark_of, span_text
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from daswatch.dashboards import SavedObject
+from daswatch.content.dashboards import SavedObject
 from daswatch.errors import DaswatchError
 from daswatch.panels import Objects, TimeSpan
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
-from daswatch.dashboards import SavedObject
+from daswatch.content.dashboards import SavedObject
 from daswatch.panels import Objects, Request, Rows, TimeSpan, requests_of
 from pictures.charts import CHARTS, Chart, spec_of, svg_of
 from pictures.layout import HEADER, MARGIN, WIDTH, Panel, PictureError, height_of, span_text

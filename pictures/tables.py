@@ -12,7 +12,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from daswatch.dashboards import SavedObject
+from daswatch.content.dashboards import SavedObject
 from daswatch.panels import Column, Rows
 from pictures.formats import formatted, is_numeric
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from daswatch.content import Plan
+from daswatch.content.model import Plan
+from daswatch.content.plan import check_hourly
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
@@ -23,7 +24,6 @@ from daswatch.gateways.installation import Installation
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.streams import ActivityStreams
 from daswatch.gateways.telemetry import Telemetry
-from daswatch.planning import check_hourly
 from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from daswatch.content import Plan, Step
+from daswatch.content.model import Plan, Step
 from daswatch.custom_resources import (
     CONTENT_ID,
     NOTHING_MADE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daswatch.content import Wanted
+from daswatch.content.model import Wanted
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_bucket, read_index_prefix
 
 DEFAULT_DETECTIONS = "detections.json"

@@ -14,9 +14,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch import streams
+from daswatch.content.templates import shipped_content
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
-from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from demo.opensearch_home import VERSION_VARIABLE

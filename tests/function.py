@@ -12,10 +12,10 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
-from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.ledger import Engine
 from demo.rds import AURORA, Database, DataKey, KmsDataKeys, seal

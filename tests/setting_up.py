@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step
+from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
 from daswatch.deadline import Deadline
 from daswatch.gateways.clients import kms_client, rds_client

@@ -11,12 +11,12 @@ import pytest
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 
+from daswatch.content.templates import event_index
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.gateways.search import BulkResult, SearchGateway
 from daswatch.indexing.bulk import Action, Fate, cause_of, fate_of, fate_of_request
 from daswatch.indexing.probe import EVENT
 from daswatch.settings import Service
-from daswatch.templates import event_index
 from tests.clock import Clock
 
 

@@ -11,11 +11,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.canonical import canonical_json
+from daswatch.content.templates import shipped_content
 from daswatch.detections.samples import base_events
 from daswatch.documents.control_plane import document
 from daswatch.errors import Reason, RecordError
 from daswatch.indices import Indices
-from daswatch.templates import shipped_content
 
 INDEX = Indices().control_plane
 INGESTED_AT = "2031-03-04T11:22:41.000Z"

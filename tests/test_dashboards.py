@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.dashboards import (
+from daswatch.content.dashboards import (
     TYPES,
     SavedObject,
     SavedObjectError,
@@ -27,10 +27,10 @@ from daswatch.dashboards import (
     shipped_objects,
     unpacked,
 )
+from daswatch.content.templates import shipped_content
 from daswatch.detections.saved_searches import saved_search
 from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices
-from daswatch.templates import shipped_content
 from tests.alerting import a_detection
 from tests.reckoning import fields_of
 

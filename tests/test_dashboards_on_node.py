@@ -18,7 +18,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import advance
-from daswatch.dashboards import SavedObject, shipped_objects
+from daswatch.content.dashboards import SavedObject, shipped_objects
+from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Level
 from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened
@@ -34,7 +35,6 @@ from daswatch.indices import Indices
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.records.envelope import activity_stream
 from daswatch.records.kinesis import StreamRecord
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
 from demo.indexed import flattened, index_all

@@ -19,6 +19,7 @@ from uuid import UUID
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Source, dump, load
 from daswatch.detections.samples import CONTROL_PLANE, base_events, samples_of
@@ -28,7 +29,6 @@ from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.sample_runs import SampleRun
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries.saved_query import Window, evaluation_times, event_window
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce

@@ -20,6 +20,7 @@ from opensearchpy.helpers import bulk
 from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Kind, load
 from daswatch.detections.sigma import compile_all, enabled, rule_folders
@@ -30,7 +31,6 @@ from daswatch.queries.monitors import has_monitor
 from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
 from daswatch.records.envelope import activity_stream
 from daswatch.records.monitoring_record import read_monitoring_record
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode
 from demo.scenarios import EVERY_SCENARIO

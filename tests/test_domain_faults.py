@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.search import SearchGateway
-from daswatch.templates import shipped_content
 from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
 from tests.events import postgresql_event

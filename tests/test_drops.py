@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
+from daswatch.content.templates import shipped_content
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.drops import Drop, actions
 from daswatch.indices import Indices
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.kinesis import StreamRecord, read_stream_record
-from daswatch.templates import shipped_content
 
 NOW = "2031-03-04T11:30:00.000Z"
 BATCH = [

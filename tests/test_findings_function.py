@@ -14,7 +14,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import State
-from daswatch.content import Wanted
+from daswatch.content.model import Wanted
 from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all

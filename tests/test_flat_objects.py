@@ -13,7 +13,8 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.dashboards import shipped_objects
+from daswatch.content.dashboards import shipped_objects
+from daswatch.content.templates import shipped_content
 from daswatch.detections.lucene import lucene_exists, lucene_term
 from daswatch.detections.saved_searches import saved_search
 from daswatch.detections.sigma import compile_all, compile_rule
@@ -21,7 +22,6 @@ from daswatch.documents.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.errors import RuleError
 from daswatch.indices import Indices
 from daswatch.queries.monitors import has_monitor, monitor
-from daswatch.templates import shipped_content
 
 DOCS = Path(__file__).parents[1] / "docs"
 # Where values lie, and what else a query could take them for.

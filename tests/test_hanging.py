@@ -18,13 +18,13 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.custom_resources import CONTENT
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
-from daswatch.templates import shipped_content
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream
 from demo.opensearch import AnyNode

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from daswatch.content import Content, Kind, Step
+from daswatch.content.index_settings import IndexSettings
+from daswatch.content.model import Content, Kind, Step
+from daswatch.content.plan import plan
+from daswatch.content.templates import for_collection, shipped_content
 from daswatch.errors import SettingsError
-from daswatch.index_settings import IndexSettings
-from daswatch.planning import plan
 from daswatch.settings import Environment
-from daswatch.templates import for_collection, shipped_content
 
 EVENTS, COPIES = "das-event-settings", "das-copies"
 # As a release before these settings installed it, and OpenSearch gives it back.

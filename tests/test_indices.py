@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from daswatch.content import Content, Wanted
+from daswatch.content.model import Content, Wanted
+from daswatch.content.plan import wanted_content
 from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices, problem_of
-from daswatch.planning import wanted_content
 
 PREFIXES = ("das-events", "acme-events", "das-acme-events", "das_events-events", "das-alerts-events", "das2-events")
 REFUSED = (

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
+from daswatch.content.templates import shipped_content
 from daswatch.errors import SettingsError
 from daswatch.gateways.content import ContentGateway
-from daswatch.templates import shipped_content
 from demo.stream import InvocationContext
 from ingest_lambda.handler import handler
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event

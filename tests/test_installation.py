@@ -15,8 +15,11 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.content import Kind, Plan, Step, Wanted
-from daswatch.dashboards import read_ndjson, shipped_objects
+from daswatch.content.dashboards import read_ndjson, shipped_objects
+from daswatch.content.index_settings import IndexSettings
+from daswatch.content.model import Kind, Plan, Step, Wanted
+from daswatch.content.plan import channel_id, check_hourly
+from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import by_name
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
@@ -26,12 +29,9 @@ from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.opensearch_client import dashboards_client
 from daswatch.hourly import DAILY, HourlyIndices
-from daswatch.index_settings import IndexSettings
 from daswatch.indices import Indices
-from daswatch.planning import channel_id, check_hourly
 from daswatch.queries.monitors import has_monitor, monitor_name
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
-from daswatch.templates import shipped_content
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.installed import remove
@@ -401,7 +401,7 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
         return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
 
     with monkeypatch.context() as patch:
-        patch.setattr("daswatch.planning.shipped_content", earlier)
+        patch.setattr("daswatch.content.model.plan.shipped_content", earlier)
         place.install()
 
     plan = place.install()

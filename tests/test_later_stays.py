@@ -16,6 +16,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Kind
 from daswatch.gateways.content import ContentGateway
@@ -26,7 +27,6 @@ from daswatch.indices import Indices
 from daswatch.queries.first_seen import Seen, seen_id, sightings
 from daswatch.queries.saved_query import Candidate
 from daswatch.records.envelope import ActivityStream
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection
 from tests.installed import remove

@@ -17,6 +17,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
 from daswatch.detections.samples import documents, samples_of
@@ -37,7 +38,6 @@ from daswatch.queries.monitors import (
 )
 from daswatch.queries.notifications import read_notification
 from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, event_window
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.alerting import a_detection
 from tests.installed import remove

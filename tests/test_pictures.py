@@ -14,7 +14,7 @@ import orjson
 import pytest
 import vl_convert
 
-from daswatch.dashboards import SavedObject, shipped_objects
+from daswatch.content.dashboards import SavedObject, shipped_objects
 from daswatch.documents.noise import Noise
 from daswatch.indices import Indices
 from daswatch.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from daswatch.backups import backups
-from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.content.backups import backups
+from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.content.plan import Found, check_hourly, contains, plan, wanted_content, whole_plan
+from daswatch.content.retention import fingerprint, mark_of, marked
+from daswatch.content.templates import for_collection, shipped_content, shipped_roles
 from daswatch.detections.detection import Level
 from daswatch.errors import SettingsError
 from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices
-from daswatch.planning import Found, check_hourly, contains, plan, wanted_content, whole_plan
 from daswatch.queries.monitors import brought_up_to_date, installed_of, monitor
-from daswatch.retention import fingerprint, mark_of, marked
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
-from daswatch.templates import for_collection, shipped_content, shipped_roles
 from tests.alerting import a_detection
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"

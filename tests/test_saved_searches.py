@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Detection, Kind, Source
 from daswatch.detections.saved_searches import ndjson, saved_search
 from daswatch.detections.sigma import compile_all, rule_folders
 from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
-from daswatch.templates import shipped_content
 from tests.alerting import a_detection
 from tests.installed import remove
 

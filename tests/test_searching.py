@@ -17,9 +17,9 @@ import pytest
 from opensearchpy import OpenSearch, RequestError
 
 from benchmarks.recipes import PAGE, Recipe, recipes
+from daswatch.content.templates import shipped_content
 from daswatch.documents.document import Document
 from daswatch.gateways.content import ContentGateway
-from daswatch.templates import shipped_content
 from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
 from tests.dql import to_query

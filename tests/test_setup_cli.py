@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
-from daswatch.dashboards import file_of, ndjson, read_ndjson, shipped_objects
+from daswatch.content.dashboards import file_of, ndjson, read_ndjson, shipped_objects
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from opensearchpy import OpenSearch
 
-from daswatch.content import Plan
+from daswatch.content.model import Plan
 from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, Answer, Request
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import dump

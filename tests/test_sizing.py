@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
+from daswatch.content.sizing import (
+    BYTES_PER_EVENT,
+    DAILY_SHARDS,
+    GB,
+    GIB,
+    LARGEST_SHARD_BYTES,
+    SHARD_BYTES,
+    Volume,
+    sizing,
+)
 from daswatch.hourly import NOTICE
-from daswatch.sizing import BYTES_PER_EVENT, DAILY_SHARDS, GB, GIB, LARGEST_SHARD_BYTES, SHARD_BYTES, Volume, sizing
 
 VOLUMES = st.builds(
     Volume,

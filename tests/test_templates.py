@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.content import Content, Kind, Step
+from daswatch.content.model import Content, Kind, Step
+from daswatch.content.plan import plan
+from daswatch.content.templates import shipped_content, shipped_roles
 from daswatch.documents.document import Flattening, flatten
-from daswatch.planning import plan
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import read_monitoring_record
-from daswatch.templates import shipped_content, shipped_roles
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 FILES = sorted(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind, Level, Suppression
 from daswatch.detections.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
@@ -16,7 +17,6 @@ from daswatch.errors import RuleError
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.queries.saved_query import Window
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from tests.installed import remove
 

@@ -12,6 +12,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import Alert
+from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import Sample, documents, samples_of
@@ -23,7 +24,6 @@ from daswatch.gateways.search import SearchGateway
 from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
-from daswatch.templates import shipped_content
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings

@@ -11,7 +11,15 @@ import typer
 
 from daswatch.commands.console import own_indices, told, write_file
 from daswatch.commands.detections import compiled
-from daswatch.dashboards import SavedObject, SavedObjectError, file_of, ndjson, read_ndjson, renamed, shipped_objects
+from daswatch.content.dashboards import (
+    SavedObject,
+    SavedObjectError,
+    file_of,
+    ndjson,
+    read_ndjson,
+    renamed,
+    shipped_objects,
+)
 from daswatch.errors import SettingsError
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.opensearch_client import dashboards_client

@@ -22,7 +22,7 @@ from daswatch import deployment, doctor, endpoint_doctor
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit
-from daswatch.content import Wanted
+from daswatch.content.model import Wanted
 from daswatch.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Refusal

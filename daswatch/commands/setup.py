@@ -19,16 +19,16 @@ from daswatch.commands.console import Output, progress, report, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit, Failure
 from daswatch.commands.sizing import propose
-from daswatch.content import Kind, Plan, PlannedStep, Row, Step, Wanted
+from daswatch.content.model import Kind, Plan, PlannedStep, Row, Step, Wanted
+from daswatch.content.plan import check_hourly
+from daswatch.content.sizing import Volume
 from daswatch.detections.detection import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
 from daswatch.gateways.causes import no_answer
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.opensearch_client import search_client
-from daswatch.planning import check_hourly
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
-from daswatch.sizing import Volume
 
 _COLOURS = {Step.CREATE.value: "green", Step.UPDATE.value: "yellow", Step.UNCHANGED.value: "dim"}
 _LEFT_OUT_COLOUR = "magenta"

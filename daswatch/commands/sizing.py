@@ -10,8 +10,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from daswatch.commands.console import Output, write_json
+from daswatch.content.sizing import GIB, SHARDS_PER_HEAP_GIB, Sizing, Volume, sizing
 from daswatch.hourly import NOTICE, OPEN
-from daswatch.sizing import GIB, SHARDS_PER_HEAP_GIB, Sizing, Volume, sizing
 
 
 def propose(volume: Volume, today: date, output: Output) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch.backups import backups
-from daswatch.content import Content, Kind, PlannedStep, Step
+from daswatch.content.backups import backups
+from daswatch.content.model import Content, Kind, PlannedStep, Step
+from daswatch.content.plan import Found, plan
+from daswatch.content.retention import marked
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.gateways.endpoint import command_deadline, request
-from daswatch.planning import Found, plan
-from daswatch.retention import marked
 
 _POLICIES = "/_plugins/_ism/policies"
 _PATHS = {

@@ -11,12 +11,12 @@ from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 from urllib3.filepost import encode_multipart_formdata
 
-from daswatch.content import Content, Kind, PlannedStep
-from daswatch.dashboards import TYPES, SavedObject, ndjson, read_ndjson, unpacked
+from daswatch.content.dashboards import TYPES, SavedObject, ndjson, read_ndjson, unpacked
+from daswatch.content.model import Content, Kind, PlannedStep
+from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable
 from daswatch.gateways.endpoint import perform
-from daswatch.planning import Found
 
 GLOBAL_TENANT = "global"
 _API = "/api/saved_objects"

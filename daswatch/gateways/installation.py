@@ -12,8 +12,9 @@ from typing import Any, Protocol, Self
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.backups import backups
-from daswatch.content import Content, Kind, Plan, PlannedStep, Wanted
+from daswatch.content.backups import backups
+from daswatch.content.model import Content, Kind, Plan, PlannedStep, Wanted
+from daswatch.content.plan import Found, wanted_content, whole_plan
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
 from daswatch.gateways.alerting import AlertingGateway
@@ -25,7 +26,6 @@ from daswatch.gateways.security import SecurityGateway
 from daswatch.indexing import probe
 from daswatch.indexing.bulk import NO_IDS, takes_no_ids
 from daswatch.indices import Indices
-from daswatch.planning import Found, wanted_content, whole_plan
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 
 _REFUSED = 400

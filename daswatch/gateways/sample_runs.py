@@ -17,6 +17,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.answers import whole
 from daswatch.canonical import canonical_json
+from daswatch.content.templates import control_plane_index, event_index
 from daswatch.deadline import Clock, Deadline
 from daswatch.detections.detection import Detection, Kind, Source
 from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
@@ -28,7 +29,6 @@ from daswatch.indices import Indices
 from daswatch.queries.first_seen import Seen, by_network, is_new, seen_id
 from daswatch.queries.saved_query import Candidate, Window, event_window
 from daswatch.settings import Service
-from daswatch.templates import control_plane_index, event_index
 from daswatch.times import iso_milliseconds
 
 _SECONDS = 60.0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from daswatch.content import Kind, PlannedStep, Step
+from daswatch.content.model import Kind, PlannedStep, Step
 
 SAVED_OBJECTS = "saved-objects.ndjson"
 # What OpenSearch adds around a body and does not take back.

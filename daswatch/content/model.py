@@ -1,6 +1,6 @@
 """What Daswatch installs at an endpoint, and the plan of it, as values.
 
-`daswatch.planning` decides what belongs there and what is to be done; `daswatch.gateways.installation` looks and acts.
+`daswatch.content.model.plan` decides what belongs there and what is to be done; `daswatch.gateways.installation` looks and acts.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from daswatch.content.index_settings import IndexSettings
 from daswatch.detections.detection import Detection
 from daswatch.hourly import HourlyIndices
-from daswatch.index_settings import IndexSettings
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import Environment, read_hourly_indices
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from daswatch.content import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
-from daswatch.dashboards import SavedObjectError, packed, shipped_objects, unpacked
+from daswatch.content.dashboards import SavedObjectError, packed, shipped_objects, unpacked
+from daswatch.content.index_settings import has_settings_alone, settled
+from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.content.retention import fingerprint, mark_of
+from daswatch.content.templates import for_collection, shipped_content, shipped_roles
 from daswatch.errors import SettingsError
 from daswatch.hourly import NOTICE, HourlyIndices
-from daswatch.index_settings import has_settings_alone, settled
 from daswatch.indices import Indices
 from daswatch.queries.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
-from daswatch.retention import fingerprint, mark_of
-from daswatch.templates import for_collection, shipped_content, shipped_roles
 
 _NOT_ON_COLLECTIONS = {
     Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",

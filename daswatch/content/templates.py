@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from daswatch.content import Content, Kind
-from daswatch.index_settings import IndexSettings, with_choices
+from daswatch.content.index_settings import IndexSettings, with_choices
+from daswatch.content.model import Content, Kind
 from daswatch.indices import DEFAULT_INDEX_PREFIX, DEFAULT_STEM, Indices
 from daswatch.settings import Service
 

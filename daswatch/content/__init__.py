@@ -1,0 +1,1 @@
+"""What Daswatch installs in OpenSearch, compared with what is there: the plan."""
