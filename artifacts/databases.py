@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from artifacts.errors import UsageError
-from daswatch.errors import StreamRefused
-from daswatch.gateways.streams import ActivityStreams
-from daswatch.streams import (
+from daswatch.activity_streams.lifecycle import (
     DatabaseName,
     Eligibility,
     Status,
@@ -19,6 +17,8 @@ from daswatch.streams import (
     effects_of_start,
     read_name,
 )
+from daswatch.errors import StreamRefused
+from daswatch.gateways.streams import ActivityStreams
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from daswatch.activity_streams.lifecycle import Database, Status, WantedMode
 from daswatch.deployment import ACTIVITY_STREAM, NotSeen, Resource, Seen, Stack, Watched
-from daswatch.streams import Database, Status, WantedMode
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef

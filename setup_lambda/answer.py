@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from daswatch.bounded import OutOfTime, within
-from daswatch.custom_resources import (
+from daswatch.activity_streams.custom_resources import (
     NOTHING_MADE,
     Answer,
     Request,
@@ -18,6 +17,7 @@ from daswatch.custom_resources import (
     read_request,
     response_url,
 )
+from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Clock, Deadline
 from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
 from daswatch.gateways.cloudformation import Answers

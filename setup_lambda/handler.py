@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
 from daswatch.content.model import Plan
 from daswatch.content.plan import check_hourly
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
 from daswatch.errors import RequestError

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from daswatch.content.model import Plan, Step
-from daswatch.custom_resources import (
+from daswatch.activity_streams.custom_resources import (
     CONTENT_ID,
     NOTHING_MADE,
     Answer,
@@ -20,10 +19,11 @@ from daswatch.custom_resources import (
     resource_id_of,
     stream_id,
 )
+from daswatch.activity_streams.lifecycle import Database, Status, Wanted, how_to_change, pauses
+from daswatch.content.model import Plan, Step
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
 from daswatch.gateways.streams import ActivityStreams, Switch, settle
-from daswatch.streams import Database, Status, Wanted, how_to_change, pauses
 
 # A domain that has just been made: no answer until its name resolves, 401 and 403 until its users and policies act.
 _SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch import streams
 from daswatch.content.templates import shipped_content
 from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway

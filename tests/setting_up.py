@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT
 from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
 from daswatch.deadline import Deadline
 from daswatch.gateways.clients import kms_client, rds_client
 from daswatch.gateways.cloudformation import Answers

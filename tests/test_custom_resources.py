@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.custom_resources import (
+from daswatch.activity_streams.custom_resources import (
     MAX_ANSWER_BYTES,
     NOTHING_MADE,
     Answer,
@@ -22,8 +22,8 @@ from daswatch.custom_resources import (
     resource_id_of,
     stream_id,
 )
+from daswatch.activity_streams.lifecycle import DatabaseName, Kind, Wanted, WantedMode
 from daswatch.errors import RequestError
-from daswatch.streams import DatabaseName, Kind, Wanted, WantedMode
 from tests.stacks import STACK, a_request
 
 DONE = Answer(succeeded=True, physical_id="das-stream-cluster-A", data={"Mode": "async"})

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from daswatch import doctor, endpoint_doctor
+from daswatch.activity_streams.lifecycle import ActivityStream, Database, DatabaseName, Status
+from daswatch.activity_streams.lifecycle import Kind as DatabaseKind
 from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.content.sizing import GIB
 from daswatch.deployment import ALARM, NotSeen, Resource, Stack, Watched
 from daswatch.doctor import Check, Subject, Verdict
 from daswatch.endpoint_doctor import Arrivals, Heard, Refusal, Runner, Shards
-from daswatch.streams import ActivityStream, Database, DatabaseName, Status
-from daswatch.streams import Kind as DatabaseKind
 from tests.cloudformation import Stack as Template
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -18,8 +18,8 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.activity_streams.custom_resources import CONTENT
 from daswatch.content.templates import shipped_content
-from daswatch.custom_resources import CONTENT
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable

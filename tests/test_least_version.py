@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from daswatch.activity_streams.custom_resources import CONTENT
 from daswatch.cli import app
-from daswatch.custom_resources import CONTENT
 from daswatch.detections.detection import dump
 from daswatch.errors import LEAST_OPENSEARCH
 from daswatch.gateways import clients

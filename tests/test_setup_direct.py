@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT
 from daswatch.errors import RequestError
 from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module

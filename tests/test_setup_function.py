@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from opensearchpy import OpenSearch
 
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, Answer, Request
 from daswatch.content.model import Plan
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, Answer, Request
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto.rds.exceptions import RDSClientError
 
-from daswatch.custom_resources import NOTHING_MADE
+from daswatch.activity_streams.custom_resources import NOTHING_MADE
 from demo.aws import REGION
 from tests.rds import ACCOUNT, Rds
 from tests.setting_up import MINUTES_14, Setup

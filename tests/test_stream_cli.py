@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from daswatch import streams
 from daswatch.commands.stream import app
 from daswatch.gateways import clients
 from demo.aws import REGION

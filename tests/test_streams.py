@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daswatch.errors import StreamRefused
-from daswatch.streams import (
+from daswatch.activity_streams.lifecycle import (
     ActivityStream,
     Asked,
     Database,
@@ -36,6 +35,7 @@ from daswatch.streams import (
     read_name,
     seen,
 )
+from daswatch.errors import StreamRefused
 
 if TYPE_CHECKING:
     from types_boto3_rds.type_defs import DBClusterTypeDef, DBInstanceTypeDef

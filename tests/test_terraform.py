@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_stream_properties, resource_id_of
 from daswatch.content.index_settings import IndexSettings
-from daswatch.custom_resources import ACTIVITY_STREAM, CONTENT, read_stream_properties, resource_id_of
 from daswatch.settings import Environment, read_hourly_indices, read_index_prefix
 from tests.cloudformation import read_template
 from tests.facts import Facts, differences

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from daswatch.activity_streams.lifecycle import Database
 from daswatch.deadline import Deadline
 from daswatch.deployment import NotSeen, Resource, Seen, Stack
 from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
@@ -22,7 +23,6 @@ from daswatch.gateways.clients import (
     sns_client,
 )
 from daswatch.gateways.streams import ActivityStreams
-from daswatch.streams import Database
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef

@@ -6,12 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from daswatch import streams
+from daswatch.activity_streams import lifecycle
+from daswatch.activity_streams.lifecycle import (
+    Asked,
+    Database,
+    DatabaseName,
+    Decision,
+    Eligibility,
+    Kind,
+    Status,
+    Step,
+    Wanted,
+)
 from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
 from daswatch.gateways.aws import AwsError, Trouble, ask, attempt
 from daswatch.gateways.causes import LASTING, no_answer
-from daswatch.streams import Asked, Database, DatabaseName, Decision, Eligibility, Kind, Status, Step, Wanted
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -70,28 +80,28 @@ class ActivityStreams:
         if resource_id.startswith("cluster-"):
             return next(iter(self._clusters(_filters("db-cluster-resource-id", resource_id))), None)
         instances = self._instances(_filters("dbi-resource-id", resource_id))
-        return next((streams.instance(raw) for raw in instances), None)
+        return next((lifecycle.instance(raw) for raw in instances), None)
 
     def find_all(self) -> list[Database]:
         """All clusters, and all instances that belong to none. Raises RdsUnavailable."""
         instances = self._instances()
         clusters = self._pages("describe_db_clusters", "DBClusters")
         found = [
-            *(streams.cluster(raw, instances) for raw in clusters),
-            *(streams.instance(raw) for raw in instances if not raw.get("DBClusterIdentifier")),
+            *(lifecycle.cluster(raw, instances) for raw in clusters),
+            *(lifecycle.instance(raw) for raw in instances if not raw.get("DBClusterIdentifier")),
         ]
         return [database for database in found if database.engine not in _OTHER_SERVICES]
 
     def eligibility(self, database: Database) -> Eligibility:
         """In which modes the database can have a stream. Raises RdsUnavailable."""
-        if streams.obstacle(database):
-            return streams.eligibility(database, {})
+        if lifecycle.obstacle(database):
+            return lifecycle.eligibility(database, {})
         supported = {name: self._modes(database, name) for name in database.instance_classes}
-        return streams.eligibility(database, supported)
+        return lifecycle.eligibility(database, supported)
 
     def key_arn(self, key_id: str, database: Database) -> str:
         """The ARN of the key that an ARN, id or alias names. Raises StreamRefused where KMS does not tell."""
-        if arn := streams.key_arn(key_id, database):
+        if arn := lifecycle.key_arn(key_id, database):
             return arn
         try:
             answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())
@@ -107,7 +117,7 @@ class ActivityStreams:
     def differences(self, wanted: Wanted, database: Database) -> dict[str, str]:
         """In what a started stream differs from what is wanted. Raises StreamRefused, RdsUnavailable."""
         running = self.key_arn(database.stream.kms_key_id, database)
-        return streams.differences(wanted, self.key_arn(wanted.kms_key_id, database), database, running)
+        return lifecycle.differences(wanted, self.key_arn(wanted.kms_key_id, database), database, running)
 
     def start(self, database: Database, wanted: Wanted, decision: Decision) -> None:
         """Ask RDS to start a stream. Raises _Busy, StreamRefused, RdsUnavailable."""
@@ -138,13 +148,13 @@ class ActivityStreams:
         if name.kind is Kind.CLUSTER:
             return next(iter(self._clusters(_filters("db-cluster-id", name.identifier))), None)
         instances = self._instances(_filters("db-instance-id", name.identifier))
-        return next((streams.instance(raw) for raw in instances), None)
+        return next((lifecycle.instance(raw) for raw in instances), None)
 
     def _clusters(self, filters: Sequence[FilterTypeDef]) -> list[Database]:
         clusters = self._pages("describe_db_clusters", "DBClusters", Filters=list(filters))
         names = [raw["DBClusterIdentifier"] for raw in clusters]
         members = self._instances(_filters("db-cluster-id", *names)) if names else []
-        return [streams.cluster(raw, members) for raw in clusters]
+        return [lifecycle.cluster(raw, members) for raw in clusters]
 
     def _instances(self, filters: Sequence[FilterTypeDef] = ()) -> list[DBInstanceTypeDef]:
         return self._pages("describe_db_instances", "DBInstances", Filters=list(filters))
@@ -214,13 +224,13 @@ class Switch:
         """What is to be done next. Changes nothing. Raises RdsUnavailable where RDS has never answered."""
         try:
             self.database = database = self._gateway.find(self.name)
-            self._asked = streams.seen(self._asked, database.stream.status)
+            self._asked = lifecycle.seen(self._asked, database.stream.status)
             if self.wanted is None:
-                self.decision = streams.decide_stop(database, self._asked)
+                self.decision = lifecycle.decide_stop(database, self._asked)
             else:
                 stopped = database.stream.status is Status.STOPPED and self._asked is Asked.NOT_YET
                 eligible = self._gateway.eligibility(database) if stopped else Eligibility()
-                self.decision = streams.decide_start(self.wanted, database, eligible, self._asked)
+                self.decision = lifecycle.decide_start(self.wanted, database, eligible, self._asked)
         except StreamRefused as exc:
             self.decision = self._refused(exc)
         except RdsUnavailable as exc:
@@ -252,9 +262,9 @@ class Switch:
         """Ask RDS; what is to be done once it has agreed."""
         if self.wanted is None:
             self._gateway.stop(database)
-            return streams.decide_stop(database, Asked.AGREED)
+            return lifecycle.decide_stop(database, Asked.AGREED)
         self._gateway.start(database, self.wanted, decision)
-        return streams.decide_start(self.wanted, database, Eligibility(), Asked.AGREED)
+        return lifecycle.decide_start(self.wanted, database, Eligibility(), Asked.AGREED)
 
 
 def settle(
@@ -267,7 +277,7 @@ def settle(
     All streams start side by side: each takes minutes, and RDS does the work.
     """
     left = list(switches)
-    for pause in streams.pauses():
+    for pause in lifecycle.pauses():
         for switch in left:
             switch.advance()
             progress(switch)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from daswatch.activity_streams.lifecycle import DatabaseName, Wanted, WantedMode, read_name
 from daswatch.canonical import canonical_json
 from daswatch.errors import RequestError, StreamRefused
-from daswatch.streams import DatabaseName, Wanted, WantedMode, read_name
 
 MAX_ANSWER_BYTES = 4096
 ACTIVITY_STREAM = "Custom::ActivityStream"
