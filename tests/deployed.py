@@ -17,7 +17,7 @@ import boto3
 from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 
-from daswatch import doctor
+from daswatch.doctor import aws_checks
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from demo.aws import REGION
 from tests.rds import ACCOUNT, Rds
@@ -60,7 +60,7 @@ class Deployed:
             EventSourceArn=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream}",
             StartingPosition="TRIM_HORIZON",
             DestinationConfig={"OnFailure": {"Destination": self.letters}},
-            **doctor.MAPPING_SETTINGS,
+            **aws_checks.MAPPING_SETTINGS,
         )["UUID"]
         evidence = f"daswatch-{own}-evidence"
         self.client("firehose").create_delivery_stream(

@@ -20,7 +20,7 @@ from artifacts.stack import parse_parameters
 from benchmarks.kms import LocalKms
 from benchmarks.workload import workload
 from daswatch.cli import app
-from daswatch.doctor import Subject
+from daswatch.doctor.aws_checks import Subject
 from daswatch.errors import Reason
 from demo.rds import seal
 from demo.traffic import DATABASES

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from daswatch import doctor, endpoint_doctor
 from daswatch.activity_streams.lifecycle import ActivityStream, Database, DatabaseName, Status
 from daswatch.activity_streams.lifecycle import Kind as DatabaseKind
 from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.content.sizing import GIB
-from daswatch.deployment import ALARM, NotSeen, Resource, Stack, Watched
-from daswatch.doctor import Check, Subject, Verdict
-from daswatch.endpoint_doctor import Arrivals, Heard, Refusal, Runner, Shards
+from daswatch.doctor import aws_checks, endpoint_checks
+from daswatch.doctor.aws_checks import Check, Subject, Verdict
+from daswatch.doctor.deployment import ALARM, NotSeen, Resource, Stack, Watched
+from daswatch.doctor.endpoint_checks import Arrivals, Heard, Refusal, Runner, Shards
 from tests.cloudformation import Stack as Template
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -51,7 +51,7 @@ STACK = Stack(
     ),
 )
 MAPPING: Any = {
-    **doctor.MAPPING_SETTINGS,
+    **aws_checks.MAPPING_SETTINGS,
     "State": "Enabled",
     "LastProcessingResult": "OK",
     "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::letters"}},
@@ -85,7 +85,7 @@ def planned(kind: Kind, name: str, step: Step) -> PlannedStep:
 def streams(**changes: Any) -> list[Check]:
     """The checks of a database whose stream, Kinesis stream or key is otherwise."""
     given = {"database": DATABASE, "kinesis": KINESIS, "key": KEY_METADATA, "wanted": PARAMETERS, **changes}
-    return doctor.stream_checks(ORDERS, **given)
+    return aws_checks.stream_checks(ORDERS, **given)
 
 
 def stopped(status: Status = Status.STOPPED) -> Database:
@@ -93,25 +93,25 @@ def stopped(status: Status = Status.STOPPED) -> Database:
 
 
 FINE = {
-    "the stack": doctor.stack_checks("daswatch", "eu-west-1", STACK),
-    "a function": [doctor.function_check(INGEST, FUNCTION, "arm64")],
+    "the stack": aws_checks.stack_checks("daswatch", "eu-west-1", STACK),
+    "a function": [aws_checks.function_check(INGEST, FUNCTION, "arm64")],
     "a database": streams(),
     "a Kinesis stream that RDS scales": streams(kinesis={**KINESIS, "StreamStatus": "UPDATING"}),
     "any mode, where that was wanted": streams(wanted={"StreamMode": "auto"}),
-    "a mapping": [doctor.mapping_check(ORDERS, MAPPING)],
-    "evidence": [doctor.evidence_check(ORDERS, FIREHOSE)],
-    "a topic": [doctor.topic_check("alert topic", [MAIL])],
-    "alarms": doctor.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
-    "Security Hub": [doctor.hub_check("2026-01-02T03:04:05Z")],
-    "content": endpoint_doctor.content_checks(
+    "a mapping": [aws_checks.mapping_check(ORDERS, MAPPING)],
+    "evidence": [aws_checks.evidence_check(ORDERS, FIREHOSE)],
+    "a topic": [aws_checks.topic_check("alert topic", [MAIL])],
+    "alarms": aws_checks.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
+    "Security Hub": [aws_checks.hub_check("2026-01-02T03:04:05Z")],
+    "content": endpoint_checks.content_checks(
         Plan((planned(Kind.INDEX_TEMPLATE, "das-events", Step.UNCHANGED),), (LeftOut(Kind.MONITOR, 25, "no plugin"),))
     ),
-    "pulse": endpoint_doctor.pulse_checks([ORDERS], [HEARD], NOW),
-    "events": endpoint_doctor.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
-    "no dead letters": [endpoint_doctor.dead_letter_check({}, "das-dead-letters")],
-    "saved queries": endpoint_doctor.runner_checks(RUNNER, NOW),
-    "shards": endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", 40 * GIB, 800, 32 * GIB)),
-    "no shard yesterday": endpoint_doctor.shard_checks(Shards("", 0, 12, GIB)),
+    "pulse": endpoint_checks.pulse_checks([ORDERS], [HEARD], NOW),
+    "events": endpoint_checks.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
+    "no dead letters": [endpoint_checks.dead_letter_check({}, "das-dead-letters")],
+    "saved queries": endpoint_checks.runner_checks(RUNNER, NOW),
+    "shards": endpoint_checks.shard_checks(Shards("das-events-2026.11.24", 40 * GIB, 800, 32 * GIB)),
+    "no shard yesterday": endpoint_checks.shard_checks(Shards("", 0, 12, GIB)),
 }
 
 
@@ -122,25 +122,25 @@ def test_what_is_fine_needs_no_mend(name: str) -> None:
     assert checks
     assert {one.verdict for one in checks} == {Verdict.OK}
     assert not any(one.mend for one in checks)
-    assert doctor.worst_first(checks) == []
+    assert aws_checks.worst_first(checks) == []
 
 
 def stack(**changes: Any) -> list[Check]:
-    return doctor.stack_checks("daswatch", "eu-west-1", replace(STACK, **changes))
+    return aws_checks.stack_checks("daswatch", "eu-west-1", replace(STACK, **changes))
 
 
 def mapping(**changes: Any) -> list[Check]:
     changed: Any = {**MAPPING, **changes}
-    return [doctor.mapping_check(ORDERS, changed)]
+    return [aws_checks.mapping_check(ORDERS, changed)]
 
 
 def function(**changes: Any) -> list[Check]:
     changed: Any = {**FUNCTION, **changes}
-    return [doctor.function_check(INGEST, changed, "arm64")]
+    return [aws_checks.function_check(INGEST, changed, "arm64")]
 
 
 def refused(status: int, told: str = "no", kind: str = "", *, in_vpc: bool = False) -> list[Check]:
-    return [endpoint_doctor.refused(Subject.SEARCH, "https://search", Refusal(status, told, kind), in_vpc=in_vpc)]
+    return [endpoint_checks.refused(Subject.SEARCH, "https://search", Refusal(status, told, kind), in_vpc=in_vpc)]
 
 
 def heard(minutes: float, instance: str = "orders-1") -> Heard:
@@ -148,12 +148,12 @@ def heard(minutes: float, instance: str = "orders-1") -> Heard:
 
 
 def content(*steps: PlannedStep) -> list[Check]:
-    return endpoint_doctor.content_checks(Plan(steps))
+    return endpoint_checks.content_checks(Plan(steps))
 
 
 def alarm(**changes: Any) -> list[Check]:
     changed: Any = {**QUIET, **changes}
-    return doctor.alarm_checks(ALARMS[:1], [changed], NOW)
+    return aws_checks.alarm_checks(ALARMS[:1], [changed], NOW)
 
 
 BROKEN, WARNING, UNKNOWN = Verdict.BROKEN, Verdict.WARNING, Verdict.UNKNOWN
@@ -165,8 +165,8 @@ GIVEN_UP: Any = {"DeliveryStreamStatus": "CREATING_FAILED", "FailureDescription"
 
 # what is wrong -> the checks, the verdict, a part of the reason, a part of the mend
 WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
-    "no stack": (doctor.stack_checks("daswatch", "eu-west-1", GONE), BROKEN, "not there", "--stack"),
-    "a stack that nobody may see": (doctor.stack_checks("x", "eu-west-1", DENIED), UNKNOWN, "missing", "allow"),
+    "no stack": (aws_checks.stack_checks("daswatch", "eu-west-1", GONE), BROKEN, "not there", "--stack"),
+    "a stack that nobody may see": (aws_checks.stack_checks("x", "eu-west-1", DENIED), UNKNOWN, "missing", "allow"),
     "a stack that changes": (stack(status="UPDATE_IN_PROGRESS"), WARNING, "being changed", "look again"),
     "an update taken back": (stack(status="UPDATE_ROLLBACK_COMPLETE"), WARNING, "taken back", "describe-stack-events"),
     "an update stuck": (stack(status="UPDATE_ROLLBACK_FAILED"), BROKEN, "FAILED", "continue-update-rollback"),
@@ -174,7 +174,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
     "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
     "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
     "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
-    "no function": ([doctor.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "Changed by hand"),
+    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "Changed by hand"),
     "a failed update": (
         function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
         BROKEN,
@@ -222,7 +222,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "2026-11-25",
         "cancel-key-deletion",
     ),
-    "no mapping": ([doctor.mapping_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
+    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
     "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
     "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "look again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
@@ -233,16 +233,16 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "Changed by hand",
     ),
     "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Changed by hand"),
-    "no evidence": ([doctor.evidence_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
-    "evidence that failed": ([doctor.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
-    "nobody told": ([doctor.topic_check("alert topic", [])], WARNING, "nobody", "AlertEmail"),
-    "a mail not confirmed": ([doctor.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
-    "no topic": ([doctor.topic_check("t", GONE)], BROKEN, "not there", "Changed by hand"),
+    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
+    "evidence that failed": ([aws_checks.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
+    "nobody told": ([aws_checks.topic_check("alert topic", [])], WARNING, "nobody", "AlertEmail"),
+    "a mail not confirmed": ([aws_checks.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
+    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "not there", "Changed by hand"),
     "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
     "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
     "an alarm that tells nobody": (alarm(ActionsEnabled=False), WARNING, "tells nobody", "enable-alarm-actions"),
-    "an alarm gone": (doctor.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "Changed by hand"),
-    "no Security Hub": ([doctor.hub_check(GONE)], BROKEN, "not there", "enable-security-hub"),
+    "an alarm gone": (aws_checks.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "Changed by hand"),
+    "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "not there", "enable-security-hub"),
     "no answer": (refused(0, "ConnectionError"), BROKEN, "ConnectionError", "inside only"),
     "no answer from a VPC": (refused(0, in_vpc=True), UNKNOWN, "VPC", "inside the VPC"),
     "nobody's request": (refused(401), BROKEN, "401", "OPENSEARCH_AUTH=basic"),
@@ -262,54 +262,54 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "7 changed: dashboard/0, dashboard/1, dashboard/2, dashboard/3, dashboard/4 and 2 more",
         "daswatch setup",
     ),
-    "never heard": (endpoint_doctor.pulse_checks([ORDERS], [], NOW), BROKEN, "never heard", "the mapping"),
-    "silent": (endpoint_doctor.pulse_checks([ORDERS], [heard(9)], NOW), BROKEN, "silent for 9 min", "iterator age"),
+    "never heard": (endpoint_checks.pulse_checks([ORDERS], [], NOW), BROKEN, "never heard", "the mapping"),
+    "silent": (endpoint_checks.pulse_checks([ORDERS], [heard(9)], NOW), BROKEN, "silent for 9 min", "iterator age"),
     "one instance silent": (
-        endpoint_doctor.pulse_checks([ORDERS], [HEARD, heard(180, "orders-2")], NOW),
+        endpoint_checks.pulse_checks([ORDERS], [HEARD, heard(180, "orders-2")], NOW),
         WARNING,
         "orders-2 for 3 h",
         "stopped or removed",
     ),
-    "no event ever": (endpoint_doctor.arrival_checks(Arrivals(), NOW), WARNING, "none has ever", "run a statement"),
+    "no event ever": (endpoint_checks.arrival_checks(Arrivals(), NOW), WARNING, "none has ever", "run a statement"),
     "no event for long": (
-        endpoint_doctor.arrival_checks(Arrivals(NOW - timedelta(days=3)), NOW),
+        endpoint_checks.arrival_checks(Arrivals(NOW - timedelta(days=3)), NOW),
         WARNING,
         "3 days ago",
         "EXCLUDED_USERS",
     ),
     "all dropped": (
-        endpoint_doctor.arrival_checks(Arrivals(NOW, 0, {"aws user": 1200}), NOW),
+        endpoint_checks.arrival_checks(Arrivals(NOW, 0, {"aws user": 1200}), NOW),
         WARNING,
         "1,200 aws user, and no event was kept",
         "names too many",
     ),
     "dead letters": (
-        [endpoint_doctor.dead_letter_check({"not-decryptable": 1, "not-json": 3}, "das-dead-letters")],
+        [endpoint_checks.dead_letter_check({"not-decryptable": 1, "not-json": 3}, "das-dead-letters")],
         WARNING,
         "3 not-json, 1 not-decryptable",
         "was the key replaced?; open das-dead-letters",
     ),
     "a large shard": (
-        endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", 51 * GIB, 800, 32 * GIB)),
+        endpoint_checks.shard_checks(Shards("das-events-2026.11.24", 51 * GIB, 800, 32 * GIB)),
         WARNING,
         "one of das-events-2026.11.24 had 51.0 GiB, more than 50",
         "more primary shards",
     ),
     "many shards": (
-        endpoint_doctor.shard_checks(Shards("das-events-2026.11.24", GIB, 801, 32 * GIB)),
+        endpoint_checks.shard_checks(Shards("das-events-2026.11.24", GIB, 801, 32 * GIB)),
         WARNING,
         "801, with 32.0 GiB of heap in the data nodes: AWS advises 800 at most",
         "a shorter retention",
     ),
-    "no run ever": (endpoint_doctor.runner_checks(None, NOW), BROKEN, "never run", "each-minute"),
+    "no run ever": (endpoint_checks.runner_checks(None, NOW), BROKEN, "never run", "each-minute"),
     "no run for long": (
-        endpoint_doctor.runner_checks(Runner(NOW - timedelta(hours=4)), NOW),
+        endpoint_checks.runner_checks(Runner(NOW - timedelta(hours=4)), NOW),
         BROKEN,
         "4 h ago",
         "log of the findings function",
     ),
     "a query behind": (
-        endpoint_doctor.runner_checks(Runner(NOW, {"mass-read": NOW - timedelta(hours=1)}), NOW),
+        endpoint_checks.runner_checks(Runner(NOW, {"mass-read": NOW - timedelta(hours=1)}), NOW),
         WARNING,
         "mass-read since 2026-11-25 11:00",
         "backtest",
@@ -321,7 +321,7 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
 def test_what_is_wrong_is_told_with_its_mend(name: str) -> None:
     checks, verdict, reason, mend = WRONG[name]
 
-    worst = doctor.worst_first(checks)[0]
+    worst = aws_checks.worst_first(checks)[0]
 
     assert worst.verdict is verdict
     assert reason in worst.reason
@@ -332,26 +332,26 @@ def test_a_setup_that_only_ever_fails_in_parts_names_each_database() -> None:
     two = replace(STACK, parameters={**PARAMETERS, "Databases": "cluster:orders, db:ledger-2"})
 
     assert [one.name for one in two.databases] == ["cluster:orders", "db:ledger-2"]
-    (missing,) = doctor.worst_first(doctor.stack_checks("daswatch", "eu-west-1", two))
+    (missing,) = aws_checks.worst_first(aws_checks.stack_checks("daswatch", "eu-west-1", two))
     assert missing.name == "db:ledger-2"
 
 
 def test_causes_come_before_their_consequences_and_grave_before_slight() -> None:
     checks = [
-        doctor.broken(Subject.DATA, "pulse", "silent", "…"),
-        doctor.warning(Subject.STACK, "stack", "changing", "…"),
-        doctor.broken(Subject.STREAMS, "key", "disabled", "…"),
-        doctor.ok(Subject.FUNCTIONS, "ingest", "fine"),
+        aws_checks.broken(Subject.DATA, "pulse", "silent", "…"),
+        aws_checks.warning(Subject.STACK, "stack", "changing", "…"),
+        aws_checks.broken(Subject.STREAMS, "key", "disabled", "…"),
+        aws_checks.ok(Subject.FUNCTIONS, "ingest", "fine"),
     ]
 
-    assert [one.name for one in doctor.worst_first(checks)] == ["key", "pulse", "stack"]
+    assert [one.name for one in aws_checks.worst_first(checks)] == ["key", "pulse", "stack"]
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-3, "0 s"), (15, "15 s"), (200, "3 min"), (7200, "2 h"), (200_000, "2 days")]
 )
 def test_spans_of_time_are_told_in_words(seconds: float, words: str) -> None:
-    assert doctor.in_words(seconds) == words
+    assert aws_checks.in_words(seconds) == words
 
 
 # The doctor and the template.
@@ -363,7 +363,7 @@ def test_a_mapping_is_held_against_what_the_template_sets() -> None:
 
     assert len(mappings) == 2
     for one in mappings.values():
-        assert {name: one.properties[name] for name in doctor.MAPPING_SETTINGS} == dict(doctor.MAPPING_SETTINGS)
+        assert {name: one.properties[name] for name in aws_checks.MAPPING_SETTINGS} == dict(aws_checks.MAPPING_SETTINGS)
         assert one.properties["DestinationConfig"]["OnFailure"]["Destination"]
 
 

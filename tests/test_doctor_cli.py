@@ -13,7 +13,6 @@ from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
-from daswatch import endpoint_doctor
 from daswatch.cli import app
 from daswatch.gateways import clients, deployment
 from demo.aws import REGION

@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch import deployment, doctor, endpoint_doctor
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit
 from daswatch.content.model import Wanted
-from daswatch.deployment import NotSeen, Seen, Stack, Watched
-from daswatch.doctor import Check, Subject, Verdict
-from daswatch.endpoint_doctor import Refusal
+from daswatch.doctor import aws_checks, deployment, endpoint_checks
+from daswatch.doctor.aws_checks import Check, Subject, Verdict
+from daswatch.doctor.deployment import NotSeen, Seen, Stack, Watched
+from daswatch.doctor.endpoint_checks import Refusal
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.gateways.arrivals import ArrivalsGateway
 from daswatch.gateways.causes import no_answer
@@ -93,7 +93,7 @@ def run(
         now = datetime.now(UTC)
         checks = _endpoint_alone(tuning, now) if endpoint_only else _examined(stack, tuning, now)
         if output is Output.JSON:
-            first = next(iter(doctor.worst_first(checks)), None)
+            first = next(iter(aws_checks.worst_first(checks)), None)
             write_json(
                 {
                     "stack": stack,
@@ -129,14 +129,14 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
         stack = aws.stack(name)
         if isinstance(stack, NotSeen) and stack.next_step and (wrong := unknown_region(region)):
             raise SettingsError([f"AWS_REGION: {wrong}"])
-        checks = doctor.stack_checks(name, region, stack)
+        checks = aws_checks.stack_checks(name, region, stack)
         environment: Mapping[str, str] = {}
         steps: list[Step] = []
         if isinstance(stack, Stack):
             functions = {one.name: aws.function(one.physical_id) for one in stack.of_type(deployment.FUNCTION)}
             architecture = stack.parameters.get("Architecture", "")
             checks += [
-                doctor.function_check(one, functions[one.name], architecture)
+                aws_checks.function_check(one, functions[one.name], architecture)
                 for one in stack.of_type(deployment.FUNCTION)
             ]
             environment = _variables(functions.get(_SETUP_FUNCTION))
@@ -175,7 +175,7 @@ def _aws_steps(aws: Deployment, stack: Stack, now: datetime) -> Iterator[Step]:
     if stack.of_type(deployment.ALARM):
         yield "alarms", _later(_alarms, aws, stack, now)
     if stack.parameters.get("SecurityHub", "true") == "true":
-        yield "Security Hub", lambda: [doctor.hub_check(aws.security_hub())]
+        yield "Security Hub", lambda: [aws_checks.hub_check(aws.security_hub())]
 
 
 def _later(look: Callable[..., list[Check]], *arguments: object) -> Callable[[], list[Check]]:
@@ -186,28 +186,28 @@ def _streams(aws: Deployment, stack: Stack, watched: Watched) -> list[Check]:
     database = aws.database(watched.resource_id)
     wanted = {**stack.parameters, **stack.outputs}
     if database is None or isinstance(database, NotSeen):
-        return doctor.stream_checks(watched, database, None, None, wanted)
+        return aws_checks.stream_checks(watched, database, None, None, wanted)
     stream = database.stream
     kinesis = aws.kinesis_stream(stream.kinesis_stream_name) if stream.kinesis_stream_name else None
     key = aws.key(stream.kms_key_id) if stream.kms_key_id else None
-    return doctor.stream_checks(watched, database, kinesis, key, wanted)
+    return aws_checks.stream_checks(watched, database, kinesis, key, wanted)
 
 
 def _mapping(aws: Deployment, watched: Watched) -> list[Check]:
-    return [doctor.mapping_check(watched, aws.mapping(watched.mapping))]
+    return [aws_checks.mapping_check(watched, aws.mapping(watched.mapping))]
 
 
 def _evidence(aws: Deployment, watched: Watched) -> list[Check]:
-    return [doctor.evidence_check(watched, aws.delivery_stream(watched.evidence))]
+    return [aws_checks.evidence_check(watched, aws.delivery_stream(watched.evidence))]
 
 
 def _topic(aws: Deployment, name: str, arn: str) -> list[Check]:
-    return [doctor.topic_check(name, aws.subscriptions(arn))]
+    return [aws_checks.topic_check(name, aws.subscriptions(arn))]
 
 
 def _alarms(aws: Deployment, stack: Stack, now: datetime) -> list[Check]:
     wanted = stack.of_type(deployment.ALARM)
-    return doctor.alarm_checks(wanted, aws.alarms(one.physical_id for one in wanted), now)
+    return aws_checks.alarm_checks(wanted, aws.alarms(one.physical_id for one in wanted), now)
 
 
 # What is at the endpoint.
@@ -251,27 +251,27 @@ def _endpoint(
         arrivals = ArrivalsGateway(client, wanted.index_prefix)
         count = arrivals.reach()
     except TooOld as exc:
-        return [doctor.broken(Subject.SEARCH, endpoint.url, str(exc), exc.next_step)]
+        return [aws_checks.broken(Subject.SEARCH, endpoint.url, str(exc), exc.next_step)]
     except SearchUnavailable as exc:
-        return [endpoint_doctor.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
+        return [endpoint_checks.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
     databases = stack.databases if isinstance(stack, Stack) else ()
     installation = Installation.at(endpoint, dashboards)
     letters = Indices(wanted.index_prefix).dead_letters
     is_domain = endpoint.service == "es"
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
-        (Subject.CONTENT, "content", lambda: endpoint_doctor.content_checks(installation.plan(wanted))),
-        (Subject.SEARCH, "shards", lambda: endpoint_doctor.shard_checks(arrivals.shards(now)) if is_domain else []),
-        (Subject.DATA, "pulse", lambda: endpoint_doctor.pulse_checks(databases, arrivals.pulses(), now)),
-        (Subject.DATA, "events", lambda: endpoint_doctor.arrival_checks(arrivals.arrivals(), now)),
-        (Subject.DATA, "dead letters", lambda: [endpoint_doctor.dead_letter_check(arrivals.dead_letters(), letters)]),
-        (Subject.FINDINGS, "saved queries", lambda: endpoint_doctor.runner_checks(arrivals.runner(), now)),
+        (Subject.CONTENT, "content", lambda: endpoint_checks.content_checks(installation.plan(wanted))),
+        (Subject.SEARCH, "shards", lambda: endpoint_checks.shard_checks(arrivals.shards(now)) if is_domain else []),
+        (Subject.DATA, "pulse", lambda: endpoint_checks.pulse_checks(databases, arrivals.pulses(), now)),
+        (Subject.DATA, "events", lambda: endpoint_checks.arrival_checks(arrivals.arrivals(), now)),
+        (Subject.DATA, "dead letters", lambda: [endpoint_checks.dead_letter_check(arrivals.dead_letters(), letters)]),
+        (Subject.FINDINGS, "saved queries", lambda: endpoint_checks.runner_checks(arrivals.runner(), now)),
     ]
-    checks = [doctor.ok(Subject.SEARCH, endpoint.url, f"it answers, and has {count:,} events")]
+    checks = [aws_checks.ok(Subject.SEARCH, endpoint.url, f"it answers, and has {count:,} events")]
     for subject, name, look in looks:
         try:
             checks += look()
         except (SearchUnavailable, DashboardsUnavailable) as exc:
-            checks.append(endpoint_doctor.refused(subject, name, _refusal(exc)))
+            checks.append(endpoint_checks.refused(subject, name, _refusal(exc)))
     return checks
 
 
@@ -304,7 +304,7 @@ def _show(stack: str, checks: Sequence[Check]) -> None:
 
 def _first(checks: Iterable[Check]) -> str:
     """The last line: what to do before anything else."""
-    first = next(iter(doctor.worst_first(checks)), None)
+    first = next(iter(aws_checks.worst_first(checks)), None)
     if first is None:
         return "[green]All is well.[/]"
     return f"[bold]First:[/] {escape(first.name)}: {escape(first.mend)}"

@@ -9,7 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch.answers import whole
-from daswatch.endpoint_doctor import Arrivals, Heard, Runner, Shards
+from daswatch.doctor.endpoint_checks import Arrivals, Heard, Runner, Shards
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.indices import Indices

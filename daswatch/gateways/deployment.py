@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from daswatch.activity_streams.lifecycle import Database
 from daswatch.deadline import Deadline
-from daswatch.deployment import NotSeen, Resource, Seen, Stack
+from daswatch.doctor.deployment import NotSeen, Resource, Seen, Stack
 from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
 from daswatch.gateways.aws import AwsError, Trouble, ask
 from daswatch.gateways.causes import NEXT_STEPS, no_answer

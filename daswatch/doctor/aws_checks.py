@@ -1,7 +1,7 @@
 """What was looked up of a deployment in AWS -> checks, each with its verdict, the reason, and what to mend.
 
 `daswatch.gateways.deployment` looks, `daswatch.commands.doctor` shows. What is at the OpenSearch endpoint is judged by
-`daswatch.endpoint_doctor`, in the same words. The functions here know neither AWS nor a clock.
+`daswatch.doctor.aws_checks.endpoint_checks`, in the same words. The functions here know neither AWS nor a clock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from daswatch.activity_streams.lifecycle import Database, Status, WantedMode
-from daswatch.deployment import ACTIVITY_STREAM, NotSeen, Resource, Seen, Stack, Watched
+from daswatch.doctor.deployment import ACTIVITY_STREAM, NotSeen, Resource, Seen, Stack, Watched
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef

@@ -1,6 +1,6 @@
 """What was looked up at the OpenSearch endpoint -> checks: who may sign in, what is installed, and what arrives.
 
-Beside `daswatch.doctor`, which judges what is in AWS. The clock is an argument.
+Beside `daswatch.doctor.aws_checks`, which judges what is in AWS. The clock is an argument.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from daswatch.content.model import Kind, Plan, Step
 from daswatch.content.sizing import GIB, LARGEST_SHARD_BYTES, SHARDS_PER_HEAP_GIB
-from daswatch.deployment import Watched
-from daswatch.doctor import Check, Subject, Verdict, broken, in_words, ok, warning
+from daswatch.doctor.aws_checks import Check, Subject, Verdict, broken, in_words, ok, warning
+from daswatch.doctor.deployment import Watched
 from daswatch.errors import Reason
 
 FRESH = timedelta(minutes=5)

@@ -1,0 +1,1 @@
+"""Checks of a deployment: in AWS, and at the endpoint."""
