@@ -32,9 +32,9 @@ from artifacts.stack import Stack, parse_parameters
 from artifacts.template import DATABASES, Template, check_bucket_name, check_stack_name
 from artifacts.upload import Uploaded, check_bucket, sizes, upload, uploads
 from artifacts.wheels import Architecture
+from daswatch.aws.rds import ActivityStreams, reached
+from daswatch.aws.session import aws_session
 from daswatch.commands.console import Output, told, write_json
-from daswatch.gateways.session import aws_session
-from daswatch.gateways.streams import ActivityStreams, reached
 
 Format = Annotated[Output, typer.Option("--output", help="Output format.")]
 

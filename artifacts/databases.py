@@ -17,8 +17,8 @@ from daswatch.activity_streams.lifecycle import (
     effects_of_start,
     read_name,
 )
+from daswatch.aws.rds import ActivityStreams
 from daswatch.errors import StreamRefused
-from daswatch.gateways.streams import ActivityStreams
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which AWS services a function calls, read from its code: botocore carries a folder for each of some four hundred.
 
-Clients are made in `daswatch/gateways/clients.py` by functions of their own. Those that the function's modules import
+Clients are made in `daswatch/aws/clients.py` by functions of their own. Those that the function's modules import
 are the ones it uses; what these make, and what they call in turn, are its services.
 """
 

@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from benchmarks.figures import Figures
 from benchmarks.workload import SEED, START
+from daswatch.aws.security_hub import FindingAccounts
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind
@@ -28,7 +29,6 @@ from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.gateways.search import SearchGateway
-from daswatch.gateways.security_hub import FindingAccounts
 from daswatch.indices import Indices
 from daswatch.queries.backlog import Arrivals
 from daswatch.queries.saved_query import Window, event_indices, event_window, index_of, saved_query, silence_window

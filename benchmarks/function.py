@@ -16,12 +16,12 @@ from opensearchpy import OpenSearch, RequestsHttpConnection
 
 from benchmarks.kms import LocalKms
 from benchmarks.workload import Workload
+from daswatch.aws.kms import DataKeys
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.documents.decoder import Opener
 from daswatch.documents.document import Flattening
 from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.kms import DataKeys
 from daswatch.records.decryption import Decryptor
 from daswatch.records.envelope import activity_stream
 from demo.aws import REGION

@@ -30,8 +30,8 @@ from benchmarks.function import BenchIndex, Limit, Ours, sample_client, serialis
 from benchmarks.kms import LocalKms
 from benchmarks.sample import MAPPING, SampleLambda
 from benchmarks.workload import START, Workload, workload
+from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
-from daswatch.gateways.kms import DataKeys
 from daswatch.records.envelope import activity_stream, read_envelope
 from demo.aws import REGION, LocalAws
 from demo.rds import GZIP_LEVEL, KmsDataKeys, seal, to_json

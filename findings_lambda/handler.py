@@ -9,6 +9,11 @@ from functools import cache
 from typing import Any, Protocol
 
 from daswatch.alerts.alert import Alert, Firing
+from daswatch.aws.clients import s3_client, security_hub_client, sns_client, sts_client
+from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.s3 import DeadLetterBucket
+from daswatch.aws.security_hub import FindingAccounts
+from daswatch.aws.sns import AlertTopic
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import by_name, load_file
@@ -16,14 +21,9 @@ from daswatch.documents import control_plane
 from daswatch.documents.redaction import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable
 from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.archive import DeadLetterBucket
-from daswatch.gateways.clients import s3_client, security_hub_client, sns_client, sts_client
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
-from daswatch.gateways.security_hub import FindingAccounts
-from daswatch.gateways.telemetry import Telemetry
-from daswatch.gateways.topics import AlertTopic
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indices import Indices

@@ -14,11 +14,11 @@ from daswatch.alerts.alert import Alert, Published
 from daswatch.alerts.findings import Posting, finding
 from daswatch.alerts.links import alert_url, alerts_url
 from daswatch.alerts.messages import MAX_MESSAGES, Message, message, shared, summary
+from daswatch.aws.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
+from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.errors import TopicUnavailable
-from daswatch.gateways.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
-from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
 
 # The redacted statements behind alerts, by alert id, as far as a setting lets SQL into findings and they can be read.

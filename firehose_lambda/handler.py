@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
+from daswatch.aws.clients import kms_client
+from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.decoder import Opener
 from daswatch.documents.document import Flattening
-from daswatch.gateways.clients import kms_client
-from daswatch.gateways.kms import DataKeys
-from daswatch.gateways.telemetry import Telemetry
 from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
 from firehose_lambda.settings import Settings, read_settings

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from daswatch.aws.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
 from daswatch.documents.activity import Activity
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS
 from daswatch.documents.redaction import Redaction
-from daswatch.gateways.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
 from daswatch.records.decryption import DEFAULT_MAX_PLAINTEXT_BYTES
 from daswatch.settings import Environment, read_activities, read_excluded_users
 from firehose_lambda.transform import Compression, Form

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from daswatch.aws.cloudwatch import Telemetry
 from daswatch.documents.noise import Noise
-from daswatch.gateways.telemetry import Telemetry
 from daswatch.indexing.drops import users_by_instance
 from daswatch.times import moment_of
 from firehose_lambda.transform import Report

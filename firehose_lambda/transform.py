@@ -20,6 +20,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import orjson
 
+from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import Opened, Opener
@@ -27,7 +28,6 @@ from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import opensearch_form, row, shared_partition_keys, splunk_event
 from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
-from daswatch.gateways.kms import DataKeys
 from daswatch.records.envelope import activity_stream
 from daswatch.records.kinesis import read_stream_record
 

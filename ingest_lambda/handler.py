@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
+from daswatch.aws.clients import firehose_client, kms_client, s3_client
+from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.firehose import DeliveryStream
+from daswatch.aws.kms import DataKeys
+from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
 from daswatch.documents.decoder import Opener
 from daswatch.documents.document import Flattening
-from daswatch.gateways.archive import DeadLetterBucket
-from daswatch.gateways.clients import firehose_client, kms_client, s3_client
-from daswatch.gateways.delivery import DeliveryStream
-from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.opensearch_client import search_client
 from daswatch.gateways.search import SearchGateway
-from daswatch.gateways.telemetry import Telemetry
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds

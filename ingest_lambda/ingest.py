@@ -17,6 +17,9 @@ from datetime import datetime
 
 import orjson
 
+from daswatch.aws.firehose import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
+from daswatch.aws.kms import DataKeys
+from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import Opened, Opener
@@ -24,9 +27,6 @@ from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import row
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
-from daswatch.gateways.archive import DeadLetterBucket
-from daswatch.gateways.delivery import DeliveryPipeline, DeliveryStream, PutResult, RefusedRow, Row
-from daswatch.gateways.kms import DataKeys
 from daswatch.gateways.search import BulkResult, Refusal, SearchGateway
 from daswatch.indexing import drops
 from daswatch.indexing.bulk import Action

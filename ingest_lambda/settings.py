@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from daswatch.aws.firehose import MAX_ROWS_PER_RECORD
+from daswatch.aws.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
 from daswatch.documents.activity import Activity
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS
 from daswatch.documents.redaction import Redaction
-from daswatch.gateways.delivery import MAX_ROWS_PER_RECORD
-from daswatch.gateways.kms import DEFAULT_MAX_AGE_SECONDS, DEFAULT_MAX_DATA_KEYS
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.records.decryption import DEFAULT_MAX_PLAINTEXT_BYTES

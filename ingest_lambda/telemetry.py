@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from daswatch.aws.cloudwatch import Telemetry
 from daswatch.documents.noise import Noise
-from daswatch.gateways.telemetry import Telemetry
 from daswatch.indexing.drops import users_by_instance
 from ingest_lambda.ingest import Report
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from daswatch.aws.security_hub import FindingAccounts
+from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import base_events
@@ -29,8 +31,6 @@ from daswatch.errors import RecordError
 from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
-from daswatch.gateways.security_hub import FindingAccounts
-from daswatch.gateways.topics import AlertTopic
 from daswatch.indexing import drops
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter

@@ -17,10 +17,10 @@ from daswatch.activity_streams.custom_resources import (
     read_request,
     response_url,
 )
+from daswatch.aws.cloudformation import Answers
 from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Clock, Deadline
 from daswatch.errors import AnswerUndelivered, DaswatchError, RequestError, TimeLimitReached
-from daswatch.gateways.cloudformation import Answers
 
 Provider = Callable[[Request, Deadline], Answer]
 

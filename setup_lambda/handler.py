@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
+from daswatch.aws.clients import kms_client, rds_client, s3_client
+from daswatch.aws.cloudformation import Answers
+from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.rds import ActivityStreams
+from daswatch.aws.s3 import Backups
 from daswatch.content.model import Plan
 from daswatch.content.plan import check_hourly
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
 from daswatch.errors import RequestError
-from daswatch.gateways.archive import Backups
-from daswatch.gateways.clients import kms_client, rds_client, s3_client
-from daswatch.gateways.cloudformation import Answers
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.streams import ActivityStreams
-from daswatch.gateways.telemetry import Telemetry
 from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings

@@ -20,10 +20,10 @@ from daswatch.activity_streams.custom_resources import (
     stream_id,
 )
 from daswatch.activity_streams.lifecycle import Database, Status, Wanted, how_to_change, pauses
+from daswatch.aws.rds import ActivityStreams, Switch, settle
 from daswatch.content.model import Plan, Step
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
-from daswatch.gateways.streams import ActivityStreams, Switch, settle
 
 # A domain that has just been made: no answer until its name resolves, 401 and 403 until its users and policies act.
 _SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daswatch.gateways.telemetry import Telemetry
+from daswatch.aws.cloudwatch import Telemetry
 from setup_lambda.answer import Report
 
 SERVICE = "setup"

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
-from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external

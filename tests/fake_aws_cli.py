@@ -15,7 +15,7 @@ import botocore.session
 import jmespath  # type: ignore[import-untyped]
 from botocore import xform_name
 
-from daswatch.gateways.session import aws_session
+from daswatch.aws.session import aws_session
 
 _OWN = ("query", "output")
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.gateways import clients
+from daswatch.aws import clients
 from demo.aws import REGION, LocalAws
 from demo.ledger import Engine
 from demo.rds import ACCOUNT_ID, AURORA, Database, DataKey, KmsDataKeys, seal

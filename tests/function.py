@@ -12,8 +12,8 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
-from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.aws.clients import kms_client, rds_client
+from daswatch.aws.cloudformation import Answers
+from daswatch.aws.rds import ActivityStreams
 from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
 from daswatch.deadline import Deadline
-from daswatch.gateways.clients import kms_client, rds_client
-from daswatch.gateways.cloudformation import Answers
-from daswatch.gateways.streams import ActivityStreams
 from setup_lambda.answer import Provider, Report, answer_request
 from setup_lambda.provide import ContentProvider, StreamProvider
 from tests.clock import Clock

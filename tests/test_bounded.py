@@ -16,13 +16,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from opensearchpy.exceptions import ConnectionTimeout
 
+from daswatch.aws.calls import OUT_OF_TIME, AwsError, Trouble, ask, attempt, trouble_of
+from daswatch.aws.session import aws_session
 from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.aws import OUT_OF_TIME, AwsError, Trouble, ask, attempt, trouble_of
 from daswatch.gateways.endpoint import perform, request
 from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.session import aws_session
 from daswatch.settings import SearchEndpoint
 from tests.clock import Clock, ends_within
 from tests.relay import Relay

@@ -18,10 +18,9 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from daswatch.deadline import Deadline
-from daswatch.gateways import clients
-from daswatch.gateways.clients import firehose_client
-from daswatch.gateways.delivery import (
+from daswatch.aws import clients
+from daswatch.aws.clients import firehose_client
+from daswatch.aws.firehose import (
     MAX_CALL_BYTES,
     MAX_RECORD_BYTES,
     TOO_LARGE,
@@ -31,6 +30,7 @@ from daswatch.gateways.delivery import (
     RefusedRow,
     Row,
 )
+from daswatch.deadline import Deadline
 from demo.aws import REGION, LocalAws
 from tests.clock import Clock
 

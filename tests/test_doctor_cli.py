@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
+from daswatch.aws import clients, deployment
 from daswatch.cli import app
-from daswatch.gateways import clients, deployment
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.deployed import Deployed

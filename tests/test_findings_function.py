@@ -14,12 +14,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import State
+from daswatch.aws import clients
 from daswatch.content.model import Wanted
 from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import SettingsError
-from daswatch.gateways import clients
 from daswatch.gateways.installation import Installation
 from daswatch.indices import Indices
 from daswatch.queries.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups

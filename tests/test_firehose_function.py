@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import Opened, Opener
@@ -26,7 +27,6 @@ from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, Noise
 from daswatch.documents.redaction import Redaction
 from daswatch.documents.rows import row, splunk_event
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
-from daswatch.gateways.kms import DataKeys
 from daswatch.records.envelope import ActivityStream
 from demo.aws import REGION, LocalAws
 from demo.ledger import LedgerEntry, compare

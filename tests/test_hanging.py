@@ -19,11 +19,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.activity_streams.custom_resources import CONTENT
+from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable
-from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream

@@ -15,6 +15,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.aws import clients
 from daswatch.content.dashboards import read_ndjson, shipped_objects
 from daswatch.content.index_settings import IndexSettings
 from daswatch.content.model import Kind, Plan, Step, Wanted
@@ -23,7 +24,6 @@ from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import by_name
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways import clients
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.installation import Installation

@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.stub import Stubber
 
+from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
-from daswatch.gateways.kms import DataKeys
 from daswatch.records.envelope import ActivityStream
 from tests.clock import Clock
 

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from daswatch.activity_streams.custom_resources import CONTENT
+from daswatch.aws import clients
 from daswatch.cli import app
 from daswatch.detections.detection import dump
 from daswatch.errors import LEAST_OPENSEARCH
-from daswatch.gateways import clients
 from daswatch.gateways.identity import is_too_old
 from demo.opensearch_home import RELEASES
 from demo.stream import InvocationContext

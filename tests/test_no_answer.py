@@ -25,13 +25,13 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
 from typer.testing import CliRunner, Result
 
+from daswatch.aws import clients
+from daswatch.aws.causes import NEXT_STEPS, Cause, no_answer
+from daswatch.aws.session import aws_session, unknown_region
 from daswatch.cli import app
 from daswatch.commands.failures import Exit, Failure, explain
 from daswatch.errors import DashboardsUnavailable, RdsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways import clients
-from daswatch.gateways.causes import NEXT_STEPS, Cause, no_answer
 from daswatch.gateways.identity import check_opensearch
-from daswatch.gateways.session import aws_session, unknown_region
 from tests.rds import Rds
 
 REGION = "eu-west-1"

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import orjson
 import pytest
 
+from daswatch.aws import clients
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways import clients, opensearch_client
+from daswatch.gateways import opensearch_client
 from daswatch.gateways.dashboards import DashboardsGateway
 from daswatch.gateways.endpoint import request
 from daswatch.gateways.opensearch_client import Password, dashboards_client, search_client

@@ -19,16 +19,10 @@ from botocore.stub import Stubber
 
 from daswatch.alerts.alert import Database, State
 from daswatch.alerts.findings import Posting, finding
+from daswatch.aws import clients
+from daswatch.aws.clients import security_hub_client, sts_client
+from daswatch.aws.security_hub import BURST_CALLS, MAX_FINDINGS_PER_CALL, FindingAccounts, ImportResult, SecurityHub
 from daswatch.deadline import Deadline
-from daswatch.gateways import clients
-from daswatch.gateways.clients import security_hub_client, sts_client
-from daswatch.gateways.security_hub import (
-    BURST_CALLS,
-    MAX_FINDINGS_PER_CALL,
-    FindingAccounts,
-    ImportResult,
-    SecurityHub,
-)
 from demo.aws import REGION, LocalAws
 from tests.asff import ACCOUNT, a_detection, an_alert, problems
 from tests.clock import Clock

@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from opensearchpy import OpenSearch
 
 from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, Answer, Request
+from daswatch.aws import clients
+from daswatch.aws.clients import kms_client, rds_client
+from daswatch.aws.cloudformation import Answers
+from daswatch.aws.rds import ActivityStreams
 from daswatch.content.model import Plan
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import AnswerUndelivered, SearchUnavailable
-from daswatch.gateways import clients
-from daswatch.gateways.clients import kms_client, rds_client
-from daswatch.gateways.cloudformation import Answers
-from daswatch.gateways.streams import ActivityStreams
 from demo.aws import REGION, LocalAws
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext

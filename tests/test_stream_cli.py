@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from daswatch.aws import clients
 from daswatch.commands.stream import app
-from daswatch.gateways import clients
 from demo.aws import REGION
 from tests.rds import ACCOUNT, Rds
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
+from daswatch.aws.firehose import PutResult
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
-from daswatch.gateways.delivery import PutResult
 from daswatch.settings import Environment
 from findings_lambda import settings as findings_settings
 from findings_lambda import telemetry as findings_telemetry

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.aws import clients
 from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
-from daswatch.gateways import clients
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.delivery import create_delivery_stream
 from demo.opensearch import AnyNode

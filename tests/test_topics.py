@@ -12,11 +12,11 @@ from botocore.stub import Stubber
 from moto.sns.models import sns_backends
 
 from daswatch.alerts.messages import Message, message
+from daswatch.aws import clients
+from daswatch.aws.clients import sns_client
+from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
 from daswatch.errors import DependencyError, TopicUnavailable
-from daswatch.gateways import clients
-from daswatch.gateways.clients import sns_client
-from daswatch.gateways.topics import AlertTopic
 from demo.aws import REGION, LocalAws
 from tests.asff import ACCOUNT, a_detection, an_alert
 from tests.clock import Clock

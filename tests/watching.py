@@ -12,6 +12,8 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import Alert
+from daswatch.aws.security_hub import FindingAccounts
+from daswatch.aws.sns import AlertTopic
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
@@ -21,8 +23,6 @@ from daswatch.gateways.alert_index import AlertIndex
 from daswatch.gateways.content import ContentGateway
 from daswatch.gateways.saved_queries import SavedQueries
 from daswatch.gateways.search import SearchGateway
-from daswatch.gateways.security_hub import FindingAccounts
-from daswatch.gateways.topics import AlertTopic
 from daswatch.indices import Indices
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws

@@ -1,7 +1,7 @@
 """Switching an activity stream on and off: what RDS describes, and what is wanted -> the next step, with its reason.
 
 In: the answers of DescribeDBClusters, DescribeDBInstances and DescribeOrderableDBInstanceOptions. Out: a Decision,
-which `daswatch.gateways.streams` acts upon. Starting and stopping take minutes, so decisions are made again and again
+which `daswatch.aws.rds` acts upon. Starting and stopping take minutes, so decisions are made again and again
 until one says that there is nothing left to do. Nothing here ever stops a stream in order to change it: that would be a
 gap in the audit, and whoever wants one has to ask for it.
 """

@@ -18,6 +18,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from daswatch.aws.causes import no_answer
+from daswatch.aws.clients import cloudformation_client
+from daswatch.aws.deployment import Deployment
+from daswatch.aws.session import unknown_region
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit
@@ -28,13 +32,9 @@ from daswatch.doctor.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor.endpoint_checks import Refusal
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.gateways.arrivals import ArrivalsGateway
-from daswatch.gateways.causes import no_answer
-from daswatch.gateways.clients import cloudformation_client
-from daswatch.gateways.deployment import Deployment
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.session import unknown_region
 from daswatch.indices import Indices
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 

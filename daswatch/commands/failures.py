@@ -104,7 +104,7 @@ def explain(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
 
 def _of_opensearch(exc: SearchUnavailable | DashboardsUnavailable, variables: Mapping[str, str]) -> Failure:
     # Here, as below: a command that succeeds does not wait for these imports.
-    from daswatch.gateways.causes import NEXT_STEPS, Cause, no_answer
+    from daswatch.aws.causes import NEXT_STEPS, Cause, no_answer
 
     url = variables.get("OPENSEARCH_ENDPOINT", "").strip().rstrip("/")
     name, foreign = "OpenSearch", Cause.NOT_OPENSEARCH
@@ -130,7 +130,7 @@ def _with_context(problem: str, exc: Exception) -> str:
 def _of_aws(exc: Exception) -> Failure | None:
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 
-    from daswatch.gateways.causes import NEXT_STEPS, no_answer, origins
+    from daswatch.aws.causes import NEXT_STEPS, no_answer, origins
 
     errors = [one for one in origins(exc) if isinstance(one, BotoCoreError | ClientError)]
     if not errors:
@@ -170,7 +170,7 @@ def _of_aws(exc: Exception) -> Failure | None:
 def _region() -> str:
     from botocore.exceptions import BotoCoreError
 
-    from daswatch.gateways.session import aws_session
+    from daswatch.aws.session import aws_session
 
     try:
         return aws_session().region_name or ""
@@ -179,6 +179,6 @@ def _region() -> str:
 
 
 def _wrong_region(region: str) -> str:
-    from daswatch.gateways.session import unknown_region
+    from daswatch.aws.session import unknown_region
 
     return unknown_region(region)

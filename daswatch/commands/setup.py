@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from daswatch.aws.causes import no_answer
 from daswatch.commands.console import Output, progress, report, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit, Failure
@@ -24,7 +25,6 @@ from daswatch.content.plan import check_hourly
 from daswatch.content.sizing import Volume
 from daswatch.detections.detection import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
-from daswatch.gateways.causes import no_answer
 from daswatch.gateways.identity import check_opensearch
 from daswatch.gateways.installation import Installation
 from daswatch.gateways.opensearch_client import search_client

@@ -26,11 +26,11 @@ from daswatch.activity_streams.lifecycle import (
     effects_of_start,
     read_name,
 )
+from daswatch.aws.clients import kms_client, rds_client
+from daswatch.aws.rds import ActivityStreams, Switch, reached, settle
 from daswatch.commands.console import Output, confirm, told, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
-from daswatch.gateways.clients import kms_client, rds_client
-from daswatch.gateways.streams import ActivityStreams, Switch, reached, settle
 
 app = typer.Typer(help="Activity streams: which databases have one, start and stop them.", no_args_is_help=True)
 

@@ -15,10 +15,10 @@ from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
 from urllib3 import Timeout, make_headers
 
+from daswatch.aws.calls import AwsError, Trouble, ask
+from daswatch.aws.clients import secrets_manager_client, session
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable, SettingsError
-from daswatch.gateways.aws import AwsError, Trouble, ask
-from daswatch.gateways.clients import secrets_manager_client, session
 
 if TYPE_CHECKING:
     from daswatch.settings import SearchEndpoint

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from daswatch.aws.calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
-from daswatch.gateways.aws import AwsError, ask
 from daswatch.records.decryption import DataKey, data_key
 from daswatch.records.envelope import ActivityStream
 

@@ -7,9 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from daswatch.alerts.messages import Message
+from daswatch.aws.calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import TopicUnavailable
-from daswatch.gateways.aws import AwsError, ask
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient

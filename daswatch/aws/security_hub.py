@@ -18,8 +18,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from daswatch.alerts.findings import MAX_BYTES, finding_bytes, partition
+from daswatch.aws.calls import AwsError, Trouble, ask, attempt, trouble_of
 from daswatch.deadline import Deadline, backoff_seconds
-from daswatch.gateways.aws import AwsError, Trouble, ask, attempt, trouble_of
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient

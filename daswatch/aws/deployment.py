@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daswatch.activity_streams.lifecycle import Database
-from daswatch.deadline import Deadline
-from daswatch.doctor.deployment import NotSeen, Resource, Seen, Stack
-from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
-from daswatch.gateways.aws import AwsError, Trouble, ask
-from daswatch.gateways.causes import NEXT_STEPS, no_answer
-from daswatch.gateways.clients import (
+from daswatch.aws.calls import AwsError, Trouble, ask
+from daswatch.aws.causes import NEXT_STEPS, no_answer
+from daswatch.aws.clients import (
     cloudformation_client,
     cloudwatch_client,
     firehose_client,
@@ -22,7 +19,10 @@ from daswatch.gateways.clients import (
     security_hub_client,
     sns_client,
 )
-from daswatch.gateways.streams import ActivityStreams
+from daswatch.aws.rds import ActivityStreams
+from daswatch.deadline import Deadline
+from daswatch.doctor.deployment import NotSeen, Resource, Seen, Stack
+from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef

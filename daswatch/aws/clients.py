@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from daswatch.aws.session import aws_session
 from daswatch.errors import SettingsError
-from daswatch.gateways.session import aws_session
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient

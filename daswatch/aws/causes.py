@@ -16,7 +16,7 @@ from enum import StrEnum
 import urllib3.exceptions
 from botocore import exceptions as aws
 
-from daswatch.gateways.session import ForeignAnswerError, origin
+from daswatch.aws.session import ForeignAnswerError, origin
 
 
 class Cause(StrEnum):

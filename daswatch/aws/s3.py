@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from daswatch.aws.calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import ArchiveUnavailable
-from daswatch.gateways.aws import AwsError, ask
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

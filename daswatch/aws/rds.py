@@ -18,10 +18,10 @@ from daswatch.activity_streams.lifecycle import (
     Step,
     Wanted,
 )
+from daswatch.aws.calls import AwsError, Trouble, ask, attempt
+from daswatch.aws.causes import LASTING, no_answer
 from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
-from daswatch.gateways.aws import AwsError, Trouble, ask, attempt
-from daswatch.gateways.causes import LASTING, no_answer
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from daswatch.aws.calls import AwsError, Trouble, attempt
 from daswatch.deadline import Deadline, backoff_seconds
-from daswatch.gateways.aws import AwsError, Trouble, attempt
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient

@@ -1,0 +1,1 @@
+"""The AWS services, one module each; what bounds, retries and explains their calls."""
