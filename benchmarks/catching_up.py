@@ -21,11 +21,11 @@ from daswatch.deadline import Deadline
 from daswatch.detections.samples import documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
-from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
+from daswatch.opensearch.alert_index import AlertIndex
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.saved_queries import SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce

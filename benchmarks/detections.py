@@ -25,11 +25,11 @@ from daswatch.detections.detection import Detection, Kind
 from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
-from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.saved_queries import Question, SavedQueries
-from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
+from daswatch.opensearch.alert_index import AlertIndex
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.saved_queries import Question, SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.backlog import Arrivals
 from daswatch.queries.saved_query import Window, event_indices, event_window, index_of, saved_query, silence_window
 from daswatch.times import iso_milliseconds

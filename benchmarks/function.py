@@ -21,7 +21,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.documents.decoder import Opener
 from daswatch.documents.document import Flattening
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.records.decryption import Decryptor
 from daswatch.records.envelope import activity_stream
 from demo.aws import REGION

@@ -29,7 +29,7 @@ from benchmarks.recipes import Recipe, recipes
 from benchmarks.sample import MAPPING, document_of
 from benchmarks.workload import SEED, START
 from daswatch.content.templates import shipped_content
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.indexed import documents_of
 from demo.traffic import ProducedRecord, produce
 

@@ -36,7 +36,7 @@ from rich.progress import (
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Detection, by_name, dump
 from daswatch.detections.sigma import compile_all
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream, delivered_rows, sort_into_folders
 from demo.findings import all_findings, check_findings, expected_findings

@@ -20,13 +20,13 @@ from daswatch.detections.detection import by_name, load_file
 from daswatch.documents import control_plane
 from daswatch.documents.redaction import NEEDED_FIELDS, SQL_FIELDS, redacted
 from daswatch.errors import NotificationError, Reason, RecordError, SearchUnavailable
-from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indices import Indices
+from daswatch.opensearch.alert_index import AlertIndex
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.queries.notifications import is_full, read_notification
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds

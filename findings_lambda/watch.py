@@ -19,11 +19,11 @@ from daswatch.alerts.alert import Alert, Due, Firing, Published, State, changes,
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind, Source, Suppression, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
-from daswatch.gateways.alert_index import AlertIndex, Progress
-from daswatch.gateways.saved_queries import Answers, Failure, Group, Question, SavedQueries
-from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
+from daswatch.opensearch.alert_index import AlertIndex, Progress
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.saved_queries import Answers, Failure, Group, Question, SavedQueries
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Seen, by_network, is_new, learning_id, seen_id, sightings
 from daswatch.queries.notifications import FAILING, failing_query

@@ -19,8 +19,8 @@ from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
 from daswatch.documents.decoder import Opener
 from daswatch.documents.document import Flattening
-from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.search import SearchGateway
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.client import search_client
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds

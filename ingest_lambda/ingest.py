@@ -27,13 +27,13 @@ from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import row
 from daswatch.errors import DependencyError, Reason, RecordError, TemplatesMissing
-from daswatch.gateways.search import BulkResult, Refusal, SearchGateway
 from daswatch.indexing import drops
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.drops import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
+from daswatch.opensearch.bulk import BulkResult, Refusal, SearchGateway
 from daswatch.records.envelope import ActivityStream, activity_stream
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import moment_of

@@ -17,8 +17,8 @@ from daswatch.content.dashboards import SavedObject, shipped_objects
 from daswatch.content.templates import shipped_content
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DaswatchError
-from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.panels import Objects, TimeSpan, by_key, rows_of
 from demo.aws import LocalAws
 from demo.opensearch import node_or_external

@@ -28,15 +28,15 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Document
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.errors import RecordError
-from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import SearchGateway
 from daswatch.indexing import drops
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.drops import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.opensearch.alert_index import AlertIndex
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds

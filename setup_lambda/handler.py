@@ -21,9 +21,9 @@ from daswatch.content.plan import check_hourly
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
 from daswatch.errors import RequestError
-from daswatch.gateways.identity import check_opensearch
-from daswatch.gateways.installation import Installation
-from daswatch.gateways.opensearch_client import search_client
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.identity import check_opensearch
+from daswatch.opensearch.installation import Installation
 from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings

@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from demo.opensearch_home import VERSION_VARIABLE

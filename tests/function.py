@@ -14,8 +14,8 @@ from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
-from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.ledger import Engine
 from demo.rds import AURORA, Database, DataKey, KmsDataKeys, seal

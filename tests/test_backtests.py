@@ -13,8 +13,8 @@ from daswatch.alerts.alert import Firing
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, FirstSeen, Kind, Level, Source
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.backtest_runs import BacktestRun
-from daswatch.gateways.saved_queries import Answers, Question
+from daswatch.opensearch.backtest_runs import BacktestRun
+from daswatch.opensearch.saved_queries import Answers, Question
 from daswatch.queries.backtests import (
     Backtest,
     Sightings,

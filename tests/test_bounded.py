@@ -21,8 +21,8 @@ from daswatch.aws.session import aws_session
 from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import perform, request
-from daswatch.gateways.opensearch_client import search_client
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.request import perform, request
 from daswatch.settings import SearchEndpoint
 from tests.clock import Clock, ends_within
 from tests.relay import Relay

@@ -13,9 +13,9 @@ from opensearchpy.exceptions import ConnectionTimeout, SerializationError, Trans
 
 from daswatch.content.templates import event_index
 from daswatch.deadline import Deadline, backoff_seconds
-from daswatch.gateways.search import BulkResult, SearchGateway
 from daswatch.indexing.bulk import Action, Fate, cause_of, fate_of, fate_of_request
 from daswatch.indexing.probe import EVENT
+from daswatch.opensearch.bulk import BulkResult, SearchGateway
 from daswatch.settings import Service
 from tests.clock import Clock
 

@@ -16,7 +16,7 @@ from daswatch.deadline import Deadline
 from daswatch.detections.samples import documents
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Document, Flattening
-from daswatch.gateways.alert_index import AlertIndex, Progress
+from daswatch.opensearch.alert_index import AlertIndex, Progress
 from daswatch.times import iso_milliseconds
 from demo.aws import LocalAws
 from demo.indexed import documents_of

@@ -25,13 +25,13 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened
 from daswatch.documents.noise import Noise
 from daswatch.errors import Reason
-from daswatch.gateways.content import ContentGateway
 from daswatch.indexing import drops
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.drops import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.records.envelope import activity_stream
 from daswatch.records.kinesis import StreamRecord

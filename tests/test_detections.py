@@ -25,9 +25,9 @@ from daswatch.detections.detection import Detection, Source, dump, load
 from daswatch.detections.samples import CONTROL_PLANE, base_events, samples_of
 from daswatch.detections.sigma import compile_all, rule_folders
 from daswatch.documents.flat_objects import is_inside
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.sample_runs import SampleRun
-from daswatch.gateways.saved_queries import Question, SavedQueries
+from daswatch.opensearch.sample_runs import SampleRun
+from daswatch.opensearch.saved_queries import Question, SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.saved_query import Window, evaluation_times, event_window
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all

@@ -25,8 +25,8 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Kind, load
 from daswatch.detections.sigma import compile_all, enabled, rule_folders
 from daswatch.documents.document import Flattening, flatten
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.saved_queries import Question, SavedQueries
+from daswatch.opensearch.saved_queries import Question, SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitors import has_monitor
 from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
 from daswatch.records.envelope import activity_stream

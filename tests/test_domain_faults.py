@@ -15,8 +15,8 @@ import pytest
 
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.search import SearchGateway
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
 from tests.events import postgresql_event

@@ -30,7 +30,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.helpers import scan
 
 from daswatch.content.templates import shipped_content
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.ledger import LedgerEntry, compare
 from demo.opensearch import Node

@@ -20,8 +20,8 @@ from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import SettingsError
-from daswatch.gateways.installation import Installation
 from daswatch.indices import Indices
+from daswatch.opensearch.installation import Installation
 from daswatch.queries.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
 from daswatch.settings import SearchEndpoint
 from daswatch.times import iso_milliseconds

@@ -24,7 +24,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream
 from demo.opensearch import AnyNode

@@ -15,7 +15,7 @@ import pytest
 
 from daswatch.content.templates import shipped_content
 from daswatch.errors import SettingsError
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.stream import InvocationContext
 from ingest_lambda.handler import handler
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event

@@ -24,12 +24,12 @@ from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import by_name
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.dashboards import DashboardsGateway
-from daswatch.gateways.installation import Installation
-from daswatch.gateways.opensearch_client import dashboards_client
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import Indices
+from daswatch.opensearch.client import dashboards_client
+from daswatch.opensearch.dashboards import DashboardsGateway
+from daswatch.opensearch.installation import Installation
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitors import has_monitor, monitor_name
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from demo.aws import REGION

@@ -19,11 +19,11 @@ from opensearchpy import OpenSearch
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Kind
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.first_seen import Seen, seen_id, sightings
 from daswatch.queries.saved_query import Candidate
 from daswatch.records.envelope import ActivityStream

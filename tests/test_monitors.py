@@ -23,9 +23,9 @@ from daswatch.detections.detection import Condition, Detection, Kind, Level, Sou
 from daswatch.detections.samples import documents, samples_of
 from daswatch.detections.sigma import compile_all, rule_folders
 from daswatch.documents.document import Flattening
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.saved_queries import Question, SavedQueries
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.opensearch.saved_queries import Question, SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitors import (
     CONDITION,
     CONDITION_ON_HITS,

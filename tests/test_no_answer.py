@@ -31,7 +31,7 @@ from daswatch.aws.session import aws_session, unknown_region
 from daswatch.cli import app
 from daswatch.commands.failures import Exit, Failure, explain
 from daswatch.errors import DashboardsUnavailable, RdsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways.identity import check_opensearch
+from daswatch.opensearch.identity import check_opensearch
 from tests.rds import Rds
 
 REGION = "eu-west-1"

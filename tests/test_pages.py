@@ -21,7 +21,7 @@ from daswatch.detections.detection import Condition, Detection, EventSequence, F
 from daswatch.detections.pages import duration, fires_in_words, index, page
 from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
-from daswatch.gateways.sample_runs import SampleRun
+from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.queries.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
 from tests.alerting import a_detection
 

@@ -11,12 +11,11 @@ import pytest
 from daswatch.aws import clients
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.gateways import opensearch_client
-from daswatch.gateways.dashboards import DashboardsGateway
-from daswatch.gateways.endpoint import request
-from daswatch.gateways.opensearch_client import Password, dashboards_client, search_client
-from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.client import Password, dashboards_client, search_client
+from daswatch.opensearch.dashboards import DashboardsGateway
+from daswatch.opensearch.request import request
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
 from tests.clock import Clock

@@ -17,8 +17,8 @@ from daswatch.detections.detection import Condition, Detection
 from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.saved_queries import Question, SavedQueries
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.queries.saved_query import Candidate, event_window, windows_between
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws

@@ -16,8 +16,8 @@ from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Detection, Kind, Source
 from daswatch.detections.saved_searches import ndjson, saved_search
 from daswatch.detections.sigma import compile_all, rule_folders
-from daswatch.gateways.content import ContentGateway
 from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
 from tests.alerting import a_detection
 from tests.installed import remove
 

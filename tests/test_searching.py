@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch, RequestError
 from benchmarks.recipes import PAGE, Recipe, recipes
 from daswatch.content.templates import shipped_content
 from daswatch.documents.document import Document
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
 from tests.dql import to_query

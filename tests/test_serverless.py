@@ -21,8 +21,8 @@ from daswatch.cli import app
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
-from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.sample_runs import SampleRun
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode

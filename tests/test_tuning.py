@@ -14,8 +14,8 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind, Level, Suppression
 from daswatch.detections.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.errors import RuleError
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.saved_queries import Question, SavedQueries
+from daswatch.opensearch.saved_queries import Question, SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.saved_query import Window
 from daswatch.times import iso_milliseconds
 from tests.installed import remove

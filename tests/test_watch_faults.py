@@ -20,7 +20,7 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Condition, Kind, Level
 from daswatch.detections.samples import Sample
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways import alert_index
+from daswatch.opensearch import alert_index
 from daswatch.queries.notifications import read_notification
 from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds

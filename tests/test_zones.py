@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
 from daswatch.content.templates import shipped_content
-from daswatch.gateways.content import ContentGateway
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.opensearch import AnyNode, Node
 from tests.clock import Clock

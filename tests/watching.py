@@ -19,11 +19,11 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.documents.document import Document, Flattening
-from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.saved_queries import SavedQueries
-from daswatch.gateways.search import SearchGateway
 from daswatch.indices import Indices
+from daswatch.opensearch.alert_index import AlertIndex
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.saved_queries import SavedQueries
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings

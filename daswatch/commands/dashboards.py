@@ -21,9 +21,9 @@ from daswatch.content.dashboards import (
     shipped_objects,
 )
 from daswatch.errors import SettingsError
-from daswatch.gateways.dashboards import DashboardsGateway
-from daswatch.gateways.opensearch_client import dashboards_client
 from daswatch.indices import Indices
+from daswatch.opensearch.client import dashboards_client
+from daswatch.opensearch.dashboards import DashboardsGateway
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 app = typer.Typer(help="Saved objects: pack them for an import, read an export back into files.", no_args_is_help=True)

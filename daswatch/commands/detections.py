@@ -28,10 +28,10 @@ from daswatch.detections import pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
 from daswatch.errors import SettingsError
-from daswatch.gateways.backtest_runs import BacktestRun
-from daswatch.gateways.identity import check_opensearch
-from daswatch.gateways.opensearch_client import search_client
-from daswatch.gateways.sample_runs import SampleRun, Verdict
+from daswatch.opensearch.backtest_runs import BacktestRun
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.identity import check_opensearch
+from daswatch.opensearch.sample_runs import SampleRun, Verdict
 from daswatch.queries import backtests
 from daswatch.queries.backtests import Backtest, Span
 from daswatch.queries.monitors import has_monitor, monitor

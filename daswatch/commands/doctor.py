@@ -31,11 +31,11 @@ from daswatch.doctor.aws_checks import Check, Subject, Verdict
 from daswatch.doctor.deployment import NotSeen, Seen, Stack, Watched
 from daswatch.doctor.endpoint_checks import Refusal
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
-from daswatch.gateways.arrivals import ArrivalsGateway
-from daswatch.gateways.identity import check_opensearch
-from daswatch.gateways.installation import Installation
-from daswatch.gateways.opensearch_client import search_client
 from daswatch.indices import Indices
+from daswatch.opensearch.arrivals import ArrivalsGateway
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.identity import check_opensearch
+from daswatch.opensearch.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 # What the setup function knows of the endpoint, and whoever runs this may set otherwise.

@@ -25,9 +25,9 @@ from daswatch.content.plan import check_hourly
 from daswatch.content.sizing import Volume
 from daswatch.detections.detection import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
-from daswatch.gateways.identity import check_opensearch
-from daswatch.gateways.installation import Installation
-from daswatch.gateways.opensearch_client import search_client
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.identity import check_opensearch
+from daswatch.opensearch.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 _COLOURS = {Step.CREATE.value: "green", Step.UPDATE.value: "yellow", Step.UNCHANGED.value: "dim"}

@@ -1,6 +1,6 @@
 """What Daswatch installs at an endpoint, and the plan of it, as values.
 
-`daswatch.content.model.plan` decides what belongs there and what is to be done; `daswatch.gateways.installation` looks and acts.
+`daswatch.content.model.plan` decides what belongs there and what is to be done; `daswatch.opensearch.installation` looks and acts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A backtest: which alerts a detection would have raised over history that is indexed already.
 
 In: a detection, a span of time, and the groups that its windows return. Out: the windows to ask for, and the episodes,
-each of which would have been one alert. Pure; the asking is done by `daswatch.gateways.backtest_runs`, and nothing is
+each of which would have been one alert. Pure; the asking is done by `daswatch.opensearch.backtest_runs`, and nothing is
 written anywhere.
 """
 

@@ -14,7 +14,7 @@ from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.deadline import Deadline
 from daswatch.errors import LEAST_OPENSEARCH, NotOpenSearch, SearchUnavailable, TooOld
-from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.opensearch.request import command_deadline, request
 
 _REFUSED = (401, 403)  # the Security plugin answers in plain text, a domain's access policy in words of its own
 _BUSY = (429, 502, 503, 504)  # a load balancer in front of a domain answers for it, in HTML

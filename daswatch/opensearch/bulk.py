@@ -20,7 +20,6 @@ from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import perform, request
 from daswatch.indexing import probe
 from daswatch.indexing.bulk import (
     FULL_SHARD,
@@ -34,6 +33,7 @@ from daswatch.indexing.bulk import (
     may_be_its_own,
     takes_no_ids,
 )
+from daswatch.opensearch.request import perform, request
 from daswatch.settings import Service
 
 # Below this there is no time left for a request to be answered.

@@ -10,13 +10,13 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch.answers import whole
 from daswatch.content.model import Content, Kind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.content import NO_SUCH_API, NOT_FOUND
-from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.opensearch.answers import whole
+from daswatch.opensearch.request import command_deadline, request
+from daswatch.opensearch.templates import NO_SUCH_API, NOT_FOUND
 from daswatch.queries.monitors import installed_of
 
 _MONITORS = "/_plugins/_alerting/monitors"

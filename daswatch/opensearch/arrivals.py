@@ -8,11 +8,11 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch.answers import whole
 from daswatch.doctor.endpoint_checks import Arrivals, Heard, Runner, Shards
-from daswatch.gateways.alert_index import AlertIndex
-from daswatch.gateways.endpoint import command_deadline, request
 from daswatch.indices import Indices
+from daswatch.opensearch.alert_index import AlertIndex
+from daswatch.opensearch.answers import whole
+from daswatch.opensearch.request import command_deadline, request
 from daswatch.times import moment_of
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most

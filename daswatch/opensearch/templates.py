@@ -14,7 +14,7 @@ from daswatch.content.plan import Found, plan
 from daswatch.content.retention import marked
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.opensearch.request import command_deadline, request
 
 _POLICIES = "/_plugins/_ism/policies"
 _PATHS = {

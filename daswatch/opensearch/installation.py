@@ -17,15 +17,15 @@ from daswatch.content.model import Content, Kind, Plan, PlannedStep, Wanted
 from daswatch.content.plan import Found, wanted_content, whole_plan
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
-from daswatch.gateways.alerting import AlertingGateway
-from daswatch.gateways.content import ContentGateway
-from daswatch.gateways.dashboards import DashboardsGateway
-from daswatch.gateways.endpoint import command_deadline, request
-from daswatch.gateways.opensearch_client import dashboards_client, search_client
-from daswatch.gateways.security import SecurityGateway
 from daswatch.indexing import probe
 from daswatch.indexing.bulk import NO_IDS, takes_no_ids
 from daswatch.indices import Indices
+from daswatch.opensearch.alerting import AlertingGateway
+from daswatch.opensearch.client import dashboards_client, search_client
+from daswatch.opensearch.dashboards import DashboardsGateway
+from daswatch.opensearch.request import command_deadline, request
+from daswatch.opensearch.security import SecurityGateway
+from daswatch.opensearch.templates import ContentGateway
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 
 _REFUSED = 400

@@ -21,14 +21,14 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import MESSAGE_WAIT, UPDATE_INTERVAL, Alert, State
-from daswatch.answers import whole, whole_items
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.detections.detection import Level
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
-from daswatch.gateways.search import SearchGateway
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
+from daswatch.opensearch.answers import whole, whole_items
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.request import request
 from daswatch.queries.backlog import Backlog
 from daswatch.queries.first_seen import Seen
 from daswatch.settings import Service

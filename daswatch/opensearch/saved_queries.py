@@ -12,11 +12,11 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch.alerts.alert import Database, Firing
-from daswatch.answers import TIMED_OUT, failure_of
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
+from daswatch.opensearch.answers import TIMED_OUT, failure_of
+from daswatch.opensearch.request import request
 from daswatch.queries.backlog import Arrivals, Span, spans
 from daswatch.queries.backtests import episodes
 from daswatch.queries.first_seen import seen_id

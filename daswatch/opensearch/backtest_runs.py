@@ -12,8 +12,8 @@ from daswatch.alerts.alert import Firing
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
 from daswatch.queries.backtests import (
     Backtest,
     Sightings,

@@ -11,8 +11,8 @@ from daswatch.content.model import Content, Kind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.content import NO_SUCH_API
-from daswatch.gateways.endpoint import command_deadline, request
+from daswatch.opensearch.request import command_deadline, request
+from daswatch.opensearch.templates import NO_SUCH_API
 
 _PATHS = {Kind.ROLE: "/_plugins/_security/api/roles", Kind.ROLE_MAPPING: "/_plugins/_security/api/rolesmapping"}
 _FORBIDDEN = 403

@@ -15,7 +15,6 @@ from typing import Any, Self
 import orjson
 from opensearchpy import OpenSearch
 
-from daswatch.answers import whole
 from daswatch.canonical import canonical_json
 from daswatch.content.templates import control_plane_index, event_index
 from daswatch.deadline import Clock, Deadline
@@ -23,9 +22,10 @@ from daswatch.detections.detection import Detection, Kind, Source
 from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
-from daswatch.gateways.endpoint import request
-from daswatch.gateways.saved_queries import Group, Question, SavedQueries
 from daswatch.indices import Indices
+from daswatch.opensearch.answers import whole
+from daswatch.opensearch.request import request
+from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
 from daswatch.queries.first_seen import Seen, by_network, is_new, seen_id
 from daswatch.queries.saved_query import Candidate, Window, event_window
 from daswatch.settings import Service

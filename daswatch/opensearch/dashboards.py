@@ -16,7 +16,7 @@ from daswatch.content.model import Content, Kind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable
-from daswatch.gateways.endpoint import perform
+from daswatch.opensearch.request import perform
 
 GLOBAL_TENANT = "global"
 _API = "/api/saved_objects"
@@ -33,7 +33,7 @@ def _command_deadline() -> Deadline:
 class DashboardsGateway:
     """Saved objects of one tenant at one Dashboards. Raises DashboardsUnavailable.
 
-    `client` is `daswatch.gateways.opensearch_client.dashboards_client`'s.
+    `client` is `daswatch.opensearch.client.dashboards_client`'s.
     """
 
     kinds = frozenset({Kind.SAVED_OBJECT})
