@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.activity_streams import lifecycle
 from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
 from daswatch.opensearch.templates import ContentGateway
@@ -134,7 +135,7 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what waits by the real clock: looks follow each other at once."""
-    monkeypatch.setattr(streams, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "_FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError
 
+from daswatch.documents import decoder
 from daswatch.documents.document import Flattened, flatten
 from daswatch.records.monitoring_record import MonitoringRecord
 from demo.rds import encrypt, envelope, to_json
@@ -575,7 +576,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
             raise error
         return flatten(record, *others)
 
-    monkeypatch.setattr(opening, "flatten", failing)
+    monkeypatch.setattr(decoder, "flatten", failing)
 
 
 def number_of(record: Record) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.documents import activity
+from daswatch.documents import activity, document, redaction
 from daswatch.documents.budget import Budget
 from daswatch.documents.document import Flattened, Flattening, flatten
 from daswatch.documents.redaction import Redaction
@@ -83,17 +83,17 @@ SHAPES: dict[str, Callable[[Make], list[dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("redaction", [Redaction.OFF, Redaction.LITERALS])
+@pytest.mark.parametrize("mode", [Redaction.OFF, Redaction.LITERALS])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("engine", EVENTS)
 def test_work_of_a_record_has_a_bound(
-    engine: str, shape: str, redaction: Redaction, monkeypatch: pytest.MonkeyPatch
+    engine: str, shape: str, mode: Redaction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What all patterns pass is bounded by the budget, and by a few looks at the record for what it begins with."""
     events = SHAPES[shape](EVENTS[engine])
-    work = count_work(monkeypatch, accounts, activity, batches, documents, passwords, redact, statements)
+    work = count_work(monkeypatch, accounts, activity, batches, document, passwords, redaction, statements)
 
-    result = flattened(*events, characters=CHARACTERS, redaction=redaction)
+    result = flattened(*events, characters=CHARACTERS, redaction=mode)
 
     assert len(result.documents) == len(events)
     heads = len(events) * statements.CACHED_CHARACTERS

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from daswatch.aws import clients, deployment
 from daswatch.cli import app
+from daswatch.doctor import endpoint_checks
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.deployed import Deployed
@@ -38,7 +39,7 @@ def deployed(rds: Rds, node: AnyNode, search: OpenSearch, monkeypatch: pytest.Mo
     one.make()
     one.forget()
     one.fill()
-    monkeypatch.setattr(endpoint_doctor, "SHARDS_PER_HEAP_GIB", 10_000)  # the node has the indices of other tests, too
+    monkeypatch.setattr(endpoint_checks, "SHARDS_PER_HEAP_GIB", 10_000)  # the node has the indices of other tests, too
     monkeypatch.setattr(deployment, "cloudformation_client", lambda: one.cloudformation())
     yield one
     one.forget()
@@ -226,8 +227,8 @@ def test_shards_of_yesterday_and_of_the_node_are_counted(deployed: Deployed, mon
     yesterday = f"das-events-{datetime.now(UTC) - timedelta(days=1):%Y.%m.%d}"
     for hour in ("07", "08"):
         deployed.search.index(index=f"{yesterday}.{hour}", body={}, params={"refresh": "true"})
-    monkeypatch.setattr(endpoint_doctor, "SHARDS_PER_HEAP_GIB", 1)
-    monkeypatch.setattr(endpoint_doctor, "LARGEST_SHARD_BYTES", 10)
+    monkeypatch.setattr(endpoint_checks, "SHARDS_PER_HEAP_GIB", 1)
+    monkeypatch.setattr(endpoint_checks, "LARGEST_SHARD_BYTES", 10)
 
     answer = told()
 

@@ -16,7 +16,7 @@ import duckdb
 import orjson
 import pytest
 
-from daswatch.aws import firehose
+from daswatch.aws.firehose import TOO_LARGE
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document
 from daswatch.documents.rows import folder_of, row
@@ -555,7 +555,7 @@ def test_a_row_that_is_too_large_is_a_dead_letter_of_its_record_and_its_document
     (letter,) = rows.ingest.dead_letters()
     (hit,) = [hit for hit in rows.ingest.hits() if hit["_source"]["statementId"] == "1"]
     assert (letter["reason"], letter["documentIds"]) == ("row-refused", [hit["_id"]])
-    assert letter["detail"] == firehose.TOO_LARGE
+    assert letter["detail"] == TOO_LARGE
     assert rows.ingest.stored(letter["object"])["record"] == record
     assert rows.statement_ids() == {"DQL": [0, 2, 3]}
     assert (rows.ingest.log["rows_refused"], rows.ingest.metrics["RowsRefused"]) == (1, 1)

@@ -401,7 +401,7 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
         return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
 
     with monkeypatch.context() as patch:
-        patch.setattr("daswatch.content.model.plan.shipped_content", earlier)
+        patch.setattr("daswatch.content.plan.shipped_content", earlier)
         place.install()
 
     plan = place.install()

@@ -12,6 +12,7 @@ from daswatch.aws import clients
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
 from daswatch.indexing.bulk import Action
+from daswatch.opensearch import client as opensearch_client
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import Password, dashboards_client, search_client
 from daswatch.opensearch.dashboards import DashboardsGateway

@@ -21,6 +21,7 @@ from daswatch.content.model import Kind, Step, Wanted
 from daswatch.content.plan import findings_role, ingest_role
 from daswatch.detections.samples import samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.opensearch import client as opensearch_client
 from daswatch.opensearch.installation import Installation
 from demo.aws import LocalAws
 from demo.opensearch_security import SecuredNode

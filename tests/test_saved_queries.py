@@ -19,6 +19,7 @@ from daswatch.detections.sigma import compile_all
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.saved_queries import Question, SavedQueries
+from daswatch.queries import saved_query
 from daswatch.queries.saved_query import Candidate, event_window, windows_between
 from daswatch.settings import SearchEndpoint
 from demo.aws import LocalAws
@@ -53,7 +54,7 @@ def question(watching: Watching, detection: Detection) -> Question:
 
 def test_more_groups_than_a_page_takes_are_all_found(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
     watching.happen(failures(23, 2), NOW)
-    monkeypatch.setattr(queries, "GROUPS_PER_PAGE", 5)
+    monkeypatch.setattr(saved_query, "GROUPS_PER_PAGE", 5)
     detection = a_detection(conditions=(Condition("count", 2),))
 
     answers = SavedQueries(watching.search).ask([question(watching, detection)], Deadline.after(60))
@@ -68,7 +69,7 @@ def test_pages_behind_which_no_group_fires_do_not_end_the_search(
     watching.happen(failures(20, 1), NOW)
     last = {"times": 9, "apart": 0.5, "event": {**FAILED, "dbUserName": "zoe"}}
     watching.happen(Sample("", "match", "", "postgresql", (last,)), NOW)
-    monkeypatch.setattr(queries, "GROUPS_PER_PAGE", 5)
+    monkeypatch.setattr(saved_query, "GROUPS_PER_PAGE", 5)
     detection = a_detection(conditions=(Condition("count", 9),))
 
     answers = SavedQueries(watching.search).ask([question(watching, detection)], Deadline.after(60))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from daswatch.activity_streams import lifecycle
 from daswatch.aws import clients
 from daswatch.commands.stream import app
 from demo.aws import REGION
@@ -17,7 +18,7 @@ from tests.rds import ACCOUNT, Rds
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "pauses", lambda: repeat(0.01))
+    monkeypatch.setattr(lifecycle, "pauses", lambda: repeat(0.01))
 
 
 def stream(*arguments: str, answer: str | None = None) -> Result:

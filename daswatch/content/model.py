@@ -1,6 +1,7 @@
 """What Daswatch installs at an endpoint, and the plan of it, as values.
 
-`daswatch.content.model.plan` decides what belongs there and what is to be done; `daswatch.opensearch.installation` looks and acts.
+`daswatch.content.plan` decides what belongs there and what is to be done; `daswatch.opensearch.installation` looks
+and acts.
 """
 
 from __future__ import annotations

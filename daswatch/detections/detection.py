@@ -1,7 +1,7 @@
 """A detection: one saved query with its window, its grouping and its words, as it is run.
 
-Compiled from `detections/<name>/rule.yml` by `daswatch.detections.sigma` when the functions are packaged; read back here from the
-compiled file, so that no function carries the compiler.
+`daswatch.detections.sigma` compiles it from `detections/<name>/rule.yml` when the functions are packaged; here it is
+read back from the compiled file, so that no function carries the compiler.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What was looked up of a deployment in AWS -> checks, each with its verdict, the reason, and what to mend.
 
 `daswatch.aws.deployment` looks, `daswatch.commands.doctor` shows. What is at the OpenSearch endpoint is judged by
-`daswatch.doctor.aws_checks.endpoint_checks`, in the same words. The functions here know neither AWS nor a clock.
+`daswatch.doctor.endpoint_checks`, in the same words. The functions here know neither AWS nor a clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A deployment as it was looked up, as values: the stack, what belongs to each database, and what could not be seen.
 
-In: what CloudFormation answered, by `daswatch.aws.deployment`. Out: what `daswatch.doctor.aws_checks` gives its verdicts on.
+In: what CloudFormation answered, by `daswatch.aws.deployment`. Out: what `daswatch.doctor.aws_checks` judges.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where each engine's SQL holds a secret: names, phrases, and the arguments of procedures and functions.
 
-Tables alone; `daswatch/sql/passwords.py` reads texts by them. Sources: the engines' and Amazon RDS' documentation of each
-statement that takes a password, a passphrase or a key.
+Tables alone; `daswatch/sql/passwords.py` reads texts by them. Sources: the engines' and Amazon RDS' documentation of
+each statement that takes a password, a passphrase or a key.
 """
 
 from __future__ import annotations
