@@ -34,20 +34,20 @@ format: $(VENV)/ready
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(VENV)/ready  ## speed, side by side; writes benchmarks/latest.json
-	$(RUN) -m benchmarks $(ARGS)
+bench: $(VENV)/ready  ## speed, side by side; writes tools/benchmarks/latest.json
+	$(RUN) -m tools.benchmarks $(ARGS)
 
 pictures: $(VENV)/ready  ## docs/dashboards.md: each dashboard as a picture; needs Chromium
-	$(RUN) -m pictures $(ARGS)
+	$(RUN) -m tools.pictures $(ARGS)
 
 opensearch: $(VENV)/ready  ## the node alone, in the foreground
 	$(RUN) -m demo.opensearch $(ARGS)
 
 package: $(VENV)/ready  ## every function's zip for both architectures, in dist/; PYTHON_VERSION=3.13 TUNING=file.yml
-	$(RUN) -m artifacts package $(call given,PYTHON_VERSION,python-version) $(call given,TUNING,tuning) $(ARGS)
+	$(RUN) -m tools.artifacts package $(call given,PYTHON_VERSION,python-version) $(call given,TUNING,tuning) $(ARGS)
 
 deploy: $(VENV)/ready  ## package, upload, create or update the stack: BUCKET=... [STACK=daswatch] [PARAMETERS="Name=value ..."]
-	@$(RUN) -m artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(call given,TUNING,tuning) $(ARGS)
+	@$(RUN) -m tools.artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(call given,TUNING,tuning) $(ARGS)
 
 clean:
 	rm -rf dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,8 +16,8 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from artifacts.template import Template
 from demo.aws import LocalAws
+from tools.artifacts.template import Template
 
 DASHBOARDS_USER = "daswatch-dashboards-user"  # the output's secret
 _REGION_AND_ACCOUNT = "eu-west-1:123456789012"

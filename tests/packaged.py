@@ -15,10 +15,10 @@ from typing import Any
 
 import orjson
 
-from artifacts import __main__ as artifacts
-from artifacts.archive import Written
-from artifacts.manifest import NAME, Artifact, Manifest
-from artifacts.wheels import Architecture
+from tools.artifacts import __main__ as artifacts
+from tools.artifacts.archive import Written
+from tools.artifacts.manifest import NAME, Artifact, Manifest
+from tools.artifacts.wheels import Architecture
 
 
 def read_manifest(dist: Path) -> Manifest:
@@ -46,8 +46,8 @@ def copied(dist: Path, *, architectures: Sequence[Architecture], step: Callable[
 
 
 if __name__ == "__main__":
-    if sys.argv[1:3] != ["-m", "artifacts"]:
+    if sys.argv[1:3] != ["-m", "tools.artifacts"]:
         raise SystemExit(subprocess.run([sys.executable, *sys.argv[1:]], check=False).returncode)
     vars(artifacts)["build"] = copied
-    sys.argv = ["artifacts", *sys.argv[3:]]
+    sys.argv = ["tools.artifacts", *sys.argv[3:]]
     artifacts.app()

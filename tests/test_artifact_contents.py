@@ -8,14 +8,14 @@ from textwrap import dedent
 
 import pytest
 
-import artifacts.build
-from artifacts.archive import write_zip
-from artifacts.build import build, write_artifact
-from artifacts.contents import Contents, contents, is_carried
-from artifacts.errors import PackagingError
-from artifacts.imports import Finder, reached
-from artifacts.services import services_of
-from artifacts.wheels import Architecture, Target, export_lock, install
+from tools.artifacts import build as artifacts_build
+from tools.artifacts.archive import write_zip
+from tools.artifacts.build import build, write_artifact
+from tools.artifacts.contents import Contents, contents, is_carried
+from tools.artifacts.errors import PackagingError
+from tools.artifacts.imports import Finder, reached
+from tools.artifacts.services import services_of
+from tools.artifacts.wheels import Architecture, Target, export_lock, install
 
 CLIENTS = """
 import boto3
@@ -225,7 +225,7 @@ def test_what_is_carried_of_a_wheel(name: str, carried: bool) -> None:
 
 
 def test_an_artifact_that_is_too_large_names_the_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts.build, "MAX_UNPACKED_BYTES", 2_000_000)
+    monkeypatch.setattr(artifacts_build, "MAX_UNPACKED_BYTES", 2_000_000)
     files: dict[str, Path | bytes] = {"a": bytes(1_500_000), "b": bytes(600_000)}
     one = Contents("some_lambda", files, {"a": "large", "b": "small"}, frozenset(), {})
 

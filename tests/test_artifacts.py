@@ -24,11 +24,6 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
-from artifacts.compiled import Compiler, interpreter
-from artifacts.contents import functions
-from artifacts.manifest import Manifest
-from artifacts.wheels import Architecture
 from daswatch.detections.detection import load
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
@@ -39,6 +34,11 @@ from tests.firehose import FirehoseFunction, firehose_event, firehose_record, ro
 from tests.function import IngestFunction
 from tests.runtime_api import Lambda, runtime_client
 from tests.watching import Watching
+from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
+from tools.artifacts.compiled import Compiler, interpreter
+from tools.artifacts.contents import functions
+from tools.artifacts.manifest import Manifest
+from tools.artifacts.wheels import Architecture
 
 FUNCTIONS = functions(ROOT)
 HERE = Architecture.ARM64 if platform.machine() in ("aarch64", "arm64") else Architecture.X86_64

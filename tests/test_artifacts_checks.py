@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from artifacts import __main__ as deploying
-from artifacts.__main__ import app
-from artifacts.databases import new_names
-from artifacts.errors import UsageError
-from artifacts.template import MAX_DATABASES, Template, check_bucket_name, check_stack_name
 from demo.aws import REGION
 from tests.cloudformation import ROOT, read_template
 from tests.rds import Rds
+from tools.artifacts import __main__ as deploying
+from tools.artifacts.__main__ import app
+from tools.artifacts.databases import new_names
+from tools.artifacts.errors import UsageError
+from tools.artifacts.template import MAX_DATABASES, Template, check_bucket_name, check_stack_name
 
 TEMPLATE = Template.read(ROOT / "template.yaml")
 LEAST = {"Databases": "cluster:orders", "CreateDomain": "true", "ArtifactBucket": "b-1", "ArtifactPrefix": "p1"}

@@ -12,13 +12,13 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from artifacts.archive import write_zip
-from artifacts.errors import DeployError
-from artifacts.manifest import NAME, Artifact, Manifest
-from artifacts.show import events_table
-from artifacts.stack import CAPABILITIES, Stack, first_failure, outcome, parameters, parse_parameters
-from artifacts.upload import Uploaded, check_bucket, upload
 from demo.aws import REGION, LocalAws
+from tools.artifacts.archive import write_zip
+from tools.artifacts.errors import DeployError
+from tools.artifacts.manifest import NAME, Artifact, Manifest
+from tools.artifacts.show import events_table
+from tools.artifacts.stack import CAPABILITIES, Stack, first_failure, outcome, parameters, parse_parameters
+from tools.artifacts.upload import Uploaded, check_bucket, upload
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from benchmarks.questions import QUESTIONS, Asked, Harvest
-from benchmarks.recipes import Recipe, recipes
-from benchmarks.sample import MAPPING
 from demo.indexed import documents_of
 from demo.traffic import produce
+from tools.benchmarks.questions import QUESTIONS, Asked, Harvest
+from tools.benchmarks.recipes import Recipe, recipes
+from tools.benchmarks.sample import MAPPING
 
 RECIPES = recipes()
 START = datetime(2031, 3, 4, tzinfo=UTC)

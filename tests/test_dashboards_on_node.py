@@ -32,7 +32,6 @@ from daswatch.indexing.drops import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.templates import ContentGateway
-from daswatch.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.records.envelope import activity_stream
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
@@ -44,6 +43,7 @@ from tests.alerting import a_firing
 from tests.installed import remove
 from tests.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.test_control_plane import api_call
+from tools.pictures.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 
 pytestmark = pytest.mark.node
 

@@ -12,10 +12,10 @@ import pytest
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from benchmarks.__main__ import run
-from benchmarks.figures import Figures
 from demo.opensearch import AnyNode
 from demo.parts import Parts
+from tools.benchmarks.__main__ import run
+from tools.benchmarks.figures import Figures
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,18 +15,18 @@ import typer
 from markdown_it import MarkdownIt
 from typer.core import TyperGroup
 
-from artifacts.__main__ import app as artifacts_app
-from artifacts.stack import parse_parameters
-from benchmarks.kms import LocalKms
-from benchmarks.workload import workload
 from daswatch.cli import app
 from daswatch.doctor.aws_checks import Subject
 from daswatch.errors import Reason
 from demo.rds import seal
 from demo.traffic import DATABASES
-from tests import deploy_page
 from tests.cloudformation import ROOT, read_template
-from tests.deploy_page import CACHED, PAGE, PRICES, TABLES, UNCACHED, Cost
+from tools import deploy_page
+from tools.artifacts.__main__ import app as artifacts_app
+from tools.artifacts.stack import parse_parameters
+from tools.benchmarks.kms import LocalKms
+from tools.benchmarks.workload import workload
+from tools.deploy_page import CACHED, PAGE, PRICES, TABLES, UNCACHED, Cost
 
 TEXT = PAGE.read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -79,7 +79,7 @@ def given_parameters() -> Iterator[tuple[str, str]]:
 
 
 def test_tables_are_as_their_sources_say() -> None:
-    assert deploy_page.with_tables(TEXT) == TEXT, "run python -m tests.deploy_page"
+    assert deploy_page.with_tables(TEXT) == TEXT, "run python -m tools.deploy_page"
 
 
 def test_a_page_without_a_marker_is_refused() -> None:
@@ -201,7 +201,7 @@ def test_counts_are_the_templates() -> None:
 
 
 def test_every_price_has_a_source_and_is_used() -> None:
-    source = (ROOT / "tests" / "deploy_page.py").read_text("utf-8")
+    source = (ROOT / "tools" / "deploy_page.py").read_text("utf-8")
 
     assert all(one.source == "memory" or re.fullmatch(r"\[.+\]\(https://\S+\)", one.source) for one in PRICES.values())
     assert [name for name in PRICES if source.count(f'"{name}"') < 2] == []

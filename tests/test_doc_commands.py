@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from artifacts.manifest import NAME
 from demo.opensearch import AnyNode
 from tests.cloudformation import ROOT
 from tests.fake_cloudformation import DASHBOARDS_USER, CloudFormation
 from tests.plugins import Domain
 from tests.rds import Rds
+from tools.artifacts.manifest import NAME
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()

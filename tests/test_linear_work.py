@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.statements import PREFIXES, UNITS
 from daswatch.documents.redaction import Redaction, read_statement, redacted
 from daswatch.sql import passwords, statements
 from daswatch.sql.passwords import REDACTED, fragment_without_passwords, without_passwords
 from daswatch.sql.statements import leading_words, statement_hash, without_literals
 from tests.corpus import ENGINES
 from tests.scanning import Work, count_work
+from tools.benchmarks.statements import PREFIXES, UNITS
 
 LENGTH = 12_000
 # Passes over a text: for its hash, its literals, its passwords, each at most four levels deep, and as a fragment twice.

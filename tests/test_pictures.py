@@ -17,16 +17,27 @@ import vl_convert
 from daswatch.content.dashboards import SavedObject, shipped_objects
 from daswatch.documents.noise import Noise
 from daswatch.indices import Indices
-from daswatch.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
 from demo.traffic import produce
-from pictures.browser import Browser, BrowserError
-from pictures.charts import CHARTS, PALETTE, VEGA_LITE, Chart, Point, colors_of, shades_of, spec_of, stacked, ticks
-from pictures.document import DOCUMENT, PICTURES, with_dashboards
-from pictures.formats import formatted
-from pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, question_of, span_of
-from pictures.pages import CREDIT, Answered, page_height, page_html
-from pictures.png import size_of, with_palette
-from pictures.week import NOW, Watched, control_plane_calls, run_times, spells
+from tools.pictures.browser import Browser, BrowserError
+from tools.pictures.charts import (
+    CHARTS,
+    PALETTE,
+    VEGA_LITE,
+    Chart,
+    Point,
+    colors_of,
+    shades_of,
+    spec_of,
+    stacked,
+    ticks,
+)
+from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
+from tools.pictures.formats import formatted
+from tools.pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, question_of, span_of
+from tools.pictures.pages import CREDIT, Answered, page_height, page_html
+from tools.pictures.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.png import size_of, with_palette
+from tools.pictures.week import NOW, Watched, control_plane_calls, run_times, spells
 
 OBJECTS = shipped_objects(Indices())
 KNOWN = by_key(OBJECTS)

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import pytest
 from opensearchpy import OpenSearch, RequestError
 
-from benchmarks.recipes import PAGE, Recipe, recipes
 from daswatch.content.templates import shipped_content
 from daswatch.documents.document import Document
 from daswatch.opensearch.templates import ContentGateway
@@ -24,6 +23,7 @@ from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
 from tests.dql import to_query
 from tests.installed import remove
+from tools.benchmarks.recipes import PAGE, Recipe, recipes
 
 Source: TypeAlias = Mapping[str, Any]
 

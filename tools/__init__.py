@@ -1,0 +1,1 @@
+"""Tools for those who work on Daswatch: builds, benchmarks, pictures, generated documents."""

@@ -1,0 +1,81 @@
+"""What is measured in a process of its own: the cold start, its baseline, and the peak memory. Prints one JSON line.
+
+Usage: python -m tools.benchmarks.child cold|baseline|memory|firehose EVENT_FILE
+"""
+
+from __future__ import annotations
+
+import time
+
+_BEGUN = time.perf_counter()
+
+import json  # noqa: E402 - the clock starts before anything is imported
+import os  # noqa: E402
+import sys  # noqa: E402
+
+
+def cold(event_file: str) -> dict[str, float]:
+    """Import to first document. Reading the event is the runtime's part, and is not counted."""
+    from demo.stream import InvocationContext
+    from ingest_lambda.handler import handler
+
+    imported = time.perf_counter()
+    with open(event_file, "rb") as file:
+        event = json.load(file)
+    paused = time.perf_counter() - imported
+    answer = handler(event, InvocationContext())
+    seconds = time.perf_counter() - _BEGUN - paused
+    if answer["batchItemFailures"]:
+        raise SystemExit("the first document was not written")
+    return {"seconds": seconds, "import_seconds": imported - _BEGUN}
+
+
+def baseline(_: str) -> dict[str, float]:
+    """What any function with these libraries pays: their import, and one KMS client."""
+    import aws_encryption_sdk  # noqa: F401
+    import boto3
+    import opensearchpy  # noqa: F401
+    import requests_aws4auth  # noqa: F401
+
+    boto3.client("kms", region_name=os.environ["AWS_REGION"])
+    return {"seconds": time.perf_counter() - _BEGUN}
+
+
+def memory(event_file: str) -> dict[str, float]:
+    """Peak resident memory of one invocation, the runtime's copy of the event included."""
+    from demo.stream import InvocationContext
+    from ingest_lambda.handler import handler
+
+    with open(event_file, "rb") as file:
+        event = json.load(file)
+    before = _peak_mb()
+    answer = handler(event, InvocationContext())
+    if answer["batchItemFailures"]:
+        raise SystemExit("not everything was written")
+    return {"mb": _peak_mb(), "before_mb": before}
+
+
+def firehose(event_file: str) -> dict[str, float]:
+    """Peak resident memory of one invocation of the transformation, the runtime's copies of both sides included."""
+    from demo.stream import InvocationContext
+    from firehose_lambda.handler import handler
+
+    with open(event_file, "rb") as file:
+        event = json.load(file)
+    before = _peak_mb()
+    answer = json.dumps(handler(event, InvocationContext()))
+    if len(answer) > 6 * 1024 * 1024:
+        raise SystemExit("the answer is larger than Lambda takes")
+    return {"mb": _peak_mb(), "before_mb": before, "given_back": answer.count('"ProcessingFailed"')}
+
+
+def _peak_mb() -> float:
+    """Of this process since it began: `ru_maxrss` starts with what the parent had when it forked."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        kilobytes = next(line for line in status if line.startswith("VmHWM:")).split()[1]
+    return int(kilobytes) / 1024
+
+
+if __name__ == "__main__":
+    what = {"cold": cold, "baseline": baseline, "memory": memory, "firehose": firehose}[sys.argv[1]]
+    sys.stderr.write(json.dumps(what(sys.argv[2])))

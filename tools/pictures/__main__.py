@@ -1,0 +1,96 @@
+"""`make pictures`: draw every dashboard from its definition and a node's answers, and write `docs/dashboards.md` anew.
+
+Exits with 1, and one line that says what to do, where Chromium or what OpenSearch needs is absent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from opensearchpy import OpenSearch
+from rich.console import Console
+
+from daswatch.content.dashboards import SavedObject, shipped_objects
+from daswatch.content.templates import shipped_content
+from daswatch.detections.sigma import compile_all
+from daswatch.errors import DaswatchError
+from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
+from demo.aws import LocalAws
+from demo.opensearch import node_or_external
+from tools.pictures.browser import Browser
+from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
+from tools.pictures.layout import WIDTH, Panel, panels_of, span_of
+from tools.pictures.pages import Answered, page_height, page_html, requests_by_panel
+from tools.pictures.panels import Objects, TimeSpan, by_key, rows_of
+from tools.pictures.png import with_palette
+from tools.pictures.week import NOW, fill
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the pictures; the exit code."""
+    parser = argparse.ArgumentParser(prog="make pictures", description=__doc__.partition("\n")[0])
+    parser.add_argument("--text", action="store_true", help="only the text of docs/dashboards.md, no pictures")
+    parser.add_argument("--pages", type=Path, help="a folder in which the pages are kept as HTML")
+    options = parser.parse_args(arguments)
+    console = Console(file=sys.stdout)
+    try:
+        if not options.text:
+            _draw_all(console, options.pages)
+        _write_text(console)
+    except DaswatchError as exc:
+        console.print(f"[red]{exc}[/]", highlight=False)
+        return 1
+    return 0
+
+
+def _draw_all(console: Console, pages: Path | None) -> None:
+    browser = Browser.found()
+    objects = by_key(shipped_objects(Indices()))
+    with console.status("Starting OpenSearch …") as status, node_or_external() as node, LocalAws() as aws:
+        search = OpenSearch(node.url, timeout=60)
+        ContentGateway(search).install_all(shipped_content())
+        events = fill(search, aws, compile_all(), progress=lambda text: status.update(f"{text} …"))
+        console.print(f"{events:,} events in OpenSearch")
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for dashboard in (one for one in objects.values() if one.type == "dashboard"):
+            status.update(f"Drawing {dashboard.title} …")
+            panels, span = panels_of(dashboard, objects), span_of(dashboard, NOW)
+            html = page_html(dashboard, panels, _answers(search, panels, objects, span), span, objects)
+            if pages:
+                pages.mkdir(parents=True, exist_ok=True)
+                (pages / f"{dashboard.id}.html").write_text(html, "utf-8")
+            _keep(console, browser, dashboard, panels, html)
+        search.close()
+
+
+def _keep(console: Console, browser: Browser, dashboard: SavedObject, panels: list[Panel], html: str) -> None:
+    png = with_palette(browser.picture(html, WIDTH, page_height(panels)))
+    (PICTURES / f"{dashboard.id}.png").write_bytes(png)
+    console.print(f"{dashboard.title}: {len(panels)} panels, {len(png) / 1000:,.0f} kB")
+
+
+def _answers(
+    search: OpenSearch, panels: Sequence[Panel], objects: Objects, span: TimeSpan
+) -> dict[str, list[Answered]]:
+    found: dict[str, list[Answered]] = {}
+    for identity, requests in requests_by_panel(panels, objects, span).items():
+        found[identity] = []
+        for request in requests:
+            answer = search.search(index=request.index, body=dict(request.body))
+            found[identity].append(Answered(request, rows_of(request, answer), answer["hits"]["total"]["value"]))
+    return found
+
+
+def _write_text(console: Console) -> None:
+    before = DOCUMENT.read_text("utf-8")
+    after = with_dashboards(before, shipped_objects(Indices()))
+    DOCUMENT.write_text(after, "utf-8")
+    console.print(f"{DOCUMENT.name}: {'written anew' if before != after else 'unchanged'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
