@@ -1,7 +1,7 @@
 """A panel's visualization, saved search or controls -> the `_search` requests of Dashboards; their answers -> rows.
 
-In: saved objects, readable, as `daswatch.content.dashboards` gives them, and a span of time. Out: for each request an index
-and a body, as Dashboards 2.x and 3.x send them, and from its answer a table. What would need a second look-up (an
+In: saved objects, readable, as `daswatch.content.dashboards` gives them, and a span of time. Out: for each request an
+index and a body, as Dashboards 2.x and 3.x send them, and from its answer a table. What would need a second look-up (an
 "other" bucket) or a language that is not Lucene is refused: a figure that Dashboards would show differently is worse
 than none.
 """
