@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from cfnlint.decode import decode  # type: ignore[import-untyped]
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 TEMPLATE = ROOT / "template.yaml"
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -16,9 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from opensearchpy import OpenSearch
 
+from tests import ROOT
 from tests.proxy import Exchange, Proxy, Response
 
-PAGE = Path(__file__).parent.parent / "docs/serverless.md"
+PAGE = ROOT / "docs/serverless.md"
 TIME_SERIES = "Document ID is not supported in create/index operation request"
 # Of no use in a collection, or not documented: the stand-in is no more generous than AWS's page.
 _HEADS = frozenset({"_index", "_id"})

@@ -17,9 +17,10 @@ from typing import Any
 import hcl2
 from lark import Token, Tree
 
+from tests import ROOT
+
 Node = Tree[Any] | Token
 
-ROOT = Path(__file__).parent.parent
 MODULE = ROOT / "terraform"
 _KNOWN_DATA = {
     "aws_caller_identity.current": {"account_id": "123456789012"},

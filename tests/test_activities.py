@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from daswatch.documents.activity import Activity, Outcome, activity_of, outcome_of
+from tests import ROOT
 
-PAGE = Path(__file__).parent.parent / "docs" / "activities.md"
+PAGE = ROOT / "docs" / "activities.md"
 ENGINES = {
     "Aurora PostgreSQL": "postgresql",
     "Aurora MySQL": "mysql",

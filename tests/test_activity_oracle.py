@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pglast
@@ -26,9 +25,10 @@ from daswatch.detections.sigma import rule_folders
 from daswatch.documents.activity import Activity, activity_of
 from daswatch.records.monitoring_record import engine_of
 from demo.traffic import produce
+from tests import ROOT
 from tests.test_activities import ROWS
 
-CORPUS = Path(__file__).parent / "corpus" / "activities"
+CORPUS = ROOT / "tests" / "corpus" / "activities"
 DIALECTS = {"mysql": "mysql", "oracle": "oracle", "sqlserver": "tsql"}
 # As each engine writes an event whose text alone says what it is.
 TEXT_ALONE: dict[str, dict[str, Any]] = {

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 LIBRARY = sorted((ROOT / "daswatch").rglob("*.py"))
 # What reads no environment: all of the library but the command line.
 PURE = [path for path in LIBRARY if path.name != "cli.py" and path.parent.name != "commands"]

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from demo.aws import REGION
-from tests.cloudformation import ROOT, read_template
+from tests import ROOT
+from tests.cloudformation import read_template
 from tests.rds import Rds
 from tools.artifacts import __main__ as deploying
 from tools.artifacts.__main__ import app

@@ -51,6 +51,7 @@ from demo.opensearch_home import (
     unprivileged_account,
     wanted_release,
 )
+from tests import ROOT
 
 JDK = Jdk(Path("/jdk"), 21)
 OLD = {"OPENSEARCH_VERSION": "2.19"}
@@ -459,9 +460,7 @@ def test_a_node_that_dies_while_starting_shows_why_and_keeps_its_logs() -> None:
 
 def test_the_command_prints_its_url_and_ends_cleanly_on_sigterm() -> None:
     command = [sys.executable, "-m", "demo.opensearch", "--port", "0", "--heap-mb", "512"]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGTERM)

@@ -1,7 +1,5 @@
 """Long runs: one part that fails is named, and the others' results are kept."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys
@@ -14,10 +12,9 @@ from rich.console import Console
 
 from demo.opensearch import AnyNode
 from demo.parts import Parts
+from tests import ROOT
 from tools.benchmarks.__main__ import run
 from tools.benchmarks.figures import Figures
-
-ROOT = Path(__file__).parent.parent
 
 
 def a_console() -> Console:
@@ -79,6 +76,7 @@ def test_bench_keeps_figures_when_a_part_fails(node: AnyNode, tmp_path: Path, mo
 BROKEN = """
 import sys
 import demo.__main__ as demo
+from tests import ROOT
 
 def failing(*_):
     raise RuntimeError("Firehose is away")

@@ -20,7 +20,8 @@ from daswatch.doctor.aws_checks import Subject
 from daswatch.errors import Reason
 from demo.rds import seal
 from demo.traffic import DATABASES
-from tests.cloudformation import ROOT, read_template
+from tests import ROOT
+from tests.cloudformation import read_template
 from tools import deploy_page
 from tools.artifacts.__main__ import app as artifacts_app
 from tools.artifacts.stack import parse_parameters

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -32,9 +31,10 @@ from daswatch.queries.saved_query import Window, evaluation_times, event_window
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
+from tests import ROOT
 from tests.installed import remove
 
-ATTACK = json.loads((Path(__file__).parent / "attack-17.0.json").read_text("utf-8"))
+ATTACK = json.loads((ROOT / "tests" / "attack-17.0.json").read_text("utf-8"))
 CATALOGUE = {
     "bruteforce-user", "password-spray", "bruteforce-success", "privilege-grant", "superuser-grant", "new-login-user",
     "mass-read", "sensitive-read", "dump-tool", "os-exec", "schema-drop", "mass-delete", "sqli-pattern",

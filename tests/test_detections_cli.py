@@ -35,10 +35,10 @@ from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode
 from demo.scenarios import EVERY_SCENARIO
 from demo.traffic import produce
+from tests import ROOT
 from tests.installed import remove
 
 NAMES = [folder.name for folder in rule_folders()]
-ROOT = Path(__file__).parent.parent
 START = datetime(2033, 5, 3, 9, tzinfo=UTC)
 
 TUNING = """

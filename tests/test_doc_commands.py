@@ -19,7 +19,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from demo.opensearch import AnyNode
-from tests.cloudformation import ROOT
+from tests import ROOT
 from tests.fake_cloudformation import DASHBOARDS_USER, CloudFormation
 from tests.plugins import Domain
 from tests.rds import Rds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,8 +10,9 @@ import pytest
 from daswatch.documents.document import Flattening, flatten
 from daswatch.records.envelope import ActivityStream
 from daswatch.records.monitoring_record import read_monitoring_record
+from tests import ROOT
 
-CASES_FILE = Path(__file__).parent / "cases" / "engine_events.ndjson"
+CASES_FILE = ROOT / "tests" / "cases" / "engine_events.ndjson"
 CASES = [orjson.loads(line) for line in CASES_FILE.read_text("utf-8").splitlines()]
 STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 

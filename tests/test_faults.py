@@ -38,6 +38,7 @@ from demo.rds import Database, KmsDataKeys, seal
 from demo.rds import DataKey as SealingKey
 from demo.stream import done_records
 from demo.traffic import ProducedRecord, fixed_records, produce
+from tests import ROOT
 from tests.clock import Clock, RealClock
 from tests.events import postgresql_event
 from tests.function import IngestFunction
@@ -498,7 +499,7 @@ class Environment:
     def __init__(self, log: IO[bytes]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults_runner"],
-            cwd=Path(__file__).parents[1],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

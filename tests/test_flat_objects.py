@@ -6,7 +6,6 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,8 +21,9 @@ from daswatch.documents.flat_objects import FLAT_OBJECTS, is_inside
 from daswatch.errors import RuleError
 from daswatch.indices import Indices
 from daswatch.queries.monitors import has_monitor, monitor
+from tests import ROOT
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = ROOT / "docs"
 # Where values lie, and what else a query could take them for.
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "text": {"a": "x"},

@@ -33,6 +33,7 @@ from demo.rds import KmsDataKeys, seal
 from demo.traffic import produce
 from ingest_lambda import ingest as ingest_module
 from ingest_lambda.settings import ALL_ACTIVITIES, read_settings
+from tests import ROOT
 from tests.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.function import IngestFunction
 from tests.proxy import (
@@ -52,7 +53,6 @@ from tests.proxy import (
 )
 from tests.test_ingest_function import SECRET, everything_logged
 
-ROOT = Path(__file__).parent.parent
 START = datetime(2031, 3, 4, 21, 50, tzinfo=UTC)
 
 

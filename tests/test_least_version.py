@@ -18,6 +18,7 @@ from daswatch.opensearch.identity import is_too_old
 from demo.opensearch_home import RELEASES
 from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
+from tests import ROOT
 from tests.proxy import Proxy, answer
 from tests.stacks import AnswerBucket, a_request
 
@@ -107,5 +108,5 @@ def test_setup_function_refuses_an_older_version(
 
 @pytest.mark.parametrize("page", ["README.md", "docs/versions.md"])
 def test_pages_state_the_least_version(page: str) -> None:
-    text = (Path(__file__).parents[1] / page).read_text("utf-8")
+    text = (ROOT / page).read_text("utf-8")
     assert f"OpenSearch {'.'.join(map(str, LEAST_OPENSEARCH))} or newer" in text

@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +22,9 @@ from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.queries.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
+from tests import ROOT
 from tests.alerting import a_detection
 
-ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "detections.md").read_text("utf-8")
 NAMES = [folder.name for folder in rule_folders()]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -28,6 +27,7 @@ from daswatch.queries.saved_query import (
     windows_with,
 )
 from daswatch.times import iso_milliseconds
+from tests import ROOT
 from tests.alerting import a_detection, at, iso
 
 GUESSED = a_detection(
@@ -111,7 +111,7 @@ def test_parts_between_quiet_times_follow_one_another() -> None:
 
 def test_arrivals_overlap_by_twice_the_time_limit() -> None:
     """A bulk request may be executed after the function that sent it was ended."""
-    template = (Path(__file__).parents[1] / "template.yaml").read_text("utf-8")
+    template = (ROOT / "template.yaml").read_text("utf-8")
     function = template.split("  IngestFunction:\n")[1].split("\n\n")[0]
 
     assert f"      Timeout: {INGEST_SECONDS}\n" in function

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +22,7 @@ from daswatch.content.sizing import (
     sizing,
 )
 from daswatch.hourly import NOTICE
+from tests import ROOT
 
 VOLUMES = st.builds(
     Volume,
@@ -97,7 +97,7 @@ def test_setup_shows_people_what_a_volume_needs() -> None:
 
 
 def test_the_table_of_the_page_is_what_is_computed() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "sizing.md").read_text()
+    page = (ROOT / "docs" / "sizing.md").read_text()
     names = {"1 million": 10**6, "100 million": 10**8, "1 billion": 10**9, "10 billion": 10**10}
 
     for name, events in names.items():

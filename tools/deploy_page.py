@@ -14,7 +14,8 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-from tests.cloudformation import ROOT, Stack, read_template
+from tests import ROOT
+from tests.cloudformation import Stack, read_template
 
 PAGE = ROOT / "docs" / "deploy.md"
 GB = 1024**3
