@@ -20,10 +20,10 @@ from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from demo.opensearch_home import VERSION_VARIABLE
-from tests.function import IngestFunction
-from tests.proxy import Proxy
-from tests.rds import Rds, rds_with_streams
-from tests.stacks import AnswerBucket, answer_bucket
+from tests.fakes.cloudformation_bucket import AnswerBucket, answer_bucket
+from tests.fakes.proxy import Proxy
+from tests.fakes.rds import Rds, rds_with_streams
+from tests.harness.ingest import IngestFunction
 
 _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _SETTINGS = (

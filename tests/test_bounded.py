@@ -24,8 +24,8 @@ from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.request import perform, request
 from daswatch.settings import SearchEndpoint
-from tests.clock import Clock, ends_within
-from tests.relay import Relay
+from tests.fakes.clock import Clock, ends_within
+from tests.fakes.relay import Relay
 
 SECONDS = 1.0
 LIMIT_SECONDS = 60.0

@@ -15,7 +15,7 @@ from math import ceil
 from pathlib import Path
 
 from tests import ROOT
-from tests.cloudformation import Stack, read_template
+from tests.iac.cloudformation import Stack, read_template
 
 PAGE = ROOT / "docs" / "deploy.md"
 GB = 1024**3

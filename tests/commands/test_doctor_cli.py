@@ -1,0 +1,348 @@
+"""`daswatch doctor` against a deployment: all is well, and then one part after the other is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from opensearchpy import OpenSearch
+from typer.testing import CliRunner, Result
+
+from daswatch.aws import clients, deployment
+from daswatch.cli import app
+from daswatch.doctor import endpoint_checks
+from demo.aws import REGION
+from demo.opensearch import AnyNode
+from tests.fakes.proxy import Proxy
+from tests.fakes.proxy import answer as refuse
+from tests.fakes.rds import Rds
+from tests.harness.deployed import Deployed
+
+pytestmark = pytest.mark.usefixtures("one_key_for_all")
+
+
+@pytest.fixture
+def one_key_for_all(monkeypatch: pytest.MonkeyPatch, rds: Rds) -> None:
+    """Every client of ours finds moto."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", rds.aws.url)
+    clients.session.cache_clear()
+
+
+@pytest.fixture
+def deployed(rds: Rds, node: AnyNode, search: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    one = Deployed(rds, node.url, search)
+    one.make()
+    one.forget()
+    one.fill()
+    monkeypatch.setattr(endpoint_checks, "SHARDS_PER_HEAP_GIB", 10_000)  # the node has the indices of other tests, too
+    monkeypatch.setattr(deployment, "cloudformation_client", lambda: one.cloudformation())
+    yield one
+    one.forget()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["doctor", *arguments], env={"COLUMNS": "250"})
+
+
+def told(code: int = 0) -> dict[str, Any]:
+    """What it prints for machines."""
+    result = run("--output", "json")
+    assert result.exit_code == code, result.output
+    return dict(json.loads(result.stdout))
+
+
+def named(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    (one,) = (check for check in answer["checks"] if check["name"] == name)
+    return dict(one)
+
+
+def test_where_all_is_well_nothing_is_to_be_mended(deployed: Deployed) -> None:
+    answer = told()
+
+    assert {one["name"]: one for one in answer["checks"] if one["verdict"] != "ok"} == {}
+    assert (answer["broken"], answer["first"]) == (0, None)
+    subjects = {one["subject"] for one in answer["checks"]}
+    assert subjects == {
+        "stack",
+        "functions",
+        "activity streams",
+        "reading",
+        "OpenSearch",
+        "content",
+        "data",
+        "findings",
+        "evidence",
+        "alarms and topics",
+    }
+
+
+def test_people_get_a_table_by_subject_and_a_last_line(deployed: Deployed) -> None:
+    result = run()
+
+    assert result.exit_code == 0, result.output
+    assert "daswatch: " in result.stdout
+    assert "0 broken" in result.stdout
+    assert result.stdout.rstrip().endswith("All is well.")
+
+
+Breakage = Callable[[Deployed], None]
+
+
+def disable_key(one: Deployed) -> None:
+    one.client("kms").disable_key(KeyId=one.rds.key)
+
+
+def stop_stream(one: Deployed) -> None:
+    one.rds.run_stream(one.database, status="stopped")
+
+
+def stop_reading(one: Deployed) -> None:
+    one.client("lambda").update_event_source_mapping(UUID=one.mapping, Enabled=False)
+
+
+def change_reading(one: Deployed) -> None:
+    one.client("lambda").update_event_source_mapping(UUID=one.mapping, BatchSize=7)
+
+
+def delete_mapping(one: Deployed) -> None:
+    one.client("lambda").delete_event_source_mapping(UUID=one.mapping)
+
+
+def delete_function(one: Deployed) -> None:
+    one.client("lambda").delete_function(FunctionName=one.names["ingest"])
+
+
+def delete_kinesis_stream(one: Deployed) -> None:
+    one.client("kinesis").delete_stream(StreamName=f"aws-rds-das-{one.resource_id}")
+
+
+def delete_evidence(one: Deployed) -> None:
+    one.client("firehose").delete_delivery_stream(DeliveryStreamName=one.names["evidence"])
+
+
+def ring(one: Deployed) -> None:
+    one.alarm(one.names["alarm"], "ALARM")
+
+
+def delete_alarm(one: Deployed) -> None:
+    one.client("cloudwatch").delete_alarms(AlarmNames=[one.names["alarm"]])
+
+
+def unsubscribe(one: Deployed) -> None:
+    sns = one.client("sns")
+    for subscription in sns.list_subscriptions_by_topic(TopicArn=one.topic)["Subscriptions"]:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+
+
+def disable_hub(one: Deployed) -> None:
+    one.client("securityhub").disable_security_hub()
+
+
+def fall_silent(one: Deployed) -> None:
+    one.search.indices.delete(index="das-pulse")
+
+
+def lose_records(one: Deployed) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    for reason in ("not-json", "not-json", "data-key-refused"):
+        one.put("das-dead-letters", {"ingestedAt": now, "reason": reason, "resourceId": one.resource_id})
+
+
+def stand_still(one: Deployed) -> None:
+    since = datetime.now(UTC) - timedelta(hours=3)
+    one.put("das-runs", {"since": since.isoformat(timespec="milliseconds"), "behind": {}}, "scheduled")
+
+
+def fall_behind(one: Deployed) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    one.put("das-runs", {"since": now, "behind": {"mass-read": now}}, "scheduled")
+
+
+def drop_all(one: Deployed) -> None:
+    one.search.indices.delete(index="das-events-*")
+
+
+def fail_the_stack(one: Deployed) -> None:
+    one.status = "UPDATE_ROLLBACK_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("breakage", "verdict", "reason", "mend"),
+    [
+        (fail_the_stack, "broken", "UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        (stop_stream, "broken", "nothing is audited", "daswatch stream start cluster:"),
+        (disable_key, "broken", "no record can be opened", "aws kms enable-key"),
+        (stop_reading, "broken", "nothing is read", "update-event-source-mapping"),
+        (change_reading, "warning", "BatchSize is 7, not 200", "Changed by hand"),
+        (delete_mapping, "broken", "not there", "Changed by hand"),
+        (delete_function, "broken", "not there", "Changed by hand"),
+        (delete_kinesis_stream, "broken", "", "RDS"),
+        (delete_evidence, "broken", "not there", "Changed by hand"),
+        (ring, "broken", "Records can never be indexed", "docs/deploy.md, Alarms"),
+        (delete_alarm, "broken", "deleted the alarm", "Changed by hand"),
+        (unsubscribe, "warning", "nobody is subscribed", "AlertEmail"),
+        (disable_hub, "broken", "not subscribed", "enable-security-hub"),
+        (fall_silent, "broken", "never heard", "the mapping"),
+        (lose_records, "warning", "2 not-json, 1 data-key-refused", "KMS refuses"),
+        (stand_still, "broken", "3 h ago", "each-minute"),
+        (fall_behind, "warning", "mass-read", "log of the findings function"),
+        (drop_all, "warning", "none has ever been indexed", "run a statement"),
+    ],
+    ids=lambda one: one.__name__ if callable(one) else "",
+)
+def test_what_is_not_well_comes_first(
+    deployed: Deployed, breakage: Breakage, verdict: str, reason: str, mend: str
+) -> None:
+    breakage(deployed)
+    try:
+        answer = told(code=1 if verdict == "broken" else 0)
+    finally:
+        deployed.client("kms").enable_key(KeyId=deployed.rds.key)
+
+    first = answer["first"]
+    assert first["verdict"] == verdict
+    assert reason in first["reason"]
+    assert mend in first["mend"]
+
+
+def test_a_missing_template_is_broken_and_setup_mends_it(deployed: Deployed) -> None:
+    template = deployed.search.indices.get_index_template(name="das-pulse")["index_templates"][0]["index_template"]
+    deployed.search.indices.delete_index_template(name="das-pulse")
+    try:
+        answer = told(code=1)
+    finally:
+        deployed.search.indices.put_index_template(name="das-pulse", body=template)
+
+    assert answer["first"]["name"] == "index template"
+    assert "1 missing: das-pulse" in answer["first"]["reason"]
+    assert "daswatch setup" in answer["first"]["mend"]
+
+
+def test_shards_of_yesterday_and_of_the_node_are_counted(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    yesterday = f"das-events-{datetime.now(UTC) - timedelta(days=1):%Y.%m.%d}"
+    for hour in ("07", "08"):
+        deployed.search.index(index=f"{yesterday}.{hour}", body={}, params={"refresh": "true"})
+    monkeypatch.setattr(endpoint_checks, "SHARDS_PER_HEAP_GIB", 1)
+    monkeypatch.setattr(endpoint_checks, "LARGEST_SHARD_BYTES", 10)
+
+    answer = told()
+
+    largest, number = named(answer, "yesterday's shards"), named(answer, "shards")
+    assert (largest["verdict"], number["verdict"]) == ("warning", "warning")
+    assert yesterday in largest["reason"]
+    assert number["reason"].endswith("with 1.0 GiB of heap in the data nodes: AWS advises 0 at most") or (
+        "AWS advises 1 at most" in number["reason"]
+    )
+
+
+def test_what_one_may_not_see_is_told_and_the_others_go_on(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied() -> Any:
+        client = boto3.client("kms", REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
+        stub = Stubber(client)
+        stub.add_client_error("describe_key", "AccessDeniedException", "User is not authorized", 400)
+        stub.activate()
+        return client
+
+    monkeypatch.setattr(deployment, "kms_client", denied)
+
+    answer = told()
+
+    (unseen,) = (one for one in answer["checks"] if one["verdict"] == "unknown")
+    assert unseen["name"] == f"{deployed.database}, key"
+    assert "kms:DescribeKey is missing" in unseen["reason"]
+    assert "allow kms:DescribeKey" in unseen["mend"]
+    assert named(answer, deployed.database + ", pulse")["verdict"] == "ok"
+
+
+def test_variables_of_the_environment_come_before_the_functions(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENSEARCH_ENDPOINT", "http://127.0.0.1:9")
+
+    answer = told(code=1)
+
+    check = named(answer, "http://127.0.0.1:9")
+    assert (check["verdict"], check["subject"]) == ("broken", "OpenSearch")
+    assert "no answer" in check["reason"]
+
+
+REFUSALS = {
+    "the access policy": (b'{"Message": "User: nobody is not authorized to perform: es:ESHttpGet"}', "access policy"),
+    "fine-grained access control": (
+        b'{"error": {"type": "security_exception", "reason": "no permissions for [indices:data/read]"}, "status": 403}',
+        "Mapped users",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", REFUSALS)
+def test_who_refuses_is_told_apart_and_the_checks_of_aws_go_on(
+    who: str, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, mend = REFUSALS[who]
+    with Proxy(deployed.url) as proxy:
+        proxy.on(lambda request: True, refuse(403, body))
+        monkeypatch.setenv("OPENSEARCH_ENDPOINT", proxy.url)
+
+        answer = told()
+
+        check = named(answer, proxy.url)
+    assert check["verdict"] == "unknown"
+    assert who in check["reason"]
+    assert mend in check["mend"]
+    assert named(answer, f"{deployed.database}, key")["verdict"] == "ok"
+
+
+def test_a_stack_that_is_not_there_is_told_with_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("--stack", "another")
+
+    assert result.exit_code == 1, result.output
+    assert "does not exist" in result.stdout
+    assert f"this looks in {REGION}" in result.stdout
+    assert "First: another: deploy it" in result.stdout
+
+
+def test_without_a_stack_the_endpoint_alone_is_looked_at(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENSEARCH_ENDPOINT", deployed.url)
+    monkeypatch.setenv("OPENSEARCH_AUTH", "none")
+
+    result = run("--endpoint-only", "--output", "json")
+
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert named(answer, deployed.url)["verdict"] == "ok"
+    assert {check["subject"] for check in answer["checks"]} == {"OpenSearch", "content", "data", "findings"}
+
+
+def test_the_endpoint_alone_has_to_be_named() -> None:
+    result = run("--endpoint-only")
+
+    assert result.exit_code == 2
+    assert "OPENSEARCH_ENDPOINT is missing" in result.output
+
+
+def test_without_a_region_it_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    clients.session.cache_clear()
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert "AWS_REGION is missing" in result.output
+
+
+def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    clients.session.cache_clear()
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert "AWS credentials are missing" in result.output

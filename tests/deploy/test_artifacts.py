@@ -1,0 +1,540 @@
+"""What is deployed: each artifact holds what it needs and nothing else, is the same each time, and runs alone."""
+
+from __future__ import annotations
+
+import _imp
+import json
+import marshal
+import platform
+import re
+import secrets
+import shutil
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import pytest
+from opensearchpy import OpenSearch
+
+from daswatch.detections.detection import load
+from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.sigma import compile_all
+from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
+from demo.opensearch import AnyNode
+from tests.builders.events import oracle_event, postgresql_event
+from tests.fakes.lambda_runtime import Lambda, runtime_client
+from tests.harness.firehose import FirehoseFunction, firehose_event, firehose_record, rows_of
+from tests.harness.ingest import IngestFunction
+from tests.harness.watching import Watching
+from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
+from tools.artifacts.compiled import Compiler, interpreter
+from tools.artifacts.contents import functions
+from tools.artifacts.manifest import Manifest
+from tools.artifacts.wheels import Architecture
+
+FUNCTIONS = functions(ROOT)
+HERE = Architecture.ARM64 if platform.machine() in ("aarch64", "arm64") else Architecture.X86_64
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+DEPLOYED = "3.13"
+
+_MAGIC_3_13 = 3571  # importlib's, of all releases of 3.13
+_UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552
+_ELF = b"\x7fELF"
+_MACHINES = {Architecture.X86_64: 0x3E, Architecture.ARM64: 0xB7}  # e_machine of the ELF header
+_NATIVE_NAME = re.compile(r"\.(abi3|cpython-313-(?P<machine>\w+)-linux-gnu)\.so$")
+_TREE = ("daswatch", "detections", "index_templates", "dashboards", "pyproject.toml", "uv.lock", *FUNCTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A folder of artifacts and what its manifest says."""
+
+    dist: Path
+    manifest: Manifest
+
+    def zip(self, function: str, architecture: Architecture = HERE) -> Path:
+        return self.dist / architecture / f"{function}.zip"
+
+    def names(self, function: str, architecture: Architecture = HERE) -> list[str]:
+        with zipfile.ZipFile(self.zip(function, architecture)) as archive:
+            return archive.namelist()
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The artifacts that this machine and this Python can run."""
+    dist = tmp_path_factory.mktemp("here")
+    return Built(dist, build(dist, architectures=[HERE], python_version=RUNNING))
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The artifacts as `make package` builds them."""
+    dist = tmp_path_factory.mktemp("dist")
+    return Built(dist, build(dist))
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AWS's runtime client in a folder of its own."""
+    return runtime_client(tmp_path_factory.mktemp("runtime"))
+
+
+every_function = pytest.mark.parametrize("function", FUNCTIONS)
+every_architecture = pytest.mark.parametrize("architecture", Architecture)
+
+
+# What is in them.
+
+
+def test_the_same_tree_elsewhere_gives_the_same_bytes(here: Built, tmp_path: Path) -> None:
+    tree = tmp_path / "elsewhere"
+    tree.mkdir()
+    for name in _TREE:
+        if (ROOT / name).is_dir():  # copied files are as old as their copy
+            shutil.copytree(ROOT / name, tree / name, copy_function=shutil.copyfile)
+        elif (ROOT / name).exists():
+            shutil.copyfile(ROOT / name, tree / name)
+
+    again = build(tmp_path / "dist", architectures=[HERE], python_version=RUNNING, root=tree)
+
+    assert again.digest == here.manifest.digest
+    assert (tmp_path / "dist" / "manifest.json").read_bytes() == (here.dist / "manifest.json").read_bytes()
+    for function in FUNCTIONS:
+        assert (tmp_path / "dist" / HERE / f"{function}.zip").read_bytes() == here.zip(function).read_bytes()
+
+
+@every_architecture
+@every_function
+def test_native_modules_are_of_the_target(deployed: Built, function: str, architecture: Architecture) -> None:
+    native = 0
+    with zipfile.ZipFile(deployed.zip(function, architecture)) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            if ".so" in name.rpartition("/")[2] or data.startswith(_ELF):
+                native += 1
+                assert data.startswith(_ELF), name
+                assert int.from_bytes(data[18:20], "little") == _MACHINES[architecture], name
+                tag = _NATIVE_NAME.search(name)
+                assert tag, name
+                assert tag["machine"] in (None, architecture.machine), name
+
+    assert native >= 2  # orjson and charset-normalizer at least
+
+
+@every_architecture
+@every_function
+def test_no_artifact_is_larger_than_it_may_be(deployed: Built, function: str, architecture: Architecture) -> None:
+    with zipfile.ZipFile(deployed.zip(function, architecture)) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    (told,) = [
+        one for one in deployed.manifest.artifacts if (one.function, one.architecture) == (function, architecture)
+    ]
+
+    assert unpacked == told.written.unpacked
+    assert unpacked <= MAX_UNPACKED_BYTES
+
+
+@every_architecture
+@every_function
+def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture: Architecture) -> None:
+    foreign = re.compile(
+        r"(^|/)(tests?|\.[^/]*)/|(?<!\.cpython-313)\.pyc$|\.(pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
+        r"|^(moto|rich|typer|sigma|yaml|grpc|google|demo|tests|artifacts|benchmarks|bin)/|-stubs/"
+        r"|^daswatch/(cli|sigma|samples|commands)"
+    )
+    others = [one for one in FUNCTIONS if one != function]
+
+    names = deployed.names(function, architecture)
+
+    assert [name for name in names if foreign.search(name) or name.startswith("/") or ".." in name] == []
+    assert [name for name in names if name.partition("/")[0] in others] == []
+    assert names == sorted(set(names))
+
+
+def compiled_files(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """By source: what is compiled of it."""
+    return {
+        re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc$", r"\1.py", name): archive.read(name)
+        for name in archive.namelist()
+        if name.endswith(".pyc")
+    }
+
+
+@every_architecture
+@every_function
+def test_every_source_is_compiled_for_its_python(deployed: Built, function: str, architecture: Architecture) -> None:
+    with zipfile.ZipFile(deployed.zip(function, architecture)) as archive:
+        compiled = compiled_files(archive)
+        sources = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
+
+    assert set(compiled) == set(sources)
+    assert {int.from_bytes(one[:2], "little") for one in compiled.values()} == {_MAGIC_3_13}
+    key = int.from_bytes(next(iter(compiled.values()))[:4], "little")
+    for name, source in sources.items():
+        assert compiled[name][4:8] == _UNCHECKED_HASH, name
+        assert compiled[name][8:16] == _imp.source_hash(key, source), name
+    assert re.fullmatch(r"3\.13\.\d+", str(deployed.manifest.compiled_by))
+
+
+@every_function
+def test_compiled_files_name_the_place_on_lambda(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
+        code = marshal.loads(  # noqa: S302 - of our own making
+            compiled_files(archive)[f"{function}/handler.py"][16:]
+        )
+
+    assert code.co_filename == f"/var/task/{function}/handler.py"
+
+
+def test_what_else_is_compiled_does_not_show(tmp_path: Path) -> None:
+    python = interpreter(RUNNING)
+    assert python
+    sources: dict[str, Path | bytes] = {
+        path.name: path for path in (ROOT / "daswatch").glob("*.py") if path.stat().st_size
+    }
+    broken = tmp_path / "broken.py"
+    broken.write_text("print 'of another Python'")
+
+    together = Compiler(python).compile({**sources, "broken.py": broken, "data.json": b"{}"})
+
+    assert set(together) == set(sources)
+    for name, source in list(sources.items())[:5]:
+        assert Compiler(python).compile({name: source}) == {name: together[name]}
+
+
+def test_a_python_that_does_not_exist_compiles_nothing() -> None:
+    assert interpreter("3.99") is None
+
+
+@every_function
+def test_entries_tell_neither_time_nor_builder(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
+        entries = archive.infolist()
+        content = b"".join(archive.read(entry) for entry in entries)
+
+    assert {(entry.date_time, entry.external_attr >> 16, entry.create_system) for entry in entries} == {
+        ((1980, 1, 1, 0, 0, 0), 0o100644, 3)
+    }
+    assert str(ROOT).encode() not in content
+
+
+@pytest.mark.parametrize(
+    ("function", "services"),
+    [
+        ("ingest_lambda", {"firehose", "kms", "s3", "secretsmanager"}),
+        ("firehose_lambda", {"kms"}),
+        ("findings_lambda", {"s3", "secretsmanager", "securityhub", "sns", "sts"}),
+    ],
+)
+def test_botocore_knows_the_services_that_the_function_calls_and_no_other(
+    here: Built, function: str, services: set[str]
+) -> None:
+    names = [name.split("/") for name in here.names(function) if name.startswith("botocore/data/")]
+
+    assert {parts[2] for parts in names if len(parts) > 3} == services
+    assert {"endpoints.json", "partitions.json", "_retry.json", "sdk-default-configuration.json"} <= {
+        parts[2].removesuffix(".gz") for parts in names if len(parts) == 3
+    }
+
+
+def test_the_detections_lie_where_the_findings_function_looks(here: Built) -> None:
+    with zipfile.ZipFile(here.zip("findings_lambda")) as archive:
+        detections = load(archive.read("detections.json"))
+
+    assert detections == compile_all()
+    assert "detections.json" not in here.names("ingest_lambda")
+
+
+def test_the_manifest_tells_what_was_built(deployed: Built) -> None:
+    told = orjson.loads((deployed.dist / "manifest.json").read_bytes())
+
+    paths = {f"{architecture}/{function}.zip" for architecture in Architecture for function in FUNCTIONS}
+    assert {one["path"] for one in told["artifacts"]} == paths
+    assert told["digest"] == deployed.manifest.digest
+    assert re.fullmatch("[0-9a-f]{32}", told["digest"])
+
+
+# What they do alone.
+
+
+def test_every_function_is_run_alone_below() -> None:
+    assert set(FUNCTIONS) <= {"findings_lambda", "firehose_lambda", "ingest_lambda", "setup_lambda"}
+
+
+def run_alone(running: Lambda, runtime: Path, function: str) -> None:
+    """End the process: all modules it has imported came from the artifact, Python or the runtime client."""
+    told = running.end()
+    files = {name: Path(file) for name, file in told["modules"].items() if file}
+
+    def is_foreign(name: str, file: Path) -> bool:
+        of_python = any(file.is_relative_to(place) for place in told["path"]) and "site-packages" not in file.parts
+        of_the_runtime = file.is_relative_to(runtime) and name.partition(".")[0] in _OF_THE_RUNTIME
+        return not (file.is_relative_to(running.task) or of_python or of_the_runtime)
+
+    assert not any("site-packages" in entry or "dist-packages" in entry for entry in told["path"])
+    assert {name: file for name, file in files.items() if is_foreign(name, file)} == {}
+    for name in (f"{function}.handler", "botocore", "orjson"):
+        assert files[name].is_relative_to(running.task)
+
+
+@pytest.mark.node
+def test_the_ingest_artifact_decrypts_writes_and_answers(
+    here: Built, runtime: Path, ingest: IngestFunction, node: AnyNode, tmp_path: Path
+) -> None:
+    signed, unsigned = ingest.database(signed=True, name="S"), ingest.database("oracle", name="U")
+    event = {
+        "Records": [
+            ingest.record([postgresql_event(), {"type": "heartbeat"}], signed),
+            ingest.delivered(b"not an envelope"),
+            ingest.record([oracle_event()], unsigned),
+        ]
+    }
+
+    with Lambda(here.zip("ingest_lambda"), INGEST, ingest_settings(ingest, node), tmp_path, runtime) as running:
+        first, second = running.invoke(event), running.invoke(event)
+        log = running.log
+        run_alone(running, runtime, "ingest_lambda")
+
+    assert (first.kind, first.body) == ("response", {"batchItemFailures": []})
+    assert second.body == {"batchItemFailures": []}
+    assert {one["resourceId"] for one in ingest.documents()} == {signed.resource_id, unsigned.resource_id}
+    assert len(ingest.documents()) == 2
+    (letter,) = {one["object"]: one for one in ingest.dead_letters()}.values()
+    assert ingest.stored(letter["object"])["reason"] == letter["reason"]
+    assert (log["records"], log["written"], log["already_there"]) == (3, 0, 2)
+
+
+def test_the_firehose_artifact_answers_with_rows(
+    here: Built,
+    runtime: Path,
+    aws: LocalAws,
+    kms_key_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    producer = FirehoseFunction(aws, kms_key_id, secrets.token_hex(6), monkeypatch, capsys)
+    records = [firehose_record(producer.sealed(postgresql_event())), firehose_record(b"not an envelope", 1)]
+    event = firehose_event(records, producer.database().stream_arn(REGION))
+    handler = "firehose_lambda.handler.handler"
+
+    with Lambda(here.zip("firehose_lambda"), handler, aws.environment, tmp_path, runtime) as running:
+        answer = running.invoke(event)
+        run_alone(running, runtime, "firehose_lambda")
+
+    assert answer.kind == "response", running.output
+    opened, failed = answer.body["records"]
+    (row,) = rows_of(opened)
+    assert (row["resourceId"], row["activity"]) == (producer.database().resource_id, "DQL")
+    assert (failed["result"], failed["data"]) == ("ProcessingFailed", records[1]["data"])
+
+
+@pytest.fixture
+def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
+    """Indices, the alert topic and Security Hub, as the findings function finds them."""
+    running = Watching(search, aws, compile_all())
+    yield running
+    running.close()
+
+
+@pytest.mark.node
+def test_the_findings_artifact_runs_its_saved_queries_on_the_schedule(
+    here: Built, runtime: Path, watching: Watching, node: AnyNode, tmp_path: Path
+) -> None:
+    sample = next(one for one in samples_of("bruteforce-user") if one.expected == "match")
+    watching.happen(sample, datetime.now(UTC))
+    handler, settings = "findings_lambda.handler.scheduled", findings_settings(watching, node)
+
+    with Lambda(here.zip("findings_lambda"), handler, settings, tmp_path, runtime) as running:
+        first, second = running.invoke(SCHEDULED), running.invoke(SCHEDULED)
+        run_alone(running, runtime, "findings_lambda")
+
+    assert (first.kind, first.body) == ("response", {"raised": 1, "archived": 0, "failing": []})
+    assert second.body == {"raised": 0, "archived": 0, "failing": []}
+    (alert,) = watching.alerts().values()
+    assert alert.detection == "bruteforce-user"
+    assert len(watching.findings()) == 1
+    assert len(watching.mails()) == 1
+
+
+@pytest.mark.node
+def test_the_findings_artifact_takes_notifications_and_calls_of_aws(
+    here: Built, runtime: Path, watching: Watching, node: AnyNode, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    call = base_events()["control-plane"]
+    call = {**call, "time": now, "detail": {**call["detail"], "eventTime": now, "eventID": secrets.token_hex(8)}}
+    handler, settings = "findings_lambda.handler.notified", findings_settings(watching, node)
+
+    with Lambda(here.zip("findings_lambda"), handler, settings, tmp_path, runtime) as running:
+        malformed, of_aws = running.invoke(sns_event("no json")), running.invoke(call)
+        run_alone(running, runtime, "findings_lambda")
+
+    nothing = {"raised": 0, "archived": 0, "failing": []}
+    assert (malformed.kind, malformed.body) == (of_aws.kind, of_aws.body) == ("response", nothing)
+    assert '"not-json":1' in running.output.replace(" ", "")
+    watching.search.indices.refresh(index=watching.indices.control_plane)
+    assert watching.search.count(index=watching.indices.control_plane)["count"] == 1
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name == "setup_lambda"])
+def test_the_setup_artifact_answers_a_custom_resource(
+    here: Built, runtime: Path, function: str, aws: LocalAws, tmp_path: Path
+) -> None:
+    with CustomResourceAnswers() as answers:
+        event = custom_resource_event(answers.url)
+        settings = {**aws.environment, **SETUP_SETTINGS}
+        with Lambda(here.zip(function), "setup_lambda.handler.handler", settings, tmp_path, runtime) as running:
+            answer = running.invoke(event)
+            run_alone(running, runtime, function)
+
+    assert answer.kind == "response", running.output
+    (told,) = answers.bodies
+    assert (told["Status"], told["PhysicalResourceId"]) == ("SUCCESS", event["PhysicalResourceId"])
+    assert told["RequestId"] == event["RequestId"]
+
+
+@pytest.mark.parametrize(
+    ("function", "handler"), [("ingest_lambda", "handler"), ("findings_lambda", "scheduled")], ids=lambda name: name
+)
+def test_wrong_settings_are_the_runtimes_error(
+    here: Built, runtime: Path, function: str, handler: str, tmp_path: Path
+) -> None:
+    with Lambda(here.zip(function), f"{function}.handler.{handler}", {}, tmp_path, runtime) as running:
+        answer = running.invoke({"Records": []})
+
+    assert (answer.kind, answer.body["errorType"]) == ("error", "SettingsError")
+    assert "OPENSEARCH_ENDPOINT" in answer.body["errorMessage"]
+
+
+# What the functions are called with, and told.
+
+INGEST = "ingest_lambda.handler.handler"
+_OF_THE_RUNTIME = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
+
+SCHEDULED = {
+    "version": "0",
+    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2031-03-04T11:22:00Z",
+    "region": REGION,
+    "resources": [f"arn:aws:events:{REGION}:123456789012:rule/daswatch-findings"],
+    "detail": {},
+}
+
+
+def ingest_settings(ingest: IngestFunction, node: AnyNode) -> dict[str, str]:
+    return {
+        **ingest.aws.environment,
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": "none",
+        "DEAD_LETTER_BUCKET": DEAD_LETTER_BUCKET,
+        "INDEX_PREFIX": ingest.prefix,
+    }
+
+
+def findings_settings(watching: Watching, node: AnyNode) -> dict[str, str]:
+    """Without DETECTIONS: the artifact has its own."""
+    return {
+        **watching.aws.environment,
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": "none",
+        "DEAD_LETTER_BUCKET": DEAD_LETTER_BUCKET,
+        "INDEX_PREFIX": watching.prefix,
+        "ALERT_TOPIC_ARN": watching.topic_arn,
+    }
+
+
+# Nothing of it is reached: a deleted custom resource leaves the activity stream running.
+SETUP_SETTINGS = {
+    "OPENSEARCH_ENDPOINT": "http://127.0.0.1:1",
+    "OPENSEARCH_AUTH": "none",
+    "BACKUP_BUCKET": DEAD_LETTER_BUCKET,
+}
+
+
+def sns_event(message: str) -> dict[str, Any]:
+    """What SNS hands to a function that is subscribed to a topic."""
+    arn = f"arn:aws:sns:{REGION}:123456789012:daswatch-monitors"
+    told = {
+        "Type": "Notification",
+        "MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e",
+        "TopicArn": arn,
+        "Subject": "daswatch",
+        "Message": message,
+        "Timestamp": "2031-03-04T11:22:00.000Z",
+        "MessageAttributes": {},
+    }
+    return {
+        "Records": [
+            {
+                "EventSource": "aws:sns",
+                "EventVersion": "1.0",
+                "EventSubscriptionArn": f"{arn}:21be56ed-a058-49f5-8c98-aedd2564c486",
+                "Sns": told,
+            }
+        ]
+    }
+
+
+def custom_resource_event(response_url: str) -> dict[str, Any]:
+    """What CloudFormation hands over when a stack with an activity stream is deleted."""
+    properties = {
+        "ServiceToken": f"arn:aws:lambda:{REGION}:123456789012:function:daswatch-setup",
+        "Database": "cluster:orders",
+        "Mode": "async",
+        "OnDelete": "retain",
+    }
+    return {
+        "RequestType": "Delete",
+        "ServiceToken": properties["ServiceToken"],
+        "ResponseURL": response_url,
+        "StackId": f"arn:aws:cloudformation:{REGION}:123456789012:stack/daswatch/1b0c3a10-0000-11f1-8000-0a1b2c3d4e5f",
+        "RequestId": "6f6a2f8e-50f4-4b7e-9f4e-4b3f3c0b9a10",
+        "LogicalResourceId": "OrdersActivityStream",
+        "PhysicalResourceId": "das-stream-cluster-ABCD",
+        "ResourceType": "Custom::ActivityStream",
+        "ResourceProperties": properties,
+    }
+
+
+class CustomResourceAnswers:
+    """The pre-signed URL that CloudFormation waits at."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        answers = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                answers.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?X-Amz-Signature=none"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

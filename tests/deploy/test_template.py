@@ -1,0 +1,662 @@
+"""template.yaml: the linter and SAM take it, and what it makes is what the functions, their settings and AWS need."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import pytest
+from cfnlint.api import lint  # type: ignore[import-untyped]
+
+from daswatch.aws.firehose import PutResult
+from daswatch.detections.samples import base_events, samples_of
+from daswatch.errors import SettingsError
+from daswatch.settings import Environment
+from findings_lambda import settings as findings_settings
+from findings_lambda import telemetry as findings_telemetry
+from findings_lambda import watch
+from firehose_lambda import settings as firehose_settings
+from firehose_lambda import telemetry as firehose_telemetry
+from firehose_lambda import transform
+from ingest_lambda import ingest
+from ingest_lambda import settings as ingest_settings
+from ingest_lambda import telemetry as ingest_telemetry
+from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
+
+DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/search"
+OWN_DOMAIN = {
+    "Databases": "cluster:orders,db:ledger-2",
+    "ArtifactBucket": "artifacts",
+    "OpenSearchEndpoint": "https://search.example.internal",
+    "OpenSearchArn": DOMAIN,
+}
+FIRST_TRY = {"Databases": "cluster:orders", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
+SERVERLESS = {
+    **OWN_DOMAIN,
+    "OpenSearchService": "aoss",
+    "OpenSearchArn": "arn:aws:aoss:eu-west-1:123456789012:collection/0a1b2c3d4e5f6a7b8c9d",
+    "CollectionName": "activity",
+}
+EVERYTHING = {
+    **OWN_DOMAIN,
+    "ActivityStreamKey": "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890",
+    "OnStackDeletion": "stop",
+    "OpenSearchAuth": "basic",
+    "OpenSearchSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:search-a1b2c3",
+    "RowsToS3": "true",
+    "SplunkEndpoint": "https://splunk.example.internal:8088",
+    "SplunkSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:splunk-a1b2c3",
+    "AlertEmail": "security@example.com",
+    "MemberRoleName": "daswatch-findings",
+    "SubnetIds": "subnet-0a1b2c3d,subnet-1a2b3c4d",
+    "SecurityGroupIds": "sg-0a1b2c3d",
+}
+SETUPS = {"own domain": OWN_DOMAIN, "first try": FIRST_TRY, "serverless": SERVERLESS, "everything": EVERYTHING}
+
+# What the code reads and the template leaves at its default, with the reason.
+AT_THEIR_DEFAULT = {
+    "OPENSEARCH_CA_BUNDLE": "AWS's endpoints have certificates of public authorities",
+    "MAX_PLAINTEXT_BYTES": "a guard, not a choice",
+    "MAX_DATA_KEYS": "a guard, not a choice",
+    "MAX_DATA_KEY_AGE_SECONDS": "a guard, not a choice",
+    "DASHBOARDS_TENANT": "the global tenant is the one that everybody sees",
+    # Splunk takes plain events of all activities; S3's forms are for a Firehose that somebody makes by hand.
+    "ACTIVITIES": "all of them",
+    "COMPRESS": "Splunk reads no gzip",
+}
+DATA_TYPES = {"AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key", "AWS::OpenSearchService::Domain"}
+MAX_RESOURCES = 500  # of a stack
+MAX_TEMPLATE_BYTES = 1_000_000  # of a template in S3
+
+
+@cache
+def stack(name: str = "everything") -> Stack:
+    """The stack of one of the setups."""
+    return Stack(SETUPS[name])
+
+
+def by_setup(function: Any) -> Any:
+    return pytest.mark.parametrize("name", SETUPS)(function)
+
+
+# The linter, and SAM.
+
+
+def linted(text: str) -> list[str]:
+    return [f"{match.rule.id} {match.message}" for match in lint(text, regions=["eu-west-1"])]
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    assert linted(TEMPLATE.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("name", ["first try", "serverless", "everything"])
+def test_with_values_it_finds_nothing_without_an_exception_either(name: str) -> None:
+    # What a condition leaves out is not looked at: its ARNs are empty, and that is what the condition is for.
+    assert linted(json.dumps(stack(name).resolved_template())) == []
+
+
+@by_setup
+def test_sam_translates_it_and_leaves_nothing_of_its_own(name: str) -> None:
+    types = {one.type for one in stack(name).resources.values()}
+
+    assert "AWS::Lambda::Function" in types
+    assert not any(kind.startswith("AWS::Serverless") for kind in types)
+
+
+def test_every_database_has_all_that_is_its_own_and_names_do_not_meet() -> None:
+    resources = Stack({**EVERYTHING, "Databases": "cluster:a-b-1,db:ab1"}).resources
+
+    ours = {name.removesuffix("clusterab1") for name in resources if name.endswith("clusterab1")}
+    theirs = {name.removesuffix("dbab1") for name in resources if name.endswith("dbab1")}
+
+    assert ours == theirs
+    assert {"Stream", "Mapping", "ReadAccess", "Evidence", "Silent", "Unread", "Behind", "FarBehind"} <= ours
+
+
+# What IAM takes of the policies that a role has of its own, and of a managed one, without white space.
+_MAX_INLINE_CHARACTERS = 10_240
+_MAX_MANAGED_CHARACTERS = 6_144
+_PROMISED_DATABASES = 14
+_LONGEST = {
+    "KinesisStreamArn": "arn:aws:kinesis:ap-northeast-1:123456789012:stream/aws-rds-das-cluster-" + "A" * 26,
+    "KmsKeyArn": "arn:aws:kms:ap-northeast-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890",
+    "ResourceId": "cluster-" + "A" * 26,
+}
+
+
+def test_as_many_databases_as_it_promises_fit_into_one_stack() -> None:
+    assert f"takes {_PROMISED_DATABASES} databases" in read_template()["Parameters"]["Databases"]["Description"]
+    given = {**EVERYTHING, "Databases": ",".join(f"cluster:a{number:x<60}" for number in range(_PROMISED_DATABASES))}
+    streams = Stack(given).of_type("Custom::ActivityStream")
+
+    full = Stack(given, {f"{name}.{attribute}": value for name in streams for attribute, value in _LONGEST.items()})
+
+    assert len(full.resources) <= MAX_RESOURCES
+    assert len(json.dumps(full.template)) <= MAX_TEMPLATE_BYTES
+    for role in full.of_type("AWS::IAM::Role"):
+        assert sum(map(_characters, full.own_policies(role))) <= _MAX_INLINE_CHARACTERS, role
+    for name, policy in full.of_type("AWS::IAM::ManagedPolicy").items():
+        assert _characters(policy.properties["PolicyDocument"]) <= _MAX_MANAGED_CHARACTERS, name
+
+
+def _characters(document: Mapping[str, Any]) -> int:
+    placeholder = re.compile(r"<\w+(\.\w+)?>")  # the longest that AWS makes of one is an ARN of some 120 characters
+    return len(placeholder.sub("x" * 120, json.dumps(document, separators=(",", ":"))))
+
+
+def test_every_parameter_is_explained_in_the_form_and_used() -> None:
+    template = read_template()
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    in_form = [name for group in groups for name in group["Parameters"]]
+    body = json.dumps({key: template[key] for key in ("Conditions", "Globals", "Resources")})
+
+    assert sorted(in_form) == sorted(template["Parameters"])
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"].endswith("."), name
+        assert f'"{name}"' in body or f"${{{name}}}" in body, name
+
+
+@pytest.mark.parametrize(
+    "database", ["cluster:orders", "db:ledger-2", "cluster:A", pytest.param("db:" + "a" * 63, id="db:63 letters")]
+)
+def test_databases_are_named_as_the_setup_function_takes_them(database: str) -> None:
+    assert re.fullmatch(read_template()["Parameters"]["Databases"]["AllowedPattern"], database)
+
+
+@pytest.mark.parametrize(
+    "database", ["orders", "cluster:", "cluster:-a", "db:a-", "db:a--b", "db:1a", "table:a", "db:a/b"]
+)
+def test_other_names_are_refused_before_anything_is_made(database: str) -> None:
+    assert not re.fullmatch(read_template()["Parameters"]["Databases"]["AllowedPattern"], database)
+
+
+# Functions, and their settings.
+
+FUNCTIONS = [one.properties["Handler"] for one in stack().of_type("AWS::Lambda::Function").values()]
+
+
+@pytest.mark.parametrize("handler", FUNCTIONS)
+def test_every_functions_handler_exists(handler: str) -> None:
+    module, _, name = handler.rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_the_functions_are_those_of_the_project() -> None:
+    folders = {path.parent.name for path in TEMPLATE.parent.glob("*_lambda/handler.py")}
+
+    assert {handler.partition(".")[0] for handler in FUNCTIONS} == folders
+
+
+@pytest.mark.parametrize("handler", FUNCTIONS)
+def test_every_function_comes_from_its_own_artifact_and_runs_as_it_was_built(handler: str) -> None:
+    function = stack().function(handler).properties
+
+    assert function["Code"] == {"S3Bucket": "artifacts", "S3Key": f"daswatch/arm64/{handler.partition('.')[0]}.zip"}
+    assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+    assert function["FunctionName"].startswith("daswatch-")
+    assert function["VpcConfig"]["SubnetIds"] == ["subnet-0a1b2c3d", "subnet-1a2b3c4d"]
+
+
+class Recorded(dict[str, str]):
+    """An environment that notes what is asked of it."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(variables)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def environment_of(handler: str, name: str = "everything") -> dict[str, str]:
+    """The environment that the template gives a function, as if AWS had named everything."""
+    variables: dict[str, str] = stack(name).function(handler).properties["Environment"]["Variables"]
+    real = {
+        "<DeadLetterBucket>": "daswatch-deadletterbucket-1a2b3c",
+        "<Domain.DomainEndpoint>": "search.example.internal",
+        "<RowsDelivery>": "daswatch-rows",
+    }
+    found = {}
+    for variable, value in variables.items():
+        text = str(value)
+        for placeholder, instead in real.items():
+            text = text.replace(placeholder, instead)
+        found[variable] = re.sub(r"<(\w+)(\.\w+)?>", r"arn:aws:iam::123456789012:role/\1", text)
+    return found
+
+
+def settings_module(handler: str) -> Any:
+    return importlib.import_module(f"{handler.partition('.')[0]}.settings")
+
+
+@pytest.mark.parametrize(
+    ("name", "handler"),
+    [
+        (name, one.properties["Handler"])
+        for name in SETUPS
+        for one in stack(name).of_type("AWS::Lambda::Function").values()
+    ],
+)
+def test_every_function_accepts_the_settings_it_gets(name: str, handler: str) -> None:
+    settings_module(handler).read_settings(environment_of(handler, name))
+
+
+@pytest.mark.parametrize("handler", FUNCTIONS)
+def test_every_setting_that_the_code_reads_is_set_or_meant_to_be_the_default_and_every_one_set_is_read(
+    handler: str,
+) -> None:
+    given = environment_of(handler)
+    variables = Recorded(given)
+
+    settings_module(handler).read_settings(variables)
+
+    assert set(given) <= variables.asked
+    assert variables.asked - set(given) <= set(AT_THEIR_DEFAULT)
+
+
+def test_a_wrong_setting_would_be_noticed() -> None:
+    with pytest.raises(SettingsError):
+        ingest_settings.read_settings({**environment_of("ingest_lambda.handler.handler"), "REDACT": "perhaps"})
+    with pytest.raises(SettingsError):
+        findings_settings.read_settings({})
+    assert firehose_settings.read_settings({"OUTPUT_FORM": "splunk"}).form is transform.Form.SPLUNK
+    assert not Environment({}).problems
+
+
+def test_the_domain_that_is_made_is_set_up_by_its_master_user_and_used_by_roles() -> None:
+    ingest_, setup = (
+        stack("first try").function(handler).properties["Environment"]["Variables"]
+        for handler in ("ingest_lambda.handler.handler", "setup_lambda.handler.handler")
+    )
+
+    assert ingest_["OPENSEARCH_ENDPOINT"] == setup["OPENSEARCH_ENDPOINT"] == "https://<Domain.DomainEndpoint>"
+    assert (ingest_["OPENSEARCH_AUTH"], ingest_["OPENSEARCH_SECRET_ARN"]) == ("sigv4", "")
+    assert (setup["OPENSEARCH_AUTH"], setup["OPENSEARCH_SECRET_ARN"]) == ("basic", "<DomainUser>")
+
+
+def test_serverless_has_no_monitors() -> None:
+    def monitors(name: str) -> str:
+        variables = stack(name).function("setup_lambda.handler.handler").properties["Environment"]["Variables"]
+        return str(variables["MONITORS"])
+
+    assert (monitors("serverless"), monitors("own domain")) == ("false", "true")
+
+
+# Streams.
+
+
+@pytest.mark.parametrize("database", ["clusterorders", "dbledger2"])
+def test_the_mapping_keeps_what_it_cannot_deliver_and_goes_on(database: str) -> None:
+    mapping = stack().resources[f"Mapping{database}"].properties
+
+    assert {name: mapping[name] for name in mapping if name not in ("EventSourceArn", "Tags")} == {
+        "FunctionName": "<IngestFunction>",
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 200,
+        "MaximumBatchingWindowInSeconds": 5,
+        "ParallelizationFactor": 2,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": 82_800,
+        "DestinationConfig": {"OnFailure": {"Destination": "<DeadLetterBucket.Arn>"}},
+        "MetricsConfig": {"Metrics": ["EventCount"]},
+    }
+    assert mapping["EventSourceArn"] == f"<Stream{database}.KinesisStreamArn>"
+
+
+def test_a_stream_is_asked_for_as_the_parameters_say() -> None:
+    properties = stack().resources["Streamdbledger2"].properties
+
+    assert {name: value for name, value in properties.items() if name != "StartedBy"} == {
+        "ServiceToken": "<SetupFunction.Arn>",
+        "ServiceTimeout": 1800,
+        "Database": "db:ledger-2",
+        "KmsKeyId": EVERYTHING["ActivityStreamKey"],
+        "Mode": "async",
+        "EngineNativeAuditFieldsIncluded": "false",
+        "OnDelete": "stop",
+    }
+    assert stack("own domain").resources["Streamdbledger2"].properties["OnDelete"] == "retain"
+
+
+def test_the_evidence_is_the_ciphertext_by_database_and_day_a_record_a_line() -> None:
+    properties = stack().resources["Evidenceclusterorders"].properties
+    target = properties["ExtendedS3DestinationConfiguration"]
+
+    assert properties["DeliveryStreamType"] == "KinesisStreamAsSource"
+    assert target["Prefix"] == "evidence/<Streamclusterorders.ResourceId>/!{timestamp:yyyy/MM/dd}/"
+    assert target["ErrorOutputPrefix"].startswith("evidence-failed/<Streamclusterorders.ResourceId>/!{firehose:error")
+    assert target["CompressionFormat"] == "GZIP"
+    assert [one["Type"] for one in target["ProcessingConfiguration"]["Processors"]] == ["AppendDelimiterToRecord"]
+
+
+def test_rows_are_delivered_as_their_page_says() -> None:
+    page = (TEMPLATE.parent / "docs" / "rows.md").read_text("utf-8")
+    documented = json.loads(re.findall(r"```json\n(.*?)```", page, re.S)[0])
+
+    made = stack().resources["RowsDelivery"].properties["ExtendedS3DestinationConfiguration"]
+
+    assert {name: made[name] for name in documented} == documented
+
+
+# What is kept, and how.
+
+
+@by_setup
+def test_every_bucket_is_encrypted_blocked_versioned_and_speaks_tls(name: str) -> None:
+    made = stack(name)
+    policies = {one.properties["Bucket"]: one.properties for one in made.of_type("AWS::S3::BucketPolicy").values()}
+
+    for bucket, resource in made.of_type("AWS::S3::Bucket").items():
+        (rule,) = resource.properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "<DataKey.Arn>"}
+        assert set(resource.properties["PublicAccessBlockConfiguration"].values()) == {True}
+        assert len(resource.properties["PublicAccessBlockConfiguration"]) == 4
+        assert resource.properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert _refuses_plain_http(policies[f"<{bucket}>"]["PolicyDocument"], "s3:*"), bucket
+
+
+@by_setup
+def test_every_topic_is_encrypted_and_speaks_tls(name: str) -> None:
+    made = stack(name)
+    policies = {
+        topic: one.properties["PolicyDocument"]
+        for one in made.of_type("AWS::SNS::TopicPolicy").values()
+        for topic in one.properties["Topics"]
+    }
+
+    for topic, resource in made.of_type("AWS::SNS::Topic").items():
+        assert resource.properties["KmsMasterKeyId"] == "<DataKey.Arn>"
+        assert _refuses_plain_http(policies[f"<{topic}>"], "sns:Publish"), topic
+
+
+def _refuses_plain_http(document: Mapping[str, Any], action: str) -> bool:
+    return any(
+        (one["Effect"], one["Principal"], one["Action"]) == ("Deny", "*", action)
+        and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        for one in document["Statement"]
+    )
+
+
+def test_the_domain_encrypts_and_asks_who_it_is() -> None:
+    domain = stack("first try").resources["Domain"].properties
+
+    assert domain["EncryptionAtRestOptions"] == domain["NodeToNodeEncryptionOptions"] == {"Enabled": True}
+    assert domain["DomainEndpointOptions"]["EnforceHTTPS"] is True
+    assert domain["DomainEndpointOptions"]["TLSSecurityPolicy"].startswith("Policy-Min-TLS-1-2")
+    assert domain["AdvancedSecurityOptions"]["Enabled"] is True
+    assert re.fullmatch(r"[a-z][a-z0-9-]{2,27}", domain["DomainName"])
+    assert domain["AccessPolicies"]["Statement"][0]["Resource"].endswith(f":domain/{domain['DomainName']}/*")
+
+
+@by_setup
+def test_every_function_logs_into_a_group_of_its_own_that_forgets_and_is_encrypted(name: str) -> None:
+    made = stack(name)
+    logs = made.of_type("AWS::Logs::LogGroup")
+
+    for function in made.of_type("AWS::Lambda::Function").values():
+        group = logs[function.properties["LoggingConfig"]["LogGroup"].strip("<>")].properties
+        assert group["LogGroupName"] == f"/aws/lambda/{function.properties['FunctionName']}"
+    for one in logs.values():
+        assert int(one.properties["RetentionInDays"]) == 90
+        assert one.properties["KmsKeyId"] == "<DataKey.Arn>"
+    groups = [one.properties["LoggingConfig"]["LogGroup"] for one in made.of_type("AWS::Lambda::Function").values()]
+    assert len(set(groups)) == len(groups)
+
+
+def test_what_holds_data_outlives_the_stack() -> None:
+    for name, resource in stack_of_all().items():
+        if resource["Type"] in DATA_TYPES:
+            assert (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) == ("Retain", "Retain"), name
+
+
+def stack_of_all() -> dict[str, Any]:
+    """Every resource that any setup could have."""
+    found: dict[str, Any] = stack().template["Resources"]
+    return found
+
+
+def test_keys_turn_and_give_the_account_its_say() -> None:
+    for name, key in Stack({**EVERYTHING, "ActivityStreamKey": ""}).of_type("AWS::KMS::Key").items():
+        assert key.properties["EnableKeyRotation"] is True
+        first = key.properties["KeyPolicy"]["Statement"][0]
+        assert first["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}, name
+
+
+def test_a_key_that_is_given_is_used_and_none_is_made() -> None:
+    assert set(stack().of_type("AWS::KMS::Key")) == {"DataKey"}
+    assert set(stack("own domain").of_type("AWS::KMS::Key")) == {"DataKey", "StreamKey"}
+    assert stack().outputs["ActivityStreamKeyArn"] == EVERYTHING["ActivityStreamKey"]
+
+
+def test_evidence_cannot_be_deleted_and_expires() -> None:
+    statements = stack().resources["EvidenceBucketPolicy"].properties["PolicyDocument"]["Statement"]
+    (rule,) = stack().resources["EvidenceBucket"].properties["LifecycleConfiguration"]["Rules"]
+
+    assert any(
+        one["Effect"] == "Deny" and set(one["Action"]) == {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+        for one in statements
+    )
+    assert int(rule["ExpirationInDays"]) == 400
+
+
+# Who is told.
+
+
+@by_setup
+def test_every_alarm_tells_people(name: str) -> None:
+    alarms = stack(name).of_type("AWS::CloudWatch::Alarm")
+
+    assert alarms
+    for alarm, resource in alarms.items():
+        assert resource.properties["AlarmActions"] == ["<AlertTopic>"], alarm
+        assert resource.properties["AlarmName"].startswith("daswatch-"), alarm
+        assert 0 < len(resource.properties["AlarmDescription"]) <= 1024
+        assert "TreatMissingData" in resource.properties
+
+
+class Told:
+    """Takes what a function tells, in place of its telemetry."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def tell(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
+        self.names |= {*counts, *durations}
+
+
+@cache
+def told_metrics() -> dict[str, set[str]]:
+    """What each of our services tells, by its name as the metrics have it."""
+    ingested, found, transformed = Told(), Told(), Told()
+    ingest_telemetry.tell(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
+    findings_telemetry.tell(found, watch.Report(), "1")  # type: ignore[arg-type]
+    firehose_telemetry.tell(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
+    return {
+        ingest_telemetry.SERVICE: ingested.names,
+        findings_telemetry.SERVICE: found.names,
+        firehose_telemetry.SERVICE: transformed.names,
+    }
+
+
+def test_alarms_of_our_metrics_look_at_metrics_that_are_told() -> None:
+    ours = [one.properties for one in stack().of_type("AWS::CloudWatch::Alarm").values()]
+    ours = [one for one in ours if one["Namespace"] == "Daswatch"]
+
+    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToDeliverAgain", "FailingDetections"}
+    for alarm in ours:
+        ((dimension,)) = alarm["Dimensions"]
+        assert dimension["Name"] == "service"
+        assert alarm["MetricName"] in told_metrics()[dimension["Value"]]
+
+
+def test_every_function_has_an_alarm_for_errors() -> None:
+    watched = {
+        one.properties["Dimensions"][0]["Value"]
+        for one in stack().of_type("AWS::CloudWatch::Alarm").values()
+        if one.properties["MetricName"] == "Errors"
+    }
+
+    assert watched == {f"<{name}>" for name in stack().of_type("AWS::Lambda::Function")}
+
+
+def test_silence_is_an_alarm_and_so_is_a_mapping_that_stands() -> None:
+    alarms = stack().resources
+    silent, unread = alarms["Silentclusterorders"].properties, alarms["Unreadclusterorders"].properties
+
+    assert (silent["MetricName"], silent["TreatMissingData"]) == ("IncomingRecords", "breaching")
+    assert (unread["MetricName"], unread["TreatMissingData"]) == ("PolledEventCount", "breaching")
+    assert unread["Dimensions"] == [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}]
+
+
+# What is done to the streams from outside.
+
+
+def events_of(sample: Any) -> Iterator[dict[str, Any]]:
+    """The EventBridge events of a sample of das-tamper-control-plane."""
+    base = base_events()["control-plane"]
+    for step in sample.steps:
+        changed = step.get("event", {})
+        yield {**base, **changed, "detail": {**base["detail"], **changed.get("detail", {})}}
+
+
+def takes(pattern: Any, event: Any) -> bool:
+    """Whether EventBridge's pattern takes an event: as far as our own patterns go."""
+    if isinstance(pattern, dict):
+        if "$or" in pattern:
+            rest = {key: value for key, value in pattern.items() if key != "$or"}
+            return takes(rest, event) and any(takes(one, event) for one in pattern["$or"])
+        if isinstance(event, list):
+            return any(takes(pattern, one) for one in event)
+        return isinstance(event, dict) and all(
+            key in event and takes(value, event[key]) for key, value in pattern.items()
+        )
+    return any(_value_fits(one, event) for one in pattern)
+
+
+def _value_fits(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, str) or not isinstance(value, str):
+        return bool(wanted == value)
+    ((kind, operand),) = wanted.items()
+    match kind:
+        case "prefix":
+            return value.startswith(operand)
+        case "wildcard":
+            return re.fullmatch(".*".join(map(re.escape, operand.split("*"))), value) is not None
+        case "anything-but":
+            return bool(value != operand)
+    raise AssertionError(f"no test knows {kind}")
+
+
+SAMPLES_KEY = "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
+CALLS = [one for one in samples_of("das-tamper-control-plane") if one.expected == "match"]
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    """The rules that listen to CloudTrail, by their names."""
+    made = Stack(EVERYTHING, {f"Stream{name}.KmsKeyArn": SAMPLES_KEY for name in ("clusterorders", "dbledger2")})
+    found = made.of_type("AWS::Events::Rule").items()
+    return {name: one.properties for name, one in found if "CloudTrail" in json.dumps(one.properties)}
+
+
+@pytest.mark.parametrize("sample", CALLS, ids=lambda one: one.words)
+def test_what_the_saved_query_looks_for_reaches_it(sample: Any) -> None:
+    for event in events_of(sample):
+        listening = [rule for rule in rules().values() if takes(rule["EventPattern"], event)]
+        assert any({"Id": "findings", "Arn": "<NotifiedFunction.Arn>"} in rule["Targets"] for rule in listening), event
+
+
+def test_calls_about_others_keys_functions_and_streams_do_not() -> None:
+    base = base_events()["control-plane"]
+    others: list[dict[str, Any]] = [
+        {
+            "source": "aws.kms",
+            "detail": {"eventSource": "kms.amazonaws.com", "eventName": "DisableKey", "resources": [{"ARN": "x"}]},
+        },
+        {
+            "source": "aws.lambda",
+            "detail": {"eventName": "DeleteFunction20150331", "requestParameters": {"functionName": "a"}},
+        },
+        {"source": "aws.kinesis", "detail": {"eventName": "DeleteStream", "requestParameters": {"streamName": "a"}}},
+        {"source": "aws.rds", "detail": {"eventName": "StopDBCluster"}},
+    ]
+
+    for other in others:
+        event = {**base, **other, "detail": {**base["detail"], "resources": [], **other["detail"]}}
+        assert not [name for name, rule in rules().items() if takes(rule["EventPattern"], event)], other
+
+
+def test_a_deployment_reaches_the_saved_query_and_wakes_nobody() -> None:
+    base = base_events()["control-plane"]
+    call = {"eventName": "UpdateFunctionCode20150331v2", "requestParameters": {"functionName": "daswatch-ingest"}}
+    by_hand = {**base, "source": "aws.lambda", "detail": {**base["detail"], **call}}
+    deployed = {**by_hand, "detail": {**by_hand["detail"], "sourceIPAddress": "cloudformation.amazonaws.com"}}
+
+    def listening(event: Mapping[str, Any]) -> set[str]:
+        return {name for name, rule in rules().items() if takes(rule["EventPattern"], event)}
+
+    assert listening(by_hand) == {"OwnPartsChanged", "OwnPartsChangedByHand"}
+    assert listening(deployed) == {"OwnPartsChanged"}
+
+
+def test_records_given_up_ring_one_alarm() -> None:
+    """Hundreds of objects an hour are one alarm, which ends after an hour without any."""
+    records = stack().resources["GaveUpclusterorders"].properties
+    notifications = stack().resources["NotifiedGaveUpAlarm"].properties
+
+    assert (records["MetricName"], records["Dimensions"]) == (
+        "OnFailureDestinationDeliveredEventCount",
+        [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}],
+    )
+    assert (notifications["MetricName"], notifications["Dimensions"]) == (
+        "AsyncEventsDropped",
+        [{"Name": "FunctionName", "Value": "<NotifiedFunction>"}],
+    )
+    for alarm in (records, notifications):
+        assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"] * alarm["Period"]) == (1, 3600)
+    patterns = [rule["EventPattern"] for rule in rules().values()]
+    assert not any("aws.s3" in pattern.get("source", ()) for pattern in patterns)
+
+
+@by_setup
+def test_whoever_calls_a_function_may(name: str) -> None:
+    made = stack(name)
+    allowed = {
+        (one.properties["FunctionName"], one.properties["SourceArn"])
+        for one in made.of_type("AWS::Lambda::Permission").values()
+    }
+
+    for rule, resource in made.of_type("AWS::Events::Rule").items():
+        for target in resource.properties["Targets"]:
+            if target["Arn"].endswith("Function.Arn>"):
+                assert (target["Arn"].replace(".Arn", ""), f"<{rule}.Arn>") in allowed
+    assert ("<NotifiedFunction>", "<MonitorTopic>") in allowed
+
+
+def test_our_names_are_known_to_the_saved_query() -> None:
+    named = {"AWS::Lambda::Function": "FunctionName", "AWS::Events::Rule": "Name"}
+
+    for kind, key in named.items():
+        for name, one in stack().of_type(kind).items():
+            assert one.properties[key].startswith("daswatch-"), name
+
+
+@by_setup
+def test_every_output_is_there(name: str) -> None:
+    outputs = stack(name).outputs
+
+    assert {"Dashboards", "EvidenceBucketName", "IngestRoleArn", "SetupFunctionName", "AlertTopicArn"} <= set(outputs)
+    assert not [value for value in walk(outputs) if value in ("", None)]

@@ -1,0 +1,420 @@
+"""Each function's role: every permission that its calls need is granted, and none more.
+
+The functions run through their paths against a real OpenSearch and moto; what they call is held against the policies
+of template.yaml, both ways. What AWS's own services do with a role is in no call of ours: it is listed here, with its
+reason.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from daswatch.aws import clients
+from daswatch.detections.detection import dump
+from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.sigma import compile_all
+from demo.aws import DEAD_LETTER_BUCKET, LocalAws
+from demo.delivery import create_delivery_stream
+from demo.opensearch import AnyNode
+from demo.stream import InvocationContext
+from findings_lambda import handler as findings_handler
+from setup_lambda import handler as setup_handler
+from tests.builders.events import oracle_event, postgresql_event
+from tests.deploy.test_template import DOMAIN, EVERYTHING, SERVERLESS, SETUPS
+from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
+from tests.fakes.rds import Rds, rds_with_streams
+from tests.functions.test_findings_function import FindingsFunction, sns
+from tests.harness.firehose import FirehoseFunction
+from tests.harness.ingest import IngestFunction
+from tests.iac.cloudformation import ACCOUNT, REGION, Stack
+from tests.iac.iam import Calls, Grant, grants, recorded
+
+DATA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1d2e3f4a-5b6c-4d7e-8f90-123456789012"
+CHANNEL = f"arn:aws:iam::{ACCOUNT}:role/channel"
+
+# What AWS's services do with a function's role, and therefore no call of ours shows.
+LOGS = {"logs:CreateLogStream": "Lambda writes the log", "logs:PutLogEvents": "Lambda writes the log"}
+GAVE_UP = {
+    "s3:ListBucket": "Lambda looks at the bucket of an on-failure destination",
+    "s3:PutObject <DeadLetterBucket.Arn>/aws/lambda/*": "Lambda puts there what it gave up",
+}
+VPC = {
+    f"ec2:{call}": "Lambda attaches the function to its subnets"
+    for call in (
+        "AssignPrivateIpAddresses",
+        "CreateNetworkInterface",
+        "DeleteNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSubnets",
+        "UnassignPrivateIpAddresses",
+    )
+}
+OF_SERVICES: dict[str, Mapping[str, str]] = {
+    "IngestRole": {
+        **LOGS,
+        **GAVE_UP,
+        **VPC,
+        **{
+            f"kinesis:{call}": "Lambda's mapping reads the stream"
+            for call in ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
+        },
+    },
+    "FindingsRole": {**LOGS, **GAVE_UP, **VPC},
+    "TransformRole": {**LOGS, **VPC},
+    "SetupRole": {
+        **LOGS,
+        **VPC,
+        "iam:PassRole": "OpenSearch asks it of whoever names a role in a channel",
+    },
+}
+
+
+def stack_for(names: Mapping[str, str], **given: str) -> Stack:
+    """The stack with everything, and the names of what the tests use in place of what AWS would make."""
+    real = {
+        "DeadLetterBucket": DEAD_LETTER_BUCKET,
+        "DeadLetterBucket.Arn": f"arn:aws:s3:::{DEAD_LETTER_BUCKET}",
+        "DataKey.Arn": DATA_KEY,
+        **names,
+    }
+    return Stack({**EVERYTHING, **given}, real)
+
+
+def unneeded(granted: list[Grant], calls: Calls, of_services: Mapping[str, str]) -> list[str]:
+    """What is granted and neither called nor listed as a service's."""
+    found = []
+    for grant in granted:
+        resource = grant.resource.replace(f"arn:aws:s3:::{DEAD_LETTER_BUCKET}", "<DeadLetterBucket.Arn>")
+        if {grant.action, f"{grant.action} {resource}"} & of_services.keys():
+            continue
+        if not any(grant.allows(call) for call in calls.made):
+            found.append(f"{grant.statement}: {grant.action} on {grant.resource}")
+    return found
+
+
+def denied(granted: list[Grant], calls: Calls) -> list[str]:
+    """The calls that no grant lets through."""
+    return sorted(
+        f"{call.action} on {call.resource} {dict(call.context)}"
+        for call in calls.made
+        if not any(grant.allows(call) for grant in granted)
+    )
+
+
+def assert_exact(stack: Stack, role: str, calls: Calls) -> None:
+    """The role's policies are what the calls need, and what AWS's services do with it."""
+    granted = grants(stack.statements(role))
+    named = {grant.action for grant in granted}
+    stale = [name for name in OF_SERVICES[role] if name.partition(" ")[0] not in named]
+
+    assert denied(granted, calls) == []
+    assert unneeded(granted, calls, OF_SERVICES[role]) == []
+    assert stale == []
+
+
+SIGN_IN = pytest.mark.parametrize("auth", ["sigv4", "basic"])
+
+
+def signed(auth: str) -> str:
+    """The domain's ARN where IAM is asked about requests to it."""
+    return DOMAIN if auth == "sigv4" else ""
+
+
+def needing(calls: Calls, auth: str, secret_arn: str) -> dict[str, str]:
+    """The parameters of a stack whose functions sign in like this."""
+    assert any(call.action == "secretsmanager:GetSecretValue" for call in calls.made) == (auth == "basic")
+    return {"OpenSearchAuth": auth, "OpenSearchSecretArn": secret_arn}
+
+
+@pytest.fixture
+def secret_arn(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A secret to sign in with; the node takes whoever comes."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.url)
+    client = aws.session.client("secretsmanager", endpoint_url=aws.url)
+    made = client.create_secret(
+        Name=f"search-{secrets.token_hex(4)}", SecretString='{"username": "daswatch", "password": "not-a-secret"}'
+    )
+    return str(made["ARN"])
+
+
+def streams_of(cluster: str, instance: str, key_arn: str) -> dict[str, str]:
+    """The attributes of the two databases' streams."""
+    return {
+        f"Stream{name}.{attribute}": value
+        for name, resource_id in (("clusterorders", cluster), ("dbledger2", instance))
+        for attribute, value in (
+            ("ResourceId", resource_id),
+            ("KmsKeyArn", key_arn),
+            ("KinesisStreamArn", f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-{resource_id}"),
+        )
+    }
+
+
+def key_arn_of(key_id: str) -> str:
+    return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"
+
+
+@pytest.mark.node
+@SIGN_IN
+def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
+    ingest: IngestFunction, aws: LocalAws, kms_key_id: str, secret_arn: str, auth: str
+) -> None:
+    rows = f"rows-{ingest.name}"
+    create_delivery_stream(aws.firehose(), rows, aws.create_bucket(rows))
+    cluster, instance = ingest.database("postgresql"), ingest.database("oracle", name="B")
+    ingest.configure(OPENSEARCH_AUTH=auth, OPENSEARCH_SECRET_ARN=secret_arn, ROWS_DELIVERY_STREAM=rows)
+    calls = Calls(signed(auth), key_arn_of(kms_key_id), DATA_KEY)
+
+    first = [ingest.record([postgresql_event()], cluster), ingest.delivered(b"bad", cluster)]
+    second = ingest.record([oracle_event()], instance)
+    with recorded(calls):
+        assert ingest.invoke(*first) == []
+        assert ingest.invoke(second) == []
+    aws.firehose().delete_delivery_stream(DeliveryStreamName=rows)
+
+    stack = stack_for(
+        streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
+        | {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
+        **needing(calls, auth, secret_arn),
+    )
+    assert_exact(stack, "IngestRole", calls)
+
+
+@pytest.mark.node
+@SIGN_IN
+def test_the_findings_function_may_do_what_it_does_and_nothing_more(
+    search: OpenSearch,
+    aws: LocalAws,
+    node: AnyNode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    secret_arn: str,
+    auth: str,
+) -> None:
+    function = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
+    (tmp_path / "detections.json").write_bytes(dump([replace(one, enabled=True) for one in compile_all()]))
+    settings = {"FINDINGS_SQL": "true", "OPENSEARCH_AUTH": auth, "OPENSEARCH_SECRET_ARN": secret_arn}
+    function.configure(**settings)
+    calls = Calls(signed(auth), key_arn_of("none"), DATA_KEY)
+    tampered = samples_of("das-tamper-control-plane")[0]
+    base = base_events()["control-plane"]
+    stopped = {**base, "detail": {**base["detail"], **tampered.steps[0]["event"]["detail"]}}
+
+    function.attack()
+    function.attack("first-seen-network", "")  # looks up what was seen before
+    with recorded(calls):
+        findings_handler.scheduled({}, InvocationContext())
+        findings_handler.scheduled({}, InvocationContext())
+        findings_handler.notified(sns("no json"), InvocationContext())
+        findings_handler.notified(stopped, InvocationContext())
+    # The databases' account as seen from another one: their findings go there, by a role.
+    function.forget()
+    function.configure(FINDINGS_ROLE=EVERYTHING["MemberRoleName"])
+    elsewhere = "arn:aws:lambda:eu-west-1:210987654321:function:daswatch-findings"
+    assumed = Calls(signed(auth), key_arn_of("none"), DATA_KEY)
+    with recorded(assumed):
+        findings_handler.scheduled({}, InvocationContext(invoked_function_arn=elsewhere))
+    calls.made |= {call for call in assumed.made if call.action == "sts:AssumeRole"}
+    function.close()
+
+    given = {"IndexPrefix": function.prefix, **needing(calls, auth, secret_arn)}
+    stack = stack_for({"AlertTopic": function.topic_arn}, **given)
+    assert_exact(stack, "FindingsRole", calls)
+
+
+def test_the_transformation_may_decrypt_its_databases_data_keys_and_nothing_more(
+    aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = FirehoseFunction(aws, kms_key_id, secrets.token_hex(6), monkeypatch, capsys)
+    function.configure(OUTPUT_FORM="splunk")
+    cluster, instance = function.database("postgresql"), function.database("oracle")
+    calls = Calls(DOMAIN, key_arn_of(kms_key_id), DATA_KEY)
+
+    sealed = [(function.sealed(postgresql_event(), database=one), one) for one in (cluster, instance)]
+    with recorded(calls):
+        for data, database in sealed:
+            function.invoke(data, database=database)
+    function.cold_start()
+
+    streams = streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
+    assert_exact(stack_for(streams), "TransformRole", calls)
+
+
+@pytest.mark.parametrize("stranger", ["another database", "no context"])
+def test_data_keys_of_others_may_not_be_decrypted(stranger: str) -> None:
+    key = key_arn_of("0c1d2e3f")
+    granted = grants(stack_for(streams_of("cluster-ORDERS", "db-LEDGER", key)).statements("IngestRole"))
+
+    def decrypt(context: Mapping[str, str]) -> list[str]:
+        calls = Calls(DOMAIN, key, DATA_KEY)
+        calls.of_aws("kms", "Decrypt", {"EncryptionContext": context})
+        return denied(granted, calls)
+
+    assert decrypt({"aws:rds:dbc-id": "cluster-ORDERS"}) == decrypt({"aws:rds:db-id": "db-LEDGER"}) == []
+    assert decrypt({"aws:rds:dbc-id": "cluster-OTHER"} if stranger == "another database" else {})
+
+
+@pytest.fixture
+def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rds]:
+    with rds_with_streams(aws, kms_key_id) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def bucket() -> Iterator[AnswerBucket]:
+    with answer_bucket() as running:
+        yield running
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.node
+@SIGN_IN
+def test_the_setup_function_may_do_what_it_does_and_nothing_more(
+    node: AnyNode,
+    aws: LocalAws,
+    rds: Rds,
+    bucket: AnswerBucket,
+    secret_arn: str,
+    auth: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prefix = f"t{secrets.token_hex(6)}-events"
+    (tmp_path / "detections.json").write_bytes(dump(compile_all()[:2]))
+    settings = {
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": auth,
+        "OPENSEARCH_SECRET_ARN": secret_arn,
+        "INDEX_PREFIX": prefix,
+        "DETECTIONS": str(tmp_path / "detections.json"),
+        "BACKUP_BUCKET": DEAD_LETTER_BUCKET,
+        "MONITOR_TOPIC_ARN": f"arn:aws:sns:{REGION}:{ACCOUNT}:monitors",
+        "CHANNEL_ROLE_ARN": CHANNEL,
+    }
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    clients.session.cache_clear()
+    rds.meanwhile = 0
+    cluster, instance = rds.cluster(), rds.instance()
+    calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
+
+    def ask(kind: str, **more: Any) -> dict[str, Any]:
+        del bucket.bodies[:]
+        with recorded(calls):
+            setup_handler.handler(a_request(bucket.url, kind, **more), InvocationContext())
+        assert bucket.answer["Status"] == "SUCCESS", bucket.answer["Reason"]
+        return bucket.answer
+
+    for database in (cluster, instance):
+        properties = {"Database": database, "KmsKeyId": rds.key_arn, "OnDelete": "stop"}
+        made = ask("Create", properties=properties)["PhysicalResourceId"]
+        ask("Update", properties=properties, PhysicalResourceId=made, OldResourceProperties=properties)
+        ask("Delete", properties=properties, PhysicalResourceId=made)
+    ask("Create", properties={"Version": "1"}, resource_type="Custom::Content")
+    _somebody_changes(node, prefix)
+    ask("Update", properties={"Version": "2"}, resource_type="Custom::Content", PhysicalResourceId="das-content")
+
+    given = {"Databases": f"{cluster},{instance}", "ActivityStreamKey": rds.key_arn}
+    assert_exact(stack_for({}, **given, **needing(calls, auth, secret_arn)), "SetupRole", calls)
+
+
+def _somebody_changes(node: AnyNode, prefix: str) -> None:
+    client = OpenSearch(node.url)
+    (found,) = client.transport.perform_request("GET", f"/_index_template/{prefix}")["index_templates"]
+    changed = {**found["index_template"], "priority": 321}
+    client.transport.perform_request("PUT", f"/_index_template/{prefix}", body=changed)
+    client.close()
+
+
+def test_who_may_not_stop_a_stream_cannot() -> None:
+    granted = grants(Stack({**EVERYTHING, "OnStackDeletion": "retain"}).statements("SetupRole"))
+
+    assert not [grant for grant in granted if "Stop" in grant.action]
+
+
+# Roles of AWS's services: nothing of ours calls with them. Source: each service's developer guide.
+
+FIREHOSE_READS = {"kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}
+FIREHOSE_WRITES = {
+    "s3:AbortMultipartUpload",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:PutObject",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "logs:PutLogEvents",
+}
+OF_SERVICE_ROLES = {
+    "EvidenceRoleclusterorders": FIREHOSE_READS | FIREHOSE_WRITES,
+    "SplunkRoleclusterorders": FIREHOSE_READS
+    | FIREHOSE_WRITES
+    | {"lambda:GetFunctionConfiguration", "lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
+    "RowsRole": FIREHOSE_WRITES,
+    "ChannelRole": {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
+}
+
+
+@pytest.mark.parametrize("role", OF_SERVICE_ROLES)
+def test_a_services_role_has_what_its_guide_lists(role: str) -> None:
+    granted = grants(Stack(EVERYTHING).statements(role))
+
+    assert {grant.action for grant in granted} == OF_SERVICE_ROLES[role]
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_every_role_is_looked_at_here(name: str) -> None:
+    known = {*OF_SERVICES, *OF_SERVICE_ROLES}
+
+    roles = {role.replace("dbledger2", "clusterorders") for role in Stack(SETUPS[name]).of_type("AWS::IAM::Role")}
+
+    assert roles <= known
+
+
+# What names no single resource, and why it cannot.
+WILDCARDS = {
+    ("*", "rds:DescribeOrderableDBInstanceOptions"): "it is about engines",
+    (f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*", "rds:DescribeDBClusters"): "by filters",
+    (f"arn:aws:rds:{REGION}:{ACCOUNT}:db:*", "rds:DescribeDBInstances"): "by filters",
+    ("arn:aws:iam::*:role/daswatch-findings", "sts:AssumeRole"): "accounts are known when there are events",
+    **{("*", action): "Lambda checks it before there is an interface" for action in VPC},
+}
+_BELOW = ("/dead-letters/*", "/aws/lambda/*", "/backups/*", "/rows/*", "/rows-failed/*", "/evidence/*", "/splunk/*")
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_no_wildcard_where_a_resource_can_be_named(name: str) -> None:
+    stack = Stack(SETUPS[name])
+
+    for role in stack.of_type("AWS::IAM::Role"):
+        for grant in grants(stack.statements(role)):
+            assert "*" not in grant.action
+            if "*" not in grant.resource or grant.resource.endswith((*_BELOW, "/evidence-failed/*")):
+                continue
+            if grant.action in ("es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut") and role == "SetupRole":
+                continue  # content of all kinds, below one domain
+            assert (grant.resource, grant.action) in WILDCARDS, f"{role}: {grant}"
+
+
+def test_serverless_says_in_its_own_policy_who_may_what() -> None:
+    functions, setup = json.loads(Stack(SERVERLESS).resources["CollectionAccess"].properties["Policy"])
+
+    assert functions["Principal"] == ["<IngestRole.Arn>", "<FindingsRole.Arn>"]
+    assert setup["Principal"] == ["<SetupRole.Arn>"]
+    assert not [one for rule in functions["Rules"] for one in rule["Permission"] if "Delete" in one or "*" in one]
+    assert {one for rule in functions["Rules"] for one in rule["Resource"]} == {
+        "collection/activity",
+        "index/activity/das-*",
+    }

@@ -1,0 +1,296 @@
+"""Pages of detections, and the page about detections: what they show is what is compiled and sent."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from opensearchpy import OpenSearch
+from typer.testing import CliRunner
+
+from daswatch.cli import app
+from daswatch.detections.detection import Condition, Detection, EventSequence, FirstSeen, Kind, Level, Suppression
+from daswatch.detections.pages import duration, fires_in_words, index, page
+from daswatch.detections.samples import Sample, samples_of
+from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
+from daswatch.opensearch.sample_runs import SampleRun
+from daswatch.queries.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
+from tests import ROOT
+from tests.builders.alerts import a_detection
+
+GUIDE = (ROOT / "docs" / "detections.md").read_text("utf-8")
+NAMES = [folder.name for folder in rule_folders()]
+
+
+@cache
+def corpus() -> dict[str, Detection]:
+    return {detection.name: detection for detection in compile_all()}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The code blocks of a Markdown text."""
+    return re.findall(rf"^```{language}\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^##? (.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (60, "1 minute"),
+        (900, "15 minutes"),
+        (3600, "1 hour"),
+        (5400, "90 minutes"),
+        (86_400, "1 day"),
+        (90 * 86_400, "90 days"),
+    ],
+)
+def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "10 or more events within 10 minutes, for one database, dbUserName and remoteHost"),
+        ({"group": ()}, "10 or more events within 10 minutes, for one database"),
+        (
+            {"conditions": (Condition("distinct", 5, "dbUserName"),), "group": ("remoteHost",)},
+            "5 or more different values of dbUserName within 10 minutes, for one database and remoteHost",
+        ),
+        (
+            {"conditions": (Condition("sum", 1_000_000, "rowCount"), Condition("max", 1000, "rowCount")), "group": ()},
+            "rowCount adding up to 1,000,000 or more or one rowCount of 1,000 or more within 10 minutes, "
+            "for one database",
+        ),
+        (
+            {"conditions": (Condition("count", 1, query="x", level=Level.HIGH),), "group": ()},
+            "an event that the narrower query finds (high) within 10 minutes, for one database",
+        ),
+        (
+            {"kind": Kind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
+            "each event; one alert for each database and dbUserName",
+        ),
+        (
+            {"kind": Kind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
+            "5 or more events of the first step, then one of the last, within 10 minutes, for one database",
+        ),
+        (
+            {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
+            "never seen before (learned for 30 days), for one database and dbUserName",
+        ),
+        (
+            {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30, 90), "group": ("dbUserName",)},
+            "seen again after 90 days or more (learned for 30 days), for one database and dbUserName",
+        ),
+        (
+            {"kind": Kind.SILENCE, "silent_seconds": 300, "forget_seconds": 7 * 86_400},
+            "an instance was not heard for 5 minutes; after 7 days it is taken for removed",
+        ),
+        ({"kind": Kind.FAILING}, "OpenSearch cannot run a saved query or a monitor"),
+    ],
+)
+def test_when_it_fires_is_told_in_words(changes: dict[str, Any], words: str) -> None:
+    assert fires_in_words(a_detection(**changes)) == words
+
+
+def test_a_page_tells_everything_that_a_person_needs() -> None:
+    text = page(
+        a_detection(settings={"threshold": 10}), [Sample("bruteforce-user", "match", "ten of them", "oracle", ())]
+    )
+
+    assert headings(text) == [
+        "Many failed logins of one user from one host",
+        "Why it matters",
+        "When it fires",
+        "Settings",
+        "What to do",
+        "When it is nothing",
+        "What it does not see",
+        "Samples that it finds",
+        "ATT&CK and references",
+    ]
+    for told in (
+        "level **medium**",
+        "postgresql, mysql, oracle, sqlserver",
+        "Guessing passwords is the cheapest way in.",
+        "10 or more events within 10 minutes",
+        'activity:"AUTH FAILURE"',
+        "1. Find out whose host it is.",
+        "- A rotated password.",
+        "- Slow attempts.",
+        "- oracle: ten of them",
+        "- Tactics: credential access",
+        "[T1110.001](https://attack.mitre.org/techniques/T1110/001/)",
+        "TTPs/Credential Access",
+    ):
+        assert told in text
+
+
+def test_why_a_detection_is_not_enabled_is_told() -> None:
+    text = page(a_detection(enabled=False, disabled_because="Only you know your hours."))
+
+    assert "**Not enabled.** Only you know your hours." in text
+
+
+def test_suppressions_are_told_with_their_owner() -> None:
+    suppression = Suppression({"dbUserName": ("a", "b")}, "Mira | platform", "The move.", "2031-06-30")
+
+    assert r"| dbUserName a or b | The move. | Mira \| platform | 2031-06-30 |" in page(
+        a_detection(suppressions=(suppression,))
+    )
+
+
+def test_every_query_is_shown() -> None:
+    sequence = EventSequence("activity:X", 5, "activity:Y")
+    conditions = (Condition("count", 3, query="activity:Z"),)
+
+    text = page(a_detection(sequence=sequence, conditions=conditions))
+
+    assert blocks(text, "text") == ['activity:"AUTH FAILURE"', "activity:X", "activity:Y", "activity:Z"]
+
+
+def test_a_query_with_backticks_does_not_end_its_block() -> None:
+    text = page(a_detection(query="commandText:\"```\" OR commandText:'`'"))
+
+    assert "\n````text\ncommandText:\"```\" OR commandText:'`'\n````\n" in text
+
+
+def test_words_are_shown_as_they_are() -> None:
+    text = page(a_detection(why="SELECT * of <schema>.t[1] and `a*b`", false_positives=("a | b",)))
+
+    assert r"SELECT \* of \<schema\>.t\[1\] and `a*b`" in text
+    assert r"- a \| b" in text
+
+
+def test_office_hours_are_told_in_words() -> None:
+    params = {"zone": "Europe/Berlin", "from": 420, "to": 1170, "days": [1, 5]}
+
+    text = page(a_detection(script={"script": {"script": {"source": "true", "params": params}}}))
+
+    assert "between 07:00 and 19:30 (Europe/Berlin) on a Monday or Friday" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_settings_on_a_page_are_a_tuning_file_that_changes_nothing(name: str) -> None:
+    detection = corpus()[name]
+    shown = blocks(page(detection, samples_of(name)), "yaml")
+
+    assert len(shown) == bool(detection.settings)
+    for text in shown:
+        rule = next(folder for folder in rule_folders() if folder.name == name).joinpath("rule.yml").read_text("utf-8")
+        assert yaml.safe_load(text)["detections"][name]["settings"] == detection.settings
+        assert compile_rule(name, rule, read_tuning(text)) == detection
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_detection_has_a_whole_page(name: str) -> None:
+    detection = corpus()[name]
+    text = page(detection, samples_of(name))
+
+    assert {"Why it matters", "When it fires", "What to do", "When it is nothing"} <= set(headings(text))
+    assert not detection.query or detection.query in blocks(text, "`*text")
+    assert not re.search(r"\n{3,}| $|\bNone\b", text, re.MULTILINE)
+    for sample in samples_of(name):
+        assert f"- {sample.engine}: " in text
+
+
+def test_the_index_links_every_page() -> None:
+    text = index(corpus().values())
+
+    assert [re.match(r"\| \[(.+?)\]\((.+?)\)", line).groups() for line in text.splitlines() if ".md" in line] == [  # type: ignore[union-attr]
+        (name, f"{name}.md") for name in corpus()
+    ]
+    assert len({line.replace(r"\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_the_tuning_file_of_the_guide_is_one() -> None:
+    tuning = read_tuning(blocks(GUIDE, "yaml")[0])
+
+    assert set(tuning.overrides) == {"bruteforce-user", "mass-read", "first-seen-application"}
+    assert [one.owner for one in tuning.suppressions["mass-read"]] == ["Mira Lindqvist, payments"]
+    for folder in rule_folders():
+        if folder.name in {*tuning.overrides, *tuning.suppressions}:
+            compile_rule(folder.name, folder.joinpath("rule.yml").read_text("utf-8"), tuning)
+
+
+def test_the_message_templates_of_the_guide_are_those_that_we_read() -> None:
+    assert [block for block in blocks(GUIDE, "text") if block.startswith("{")] == [
+        MESSAGE_WITH_GROUPS,
+        MESSAGE_WITH_HITS,
+    ]
+    assert {CONDITION, CONDITION_ON_HITS} <= {block.strip() for block in blocks(GUIDE, "text")}
+
+
+def test_the_commands_of_the_guide_exist_with_their_options() -> None:
+    shown = [
+        line.split("#")[0].split()
+        for block in blocks(GUIDE, "sh")
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith((".venv/bin/daswatch", "daswatch"))
+    ]
+    commands = typer.main.get_command(app).commands["detections"].commands  # type: ignore[attr-defined]
+
+    assert len(shown) >= 12
+    assert {words[2] for words in shown} == set(commands)
+    for words in shown:
+        options = {option for parameter in commands[words[2]].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, words
+
+
+def test_the_views_of_the_guide_are_those_of_show() -> None:
+    answer = CliRunner().invoke(app, ["detections", "show", "--help"], env={"COLUMNS": "200"})
+
+    for view in re.findall(r"--as (\w+)", GUIDE):
+        assert view in answer.output
+
+
+def test_the_rule_of_the_guide_compiles() -> None:
+    detection = compile_rule("salary-read", blocks(GUIDE, "yaml")[1])
+
+    assert (detection.kind, detection.level, detection.group) == (Kind.EVENT, Level.HIGH, ("dbUserName",))
+
+
+@pytest.mark.parametrize(
+    "key", ["group-by", "settings", "engines", "blind-spots", "quiet", "also", "sequence", "outside"]
+)
+def test_the_keys_of_the_guide_are_known(key: str) -> None:
+    from daswatch.detections.sigma import _KNOWN_KEYS
+
+    assert f"`{key}" in GUIDE or key in blocks(GUIDE, "yaml")[1]
+    assert key in _KNOWN_KEYS
+
+
+@pytest.fixture
+def sample_run(search: OpenSearch) -> Iterator[SampleRun]:
+    with SampleRun(search, f"t-guide-{secrets.token_hex(4)}-events") as run:
+        yield run
+
+
+@pytest.mark.node
+def test_the_rule_of_the_guide_finds_its_sample(sample_run: SampleRun) -> None:
+    detection = compile_rule("salary-read", blocks(GUIDE, "yaml")[1])
+    entry = next(json.loads(block) for block in blocks(GUIDE, "json") if '"sample"' in block)
+    step = entry["steps"][0]
+    of_payroll = {"event": {**step["event"], "dbUserName": "payroll_app"}}
+
+    verdicts = sample_run.run(
+        detection,
+        [
+            Sample("salary-read", "match", entry["sample"], entry["engine"], (step,)),
+            Sample("salary-read", "ignore", "payroll's own", entry["engine"], (of_payroll,)),
+        ],
+    )
+
+    assert [verdict.fired for verdict in verdicts] == [True, False]

@@ -1,0 +1,396 @@
+"""What the doctor says of what was looked up: a table of what is fine, and what is broken with its mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from daswatch.activity_streams.lifecycle import ActivityStream, Database, DatabaseName, Status
+from daswatch.activity_streams.lifecycle import Kind as DatabaseKind
+from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
+from daswatch.content.sizing import GIB
+from daswatch.doctor import aws_checks, endpoint_checks
+from daswatch.doctor.aws_checks import Check, Subject, Verdict
+from daswatch.doctor.deployment import ALARM, NotSeen, Resource, Stack, Watched
+from daswatch.doctor.endpoint_checks import Arrivals, Heard, Refusal, Runner, Shards
+from tests.iac.cloudformation import Stack as Template
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
+RESOURCE = "cluster-A1B2C3D4"
+ORDERS = Watched("cluster:orders", RESOURCE, "0a1b2c3d-mapping", "daswatch-Evidence")
+DENIED = NotSeen("kms:DescribeKey", "User is not authorized to perform: kms:DescribeKey", denied=True)
+GONE = NotSeen("kms:DescribeKey", "there is no such thing", absent=True)
+
+STREAM = ActivityStream(Status.STARTED, "async", KEY, f"aws-rds-das-{RESOURCE}")
+DATABASE = Database(
+    name=DatabaseName(DatabaseKind.CLUSTER, "orders", "eu-west-1", "123456789012"),
+    arn="arn:aws:rds:eu-west-1:123456789012:cluster:orders",
+    resource_id=RESOURCE,
+    engine="aurora-postgresql",
+    engine_version="16.4",
+    status="available",
+    stream=STREAM,
+)
+FIREHOSE: Any = {"DeliveryStreamStatus": "ACTIVE"}
+KINESIS: Any = {"StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "OpenShardCount": 1}
+KEY_METADATA: Any = {"KeyId": "0c1d2e3f", "Enabled": True, "KeyState": "Enabled"}
+PARAMETERS = {"Databases": "cluster:orders", "StreamMode": "async", "Architecture": "arm64"}
+STACK = Stack(
+    "daswatch",
+    "UPDATE_COMPLETE",
+    parameters=PARAMETERS,
+    resources=(
+        Resource("Streamclusterorders", "Custom::ActivityStream", f"das-stream-{RESOURCE}"),
+        Resource("Mappingclusterorders", "AWS::Lambda::EventSourceMapping", "0a1b2c3d-mapping"),
+        Resource("Evidenceclusterorders", "AWS::KinesisFirehose::DeliveryStream", "daswatch-Evidence"),
+    ),
+)
+MAPPING: Any = {
+    **aws_checks.MAPPING_SETTINGS,
+    "State": "Enabled",
+    "LastProcessingResult": "OK",
+    "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::letters"}},
+}
+FUNCTION: Any = {
+    "State": "Active",
+    "LastUpdateStatus": "Successful",
+    "Architectures": ["arm64"],
+    "Runtime": "python3.13",
+    "LastModified": "2026-11-25T09:00:00.000+0000",
+}
+INGEST = Resource("IngestFunction", "AWS::Lambda::Function", "daswatch-ingest")
+ALARMS = [Resource("DeadLettersAlarm", ALARM, "daswatch-DeadLetters"), Resource("SilentX", ALARM, "daswatch-Silent-x")]
+QUIET: Any = {
+    "AlarmName": "daswatch-DeadLetters",
+    "StateValue": "OK",
+    "StateUpdatedTimestamp": NOW - timedelta(days=1),
+    "AlarmDescription": "Records can never be indexed",
+    "ActionsEnabled": True,
+}
+ALSO_QUIET: Any = {**QUIET, "AlarmName": "daswatch-Silent-x"}
+MAIL: Any = {"Protocol": "email", "Endpoint": "security@example.com", "SubscriptionArn": "arn:aws:sns:…"}
+HEARD = Heard(RESOURCE, "orders-1", NOW - timedelta(seconds=15))
+RUNNER = Runner(NOW - timedelta(minutes=1))
+
+
+def planned(kind: Kind, name: str, step: Step) -> PlannedStep:
+    return PlannedStep(step, Content(kind, name, {}))
+
+
+def streams(**changes: Any) -> list[Check]:
+    """The checks of a database whose stream, Kinesis stream or key is otherwise."""
+    given = {"database": DATABASE, "kinesis": KINESIS, "key": KEY_METADATA, "wanted": PARAMETERS, **changes}
+    return aws_checks.stream_checks(ORDERS, **given)
+
+
+def stopped(status: Status = Status.STOPPED) -> Database:
+    return replace(DATABASE, stream=ActivityStream(status))
+
+
+FINE = {
+    "the stack": aws_checks.stack_checks("daswatch", "eu-west-1", STACK),
+    "a function": [aws_checks.function_check(INGEST, FUNCTION, "arm64")],
+    "a database": streams(),
+    "a Kinesis stream that RDS scales": streams(kinesis={**KINESIS, "StreamStatus": "UPDATING"}),
+    "any mode, where that was wanted": streams(wanted={"StreamMode": "auto"}),
+    "a mapping": [aws_checks.mapping_check(ORDERS, MAPPING)],
+    "evidence": [aws_checks.evidence_check(ORDERS, FIREHOSE)],
+    "a topic": [aws_checks.topic_check("alert topic", [MAIL])],
+    "alarms": aws_checks.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
+    "Security Hub": [aws_checks.hub_check("2026-01-02T03:04:05Z")],
+    "content": endpoint_checks.content_checks(
+        Plan((planned(Kind.INDEX_TEMPLATE, "das-events", Step.UNCHANGED),), (LeftOut(Kind.MONITOR, 25, "no plugin"),))
+    ),
+    "pulse": endpoint_checks.pulse_checks([ORDERS], [HEARD], NOW),
+    "events": endpoint_checks.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
+    "no dead letters": [endpoint_checks.dead_letter_check({}, "das-dead-letters")],
+    "saved queries": endpoint_checks.runner_checks(RUNNER, NOW),
+    "shards": endpoint_checks.shard_checks(Shards("das-events-2026.11.24", 40 * GIB, 800, 32 * GIB)),
+    "no shard yesterday": endpoint_checks.shard_checks(Shards("", 0, 12, GIB)),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_fine_needs_no_mend(name: str) -> None:
+    checks = FINE[name]
+
+    assert checks
+    assert {one.verdict for one in checks} == {Verdict.OK}
+    assert not any(one.mend for one in checks)
+    assert aws_checks.worst_first(checks) == []
+
+
+def stack(**changes: Any) -> list[Check]:
+    return aws_checks.stack_checks("daswatch", "eu-west-1", replace(STACK, **changes))
+
+
+def mapping(**changes: Any) -> list[Check]:
+    changed: Any = {**MAPPING, **changes}
+    return [aws_checks.mapping_check(ORDERS, changed)]
+
+
+def function(**changes: Any) -> list[Check]:
+    changed: Any = {**FUNCTION, **changes}
+    return [aws_checks.function_check(INGEST, changed, "arm64")]
+
+
+def refused(status: int, told: str = "no", kind: str = "", *, in_vpc: bool = False) -> list[Check]:
+    return [endpoint_checks.refused(Subject.SEARCH, "https://search", Refusal(status, told, kind), in_vpc=in_vpc)]
+
+
+def heard(minutes: float, instance: str = "orders-1") -> Heard:
+    return Heard(RESOURCE, instance, NOW - timedelta(minutes=minutes))
+
+
+def content(*steps: PlannedStep) -> list[Check]:
+    return endpoint_checks.content_checks(Plan(steps))
+
+
+def alarm(**changes: Any) -> list[Check]:
+    changed: Any = {**QUIET, **changes}
+    return aws_checks.alarm_checks(ALARMS[:1], [changed], NOW)
+
+
+BROKEN, WARNING, UNKNOWN = Verdict.BROKEN, Verdict.WARNING, Verdict.UNKNOWN
+NO_STREAM = tuple(one for one in STACK.resources if one.type != "Custom::ActivityStream")
+FAILED = (*STACK.resources, Resource("Content", "Custom::Content", "", "UPDATE_FAILED", "OpenSearch answered 403"))
+FOREVER = {"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": NOW - timedelta(hours=2)}
+PENDING: Any = {**MAIL, "SubscriptionArn": "PendingConfirmation"}
+GIVEN_UP: Any = {"DeliveryStreamStatus": "CREATING_FAILED", "FailureDescription": {"Details": "no grant"}}
+
+# what is wrong -> the checks, the verdict, a part of the reason, a part of the mend
+WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
+    "no stack": (aws_checks.stack_checks("daswatch", "eu-west-1", GONE), BROKEN, "not there", "--stack"),
+    "a stack that nobody may see": (aws_checks.stack_checks("x", "eu-west-1", DENIED), UNKNOWN, "missing", "allow"),
+    "a stack that changes": (stack(status="UPDATE_IN_PROGRESS"), WARNING, "being changed", "look again"),
+    "an update taken back": (stack(status="UPDATE_ROLLBACK_COMPLETE"), WARNING, "taken back", "describe-stack-events"),
+    "an update stuck": (stack(status="UPDATE_ROLLBACK_FAILED"), BROKEN, "FAILED", "continue-update-rollback"),
+    "a stack that never was": (stack(status="ROLLBACK_COMPLETE"), BROKEN, "ROLLBACK", "delete the stack"),
+    "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
+    "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
+    "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
+    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "Changed by hand"),
+    "a failed update": (
+        function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
+        BROKEN,
+        "key",
+        "deploy again",
+    ),
+    "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "look again"),
+    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Changed by hand"),
+    "a database gone": (streams(database=None), BROKEN, "gone", "out of Databases"),
+    "a database nobody may see": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
+    "a stream stopped": (
+        streams(database=stopped(), kinesis=None, key=None),
+        BROKEN,
+        "stopped",
+        "daswatch stream start",
+    ),
+    "a stream stopping": (streams(database=stopped(Status.STOPPING)), BROKEN, "stopping", "daswatch stream start"),
+    "a stream starting": (streams(database=stopped(Status.STARTING)), WARNING, "starting", "look again"),
+    "another mode": (streams(wanted={"StreamMode": "sync"}), WARNING, "async", "StreamMode=async"),
+    "no Kinesis stream": (streams(kinesis=GONE), BROKEN, "not there", "daswatch stream stop"),
+    "a Kinesis stream going": (
+        streams(kinesis={**KINESIS, "StreamStatus": "DELETING"}),
+        BROKEN,
+        "deleted",
+        "stopped it",
+    ),
+    "a Kinesis stream coming": (
+        streams(kinesis={**KINESIS, "StreamStatus": "CREATING"}),
+        WARNING,
+        "making",
+        "look again",
+    ),
+    "a short memory": (streams(kinesis={**KINESIS, "RetentionPeriodHours": 1}), BROKEN, "1 hours", "24 hours"),
+    "no key": (streams(key=GONE), BROKEN, "not there", "another key"),
+    "a key nobody may see": (streams(key=DENIED), UNKNOWN, "kms:DescribeKey is missing", "allow kms:DescribeKey"),
+    "a key disabled": (
+        streams(key={**KEY_METADATA, "Enabled": False, "KeyState": "Disabled"}),
+        BROKEN,
+        "Disabled",
+        f"aws kms enable-key --key-id {KEY}",
+    ),
+    "a key to be deleted": (
+        streams(key={**KEY_METADATA, "Enabled": False, "KeyState": "PendingDeletion", "DeletionDate": NOW}),
+        BROKEN,
+        "2026-11-25",
+        "cancel-key-deletion",
+    ),
+    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
+    "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
+    "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "look again"),
+    "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
+    "a setting changed": (
+        mapping(MaximumRetryAttempts=10),
+        WARNING,
+        "MaximumRetryAttempts is 10, not -1",
+        "Changed by hand",
+    ),
+    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Changed by hand"),
+    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "not there", "Changed by hand"),
+    "evidence that failed": ([aws_checks.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
+    "nobody told": ([aws_checks.topic_check("alert topic", [])], WARNING, "nobody", "AlertEmail"),
+    "a mail not confirmed": ([aws_checks.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
+    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "not there", "Changed by hand"),
+    "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
+    "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
+    "an alarm that tells nobody": (alarm(ActionsEnabled=False), WARNING, "tells nobody", "enable-alarm-actions"),
+    "an alarm gone": (aws_checks.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "Changed by hand"),
+    "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "not there", "enable-security-hub"),
+    "no answer": (refused(0, "ConnectionError"), BROKEN, "ConnectionError", "inside only"),
+    "no answer from a VPC": (refused(0, in_vpc=True), UNKNOWN, "VPC", "inside the VPC"),
+    "nobody's request": (refused(401), BROKEN, "401", "OPENSEARCH_AUTH=basic"),
+    "no role mapped": (refused(403, kind="security_exception"), UNKNOWN, "fine-grained", "Mapped users"),
+    "no access policy": (refused(403, "User: x is not authorized"), UNKNOWN, "not authorized", "access policy"),
+    "an overloaded node": (refused(429), BROKEN, "429", "overloaded"),
+    "another server": (refused(404, "OpenSearch answered 404"), BROKEN, "404", "without a path"),
+    "a template missing": (
+        content(planned(Kind.INDEX_TEMPLATE, "das-events", Step.CREATE)),
+        BROKEN,
+        "1 missing: das-events",
+        "daswatch setup",
+    ),
+    "a dashboard changed": (
+        content(*(planned(Kind.SAVED_OBJECT, f"dashboard/{n}", Step.UPDATE) for n in range(7))),
+        WARNING,
+        "7 changed: dashboard/0, dashboard/1, dashboard/2, dashboard/3, dashboard/4 and 2 more",
+        "daswatch setup",
+    ),
+    "never heard": (endpoint_checks.pulse_checks([ORDERS], [], NOW), BROKEN, "never heard", "the mapping"),
+    "silent": (endpoint_checks.pulse_checks([ORDERS], [heard(9)], NOW), BROKEN, "silent for 9 min", "iterator age"),
+    "one instance silent": (
+        endpoint_checks.pulse_checks([ORDERS], [HEARD, heard(180, "orders-2")], NOW),
+        WARNING,
+        "orders-2 for 3 h",
+        "stopped or removed",
+    ),
+    "no event ever": (endpoint_checks.arrival_checks(Arrivals(), NOW), WARNING, "none has ever", "run a statement"),
+    "no event for long": (
+        endpoint_checks.arrival_checks(Arrivals(NOW - timedelta(days=3)), NOW),
+        WARNING,
+        "3 days ago",
+        "EXCLUDED_USERS",
+    ),
+    "all dropped": (
+        endpoint_checks.arrival_checks(Arrivals(NOW, 0, {"aws user": 1200}), NOW),
+        WARNING,
+        "1,200 aws user, and no event was kept",
+        "names too many",
+    ),
+    "dead letters": (
+        [endpoint_checks.dead_letter_check({"not-decryptable": 1, "not-json": 3}, "das-dead-letters")],
+        WARNING,
+        "3 not-json, 1 not-decryptable",
+        "was the key replaced?; open das-dead-letters",
+    ),
+    "a large shard": (
+        endpoint_checks.shard_checks(Shards("das-events-2026.11.24", 51 * GIB, 800, 32 * GIB)),
+        WARNING,
+        "one of das-events-2026.11.24 had 51.0 GiB, more than 50",
+        "more primary shards",
+    ),
+    "many shards": (
+        endpoint_checks.shard_checks(Shards("das-events-2026.11.24", GIB, 801, 32 * GIB)),
+        WARNING,
+        "801, with 32.0 GiB of heap in the data nodes: AWS advises 800 at most",
+        "a shorter retention",
+    ),
+    "no run ever": (endpoint_checks.runner_checks(None, NOW), BROKEN, "never run", "each-minute"),
+    "no run for long": (
+        endpoint_checks.runner_checks(Runner(NOW - timedelta(hours=4)), NOW),
+        BROKEN,
+        "4 h ago",
+        "log of the findings function",
+    ),
+    "a query behind": (
+        endpoint_checks.runner_checks(Runner(NOW, {"mass-read": NOW - timedelta(hours=1)}), NOW),
+        WARNING,
+        "mass-read since 2026-11-25 11:00",
+        "backtest",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_told_with_its_mend(name: str) -> None:
+    checks, verdict, reason, mend = WRONG[name]
+
+    worst = aws_checks.worst_first(checks)[0]
+
+    assert worst.verdict is verdict
+    assert reason in worst.reason
+    assert mend in worst.mend
+
+
+def test_a_setup_that_only_ever_fails_in_parts_names_each_database() -> None:
+    two = replace(STACK, parameters={**PARAMETERS, "Databases": "cluster:orders, db:ledger-2"})
+
+    assert [one.name for one in two.databases] == ["cluster:orders", "db:ledger-2"]
+    (missing,) = aws_checks.worst_first(aws_checks.stack_checks("daswatch", "eu-west-1", two))
+    assert missing.name == "db:ledger-2"
+
+
+def test_causes_come_before_their_consequences_and_grave_before_slight() -> None:
+    checks = [
+        aws_checks.broken(Subject.DATA, "pulse", "silent", "…"),
+        aws_checks.warning(Subject.STACK, "stack", "changing", "…"),
+        aws_checks.broken(Subject.STREAMS, "key", "disabled", "…"),
+        aws_checks.ok(Subject.FUNCTIONS, "ingest", "fine"),
+    ]
+
+    assert [one.name for one in aws_checks.worst_first(checks)] == ["key", "pulse", "stack"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-3, "0 s"), (15, "15 s"), (200, "3 min"), (7200, "2 h"), (200_000, "2 days")]
+)
+def test_spans_of_time_are_told_in_words(seconds: float, words: str) -> None:
+    assert aws_checks.in_words(seconds) == words
+
+
+# The doctor and the template.
+
+
+def test_a_mapping_is_held_against_what_the_template_sets() -> None:
+    given = {"Databases": "cluster:orders,db:ledger-2", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
+    mappings = Template(given).of_type("AWS::Lambda::EventSourceMapping")
+
+    assert len(mappings) == 2
+    for one in mappings.values():
+        assert {name: one.properties[name] for name in aws_checks.MAPPING_SETTINGS} == dict(aws_checks.MAPPING_SETTINGS)
+        assert one.properties["DestinationConfig"]["OnFailure"]["Destination"]
+
+
+def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None:
+    given = {"Databases": "cluster:orders,db:ledger-2", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
+    template = Template(given)
+    resources = [
+        Resource(name, one.type, f"das-stream-db-{name[-4:]}" if one.type.startswith("Custom::Act") else f"<{name}>")
+        for name, one in template.resources.items()
+    ]
+    found = Stack("daswatch", "CREATE_COMPLETE", parameters=given, resources=tuple(resources))
+
+    assert [one.mapping for one in found.databases] == ["<Mappingclusterorders>", "<Mappingdbledger2>"]
+    assert [one.evidence for one in found.databases] == ["<Evidenceclusterorders>", "<Evidencedbledger2>"]
+    assert [one.resource_id for one in found.databases] == ["db-ders", "db-ger2"]
+    assert found.named("SetupFunction") == "<SetupFunction>"
+    assert {"AlertTopicArn", "MonitorTopicArn", "ActivityStreamKeyArn"} <= set(template.outputs)
+    assert found.of_type(ALARM)
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [({"StreamMode": "PROVISIONED"}, "provisioned"), ({"StreamMode": "ON_DEMAND"}, "on-demand"), ({}, "mode unknown")],
+)
+def test_the_mode_of_a_kinesis_stream_is_told_since_it_decides_what_the_stream_costs(
+    details: Mapping[str, str], told: str
+) -> None:
+    _, kinesis, _ = streams(kinesis={**KINESIS, "StreamModeDetails": details})
+
+    assert kinesis.reason == f"ACTIVE, {told}, 1 shards"

@@ -1,0 +1,437 @@
+"""Every visualization, search and control of `dashboards/` at a real node, over the producer's traffic.
+
+What Dashboards would ask is asked, and each figure of the answer is held against one that is reckoned from the
+documents alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from opensearchpy import OpenSearch
+
+from daswatch.alerts.alert import advance
+from daswatch.content.dashboards import SavedObject, shipped_objects
+from daswatch.content.templates import shipped_content
+from daswatch.detections.detection import Level
+from daswatch.documents import control_plane
+from daswatch.documents.document import Flattened
+from daswatch.documents.noise import Noise
+from daswatch.errors import Reason
+from daswatch.indexing import drops
+from daswatch.indexing.bulk import Action
+from daswatch.indexing.dead_letters import DeadLetter
+from daswatch.indexing.drops import Drop
+from daswatch.indexing.pulse import Pulse
+from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
+from daswatch.records.envelope import activity_stream
+from daswatch.records.kinesis import StreamRecord
+from daswatch.times import iso_milliseconds
+from demo.aws import REGION
+from demo.indexed import flattened, index_all
+from demo.ledger import LedgerEntry
+from demo.traffic import ProducedRecord, produce
+from tests.builders.alerts import a_firing
+from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
+from tests.documents.test_control_plane import api_call
+from tests.harness.installed import remove
+from tools.pictures.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
+
+pytestmark = pytest.mark.node
+
+OBJECTS = shipped_objects(Indices())
+KNOWN = by_key(OBJECTS)
+SEARCHES = [one for one in OBJECTS if one.type == "search"]
+CHARTS = [one for one in OBJECTS if one.type == "visualization" and one.attributes["visState"]["aggs"]]
+CONTROLS = [
+    one for one in OBJECTS if one.type == "visualization" and "controls" in one.attributes["visState"]["params"]
+]
+
+START = datetime(2031, 3, 4, 9, tzinfo=UTC)
+SPAN = TimeSpan(START, START + timedelta(minutes=20))
+BAR_MS = 30_000  # what "auto" makes of twenty minutes
+EVENTS = 6_000
+
+
+@dataclass(frozen=True)
+class World:
+    """What is indexed: the index of each pattern's title, and its documents."""
+
+    search: OpenSearch
+    indices: Mapping[str, str]
+    sources: Mapping[str, Sequence[Source]]
+    records: Sequence[ProducedRecord]
+
+    def ask(self, request: Request) -> dict[str, Any]:
+        answer: dict[str, Any] = self.search.search(index=self.indices[request.index], body=dict(request.body))
+        assert answer["_shards"]["failed"] == 0
+        assert not answer["timed_out"]
+        return answer
+
+
+def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> list[dict[str, Any]]:
+    """What is told of drops, where each record was a batch of its own."""
+    told = []
+    for number, (record, one) in enumerate(zip(records, made, strict=True)):
+        at = iso_milliseconds(record.arrival)
+        stream = activity_stream(record.database.stream_arn(REGION))
+        batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
+        counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
+        told += drops.actions(counted, batch, at, Indices().drops)
+    return [line_of(action) for action in told]
+
+
+def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
+    pulses: dict[tuple[str, str], Pulse] = {}
+    for record in records:
+        instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
+        stream = activity_stream(record.database.stream_arn(REGION))
+        pulse = pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
+        pulse.heard(at, 1, at if record.entries else "")
+    actions = (pulse.actions(Indices().pulse, versioned=True, now=START) for pulse in pulses.values())
+    return [line_of(action) for own in actions for action in own]
+
+
+def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
+    letters = []
+    for number, (record, reason) in enumerate(
+        zip(records, [Reason.NOT_GZIP, Reason.NOT_JSON, Reason.NOT_GZIP], strict=False)
+    ):
+        stream = activity_stream(record.database.stream_arn(REGION)) if number else None
+        at = iso_milliseconds(record.arrival)
+        raw = StreamRecord({"n": number}, "", "", f"4900{number}", "shardId-000000000000", at)
+        letter = DeadLetter(0, raw, stream, reason, "it does not open")
+        letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at, Indices().dead_letters)))
+    return letters
+
+
+def line_of(action: Action) -> dict[str, Any]:
+    """The second line of a bulk action."""
+    found: dict[str, Any] = orjson.loads(action.lines.splitlines()[1])
+    return found
+
+
+def alerts() -> list[dict[str, Any]]:
+    """Alerts of several detections, levels and groups; one is over."""
+    made = []
+    for minute, (level, user) in enumerate(
+        [(Level.CRITICAL, "cy"), (Level.MEDIUM, "ben"), (Level.HIGH, "anna"), (Level.LOW, "dee")]
+    ):
+        at = START + timedelta(minutes=minute + 1)
+        firing = a_firing(
+            detection=f"detection-{level.value}",
+            title=f"Something {level.value}",
+            level=level,
+            group={"dbUserName": user},
+            first_seen=iso_milliseconds(at - timedelta(minutes=1)),
+            last_seen=iso_milliseconds(at),
+            count=10 * (minute + 1),
+        )
+        alert = advance(None, firing, 3600, at)
+        if level is Level.LOW:
+            alert = advance(alert, None, 3600, at + timedelta(hours=2))
+        assert alert
+        made.append(alert.document())
+    return made
+
+
+def control_plane_calls() -> list[dict[str, Any]]:
+    at = iso_milliseconds(START + timedelta(minutes=2))
+    calls = [api_call(eventTime=at), api_call(eventTime=at, eventName="DisableKey", errorCode="AccessDenied")]
+    return [control_plane.document(call, at, Indices().control_plane).source for call in calls]
+
+
+@pytest.fixture(scope="module")
+def world(search: OpenSearch) -> Iterator[World]:
+    own = Indices(f"t-panels-{secrets.token_hex(4)}-events")
+    prefix = own.prefix
+    content = shipped_content(prefix)
+    ContentGateway(search).install_all(content)
+    templates = {one.name: one.body["template"] for one in shipped_content() if "template" in one.body}
+    records = list(produce(7, START, EVENTS))
+    made = [flattened(record, prefix) for record in records]
+    documents = [document for one in made for document in one.documents]
+    index_all(search, documents)
+    small = {
+        "das-alerts": alerts(),
+        "das-control-plane": control_plane_calls(),
+        "das-dead-letters": dead_letters_of(records),
+        "das-drops": drops_of(records, made),
+        "das-pulse": pulses_of(records),
+    }
+    titles = {identity: KNOWN["index-pattern", identity].title for identity in (*small, "das-events")}
+    indices = {titles[name]: f"{own.stem}-panel-{name}" for name in small} | {titles["das-events"]: f"{prefix}-*"}
+    for name, found in small.items():
+        index = indices[titles[name]]
+        search.indices.create(index=index, body={"mappings": templates[name]["mappings"]})
+        lines = [line for source in found for line in (b'{"create":{}}', orjson.dumps(source))]
+        assert not search.bulk(index=index, body=b"\n".join(lines) + b"\n")["errors"]
+    search.indices.refresh(index=f"{own.stem}-*")
+    sources: dict[str, Sequence[Source]] = {titles[name]: found for name, found in small.items()}
+    sources[titles["das-events"]] = [document.source for document in documents]
+    yield World(search, indices, sources, records)
+    remove(search, prefix)
+
+
+def counted_once(sources: Sequence[Source]) -> list[Source]:
+    """Without the rows that tell a statement's objects once more."""
+    return [source for source in sources if source.get("class") != "AUX"]
+
+
+def by_id(one: SavedObject) -> str:
+    return one.id
+
+
+def the_request(one: SavedObject) -> Request:
+    (request,) = requests_of(one, KNOWN, SPAN)
+    return request
+
+
+def matching(world: World, one: SavedObject, request: Request) -> list[Source]:
+    query = one.attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]["query"]["query"]
+    return [source for source in counted_once(world.sources[request.index]) if predicate(query)(source)]
+
+
+def shown_key(column: str, value: Any) -> Any:
+    return nanoseconds(value) // 1_000_000 if column == "date_histogram" else value
+
+
+def test_the_traffic_has_rows_that_must_not_be_counted_twice(world: World) -> None:
+    events = world.sources["das-events-*"]
+
+    assert len(counted_once(events)) < len(events)
+
+
+@pytest.mark.parametrize("one", [*CHARTS, *SEARCHES], ids=by_id)
+def test_opensearch_understands_its_query(one: SavedObject, world: World) -> None:
+    request = the_request(one)
+
+    checked = world.search.indices.validate_query(
+        index=world.indices[request.index], body={"query": request.body["query"]}, params={"explain": "true"}
+    )
+
+    assert checked["valid"], checked
+
+
+@pytest.mark.parametrize("one", CHARTS, ids=by_id)
+def test_every_figure_is_right(one: SavedObject, world: World) -> None:
+    request = the_request(one)
+    rows = rows_of(request, world.ask(request))
+    buckets = [found for found in request.aggregations if "schema" in found and found["schema"] != "metric"]
+    metrics = [found for found in request.aggregations if found["schema"] == "metric"]
+    expected = grouped(buckets, matching(world, one, request), BAR_MS)
+
+    assert rows.rows
+    assert any(value not in (None, 0) for row in rows.rows for value in row[len(buckets) :])
+    assert_figures(rows, len(buckets), metrics, expected)
+    assert_complete(rows, buckets, metrics, expected)
+
+
+def assert_figures(
+    rows: Rows, width: int, metrics: Sequence[Mapping[str, Any]], expected: Mapping[tuple[Any, ...], list[Source]]
+) -> None:
+    """Each row is there and shows what its documents give."""
+    for row in rows.rows:
+        key = tuple(shown_key(column.type, value) for column, value in zip(rows.columns, row[:width], strict=False))
+        checks = [check for metric in metrics for check in figures(metric, expected.get(key, []))]
+        assert len(checks) == len(row) - width
+        for column, check, value in zip(rows.columns[width:], checks, row[width:], strict=True):
+            assert check(value), f"{key}: {column.title} is {value}"
+
+
+def assert_complete(
+    rows: Rows,
+    buckets: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Mapping[str, Any]],
+    expected: Mapping[tuple[Any, ...], list[Source]],
+) -> None:
+    """No row is missing but those that a list's size cuts off, and these are its last."""
+    shown = {
+        tuple(shown_key(column.type, value) for column, value in zip(rows.columns, row, strict=False))[: len(buckets)]
+        for row in rows.rows
+    }
+    for depth, bucket in enumerate(buckets):
+        there, possible = defaultdict(list), defaultdict(set)
+        for key in dict.fromkeys(key[: depth + 1] for key in shown):
+            there[key[:depth]].append(key[depth])
+        for key in expected:
+            possible[key[:depth]].add(key[depth])
+        for path, keys in there.items():
+            if bucket["type"] != "terms":
+                empty = {one["label"] for one in bucket["params"].get("filters", [])}
+                assert possible[path] <= set(keys) <= possible[path] | empty
+                continue
+            size = bucket["params"]["size"]
+            # A bucket without documents of the inner lists has no row.
+            assert len(keys) <= size
+            if len(possible[path]) <= size:
+                assert set(keys) == possible[path]
+            else:
+                assert len(keys) == size
+                assert_ordered(bucket, metrics, path, keys, possible[path], expected)
+
+
+def assert_ordered(
+    bucket: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    path: tuple[Any, ...],
+    keys: Sequence[Any],
+    possible: set[Any],
+    expected: Mapping[tuple[Any, ...], list[Source]],
+) -> None:
+    """Those that are shown come before those that are not."""
+    ordering = next(metric for metric in metrics if metric["id"] == bucket["params"]["orderBy"])
+
+    def measure(key: Any) -> float:
+        members = {
+            id(source): source
+            for found, sources in expected.items()
+            if found[: len(path) + 1] == (*path, key)
+            for source in sources
+        }
+        value = figure(ordering, list(members.values()))
+        assert value is not None
+        return value if bucket["params"]["order"] == "desc" else -value
+
+    assert min(map(measure, keys)) >= max(map(measure, possible - set(keys)))
+
+
+@pytest.mark.parametrize("one", SEARCHES, ids=by_id)
+def test_a_search_finds_what_it_says_in_its_order(one: SavedObject, world: World) -> None:
+    request = the_request(one)
+    answer = world.ask(request)
+    rows = rows_of(request, answer)
+
+    assert answer["hits"]["total"]["value"] == len(matching(world, one, request)) > 0
+    assert len(rows.rows) == min(answer["hits"]["total"]["value"], 500)
+    (name, direction), *_ = one.attributes["sort"]
+    position = [column.field for column in rows.columns].index(name)
+    keys = [row[position] for row in rows.rows if row[position] is not None]
+    ordered = [nanoseconds(key) for key in keys] if name == "@timestamp" else keys
+    assert ordered == sorted(ordered, reverse=direction == "desc")
+
+
+@pytest.mark.parametrize("one", SEARCHES, ids=by_id)
+def test_every_column_of_a_search_shows_something(one: SavedObject, world: World) -> None:
+    request = the_request(one)
+    rows = rows_of(request, world.ask(request))
+    found = matching(world, one, request)
+
+    for position, column in enumerate(rows.columns):
+        there = any(values_of(source, column.field) for source in found)
+        shown = any(row[position] is not None for row in rows.rows)
+        # Only what the traffic does not hold at all may be empty.
+        assert shown or not there or len(found) > 500, column.title
+
+
+@pytest.mark.parametrize("one", CONTROLS, ids=by_id)
+def test_a_control_offers_what_there_is(one: SavedObject, world: World) -> None:
+    for request in requests_of(one, KNOWN, SPAN):
+        rows = rows_of(request, world.ask(request)).rows
+        (bucket,) = (found for found in request.aggregations if found["type"] == "terms")
+        params = {**bucket["params"], "missingBucket": False}
+        every = {**bucket, "params": params}
+        counts = Counter(key for source in world.sources[request.index] for key in bucket_keys(every, source, BAR_MS))
+        assert dict(rows) == dict(counts)
+
+
+# The everyday questions, answered from the ledger and by hand
+
+
+def shown(world: World, name: str) -> list[tuple[Any, ...]]:
+    request = the_request(KNOWN["visualization", name])
+    return list(rows_of(request, world.ask(request)).rows)
+
+
+def indexed(world: World) -> list[LedgerEntry]:
+    entries = (entry for record in world.records for entry in record.entries)
+    return [entry for entry in entries if entry.fate == "indexed" and entry.event_class != "AUX"]
+
+
+def test_activities_are_those_of_the_ledger(world: World) -> None:
+    rows = shown(world, "das-activity-by-outcome")
+
+    expected = Counter((entry.activity, entry.outcome) for entry in indexed(world))
+    assert {(activity, outcome): count for activity, outcome, count in rows} == expected
+
+
+def test_events_and_failed_logins_are_those_of_the_ledger(world: World) -> None:
+    entries = indexed(world)
+    failed = [entry for entry in entries if entry.activity == "AUTH FAILURE"]
+
+    assert shown(world, "das-events-count")[0][0] == len(entries)
+    assert shown(world, "das-failed-logins-count") == [(len(failed), len({one.user for one in failed} - {None, ""}))]
+
+
+def test_every_database_and_instance_of_the_producer_is_covered(world: World) -> None:
+    databases = {record.database.resource_id: record.database for record in world.records}
+    instances = {name for database in databases.values() for name in database.instance_ids}
+
+    assert shown(world, "das-covered") == [(len(databases), len(instances))]
+    assert {row[0] for row in shown(world, "das-pulse-instances")} == instances
+    assert {row[0] for row in shown(world, "das-databases")} == set(databases)
+
+
+def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
+    entries = [entry for record in world.records for entry in record.entries]
+
+    assert shown(world, "das-drops-count") == [(sum(entry.fate == "aws-user" for entry in entries),)]
+
+
+def test_a_new_statement_comes_first_and_tells_when_it_was_first_seen(world: World) -> None:
+    hashes: dict[str, list[int]] = defaultdict(list)
+    for source in counted_once(world.sources["das-events-*"]):
+        if "statementHash" in source:
+            hashes[source["statementHash"]].append(nanoseconds(source["@timestamp"]) // 1_000_000)
+    newest = sorted((min(times) for times in hashes.values()), reverse=True)[:50]
+
+    rows = shown(world, "das-statements-new")
+
+    assert [nanoseconds(row[1]) // 1_000_000 for row in rows] == newest
+    assert all(min(hashes[row[0]]) == nanoseconds(row[1]) // 1_000_000 for row in rows)
+
+
+def test_who_reads_and_changes_the_most_rows(world: World) -> None:
+    rows: Counter[tuple[str, str]] = Counter()
+    for source in counted_once(world.sources["das-events-*"]):
+        if source["activity"] in ("DQL", "DML") and "dbUserName" in source:
+            rows[source["dbUserName"], source["activity"]] += source.get("rowCount", 0)
+
+    found = {(user, activity): total for user, activity, total in shown(world, "das-rows-by-user")}
+
+    assert max(found, key=lambda one: found[one]) == rows.most_common(1)[0][0]
+    assert all(total == rows[key] for key, total in found.items())
+
+
+def test_only_active_alerts_need_somebody_now(world: World) -> None:
+    # The gravest comes first, though it is neither the newest nor the most frequent one.
+    assert [(row[0], row[3]) for row in shown(world, "das-alerts-active")] == [
+        ("critical", "dbUserName cy"),
+        ("high", "dbUserName anna"),
+        ("medium", "dbUserName ben"),
+    ]
+    assert shown(world, "das-alerts-active-count") == [(3,)]
+    assert shown(world, "das-alerts-grave-count") == [(2,)]
+
+
+def test_one_session_is_found_in_its_order(world: World) -> None:
+    request = the_request(KNOWN["search", "das-session"])
+    session = Counter(source["sessionId"] for source in counted_once(world.sources["das-events-*"])).most_common(1)[0][
+        0
+    ]
+    only = {"match_phrase": {"sessionId": session}}  # what a click on the + beside it adds
+    narrowed = {**request.body, "query": {"bool": {"filter": [request.body["query"], only]}}}
+
+    hits = world.search.search(index=world.indices[request.index], body=narrowed)["hits"]["hits"]
+
+    expected = [source for source in counted_once(world.sources["das-events-*"]) if source["sessionId"] == session]
+    times = [nanoseconds(hit["_source"]["@timestamp"]) for hit in hits]
+    assert times == sorted(nanoseconds(source["@timestamp"]) for source in expected)

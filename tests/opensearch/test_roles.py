@@ -1,0 +1,302 @@
+"""The roles of the functions, at a node with the real Security plugin: enough for the work, and not more.
+
+Who has an IAM role is, to the plugin, a user whose backend role is that ARN.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
+
+from daswatch.content.model import Kind, Step, Wanted
+from daswatch.content.plan import findings_role, ingest_role
+from daswatch.detections.samples import samples_of
+from daswatch.detections.sigma import compile_all
+from daswatch.opensearch import client as opensearch_client
+from daswatch.opensearch.installation import Installation
+from demo.aws import LocalAws
+from demo.opensearch_security import SecuredNode
+from tests.builders.events import postgresql_event
+from tests.harness.ingest import IngestFunction
+from tests.harness.watching import Watching
+
+pytestmark = pytest.mark.node
+
+INGEST_ARN = "arn:aws:iam::123456789012:role/daswatch-ingest"
+FINDINGS_ARN = "arn:aws:iam::123456789012:role/daswatch-findings"
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[SecuredNode]:
+    with SecuredNode.start_secured() as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def admin(secured: SecuredNode) -> Iterator[OpenSearch]:
+    with OpenSearch(secured.url, timeout=60, **secured.admin) as client:
+        only_their_own_roles(client)
+        yield client
+
+
+def only_their_own_roles(admin: OpenSearch) -> None:
+    """By default the plugin gives everybody the role own_index, and with it bulk, msearch and mget."""
+    admin.transport.perform_request("DELETE", "/_plugins/_security/api/rolesmapping/own_index")
+
+
+class Users:
+    """Users of the node by their backend role."""
+
+    def __init__(self, node: SecuredNode, admin: OpenSearch) -> None:
+        self._node = node
+        self._admin = admin
+
+    def create(self, backend_role: str) -> tuple[str, str]:
+        """A user who has the role; name and password."""
+        name, password = f"u-{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+        self.set_password(name, password, backend_role)
+        return name, password
+
+    def set_password(self, name: str, password: str, backend_role: str) -> None:
+        """The user has this password from now on."""
+        body = {"password": password, "backend_roles": [backend_role]}
+        self._admin.transport.perform_request("PUT", f"/_plugins/_security/api/internalusers/{name}", body=body)
+
+    def client(self, backend_role: str) -> OpenSearch:
+        """A client that signs in as such a user."""
+        return OpenSearch(self._node.url, http_auth=self.create(backend_role), ca_certs=self._node.ca_file, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def users(secured: SecuredNode, admin: OpenSearch) -> Users:
+    return Users(secured, admin)
+
+
+def install(admin: OpenSearch, prefix: str) -> None:
+    installation = Installation(admin, None)
+    wanted = Wanted(index_prefix=prefix, ingest_role_arn=INGEST_ARN, findings_role_arn=FINDINGS_ARN, dashboards=False)
+    installation.execute(installation.plan(wanted), lambda name, content: None)
+    assert not installation.plan(wanted).changes
+
+
+@pytest.fixture
+def ingest(
+    secured: SecuredNode,
+    admin: OpenSearch,
+    users: Users,
+    aws: LocalAws,
+    kms_key_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[IngestFunction]:
+    """The ingest function, signed in as a user who has nothing but its role."""
+    function = IngestFunction(secured.url, aws, kms_key_id, admin, secrets.token_hex(6), monkeypatch, capsys)
+    function.install()
+    install(admin, function.prefix)
+    name, password = users.create(INGEST_ARN)
+    secret = aws.session.client("secretsmanager", endpoint_url=aws.url).create_secret(
+        Name=name, SecretString=orjson.dumps({"username": name, "password": password}).decode()
+    )
+    function.configure(
+        OPENSEARCH_AUTH="basic",
+        OPENSEARCH_SECRET_ARN=secret["ARN"],
+        OPENSEARCH_CA_BUNDLE=secured.ca_file,
+        AWS_ENDPOINT_URL_SECRETS_MANAGER=aws.url,
+    )
+    yield function
+    function.close()
+
+
+def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestFunction) -> None:
+    record = ingest.record([postgresql_event()])
+
+    assert ingest.invoke(record, ingest.delivered(b"no envelope")) == []
+    assert ingest.invoke(record) == []  # delivered again: already there
+
+    assert len(ingest.documents()) == 1
+    assert len(ingest.dead_letters()) == 1
+    assert ingest.pulses()["db-WRITER"]["lastEvent"]
+
+
+def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:
+    first, second, third = (ingest.record([postgresql_event(statementId=number)]) for number in (1, 2, 3))
+    secret_arn = os.environ["OPENSEARCH_SECRET_ARN"]
+    ingest.monkeypatch.setattr(opensearch_client, "_SECRET_SECONDS", 0.0)
+    secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
+    name = orjson.loads(secrets_manager.get_secret_value(SecretId=secret_arn)["SecretString"])["username"]
+    assert ingest.invoke(first) == []
+
+    rotated = secrets.token_urlsafe(24)
+    users.set_password(name, rotated, INGEST_ARN)
+    assert ingest.invoke(second) == [second["kinesis"]["sequenceNumber"]]
+    assert "401" in ingest.log["cause"]
+
+    secrets_manager.put_secret_value(
+        SecretId=secret_arn, SecretString=orjson.dumps({"username": name, "password": rotated}).decode()
+    )
+    assert ingest.invoke(second, third) == []
+
+    assert len(ingest.documents()) == 3
+
+
+def test_drops_can_be_counted_with_the_ingest_role(admin: OpenSearch, users: Users) -> None:
+    install(admin, "das-events")
+    lines = [{"create": {"_index": "das-drops-2031.03", "_id": "a"}}, {"@timestamp": "2031-03-04T12:00:00Z"}]
+
+    answer = users.client(INGEST_ARN).bulk(body=b"".join(orjson.dumps(line) + b"\n" for line in lines))
+
+    assert [item["create"]["status"] for item in answer["items"]] == [201]
+
+
+def bulk_of(index: str, action: str = "create") -> Callable[[OpenSearch], Any]:
+    """A bulk whose one item is refused, told as opensearch-py tells a refused request."""
+
+    def send(client: OpenSearch) -> None:
+        source: dict[str, Any] = {"doc": {}} if action == "update" else {}
+        lines = [{action: {"_index": index, "_id": "x"}}, *([] if action == "delete" else [source])]
+        answer = client.bulk(body=b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        outcome = answer["items"][0][action]
+        if outcome["status"] == 403:
+            raise AuthorizationException(403, outcome["error"]["type"], {})
+
+    return send
+
+
+BY_NOBODY: dict[str, Callable[[OpenSearch], Any]] = {
+    "delete an event": bulk_of("das-events-2031.03.04", "delete"),
+    "write elsewhere": bulk_of("payroll"),
+    "search elsewhere": lambda client: client.search(index="payroll"),
+    "delete an index": lambda client: client.indices.delete(index="das-events-2031.03.04"),
+    "change a mapping": lambda client: client.indices.put_mapping(index="das-events-2031.03.04", body={}),
+    "change a template": lambda client: client.indices.put_index_template(
+        name="das-drops", body={"index_patterns": ["das-drops-*"]}
+    ),
+    "change a role": lambda client: client.transport.perform_request(
+        "PUT", "/_plugins/_security/api/roles/x", body={"cluster_permissions": ["*"]}
+    ),
+    "see the cluster's settings": lambda client: client.cluster.get_settings(),
+}
+BY_INGEST: dict[str, Callable[[OpenSearch], Any]] = {
+    "search events": lambda client: client.search(index="das-events-*"),
+    "count events": lambda client: client.count(index="das-events-*"),
+    "read an event": lambda client: client.get(index="das-events-2031.03.04", id="x"),
+    "change an event": bulk_of("das-events-2031.03.04", "update"),
+    "write an alert": bulk_of("das-alerts"),
+    "delete a pulse": bulk_of("das-pulse", "delete"),
+    "read a dead letter": lambda client: client.search(index="das-dead-letters"),
+}
+BY_FINDINGS: dict[str, Callable[[OpenSearch], Any]] = {
+    "write an event": bulk_of("das-events-2031.03.04"),
+    "write a pulse": bulk_of("das-pulse", "update"),
+    "delete an alert": bulk_of("das-alerts", "delete"),
+    "read a dead letter": lambda client: client.search(index="das-dead-letters"),
+}
+
+
+@pytest.fixture(scope="module")
+def signed_in(admin: OpenSearch, users: Users) -> dict[str, OpenSearch]:
+    """Clients with either role; what they are refused exists."""
+    install(admin, "das-events")
+    for index in ("das-events-2031.03.04", "das-alerts", "das-pulse", "das-dead-letters", "payroll"):
+        if not admin.indices.exists(index=index):
+            admin.indices.create(index=index)
+        admin.index(index=index, id="x", body={}, params={"refresh": "true"})
+    return {arn: users.client(arn) for arn in (INGEST_ARN, FINDINGS_ARN)}
+
+
+@pytest.mark.parametrize("what", [*BY_NOBODY, *BY_INGEST])
+def test_the_ingest_role_may_not(signed_in: Mapping[str, OpenSearch], what: str) -> None:
+    with pytest.raises(AuthorizationException):
+        (BY_NOBODY | BY_INGEST)[what](signed_in[INGEST_ARN])
+
+
+@pytest.mark.parametrize("what", [*BY_NOBODY, *BY_FINDINGS])
+def test_the_findings_role_may_not(signed_in: Mapping[str, OpenSearch], what: str) -> None:
+    with pytest.raises(AuthorizationException):
+        (BY_NOBODY | BY_FINDINGS)[what](signed_in[FINDINGS_ARN])
+
+
+def test_the_findings_function_can_do_its_work_with_its_role_alone(
+    admin: OpenSearch, users: Users, aws: LocalAws
+) -> None:
+    now = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
+    place = Watching(admin, aws, [replace(one, enabled=True) for one in compile_all()])
+    try:
+        install(admin, place.prefix)
+        for detection in ("bruteforce-user", "first-seen-application"):
+            place.happen(next(one for one in samples_of(detection) if one.expected == "match"), now)
+        place.search = users.client(FINDINGS_ARN)
+
+        first = place.run(now + timedelta(minutes=1))
+        second = place.run(now + timedelta(minutes=2))
+
+        place.search = admin
+        assert not first.failing
+        assert not second.failing
+        assert "bruteforce-user" in {alert.detection for alert in place.alerts().values()}
+        assert admin.indices.exists(index=place.indices.runs)
+        assert admin.indices.exists(index=place.indices.seen)
+    finally:
+        place.search = admin
+        place.close()
+
+
+def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
+    role = ingest_role("t-merged-events")
+    wanted = Wanted(index_prefix="t-merged-events", ingest_role_arn=INGEST_ARN, dashboards=False)
+    path = f"/_plugins/_security/api/rolesmapping/{role}"
+    install(admin, "t-merged-events")
+    admin.transport.perform_request(
+        "PUT", path, body={"users": ["mira"], "backend_roles": ["auditors"], "hosts": ["*.example.com"]}
+    )
+    installation = Installation(admin, None)
+    saved: dict[str, bytes] = {}
+
+    plan = installation.plan(wanted)
+    installation.execute(plan, saved.__setitem__)
+
+    mapping = admin.transport.perform_request("GET", path)[role]
+    assert mapping["users"] == ["mira"]
+    assert mapping["backend_roles"] == ["auditors", INGEST_ARN]
+    assert mapping["hosts"] == ["*.example.com"]
+    assert orjson.loads(saved[f"role-mapping/{role}.json"])["users"] == ["mira"]
+    assert not installation.plan(wanted).changes
+
+
+def test_who_may_not_manage_roles_is_told_what_to_do(admin: OpenSearch, users: Users) -> None:
+    body = {"cluster_permissions": ["indices:admin/index_template/get", "cluster:admin/component_template/get"]}
+    admin.transport.perform_request("PUT", "/_plugins/_security/api/roles/t-looks", body=body)
+    admin.transport.perform_request(
+        "PUT", "/_plugins/_security/api/rolesmapping/t-looks", body={"backend_roles": ["looks"]}
+    )
+    installation = Installation(users.client("looks"), None)
+
+    plan = installation.plan(Wanted(dashboards=False))
+
+    assert "may not manage roles" in {one.kind: one.why for one in plan.left_out}[Kind.ROLE]
+    with pytest.raises(Exception, match="map them to security_manager or all_access"):
+        installation.plan(Wanted(ingest_role_arn=INGEST_ARN, dashboards=False))
+
+
+def test_a_role_that_somebody_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:
+    role, wanted = findings_role("t-wide-events"), Wanted(index_prefix="t-wide-events", dashboards=False)
+    path = f"/_plugins/_security/api/roles/{role}"
+    admin.transport.perform_request("PUT", path, body={"cluster_permissions": ["*"]})
+    installation = Installation(admin, None)
+    saved: dict[str, bytes] = {}
+
+    plan = installation.plan(wanted)
+    installation.execute(plan, saved.__setitem__)
+
+    assert {one.content.name: one.step for one in plan.steps}[role] is Step.UPDATE
+    assert orjson.loads(saved[f"role/{role}.json"])["cluster_permissions"] == ["*"]
+    assert "*" not in admin.transport.perform_request("GET", path)[role]["cluster_permissions"]
