@@ -14,7 +14,6 @@ from daswatch.activity_streams.custom_resources import (
     NOTHING_MADE,
     Answer,
     OnDelete,
-    RequestType,
     answer_body,
     failed,
     read_request,
@@ -24,6 +23,7 @@ from daswatch.activity_streams.custom_resources import (
 )
 from daswatch.activity_streams.lifecycle import DatabaseName, Kind, Wanted, WantedMode
 from daswatch.errors import RequestError
+from tests.builders.custom_resources import events, texts
 from tests.fakes.cloudformation_bucket import STACK, a_request
 
 DONE = Answer(succeeded=True, physical_id="das-stream-cluster-A", data={"Mode": "async"})
@@ -130,32 +130,6 @@ def test_a_physical_id_tells_the_resource_id(resource_id: str) -> None:
     assert resource_id_of(stream_id(resource_id)) == resource_id
     assert resource_id_of("das-content") == ""
     assert resource_id_of(NOTHING_MADE) == ""
-
-
-texts = st.text(max_size=6000) | st.text(alphabet=st.characters(), max_size=50)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=8,
-)
-NAMES = ("StackId", "RequestId", "LogicalResourceId", "ResourceType")
-properties = st.fixed_dictionaries(
-    {},
-    optional={
-        "Database": st.just("cluster:nowhere") | values,
-        "KmsKeyId": st.just("alias/das") | values,
-        "Mode": st.sampled_from(WantedMode) | values,
-        "OnDelete": st.sampled_from(OnDelete) | values,
-    },
-)
-plausible = {
-    "PhysicalResourceId": st.sampled_from(["das-stream-cluster-A", "das-content", NOTHING_MADE]) | values,
-    "ResourceProperties": properties | values,
-    "OldResourceProperties": properties | values,
-}
-events = values | st.fixed_dictionaries(
-    {"RequestType": st.sampled_from(RequestType) | values}, optional={**dict.fromkeys(NAMES, values), **plausible}
-)
 
 
 @settings(max_examples=150)

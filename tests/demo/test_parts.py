@@ -1,6 +1,7 @@
 """Long runs: one part that fails is named, and the others' results are kept."""
 
 from __future__ import annotations
+
 import io
 import subprocess
 import sys

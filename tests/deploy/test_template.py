@@ -27,36 +27,7 @@ from ingest_lambda import ingest
 from ingest_lambda import settings as ingest_settings
 from ingest_lambda import telemetry as ingest_telemetry
 from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
-
-DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/search"
-OWN_DOMAIN = {
-    "Databases": "cluster:orders,db:ledger-2",
-    "ArtifactBucket": "artifacts",
-    "OpenSearchEndpoint": "https://search.example.internal",
-    "OpenSearchArn": DOMAIN,
-}
-FIRST_TRY = {"Databases": "cluster:orders", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
-SERVERLESS = {
-    **OWN_DOMAIN,
-    "OpenSearchService": "aoss",
-    "OpenSearchArn": "arn:aws:aoss:eu-west-1:123456789012:collection/0a1b2c3d4e5f6a7b8c9d",
-    "CollectionName": "activity",
-}
-EVERYTHING = {
-    **OWN_DOMAIN,
-    "ActivityStreamKey": "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890",
-    "OnStackDeletion": "stop",
-    "OpenSearchAuth": "basic",
-    "OpenSearchSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:search-a1b2c3",
-    "RowsToS3": "true",
-    "SplunkEndpoint": "https://splunk.example.internal:8088",
-    "SplunkSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:splunk-a1b2c3",
-    "AlertEmail": "security@example.com",
-    "MemberRoleName": "daswatch-findings",
-    "SubnetIds": "subnet-0a1b2c3d,subnet-1a2b3c4d",
-    "SecurityGroupIds": "sg-0a1b2c3d",
-}
-SETUPS = {"own domain": OWN_DOMAIN, "first try": FIRST_TRY, "serverless": SERVERLESS, "everything": EVERYTHING}
+from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
 
 # What the code reads and the template leaves at its default, with the reason.
 AT_THEIR_DEFAULT = {
@@ -72,12 +43,6 @@ AT_THEIR_DEFAULT = {
 DATA_TYPES = {"AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key", "AWS::OpenSearchService::Domain"}
 MAX_RESOURCES = 500  # of a stack
 MAX_TEMPLATE_BYTES = 1_000_000  # of a template in S3
-
-
-@cache
-def stack(name: str = "everything") -> Stack:
-    """The stack of one of the setups."""
-    return Stack(SETUPS[name])
 
 
 def by_setup(function: Any) -> Any:
@@ -561,7 +526,6 @@ def _value_fits(wanted: Any, value: Any) -> bool:
     raise AssertionError(f"no test knows {kind}")
 
 
-SAMPLES_KEY = "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
 CALLS = [one for one in samples_of("das-tamper-control-plane") if one.expected == "match"]
 
 

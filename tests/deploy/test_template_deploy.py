@@ -18,8 +18,8 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from tests.deploy.test_template import EVERYTHING, SAMPLES_KEY, stack
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
+from tests.iac.setups import EVERYTHING, SAMPLES_KEY, stack
 
 STREAM = "aws-rds-das-cluster-ORDERS"
 CODE = ("ingest_lambda", "findings_lambda", "setup_lambda", "firehose_lambda")

@@ -28,14 +28,14 @@ from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
 from setup_lambda import handler as setup_handler
 from tests.builders.events import oracle_event, postgresql_event
-from tests.deploy.test_template import DOMAIN, EVERYTHING, SERVERLESS, SETUPS
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
 from tests.fakes.rds import Rds, rds_with_streams
-from tests.functions.test_findings_function import FindingsFunction, sns
+from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction
 from tests.harness.ingest import IngestFunction
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.iam import Calls, Grant, grants, recorded
+from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS
 
 DATA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1d2e3f4a-5b6c-4d7e-8f90-123456789012"
 CHANNEL = f"arn:aws:iam::{ACCOUNT}:role/channel"

@@ -14,11 +14,11 @@ import pytest
 from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_stream_properties, resource_id_of
 from daswatch.content.index_settings import IndexSettings
 from daswatch.settings import Environment, read_hourly_indices, read_index_prefix
-from tests.deploy.test_template import EVERYTHING, FIRST_TRY, OWN_DOMAIN, SETUPS, stack
 from tests.iac.cloudformation import read_template
 from tests.iac.comparison import Facts, differences
 from tests.iac.comparison_module import NAMES, TERRAFORMS_OWN, facts_of_module
 from tests.iac.comparison_template import facts_of_stack
+from tests.iac.setups import EVERYTHING, FIRST_TRY, OWN_DOMAIN, SETUPS, stack
 from tests.iac.terraform import MODULE, Instance, Module, Source
 
 EXAMPLE = MODULE / "examples" / "minimal"

@@ -22,21 +22,15 @@ from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.queries.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
-from tests import ROOT
 from tests.builders.alerts import a_detection
+from tests.harness.guide import GUIDE, blocks
 
-GUIDE = (ROOT / "docs" / "detections.md").read_text("utf-8")
 NAMES = [folder.name for folder in rule_folders()]
 
 
 @cache
 def corpus() -> dict[str, Detection]:
     return {detection.name: detection for detection in compile_all()}
-
-
-def blocks(text: str, language: str) -> list[str]:
-    """The code blocks of a Markdown text."""
-    return re.findall(rf"^```{language}\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
 
 
 def headings(text: str) -> list[str]:

@@ -12,10 +12,10 @@ from opensearchpy import OpenSearch
 
 from daswatch.canonical import canonical_json
 from daswatch.content.templates import shipped_content
-from daswatch.detections.samples import base_events
 from daswatch.documents.control_plane import document
 from daswatch.errors import Reason, RecordError
 from daswatch.indices import Indices
+from tests.builders.control_plane import api_call
 
 INDEX = Indices().control_plane
 INGESTED_AT = "2031-03-04T11:22:41.000Z"
@@ -24,16 +24,6 @@ STREAM_ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-db-LEDGE
 ROLE_ARN = "arn:aws:iam::123456789012:role/Operators"
 USER_ARN = "arn:aws:iam::123456789012:user/anna"
 LONG_POLICY = '{"Statement":[]}' * 2_000
-
-
-def api_call(**detail: Any) -> dict[str, Any]:
-    """A call of StopActivityStream; the arguments differ from its detail."""
-    base = base_events()["control-plane"]
-    return {
-        **base,
-        "time": "2031-03-04T11:22:33Z",
-        "detail": {**base["detail"], "eventTime": "2031-03-04T11:22:33Z", **detail},
-    }
 
 
 def source(**detail: Any) -> dict[str, Any]:

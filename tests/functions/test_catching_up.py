@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,34 +13,24 @@ from opensearchpy import OpenSearch
 from daswatch.alerts.alert import Alert
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import documents
-from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Document, Flattening
 from daswatch.opensearch.alert_index import AlertIndex, Progress
 from daswatch.times import iso_milliseconds
-from demo.aws import LocalAws
 from demo.indexed import documents_of
 from demo.traffic import produce
 from findings_lambda.watch import Report
 from tests.fakes.proxy import Exchange, Proxy, Request, Response, answer
-from tests.harness.watching import FAILED_LOGINS, Watching, sample
+from tests.harness.watching import DETECTIONS, FAILED_LOGINS, Watching, sample
 
 pytestmark = pytest.mark.node
 
 NOW = datetime(2031, 3, 4, 12, 31, tzinfo=UTC)
-DETECTIONS = {detection.name: detection for detection in compile_all()}
 DATABASE = "cluster-CATCHINGUP"
 MOST = 3  # times the searches of a run without anything to catch up with
 
 
 def minutes(number: float) -> datetime:
     return NOW + timedelta(minutes=number)
-
-
-@pytest.fixture
-def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
-    place = Watching(search, aws, list(DETECTIONS.values()))
-    yield place
-    place.close()
 
 
 def made(watching: Watching, detection: str, end: datetime, arrived: datetime | None = None) -> list[Document]:

@@ -6,16 +6,14 @@ batch where the function died without an answer. What is random comes from a see
 
 from __future__ import annotations
 
-import secrets
 import selectors
 import subprocess
 import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -26,18 +24,14 @@ from typing import IO, Any, Self
 
 import orjson
 import pytest
-from opensearchpy import OpenSearch
 from opensearchpy.helpers import scan
 
-from daswatch.content.templates import shipped_content
-from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
-from demo.ledger import LedgerEntry, compare
+from demo.ledger import LedgerEntry
 from demo.opensearch import Node
 from demo.rds import Database, KmsDataKeys, seal
 from demo.rds import DataKey as SealingKey
-from demo.stream import done_records
-from demo.traffic import ProducedRecord, fixed_records, produce
+from demo.traffic import fixed_records, produce
 from tests import ROOT
 from tests.builders.events import postgresql_event
 from tests.fakes.clock import Clock, RealClock
@@ -64,14 +58,13 @@ from tests.fakes.proxy import (
     too_late,
     withhold,
 )
+from tests.harness.faults import SEED, assert_ledger_equals_index, function_on, left_after, sealed_batches
 from tests.harness.ingest import IngestFunction
 from tests.harness.nodes import QuickNode
 
 pytestmark = pytest.mark.node
 
-SEED = 20_310_304
 START = datetime(2031, 3, 4, 23, 50, tzinfo=UTC)  # soon another day, and so another index
-RECORDS_PER_DATA_KEY = 100
 # A remaining time, and the handler's reserve of it for the answer.
 SHORT_MS = 3_500
 DELIVERIES = 500
@@ -85,36 +78,6 @@ EARLY = 200  # documents of one record that are sent at once, while nothing else
 
 
 # --- records and deliveries ---
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Stream records of one database in Lambda's form, and what the ledger says about them."""
-
-    records: list[dict[str, Any]]
-    entries: list[LedgerEntry]
-
-
-def sealed_batches(function: IngestFunction, produced: Iterable[ProducedRecord], size: int) -> Iterator[Batch]:
-    """The producer's stream as Lambda delivers it: of each `size` records a batch for each database."""
-    keys = KmsDataKeys(function.aws.kms(), function.kms_key_id, RECORDS_PER_DATA_KEY)
-    waiting = iter(produced)
-    while chunk := list(islice(waiting, size)):
-        for database in dict.fromkeys(record.database for record in chunk):
-            mine = [record for record in chunk if record.database == database]
-            yield Batch(
-                [
-                    function.delivered(seal(record.monitoring_record, database, keys.for_record(database)), database)
-                    for record in mine
-                ],
-                [entry for record in mine for entry in record.entries],
-            )
-
-
-def left_after(identifiers: Sequence[str], records: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """What Lambda delivers again after an answer that names these sequence numbers."""
-    failures = [{"itemIdentifier": identifier} for identifier in identifiers]
-    return records[done_records({"batchItemFailures": failures}, records) :]
 
 
 def sequence_number(record: Mapping[str, Any]) -> str:
@@ -136,22 +99,6 @@ def s3_objects(function: IngestFunction, bucket: str, database: Database) -> lis
     """The keys of a database's dead letters."""
     answer = function.aws.s3().list_objects_v2(Bucket=bucket, Prefix=f"dead-letters/{database.resource_id}/")
     return [content["Key"] for content in answer.get("Contents", [])]
-
-
-def assert_ledger_equals_index(entries: Sequence[LedgerEntry], function: IngestFunction, note: str) -> None:
-    """Nothing lost, nothing doubled, nothing that should not be there."""
-    index = f"{function.prefix}-*"
-    function.search.indices.refresh(index=index)
-    documents = [hit["_source"] for hit in scan(function.search, index=index, size=2000)]
-    comparison = compare(entries, documents)
-    wanted = sum(entry.fate == "indexed" for entry in entries)
-    assert comparison.ok, (
-        f"seed {SEED}, {note}: of {wanted} events {len(comparison.lost)} lost, {len(comparison.doubled)} doubled, "
-        f"{len(comparison.filtered_wrongly)} filtered wrongly, {len(comparison.unknown)} unknown, "
-        f"{len(comparison.misclassified)} misclassified; "
-        f"the first: {[*comparison.lost, *comparison.doubled, *comparison.misclassified, *comparison.unknown][:1]}"
-    )
-    assert comparison.found == wanted
 
 
 @pytest.fixture
@@ -246,26 +193,6 @@ class NodeKiller:
         if self._node_down.wait(NETWORK_SECONDS):
             raise Dropped
         return response
-
-
-@contextmanager
-def function_on(
-    url: str,
-    aws: LocalAws,
-    kms_key_id: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[IngestFunction]:
-    """The ingest function on a node, or nodes, of the test's own."""
-    client = OpenSearch(url, timeout=60)
-    try:
-        ContentGateway(client).install_all(shipped_content())
-        function = IngestFunction(url, aws, kms_key_id, client, secrets.token_hex(6), monkeypatch, capsys)
-        function.install()
-        yield function
-        function.cold_start()
-    finally:
-        client.close()
 
 
 def test_a_node_killed_at_random_moments_loses_and_doubles_nothing(

@@ -37,12 +37,11 @@ from tests.fakes.clock import RealClock, ends_within
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.rds import Rds
 from tests.fakes.relay import Relay
-from tests.functions.test_findings_function import FindingsFunction, sns
-from tests.functions.test_ingest_function import sequence_number
-from tests.functions.test_ingest_rows import Rows
+from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction, firehose_event, firehose_record
-from tests.harness.ingest import IngestFunction
+from tests.harness.ingest import IngestFunction, sequence_number
 from tests.harness.installed import remove
+from tests.harness.rows import Rows
 
 pytestmark = pytest.mark.node
 
@@ -201,21 +200,6 @@ def test_firehose_gets_a_failure_while_kms_is_silent(firehose: FirehoseFunction,
 
 
 # Findings.
-
-
-@pytest.fixture
-def findings(
-    search: OpenSearch,
-    node: AnyNode,
-    aws: LocalAws,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[FindingsFunction]:
-    running = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
-    yield running
-    running.configure()
-    running.close()
 
 
 ELSEWHERE = "arn:aws:lambda:eu-west-1:210987654321:function:findings"  # the databases' account is behind a role

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,16 +18,11 @@ from daswatch.opensearch.templates import ContentGateway
 from demo.stream import InvocationContext
 from ingest_lambda.handler import handler
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
-from tests.harness.ingest import IngestFunction
+from tests.harness.ingest import SECRET, IngestFunction, everything_logged, sequence_number
 
 pytestmark = pytest.mark.node
 
 DAY_ONE, DAY_TWO = "2031-03-04 11:22:33.444555+00", "2031-03-05 00:00:00+00"
-
-
-def sequence_number(record: Mapping[str, Any]) -> str:
-    number: str = record["kinesis"]["sequenceNumber"]
-    return number
 
 
 def arriving(record: Mapping[str, Any], at: float) -> dict[str, Any]:
@@ -463,26 +457,6 @@ def test_what_is_delivered_again_is_told_as_an_error(ingest: IngestFunction) -> 
     assert ingest.log["deliver_again_from"] == 0
     assert "OpenSearch" in ingest.log["cause"]
     assert ingest.metrics["RecordsToDeliverAgain"] == 2
-
-
-SECRET = "s3cret-of-the-payload"
-
-
-@contextmanager
-def everything_logged(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
-    """All that any logger says when the function's root logger is at this level, as Lambda's own setting makes it."""
-    told = io.StringIO()
-    root = logging.getLogger()
-    before, output = root.level, logging.StreamHandler(told)
-    # moto serves from threads of this process; it is no part of the function.
-    output.addFilter(lambda line: not line.threadName or "process_request_thread" not in line.threadName)
-    root.addHandler(output)
-    root.setLevel(level)
-    try:
-        yield told
-    finally:
-        root.removeHandler(output)
-        root.setLevel(before)
 
 
 def going_well(_: IngestFunction) -> None:

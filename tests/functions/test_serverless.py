@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
 from daswatch.alerts.alert import State
@@ -24,13 +23,12 @@ from daswatch.detections.sigma import compile_all
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.settings import SearchEndpoint
-from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from findings_lambda import handler as findings_handler
 from tests.builders.events import postgresql_event
 from tests.fakes.clock import Clock
 from tests.fakes.serverless import Call, Collection, calls
-from tests.functions.test_findings_function import FindingsFunction
+from tests.harness.findings import FindingsFunction
 from tests.harness.ingest import IngestFunction
 from tests.harness.installed import remove
 
@@ -85,17 +83,12 @@ def collection(node: AnyNode) -> Iterator[Collection]:
 def deployment(
     collection: Collection,
     ingest: IngestFunction,
-    search: OpenSearch,
-    node: AnyNode,
-    aws: LocalAws,
+    findings: FindingsFunction,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Deployment]:
-    findings = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
+) -> Deployment:
     monkeypatch.chdir(tmp_path)
-    yield Deployment(collection, ingest, findings)
-    findings.close()
+    return Deployment(collection, ingest, findings)
 
 
 def test_collection_runs_the_whole_path(deployment: Deployment) -> None:

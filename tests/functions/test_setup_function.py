@@ -31,7 +31,7 @@ from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
 from setup_lambda.answer import Provider, answer_request
 from setup_lambda.provide import ContentProvider, StreamProvider
-from tests.activity_streams.test_custom_resources import events
+from tests.builders.custom_resources import events
 from tests.fakes.clock import Clock
 from tests.fakes.cloudformation_bucket import SIGNATURE, AnswerBucket, a_request
 from tests.fakes.rds import ACCOUNT, Rds

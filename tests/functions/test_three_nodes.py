@@ -20,7 +20,7 @@ from demo.ledger import LedgerEntry
 from demo.traffic import produce
 from tests.fakes.clock import RealClock
 from tests.fakes.proxy import Behaviour, Dropped, Exchange, Proxy, Response, bulk, sequence
-from tests.functions.test_faults import Batch, assert_ledger_equals_index, function_on, left_after, sealed_batches
+from tests.harness.faults import Batch, assert_ledger_equals_index, function_on, left_after, sealed_batches
 from tests.harness.ingest import IngestFunction
 from tests.harness.nodes import STATE_SECONDS, Cluster, Member, cluster
 

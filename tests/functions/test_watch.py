@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import State
 from daswatch.detections.detection import Detection, Level
 from daswatch.detections.samples import Sample, documents
-from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
+from daswatch.detections.sigma import compile_rule, read_tuning, rule_folders
 from daswatch.documents.document import Flattening
 from daswatch.hourly import HourlyIndices
 from daswatch.times import iso_milliseconds
-from demo.aws import LocalAws
-from tests.harness.watching import FAILED_LOGINS, Steps, Stopped, Watching, sample
+from tests.harness.watching import (
+    DETECTIONS,
+    FAILED_LOGINS,
+    NOW,
+    Steps,
+    Stopped,
+    Watching,
+    minutes,
+    only,
+    sample,
+)
 
 pytestmark = pytest.mark.node
-
-NOW = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
-DETECTIONS = {detection.name: detection for detection in compile_all()}
-
-
-def minutes(number: float) -> datetime:
-    return NOW + timedelta(minutes=number)
-
-
-@pytest.fixture
-def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
-    place = Watching(search, aws, list(DETECTIONS.values()))
-    yield place
-    place.close()
-
-
-def only(watching: Watching, *names: str) -> None:
-    """Run these detections and no other."""
-    watching.detections = [
-        replace(DETECTIONS[name], enabled=True) if name != "das-failing" else DETECTIONS[name]
-        for name in (*names, "das-failing")
-    ]
 
 
 def summary(watching: Watching) -> dict[str, tuple[object, ...]]:

@@ -5,7 +5,7 @@ Time passes only where something waits (`Clock`): no test depends on how fast th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,13 +24,11 @@ from daswatch.opensearch import alert_index
 from daswatch.queries.notifications import read_notification
 from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
-from demo.aws import LocalAws
 from findings_lambda.watch import Report
 from tests.builders.alerts import a_detection, an_alert
 from tests.fakes.clock import Clock
 from tests.fakes.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
-from tests.functions.test_watch import DETECTIONS, NOW, minutes, only
-from tests.harness.watching import FAILED_LOGINS, Watching, sample
+from tests.harness.watching import DETECTIONS, FAILED_LOGINS, NOW, Watching, minutes, only, sample
 
 pytestmark = pytest.mark.node
 
@@ -38,13 +36,6 @@ FAILED = {"command": "AUTH FAILURE", "class": "CONNECT", "commandText": None, "e
 EACH_FAILURE = a_detection(
     name="each-failure", kind=Kind.EVENT, window_seconds=0, conditions=(Condition("count", 1),), level=Level.LOW
 )
-
-
-@pytest.fixture
-def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
-    place = Watching(search, aws, list(DETECTIONS.values()))
-    yield place
-    place.close()
 
 
 def writes_with(*texts: bytes) -> Predicate:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -187,3 +190,28 @@ class IngestFunction:
         )
         hits: list[dict[str, Any]] = answer["hits"]["hits"]
         return hits
+
+
+def sequence_number(record: Mapping[str, Any]) -> str:
+    number: str = record["kinesis"]["sequenceNumber"]
+    return number
+
+
+SECRET = "s3cret-of-the-payload"
+
+
+@contextmanager
+def everything_logged(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
+    """All that any logger says when the function's root logger is at this level, as Lambda's own setting makes it."""
+    told = io.StringIO()
+    root = logging.getLogger()
+    before, output = root.level, logging.StreamHandler(told)
+    # moto serves from threads of this process; it is no part of the function.
+    output.addFilter(lambda line: not line.threadName or "process_request_thread" not in line.threadName)
+    root.addHandler(output)
+    root.setLevel(level)
+    try:
+        yield told
+    finally:
+        root.removeHandler(output)
+        root.setLevel(before)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import Sample, documents, samples_of
+from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Document, Flattening
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
@@ -206,3 +207,21 @@ def _mailbox(aws: LocalAws, topic_arn: str, name: str) -> Callable[[], list[str]
         return subjects
 
     return read
+
+
+NOW = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
+
+
+DETECTIONS = {detection.name: detection for detection in compile_all()}
+
+
+def minutes(number: float) -> datetime:
+    return NOW + timedelta(minutes=number)
+
+
+def only(watching: Watching, *names: str) -> None:
+    """Run these detections and no other."""
+    watching.detections = [
+        replace(DETECTIONS[name], enabled=True) if name != "das-failing" else DETECTIONS[name]
+        for name in (*names, "das-failing")
+    ]

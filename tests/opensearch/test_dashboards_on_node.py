@@ -40,8 +40,8 @@ from demo.indexed import flattened, index_all
 from demo.ledger import LedgerEntry
 from demo.traffic import ProducedRecord, produce
 from tests.builders.alerts import a_firing
+from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
-from tests.documents.test_control_plane import api_call
 from tests.harness.installed import remove
 from tools.pictures.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
 

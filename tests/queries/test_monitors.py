@@ -40,8 +40,8 @@ from daswatch.queries.notifications import read_notification
 from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, event_window
 from daswatch.times import iso_milliseconds
 from tests.builders.alerts import a_detection
-from tests.detections.test_pages import GUIDE, blocks
 from tests.fakes.opensearch_plugins import MOST_MESSAGE_BYTES, Engine, Sent, wrong_in
+from tests.harness.guide import GUIDE, blocks
 from tests.harness.installed import remove
 
 NAMES = [folder.name for folder in rule_folders()]

@@ -19,7 +19,7 @@ from sqlglot.expressions import Command, HexString, Literal, National, RawString
 
 from daswatch.sql.statements import statement_hash, unescaped, without_literals
 from tests.corpus import ENGINES, statements
-from tests.documents.test_activity_oracle import statements as statements_of_activities
+from tests.harness.statements import statements as statements_of_activities
 
 _DIALECTS = {"mysql": "mysql", "oracle": "oracle", "sqlserver": "tsql"}
 _POSTGRESQL_LITERALS = frozenset({"SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST"})

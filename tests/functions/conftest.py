@@ -1,0 +1,37 @@
+"""The findings function's run, by itself and as Lambda calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+from demo.aws import LocalAws
+from demo.opensearch import AnyNode
+from tests.harness.findings import FindingsFunction
+from tests.harness.watching import DETECTIONS, Watching
+
+
+@pytest.fixture
+def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
+    """All shipped detections on indices, an alert topic and a database of their own."""
+    place = Watching(search, aws, list(DETECTIONS.values()))
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def findings(
+    search: OpenSearch,
+    node: AnyNode,
+    aws: LocalAws,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[FindingsFunction]:
+    """The handlers of the findings function, with the settings of a deployment."""
+    running = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
+    yield running
+    running.close()
