@@ -11,9 +11,9 @@ SERVICE = "ingest"
 _NAME_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
 
-def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
-    """Tell what one invocation did."""
-    telemetry.tell(_line(report, request_id), _counts(report), _durations(report))
+def emit(telemetry: Telemetry, report: Report, request_id: str) -> None:
+    """Emit the log line and metrics of one invocation."""
+    telemetry.emit(_line(report, request_id), _counts(report), _durations(report))
 
 
 def _line(report: Report, request_id: str) -> dict[str, object]:

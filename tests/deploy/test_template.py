@@ -17,9 +17,9 @@ from daswatch.aws.firehose import PutResult
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment
+from findings_lambda import runner
 from findings_lambda import settings as findings_settings
 from findings_lambda import telemetry as findings_telemetry
-from findings_lambda import watch
 from firehose_lambda import settings as firehose_settings
 from firehose_lambda import telemetry as firehose_telemetry
 from firehose_lambda import transform
@@ -439,7 +439,7 @@ class Told:
     def __init__(self) -> None:
         self.names: set[str] = set()
 
-    def tell(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
+    def emit(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
         self.names |= {*counts, *durations}
 
 
@@ -447,9 +447,9 @@ class Told:
 def told_metrics() -> dict[str, set[str]]:
     """What each of our services tells, by its name as the metrics have it."""
     ingested, found, transformed = Told(), Told(), Told()
-    ingest_telemetry.tell(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
-    findings_telemetry.tell(found, watch.Report(), "1")  # type: ignore[arg-type]
-    firehose_telemetry.tell(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
+    ingest_telemetry.emit(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
+    findings_telemetry.emit(found, runner.RunReport(), "1")  # type: ignore[arg-type]
+    firehose_telemetry.emit(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     return {
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,
