@@ -270,7 +270,7 @@ class Ingest:
                 stream = activity_stream(record.stream_arn)
                 opened = self._opener.open(record.data, stream, record.arrived_at, flattening, deadline)
             except RecordError as exc:
-                letters.append(DeadLetter(position, record, stream, exc.reason, exc.detail))
+                letters.append(DeadLetter.of(position, record, stream, exc.reason, exc.detail))
                 continue
             except DependencyError as exc:
                 report.redeliver_from(position, str(exc))
@@ -280,10 +280,10 @@ class Ingest:
                 if position:
                     report.redeliver_from(position, "out of memory")
                     break
-                letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
+                letters.append(DeadLetter.of(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
                 continue
             except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbours go on
-                letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
+                letters.append(DeadLetter.of(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
                 continue
             if position < rows_only_from:
                 indices = {document.index for document in opened.documents}
@@ -291,7 +291,7 @@ class Ingest:
                     rows_only_from = position
             if position < rows_only_from:
                 if opened.flaw:
-                    letters.append(DeadLetter(position, record, stream, *opened.flaw))
+                    letters.append(DeadLetter.of(position, record, stream, *opened.flaw))
                 report.count(opened)
                 _feel(pulses, record, stream, opened)
                 dropped += _dropped(position, record, stream, opened)
@@ -421,7 +421,7 @@ def _refusals(refused: Iterable[Refusal], batch: Sequence[StreamRecord]) -> list
         if refusal.action.record is not None:
             by_record.setdefault(refusal.action.record, []).append(refusal)
     return [
-        DeadLetter(
+        DeadLetter.of(
             position,
             batch[position],
             activity_stream(batch[position].stream_arn),
@@ -439,7 +439,7 @@ def _row_refusals(refused: Iterable[RefusedRow], batch: Sequence[StreamRecord]) 
     for refusal in refused:
         by_record.setdefault(refusal.record, []).append(refusal)
     return [
-        DeadLetter(
+        DeadLetter.of(
             position,
             batch[position],
             activity_stream(batch[position].stream_arn),

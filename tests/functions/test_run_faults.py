@@ -24,7 +24,7 @@ from daswatch.opensearch import alert_index
 from daswatch.queries.notifications import read_notification
 from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
-from findings_lambda.runner import RunReport
+from findings_lambda.run import RunReport
 from tests.builders.alerts import a_detection, an_alert
 from tests.fakes.clock import Clock
 from tests.fakes.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
@@ -267,15 +267,15 @@ def test_a_notification_whose_details_fail_is_delivered_again(
     groups = [{"key": key, "doc_count": 1, "first": {"value": at - 60_000}, "last": {"value": at}}]
     known = {one.name: one for one in harness.detections}
     message = orjson.dumps({"detection": harness.detections[0].name, "groups": groups}).decode()
-    firings = read_notification(message, known, minutes(1))
+    notification = read_notification(message, known, minutes(1))
     proxy.on(lambda request: request.path.startswith("/_msearch"), details)
 
     with pytest.raises(SearchUnavailable, match="notify again"):
-        harness.runner(search=behind).take(firings, minutes(1), Deadline.after(53, Clock()))
+        harness.runner(search=behind).take([notification], minutes(1), Deadline.after(53, Clock()))
 
     assert "superuser-grant" not in {one.detection for one in harness.alerts().values()}
     proxy.behave()
-    harness.runner(search=behind).take(firings, minutes(2), Deadline.after(53, Clock()))
+    harness.runner(search=behind).take([notification], minutes(2), Deadline.after(53, Clock()))
     assert "superuser-grant" in {one.detection for one in harness.alerts().values()}
 
 
@@ -526,10 +526,10 @@ def test_a_flood_in_one_notification_is_bounded(harness: RunHarness, of: str) ->
             bucket["key"]["remoteHost"] = hit["_source"]["remoteHost"]
     named = {"detection": "each-failure"} if of == "ours" else {"monitor": "my monitor", "severity": "3"}
     known = {one.name: one for one in harness.detections}
-    firings = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
+    notification = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
 
     for minute in (1, 2):
-        report: RunReport = harness.runner().take(firings, minutes(minute), Deadline.after(53, Clock()))
+        report: RunReport = harness.runner().take([notification], minutes(minute), Deadline.after(53, Clock()))
         assert list(report.storms.values()) == [500]
 
     (summary,) = [one for one in harness.alerts().values() if not one.group]
