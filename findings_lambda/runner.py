@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from daswatch.alerts.alert import Alert, Due, Firing, Published, State, changes, noted
+from daswatch.alerts.alert import Alert, Due, Firing, Publication, State, changes, mark_published
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, Kind, Source, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
@@ -505,11 +505,11 @@ class DetectionRunner:
         waiting = {alert_id: alert for alert_id, (alert, due) in run.due.items() if due.message}
         sending = run.deadline.earlier(_NOTE_SECONDS)
         for sent in self._notifier.send_messages(list(waiting.values()), self._detections, sending, run.report.sent):
-            for published in sent:
-                del waiting[published.alert.id]
-            if not self._note([published for published in sent if not published.unknown], run):
+            for publication in sent:
+                del waiting[publication.alert.id]
+            if not self._note([publication for publication in sent if not publication.unknown], run):
                 break  # what cannot be noted would go out again
-        self._note([Published(alert) for alert in waiting.values()], run)
+        self._note([Publication(alert) for alert in waiting.values()], run)
 
     def _import_findings(self, due: Mapping[str, tuple[Alert, Due]], run: Run) -> None:
         """Publish the findings that are due, and note them call by call."""
@@ -518,13 +518,14 @@ class DetectionRunner:
         for imported in self._notifier.import_findings(findings, self._detections, sending, run.report.sent):
             self._note(imported, run)
 
-    def _note(self, publications: Sequence[Published], run: Run) -> bool:
+    def _note(self, publications: Sequence[Publication], run: Run) -> bool:
         """Note what was published in the alerts as they are by now; return whether that was possible."""
-        published = {publication.alert.id: publication for publication in publications}
-        if not published:
+        by_id = {publication.alert.id: publication for publication in publications}
+        if not by_id:
             return True
-        noting = run.deadline.part(_WRITING)
-        outcome = self._alerts.update(published, lambda alert: noted(alert, published[alert.id], run.now), noting)
+        outcome = self._alerts.update(
+            by_id, lambda alert: mark_published(alert, by_id[alert.id], run.now), run.deadline.part(_WRITING)
+        )
         run.report.refused_alerts |= outcome.refused
         if outcome.unwritten:
             run.report.sent.unnoted += len(outcome.unwritten)

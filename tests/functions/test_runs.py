@@ -37,7 +37,7 @@ def summary(harness: RunHarness) -> dict[str, tuple[object, ...]]:
             alert.count,
             alert.first_seen,
             alert.last_seen,
-            alert.told and alert.told.state,
+            alert.published and alert.published.state,
         )
         for name, alert in harness.alerts().items()
     }
