@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.detections.detection import Condition, Detection, Kind, Source
+from daswatch.detections.detection import Condition, Detection, DetectionKind, Source
 from daswatch.detections.samples import Sample
 
 _UNITS = ((86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes"), (1, "second", "seconds"))
@@ -47,14 +47,14 @@ def index(detections: Iterable[Detection]) -> str:
 def fires_in_words(detection: Detection) -> str:
     """When it fires: the conditions, the window and the group, in one line."""
     match detection.kind:
-        case Kind.SILENCE:
+        case DetectionKind.SILENCE:
             return (
                 f"an instance was not heard for {duration(detection.silent_seconds)}; "
                 f"after {duration(detection.forget_seconds)} it is taken for removed"
             )
-        case Kind.FAILING:
+        case DetectionKind.FAILING:
             return "OpenSearch cannot run a saved query or a monitor"
-        case Kind.EVENT:
+        case DetectionKind.EVENT:
             return f"each event; one alert for each {_group_in_words(detection)}"
     return f"{_condition_in_words(detection)}, for one {_group_in_words(detection)}"
 
