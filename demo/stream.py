@@ -29,7 +29,7 @@ class TooManyRedeliveries(Exception):
 
 @dataclass(slots=True)
 class InvocationContext:
-    """What Lambda gives a handler beside the event. A remaining time that does not shrink is enough here."""
+    """What Lambda gives a handler in addition to the event. A remaining time that does not shrink is enough here."""
 
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
     remaining_ms: int = 60_000

@@ -14,7 +14,7 @@ DEFAULT_DETECTIONS = "detections.json"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the findings function is told from outside."""
+    """Settings of the findings function."""
 
     search: SearchEndpoint
     dead_letter_bucket: str
@@ -34,7 +34,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     search = SearchEndpoint.read(environment)
     topic = environment.optional("ALERT_TOPIC_ARN")
     if topic and not topic.startswith("arn:"):
-        environment.problem("ALERT_TOPIC_ARN", "is no ARN", "arn:aws:sns:…")
+        environment.problem("ALERT_TOPIC_ARN", "is not an ARN", "arn:aws:sns:…")
     settings = Settings(
         search=search,
         dead_letter_bucket=read_bucket(environment, "DEAD_LETTER_BUCKET"),

@@ -1,8 +1,8 @@
 """The tables of docs/deploy.md, made from the template, and from prices and assumptions that are named here.
 
-    python -m tools.deploy_page   # writes them anew
+    python -m tools.deploy_page   # rewrites them
 
-A figure that nobody can follow helps nobody: each is a product of a price, a count and a measured or assumed size.
+Each figure can be followed: it is a product of a price, a count and a measured or assumed size.
 """
 
 from __future__ import annotations
@@ -395,7 +395,7 @@ TABLES = {
 
 
 def with_tables(page: str) -> str:
-    """The page with what is between its markers made anew. Raises ValueError where a marker is missing."""
+    """Return the page with the parts between its markers regenerated. Raises ValueError if a marker is missing."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}: made by python -m tools.deploy_page -->", f"<!-- end of {name} -->"
         before, found, rest = page.partition(begin)

@@ -56,7 +56,7 @@ _TECHNIQUE = re.compile(r"t\d{4}(?:\.\d{3})?", re.ASCII)
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9 _./=+@-]", re.ASCII)
 
 # Activity streams of clusters are Aurora's. Those of instances are Oracle's or SQL Server's, of an edition that no
-# event tells.
+# event has.
 _CLUSTER_ENGINES = {"postgresql": "aurora-postgresql", "mysql": "aurora-mysql"}
 
 
@@ -64,7 +64,7 @@ _CLUSTER_ENGINES = {"postgresql": "aurora-postgresql", "mysql": "aurora-mysql"}
 class Posting:
     """Where a finding goes: the account and region whose Security Hub imports it, and where links lead.
 
-    `dashboards_url` is empty where there is no OpenSearch Dashboards. Deployments with other prefixes have other ids.
+    `dashboards_url` is empty without OpenSearch Dashboards. Deployments with other prefixes have other ids.
     """
 
     account_id: str
@@ -78,7 +78,7 @@ def finding(
 ) -> dict[str, Any]:
     """The finding of an alert. `statements` are samples of its SQL, redacted, where a setting allows them.
 
-    Severity and types are told in FindingProviderFields alone: Security Hub fills the fields of the same names at the
+    Severity and types are set in FindingProviderFields alone: Security Hub fills the fields of the same names at the
     top from them, in new findings, and leaves them be once a customer has changed them.
     """
     arn_start = f"arn:{partition(posting.region)}:securityhub:{posting.region}:{posting.account_id}"
@@ -157,7 +157,7 @@ def shortened(text: str, length: int, ellipsis: str = "…") -> str:
 
 
 def shown_group(group: Mapping[str, str]) -> dict[str, str]:
-    """A group as it may be told: no SQL, and a word for what is empty."""
+    """A group as it may be published: no SQL, and a word for an empty value."""
     return {name: HIDDEN if holds_sql(name) and value else plain(value) or "(none)" for name, value in group.items()}
 
 
@@ -174,7 +174,7 @@ def shown_actors(alert: Alert) -> dict[str, str]:
 def _name(text: str) -> str:
     """A name as a part of an id: itself where it is a plain one, else what is plain of it and its hash.
 
-    A hash is told by `~`, which no plain name has: two names never become one.
+    A hash is marked by `~`, which no plain name has: two names never become one.
     """
     if _NAME.fullmatch(text):
         return text
@@ -188,7 +188,7 @@ def _generator_id(alert: Alert, detection: Detection | None) -> str:
 
 
 def _home(database: Database, posting: Posting) -> tuple[str, str]:
-    """The database's account and region; where nobody told them, those we post to."""
+    """The database's account and region; if unknown, those we post to."""
     return (
         database.aws_account_id if _ACCOUNT_ID.fullmatch(database.aws_account_id) else posting.account_id,
         database.aws_region if _REGION.fullmatch(database.aws_region) else posting.region,
@@ -198,7 +198,7 @@ def _home(database: Database, posting: Posting) -> tuple[str, str]:
 def _resource(database: Database, posting: Posting) -> dict[str, Any]:
     """What the finding is about.
 
-    RDS's own ARNs hold identifiers, which an activity stream does not tell: the resource id stands in for them.
+    RDS's own ARNs hold identifiers, which an activity stream does not have: the resource id stands in for them.
     """
     account_id, region = _home(database, posting)
     place = {"Partition": partition(region), "Region": region}
@@ -235,9 +235,9 @@ def _description(alert: Alert, detection: Detection | None) -> str:
         plain(alert.note),
         _listed(others),
     ]
-    told = shortened(". ".join(fact.rstrip(".") for fact in facts if fact) + ".", _MAX_FACTS)
+    facts_text = shortened(". ".join(fact.rstrip(".") for fact in facts if fact) + ".", _MAX_FACTS)
     said = " ".join(filter(None, map(plain, (detection.description, detection.why) if detection else (alert.title,))))
-    return f"{shortened(said, MAX_DESCRIPTION - len(told) - 1)} {told}".strip()
+    return f"{shortened(said, MAX_DESCRIPTION - len(facts_text) - 1)} {facts_text}".strip()
 
 
 def _listed(fields: Mapping[str, str]) -> str:
@@ -259,7 +259,7 @@ def _recommendation(detection: Detection | None) -> dict[str, str]:
 def _facts(
     alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """All that ProductFields tell, the most important first."""
+    """All that ProductFields hold, the most important first."""
     database = alert.database
     yield "Detection", alert.detection
     yield "Count", str(alert.count)
@@ -290,11 +290,11 @@ def _facts(
 def _product_fields(facts: Iterable[tuple[str, str]], value_length: int) -> dict[str, str]:
     fields: dict[str, str] = {}
     left_out = 0
-    for name, told in facts:
-        value = shortened(plain(told), value_length)
+    for name, text in facts:
+        value = shortened(plain(text), value_length)
         if not value:
             continue
-        if len(fields) == MAX_PRODUCT_FIELDS - 1:  # the last one tells how many there are besides
+        if len(fields) == MAX_PRODUCT_FIELDS - 1:  # the last one has the number of those left out
             left_out += 1
             continue
         fields[_key(name, fields)] = value

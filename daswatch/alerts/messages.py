@@ -29,7 +29,7 @@ _MAX_PARAGRAPH = 600
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the alert topic is told."""
+    """A message to the alert topic."""
 
     subject: str
     body: str

@@ -1,7 +1,7 @@
 """The samples of a detection: activity events that it must find, and near misses that it must not.
 
 A line of `match.ndjson` or `ignore.ndjson` is one sample: its steps follow one another and end at a given time. A step
-tells only what differs from its engine's event in `_events.json`. Everything goes through the real flattening, so a
+has only what differs from its engine's event in `_events.json`. Everything goes through the real flattening, so a
 rule is tested on what would be indexed.
 """
 

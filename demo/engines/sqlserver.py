@@ -2,7 +2,7 @@
 
 An exit code of 1 is success. Times have seven fraction digits, statement ids are hex, a statement of more
 than 4,000 characters comes in slices with rising substatement ids, and one statement is one row for each
-permission it needs. Server version 13 (2016) tells neither program nor host.
+permission it needs. Server version 13 (2016) reports neither program nor host.
 """
 
 from __future__ import annotations

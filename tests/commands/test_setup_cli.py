@@ -200,7 +200,7 @@ def test_compiled_detections_are_read(domain: Domain, tmp_path: Path, monkeypatc
     ("arguments", "env", "problem"),
     [
         ([], {}, "OPENSEARCH_ENDPOINT is missing"),
-        ([], {"MONITOR_TOPIC_ARN": "topic"}, "MONITOR_TOPIC_ARN is no ARN"),
+        ([], {"MONITOR_TOPIC_ARN": "topic"}, "MONITOR_TOPIC_ARN is not an ARN"),
         ([], {"DASHBOARDS_URL": "dashboards", "OPENSEARCH_ENDPOINT": "https://x"}, "DASHBOARDS_URL is no URL"),
         ([], {"DETECTIONS": "none.json", "OPENSEARCH_ENDPOINT": "https://x"}, "none.json cannot be read"),
         (["--tuning", __file__, "--detections", __file__], {"OPENSEARCH_ENDPOINT": "https://x"}, "exclude each other"),
@@ -248,7 +248,7 @@ def test_a_file_that_is_no_export_is_told(tmp_path: Path, content: bytes) -> Non
     result = daswatch("dashboards", "unpack", str(export), "--to", str(tmp_path))
 
     assert result.exit_code == 2
-    assert "is no export of Dashboards" in result.stderr
+    assert "is not an export of Dashboards" in result.stderr
 
 
 def test_an_objects_id_leads_nowhere(tmp_path: Path) -> None:

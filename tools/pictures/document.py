@@ -18,7 +18,7 @@ _FIRST = ("das-overview", "das-findings", "das-logins", "das-privileges", "das-d
 
 
 def with_dashboards(text: str, objects: Iterable[SavedObject]) -> str:
-    """The document with what is between its markers written anew. Raises PictureError where it has no markers."""
+    """Return the document with the part between its markers regenerated. Raises PictureError without markers."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

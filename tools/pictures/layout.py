@@ -80,7 +80,7 @@ def span_of(dashboard: SavedObject, now: datetime) -> TimeSpan:
     """The time with which a dashboard opens. Raises PictureError."""
     chosen = dashboard.attributes["timeFrom"], dashboard.attributes["timeTo"]
     if chosen == ("now/w", "now/w"):
-        # Weeks begin on Sunday, unless somebody changes Dashboards' setting dateFormat:dow.
+        # Weeks begin on Sunday, unless Dashboards' setting dateFormat:dow is changed.
         sunday = now.date() - timedelta(days=now.isoweekday() % 7)
         begin = datetime.combine(sunday, time(), now.tzinfo)
         return TimeSpan(begin, begin + _WEEK - timedelta(milliseconds=1))
@@ -106,6 +106,6 @@ def question_of(one: SavedObject) -> str:
 
 
 def remark_of(one: SavedObject) -> str:
-    """What its description says beside the question."""
+    """The rest of its description, after the question."""
     sentences = _SENTENCE_END.split(str(one.attributes.get("description", "")))
     return " ".join(text for text in sentences if text != question_of(one))

@@ -17,11 +17,11 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLORS = 256
 _TRUE_COLOR, _PALETTE = 2, 3
 _PIXEL = 3  # bytes
-_ALIKE = 75  # squared distance of colors that nobody tells apart: 5 in each of red, green and blue
+_ALIKE = 75  # squared distance of colors that look the same: 5 in each of red, green and blue
 
 
 def size_of(png: bytes) -> tuple[int, int]:
-    """Width and height in pixels. Raises PictureError for what is no PNG."""
+    """Width and height in pixels. Raises PictureError for what is not a PNG."""
     if png[:8] != SIGNATURE or png[12:16] != b"IHDR":
         raise PictureError("no PNG")
     width, height = struct.unpack(">II", png[16:24])
@@ -74,7 +74,7 @@ def _unfiltered(data: bytes, stride: int, height: int) -> Iterator[bytes]:
 
 
 def _line(kind: int, filtered: bytes, above: bytes) -> bytes:
-    """A line without its filter: each byte was told as its difference to what is left of it, above it, or both."""
+    """A line without its filter: each byte was stored as its difference to what is left of it, above it, or both."""
     if kind == 0:
         return filtered
     if kind == 2:

@@ -1,7 +1,7 @@
-"""Panels that are no charts, as HTML: tables, saved searches, metrics, controls, texts.
+"""Panels that are not charts, as HTML: tables, saved searches, metrics, controls, texts.
 
 Every value comes from a database's users, so every value is escaped. What does not fit into a panel is shortened in
-the browser: the widest columns become narrower, and the foot tells of how many rows those are the first that stay.
+the browser: the widest columns become narrower, and the footer has the number of all rows.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
 
 @dataclass(slots=True)
 class Watched:
-    """What is told about records beside their documents."""
+    """What is written about records in addition to their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
     drops: dict[tuple[int, ActivityStream], list[Drop]]
@@ -160,7 +160,7 @@ class Watched:
             )
 
     def drop_actions(self) -> Iterator[Action]:
-        """What the ingest function tells of each batch: heartbeats are the pulse alone."""
+        """What the ingest function writes about each batch: heartbeats only update the pulse."""
         for (batch, _), found in self.drops.items():
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
@@ -191,7 +191,7 @@ def fill(
             search.indices.delete(index=Indices().runs)
         before = at
         progress(f"Running the saved queries as of {at:%A %H:%M}")
-        if at == NOW:  # the pulse has no history: it tells what was heard last
+        if at == NOW:  # the pulse has no history, only the last record
             index = Indices().pulse
             write(
                 search,
@@ -241,11 +241,11 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
     """Bulk actions, to be found at once."""
     answer = search.bulk(body=b"".join(action.lines for action in actions), params={"refresh": "true"})
     if answer["errors"]:
-        raise RuntimeError(f"OpenSearch refused what tells about the streams: {answer['items'][:1]}")
+        raise RuntimeError(f"OpenSearch refused documents about the streams: {answer['items'][:1]}")
 
 
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
-    """Three stream records that are no envelopes, each with the reason that the ingest function gives."""
+    """Three stream records that are not envelopes, each with the reason that the ingest function gives."""
     spoiled = (
         (DATABASES[2], timedelta(hours=5, minutes=12), b64encode(b'{"type": "SomethingElse"}').decode()),
         (DATABASES[2], timedelta(hours=5, minutes=11), b64encode(b'{"type": "SomethingElse", "n": 2}').decode()),
@@ -265,7 +265,7 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
 
 
 def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
-    """Somebody who looks for a way to stop a stream while the saved queries run, and a change that was planned."""
+    """Attempts to stop a stream while the saved queries run, and a planned change."""
     base = base_events()["control-plane"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
     calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
@@ -284,5 +284,10 @@ def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
     )
     for number, (ago, detail) in enumerate(calls):
         at = iso_milliseconds(now - ago)
-        told = {**base["detail"], "eventTime": at, "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}", **detail}
-        yield control_plane.document({**base, "time": at, "detail": told}, at, Indices().control_plane)
+        detail = {
+            **base["detail"],
+            "eventTime": at,
+            "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}",
+            **detail,
+        }
+        yield control_plane.document({**base, "time": at, "detail": detail}, at, Indices().control_plane)
