@@ -22,25 +22,25 @@ from daswatch.settings import Environment, read_index_prefix
 
 
 class Output(StrEnum):
-    """Who reads what a command prints."""
+    """Output format."""
 
     TABLE = "table"
     JSON = "json"
 
 
 def write_json(content: Any) -> None:
-    """Print for machines."""
+    """Print JSON."""
     sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def progress() -> Progress:
-    """A bar on the error stream, gone when the work is done: what is printed stays clean."""
+    """Show a transient progress bar on the error stream: stdout has only the result."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def own_indices() -> Indices:
-    """Those of INDEX_PREFIX, for commands that need no endpoint. Raises SettingsError."""
+    """Return the indices of INDEX_PREFIX, for commands without an endpoint. Raises SettingsError."""
     environment = Environment(os.environ)
     prefix = read_index_prefix(environment)
     environment.check()
@@ -48,7 +48,7 @@ def own_indices() -> Indices:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file and the folders above it. Raises SettingsError where that cannot be."""
+    """Write a file and the folders above it. Raises SettingsError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -57,7 +57,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def confirm(question: str, refusal: str, *, yes: bool) -> None:
-    """Ask on the error stream, unless `yes`. Raises ExplainedError where the answer is no, or there is none."""
+    """Ask on the error stream, unless `yes`. Raises ExplainedError unless the answer is yes."""
     if yes:
         return
     try:
@@ -73,7 +73,7 @@ def confirm(question: str, refusal: str, *, yes: bool) -> None:
 
 @contextmanager
 def errors_as_exit_codes(output: Output = Output.TABLE, mark: str = "daswatch") -> Iterator[None]:
-    """Turn a failure into its sentences on the error stream, JSON on stdout for machines, and its exit code."""
+    """Turn an error into messages on the error stream, JSON on stdout if requested, and an exit code."""
     try:
         yield
     except Exception as exc:

@@ -26,19 +26,17 @@ from daswatch.opensearch.client import dashboards_client
 from daswatch.opensearch.dashboards import DashboardsGateway
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
-app = typer.Typer(help="Saved objects: pack them for an import, read an export back into files.", no_args_is_help=True)
+app = typer.Typer(help="Saved objects: pack them for import, unpack an export into files.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option("--to", file_okay=False, help="The folder of readable files.")]
+Folder = Annotated[Path, typer.Option("--to", file_okay=False, help="Folder of the readable files.")]
 _FOLDER = Path("dashboards")
 
 
 @app.command()
 def pack(
-    to: Annotated[Path, typer.Option("--to", dir_okay=False, help="The file for the import.")] = Path(
-        "daswatch.ndjson"
-    ),
+    to: Annotated[Path, typer.Option("--to", dir_okay=False, help="File to import.")] = Path("daswatch.ndjson"),
     tuning: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A team's overrides of the detections.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="YAML file with overrides of the detections.")
     ] = None,
 ) -> None:
     """Write all shipped saved objects, and each detection's saved search, into one file that Dashboards imports."""
@@ -50,7 +48,7 @@ def pack(
 
 @app.command()
 def unpack(
-    export: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file that Dashboards exported.")],
+    export: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Export file from Dashboards.")],
     to: Folder = _FOLDER,
 ) -> None:
     """Write an export's objects as readable files: what was edited in the browser becomes a diff."""
@@ -62,10 +60,13 @@ def unpack(
 def export_(
     to: Folder = _FOLDER,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every object of these types there, not only ours and what they use.")
+        bool,
+        typer.Option(
+            "--all", help="Export every object of these types, not only those of Daswatch and their references."
+        ),
     ] = False,
 ) -> None:
-    """Fetch from DASHBOARDS_URL what is shipped, with all that it refers to by now, and write it as readable files."""
+    """Fetch the shipped objects from DASHBOARDS_URL, with everything they refer to, and write readable files."""
     with errors_as_exit_codes():
         environment = Environment(os.environ)
         endpoint = SearchEndpoint.read(environment)

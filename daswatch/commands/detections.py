@@ -39,9 +39,9 @@ from daswatch.queries.saved_query import Window, overlap, saved_query
 from daswatch.settings import Environment, SearchEndpoint, read_index_prefix
 from daswatch.times import iso_milliseconds
 
-app = typer.Typer(help="The saved queries: list, show, test, backtest and compile them.", no_args_is_help=True)
+app = typer.Typer(help="Saved queries: list, show, test, backtest and compile them.", no_args_is_help=True)
 
-_LEVEL_COLOURS = {
+_LEVEL_COLORS = {
     Level.CRITICAL: "bold red",
     Level.HIGH: "red",
     Level.MEDIUM: "yellow",
@@ -57,16 +57,14 @@ _COMPILER = {"sigma": "pySigma", "yaml": "PyYAML"}
 
 Tuning = Annotated[
     Path | None,
-    typer.Option("--tuning", help="A YAML file with overrides and suppressions.", exists=True, dir_okay=False),
+    typer.Option("--tuning", help="YAML file with overrides and suppressions.", exists=True, dir_okay=False),
 ]
-Names = Annotated[
-    list[str] | None, typer.Argument(help="Some detections by name; all without any.", show_default=False)
-]
-Format = Annotated[Output, typer.Option("--output", help="For people or for machines.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Detection names (default: all).", show_default=False)]
+Format = Annotated[Output, typer.Option("--output", help="Output format.")]
 
 
 class View(StrEnum):
-    """What `show` shows of a detection."""
+    """A form in which `show` prints a detection."""
 
     PAGE = "page"
     QUERY = "query"
@@ -77,7 +75,7 @@ class View(StrEnum):
 
 @app.command("list")
 def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
-    """All detections: when they fire, on which engines, whether they are enabled."""
+    """List detections: when they fire, for which engines, and whether they are enabled."""
     with errors_as_exit_codes(output):
         detections = compiled(tuning)
         today = _today()
@@ -89,12 +87,12 @@ def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="The detection's name.")],
+    name: Annotated[str, typer.Argument(help="Detection name.")],
     tuning: Tuning = None,
-    view: Annotated[View, typer.Option("--as", help="Its page, or one of the forms in which it is used.")] = View.PAGE,
-    channel: Annotated[str, typer.Option(help="The notification channel that the monitor names.")] = "daswatch",
+    view: Annotated[View, typer.Option("--as", help="Its page, or one of its compiled forms.")] = View.PAGE,
+    channel: Annotated[str, typer.Option(help="Notification channel of the monitor.")] = "daswatch",
 ) -> None:
-    """Everything about one detection."""
+    """Show one detection."""
     with errors_as_exit_codes():
         (detection,) = _chosen(compiled(tuning), [name])
         match view:
@@ -116,43 +114,43 @@ def show(
 
 @app.command("test")
 def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Output.TABLE) -> None:
-    """Index the samples at OPENSEARCH_ENDPOINT, in indices that are gone afterwards, and run the saved queries on them.
+    """Index the samples at OPENSEARCH_ENDPOINT, in temporary indices, and run the saved queries on them.
 
-    Exit code 1 where a detection misses one of its samples, or fires on a near miss.
+    Exit code 1 if a detection misses one of its samples, or fires on a near miss.
     """
     with errors_as_exit_codes(output):
         detections = _chosen(compiled(tuning), names)
         client, endpoint, _ = _endpoint()
-        verdicts: dict[str, list[SampleResult]] = {}
+        results: dict[str, list[SampleResult]] = {}
         prefix = f"das-samples-{secrets.token_hex(4)}-events"
         with SampleRun(client, prefix, endpoint.service) as run, progress() as bar:
             task = bar.add_task("samples", total=len(detections))
             for detection in detections:
                 bar.update(task, description=detection.name)
-                verdicts[detection.name] = run.run(detection, samples_of(detection.name))
+                results[detection.name] = run.run(detection, samples_of(detection.name))
                 bar.advance(task)
     if output is Output.JSON:
-        write_json({name: [_verdict(one) for one in own] for name, own in verdicts.items()})
+        write_json({name: [_result(one) for one in own] for name, own in results.items()})
     else:
-        _show_verdicts(verdicts)
-    if not all(one.right for own in verdicts.values() for one in own):
+        _show_results(results)
+    if not all(one.right for own in results.values() for one in own):
         raise typer.Exit(1)
 
 
 @app.command()
 def backtest(
     names: Names = None,
-    begin: Annotated[str, typer.Option("--from", help="ISO 8601, or so long ago: 7d, 12h, 30m.")] = "7d",
-    end: Annotated[str, typer.Option("--to", help="ISO 8601, so long ago, or now.")] = "now",
+    begin: Annotated[str, typer.Option("--from", help="Start: ISO 8601, or relative such as 7d, 12h, 30m.")] = "7d",
+    end: Annotated[str, typer.Option("--to", help="End: ISO 8601, relative, or now.")] = "now",
     tuning: Tuning = None,
     include_disabled: Annotated[
-        bool, typer.Option("--include-disabled", help="Those that are not enabled, too.")
+        bool, typer.Option("--include-disabled", help="Include detections that are not enabled.")
     ] = False,
     output: Format = Output.TABLE,
 ) -> None:
-    """What each detection would have raised over what is indexed at OPENSEARCH_ENDPOINT. It only searches.
+    """Show what each detection would have raised from the events at OPENSEARCH_ENDPOINT. Only searches.
 
-    A detection that is named is run whether it is enabled or not. Exit code 1 where one cannot be run.
+    Named detections are run whether they are enabled or not. Exit code 1 if one cannot be run.
     """
     with errors_as_exit_codes(output):
         span = _span(begin, end, datetime.now(UTC))
@@ -176,17 +174,13 @@ def backtest(
 @app.command("compile")
 def compile_(
     tuning: Tuning = None,
-    to: Annotated[Path, typer.Option("--to", help="The file that the findings function reads.")] = Path(
-        "detections.json"
-    ),
-    docs: Annotated[Path | None, typer.Option(help="A folder for a page of each detection and an index.")] = None,
-    monitors: Annotated[Path | None, typer.Option(help="A file for the bodies of all monitors, JSON.")] = None,
-    searches: Annotated[
-        Path | None, typer.Option(help="A file for the saved searches, for Dashboards' import.")
-    ] = None,
-    channel: Annotated[str, typer.Option(help="The notification channel that the monitors name.")] = "daswatch",
+    to: Annotated[Path, typer.Option("--to", help="File that the findings function reads.")] = Path("detections.json"),
+    docs: Annotated[Path | None, typer.Option(help="Folder for a page of each detection and an index.")] = None,
+    monitors: Annotated[Path | None, typer.Option(help="File for the bodies of all monitors, JSON.")] = None,
+    searches: Annotated[Path | None, typer.Option(help="File for the saved searches, to import in Dashboards.")] = None,
+    channel: Annotated[str, typer.Option(help="Notification channel of the monitors.")] = "daswatch",
 ) -> None:
-    """Compile the rules and a team's tuning for the functions, and on request for people and for Dashboards."""
+    """Compile the rules and a team's tuning for the functions; optionally write pages, monitors and saved searches."""
     with errors_as_exit_codes():
         detections = compiled(tuning)
         indices = own_indices()
@@ -206,7 +200,7 @@ def compile_(
 
 
 def compiled(tuning: Path | None) -> tuple[Detection, ...]:
-    """All detections, with a warning of each suppression that has expired.
+    """Return all detections; warn of each expired suppression.
 
     Raises RuleError; SettingsError where pySigma is missing or the file cannot be read.
     """
@@ -244,7 +238,7 @@ def _chosen(detections: Sequence[Detection], names: Sequence[str] | None) -> lis
 
 
 def _endpoint() -> tuple[OpenSearch, SearchEndpoint, str]:
-    """A client of OPENSEARCH_ENDPOINT, this, and INDEX_PREFIX. Raises NotOpenSearch where another server answers."""
+    """Return a client, its endpoint, and the indices. Raises NotOpenSearch if another server answers."""
     environment = Environment(os.environ)
     endpoint, prefix = SearchEndpoint.read(environment), read_index_prefix(environment)
     environment.check()
@@ -275,7 +269,7 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 
 
 def _query(detection: Detection) -> dict[str, Any] | None:
-    """The saved query over its latest window; of a detection without a window over the last day."""
+    """Return the saved query over its latest window, or the last day if the detection has no window."""
     if detection.kind is DetectionKind.FAILING:
         return None
     if detection.kind is DetectionKind.SILENCE:
@@ -331,7 +325,7 @@ def _listing(detections: Sequence[Detection], today: str) -> Group:
     for one in sorted(detections, key=lambda one: (not one.enabled, -one.level.rank, one.name)):
         table.add_row(
             one.name,
-            _coloured(one.level),
+            _colored(one.level),
             "[green]yes[/]" if one.enabled else "[dim]no[/]",
             escape(one.title),
             ", ".join(f"not {engine}" for engine in EVERY_ENGINE if engine not in one.engines) or "all",
@@ -356,26 +350,26 @@ def _suppressions(detection: Detection, today: str) -> list[str]:
     ]
 
 
-def _coloured(level: Level) -> str:
-    return f"[{_LEVEL_COLOURS[level]}]{level}[/]"
+def _colored(level: Level) -> str:
+    return f"[{_LEVEL_COLORS[level]}]{level}[/]"
 
 
-def _verdict(verdict: SampleResult) -> dict[str, Any]:
-    sample = verdict.sample
+def _result(result: SampleResult) -> dict[str, Any]:
+    sample = result.sample
     return {
         "sample": sample.words,
         "engine": sample.engine,
         "expected": sample.expected,
-        "fired": verdict.fired,
-        "right": verdict.right,
+        "fired": result.fired,
+        "right": result.right,
     }
 
 
-def _show_verdicts(verdicts: Mapping[str, Sequence[SampleResult]]) -> None:
+def _show_results(results: Mapping[str, Sequence[SampleResult]]) -> None:
     table = Table(title="Samples", title_justify="left")
     for column in ("detection", "right", "wrong"):
         table.add_column(column, overflow="fold")
-    for name, own in verdicts.items():
+    for name, own in results.items():
         wrong = [_wrong(one) for one in own if not one.right]
         right = (
             f"[{'red' if wrong else 'green'}]{len(own) - len(wrong)} of {len(own)}[/]" if own else "[dim]no samples[/]"
@@ -384,9 +378,9 @@ def _show_verdicts(verdicts: Mapping[str, Sequence[SampleResult]]) -> None:
     Console(emoji=False).print(table)
 
 
-def _wrong(verdict: SampleResult) -> str:
-    what = "fired on" if verdict.fired else "missed"
-    return f"[red]{what}:[/] {verdict.sample.engine}: {escape(verdict.sample.words)}"
+def _wrong(result: SampleResult) -> str:
+    what = "fired on" if result.fired else "missed"
+    return f"[red]{what}:[/] {result.sample.engine}: {escape(result.sample.words)}"
 
 
 def _answer(answer: Backtest) -> dict[str, Any]:
@@ -428,7 +422,7 @@ def _show_backtests(answers: Sequence[Backtest], span: Period, disabled: int) ->
     for column in ("when", "first", "last"):
         table.add_column(column, no_wrap=column == "when")
     for answer in sorted(answers, key=lambda one: -len(one.episodes)):
-        table.add_row(answer.detection.name, _coloured(answer.detection.level), *_figures(answer, span, days))
+        table.add_row(answer.detection.name, _colored(answer.detection.level), *_figures(answer, span, days))
     console.print(table)
     groups = _noisiest(answers)
     if groups.row_count:

@@ -1,4 +1,4 @@
-"""A command's failure as people and machines get it: what is wrong, where, what to do next, and the exit code.
+"""A command's failure: the problems, the endpoint, the next step, and the exit code.
 
 In: what a command raised, and the variables that it read. Out: a Failure. This is the one table of exit codes.
 """
@@ -53,7 +53,7 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong. `endpoint` and `cause` are empty where it was not a matter of an endpoint."""
+    """What went wrong. `endpoint` and `cause` are empty if no endpoint was involved."""
 
     problems: tuple[str, ...]
     next_step: str = ""
@@ -62,7 +62,7 @@ class Failure:
     cause: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """As JSON output."""
         return {
             "error": {
                 "problems": list(self.problems),
@@ -86,7 +86,7 @@ class ExplainedError(DaswatchError):
 
 
 def explain(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
-    """What to say of a failure; None of an exception that is a defect of ours."""
+    """Explain an error; return None for an exception that is a defect of Daswatch."""
     if not isinstance(exc, DaswatchError) and not type(exc).__module__.startswith("botocore."):
         return None
     if isinstance(exc, SettingsError):
@@ -122,7 +122,7 @@ def _of_opensearch(exc: SearchUnavailable | DashboardsUnavailable, variables: Ma
 
 
 def _with_context(problem: str, exc: Exception) -> str:
-    """What was being done when the endpoint did not answer stays in the sentence."""
+    """Keep in the message what was being done when the endpoint did not answer."""
     context, separator, _ = str(exc).partition(": OpenSearch")
     return f"{context}: {problem}" if separator else problem
 

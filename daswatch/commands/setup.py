@@ -1,4 +1,4 @@
-"""`daswatch setup`: shows the plan of what belongs at an endpoint, and executes it."""
+"""`daswatch setup`: plans the content of an endpoint, shows the plan, and executes it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
-_COLOURS = {Operation.CREATE.value: "green", Operation.UPDATE.value: "yellow", Operation.UNCHANGED.value: "dim"}
-_LEFT_OUT_COLOUR = "magenta"
+_COLORS = {Operation.CREATE.value: "green", Operation.UPDATE.value: "yellow", Operation.UNCHANGED.value: "dim"}
+_LEFT_OUT_COLOR = "magenta"
 # What cannot be installed where one of these could not be.
 _NEEDS = {
     ContentKind.INDEX_TEMPLATE: frozenset({ContentKind.COMPONENT_TEMPLATE}),
@@ -47,44 +47,46 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def setup(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, change nothing.")] = False,
-    output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,
-    no_dashboards: Annotated[bool, typer.Option("--no-dashboards", help="Leave the saved objects out.")] = False,
-    no_monitors: Annotated[bool, typer.Option("--no-monitors", help="Leave monitors and their channel out.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
+    output: Annotated[Output, typer.Option(help="Output format.")] = Output.TABLE,
+    no_dashboards: Annotated[bool, typer.Option("--no-dashboards", help="Skip saved objects.")] = False,
+    no_monitors: Annotated[bool, typer.Option("--no-monitors", help="Skip monitors and their channel.")] = False,
     backup_dir: Annotated[
-        Path, typer.Option(file_okay=False, help="Where what is replaced goes, in a folder of each run.")
+        Path, typer.Option(file_okay=False, help="Folder for backups of replaced content, one subfolder for each run.")
     ] = Path("daswatch-backups"),
-    shards: Annotated[str, typer.Option(help="Primary shards of a day of events (INDEX_SHARDS).")] = "",
+    shards: Annotated[str, typer.Option(help="Primary shards of a daily index (INDEX_SHARDS).")] = "",
     replicas: Annotated[
         str, typer.Option(help="Copies in addition to the primary: a number, auto or domain (INDEX_REPLICAS).")
     ] = "",
-    refresh_seconds: Annotated[str, typer.Option(help="Until events are found (INDEX_REFRESH_SECONDS).")] = "",
-    codec: Annotated[str, typer.Option(help="Of indices of events (INDEX_CODEC).")] = "",
+    refresh_seconds: Annotated[str, typer.Option(help="Refresh interval in seconds (INDEX_REFRESH_SECONDS).")] = "",
+    codec: Annotated[str, typer.Option(help="Codec of event indices (INDEX_CODEC).")] = "",
     write_copies: Annotated[
         str, typer.Option(help="Copies that acknowledge a write: a number, or all (INDEX_WRITE_COPIES).")
     ] = "",
     tuning: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A YAML file with a team's overrides and suppressions."),
+        typer.Option(exists=True, dir_okay=False, help="YAML file with overrides and suppressions."),
     ] = None,
     detections: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="What `daswatch detections compile` wrote; else DETECTIONS."),
+        typer.Option(
+            exists=True, dir_okay=False, help="Output of `daswatch detections compile` (default: DETECTIONS)."
+        ),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10**13, metavar="EVENTS_PER_DAY", help="Propose settings for a volume, install nothing."
+            min=1, max=10**13, metavar="EVENTS_PER_DAY", help="Propose settings for a volume without installing."
         ),
     ] = None,
-    retention_days: Annotated[
-        int, typer.Option(min=1, max=36_500, help="With --size: how long events are kept.")
-    ] = 400,
-    copies: Annotated[int, typer.Option(min=1, max=10, help="With --size: of each shard, the primary included.")] = 2,
+    retention_days: Annotated[int, typer.Option(min=1, max=36_500, help="With --size: retention of events.")] = 400,
+    copies: Annotated[
+        int, typer.Option(min=1, max=10, help="With --size: copies of each shard, primary included.")
+    ] = 2,
 ) -> None:
     """Install all content at OPENSEARCH_ENDPOINT and DASHBOARDS_URL. A second run changes nothing.
 
-    Templates and retention, roles, monitors and their channel, saved objects: each where the endpoint has the feature.
+    Templates and retention, roles, monitors and their channel, saved objects: each if the endpoint has the feature.
     """
     with errors_as_exit_codes(output):
         if size is not None:
@@ -160,7 +162,7 @@ class NotDone:
 
 @dataclass(slots=True)
 class Done:
-    """What has become of a plan, while it is carried out."""
+    """The progress of a plan."""
 
     steps: list[PlannedStep] = field(default_factory=list)
     failed: list[NotDone] = field(default_factory=list)
@@ -168,7 +170,7 @@ class Done:
 
 
 def _detections(tuning: Path | None, file: Path | None) -> tuple[Detection, ...]:
-    """Read from a compiled file, or compiled now. Raises SettingsError, RuleError."""
+    """Return the detections of a compiled file, or compile them. Raises SettingsError, RuleError."""
     if tuning is not None and file is not None:
         raise SettingsError(["--tuning and compiled detections exclude each other: a compiled file is tuned already"])
     if file is None:
@@ -181,7 +183,7 @@ def _path(text: str) -> Path | None:
 
 
 def _execute(installation: Installation, plan: Plan, backup: Callable[[str, bytes], None], done: Done) -> None:
-    """Execute the plan part by part: one that fails stops only those that need it, and what cannot be reached any more.
+    """Execute the plan part by part: one that fails stops only those that depend on it, or on the same endpoint.
 
     Raises SettingsError where a backup cannot be written: nothing is replaced without.
     """
@@ -209,7 +211,7 @@ def _execute(installation: Installation, plan: Plan, backup: Callable[[str, byte
 
 
 def _check_ids(installation: Installation, wanted: WantedContent, done: Done) -> None:
-    """A collection that takes no document ids is of no use, whatever templates it took."""
+    """Check that a collection accepts document ids: it is unusable otherwise."""
     try:
         installation.check_ids(wanted)
     except SearchUnavailable as exc:
@@ -255,13 +257,13 @@ def _table(plan: Plan, url: str, *, dry_run: bool) -> Table:
     for column in ("", "kind", "name", "why"):
         table.add_column(column, overflow="fold")
     for row in _briefly(plan.rows):
-        colour = _COLOURS.get(row.step, _LEFT_OUT_COLOUR)
-        table.add_row(f"[{colour}]{row.step}[/]", row.kind, escape(row.name), escape(row.why))
+        color = _COLORS.get(row.step, _LEFT_OUT_COLOR)
+        table.add_row(f"[{color}]{row.step}[/]", row.kind, escape(row.name), escape(row.why))
     return table
 
 
 def _briefly(rows: Sequence[PlanRow]) -> Iterator[PlanRow]:
-    """For people: what is unchanged, and says nothing about it, in one line for each kind."""
+    """Return the rows of the table: unchanged ones without a reason as one line for each kind."""
     for (step, kind, why), group in groupby(rows, key=lambda row: (row.step, row.kind, row.why)):
         together = list(group)
         if step == Operation.UNCHANGED.value and not why and len(together) > 1:

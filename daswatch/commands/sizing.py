@@ -1,4 +1,4 @@
-"""What `daswatch setup --size` proposes: settings for a number of events a day, and what they need."""
+"""`daswatch setup --size`: proposed settings for a number of events a day, and the resources they need."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def propose(volume: Volume, today: date, output: Output) -> None:
 
 
 def _settings(needed: Sizing, volume: Volume, today: date) -> dict[str, str]:
-    """By the names of the environment; the template's parameters are called alike."""
+    """Return the settings by environment variable; the template's parameters have similar names."""
     return {
         "INDEX_SHARDS": str(needed.primary_shards),
         "INDEX_REPLICAS": str(volume.copies - 1),

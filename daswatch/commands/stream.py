@@ -31,15 +31,15 @@ from daswatch.commands.console import Output, confirm, errors_as_exit_codes, wri
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 
-app = typer.Typer(help="Activity streams: which databases have one, start and stop them.", no_args_is_help=True)
+app = typer.Typer(help="Activity streams: list, start and stop them.", no_args_is_help=True)
 
-_STATUS_COLOURS = {
+_STATUS_COLORS = {
     Status.STARTED: "green",
     Status.STARTING: "yellow",
     Status.STOPPING: "yellow",
     Status.STOPPED: "red",
 }
-_STEP_COLOURS = {
+_STEP_COLORS = {
     NextStep.START: "green",
     NextStep.STOP: "bold red",
     NextStep.WAIT: "yellow",
@@ -50,12 +50,12 @@ _STEP_COLOURS = {
 Databases = Annotated[
     list[str], typer.Argument(help="cluster:orders, db:ledger, or the ARN of one.", show_default=False)
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")]
 Minutes = Annotated[
-    float, typer.Option("--wait", min=0, metavar="MINUTES", help="How long to wait until RDS has done it; 0 asks only.")
+    float, typer.Option("--wait", min=0, metavar="MINUTES", help="How long to wait for RDS; 0 does not wait.")
 ]
-Format = Annotated[Output, typer.Option("--output", help="For people or for machines.")]
+Format = Annotated[Output, typer.Option("--output", help="Output format.")]
 
 
 @app.command()
@@ -63,23 +63,23 @@ def start(
     databases: Databases,
     kms_key: Annotated[
         str,
-        typer.Option("--kms-key", help="The key that encrypts the stream: an id, ARN or alias.", show_default=False),
+        typer.Option("--kms-key", help="KMS key of the stream: id, ARN or alias.", show_default=False),
     ],
     mode: Annotated[
-        WantedMode, typer.Option(help="In sync, sessions wait for the stream. auto: async wherever there is async.")
+        WantedMode, typer.Option(help="In sync, sessions wait for the stream. auto: async if the engine has it.")
     ] = WantedMode.ASYNC,
     native_fields: Annotated[
-        bool, typer.Option("--native-fields", help="Native audit fields, where the engine has them.")
+        bool, typer.Option("--native-fields", help="Include native audit fields, if the engine has them.")
     ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     wait: Minutes = 30,
     output: Format = Output.TABLE,
 ) -> None:
-    """Start activity streams, after asking, and wait for them. A start restarts the database, and may clear audit data.
+    """Start activity streams, after confirmation, and wait. A start restarts the database, and may clear audit data.
 
-    A stream that is there already is left as it is, and reported. Exit code 1 where a stream cannot start, has not
-    started in time, or the answer was no.
+    An existing stream is not changed, and reported. Exit code 1 if a stream cannot start, has not started in time, or
+    the start is not confirmed.
     """
     with errors_as_exit_codes(output):
         names = _names(databases)
@@ -107,9 +107,9 @@ def stop(
     wait: Minutes = 30,
     output: Format = Output.TABLE,
 ) -> None:
-    """Stop activity streams, after asking. From then on the databases are not audited.
+    """Stop activity streams, after confirmation. From then on the databases are not audited.
 
-    Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
+    Exit code 1 if a stream cannot be stopped, has not stopped in time, or the stop is not confirmed.
     """
     with errors_as_exit_codes(output):
         gateway = ActivityStreams(reached(rds_client()), kms_client)
@@ -127,13 +127,13 @@ def stop(
 @app.command()
 def status(
     databases: Annotated[
-        list[str] | None, typer.Argument(help="Some databases; all of the region without any.", show_default=False)
+        list[str] | None, typer.Argument(help="Databases (default: all of the region).", show_default=False)
     ] = None,
     output: Format = Output.TABLE,
 ) -> None:
-    """Databases with their activity streams, and why there is none where there can be none. It only looks.
+    """List databases with their activity streams, or the reason why they cannot have one. Changes nothing.
 
-    Exit code 1 where a database that is named is not there.
+    Exit code 1 if a named database does not exist.
     """
     with errors_as_exit_codes(output):
         names = _names(databases or [])
@@ -160,7 +160,7 @@ def _together(names: Iterable[DatabaseName]) -> str:
 
 
 def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
-    """On the error stream: what is printed stays clean."""
+    """Print on the error stream: stdout has only the result."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     for name, effects in starting.items():
         for effect in effects:
@@ -197,7 +197,7 @@ def _settle(switches: Sequence[Switch], minutes: float) -> None:
 
 
 def _progress() -> Progress:
-    """A line for each database on the error stream, gone when the work is done: what is printed stays clean."""
+    """Show a transient line for each database on the error stream: stdout has only the result."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -208,7 +208,7 @@ def _progress() -> Progress:
 
 
 def _differences(gateway: ActivityStreams, switch: Switch) -> str:
-    """In what a stream that was there is not as wanted."""
+    """Return how an existing stream differs from the wanted one."""
     if not switch.done or switch.has_acted or switch.database is None or switch.wanted is None:
         return ""
     try:
@@ -256,7 +256,7 @@ def _show(
         if dry_run:
             why += "".join(f"\n[yellow]{escape(one)}[/]" for one in effects.get(switch.name, ()))
         stream = switch.database.stream.kinesis_stream_name if switch.database else ""
-        table.add_row(str(switch.name), f"[{_STEP_COLOURS[step]}]{step}[/]", why, stream)
+        table.add_row(str(switch.name), f"[{_STEP_COLORS[step]}]{step}[/]", why, stream)
     Console(emoji=False).print(table)
 
 
@@ -295,7 +295,7 @@ def _table(rows: Sequence[tuple[RdsDatabase, Eligibility]]) -> Table:
         table.add_row(
             str(database.name),
             f"{database.engine} {database.engine_version}",
-            f"[{_STATUS_COLOURS[stream.status]}]{stream.status}[/]",
+            f"[{_STATUS_COLORS[stream.status]}]{stream.status}[/]",
             stream.mode,
             escape(stream.kms_key_id.rpartition("/")[2]),
             stream.kinesis_stream_name,

@@ -297,7 +297,7 @@ def test_missing_stack_is_reported_with_the_region(monkeypatch: pytest.MonkeyPat
 
     assert result.exit_code == 1, result.output
     assert "does not exist" in result.stdout
-    assert f"this looks in {REGION}" in result.stdout
+    assert f"this checks {REGION}" in result.stdout
     assert "First: another: deploy it" in result.stdout
 
 

@@ -523,8 +523,8 @@ def test_no_id_leaves_its_folder(identity: str) -> None:
         (orjson.dumps(exported(migrationVersion=[1])), r"line 2: .+migrationVersion is not an object"),
         (orjson.dumps(exported(attributes={"panelsJSON": "[{"})), r"line 2: attribute panelsJSON is not JSON: .+"),
         (orjson.dumps(exported(attributes={"panelsJSON": 1})), r"line 2: attribute panelsJSON is not text .+"),
-        (orjson.dumps(exported(attributes={"panelsJSON": '"x"'})), r"line 2: attribute panelsJSON is no list.+"),
-        (orjson.dumps(exported(attributes={"panelsJSON": "[1]"})), r"line 2: attribute panelsJSON is no list.+"),
+        (orjson.dumps(exported(attributes={"panelsJSON": '"x"'})), r"line 2: attribute panelsJSON is not a list.+"),
+        (orjson.dumps(exported(attributes={"panelsJSON": "[1]"})), r"line 2: attribute panelsJSON is not a list.+"),
         (orjson.dumps(exported(attributes={"optionsJSON": "[]"})), r"line 2: attribute optionsJSON is not an object"),
         (
             orjson.dumps(exported(attributes={"kibanaSavedObjectMeta": {"searchSourceJSON": "[]"}})),

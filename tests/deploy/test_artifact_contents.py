@@ -113,7 +113,9 @@ def test_services_are_those_of_the_clients_that_are_made(tree: Tree, handler: st
 def test_a_service_that_is_no_literal_stops_the_build(tree: Tree) -> None:
     tree.handler("import boto3\ndef f(name):\n    return boto3.client(name)")
 
-    with pytest.raises(PackagingError, match=r"some_lambda.handler, line 3: a client of a service that is not a literal"):
+    with pytest.raises(
+        PackagingError, match=r"some_lambda.handler, line 3: a client of a service that is not a literal"
+    ):
         tree.services()
 
 
