@@ -123,8 +123,7 @@ class Function:
             self._keep([DeadLetter(0, read_stream_record(event, now), None, exc.reason, exc.detail)], now, deadline)
             report.malformed[exc.reason] = 1
             return report
-        head = canonical_json({"create": {"_index": document.index, "_id": document.id}})
-        self._write([Action(head + b"\n" + canonical_json(document.source) + b"\n", record=0)], deadline)
+        self._write([Action.create(document.index, document.id, canonical_json(document.source))], deadline)
         return report
 
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:

@@ -12,7 +12,7 @@ from daswatch.aws.clients import kms_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
@@ -55,7 +55,7 @@ class Function:
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.transformation = Transformation(
-            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.max_plaintext_bytes)),
             data_keys=data_keys,
             form=settings.form,
             compression=settings.compression,

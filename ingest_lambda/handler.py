@@ -17,7 +17,7 @@ from daswatch.aws.firehose import DeliveryStream
 from daswatch.aws.kms import DataKeys
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
@@ -77,7 +77,7 @@ class Function:
         data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
-            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.max_plaintext_bytes)),
             data_keys=data_keys,
             search=SearchGateway(search_client(settings.search), service=settings.search.service),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),

@@ -1,6 +1,6 @@
 """The ingest function's work on one batch: open, filter, flatten, write; what can never succeed becomes a dead letter.
 
-While one bulk request is on its way the next records are opened, so that decrypting and writing share the time. Where
+While one bulk request is on its way the next records are decoded, so that decrypting and writing share the time. Where
 rows are delivered too, Firehose takes them meanwhile; neither waits for the other to succeed. In whatever order things
 fail, a record is done only when each of its documents is written, and each of its rows put, or kept in a dead letter;
 the batch answer names the first record that is not.
@@ -22,7 +22,7 @@ from daswatch.aws.kms import DataKeys
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import row
@@ -31,10 +31,10 @@ from daswatch.indexing import drops
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.drops import Drop
-from daswatch.indexing.pulse import Pulse
+from daswatch.indexing.pulse import Pulse, instances
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import BulkResult, Refusal, SearchGateway
-from daswatch.records.envelope import ActivityStream, activity_stream
+from daswatch.records.envelope import StreamSource, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import moment_of
 
@@ -85,8 +85,8 @@ class Report:
     def redeliver(self, result: BulkResult) -> None:
         """Note what a bulk left unwritten. What belongs to no record, a pulse, is not worth a redelivery."""
         for action in result.unwritten:
-            if action.record is not None:
-                self.redeliver_from(action.record, result.cause)
+            if action.position is not None:
+                self.redeliver_from(action.position, result.cause)
 
     def take_drops(self, result: BulkResult) -> None:
         """Take into account what became of the counts of dropped events."""
@@ -100,22 +100,22 @@ class Report:
         for unput in put.unput:
             self.redeliver_from(unput.record, put.cause)
 
-    def count(self, opened: Opened) -> None:
-        """Take one opened record into account."""
-        self.events += opened.events
-        if opened.dropped:
-            self.dropped.update(opened.dropped)
-        for user, count in opened.dropped_users.items():
-            self.dropped_users[opened.instance_id, user.name] += count
-        self.decrypt_ms += opened.decrypt_seconds * 1000
-        self.flatten_ms += opened.flatten_seconds * 1000
+    def count(self, decoded: DecodedRecord) -> None:
+        """Take one decoded record into account."""
+        self.events += decoded.events
+        if decoded.dropped:
+            self.dropped.update(decoded.dropped)
+        for user, count in decoded.dropped_users.items():
+            self.dropped_users[decoded.instance_id, user.name] += count
+        self.decrypt_ms += decoded.decrypt_seconds * 1000
+        self.flatten_ms += decoded.flatten_seconds * 1000
 
     def take(self, result: BulkResult, pulses: Iterable[Pulse], now: datetime) -> None:
         """Take what was written into account, and how fresh it is."""
         self.redeliver(result)
         # The next batch brings a pulse again; where none is ever written, nothing else would show it.
         # By instance: each has two documents.
-        self.pulses_unwritten = len({action.document_id for action in result.lost})
+        self.pulses_unwritten = len(instances(result.lost))
         self.lost_cause = result.lost_cause
         self.written, self.already_there = result.written, result.already_there
         self.bulk_requests, self.index_ms = result.requests, result.seconds * 1000
@@ -196,12 +196,12 @@ class RowsDelivery:
         """What takes the rows of one batch."""
         return DeliveryPipeline(self._stream, self._executor, deadline)
 
-    def take(self, delivery: DeliveryPipeline, record: StreamRecord, position: int, opened: Opened) -> None:
+    def take(self, delivery: DeliveryPipeline, record: StreamRecord, position: int, decoded: DecodedRecord) -> None:
         """Hand over a record's rows, unless an earlier delivery did."""
         if _name(record) in self._already_put:
             return
         rows: list[Row] = []
-        for document in opened.documents:
+        for document in decoded.documents:
             activity = document.source["activity"]
             if activity not in self._activities:
                 continue
@@ -226,14 +226,14 @@ class Ingest:
     def __init__(
         self,
         *,
-        opener: Opener,
+        decoder: RecordDecoder,
         data_keys: DataKeys,
         search: SearchGateway,
         bucket: DeadLetterBucket,
         executor: Executor,
         rows: RowsDelivery | None = None,
     ) -> None:
-        self._opener = opener
+        self._decoder = decoder
         self._data_keys = data_keys
         self._search = search
         self._bucket = bucket
@@ -253,7 +253,7 @@ class Ingest:
         pulses: dict[tuple[str, str], Pulse] = {}
         dropped: list[Drop] = []
 
-        # From here on OpenSearch takes nothing more: records are opened for their rows alone.
+        # From here on OpenSearch takes nothing more: records are decoded for their rows alone.
         rows_only_from = len(batch)
         if batch and not self._templates_are_there(set(), flattening.index_prefix, deadline, report, position=0):
             rows_only_from = 0
@@ -265,10 +265,10 @@ class Ingest:
             if deadline.remaining <= 0:
                 report.redeliver_from(position, "out of time")
                 break
-            stream: ActivityStream | None = None
+            stream: StreamSource | None = None
             try:
-                stream = activity_stream(record.stream_arn)
-                opened = self._opener.open(record.data, stream, record.arrived_at, flattening, deadline)
+                stream = stream_source(record.stream_arn)
+                decoded = self._decoder.decode(record.data, stream, record.arrived_at, flattening, deadline)
             except RecordError as exc:
                 letters.append(DeadLetter(position, record, stream, exc.reason, exc.detail))
                 continue
@@ -286,19 +286,19 @@ class Ingest:
                 letters.append(DeadLetter(position, record, stream, Reason.UNEXPECTED, type(exc).__name__))
                 continue
             if position < rows_only_from:
-                indices = {document.index for document in opened.documents}
+                indices = {document.index for document in decoded.documents}
                 if not self._templates_are_there(indices, flattening.index_prefix, deadline, report, position):
                     rows_only_from = position
             if position < rows_only_from:
-                if opened.flaw:
-                    letters.append(DeadLetter(position, record, stream, *opened.flaw))
-                report.count(opened)
-                _feel(pulses, record, stream, opened)
-                dropped += _dropped(position, record, stream, opened)
-                pipeline.add(bulk_action(document, position) for document in opened.documents)
+                if decoded.defect:
+                    letters.append(DeadLetter(position, record, stream, *decoded.defect))
+                report.count(decoded)
+                _feel(pulses, record, stream, decoded)
+                dropped += _dropped(position, record, stream, decoded)
+                pipeline.add(bulk_action(document, position) for document in decoded.documents)
             if self._rows and delivery:
-                self._rows.take(delivery, record, position, opened)
-            del opened  # large: not while the next record is opened
+                self._rows.take(delivery, record, position, decoded)
+            del decoded  # large: not while the next record is decoded
 
         own = Indices(flattening.index_prefix)
         due = [heard for name, heard in pulses.items() if heard.is_due(self._pulses_written.get(name))]
@@ -387,30 +387,30 @@ class Ingest:
         told = self._search.write(actions, deadline) if actions else BulkResult()
         report.redeliver(told)
         report.untold = len(told.refused)
-        untold = {action.record for action in told.unwritten}
+        untold = {action.position for action in told.unwritten}
         report.dead_letters.update(letter.reason for letter in kept if letter.position not in untold)
 
 
 def bulk_action(document: Document, position: int) -> Action:
     """The action that writes a document once, and never again."""
-    # Neither the index nor the id can hold a character that JSON escapes.
-    head = f'{{"create":{{"_index":"{document.index}","_id":"{document.id}"}}}}\n'.encode()
-    return Action(head + orjson.dumps(document.source) + b"\n", position, document.id, document.index)
+    return Action.create(document.index, document.id, orjson.dumps(document.source), position=position)
 
 
-def _feel(pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: ActivityStream, opened: Opened) -> None:
+def _feel(
+    pulses: dict[tuple[str, str], Pulse], record: StreamRecord, stream: StreamSource, decoded: DecodedRecord
+) -> None:
     """Take what a monitoring record tells about its instance's pulse."""
-    instance = (stream.resource_id, opened.instance_id)
+    instance = (stream.resource_id, decoded.instance_id)
     if instance not in pulses:
-        pulses[instance] = Pulse(stream, opened.instance_id, last_seen=record.arrived_at)
-    pulses[instance].heard(record.arrived_at, opened.dropped.get(Noise.HEARTBEAT, 0), opened.newest_event)
+        pulses[instance] = Pulse(stream, decoded.instance_id, last_seen=record.arrived_at)
+    pulses[instance].heard(record.arrived_at, decoded.dropped.get(Noise.HEARTBEAT, 0), decoded.newest_event)
 
 
-def _dropped(position: int, record: StreamRecord, stream: ActivityStream, opened: Opened) -> list[Drop]:
+def _dropped(position: int, record: StreamRecord, stream: StreamSource, decoded: DecodedRecord) -> list[Drop]:
     """What was dropped of one record, by user. Its heartbeats are the pulse."""
     return [
-        Drop(position, stream, record.arrived_at, Noise.AWS_USER, count, opened.instance_id, user)
-        for user, count in opened.dropped_users.items()
+        Drop(position, stream, record.arrived_at, Noise.AWS_USER, count, decoded.instance_id, user)
+        for user, count in decoded.dropped_users.items()
     ]
 
 
@@ -418,13 +418,13 @@ def _refusals(refused: Iterable[Refusal], batch: Sequence[StreamRecord]) -> list
     """One dead letter for each record of which OpenSearch refused documents."""
     by_record: dict[int, list[Refusal]] = {}
     for refusal in refused:
-        if refusal.action.record is not None:
-            by_record.setdefault(refusal.action.record, []).append(refusal)
+        if refusal.action.position is not None:
+            by_record.setdefault(refusal.action.position, []).append(refusal)
     return [
         DeadLetter(
             position,
             batch[position],
-            activity_stream(batch[position].stream_arn),
+            stream_source(batch[position].stream_arn),
             Reason.DOCUMENT_REFUSED,
             ", ".join(sorted({refusal.error_type for refusal in refusals})),
             tuple(refusal.action.document_id for refusal in refusals),
@@ -442,7 +442,7 @@ def _row_refusals(refused: Iterable[RefusedRow], batch: Sequence[StreamRecord]) 
         DeadLetter(
             position,
             batch[position],
-            activity_stream(batch[position].stream_arn),
+            stream_source(batch[position].stream_arn),
             Reason.ROW_REFUSED,
             ", ".join(sorted({refusal.why for refusal in refusals})),
             tuple(refusal.event_id for refusal in refusals),

@@ -18,7 +18,7 @@ from daswatch.aws.calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.records.decryption import DataKey, data_key
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -68,7 +68,7 @@ class DataKeys:
         self._entries: OrderedDict[tuple[str, str, bytes], _Entry] = OrderedDict()
         self.counts = KmsCounts()
 
-    def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey:
+    def unwrap(self, wrapped: bytes, stream: StreamSource, deadline: Deadline) -> DataKey:
         """The data key. Raises DecryptError where KMS refuses these bytes in this context, KmsUnavailable otherwise."""
         if not 1 <= len(wrapped) <= MAX_WRAPPED_BYTES:
             raise DecryptError(Reason.DATA_KEY_REFUSED, f"a wrapped data key of {len(wrapped):,} bytes")
@@ -87,7 +87,7 @@ class DataKeys:
             raise DecryptError(entry.answer.reason, entry.answer.detail)
         return entry.answer
 
-    def _ask(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey | DecryptError:
+    def _ask(self, wrapped: bytes, stream: StreamSource, deadline: Deadline) -> DataKey | DecryptError:
         self.counts.calls += 1
         context = stream.encryption_context
         try:

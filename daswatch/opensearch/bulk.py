@@ -59,7 +59,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class BulkResult:
-    """What became of the actions of one or more bulk requests; `written` counts those of stream records."""
+    """What became of the actions of one or more bulk requests; `written` counts what is required."""
 
     written: int = 0
     already_there: int = 0
@@ -67,7 +67,7 @@ class BulkResult:
     unwritten: list[Action] = field(default_factory=list)
     conflicts: list[Action] = field(default_factory=list)  # already there, or there in another version
     cause: str = ""  # why the unwritten are unwritten
-    lost: list[Action] = field(default_factory=list)  # what belongs to no stream record, and is not written
+    lost: list[Action] = field(default_factory=list)  # what is not required, and is not written
     lost_cause: str = ""
     requests: int = 0
     seconds: float = 0.0
@@ -88,7 +88,7 @@ class BulkResult:
     def give_up(self, actions: Iterable[Action], cause: str) -> None:
         """Note actions that are not written, and why."""
         for action in actions:
-            if action.record is None:
+            if not action.required:
                 self.lost.append(action)
                 self.lost_cause = self.lost_cause or cause
             else:
@@ -144,7 +144,7 @@ class SearchGateway:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
-        and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
+        and refused alone. What is not required, a pulse, is not waited for: the next one brings it again.
         With `refresh`, searches find at once what was written; in a collection they find it some ten seconds later.
         """
         begun = time.perf_counter()
@@ -270,7 +270,7 @@ class _Writing:
         result = self._result
         if items.count(_CREATED) == len(batch):
             self._note_taking(_indices(batch))
-            result.written += sum(action.record is not None for action in batch)
+            result.written += sum(action.required for action in batch)
             return [], ""
         again: list[Action] = []
         refused: list[Refusal] = []
@@ -280,11 +280,11 @@ class _Writing:
             match item.fate:
                 case Fate.WRITTEN | Fate.ALREADY_THERE:
                     self._note_taken(action, item)
-                case Fate.REFUSED if action.record is not None:
+                case Fate.REFUSED if action.required:
                     refused.append(Refusal(action, item.error_type))
-                case _ if item.may_be_its_own and action.record is not None and action.index:
+                case _ if item.may_be_its_own and action.required and action.index:
                     failed.append((action, item))
-                case Fate.RETRY if action.record is not None:
+                case Fate.RETRY if action.required:
                     again.append(action)
                     cause = item.cause
                 case _:
@@ -296,9 +296,9 @@ class _Writing:
     def _note_taken(self, action: Action, item: _Item) -> None:
         self._note_taking([action.index])
         if item.fate is Fate.WRITTEN:
-            self._result.written += action.record is not None
+            self._result.written += action.required
         else:
-            self._result.already_there += action.record is not None
+            self._result.already_there += action.required
             self._result.conflicts.append(action)
 
     def _repeat(self, failed: Sequence[tuple[Action, _Item]]) -> tuple[list[Action], str]:
@@ -377,7 +377,7 @@ class _Writing:
     def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Sequence[Action]:
         """Note what a request's failure means for its actions; returns those to send again."""
         match failure.fate:
-            case Fate.RETRY if all(action.record is None for action in batch):
+            case Fate.RETRY if not any(action.required for action in batch):
                 self._result.give_up(batch, failure.cause)
                 return []
             case Fate.RETRY if not (self._fails_again(failure) and _indices(batch)):
@@ -399,7 +399,7 @@ class _Writing:
             self._pending += [batch[middle:], batch[:middle]]
             return []
         (action,) = batch
-        if action.record is None:
+        if not action.required:
             self._result.give_up(batch, failure.cause)
             return []
         if failure.fate is Fate.RETRY and not self._is_to_blame(action):
@@ -500,7 +500,7 @@ class _Writing:
 
 
 def _indices(actions: Iterable[Action]) -> set[str]:
-    return {action.index for action in actions if action.index}
+    return {action.index for action in actions if action.index and action.required}
 
 
 def _kind(refusal: Refusal) -> tuple[str, str]:

@@ -65,7 +65,7 @@ class Decryptor:
             max_encrypted_data_keys=1,
         )
 
-    def open(self, ciphertext: bytes, key: DataKey) -> Plaintext:
+    def decrypt(self, ciphertext: bytes, key: DataKey) -> Plaintext:
         """Decrypt once and decompress. Raises DecryptError, whatever is wrong with the message."""
         source = BytesIO(ciphertext)
         try:

@@ -37,7 +37,7 @@ from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
-from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
+from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
@@ -136,7 +136,7 @@ class Watched:
     """What is told about records beside their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
-    drops: dict[tuple[int, ActivityStream], list[Drop]]
+    drops: dict[tuple[int, StreamSource], list[Drop]]
     records: int = 0
 
     @classmethod
@@ -147,7 +147,7 @@ class Watched:
     def take(self, record: ProducedRecord) -> None:
         """One more record was heard."""
         self.records += 1
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
         fates = Counter(entry.fate for entry in record.entries)
         pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
@@ -253,7 +253,7 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
     )
     for number, (database, ago, text) in enumerate(spoiled):
         at = iso_milliseconds(now - ago)
-        stream = activity_stream(database.stream_arn(REGION))
+        stream = stream_source(database.stream_arn(REGION))
         raw = StreamRecord({"kinesis": {"data": text}}, text, "", f"4966301247{number}", "shardId-000000000000", at)
         try:
             read_envelope(text)
