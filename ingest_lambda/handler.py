@@ -24,8 +24,9 @@ from daswatch.opensearch.client import search_client
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
-from ingest_lambda.ingest import Ingest, RowsDelivery
+from ingest_lambda.ingest import Ingest
 from ingest_lambda.settings import Settings, read_settings
+from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices
 from ingest_lambda.telemetry import SERVICE, tell
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ class Function:
         self.ingest = Ingest(
             decoder=RecordDecoder(data_keys, Decryptor(settings.max_plaintext_bytes)),
             data_keys=data_keys,
-            search=SearchGateway(search_client(settings.search), service=settings.search.service),
+            indices=OpenSearchIndices(
+                SearchGateway(search_client(settings.search), service=settings.search.service),
+                ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
+            ),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
-            executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
-            rows=_rows_delivery(settings),
+            rows=_delivered_rows(settings),
         )
 
     def flattening(self, now: datetime) -> Flattening:
@@ -100,7 +103,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     """One invocation of a warm function."""
     deadline = Deadline.of(context, function.clock)
     now = datetime.now(UTC)
-    batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
+    batch = [read_stream_record(raw, now, position) for position, raw in enumerate(event.get("Records") or ())]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
     tell(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
@@ -109,12 +112,12 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 
-def _rows_delivery(settings: Settings) -> RowsDelivery | None:
+def _delivered_rows(settings: Settings) -> DeliveredRows | None:
     """None where no rows are delivered: then nothing is done for any document."""
     if not settings.rows_delivery_stream:
         return None
     name, rows_per_record = settings.rows_delivery_stream, settings.rows_per_record
-    return RowsDelivery(
+    return DeliveredRows(
         DeliveryStream(firehose_client, name, rows_per_record=rows_per_record),
         settings.rows_activities,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="rows"),

@@ -72,6 +72,11 @@ class BulkResult:
     requests: int = 0
     seconds: float = 0.0
 
+    @property
+    def blocked(self) -> bool:
+        """Whether what is required stays unwritten: what comes later would have to be delivered again anyway."""
+        return bool(self.unwritten)
+
     def add(self, other: BulkResult) -> None:
         """Take another result's outcomes into this one."""
         self.written += other.written

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
-from daswatch.aws.firehose import PutResult
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment
@@ -23,9 +22,9 @@ from findings_lambda import watch
 from firehose_lambda import settings as firehose_settings
 from firehose_lambda import telemetry as firehose_telemetry
 from firehose_lambda import transform
-from ingest_lambda import ingest
 from ingest_lambda import settings as ingest_settings
 from ingest_lambda import telemetry as ingest_telemetry
+from ingest_lambda.report import IngestReport, RowsReport
 from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
 from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
 
@@ -447,7 +446,7 @@ class Told:
 def told_metrics() -> dict[str, set[str]]:
     """What each of our services tells, by its name as the metrics have it."""
     ingested, found, transformed = Told(), Told(), Told()
-    ingest_telemetry.tell(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
+    ingest_telemetry.tell(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     findings_telemetry.tell(found, watch.Report(), "1")  # type: ignore[arg-type]
     firehose_telemetry.tell(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     return {

@@ -25,8 +25,8 @@ from daswatch.records.envelope import stream_source
 from demo.aws import REGION
 from demo.stream import InvocationContext
 from ingest_lambda import handler as handler_module
-from ingest_lambda.ingest import bulk_action
 from ingest_lambda.settings import read_settings
+from ingest_lambda.sinks import document_action
 from tools.benchmarks.kms import LocalKms
 from tools.benchmarks.workload import Workload
 
@@ -150,7 +150,7 @@ def serialised(workload: Workload, kms: LocalKms, prefix: str, actions_per_bulk:
             stream = stream_source(record["eventSourceARN"])
             decoded = decoder.decode(record["kinesis"]["data"], stream, "2031-03-04T00:00:00.000Z", flattening, later)
             for document in decoded.documents:
-                lines.append(bulk_action(document, 0).lines)
+                lines.append(document_action(document, 0).lines)
                 if len(lines) == actions_per_bulk:
                     bodies.append(b"".join(lines))
                     lines = []
