@@ -380,8 +380,6 @@ class Inline(Executor):
 def pipeline(
     firehose: Firehose, executor: Executor | None = None, clock: Clock | None = None
 ) -> Pipeline[Row, PutResult]:
-    firehose: Firehose, executor: Executor | None = None, clock: Clock | None = None
-) -> Pipeline[Row, PutResult]:
     clock = clock or Clock()
     stream = DeliveryStream(lambda: firehose, STREAM, chance=lambda: 0.5)  # type: ignore[arg-type,return-value]
     return rows_pipeline(stream, executor or Inline(), Deadline.after(60, clock))
