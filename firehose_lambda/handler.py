@@ -48,14 +48,14 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Answer:
 
 
 class Function:
-    """What stays while the function is warm."""
+    """State kept between warm invocations."""
 
     def __init__(self, settings: Settings, kms: KMSClient) -> None:
         self._settings = settings
-        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.transformation = Transformation(
-            decoder=RecordDecoder(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
             form=settings.form,
             compression=settings.compression,
@@ -66,8 +66,8 @@ class Function:
         settings = self._settings
         return Flattening(
             ingested_at=iso_milliseconds(now),
-            excluded_users=settings.excluded_users,
-            redaction=settings.redaction,
+            excluded_users=settings.stream.excluded_users,
+            redaction=settings.stream.redaction,
         )
 
 

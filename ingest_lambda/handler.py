@@ -67,7 +67,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 
 
 class Function:
-    """What stays while the function is warm."""
+    """State kept between warm invocations."""
 
     def __init__(self, settings: Settings, kms: KMSClient, clock: Clock = time) -> None:
         # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
@@ -75,10 +75,10 @@ class Function:
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
         self.clock = clock
-        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
-            decoder=RecordDecoder(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
             indices=OpenSearchIndices(
                 SearchGateway(search_client(settings.search), service=settings.search.service),
@@ -93,8 +93,8 @@ class Function:
         return Flattening(
             ingested_at=iso_milliseconds(now),
             index_prefix=settings.index_prefix,
-            excluded_users=settings.excluded_users,
-            redaction=settings.redaction,
+            excluded_users=settings.stream.excluded_users,
+            redaction=settings.stream.redaction,
             hourly=settings.hourly_indices,
         )
 

@@ -28,6 +28,7 @@ from daswatch.documents.redaction import Redaction
 from daswatch.documents.rows import row, splunk_event
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
 from daswatch.records.envelope import StreamSource
+from daswatch.settings import StreamSettings
 from demo.aws import REGION, LocalAws
 from demo.ledger import LedgerEntry, compare
 from demo.rds import envelope, seal
@@ -665,11 +666,13 @@ def test_every_setting_is_read() -> None:
         form=Form.S3,
         compression=Compression.GZIP,
         activities=frozenset({Activity.DDL, Activity.AUTH_FAILURE}),
-        excluded_users=frozenset({"Backup"}),
-        redaction=Redaction.HASH,
-        max_plaintext_bytes=2048,
-        max_data_keys=7,
-        max_data_key_age_seconds=60,
+        stream=StreamSettings(
+            excluded_users=frozenset({"Backup"}),
+            redaction=Redaction.HASH,
+            max_plaintext_bytes=2048,
+            max_data_keys=7,
+            max_data_key_age_seconds=60,
+        ),
     )
 
 
@@ -678,7 +681,7 @@ def test_a_blank_list_is_the_default(blank: str) -> None:
     settings = read_settings({"ACTIVITIES": blank, "EXCLUDED_USERS": blank if "," not in blank else ""})
 
     assert settings.activities == frozenset(Activity)
-    assert settings.excluded_users == DEFAULT_EXCLUDED_USERS
+    assert settings.stream.excluded_users == DEFAULT_EXCLUDED_USERS
 
 
 def test_an_unknown_activity_is_told_with_those_that_exist() -> None:
