@@ -14,7 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from daswatch.aws.calls import AwsError, Trouble, attempt
-from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.deadline import Deadline
+from daswatch.sending import Left, send_all
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
@@ -97,15 +98,6 @@ class _Record:
         return sum(len(row.line) for row in self.rows)
 
 
-class _CallFailed(Exception):
-    """A PutRecordBatch failed as a whole."""
-
-    def __init__(self, cause: str, *, passing: bool) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.passing = passing
-
-
 class DeliveryStream:
     """One delivery stream. `chance` is an argument so that pauses can be tested."""
 
@@ -139,53 +131,39 @@ class DeliveryStream:
                 fitting.append(row)
             else:
                 result.refused.append(RefusedRow(row.position, row.event_id, TOO_LARGE))
-        pending = list(_calls(_packed(fitting, self._rows_per_record)))
-        pending.reverse()  # the oldest is put first
-        attempt = 0
-        while pending:
-            batch = pending.pop()
-            if deadline.remaining < _SHORTEST_CALL_SECONDS:
-                _give_up(result, [batch, *pending], "out of time")
-                break
-            again, passing = batch, True
-            result.calls += 1
-            try:
-                again, cause = self._send(batch, deadline)
-                result.put += sum(len(record.rows) for record in batch) - sum(len(record.rows) for record in again)
-            except _CallFailed as failure:
-                cause, passing = failure.cause, failure.passing
-            if not again:
-                attempt = 0
-                continue
-            if not passing or not self._wait(attempt, deadline):
-                _give_up(result, [again, *pending], cause)
-                break
-            attempt += 1
-            pending.append(again)
+        calls = _calls(_packed(fitting, self._rows_per_record))
+        left, result.cause = send_all(
+            calls,
+            lambda batch: self._send(batch, result, deadline),
+            deadline,
+            shortest=_SHORTEST_CALL_SECONDS,
+            chance=self._chance,
+        )
+        result.unsent = [row for batch in left for record in batch for row in record.rows]
         result.seconds = time.perf_counter() - begun
         return result
 
-    def _send(self, batch: Sequence[_Record], deadline: Deadline) -> tuple[list[_Record], str]:
-        """One call: the records that Firehose did not take, and its name for why."""
+    def _send(self, batch: Sequence[_Record], result: PutResult, deadline: Deadline) -> Left[Sequence[_Record]]:
+        """One call; what Firehose did not take, and its name for why."""
         records: list[RecordTypeDef] = [{"Data": record.data} for record in batch]
+        result.calls += 1
         try:
             answer = attempt(
                 lambda: self._client().put_record_batch(DeliveryStreamName=self._name, Records=records), deadline
             )
         except AwsError as exc:
             passing = exc.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME)
-            raise _CallFailed(f"Firehose PutRecordBatch: {exc.code}", passing=passing) from exc
+            return Left(again=batch, cause=f"Firehose PutRecordBatch: {exc.code}", stop=not passing)
         # botocore takes an answer that was cut, or is not JSON, for an empty one.
         answered = answer.get("RequestResponses", [])
         if len(answered) != len(batch):
-            raise _CallFailed("Firehose PutRecordBatch: an answer that does not name each record", passing=True)
+            return Left(again=batch, cause="Firehose PutRecordBatch: an answer that does not name each record")
         codes = [entry.get("ErrorCode", "") for entry in answered]
         again = [record for record, code in zip(batch, codes, strict=True) if code]
-        return again, f"Firehose PutRecordBatch: {next(filter(None, codes), '')}"
-
-    def _wait(self, attempt: int, deadline: Deadline) -> bool:
-        """Wait before the next attempt; False where the deadline leaves no time for one."""
-        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_CALL_SECONDS)
+        result.put += sum(len(record.rows) for record in batch) - sum(len(record.rows) for record in again)
+        if not again:
+            return Left()
+        return Left(again=again, cause=f"Firehose PutRecordBatch: {next(filter(None, codes))}")
 
 
 def _packed(rows: Iterable[Row], rows_per_record: int) -> list[_Record]:
@@ -204,7 +182,7 @@ def _packed(rows: Iterable[Row], rows_per_record: int) -> list[_Record]:
     return [_Record(tuple(pack)) for pack in packed]
 
 
-def _calls(records: Iterable[_Record]) -> Iterator[list[_Record]]:
+def _calls(records: Iterable[_Record]) -> Iterator[Sequence[_Record]]:
     """Records by PutRecordBatch call."""
     batch: list[_Record] = []
     size = 0
@@ -216,10 +194,3 @@ def _calls(records: Iterable[_Record]) -> Iterator[list[_Record]]:
         size += record.size
     if batch:
         yield batch
-
-
-def _give_up(result: PutResult, batches: Iterable[Sequence[_Record]], cause: str) -> None:
-    for batch in batches:
-        for record in batch:
-            result.unsent += record.rows
-    result.cause = result.cause or cause

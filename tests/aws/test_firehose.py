@@ -284,13 +284,13 @@ def test_with_no_time_left_nothing_is_tried() -> None:
     assert (result.unsent, result.cause) == (given, "out of time")
 
 
-def test_the_wait_begins_anew_after_a_success() -> None:
+def test_pause_grows_with_the_attempts_of_one_call() -> None:
     clock = Clock()
     failed = service_error("ThrottlingException")
 
     put(Firehose([failed, failed, {}, failed]), rows(1_000), clock=clock)
 
-    assert clock.slept == [0.05, 0.1, 0.05]
+    assert clock.slept == [0.05, 0.05, 0.1]
 
 
 # AWS's own contract.
