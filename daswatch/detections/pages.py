@@ -68,7 +68,7 @@ def duration(seconds: int) -> str:
 def _condition_in_words(detection: Detection) -> str:
     if detection.sequence:
         within = duration(detection.window_seconds)
-        return f"{detection.sequence.count} or more events of the first step, followed by one of the second, within {within}"
+        return f"{detection.sequence.count} or more events of the first step, then one of the second, within {within}"
     if detection.first_seen:
         learned = f"learning period: {duration(detection.first_seen.learn_days * 86_400)}"
         if detection.first_seen.absent_days:

@@ -42,7 +42,7 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
     detection = detections.get(name) if content.get("detection") else None
     if content.get("error"):
         failing = detections.get(FAILING)
-        return [failing_query(failing, name, "OpenSearch returned an error", now)] if failing and failing.enabled else []
+        return [failing_query(failing, name, "OpenSearch error", now)] if failing and failing.enabled else []
     try:
         return list(_firings(content, name, detection, now))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as exc:

@@ -78,7 +78,7 @@ def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words:
         ),
         (
             {"kind": Kind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
-            "5 or more events of the first step, followed by one of the second, within 10 minutes, per database",
+            "5 or more events of the first step, then one of the second, within 10 minutes, per database",
         ),
         (
             {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
