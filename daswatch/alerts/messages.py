@@ -1,4 +1,4 @@
-"""Alerts -> messages for people, by e-mail or chat: short enough for a telephone, plain text, no SQL.
+"""Alerts -> notification messages for e-mail or chat: plain text, short, no SQL.
 
 A message is about one alert. Many new alerts at once share messages, so that a run never sends more than MAX_MESSAGES.
 """
@@ -29,7 +29,7 @@ _MAX_PARAGRAPH = 600
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the alert topic is told."""
+    """A message to the alert topic."""
 
     subject: str
     body: str
@@ -61,7 +61,7 @@ def summary(alerts: Sequence[Alert], url: str) -> Message:
         listed.append(f"and {more} more")
     start = f"[{alerts[0].level.name}] {len(alerts)} new alerts: "
     titles = _ascii(", ".join(dict.fromkeys(alert.title or alert.detection for alert in alerts)))
-    sections = [[f"{len(alerts)} new alerts, the most severe first:"], listed, ["The alerts:", url] if url else []]
+    sections = [[f"{len(alerts)} new alerts, most severe first:"], listed, ["View the alerts:", url] if url else []]
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
     return Message(start + shortened(titles, MAX_SUBJECT - len(start), "..."), body + "\n")
 
@@ -115,20 +115,20 @@ def _facts(alert: Alert) -> Iterator[str]:
 
 def _advice(alert: Alert, detection: Detection | None) -> Iterator[str]:
     if detection is None:
-        yield _line(f"Found by the monitor {plain(alert.detection)}.")
+        yield _line(f"Raised by monitor {plain(alert.detection)}.")
         return
     if why := plain(detection.why):
         yield f"Why it matters: {shortened(why, _MAX_PARAGRAPH)}"
     steps = list(filter(None, map(plain, detection.runbook)))[:MAX_STEPS]
     if steps:
         yield ""
-        yield "What to do first:"
+        yield "First steps:"
         yield from (f"{number}. {shortened(step, _MAX_PARAGRAPH)}" for number, step in enumerate(steps, start=1))
 
 
 def _link(url: str) -> Iterator[str]:
     if url:
-        yield "The events:"
+        yield "View the events:"
         yield url  # a line of its own: no punctuation near it that a mail program takes for a part of it
 
 

@@ -42,7 +42,7 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
     detection = detections.get(name) if content.get("detection") else None
     if content.get("error"):
         failing = detections.get(FAILING)
-        return [failing_query(failing, name, "an error", now)] if failing and failing.enabled else []
+        return [failing_query(failing, name, "OpenSearch error", now)] if failing and failing.enabled else []
     try:
         return list(_firings(content, name, detection, now))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as exc:
@@ -73,7 +73,7 @@ def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> F
         first_seen=at,
         last_seen=at,
         count=1,
-        note=f"OpenSearch answers {cause} to the saved query {_named(name)}: it sees nothing until that is mended",
+        note=f"Saved query {_named(name)} failed: {cause}. It detects nothing until this is fixed.",
     )
 
 

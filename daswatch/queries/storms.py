@@ -39,12 +39,12 @@ class Storm:
     def summarized(self, firing: Firing) -> Firing:
         """The summary's firing, with the number of groups and the first of them."""
         first = "; ".join(shortened(_text(group), _GROUP_LENGTH) for group in self.first)
-        own = f", {self.kept} of them with an alert of their own" if self.kept else ""
+        own = f", {self.kept} of them with their own alerts" if self.kept else ""
         return replace(
             firing,
             title=f"{firing.title} (many groups)",
             metrics={GROUPS: self.total},
-            note=f"{self.total} groups fired at once{own}. The first{' of the others' if self.kept else ''}: {first}",
+            note=f"{self.total} groups fired at once{own}. First of the {'others' if self.kept else 'groups'}: {first}",
         )
 
 

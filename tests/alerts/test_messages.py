@@ -21,9 +21,9 @@ odd_text = st.one_of(
 def test_a_message_tells_all_that_a_person_needs() -> None:
     told = message(an_alert(), a_detection(), URL)
 
-    assert told.subject == "[HIGH] A login succeeded after many had failed (cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ)"
+    assert told.subject == "[HIGH] Successful login after repeated failures (cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ)"
     assert told.body == (
-        "HIGH: A login succeeded after many had failed\n"
+        "HIGH: Successful login after repeated failures\n"
         "\n"
         "Database: postgresql cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ, account 123456789012, eu-west-1\n"
         "dbUserName: app\n"
@@ -36,12 +36,12 @@ def test_a_message_tells_all_that_a_person_needs() -> None:
         "\n"
         "Why it matters: This is what guessing looks like when it works.\n"
         "\n"
-        "What to do first:\n"
+        "First steps:\n"
         "1. Read the session that followed.\n"
         "2. Ask the account's owner.\n"
         "3. Change the password.\n"
         "\n"
-        "The events:\n"
+        "View the events:\n"
         f"{URL}\n"
     )
 
@@ -49,10 +49,10 @@ def test_a_message_tells_all_that_a_person_needs() -> None:
 def test_a_monitors_message_says_who_found_it() -> None:
     told = message(an_alert(detection="my monitor", note="A trigger without a query", episode=1), None, "")
 
-    assert "Found by the monitor my monitor." in told.body
+    assert "Raised by monitor my monitor." in told.body
     assert "A trigger without a query" in told.body
     assert "Events: 12\n" in told.body
-    assert "The events:" not in told.body
+    assert "View the events:" not in told.body
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_shared_message_lists_the_most_severe_first() -> None:
 
     lines = told.body.splitlines()
     assert told.subject == f"[CRITICAL] {len(group) + 1} new alerts: Title critical, Title low"
-    assert lines[0] == f"{len(group) + 1} new alerts, the most severe first:"
+    assert lines[0] == f"{len(group) + 1} new alerts, most severe first:"
     assert lines[2] == "CRITICAL: Title critical, db-A, dbUserName app; remoteHost 203.0.113.9"
     assert lines[2 + MAX_LISTED] == f"and {len(group) + 1 - MAX_LISTED} more"
     assert lines[-1] == URL

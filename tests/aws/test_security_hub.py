@@ -71,7 +71,7 @@ class Hub:
         self.stub.add_response("batch_import_findings", answer)
 
     def fails(self, code: str, status: int = 400) -> None:
-        self.stub.add_client_error("batch_import_findings", code, "quotes A login succeeded", status)
+        self.stub.add_client_error("batch_import_findings", code, "quotes Successful login", status)
 
     def send(self, batch: Sequence[Mapping[str, Any]], seconds: float = 30.0, note: str = "") -> ImportResult:
         hub = SecurityHub(self.client, lambda: 1.0, note)
@@ -235,7 +235,7 @@ def test_what_needs_somebody_is_told_at_once(hub: Hub, code: str, advice: str) -
     assert len(result.unsent) == 150
     assert result.refused == {}
     assert advice in result.cause
-    assert "A login succeeded" not in result.cause
+    assert "Successful login" not in result.cause
 
 
 @pytest.mark.parametrize("code", ["InvalidAccess", "SomethingNew"])

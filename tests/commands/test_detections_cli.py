@@ -149,7 +149,7 @@ def test_show_renders_the_page() -> None:
     result = detections("show", "bruteforce-user")
 
     assert result.exit_code == 0
-    assert "Many failed logins of one user from one host" in result.stdout
+    assert "Brute-force login attempts on one account" in result.stdout
     assert "Why it matters" in result.stdout
     assert "**" not in result.stdout
 

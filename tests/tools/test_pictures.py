@@ -33,7 +33,7 @@ from tools.pictures.charts import (
 )
 from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
 from tools.pictures.formats import formatted
-from tools.pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, question_of, span_of
+from tools.pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, span_of
 from tools.pictures.pages import CREDIT, Answered, page_height, page_html
 from tools.pictures.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
 from tools.pictures.png import size_of, with_palette
@@ -117,7 +117,7 @@ def test_the_text_is_that_of_the_definitions() -> None:
 
 
 def test_the_document_says_what_the_pictures_are() -> None:
-    assert "renderings of ours, not screenshots of OpenSearch Dashboards" in TEXT
+    assert "rendered by this project, not screenshots of OpenSearch Dashboards" in TEXT
 
 
 def test_a_document_without_markers_is_refused() -> None:
@@ -126,11 +126,10 @@ def test_a_document_without_markers_is_refused() -> None:
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
-def test_every_dashboard_answers_a_question_and_has_its_picture(one: SavedObject) -> None:
+def test_dashboard_has_description_and_picture(one: SavedObject) -> None:
     png = (PICTURES / f"{one.id}.png").read_bytes()
 
-    assert f"**{question_of(one)}**" in TEXT
-    assert question_of(one).endswith("?")
+    assert one.attributes["description"] in TEXT
     assert f"](pictures/{one.id}.png)" in TEXT
     width, height = size_of(png)
     assert 1_400 <= width <= 1_600
@@ -143,9 +142,8 @@ def test_no_picture_is_of_a_dashboard_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.one.id)
-def test_every_panel_is_listed_with_its_question(panel: Panel) -> None:
-    assert f"| {question_of(panel.one) or '–'} |" in TEXT
-    assert panel.one.title in TEXT
+def test_panel_is_listed_with_description(panel: Panel) -> None:
+    assert f"| {panel.one.title} | {panel.one.attributes['description']} |" in TEXT
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)

@@ -47,7 +47,7 @@ def page_html(
         f"<style>{style}</style></head>"
         f'<body style="width:{WIDTH}px;height:{page_height(list(panels))}px">'
         f'<header style="height:{HEADER - MARGIN}px"><h1>{escape(dashboard.title)}</h1>'
-        f'<div class="question">{escape(str(dashboard.attributes["description"]))}</div>'
+        f'<div class="description">{escape(str(dashboard.attributes["description"]))}</div>'
         f'<div class="span"><b>{escape(span_text(dashboard))}</b> {escape(_told(span))}</div></header>'
         f"{body}<footer>{escape(CREDIT)}</footer><script>{script}</script></body></html>"
     )
