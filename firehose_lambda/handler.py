@@ -17,7 +17,7 @@ from daswatch.documents.document import Flattening
 from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
 from firehose_lambda.settings import Settings, read_settings
-from firehose_lambda.telemetry import SERVICE, tell
+from firehose_lambda.telemetry import SERVICE, emit
 from firehose_lambda.transform import AnsweredRecord, Transformation, read_record
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     # Without the stream's ARN, nothing can be decrypted: each record then fails for that reason.
     stream_arn = event.get("sourceKinesisStreamArn") or ""
     report = function.transformation.run(batch, stream_arn, function.flattening(now), deadline)
-    tell(function.telemetry, report, context.aws_request_id, now)
+    emit(function.telemetry, report, context.aws_request_id, now)
     if report.unavailable is not None:
         raise report.unavailable
     return {"records": report.answers}

@@ -1,4 +1,4 @@
-"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and tells what they did."""
+"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and logs what they did."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from daswatch.times import iso_milliseconds
 from ingest_lambda.ingest import Ingest
 from ingest_lambda.settings import Settings, read_settings
 from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices
-from ingest_lambda.telemetry import SERVICE, tell
+from ingest_lambda.telemetry import SERVICE, emit
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -105,7 +105,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now, position) for position, raw in enumerate(event.get("Records") or ())]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
-    tell(function.telemetry, report, context.aws_request_id)
+    emit(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
     deadline.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))

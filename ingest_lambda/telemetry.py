@@ -1,4 +1,4 @@
-"""What the ingest function tells about an invocation: its report as a line, counts and durations."""
+"""What the ingest function logs of an invocation: its report as a line, counts and durations."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SERVICE = "ingest"
 _NAME_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
 
-def tell(telemetry: Telemetry, report: IngestReport, request_id: str) -> None:
-    """Tell what one invocation did."""
-    telemetry.tell(_line(report, request_id), _counts(report), _durations(report))
+def emit(telemetry: Telemetry, report: IngestReport, request_id: str) -> None:
+    """Log what one invocation did."""
+    telemetry.emit(_line(report, request_id), _counts(report), _durations(report))
 
 
 def _line(report: IngestReport, request_id: str) -> dict[str, object]:

@@ -44,8 +44,8 @@ from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all
 from demo.scenarios import SCENARIOS, Scenario
 from demo.traffic import DATABASES, ProducedRecord, produce
-from findings_lambda.tell import Teller
-from findings_lambda.watch import Watch
+from findings_lambda.notifier import Notifier
+from findings_lambda.runner import DetectionRunner
 
 NOW = datetime(2026, 3, 5, 16, tzinfo=UTC)  # a Thursday
 DAYS = 7
@@ -201,7 +201,7 @@ def fill(
                     for one in heard_last.actions(index, versioned=True, now=at)
                 ],
             )
-        watch(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
+        runner(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
         search.indices.refresh(index="das-*")
     return events
 
@@ -213,25 +213,25 @@ def run_times(now: datetime = NOW) -> list[datetime]:
     return sorted({at for at in during if at <= now} | {now - _EVERY, now})
 
 
-def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> Watch:
-    """The findings function's watch, on our clock."""
+def runner(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> DetectionRunner:
+    """The findings function's runner, on our clock."""
     session, url = aws.session, aws.url
     topic = AlertTopic(lambda: session.client("sns", endpoint_url=url), aws.create_topic())
     accounts = FindingAccounts(
         ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: session.client("sts", endpoint_url=url), ""
     )
-    return Watch(
+    return DetectionRunner(
         detections=detections,
         queries=SavedQueries(search),
         alert_index=AlertIndex(search, Indices()),
         search=SearchGateway(search),
-        teller=Teller(
+        notifier=Notifier(
             accounts=accounts,
             topic=topic,
             region=REGION,
             dashboards_url=DASHBOARDS_URL,
             indices=Indices(),
-            statements=lambda alerts, deadline: {},
+            statements=None,
         ),
         indices=Indices(),
     )
