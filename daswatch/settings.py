@@ -46,11 +46,11 @@ class Setting:
 
 
 def _settings(*readers: Reader, **meanings: str | tuple[str, str]) -> Iterator[Setting]:
-    """Settings of some readers: a meaning, or the default and a meaning."""
+    """Settings of some readers: a meaning, or the default and a meaning; a default in words begins with `~`."""
     for name, given in meanings.items():
         default, meaning = given if isinstance(given, tuple) else ("", given)
         required = default == _REQUIRED
-        shown = default if default.startswith("<") else ""
+        shown = default[1:] if default.startswith("~") else ""
         yield Setting(name, meaning, frozenset(readers), "" if required or shown else default, required, shown)
 
 
@@ -66,11 +66,11 @@ SETTINGS = {
             OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
             OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
             OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
-            OPENSEARCH_SECRET_ARN='a secret `{"username": …, "password": …}`',
+            OPENSEARCH_SECRET_ARN='ARN of a secret `{"username": …, "password": …}`',
             OPENSEARCH_CA_BUNDLE="path of a CA bundle",
             INDEX_PREFIX=(
                 DEFAULT_INDEX_PREFIX,
-                "indices are named `<prefix>-YYYY.MM.DD`, by the event's own day; it ends in `-events`, and what is "
+                "indices are named `PREFIX-YYYY.MM.DD`, by the event's own day. It ends in `-events`; the part "
                 "before names everything else",
             ),
         ),
@@ -82,44 +82,48 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _FINDINGS,
-            DEAD_LETTER_BUCKET=(_REQUIRED, "where records that can never succeed are kept, still encrypted"),
+            DEAD_LETTER_BUCKET=(_REQUIRED, "S3 bucket for dead letters, which stay encrypted"),
         ),
         *_settings(
             _INGEST,
             _FINDINGS,
             _FIREHOSE,
-            REDACT=("off", "`literals`: `?` for each literal and parameter; `hash`: no SQL, only `statementHash`"),
+            REDACT=("off", "`literals`: `?` for each literal and parameter. `hash`: no SQL, only `statementHash`"),
         ),
         *_settings(
             _INGEST,
             _FIREHOSE,
             EXCLUDED_USERS=(
                 ",".join(sorted(DEFAULT_EXCLUDED_USERS)),
-                "user names whose events are dropped: AWS's own only as AWS uses them "
-                "([decision 23](decisions/0023-names-of-awss-users.md)), any other from everywhere",
+                "users whose events are dropped. AWS's own names only as AWS uses them "
+                "([decision 23](decisions/0023-names-of-awss-users.md)); others from any origin, case-sensitive except "
+                "on Oracle and SQL Server. Failed logins are kept",
             ),
-            MAX_PLAINTEXT_BYTES=(str(MAX_PLAINTEXT_BYTES), "ceiling on a record's decompressed size"),
+            MAX_PLAINTEXT_BYTES=(str(MAX_PLAINTEXT_BYTES), "maximum decompressed size of a record"),
             MAX_DATA_KEYS=(str(MAX_DATA_KEYS), "data keys kept in memory"),
-            MAX_DATA_KEY_AGE_SECONDS=(str(MAX_DATA_KEY_AGE_SECONDS), "how long each is kept"),
+            MAX_DATA_KEY_AGE_SECONDS=(str(MAX_DATA_KEY_AGE_SECONDS), "seconds that each is kept"),
         ),
         *_settings(
             _INGEST,
             ROWS_DELIVERY_STREAM="a Firehose that gets each event as a row ([rows](rows.md)); none without it",
-            ROWS_ACTIVITIES=("<all>", "activities whose rows are delivered, separated by commas"),
+            ROWS_ACTIVITIES=("~all", "activities whose rows are delivered, separated by commas"),
             ROWS_PER_RECORD=("1", "rows of one activity in a Firehose record, for a delivery stream that splits them"),
         ),
         *_settings(
             _FINDINGS,
             _SETUP,
-            DETECTIONS=("detections.json", "the compiled detections"),
-            DASHBOARDS_URL=("<endpoint>/_dashboards", "where links lead, and where saved objects are installed"),
+            DETECTIONS=("detections.json", "path of the compiled detections"),
+            DASHBOARDS_URL=(
+                "~`ENDPOINT/_dashboards`",
+                "target of the links in findings, and where saved objects are installed",
+            ),
         ),
         *_settings(
             _FINDINGS,
-            ALERT_TOPIC_ARN="SNS topic that gets one message for each new alert",
+            ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
             SECURITY_HUB=("true", "`false`: alerts and messages only"),
-            FINDINGS_ROLE="a role's name in the databases' own accounts: findings are imported there",
-            FINDINGS_SQL=("false", "`true`: samples of the SQL in findings, redacted by `REDACT`"),
+            FINDINGS_ROLE="name of a role in the accounts of the databases; findings are imported there",
+            FINDINGS_SQL=("false", "`true`: SQL samples in findings, redacted by `REDACT`"),
         ),
         *_settings(
             _SETUP,
@@ -130,20 +134,20 @@ SETTINGS = {
             MONITOR_TOPIC_ARN="SNS topic that monitors notify",
             CHANNEL_ROLE_ARN="the role that OpenSearch assumes for it",
             INDEX_SHARDS=(
-                "<as installed>",
+                "~as installed",
                 "primary shards of a day ([more](deploy.md#shards-copies-and-refresh))",
             ),
-            INDEX_REPLICAS=("<as installed>", "a number, `auto` or `domain`"),
-            INDEX_WRITE_COPIES=("<as installed>", "copies that acknowledge a write: a number, or `all`"),
-            INDEX_REFRESH_SECONDS=("<as installed>", "seconds until an event is found"),
-            INDEX_CODEC=("<as installed>", "compression: `default`, `best_compression`, `zstd` or `zstd_no_dict`"),
+            INDEX_REPLICAS=("~as installed", "a number, `auto` or `domain`"),
+            INDEX_WRITE_COPIES=("~as installed", "copies that acknowledge a write: a number, or `all`"),
+            INDEX_REFRESH_SECONDS=("~as installed", "seconds until an event is found"),
+            INDEX_CODEC=("~as installed", "compression: `default`, `best_compression`, `zstd` or `zstd_no_dict`"),
             BACKUP_BUCKET=(_REQUIRED, "where the setup function keeps what it replaces"),
         ),
         *_settings(
             _FIREHOSE,
             OUTPUT_FORM=("s3", "`s3`, `splunk` or `opensearch` ([Firehose](firehose.md))"),
             COMPRESS=("none", "`none` or `gzip`"),
-            ACTIVITIES=("<all>", "activities that are delivered, separated by commas"),
+            ACTIVITIES=("~all", "activities that are delivered, separated by commas"),
         ),
     )
 }

@@ -33,7 +33,7 @@ def with_table(page: str) -> str:
 def _row(setting: Setting) -> list[str]:
     default = "required" if setting.required else setting.shown or (f"`{setting.default}`" if setting.default else "")
     read = ["yes" if reader in setting.read_by else "" for reader in Reader]
-    return [f"`{setting.name}`", default.replace("<", "&lt;").replace(">", "&gt;"), *read, setting.meaning]
+    return [f"`{setting.name}`", default, *read, setting.meaning]
 
 
 if __name__ == "__main__":
