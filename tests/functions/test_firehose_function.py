@@ -544,7 +544,7 @@ batches = st.lists(st.tuples(st.text(max_size=20), originals, sizes), max_size=1
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=60)
 @given(batches, st.sampled_from(Form), st.booleans())
 def test_any_answer_fits_and_answers_each_record_once_in_order(
     batch: list[tuple[str, int, int | None]], form: Form, compress: bool
