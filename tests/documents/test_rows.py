@@ -199,7 +199,7 @@ def test_splunk_gets_the_row_with_its_time_host_source_and_sourcetype() -> None:
     }
 
 
-def test_splunks_host_is_the_database_where_the_instance_is_not_told() -> None:
+def test_splunks_host_is_the_database_without_an_instance() -> None:
     assert orjson.loads(splunk_event(document()))["host"] == "cluster-A"
 
 
