@@ -1,5 +1,5 @@
-# Of each database: its activity stream, who may read it, the mapping, the evidence, and Splunk. Its rules and alarms
-# are in rules.tf and alarms.tf.
+# Per database: the activity stream, read access, the mapping, the evidence, and Splunk. Rules and alarms are in rules.tf
+# and alarms.tf.
 
 locals {
   databases = {
@@ -22,7 +22,7 @@ locals {
     { for name, one in data.aws_db_instance.watched : name => one.resource_id },
   )
 
-  # What the setup function answers, as CloudFormation gets it.
+  # The response of the setup function, as for CloudFormation.
   streams = merge(
     { for name, one in aws_lambda_invocation.stream : name => jsondecode(one.result).Data },
     {
@@ -36,8 +36,8 @@ locals {
   )
 }
 
-# Data keys of one database alone. RDS binds a cluster's to dbc-id and an instance's to db-id: the context has one of the
-# two, and whichever it has must name this database.
+# Data keys of one database only. RDS uses the encryption context dbc-id for clusters and db-id for instances: one of the
+# two is present and must name this database.
 locals {
   decrypt_data_keys = {
     for name, one in local.databases : name => {
@@ -67,7 +67,7 @@ data "aws_db_instance" "watched" {
   db_instance_identifier = each.value.instance
 }
 
-# The activity stream. Without the right to stop, no mistake in setup can end an audit.
+# The activity stream. Without the permission to stop it, no error in setup can stop a stream.
 resource "aws_iam_role_policy" "start" {
   for_each = local.by_setup
 
@@ -85,8 +85,8 @@ resource "aws_iam_role_policy" "start" {
   })
 }
 
-# With the scope CRUD, the function learns from the key tf of the event whether this is made, changed or taken away.
-# Another database under the same identifier has another resource id, and gets a stream of its own.
+# With the scope CRUD, the key tf of the event shows whether this is created, updated or deleted. A recreated database
+# with the same identifier has another resource ID, and gets its own stream.
 resource "aws_lambda_invocation" "stream" {
   for_each = local.by_setup
 
@@ -110,7 +110,7 @@ resource "aws_lambda_invocation" "stream" {
   depends_on = [aws_iam_role_policy.setup, aws_iam_role_policy.start]
 }
 
-# Destroying or replacing it stops the stream. The key by its id, as RDS answers it: an ARN would differ, and each plan
+# Destroying or replacing it stops the stream. The key is given by its ID, as RDS returns it: with an ARN, each plan
 # would replace the stream.
 resource "aws_rds_cluster_activity_stream" "watched" {
   for_each = local.by_terraform
@@ -150,18 +150,18 @@ resource "aws_lambda_event_source_mapping" "stream" {
 
   function_name                      = aws_lambda_function.ingest.function_name
   event_source_arn                   = local.streams[each.key].KinesisStreamArn
-  starting_position                  = "TRIM_HORIZON" # what the stream holds when the mapping is made counts too
+  starting_position                  = "TRIM_HORIZON" # includes records from before the mapping was created
   batch_size                         = 200
-  maximum_batching_window_in_seconds = 5 # heartbeats come each second: without a window, each would be a call
-  parallelization_factor             = 2 # documents have ids of their own, so order does not matter
+  maximum_batching_window_in_seconds = 5 # without it, each heartbeat (one a second) would be an invocation
+  parallelization_factor             = 2 # document IDs are deterministic, so order does not matter
   function_response_types            = ["ReportBatchItemFailures"]
   bisect_batch_on_function_error     = true
-  maximum_retry_attempts             = -1    # a number of attempts is used up within minutes: records wait by age alone
-  maximum_record_age_in_seconds      = 82800 # 23 hours: an hour before Kinesis drops them, they go to the bucket
+  maximum_retry_attempts             = -1    # unlimited: limited by age only
+  maximum_record_age_in_seconds      = 82800 # 23 hours: moved to the bucket an hour before Kinesis drops them
 
   destination_config {
     on_failure {
-      destination_arn = aws_s3_bucket.dead_letters.arn # in S3, the records themselves
+      destination_arn = aws_s3_bucket.dead_letters.arn # S3 gets the records themselves
     }
   }
 
@@ -169,11 +169,11 @@ resource "aws_lambda_event_source_mapping" "stream" {
     metrics = ["EventCount"]
   }
 
-  # Lambda tries to read at once: the policy has to be there.
+  # Required when Lambda first reads the stream.
   depends_on = [aws_iam_role_policy.read, aws_lambda_invocation.content]
 }
 
-# The evidence: the ciphertext as it came, a record a line, by database and day.
+# The evidence: the encrypted records, one per line, by database and day.
 resource "aws_kinesis_firehose_delivery_stream" "evidence" {
   for_each = local.databases
 
@@ -201,7 +201,7 @@ resource "aws_kinesis_firehose_delivery_stream" "evidence" {
       log_stream_name = aws_cloudwatch_log_stream.delivery.name
     }
 
-    # Firehose writes records one behind the other; an envelope is one line of JSON, so a line feed parts them.
+    # Firehose concatenates records; each envelope is one line of JSON, so a line feed separates them.
     processing_configuration {
       enabled = true
 
@@ -235,7 +235,7 @@ resource "aws_iam_role_policy" "evidence" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "ReadTheStream"
+        Sid      = "ReadStream"
         Effect   = "Allow"
         Action   = ["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]
         Resource = local.streams[each.key].KinesisStreamArn
@@ -247,7 +247,7 @@ resource "aws_iam_role_policy" "evidence" {
         Resource = ["${aws_s3_bucket.evidence.arn}/evidence/*", "${aws_s3_bucket.evidence.arn}/evidence-failed/*"]
       },
       {
-        Sid      = "LookAtTheBucket"
+        Sid      = "ListBucket"
         Effect   = "Allow"
         Action   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
         Resource = aws_s3_bucket.evidence.arn
@@ -295,7 +295,7 @@ resource "aws_kinesis_firehose_delivery_stream" "splunk" {
       log_stream_name = aws_cloudwatch_log_stream.delivery.name
     }
 
-    # NumberOfRetries is left at its default of 3: the provider forgets defaults, and each plan would differ.
+    # NumberOfRetries has its default of 3: the provider does not store defaults, so each plan would differ.
     processing_configuration {
       enabled = true
 
@@ -306,7 +306,7 @@ resource "aws_kinesis_firehose_delivery_stream" "splunk" {
           parameter_name  = "LambdaArn"
           parameter_value = "${one(aws_lambda_function.transform[*].arn)}:$LATEST"
         }
-        # Rows are up to twenty times as large as records, and an answer has 6 MB (docs/firehose.md).
+        # Rows are up to 20 times as large as records, and a response is limited to 6 MB (docs/firehose.md).
         parameters {
           parameter_name  = "BufferSizeInMBs"
           parameter_value = "0.2"
@@ -338,7 +338,7 @@ resource "aws_iam_role_policy" "splunk" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "ReadTheStream"
+        Sid      = "ReadStream"
         Effect   = "Allow"
         Action   = ["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]
         Resource = local.streams[each.key].KinesisStreamArn
@@ -357,7 +357,7 @@ resource "aws_iam_role_policy" "splunk" {
         Resource = "${aws_s3_bucket.dead_letters.arn}/splunk/*"
       },
       {
-        Sid      = "LookAtTheBucket"
+        Sid      = "ListBucket"
         Effect   = "Allow"
         Action   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
         Resource = aws_s3_bucket.dead_letters.arn
@@ -368,7 +368,7 @@ resource "aws_iam_role_policy" "splunk" {
   })
 }
 
-# Which data keys the transformation may decrypt.
+# Data keys that the transformation may decrypt.
 resource "aws_iam_role_policy" "decrypt" {
   for_each = local.splunk_of
 

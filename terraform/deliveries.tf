@@ -1,10 +1,10 @@
-# Rows by activity (docs/rows.md), and the log of every Firehose.
+# Rows by activity (docs/rows.md), and the log of all Firehose streams.
 
 locals {
   to_splunk = var.splunk_endpoint != ""
 }
 
-# What Firehose could not deliver, and why: of rows, evidence and Splunk.
+# Delivery errors of Firehose: rows, evidence and Splunk.
 resource "aws_cloudwatch_log_group" "delivery" {
   name              = "/aws/kinesisfirehose/${var.name}"
   retention_in_days = var.log_days
@@ -101,7 +101,7 @@ resource "aws_iam_role_policy" "rows" {
         Resource = ["${one(aws_s3_bucket.rows[*].arn)}/rows/*", "${one(aws_s3_bucket.rows[*].arn)}/rows-failed/*"]
       },
       {
-        Sid      = "LookAtTheBucket"
+        Sid      = "ListBucket"
         Effect   = "Allow"
         Action   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
         Resource = one(aws_s3_bucket.rows[*].arn)

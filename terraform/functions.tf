@@ -12,11 +12,11 @@ locals {
     INDEX_PREFIX          = var.index_prefix
   }
 
-  # Of both ways into the findings function.
+  # Settings of both functions with the code of findings.
   findings_environment = merge(local.search_environment, {
     DASHBOARDS_URL     = var.dashboards_url
     DEAD_LETTER_BUCKET = aws_s3_bucket.dead_letters.bucket
-    DETECTIONS         = "detections.json" # beside the code
+    DETECTIONS         = "detections.json" # in the package
     ALERT_TOPIC_ARN    = aws_sns_topic.alerts.arn
     SECURITY_HUB       = tostring(var.security_hub)
     FINDINGS_ROLE      = var.member_role_name
@@ -37,17 +37,17 @@ resource "aws_cloudwatch_log_group" "function" {
 
 resource "aws_lambda_function" "ingest" {
   function_name = "${var.name}-ingest"
-  description   = "Batches of activity streams -> OpenSearch"
+  description   = "Decrypts activity streams into OpenSearch"
   s3_bucket     = var.artifact_bucket
   s3_key        = "${var.artifact_prefix}/${var.architecture}/ingest_lambda.zip"
   handler       = "ingest_lambda.handler.handler"
   runtime       = local.runtime
   architectures = [var.architecture]
   role          = aws_iam_role.ingest.arn
-  # One whole processor: one thread decrypts while another one writes. Memory follows from that; a batch of 4.4 MB that
-  # expands twentyfold takes a tenth of it.
+  # The memory that provides one full vCPU: one thread decrypts while another one writes. A batch of 4.4 MB that expands
+  # twentyfold uses a tenth of it.
   memory_size = 1769
-  # A batch takes some seconds. The rest is patience with an OpenSearch that is busy; then Lambda delivers again.
+  # A batch takes a few seconds. The rest is for retries when OpenSearch is busy; after that, Lambda retries.
   timeout = 120
 
   environment {
@@ -58,7 +58,7 @@ resource "aws_lambda_function" "ingest" {
       REDACT               = var.redact
       ROWS_DELIVERY_STREAM = var.rows_to_s3 ? one(aws_kinesis_firehose_delivery_stream.rows[*].name) : ""
       ROWS_ACTIVITIES      = join(",", var.rows_activities)
-      ROWS_PER_RECORD      = "500" # the delivery splits them again, and bills a quarter
+      ROWS_PER_RECORD      = "500" # the delivery splits them again, at a quarter of the cost
     })
   }
 
@@ -67,7 +67,7 @@ resource "aws_lambda_function" "ingest" {
     log_group  = aws_cloudwatch_log_group.function["ingest"].name
   }
 
-  # The functions tell their own durations, in the log line and as metrics: X-Ray would be paid for twice.
+  # The functions log and emit their own durations, so X-Ray is not needed.
   tracing_config {
     mode = "PassThrough"
   }
@@ -81,7 +81,7 @@ resource "aws_lambda_function" "ingest" {
     }
   }
 
-  # The content refuses days of hourly indices that must not change any more.
+  # The content rejects changes to hourly days that have begun.
   depends_on = [
     aws_iam_role_policy_attachment.ingest,
     aws_iam_role_policy_attachment.network_interfaces,
@@ -89,20 +89,20 @@ resource "aws_lambda_function" "ingest" {
   ]
 }
 
-# The saved queries. EventBridge calls it each minute, and no call outlives its minute.
+# The saved queries. EventBridge invokes it every minute, and each invocation ends within a minute.
 resource "aws_lambda_function" "findings" {
   function_name = "${var.name}-findings"
-  description   = "Saved queries, each minute -> alerts, Security Hub, messages"
+  description   = "Runs the saved queries every minute and publishes alerts to Security Hub and SNS"
   s3_bucket     = var.artifact_bucket
   s3_key        = "${var.artifact_prefix}/${var.architecture}/findings_lambda.zip"
   handler       = "findings_lambda.handler.scheduled"
   runtime       = local.runtime
   architectures = [var.architecture]
   role          = aws_iam_role.findings.arn
-  # It waits for OpenSearch, and handles few documents; less memory would slow the imports of a cold start.
+  # It mostly waits for OpenSearch; less memory would slow down the imports of a cold start.
   memory_size = 512
-  # Below the minute of its schedule. So two never run at once, and no concurrency has to be reserved: small accounts
-  # have none to spare, and a second run at the same time would change nothing anyway.
+  # Shorter than the schedule's minute, so runs do not overlap and need no reserved concurrency, which is scarce in small
+  # accounts. A concurrent run would not change the result.
   timeout = 55
 
   environment {
@@ -130,7 +130,7 @@ resource "aws_lambda_function" "findings" {
   depends_on = [aws_iam_role_policy.findings, aws_iam_role_policy_attachment.network_interfaces]
 }
 
-# A failed run is not repeated: the next minute's looks at the same, and more.
+# A failed run is not retried: the next one covers the same period.
 resource "aws_lambda_function_event_invoke_config" "findings" {
   function_name                = aws_lambda_function.findings.function_name
   qualifier                    = "$LATEST"
@@ -138,10 +138,10 @@ resource "aws_lambda_function_event_invoke_config" "findings" {
   maximum_event_age_in_seconds = 60
 }
 
-# The same code, called by what others notify: monitors of OpenSearch, and CloudTrail over EventBridge.
+# The same code for notifications: of OpenSearch monitors, and of CloudTrail via EventBridge.
 resource "aws_lambda_function" "notified" {
   function_name = "${var.name}-notified"
-  description   = "Notifications of monitors, calls against the activity streams -> alerts"
+  description   = "Turns notifications of monitors and AWS API calls on activity streams into alerts"
   s3_bucket     = var.artifact_bucket
   s3_key        = "${var.artifact_prefix}/${var.architecture}/findings_lambda.zip"
   handler       = "findings_lambda.handler.notified"
@@ -176,7 +176,7 @@ resource "aws_lambda_function" "notified" {
   depends_on = [aws_iam_role_policy.findings, aws_iam_role_policy_attachment.network_interfaces]
 }
 
-# No notification is sent a second time: what fails in spite of retries is kept, and the alarm notified-gave-up rings.
+# Senders do not repeat notifications: if all retries fail, they are stored and notified-retries-exhausted alarms.
 resource "aws_lambda_function_event_invoke_config" "notified" {
   function_name                = aws_lambda_function.notified.function_name
   qualifier                    = "$LATEST"
@@ -197,11 +197,10 @@ resource "aws_lambda_permission" "monitors" {
   source_arn    = aws_sns_topic.monitors.arn
 }
 
-# Starts activity streams, installs content: what CloudFormation asks of it as custom resources, Terraform asks by
-# invoking it.
+# Starts activity streams and installs content. CloudFormation calls it for custom resources, Terraform invokes it.
 resource "aws_lambda_function" "setup" {
   function_name = "${var.name}-setup"
-  description   = "Starts activity streams and installs content, for Terraform"
+  description   = "Starts activity streams and installs content for Terraform"
   s3_bucket     = var.artifact_bucket
   s3_key        = "${var.artifact_prefix}/${var.architecture}/setup_lambda.zip"
   handler       = "setup_lambda.handler.handler"
@@ -209,11 +208,11 @@ resource "aws_lambda_function" "setup" {
   architectures = [var.architecture]
   role          = aws_iam_role.setup.arn
   memory_size   = 512
-  timeout       = 900 # the most there is: a stream takes minutes to start
+  timeout       = 900 # the maximum: a stream takes minutes to start
 
   environment {
     variables = merge(local.search_environment, {
-      # The domain that is made here has one user at first: whoever installs the roles of the others.
+      # A created domain initially has only the master user, which installs the roles of the other functions.
       OPENSEARCH_AUTH       = var.create_domain ? "basic" : var.opensearch_auth
       OPENSEARCH_SECRET_ARN = var.create_domain ? one(aws_secretsmanager_secret.domain_user[*].arn) : var.opensearch_secret_arn
       INDEX_SHARDS          = var.index_shards
@@ -223,7 +222,7 @@ resource "aws_lambda_function" "setup" {
       INDEX_CODEC           = var.index_codec
       INDEX_HOURLY          = var.index_hourly
       DASHBOARDS_URL        = var.dashboards_url
-      DETECTIONS            = "detections.json" # beside the code
+      DETECTIONS            = "detections.json" # in the package
       BACKUP_BUCKET         = aws_s3_bucket.dead_letters.bucket
       MONITORS              = local.serverless ? "false" : "true" # Serverless has no alerting
       MONITOR_TOPIC_ARN     = aws_sns_topic.monitors.arn
@@ -254,19 +253,19 @@ resource "aws_lambda_function" "setup" {
   depends_on = [aws_iam_role_policy.setup, aws_iam_role_policy_attachment.network_interfaces]
 }
 
-# Events for Splunk: the transformation (docs/firehose.md). Each database's Firehose is in databases.tf.
+# Transformation for Splunk (docs/firehose.md). The Firehose stream of each database is in databases.tf.
 resource "aws_lambda_function" "transform" {
   count = local.to_splunk ? 1 : 0
 
   function_name = "${var.name}-transform"
-  description   = "Records of a Firehose -> events for Splunk"
+  description   = "Transforms records of a Firehose stream into events for Splunk"
   s3_bucket     = var.artifact_bucket
   s3_key        = "${var.artifact_prefix}/${var.architecture}/firehose_lambda.zip"
   handler       = "firehose_lambda.handler.handler"
   runtime       = local.runtime
   architectures = [var.architecture]
   role          = one(aws_iam_role.transform[*].arn)
-  memory_size   = 512 # a buffer that expands twentyfold takes 200 MB at most
+  memory_size   = 512 # a buffer that expands twentyfold uses at most 200 MB
   timeout       = 60
 
   environment {

@@ -1,11 +1,11 @@
-# In a key's policy, the resource "*" is this key. Both give IAM policies of the account their say, as AWS recommends:
-# without that statement nobody could ever change the policy again.
+# In a key policy, the resource "*" is this key. Both policies enable IAM policies of the account, as AWS recommends:
+# without that statement the key could become unmanageable.
 
 locals {
   stream_key_arn = var.activity_stream_key == "" ? one(aws_kms_key.stream[*].arn) : var.activity_stream_key
 
   the_account_decides = {
-    Sid       = "TheAccountDecides"
+    Sid       = "EnableIamPolicies"
     Effect    = "Allow"
     Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
     Action    = "kms:*"
@@ -16,22 +16,22 @@ locals {
 resource "aws_kms_key" "stream" {
   count = var.activity_stream_key == "" ? 1 : 0
 
-  description         = "${var.name}, encrypts database activity streams"
+  description         = "${var.name}, database activity streams"
   enable_key_rotation = true
 
-  # RDS gets its grant from whoever starts a stream: the setup function, by its own policy.
+  # The principal that starts a stream creates the grant for RDS: the setup function, by its own policy.
   policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [local.the_account_decides]
   })
 
   lifecycle {
-    prevent_destroy = true # without it nobody reads the evidence
+    prevent_destroy = true # the evidence cannot be read without it
   }
 }
 
 resource "aws_kms_key" "data" {
-  description         = "${var.name}, encrypts buckets, topics and logs"
+  description         = "${var.name}, buckets, topics and logs"
   enable_key_rotation = true
 
   policy = jsonencode({
@@ -39,7 +39,7 @@ resource "aws_kms_key" "data" {
     Statement = [
       local.the_account_decides,
       {
-        Sid       = "LogsOfOurFunctions"
+        Sid       = "AllowFunctionLogs"
         Effect    = "Allow"
         Principal = { Service = "logs.${local.region}.amazonaws.com" }
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"]
@@ -54,16 +54,16 @@ resource "aws_kms_key" "data" {
         }
       },
       {
-        Sid       = "AlarmsToTheAlertTopic"
+        Sid       = "AllowAlarms"
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = "*"
         Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
       },
-      # EventBridge says neither account nor rule when it publishes to a topic: a condition would refuse it always.
+      # EventBridge sends neither account nor rule when it publishes to a topic, so no condition is possible.
       {
-        Sid       = "EventsToTheAlertTopic"
+        Sid       = "AllowEventRules"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -73,7 +73,7 @@ resource "aws_kms_key" "data" {
   })
 
   lifecycle {
-    prevent_destroy = true # without it nobody reads the buckets
+    prevent_destroy = true # the buckets cannot be read without it
   }
 }
 

@@ -1,20 +1,20 @@
-# Where events are searched: your own endpoint, or a small domain for a first try; and the content that is installed.
+# OpenSearch: an existing endpoint or a small domain for evaluation, and the content that is installed.
 
 locals {
   search_arn      = var.create_domain ? one(aws_opensearch_domain.first_try[*].arn) : var.opensearch_arn
   search_endpoint = var.create_domain ? "https://${one(aws_opensearch_domain.first_try[*].endpoint)}" : var.opensearch_endpoint
-  stem            = element(split("-events", var.index_prefix), 0) # of all names, such as das-alerts
+  stem            = element(split("-events", var.index_prefix), 0) # prefix of all other names, such as das-alerts
   domain_name     = join("-", concat([var.name], random_id.domain[*].hex))
 }
 
-# A name of this domain alone: an earlier one may still be there.
+# Unique for this domain: an earlier one may still exist.
 resource "random_id" "domain" {
   count = var.create_domain ? 1 : 0
 
   byte_length = 4
 }
 
-# As OpenSearch wants it of its master user. The provider has no write-only argument for it: it is in the state.
+# Meets the requirements for the master user. The provider has no write-only argument, so it is stored in the state.
 resource "random_password" "domain_user" {
   count = var.create_domain ? 1 : 0
 
@@ -30,7 +30,7 @@ resource "aws_secretsmanager_secret" "domain_user" {
   count = var.create_domain ? 1 : 0
 
   name_prefix = "${var.name}-domain-user-"
-  description = "${var.name}, master user of the domain; sign in to Dashboards with it"
+  description = "${var.name}, master user of the domain, for signing in to Dashboards"
 
   lifecycle {
     prevent_destroy = true
@@ -84,8 +84,8 @@ resource "aws_opensearch_domain" "first_try" {
     }
   }
 
-  # Anybody may knock, and fine-grained access control asks who it is: people sign in with a password, which a policy of
-  # IAM could not tell from nobody.
+  # Open to all principals: fine-grained access control authenticates. Users sign in with a password, which an IAM policy
+  # would treat as anonymous.
   access_policies = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -103,13 +103,13 @@ resource "aws_opensearch_domain" "first_try" {
   }
 }
 
-# Serverless knows no roles of its own: this policy says what the functions may do with the collection's indices.
+# Serverless has no roles of its own: this policy grants the functions access to the collection's indices.
 resource "aws_opensearchserverless_access_policy" "functions" {
   count = local.serverless ? 1 : 0
 
   name        = var.name
   type        = "data"
-  description = "What the functions of Daswatch may do"
+  description = "Access of the Daswatch functions"
   policy = jsonencode([
     {
       Description = "functions"
@@ -146,8 +146,8 @@ resource "aws_opensearchserverless_access_policy" "functions" {
   ])
 }
 
-# Templates, retention, roles, monitors, dashboards. Before the first mapping: ingest waits for templates anyway. Another
-# input invokes the function again; taking the module away leaves the content.
+# Templates, retention, roles, monitors, dashboards. Created before the first mapping, since ingest needs templates. A
+# changed input invokes the function again; destroying the module leaves the content in place.
 resource "aws_lambda_invocation" "content" {
   function_name   = aws_lambda_function.setup.function_name
   lifecycle_scope = "CREATE_ONLY"

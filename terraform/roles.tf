@@ -1,11 +1,10 @@
-# One role for each function and for each service that acts: exact actions, and resources by name. A statement that
-# stands only under a condition is in a list that the condition empties. What a role may do with one database alone is
-# in databases.tf.
+# One role for each function and each service, with exact actions and resources. Conditional statements are in lists that
+# are empty if the condition is false. Permissions for a single database are in databases.tf.
 
 locals {
   serverless = var.opensearch_service == "aoss"
   by_secret  = var.opensearch_auth == "basic"
-  # Who signs in with a password is asked nothing by IAM.
+  # Basic authentication needs no IAM permissions.
   signs = !local.serverless && !local.by_secret
 
   lambda_assumes = jsonencode({
@@ -22,7 +21,7 @@ locals {
     }]
   })
 
-  # Serverless has no smaller action than APIAccessAll: the collection's access policy says what is allowed.
+  # APIAccessAll is the only action of Serverless; the collection's access policy restricts it.
   use_the_collection = [
     for statement in [
       { Sid = "Search", Effect = "Allow", Action = "aoss:APIAccessAll", Resource = var.opensearch_arn },
@@ -34,15 +33,15 @@ locals {
     ] : statement if local.by_secret
   ]
 
-  # A function's own dead letters, and what Lambda gives up on its behalf.
+  # A function's own dead letters, and records that Lambda stops retrying.
   keep_dead_letters = [
     {
-      Sid      = "KeepDeadLetters"
+      Sid      = "PutDeadLetters"
       Effect   = "Allow"
       Action   = "s3:PutObject"
       Resource = ["${aws_s3_bucket.dead_letters.arn}/dead-letters/*", "${aws_s3_bucket.dead_letters.arn}/aws/lambda/*"]
     },
-    { Sid = "LambdaLooks", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.dead_letters.arn },
+    { Sid = "CheckDestination", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.dead_letters.arn },
     {
       Sid       = "EncryptDeadLetters"
       Effect    = "Allow"
@@ -52,7 +51,7 @@ locals {
     },
   ]
 
-  # Of every Firehose, whatever its bucket.
+  # For all Firehose streams.
   encrypt_objects = {
     Sid       = "EncryptObjects"
     Effect    = "Allow"
@@ -75,7 +74,7 @@ resource "aws_iam_role" "ingest" {
   assume_role_policy = local.lambda_assumes
 }
 
-# A policy beside the role: those that belong to it have 10,240 characters together, and the databases need them.
+# A managed policy: inline policies of a role are limited to 10,240 characters in total, which the databases need.
 resource "aws_iam_policy" "ingest" {
   name_prefix = "${var.name}-ingest-"
   policy = jsonencode({
@@ -93,7 +92,7 @@ resource "aws_iam_policy" "ingest" {
       [
         for statement in [
           { Sid = "Write", Effect = "Allow", Action = "es:ESHttpPost", Resource = "${local.search_arn}/_bulk" },
-          { Sid = "LookForTemplates", Effect = "Allow", Action = "es:ESHttpGet", Resource = "${local.search_arn}/_index_template" },
+          { Sid = "GetTemplates", Effect = "Allow", Action = "es:ESHttpGet", Resource = "${local.search_arn}/_index_template" },
         ] : statement if local.signs
       ],
       local.sign_in,
@@ -117,7 +116,7 @@ resource "aws_iam_role_policy_attachment" "ingest" {
   policy_arn = aws_iam_policy.ingest.arn
 }
 
-# Findings: of both ways in, they are one function
+# Findings and notified, which share their code
 
 resource "aws_iam_role" "findings" {
   name_prefix        = "${var.name}-findings-"
@@ -157,13 +156,13 @@ resource "aws_iam_role_policy" "findings" {
             ]
           },
           {
-            Sid      = "LookForTemplatesAndProgress"
+            Sid      = "GetTemplatesAndProgress"
             Effect   = "Allow"
             Action   = "es:ESHttpGet"
             Resource = ["${local.search_arn}/_index_template", "${local.search_arn}/${local.stem}-runs/_doc/scheduled"]
           },
           {
-            Sid    = "NoteProgress"
+            Sid    = "WriteProgress"
             Effect = "Allow"
             Action = "es:ESHttpPut"
             Resource = [
@@ -176,7 +175,7 @@ resource "aws_iam_role_policy" "findings" {
       local.sign_in,
       local.keep_dead_letters,
       [
-        { Sid = "Tell", Effect = "Allow", Action = "sns:Publish", Resource = aws_sns_topic.alerts.arn },
+        { Sid = "PublishAlerts", Effect = "Allow", Action = "sns:Publish", Resource = aws_sns_topic.alerts.arn },
         {
           Sid       = "EncryptMessages"
           Effect    = "Allow"
@@ -201,7 +200,7 @@ resource "aws_iam_role_policy" "findings" {
             Sid    = "ImportFindingsElsewhere"
             Effect = "Allow"
             Action = "sts:AssumeRole"
-            # Any account: whose databases are watched, the events tell. There the role says whom it trusts.
+            # Any account: the events determine the database's account, whose role has a trust policy.
             Resource = "arn:${local.partition}:iam::*:role/${var.member_role_name}"
           },
         ] : statement if var.member_role_name != ""
@@ -230,7 +229,7 @@ resource "aws_iam_role_policy" "setup" {
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = "${aws_cloudwatch_log_group.function["setup"].arn}:*"
         },
-        # It finds databases by filters, and RDS then asks for the right to see all of them.
+        # Describing databases with filters requires permission for all of them.
         {
           Sid      = "FindClusters"
           Effect   = "Allow"
@@ -243,11 +242,11 @@ resource "aws_iam_role_policy" "setup" {
           Action   = "rds:DescribeDBInstances"
           Resource = "arn:${local.partition}:rds:${local.region}:${local.account}:db:*"
         },
-        { Sid = "AskWhatEnginesOffer", Effect = "Allow", Action = "rds:DescribeOrderableDBInstanceOptions", Resource = "*" }, # it is about engines
-        { Sid = "LookAtTheStreamsKey", Effect = "Allow", Action = "kms:DescribeKey", Resource = local.stream_key_arn },
-        # RDS looks at the key, and makes its grant, with the rights of whoever starts the stream.
+        { Sid = "DescribeEngineOptions", Effect = "Allow", Action = "rds:DescribeOrderableDBInstanceOptions", Resource = "*" }, # does not support resource-level permissions
+        { Sid = "DescribeStreamKey", Effect = "Allow", Action = "kms:DescribeKey", Resource = local.stream_key_arn },
+        # RDS reads the key and creates its grant with the permissions of the caller.
         {
-          Sid      = "LetRdsUseTheStreamsKey"
+          Sid      = "GrantStreamKeyToRds"
           Effect   = "Allow"
           Action   = "kms:CreateGrant"
           Resource = local.stream_key_arn
@@ -274,7 +273,7 @@ resource "aws_iam_role_policy" "setup" {
             Sid    = "Install"
             Effect = "Allow"
             Action = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]
-            # Templates, policies, roles, channels, monitors, saved objects: each has an API of its own.
+            # Templates, policies, roles, channels, monitors and saved objects have separate APIs.
             Resource = "${var.opensearch_arn}/*"
           },
         ] : statement if local.signs && !var.create_domain
@@ -290,8 +289,8 @@ resource "aws_iam_role_policy" "setup" {
         ] : statement if var.create_domain || local.by_secret
       ],
       [
-        { Sid = "MakeTheChannel", Effect = "Allow", Action = "iam:PassRole", Resource = aws_iam_role.channel.arn },
-        { Sid = "KeepBackups", Effect = "Allow", Action = "s3:PutObject", Resource = "${aws_s3_bucket.dead_letters.arn}/backups/*" },
+        { Sid = "CreateChannel", Effect = "Allow", Action = "iam:PassRole", Resource = aws_iam_role.channel.arn },
+        { Sid = "PutBackups", Effect = "Allow", Action = "s3:PutObject", Resource = "${aws_s3_bucket.dead_letters.arn}/backups/*" },
         {
           Sid       = "EncryptBackups"
           Effect    = "Allow"
@@ -304,7 +303,7 @@ resource "aws_iam_role_policy" "setup" {
   })
 }
 
-# What OpenSearch's Notifications plugin becomes to publish a monitor's message
+# Role of OpenSearch's Notifications plugin for publishing the messages of monitors
 
 resource "aws_iam_role" "channel" {
   name_prefix = "${var.name}-channel-"
@@ -353,7 +352,7 @@ resource "aws_iam_role_policy" "transform" {
   })
 }
 
-# The functions inside a VPC: Lambda puts their network interfaces there by their roles
+# For functions in a VPC: Lambda creates their network interfaces with their roles
 
 resource "aws_iam_policy" "network_interfaces" {
   count = local.in_vpc ? 1 : 0
@@ -372,7 +371,7 @@ resource "aws_iam_policy" "network_interfaces" {
           "ec2:DescribeSubnets",
           "ec2:UnassignPrivateIpAddresses",
         ]
-        Resource = "*" # Lambda checks it before there is an interface that could be named
+        Resource = "*" # checked by Lambda before the interface exists
       },
     ]
   })

@@ -1,13 +1,13 @@
-# The schedule, and who tampers with the watch. CloudTrail tells EventBridge of calls only where a trail records
-# management events. The saved query das-tamper-control-plane decides what is an alert; people get the gravest at once,
-# even when OpenSearch or the findings function is what somebody has switched off.
+# The schedule, and tampering. CloudTrail sends calls to EventBridge only if a trail records management events. The saved
+# query das-tamper-control-plane decides what becomes an alert; the most severe calls are also sent to the alert topic
+# directly, in case OpenSearch or the findings function was disabled.
 
 locals {
-  who_did_what = { what = "$.detail.eventName", who = "$.detail.userIdentity.arn", from = "$.detail.sourceIPAddress" }
+  call_paths = { what = "$.detail.eventName", who = "$.detail.userIdentity.arn", from = "$.detail.sourceIPAddress" }
 
-  # Lambda has the version of its API in its events' names. A mapping has a UUID for a name: it is known by the stream
-  # that it reads, which a call that was denied does not tell.
-  own_parts_changed = [
+  # Lambda's event names include the API version. A mapping is identified by a UUID, so it is matched by the stream that
+  # it reads, which a denied call does not include.
+  component_changes = [
     {
       eventName        = [{ prefix = "DeleteEventSourceMapping" }, { prefix = "UpdateEventSourceMapping" }]
       responseElements = { eventSourceArn = [{ wildcard = "*:stream/aws-rds-das-*" }] }
@@ -47,7 +47,7 @@ resource "aws_lambda_permission" "each_minute" {
 
 resource "aws_cloudwatch_event_rule" "stream" {
   name        = "${var.name}-stream"
-  description = "Somebody stops or changes an activity stream"
+  description = "An activity stream was stopped or modified"
   event_pattern = jsonencode({
     source      = ["aws.rds", "aws.kinesis"]
     detail-type = ["AWS API Call via CloudTrail"]
@@ -79,8 +79,8 @@ resource "aws_cloudwatch_event_target" "stream_people" {
   arn       = aws_sns_topic.alerts.arn
 
   input_transformer {
-    input_paths    = local.who_did_what
-    input_template = "\"<what> on an activity stream, by <who> from <from>. With a stream that stops, what nobody had read is gone.\""
+    input_paths    = local.call_paths
+    input_template = "\"<what> on an activity stream by <who> from <from>. Stopping a stream deletes its unread records.\""
   }
 }
 
@@ -91,12 +91,12 @@ resource "aws_lambda_permission" "stream" {
   source_arn    = aws_cloudwatch_event_rule.stream.arn
 }
 
-# The key that a stream encrypts with: where the stream was there before, it may be another than the module's.
+# The key of a stream, which differs from the module's key if the stream existed before.
 resource "aws_cloudwatch_event_rule" "key" {
   for_each = local.databases
 
   name        = "${var.name}-key-${each.key}"
-  description = "Somebody takes the KMS key of the activity stream of ${each.value.identifier} away"
+  description = "The KMS key of the ${each.value.identifier} activity stream was disabled, scheduled for deletion or given another policy"
   event_pattern = jsonencode({
     source      = ["aws.kms"]
     detail-type = ["AWS API Call via CloudTrail"]
@@ -131,8 +131,8 @@ resource "aws_cloudwatch_event_target" "key_people" {
   arn       = aws_sns_topic.alerts.arn
 
   input_transformer {
-    input_paths    = local.who_did_what
-    input_template = "\"<what> on the KMS key of the activity stream of ${each.value.identifier}, by <who> from <from>. Without it nothing is read.\""
+    input_paths    = local.call_paths
+    input_template = "\"<what> on the KMS key of the ${each.value.identifier} activity stream by <who> from <from>. Records cannot be decrypted without it.\""
   }
 }
 
@@ -145,51 +145,51 @@ resource "aws_lambda_permission" "key" {
   source_arn    = aws_cloudwatch_event_rule.key[each.key].arn
 }
 
-resource "aws_cloudwatch_event_rule" "own_parts" {
-  name        = "${var.name}-own-parts"
-  description = "Somebody changes what reads the activity streams"
+resource "aws_cloudwatch_event_rule" "components" {
+  name        = "${var.name}-components"
+  description = "A component of Daswatch was changed or deleted"
   event_pattern = jsonencode({
     source      = ["aws.lambda", "aws.events"]
     detail-type = ["AWS API Call via CloudTrail"]
-    detail      = { "$or" = local.own_parts_changed }
+    detail      = { "$or" = local.component_changes }
   })
 }
 
-resource "aws_cloudwatch_event_target" "own_parts" {
-  rule      = aws_cloudwatch_event_rule.own_parts.name
+resource "aws_cloudwatch_event_target" "components" {
+  rule      = aws_cloudwatch_event_rule.components.name
   target_id = "findings"
   arn       = aws_lambda_function.notified.arn
 }
 
-resource "aws_lambda_permission" "own_parts" {
+resource "aws_lambda_permission" "components" {
   function_name = aws_lambda_function.notified.function_name
   action        = "lambda:InvokeFunction"
   principal     = "events.amazonaws.com"
-  source_arn    = aws_cloudwatch_event_rule.own_parts.arn
+  source_arn    = aws_cloudwatch_event_rule.components.arn
 }
 
-# The same, straight to people: it may be the findings function that is gone. Terraform calls AWS as whoever runs it,
-# which no pattern could tell from somebody's hand: an apply that changes these parts tells people too.
-resource "aws_cloudwatch_event_rule" "by_hand" {
-  name        = "${var.name}-by-hand"
-  description = "Somebody changes what reads the activity streams, and not with CloudFormation"
+# The same directly to the alert topic, in case the findings function was deleted. Calls of Terraform cannot be
+# distinguished from other calls of the same principal: an apply that changes components is reported too.
+resource "aws_cloudwatch_event_rule" "manual_changes" {
+  name        = "${var.name}-manual-changes"
+  description = "A component of Daswatch was changed or deleted, not by CloudFormation"
   event_pattern = jsonencode({
     source      = ["aws.lambda", "aws.events"]
     detail-type = ["AWS API Call via CloudTrail"]
     detail = {
       sourceIPAddress = [{ anything-but = "cloudformation.amazonaws.com" }]
-      "$or"           = local.own_parts_changed
+      "$or"           = local.component_changes
     }
   })
 }
 
-resource "aws_cloudwatch_event_target" "by_hand_people" {
-  rule      = aws_cloudwatch_event_rule.by_hand.name
+resource "aws_cloudwatch_event_target" "manual_changes_people" {
+  rule      = aws_cloudwatch_event_rule.manual_changes.name
   target_id = "people"
   arn       = aws_sns_topic.alerts.arn
 
   input_transformer {
-    input_paths    = local.who_did_what
-    input_template = "\"<what> on a part of Daswatch, by <who> from <from>, and not with CloudFormation. An apply of yours, or not?\""
+    input_paths    = local.call_paths
+    input_template = "\"<what> on a component of Daswatch by <who> from <from>, not by CloudFormation. Compare with your applies of Terraform.\""
   }
 }

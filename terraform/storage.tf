@@ -1,4 +1,4 @@
-# Buckets. AWS completes their names: a bucket that was kept does not stand in the way of the next one.
+# Buckets. Their names have generated suffixes, so a retained bucket does not conflict with the next one.
 
 locals {
   buckets = {
@@ -10,8 +10,8 @@ locals {
   }
 }
 
-# dead-letters/ from the functions, aws/lambda/ what Lambda gave up, backups/ what setup replaced, splunk/ what Splunk
-# did not take.
+# dead-letters/: from the functions; aws/lambda/: records that Lambda stopped retrying; backups/: content replaced by
+# setup; splunk/: events not delivered to Splunk.
 resource "aws_s3_bucket" "dead_letters" {
   bucket_prefix = "${var.name}-dead-letters-"
 
@@ -20,7 +20,7 @@ resource "aws_s3_bucket" "dead_letters" {
   }
 }
 
-# What the databases said, as RDS encrypted it, before anybody filtered it.
+# The evidence: unfiltered records as encrypted by RDS.
 resource "aws_s3_bucket" "evidence" {
   bucket_prefix = "${var.name}-evidence-"
 
@@ -93,21 +93,21 @@ resource "aws_s3_bucket_policy" "ours" {
     Statement = concat(
       [
         {
-          Sid       = "OverTlsOnly"
+          Sid       = "DenyInsecureTransport"
           Effect    = "Deny"
-          Principal = "*" # nobody at all
+          Principal = "*"
           Action    = "s3:*"
           Resource  = [each.value.arn, "${each.value.arn}/*"]
           Condition = { Bool = { "aws:SecureTransport" = "false" } }
         },
       ],
-      # Evidence expires, and goes in no other way: whoever wants to delete some has to change this policy first.
+      # Evidence is deleted only by expiration; to delete it earlier, change this policy first.
       [
         for statement in [
           {
-            Sid       = "NobodyDeletes"
+            Sid       = "DenyDeletion"
             Effect    = "Deny"
-            Principal = "*" # nobody at all
+            Principal = "*"
             Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
             Resource  = "${each.value.arn}/*"
           },
@@ -116,7 +116,7 @@ resource "aws_s3_bucket_policy" "ours" {
     )
   })
 
-  # S3 refuses policies while it makes up its mind about public access.
+  # S3 rejects policies while the public access settings are being applied.
   depends_on = [aws_s3_bucket_public_access_block.ours]
 }
 
@@ -146,7 +146,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "dead_letters" {
 resource "aws_s3_bucket_lifecycle_configuration" "evidence" {
   bucket = aws_s3_bucket.evidence.bucket
 
-  # Nobody reads it until there is a case: a month later it costs a third.
+  # Rarely read: storage costs drop after a month.
   rule {
     id     = "cool-down-and-expire"
     status = "Enabled"
@@ -171,7 +171,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "evidence" {
   depends_on = [aws_s3_bucket_versioning.ours]
 }
 
-# Each folder's lifecycle is its owner's to choose; what Firehose left half done helps nobody.
+# Expiration of rows is up to you; only incomplete uploads of Firehose are removed.
 resource "aws_s3_bucket_lifecycle_configuration" "rows" {
   count = var.rows_to_s3 ? 1 : 0
 

@@ -1,4 +1,4 @@
-# One topic for people, one from OpenSearch's monitors to the findings function.
+# Topics: one for notifications, one from OpenSearch monitors to the findings function.
 
 resource "aws_sns_topic" "alerts" {
   name              = "${var.name}-alerts"
@@ -20,15 +20,15 @@ resource "aws_sns_topic_policy" "alerts" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "OverTlsOnly"
+        Sid       = "DenyInsecureTransport"
         Effect    = "Deny"
-        Principal = "*" # nobody at all
+        Principal = "*"
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alerts.arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
       {
-        Sid       = "OurAlarms"
+        Sid       = "AllowAlarms"
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = "sns:Publish"
@@ -38,9 +38,9 @@ resource "aws_sns_topic_policy" "alerts" {
           ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:${var.name}-*" }
         }
       },
-      # EventBridge says neither account nor rule when it publishes to a topic: a condition would refuse it always.
+      # EventBridge sends neither account nor rule when it publishes to a topic, so no condition is possible.
       {
-        Sid       = "OurRules"
+        Sid       = "AllowEventRules"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sns:Publish"
@@ -61,15 +61,15 @@ resource "aws_sns_topic_policy" "monitors" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "OverTlsOnly"
+        Sid       = "DenyInsecureTransport"
         Effect    = "Deny"
-        Principal = "*" # nobody at all
+        Principal = "*"
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.monitors.arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
       {
-        Sid       = "OpenSearchsChannel"
+        Sid       = "AllowNotificationChannel"
         Effect    = "Allow"
         Principal = { AWS = aws_iam_role.channel.arn }
         Action    = "sns:Publish"

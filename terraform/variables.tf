@@ -1,13 +1,14 @@
-# The parameters of template.yaml, by the same names in snake case and with the same defaults.
+# The parameters of template.yaml, in snake case and with the same defaults.
 
-# What is watched
+# Databases
 
 variable "databases" {
   description = <<-EOT
-    What is watched, by a short name of your choice: { cluster = <identifier> } for an Aurora cluster, { instance = <identifier> }
-    for an RDS instance. The name stands in alarms, rules and streams. started_by says who starts the activity stream: "setup",
-    the setup function, which adopts what runs and stops nothing unless told; or "terraform", for clusters only, whose
-    destruction or replacement always stops it. Some 12 databases fit: IAM limits the policies of a role.
+    Databases to monitor, by a short name of your choice: { cluster = <identifier> } for an Aurora cluster, { instance = <identifier> }
+    for an RDS instance. The name is part of the names of alarms, rules and Firehose streams. started_by selects what starts the
+    activity stream: "setup", the setup function, which adopts a running stream and stops it only if on_stack_deletion is stop; or
+    "terraform", for clusters only, where destroying or replacing the resource always stops the stream. About 12 databases are
+    supported: IAM limits the size of a role's policies.
   EOT
   type = map(object({
     cluster    = optional(string)
@@ -17,114 +18,114 @@ variable "databases" {
 
   validation {
     condition     = alltrue([for one in values(var.databases) : (one.cluster == null) != (one.instance == null)])
-    error_message = "Each database is either { cluster = ... } or { instance = ... }."
+    error_message = "Each database must be either { cluster = ... } or { instance = ... }."
   }
   validation {
     condition     = alltrue([for name in keys(var.databases) : can(regex("^[a-z][a-z0-9-]{0,31}$", name))])
-    error_message = "Names of databases are lower-case letters, digits and hyphens, at most 32."
+    error_message = "Names of databases consist of lower-case letters, digits and hyphens, at most 32."
   }
   validation {
     condition     = alltrue([for one in values(var.databases) : contains(["setup", "terraform"], one.started_by)])
-    error_message = "started_by is setup or terraform."
+    error_message = "started_by must be setup or terraform."
   }
   validation {
     condition     = alltrue([for one in values(var.databases) : one.started_by == "setup" || one.cluster != null])
-    error_message = "The AWS provider starts streams of clusters alone: an instance needs started_by = \"setup\"."
+    error_message = "The AWS provider starts streams of clusters only: an instance requires started_by = \"setup\"."
   }
   validation {
     condition     = var.stream_mode != "auto" || alltrue([for one in values(var.databases) : one.started_by == "setup"])
-    error_message = "stream_mode = \"auto\" is decided by the setup function: started_by = \"terraform\" needs async or sync."
+    error_message = "stream_mode = \"auto\" is resolved by the setup function: started_by = \"terraform\" requires async or sync."
   }
 }
 
 variable "stream_mode" {
-  description = "async: sessions never wait for their audit. sync: they wait, and no event is missing (Aurora PostgreSQL only). auto: async, or sync where the engine has nothing else. A stream that runs already is taken as it is."
+  description = "async: sessions do not wait for their events to be recorded. sync: sessions wait, and no event is lost (Aurora PostgreSQL only). auto: async, or sync if the engine supports only that. The mode of a running stream is kept."
   type        = string
   default     = "async"
 
   validation {
     condition     = contains(["async", "sync", "auto"], var.stream_mode)
-    error_message = "stream_mode is async, sync or auto."
+    error_message = "stream_mode must be async, sync or auto."
   }
 }
 
 variable "native_audit_fields" {
-  description = "Whether Oracle and SQL Server add the audit fields of their own to each event (engineNativeAuditFields)."
+  description = "Include the engine-native audit fields of Oracle and SQL Server (engineNativeAuditFields)."
   type        = bool
   default     = false
 }
 
 variable "activity_stream_key" {
-  description = "ARN of the symmetric KMS key that encrypts the activity streams; its policy must let IAM policies of this account use it. Empty: a new key is made."
+  description = "ARN of the symmetric KMS key that encrypts the activity streams. Its key policy must allow access through IAM policies of this account. If empty, a key is created."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-f0-9-]+$", var.activity_stream_key))
-    error_message = "activity_stream_key is the ARN of a key in this region, not an alias; empty for a new key."
+    error_message = "activity_stream_key must be the ARN of a key in this region, not of an alias, or empty for a new key."
   }
 }
 
 variable "on_stack_deletion" {
-  description = "What becomes of an activity stream that the setup function started, when its database is taken out of `databases` or all is destroyed. retain: it runs on. stop: it stops, and nothing is audited from then on."
+  description = "What happens to an activity stream started by the setup function when its database is removed from `databases` or the module is destroyed. retain: it keeps running. stop: it is stopped, and activity is no longer recorded."
   type        = string
   default     = "retain"
 
   validation {
     condition     = contains(["retain", "stop"], var.on_stack_deletion)
-    error_message = "on_stack_deletion is retain or stop."
+    error_message = "on_stack_deletion must be retain or stop."
   }
 }
 
-# Where the functions come from
+# Function code
 
 variable "artifact_bucket" {
-  description = "S3 bucket in this region that holds what `make package` built."
+  description = "S3 bucket in this region with the packages built by `make package`."
   type        = string
 }
 
 variable "artifact_prefix" {
-  description = "Where in that bucket: the functions are <prefix>/<architecture>/<function>.zip. A new release needs a new prefix, or Terraform sees no change."
+  description = "Key prefix in that bucket: the packages are <prefix>/<architecture>/<function>.zip. Use a new prefix for each release; otherwise Terraform detects no change."
   type        = string
   default     = "daswatch"
 }
 
 variable "architecture" {
-  description = "Processor of the functions: arm64 or x86_64. arm64 costs a fifth less."
+  description = "Instruction set architecture of the functions: arm64 or x86_64. arm64 costs 20 % less."
   type        = string
   default     = "arm64"
 
   validation {
     condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture is arm64 or x86_64."
+    error_message = "architecture must be arm64 or x86_64."
   }
 }
 
 # OpenSearch
 
 variable "create_domain" {
-  description = "true: a domain of one small node is made, with a master user in Secrets Manager. Its HTTPS endpoint is public, behind fine-grained access control. For a first try: it has no replica."
+  description = "true: create a domain with one small node, and a master user in Secrets Manager. Its HTTPS endpoint is public, protected by fine-grained access control. For evaluation only: it has no replicas."
   type        = bool
   default     = false
 
   validation {
     condition     = var.create_domain == (var.opensearch_endpoint == "") && var.create_domain == (var.opensearch_arn == "")
-    error_message = "Give opensearch_endpoint and opensearch_arn, or create_domain = true without them."
+    error_message = "Specify opensearch_endpoint and opensearch_arn, or create_domain = true without them."
   }
   validation {
     condition     = !var.create_domain || (var.opensearch_service == "es" && var.opensearch_auth == "sigv4")
-    error_message = "What is made for a first try is a domain that knows the functions by their roles: opensearch_service = \"es\", opensearch_auth = \"sigv4\"."
+    error_message = "create_domain = true requires opensearch_service = \"es\" and opensearch_auth = \"sigv4\"."
   }
 }
 
 variable "opensearch_endpoint" {
-  description = "URL of your domain or Serverless collection, where none is made."
+  description = "URL of an existing domain or Serverless collection. Leave empty if a domain is created."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^https://[A-Za-z0-9.-]+(:[0-9]+)?$", var.opensearch_endpoint))
-    error_message = "opensearch_endpoint is https://..., without a path; empty where a domain is made."
+    error_message = "opensearch_endpoint must be https://..., without a path, or empty if a domain is created."
   }
 }
 
@@ -135,185 +136,185 @@ variable "opensearch_service" {
 
   validation {
     condition     = contains(["es", "aoss"], var.opensearch_service)
-    error_message = "opensearch_service is es or aoss."
+    error_message = "opensearch_service must be es or aoss."
   }
   validation {
     condition     = var.opensearch_service == "es" || (var.collection_name != "" && var.opensearch_auth == "sigv4")
-    error_message = "A Serverless collection needs collection_name, and knows sigv4 only."
+    error_message = "Serverless collections require collection_name and support SigV4 only."
   }
 }
 
 variable "opensearch_arn" {
-  description = "ARN of that domain or collection; the functions may use no other."
+  description = "ARN of that domain or collection. The functions are granted access to it only."
   type        = string
   default     = ""
 }
 
 variable "collection_name" {
-  description = "Name of the Serverless collection; its data access policy is made for the functions."
+  description = "Name of the Serverless collection. A data access policy for the functions is created."
   type        = string
   default     = ""
 }
 
 variable "opensearch_auth" {
-  description = "How the functions sign in to your own endpoint. sigv4: as their roles. basic: with the user of opensearch_secret_arn."
+  description = "How the functions authenticate to an existing endpoint. sigv4: with their IAM roles. basic: with the user in opensearch_secret_arn."
   type        = string
   default     = "sigv4"
 
   validation {
     condition     = contains(["sigv4", "basic"], var.opensearch_auth)
-    error_message = "opensearch_auth is sigv4 or basic."
+    error_message = "opensearch_auth must be sigv4 or basic."
   }
   validation {
     condition     = var.opensearch_auth == "sigv4" || var.opensearch_secret_arn != ""
-    error_message = "opensearch_auth = \"basic\" needs opensearch_secret_arn."
+    error_message = "opensearch_auth = \"basic\" requires opensearch_secret_arn."
   }
 }
 
 variable "opensearch_secret_arn" {
-  description = "For basic: ARN of the secret {\"username\": ..., \"password\": ...}, encrypted with the key aws/secretsmanager."
+  description = "For basic: ARN of a secret {\"username\": ..., \"password\": ...}, encrypted with the key aws/secretsmanager."
   type        = string
   default     = ""
 }
 
 variable "dashboards_url" {
-  description = "Where people open Dashboards, for the links in findings. Empty for <endpoint>/_dashboards."
+  description = "URL of OpenSearch Dashboards for links in findings. Default is <endpoint>/_dashboards."
   type        = string
   default     = ""
 }
 
 variable "index_prefix" {
-  description = "Events are indexed into <prefix>-YYYY.MM.DD. It ends in -events; what is before names everything else, such as das-alerts. Deployments at one domain need different ones."
+  description = "Prefix of event indices, <prefix>-YYYY.MM.DD. It must end in -events; the part before it prefixes all other names, such as das-alerts. Deployments that share a domain need different prefixes."
   type        = string
   default     = "das-events"
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*-events$", var.index_prefix)) && can(regex("^.{1,60}$", var.index_prefix))
-    error_message = "index_prefix is <name>-events."
+    error_message = "index_prefix must be <name>-events."
   }
   validation {
-    # No pattern of one deployment matches an index of another.
+    # Index patterns of one deployment must not match indices of another.
     condition     = !can(regex("-(events|drops).*-events$", var.index_prefix))
-    error_message = "index_prefix has neither -events nor -drops in front of its end: the patterns of another deployment would match."
+    error_message = "index_prefix must not contain -events or -drops before its end: index patterns of another deployment would match."
   }
 }
 
 variable "index_shards" {
-  description = "Primary shards of a day of events. Empty leaves it as it is there; one where it was never set."
+  description = "Primary shards of each event index. If empty, the current value is kept (initially 1)."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^([1-9][0-9]?|100)$", var.index_shards))
-    error_message = "index_shards is 1 to 100, or empty."
+    error_message = "index_shards must be 1 to 100, or empty."
   }
 }
 
 variable "index_replicas" {
-  description = "Copies of each index in addition to the primary. auto: up to two, as far as there are nodes. domain: what the domain has as its default. Empty leaves it as it is there; auto where it was never set."
+  description = "Replicas of each index. auto: up to two, depending on the number of nodes. domain: the default of the domain. If empty, the current value is kept (initially auto)."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^[0-9]$|^auto$|^domain$", var.index_replicas))
-    error_message = "index_replicas is 0 to 9, auto, domain, or empty."
+    error_message = "index_replicas must be 0 to 9, auto, domain, or empty."
   }
 }
 
 variable "index_write_copies" {
-  description = "How many copies must be active for a write to be acknowledged. Until then records wait in the stream. Empty leaves it as it is there; where it was never set, all with index_replicas auto, and two of a number of copies."
+  description = "Number of shard copies that must be active before a write is accepted. Until then, records stay in the stream. If empty, the current value is kept (initially all if index_replicas is auto, 2 if it is a number)."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^([1-9]|10)$|^all$", var.index_write_copies))
-    error_message = "index_write_copies is 1 to 10, all, or empty."
+    error_message = "index_write_copies must be 1 to 10, all, or empty."
   }
 }
 
 variable "index_refresh_seconds" {
-  description = "After how many seconds new events are found. Empty leaves it as it is there; 10 where it was never set."
+  description = "Seconds until new events are searchable. If empty, the current value is kept (initially 10)."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^([1-9]|[1-5][0-9]|60)$", var.index_refresh_seconds))
-    error_message = "index_refresh_seconds is 1 to 60, or empty."
+    error_message = "index_refresh_seconds must be 1 to 60, or empty."
   }
 }
 
 variable "index_codec" {
-  description = "How indices of events are compressed. Empty leaves it as it is there; best_compression where it was never set."
+  description = "Compression codec of event indices. If empty, the current value is kept (initially best_compression)."
   type        = string
   default     = ""
 
   validation {
     condition     = contains(["", "default", "best_compression", "zstd", "zstd_no_dict"], var.index_codec)
-    error_message = "index_codec is default, best_compression, zstd, zstd_no_dict, or empty."
+    error_message = "index_codec must be default, best_compression, zstd, zstd_no_dict, or empty."
   }
 }
 
 variable "index_hourly" {
-  description = "Days whose events have an index for each hour, as FIRST/LAST, such as 2027-01-15/.. without an end. Name a first day at least two days ahead, and leave days that have begun as they are (docs/sizing.md)."
+  description = "Days with hourly instead of daily event indices, as FIRST/LAST, such as 2027-01-15/.. for an open end. The first day must be at least two days ahead; do not change days that have begun (docs/sizing.md)."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}/([0-9]{4}-[0-9]{2}-[0-9]{2}|[.][.])(,[0-9]{4}-[0-9]{2}-[0-9]{2}/([0-9]{4}-[0-9]{2}-[0-9]{2}|[.][.]))*$", var.index_hourly))
-    error_message = "index_hourly is FIRST/LAST, days such as 2027-01-15, with .. for no end."
+    error_message = "index_hourly must be FIRST/LAST, days such as 2027-01-15, or .. for an open end."
   }
 }
 
-# What is kept
+# Data and retention
 
 variable "excluded_users" {
-  description = "User names whose events are dropped. AWS's own three only as AWS uses them; any other from anywhere. Failed logins are kept."
+  description = "User names whose events are dropped. Events of the three AWS-internal users are dropped only if they match AWS's own use; events of other names always. Failed logins are kept."
   type        = list(string)
   default     = ["rdsadmin", "rdssec", "rdsproxyadmin"]
 }
 
 variable "redact" {
-  description = "What becomes of SQL before it is stored. literals: a question mark for each literal. hash: no SQL, only statementHash. The evidence stays complete, and encrypted."
+  description = "Redaction of SQL before it is stored. literals: each literal is replaced by a question mark. hash: SQL is not stored, only statementHash. The evidence stays complete, and encrypted."
   type        = string
   default     = "off"
 
   validation {
     condition     = contains(["off", "literals", "hash"], var.redact)
-    error_message = "redact is off, literals or hash."
+    error_message = "redact must be off, literals or hash."
   }
 }
 
 variable "evidence_days" {
-  description = "After how many days the archive of the encrypted records expires; at least 31."
+  description = "Retention of the encrypted records (evidence) in S3, in days; at least 31."
   type        = number
   default     = 400
 
   validation {
     condition     = var.evidence_days >= 31
-    error_message = "Evidence is kept for 31 days at least."
+    error_message = "evidence_days must be at least 31 days."
   }
 }
 
 variable "dead_letter_days" {
-  description = "After how many days dead letters and backups of replaced content expire."
+  description = "Retention of dead letters and of backups of replaced content, in days."
   type        = number
   default     = 400
 }
 
 variable "rows_to_s3" {
-  description = "true: each event also goes to S3 as a row, in folders by activity, for Athena (docs/rows.md). Rows are not encrypted with the stream's key, and expire never."
+  description = "true: also deliver each event as a row to S3, partitioned by activity, for Athena (docs/rows.md). Rows are not encrypted with the stream's key, and do not expire."
   type        = bool
   default     = false
 }
 
 variable "rows_activities" {
-  description = "Which activities become rows, such as [\"DDL\", \"AUTH FAILURE\"]. Empty for all."
+  description = "Activities to deliver as rows, such as [\"DDL\", \"AUTH FAILURE\"]. Default is all."
   type        = list(string)
   default     = []
 }
 
 variable "log_days" {
-  description = "How many days the functions' logs are kept, as CloudWatch allows. They hold counts and causes, and no SQL."
+  description = "Retention of the function logs, in days, as supported by CloudWatch Logs. Logs contain counts and causes, but no SQL."
   type        = number
   default     = 90
 }
@@ -321,44 +322,44 @@ variable "log_days" {
 # Splunk
 
 variable "splunk_endpoint" {
-  description = "URL of an HTTP Event Collector that gets each event too, or empty. A Firehose for each database delivers there, through the transformation function (docs/firehose.md)."
+  description = "URL of an HTTP Event Collector to which each event is also delivered, by a Firehose stream for each database with the transformation function (docs/firehose.md). Leave empty for none."
   type        = string
   default     = ""
 
   validation {
     condition     = var.splunk_endpoint == "" || var.splunk_secret_arn != ""
-    error_message = "splunk_endpoint needs splunk_secret_arn."
+    error_message = "splunk_endpoint requires splunk_secret_arn."
   }
 }
 
 variable "splunk_secret_arn" {
-  description = "ARN of the secret {\"hec_token\": ...} of that collector, encrypted with the key aws/secretsmanager."
+  description = "ARN of a secret {\"hec_token\": ...} for that collector, encrypted with the key aws/secretsmanager."
   type        = string
   default     = ""
 }
 
-# Who is told
+# Notifications
 
 variable "alert_email" {
-  description = "Who gets a mail for each new alert and each alarm, after confirming it. Empty for nobody."
+  description = "Email address for alerts and alarms (confirmation required). Leave empty to send none."
   type        = string
   default     = ""
 }
 
 variable "security_hub" {
-  description = "Whether alerts become findings in Security Hub, which has to be enabled in this account and region."
+  description = "Import alerts as findings into Security Hub, which must be enabled in this account and region."
   type        = bool
   default     = true
 }
 
 variable "member_role_name" {
-  description = "Name of a role in other accounts: the findings about their databases are imported there. Empty for this account."
+  description = "Name of a role in member accounts that is assumed to import findings about their databases there. If empty, all findings are imported in this account."
   type        = string
   default     = ""
 }
 
 variable "findings_sql" {
-  description = "Whether findings quote statements, redacted as redact says."
+  description = "Include SQL statements in findings, redacted according to redact."
   type        = bool
   default     = false
 }
@@ -366,24 +367,24 @@ variable "findings_sql" {
 # Network and names
 
 variable "subnet_ids" {
-  description = "Private subnets for the functions, where OpenSearch is inside a VPC. They need a way to KMS, S3, SNS, STS, Security Hub, RDS and Secrets Manager: a NAT gateway, or endpoints."
+  description = "Private subnets for the functions if OpenSearch is in a VPC. They need access to KMS, S3, SNS, STS, Security Hub, RDS and Secrets Manager, through a NAT gateway or VPC endpoints."
   type        = list(string)
   default     = []
 }
 
 variable "security_group_ids" {
-  description = "Security groups of the functions in these subnets."
+  description = "Security groups of the functions in those subnets."
   type        = list(string)
   default     = []
 }
 
 variable "name" {
-  description = "What names of functions, rules and alarms begin with: daswatch, or daswatch-<a word>. das-tamper-control-plane knows our own by the word daswatch."
+  description = "Prefix of function, rule and alarm names: daswatch or daswatch-<suffix>. das-tamper-control-plane recognizes these resources by daswatch."
   type        = string
   default     = "daswatch"
 
   validation {
     condition     = can(regex("^daswatch(-[a-z0-9]{1,9})?$", var.name))
-    error_message = "name is daswatch, or daswatch-<a word>."
+    error_message = "name must be daswatch or daswatch-<suffix>."
   }
 }

@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.9" # a variable's validation looks at other variables
+  required_version = ">= 1.9" # for validations that refer to other variables
 
   required_providers {
     aws = {

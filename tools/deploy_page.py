@@ -1,8 +1,8 @@
-"""The tables of docs/deploy.md, made from the template, and from prices and assumptions that are named here.
+"""The tables of docs/deploy.md, generated from the template and from the prices and assumptions below.
 
-    python -m tools.deploy_page   # writes them anew
+    python -m tools.deploy_page   # regenerates them
 
-A figure that nobody can follow helps nobody: each is a product of a price, a count and a measured or assumed size.
+Each cost is the product of a price, a count and a measured or assumed size.
 """
 
 from __future__ import annotations
@@ -236,46 +236,52 @@ def total(costs: Iterable[Cost]) -> float:
     return sum(one.usd for one in costs if not one.instead)
 
 
-# What to do about an alarm, by what its name has between the stack's and the database's.
-ALARM_MENDS: Mapping[str, str] = {
-    "Behind": "Look for the alarm RecordsToDeliverAgain and at OpenSearch's load: ingest waits for it, or has more to "
-    "do than two batches at once. It catches up once OpenSearch takes more than arrives.",
-    "FarBehind": "Fix what the log of ingest names now: until 23 hours nothing is given up, and all of it is indexed "
-    "afterwards. The evidence has all records.",
-    "Silent": "`daswatch stream status`, then CloudTrail for who stopped it; a stopped database is silent, too.",
-    "Unread": "`daswatch doctor` tells whether the mapping is disabled or gone. A new stack rings once, until Lambda "
-    "has counted its first records.",
-    "GaveUp": "Objects below `aws/lambda/` in the dead-letter bucket have the records; the log of ingest says why they "
-    "were not taken. It ends when an hour has passed without another one.",
-    "EvidenceLate": "The Firehose's log `/aws/kinesisfirehose/daswatch`: mostly the bucket's or the key's policy.",
-    "SplunkLate": "The log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or does not know the token "
-    "(docs/firehose.md).",
-    "DeadLetters": "Open `das-dead-letters` in Dashboards: each line has its reason and its object in S3.",
-    "RecordsToDeliverAgain": "`cause` in the log of ingest names who did not take them, why, and what to do. Nothing "
-    "is given up for 23 hours.",
-    "PulsesUnwritten": "`lost_cause` in the log of ingest. Events are not affected, but das-silent cannot fire, or "
-    "fires for instances that are well.",
-    "MalformedNotifications": "Correct the action's message of your own monitor (docs/detections.md).",
-    "FailingDetections": "The log of findings names them; `daswatch detections test` tries a rule.",
-    "FindingsUnsent": "Is Security Hub enabled here and in the accounts of MemberRoleName? Does that role trust ours?",
-    "FindingsRefused": "The log of findings has Security Hub's reason; tell the project, it is a defect.",
-    "RecordsFailed": "Objects below `splunk/` name the reason; the evidence has the records.",
-    "RecordsWithoutRoom": "Lower BufferSizeInMBs of the Splunk Firehose (docs/firehose.md).",
-    "BatchesToDeliverAgain": "Is the stream's key enabled? `daswatch doctor` tells.",
-    "IngestFails": "The log of ingest names the setting that is wrong.",
-    "FindingsFails": "The log of findings: mostly OpenSearch that does not answer.",
-    "NotifiedFails": "The log of notified. What Lambda gives up is below `aws/lambda/` in the dead-letter bucket.",
-    "NotifiedGaveUp": "The log of notified says why. The schedule finds the same events, without a notification.",
-    "SetupFails": "The log of setup, and the stack's events. Correct what they say and deploy again.",
+# The response to an alarm, by its name without the prefix and the database.
+ALARM_FIXES: Mapping[str, str] = {
+    "ConsumerLag": "Check the alarm RecordsToDeliverAgain and the load of OpenSearch: ingest waits for it, or needs "
+    "more than two concurrent batches. It catches up once OpenSearch accepts more than arrives.",
+    "ConsumerLagCritical": "Fix the cause in the log of the ingest function now: up to 23 hours no record is moved, "
+    "and all are indexed afterwards. The evidence has all records.",
+    "Silent": "`daswatch stream status`, then CloudTrail for who stopped it. A stopped database is silent, too.",
+    "NotConsumed": "`daswatch doctor` reports whether the mapping is disabled or deleted. The alarm is expected once "
+    "in a new stack, until Lambda has counted its first records.",
+    "RetriesExhausted": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of "
+    "the ingest function has the cause. The alarm ends after an hour without new objects.",
+    "EvidenceDelayed": "Check the Firehose log `/aws/kinesisfirehose/daswatch`; usually the policy of the bucket or "
+    "key.",
+    "SplunkDelayed": "Check the log `/aws/kinesisfirehose/daswatch`: the collector does not respond, or rejects the "
+    "token (docs/firehose.md).",
+    "DeadLetters": "Open `das-dead-letters` in Dashboards: each document has its reason and its object in S3.",
+    "RecordsToDeliverAgain": "`cause` in the log of the ingest function names the service, the error and the fix. No "
+    "record is moved to the dead-letter bucket for 23 hours.",
+    "PulsesUnwritten": "Check `lost_cause` in the log of the ingest function. Events are not affected, but das-silent "
+    "does not fire, or fires for active instances.",
+    "MalformedNotifications": "Correct the message of the action in your own monitor (docs/detections.md).",
+    "FailingDetections": "The log of the findings function lists them; `daswatch detections test` tests a rule.",
+    "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that the "
+    "role trusts the findings function's role.",
+    "FindingsRefused": "The log of the findings function has Security Hub's reason. Report it as a bug.",
+    "RecordsFailed": "The objects under `splunk/` contain the reason; the evidence has the records.",
+    "RecordsWithoutRoom": "Lower BufferSizeInMBs of the Splunk Firehose stream (docs/firehose.md).",
+    "BatchesToDeliverAgain": "Check that the stream's key is enabled (`daswatch doctor`).",
+    "IngestErrors": "The log of the ingest function names the invalid setting.",
+    "FindingsErrors": "Check the log of the findings function; usually OpenSearch does not respond.",
+    "NotifiedErrors": "Check the log of the notified function. If retries are exhausted, the notification is under "
+    "`aws/lambda/` in the dead-letter bucket.",
+    "NotifiedRetriesExhausted": "The log of the notified function has the cause. The scheduled saved queries find the "
+    "same events.",
+    "SetupErrors": "Check the log of the setup function and the stack events, correct the error and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
-    "FindingsThrottled": "Raise the same quota; the next run makes good what one left out.",
-    "NotifiedThrottled": "Raise the same quota; Lambda tries again by itself.",
+    "FindingsThrottled": "Raise the same quota; the next run covers skipped ones.",
+    "NotifiedThrottled": "Raise the same quota; Lambda retries automatically.",
     "SetupThrottled": "Raise the same quota, then deploy again.",
-    "IngestDestination": "See the dead-letter bucket's policy and its key. The records are in the evidence.",
-    "NotifiedDestination": "See the same bucket. What the monitors told is in OpenSearch, too: Alerting, Alerts.",
-    "FindingsStand": "Is the schedule `daswatch-each-minute` enabled? Then the alarm FindingsThrottled.",
-    "TransformFails": "The log of transform; objects below `splunk/` have the records.",
-    "RowsLate": "The Firehose's log: mostly the bucket's or the key's policy.",
+    "IngestDestinationFailures": "Check the dead-letter bucket's policy and key. The records are in the evidence.",
+    "NotifiedDestinationFailures": "Check the same bucket. The monitors' alerts are also in OpenSearch: Alerting, "
+    "Alerts.",
+    "SavedQueriesStopped": "Check that the schedule `daswatch-each-minute` is enabled, then the alarm "
+    "FindingsThrottled.",
+    "TransformErrors": "Check the log of the transform function. The objects under `splunk/` contain the records.",
+    "RowsDelayed": "Check the Firehose log; usually the policy of the bucket or key.",
 }
 
 
@@ -283,7 +289,7 @@ ALARM_MENDS: Mapping[str, str] = {
 
 
 def parameters_table() -> str:
-    """All parameters, in the groups of the template."""
+    """Return all parameters in the groups of the template."""
     template = read_template()
     rows = []
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
@@ -294,21 +300,21 @@ def parameters_table() -> str:
             default = default or ("" if "Default" in parameter else "required")
             text = re.sub(r"\s+", " ", parameter["Description"]).strip().replace("|", "\\|").replace("<", "&lt;")
             rows.append(f"| `{name}` | {default} | {text} |")
-    return "\n".join(["| parameter | default | what it is |", "|---|---|---|", *rows])
+    return "\n".join(["| Parameter | Default | Description |", "|---|---|---|", *rows])
 
 
 def alarms_table() -> str:
-    """All alarms that the template can make: what each says, and what to do."""
+    """Return all alarms of the template with their descriptions and fixes."""
     given = {"SplunkEndpoint": "https://splunk.example.org", "SplunkSecretArn": _SECRET, "RowsToS3": "true"}
     rows = []
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
         name = one.properties["AlarmName"].removeprefix("daswatch-").removesuffix("-dbORDERS")
-        says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "a database")
+        says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "&lt;database&gt;")
         periods = one.properties.get("DatapointsToAlarm", one.properties["EvaluationPeriods"])
         minutes = one.properties["Period"] * periods // 60
         each = "each database" if one.properties["AlarmName"].endswith("-dbORDERS") else ""
-        rows.append(f"| `{name}` | {each} | {says} | {minutes} | {ALARM_MENDS[name]} |")
-    return "\n".join(["| alarm | for | what it says | after min | what to do |", "|---|---|---|---:|---|", *rows])
+        rows.append(f"| `{name}` | {each} | {says} | {minutes} | {ALARM_FIXES[name]} |")
+    return "\n".join(["| Alarm | Scope | Description | Minutes | Fix |", "|---|---|---|---:|---|", *rows])
 
 
 def _cost_rows(title: str, costs: Sequence[Cost]) -> list[str]:
@@ -395,7 +401,7 @@ TABLES = {
 
 
 def with_tables(page: str) -> str:
-    """The page with what is between its markers made anew. Raises ValueError where a marker is missing."""
+    """Return the page with the tables between its markers regenerated. Raises ValueError if a marker is missing."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}: made by python -m tools.deploy_page -->", f"<!-- end of {name} -->"
         before, found, rest = page.partition(begin)

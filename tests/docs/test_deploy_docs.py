@@ -270,7 +270,7 @@ def test_options_of_the_text_are_some_commands() -> None:
 def test_words_in_code_that_look_like_parameters_or_outputs_are() -> None:
     prose = re.sub(r"```.*?```|<!-- (\w+): .*?<!-- end of \1 -->", "", TEXT, flags=re.DOTALL)
     words = {word.partition("=")[0] for word in re.findall(r"`([A-Z][A-Za-z]+(?:=[a-z0-9]+)?)`", prose)}
-    alarms = set(deploy_page.ALARM_MENDS)
+    alarms = set(deploy_page.ALARM_FIXES)
     metrics = {"KmsCalls", "DataKeyCacheHits"}
 
     assert {"SubnetIds", "MemberRoleName", "SetupRoleArn", "OnStackDeletion"} <= words
@@ -353,5 +353,5 @@ def test_names_of_dead_letters_checks_and_functions_are_the_codes() -> None:
 def test_every_alarm_that_the_template_makes_says_what_to_do() -> None:
     table = deploy_page.alarms_table()
 
-    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(deploy_page.ALARM_MENDS)
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(deploy_page.ALARM_FIXES)
     assert set(TABLES) == set(re.findall(r"<!-- (\w+): made by", TEXT))

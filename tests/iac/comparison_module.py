@@ -21,10 +21,10 @@ from tests.iac.terraform import Blocks, Instance, Module
 
 # What the module's resources are in the template. A key of for_each follows the template's name, [0] is nothing.
 NAMES = {
-    "aws_cloudwatch_event_rule.by_hand": "OwnPartsChangedByHand",
+    "aws_cloudwatch_event_rule.components": "ComponentsChanged",
     "aws_cloudwatch_event_rule.each_minute": "EachMinute",
     "aws_cloudwatch_event_rule.key": "KeyTampered",
-    "aws_cloudwatch_event_rule.own_parts": "OwnPartsChanged",
+    "aws_cloudwatch_event_rule.manual_changes": "ComponentsChangedManually",
     "aws_cloudwatch_event_rule.stream": "StreamTampered",
     "aws_cloudwatch_log_group.delivery": "DeliveryLog",
     "aws_cloudwatch_log_group.function[findings]": "FindingsLog",

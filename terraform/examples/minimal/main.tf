@@ -1,4 +1,4 @@
-# A first try: one Aurora cluster and one RDS instance that are there already, and a small domain to search in.
+# For evaluation: an existing Aurora cluster, an existing RDS instance, and a small domain.
 #
 #   export AWS_REGION=eu-west-1
 #   terraform init && terraform apply -var artifact_bucket=my-artifacts
@@ -15,7 +15,7 @@ terraform {
 }
 
 variable "artifact_bucket" {
-  description = "Where `make package` and `aws s3 cp --recursive dist s3://<bucket>/daswatch/` put the functions."
+  description = "Bucket with the functions of `make package`, uploaded by `aws s3 cp --recursive dist s3://<bucket>/daswatch/`."
   type        = string
 }
 
@@ -32,11 +32,11 @@ module "daswatch" {
 }
 
 output "dashboards" {
-  description = "Where analysts look; the user is in the secret dashboards_user."
+  description = "OpenSearch Dashboards URL; the user is in the secret dashboards_user."
   value       = module.daswatch.dashboards
 }
 
 output "dashboards_user" {
-  description = "Secret with the domain's master user"
+  description = "Secret with the master user of the domain"
   value       = module.daswatch.dashboards_user
 }
