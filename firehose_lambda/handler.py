@@ -12,12 +12,12 @@ from daswatch.aws.clients import kms_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
 from firehose_lambda.settings import Settings, read_settings
-from firehose_lambda.telemetry import SERVICE, tell
+from firehose_lambda.telemetry import SERVICE, emit
 from firehose_lambda.transform import AnsweredRecord, Transformation, read_record
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Answer:
 
 
 class Function:
-    """What stays while the function is warm."""
+    """State kept between warm invocations."""
 
     def __init__(self, settings: Settings, kms: KMSClient) -> None:
         self._settings = settings
-        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.transformation = Transformation(
-            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
             form=settings.form,
             compression=settings.compression,
@@ -66,8 +66,8 @@ class Function:
         settings = self._settings
         return Flattening(
             ingested_at=iso_milliseconds(now),
-            excluded_users=settings.excluded_users,
-            redaction=settings.redaction,
+            excluded_users=settings.stream.excluded_users,
+            redaction=settings.stream.redaction,
         )
 
 
@@ -79,7 +79,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     # Without the stream's ARN, nothing can be decrypted: each record then fails for that reason.
     stream_arn = event.get("sourceKinesisStreamArn") or ""
     report = function.transformation.run(batch, stream_arn, function.flattening(now), deadline)
-    tell(function.telemetry, report, context.aws_request_id, now)
+    emit(function.telemetry, report, context.aws_request_id, now)
     if report.unavailable is not None:
         raise report.unavailable
     return {"records": report.answers}

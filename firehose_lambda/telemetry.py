@@ -13,9 +13,9 @@ from firehose_lambda.transform import Report
 SERVICE = "firehose"
 
 
-def tell(telemetry: Telemetry, report: Report, request_id: str, now: datetime) -> None:
-    """Tell what one invocation did."""
-    telemetry.tell(_line(report, request_id), _counts(report), _durations(report, now))
+def emit(telemetry: Telemetry, report: Report, request_id: str, now: datetime) -> None:
+    """Emit the log line and metrics of one invocation."""
+    telemetry.emit(_line(report, request_id), _counts(report), _durations(report, now))
 
 
 def _line(report: Report, request_id: str) -> dict[str, object]:

@@ -23,12 +23,12 @@ import orjson
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import opensearch_form, row, shared_partition_keys, splunk_event
 from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import read_stream_record
 
 MAX_ANSWER_BYTES = 6 * 1024 * 1024  # Lambda's limit for what a synchronous call answers, as JSON
@@ -98,16 +98,16 @@ class Report:
     newest_event: str = ""
     unavailable: DependencyError | None = None  # why there is no answer: Firehose has to ask again
 
-    def count(self, opened: Opened) -> None:
-        """Take one opened record into account."""
-        self.events += opened.events
-        if opened.dropped:
-            self.dropped.update(opened.dropped)
-        for user, count in opened.dropped_users.items():
-            self.dropped_users[opened.instance_id, user.name] += count
-        self.decrypt_ms += opened.decrypt_seconds * 1000
-        self.flatten_ms += opened.flatten_seconds * 1000
-        self.newest_event = max(self.newest_event, opened.newest_event)
+    def count(self, decoded: DecodedRecord) -> None:
+        """Take one decoded record into account."""
+        self.events += decoded.events
+        if decoded.dropped:
+            self.dropped.update(decoded.dropped)
+        for user, count in decoded.dropped_users.items():
+            self.dropped_users[decoded.instance_id, user.name] += count
+        self.decrypt_ms += decoded.decrypt_seconds * 1000
+        self.flatten_ms += decoded.flatten_seconds * 1000
+        self.newest_event = max(self.newest_event, decoded.newest_event)
 
 
 class Room:
@@ -132,13 +132,13 @@ class Transformation:
     def __init__(
         self,
         *,
-        opener: Opener,
+        decoder: RecordDecoder,
         data_keys: DataKeys,
         form: Form,
         compression: Compression,
         activities: frozenset[Activity],
     ) -> None:
-        self._opener = opener
+        self._decoder = decoder
         self._data_keys = data_keys
         self._form = form
         self._compression = compression
@@ -186,13 +186,13 @@ class Transformation:
     def _documents(
         self, record: FirehoseRecord, stream_arn: str, flattening: Flattening, report: Report, deadline: Deadline
     ) -> list[Document]:
-        opened = self._opener.open(record.data, activity_stream(stream_arn), record.arrived_at, flattening, deadline)
-        report.count(opened)
-        if opened.flaw:
+        decoded = self._decoder.decode(record.data, stream_source(stream_arn), record.arrived_at, flattening, deadline)
+        report.count(decoded)
+        if decoded.defect:
             # One answer cannot hold both: the whole record is kept, its good events included.
-            raise RecordError(*opened.flaw)
-        wanted = [document for document in opened.documents if document.source["activity"] in self._activities]
-        report.left_out += len(opened.documents) - len(wanted)
+            raise RecordError(*decoded.defect)
+        wanted = [document for document in decoded.documents if document.source["activity"] in self._activities]
+        report.left_out += len(decoded.documents) - len(wanted)
         return wanted
 
     def _answer(

@@ -1,4 +1,4 @@
-"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and tells what they did."""
+"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and logs what they did."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from daswatch.aws.firehose import DeliveryStream
 from daswatch.aws.kms import DataKeys
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
-from ingest_lambda.ingest import Ingest, RowsDelivery
+from ingest_lambda.ingest import Ingest
 from ingest_lambda.settings import Settings, read_settings
-from ingest_lambda.telemetry import SERVICE, tell
+from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices
+from ingest_lambda.telemetry import SERVICE, emit
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -66,7 +67,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 
 
 class Function:
-    """What stays while the function is warm."""
+    """State kept between warm invocations."""
 
     def __init__(self, settings: Settings, kms: KMSClient, clock: Clock = time) -> None:
         # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
@@ -74,15 +75,17 @@ class Function:
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
         self.clock = clock
-        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
-            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
-            search=SearchGateway(search_client(settings.search), service=settings.search.service),
+            indices=OpenSearchIndices(
+                SearchGateway(search_client(settings.search), service=settings.search.service),
+                ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
+            ),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
-            executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
-            rows=_rows_delivery(settings),
+            rows=_delivered_rows(settings),
         )
 
     def flattening(self, now: datetime) -> Flattening:
@@ -90,8 +93,8 @@ class Function:
         return Flattening(
             ingested_at=iso_milliseconds(now),
             index_prefix=settings.index_prefix,
-            excluded_users=settings.excluded_users,
-            redaction=settings.redaction,
+            excluded_users=settings.stream.excluded_users,
+            redaction=settings.stream.redaction,
             hourly=settings.hourly_indices,
         )
 
@@ -100,21 +103,21 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     """One invocation of a warm function."""
     deadline = Deadline.of(context, function.clock)
     now = datetime.now(UTC)
-    batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
+    batch = [read_stream_record(raw, now, position) for position, raw in enumerate(event.get("Records") or ())]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
-    tell(function.telemetry, report, context.aws_request_id)
+    emit(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
     deadline.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 
-def _rows_delivery(settings: Settings) -> RowsDelivery | None:
+def _delivered_rows(settings: Settings) -> DeliveredRows | None:
     """None where no rows are delivered: then nothing is done for any document."""
     if not settings.rows_delivery_stream:
         return None
     name, rows_per_record = settings.rows_delivery_stream, settings.rows_per_record
-    return RowsDelivery(
+    return DeliveredRows(
         DeliveryStream(firehose_client, name, rows_per_record=rows_per_record),
         settings.rows_activities,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="rows"),

@@ -27,7 +27,7 @@ from daswatch.opensearch.installation import Installation
 from setup_lambda.answer import Provider, answer_request, provide
 from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings
-from setup_lambda.telemetry import SERVICE, tell
+from setup_lambda.telemetry import SERVICE, emit
 
 
 class LambdaContext(Protocol):
@@ -51,7 +51,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] 
         report = provide(direct_request(event), providers, seconds, time)
     else:
         report = answer_request(event, providers, Answers(), seconds, time)
-    tell(telemetry, report, context.aws_request_id)
+    emit(telemetry, report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
     if not is_direct(event):

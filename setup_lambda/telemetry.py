@@ -8,7 +8,7 @@ from setup_lambda.answer import Report
 SERVICE = "setup"
 
 
-def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
+def emit(telemetry: Telemetry, report: Report, request_id: str) -> None:
     """Tell what one request came to."""
     answer, request = report.answer, report.request
     fine = answer.succeeded and report.undelivered is None
@@ -26,4 +26,4 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
         line["where"] = report.where
     if report.undelivered is not None:
         line["undelivered"] = str(report.undelivered)
-    telemetry.tell(line, {"ResourcesProvided": int(fine), "ResourcesFailed": int(not fine)}, {})
+    telemetry.emit(line, {"ResourcesProvided": int(fine), "ResourcesFailed": int(not fine)}, {})

@@ -1,8 +1,8 @@
-"""The tables of docs/deploy.md, generated from the template and from the prices and assumptions below.
+"""Generate the tables of docs/deploy.md from the template, and from the prices and assumptions below.
 
-    python -m tools.deploy_page   # regenerates them
+    python -m tools.deploy_page
 
-Each cost is the product of a price, a count and a measured or assumed size.
+Each figure is the product of a price, a count and a measured or assumed size, so that a reader can check it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KB = 1024
 HOURS = 730  # of a month
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:splunk"
 
-# Pages that we read in a stored copy, and not at AWS on the day: each with the year it speaks of, as far as it says so.
+# Third-party pages, read as stored copies, each with the year it refers to where it names one.
 _KINESIS = (
     "[Trek10, 2023](https://www.trek10.com/blog/"
     "amazon-kinesis-data-streams-on-demand-vs.-provisioned-billing-mode-cost-comparison)"
@@ -51,14 +51,14 @@ _MEMORY = "memory"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A list price in USD, us-east-1. None was looked up live: `source` says where it is from."""
+    """A list price in USD, us-east-1. None was looked up live: `source` names its origin."""
 
     usd: float
     per: str
     source: str
 
 
-# What they were on 2026-11-25, as far as this is known.
+# As of 2026-11-25, as far as known.
 PRICES: Mapping[str, Price] = {
     "KMS key": Price(1.00, "key and month", _KMS),
     "KMS requests": Price(0.03, "10,000 requests", _KMS),
@@ -83,7 +83,7 @@ PRICES: Mapping[str, Price] = {
     "Security Hub findings": Price(0.03, "1,000 beyond 10,000 a month", _SECURITY_HUB),
 }
 
-# Measured with the demo's producer, which seals records as RDS does, signed suite (`tools/benchmarks/workload.py`).
+# Measured with the demo's producer, which encrypts records as RDS does, signed suite (`tools/benchmarks/workload.py`).
 HEARTBEAT_BYTES = 1_045
 RECORD_BYTES = {1: 1_638, 20: 3_918}  # by events in a record
 INDEX_BYTES = 371  # of an event, one copy (docs/decisions/0003)
@@ -93,7 +93,7 @@ OPENING_MS = 0.9  # of a signed record (docs/decisions/0005)
 HEARTBEATS = HOURS * 3600 // 2  # one every two seconds, of one instance
 LAMBDA_SLOWER = 2  # than the machine of these measurements
 INVOCATIONS = HOURS * 3600 // 5  # one for each batching window of the template
-IDLE_MS = 20  # of an invocation that hears heartbeats alone
+IDLE_MS = 20  # of an invocation that receives only heartbeats
 LOG_BYTES = 1_500  # of an invocation: our line, and three of Lambda's
 RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
@@ -109,7 +109,7 @@ MAPPING_METRICS = 7  # that EventCount names
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A line of a bill. `usd` counts towards the sum, unless it is another way of paying for the same."""
+    """A line of a bill. `usd` counts towards the sum, unless the line is an alternative."""
 
     what: str
     how: str
@@ -118,7 +118,7 @@ class Cost:
 
 
 def price(name: str, count: float = 1) -> float:
-    """So many units of something."""
+    """The price of a number of units."""
     return PRICES[name].usd * count
 
 
@@ -144,18 +144,18 @@ def _on_demand(size: int, count: float) -> float:
 
 @cache
 def alarms() -> tuple[int, int]:
-    """How many there are for all, and for each database."""
+    """The number of alarms of a stack, and of each database."""
     one, two = (len(small_stack(names).of_type("AWS::CloudWatch::Alarm")) for names in ("cluster:a", "cluster:a,db:b"))
     return one - (two - one), two - one
 
 
 def small_stack(databases: str, **given: str) -> Stack:
-    """The stack of a first try, with its domain."""
+    """A stack that creates its own domain."""
     return Stack({"Databases": databases, "ArtifactBucket": "artifacts", "CreateDomain": "true", **given})
 
 
 def fixed() -> list[Cost]:
-    """A month of a stack, whatever it watches."""
+    """A month of a stack, independent of its databases."""
     queries = _lambda(RUNS * RUN_MS, RUN_MB, RUNS) + price("CloudWatch Logs", RUNS * LOG_BYTES / GB)
     keys, own = len(small_stack("cluster:a").of_type("AWS::KMS::Key")), alarms()[0]
     return [
@@ -172,7 +172,7 @@ def fixed() -> list[Cost]:
 
 
 def first_try() -> list[Cost]:
-    """A month of the domain that CreateDomain makes."""
+    """A month of the domain that CreateDomain creates."""
     return [
         Cost("node", f"t3.small.search, {HOURS} h", price("OpenSearch t3.small.search", HOURS)),
         Cost("its volume", "20 GB gp3", price("OpenSearch gp3", 20)),
@@ -181,7 +181,7 @@ def first_try() -> list[Cost]:
 
 
 def per_database() -> list[Cost]:
-    """A month of a database with one instance that does nothing: heartbeats alone."""
+    """A month of a database with one idle instance: heartbeats only."""
     stored = HEARTBEATS * HEARTBEAT_BYTES
     firehose = price("Firehose", HEARTBEATS * _up(HEARTBEAT_BYTES, 5 * KB) / GB)
     objects = price("S3 PUT", OBJECTS / 1000) + price("S3 transition", OBJECTS / 1000)
@@ -190,8 +190,8 @@ def per_database() -> list[Cost]:
     cached = price("KMS requests", HOURS * 4 / 1e4)  # a data key is kept for 15 minutes
     return [
         Cost("Kinesis, one provisioned shard", f"{HOURS} h, {HEARTBEATS:,} records", shard),
-        Cost("or Kinesis, on demand", "the same records, in and twice out", on_demand, instead=True),
-        Cost(CACHED, "one data key, unwrapped each 15 minutes", cached),
+        Cost("or Kinesis, on demand", "the same records, in and out twice", on_demand, instead=True),
+        Cost(CACHED, "one data key, unwrapped every 15 minutes", cached),
         Cost(UNCACHED, "one request a record", price("KMS requests", HEARTBEATS / 1e4), instead=True),
         Cost(
             "ingest function",
@@ -211,14 +211,14 @@ def per_database() -> list[Cost]:
 
 
 def per_million(events_in_record: int) -> list[Cost]:
-    """A million events, taken in and kept for 400 days."""
+    """A million events, ingested and kept for 400 days."""
     size, records = RECORD_BYTES[events_in_record], 1_000_000 / events_in_record
     milliseconds = LAMBDA_SLOWER * (records * OPENING_MS + 1_000_000 * EVENT_MS)
     index_gb = 1_000_000 * INDEX_BYTES / GB
     return [
         Cost("Kinesis, provisioned", f"{records:,.0f} records", price("Kinesis PUT units", records / 1e6)),
         Cost("or Kinesis, on demand", f"{size:,} bytes each", _on_demand(size, records), instead=True),
-        Cost(CACHED, "in the fixed part of the database", 0.0),
+        Cost(CACHED, "included in the database", 0.0),
         Cost(UNCACHED, "one request a record", price("KMS requests", records / 1e4), instead=True),
         Cost("ingest function", f"{milliseconds / 1000:,.0f} s in {INGEST_MB} MB", _lambda(milliseconds, INGEST_MB, 0)),
         Cost("evidence, Firehose", "5 KB a record", price("Firehose", records * _up(size, 5 * KB) / GB)),
@@ -232,7 +232,7 @@ def per_million(events_in_record: int) -> list[Cost]:
 
 
 def total(costs: Iterable[Cost]) -> float:
-    """Without what would be paid instead."""
+    """The sum without alternatives."""
     return sum(one.usd for one in costs if not one.instead)
 
 
@@ -289,7 +289,7 @@ ALARM_FIXES: Mapping[str, str] = {
 
 
 def parameters_table() -> str:
-    """Return all parameters in the groups of the template."""
+    """All parameters, by the template's groups."""
     template = read_template()
     rows = []
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
@@ -300,11 +300,11 @@ def parameters_table() -> str:
             default = default or ("" if "Default" in parameter else "required")
             text = re.sub(r"\s+", " ", parameter["Description"]).strip().replace("|", "\\|").replace("<", "&lt;")
             rows.append(f"| `{name}` | {default} | {text} |")
-    return "\n".join(["| Parameter | Default | Description |", "|---|---|---|", *rows])
+    return "\n".join(["| parameter | default | description |", "|---|---|---|", *rows])
 
 
 def alarms_table() -> str:
-    """Return all alarms of the template with their descriptions and fixes."""
+    """All alarms that the template can create: description and fix."""
     given = {"SplunkEndpoint": "https://splunk.example.org", "SplunkSecretArn": _SECRET, "RowsToS3": "true"}
     rows = []
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
@@ -314,7 +314,7 @@ def alarms_table() -> str:
         minutes = one.properties["Period"] * periods // 60
         each = "each database" if one.properties["AlarmName"].endswith("-dbORDERS") else ""
         rows.append(f"| `{name}` | {each} | {says} | {minutes} | {ALARM_FIXES[name]} |")
-    return "\n".join(["| Alarm | Scope | Description | Minutes | Fix |", "|---|---|---|---:|---|", *rows])
+    return "\n".join(["| alarm | for | description | after min | fix |", "|---|---|---|---:|---|", *rows])
 
 
 def _cost_rows(title: str, costs: Sequence[Cost]) -> list[str]:
@@ -322,24 +322,24 @@ def _cost_rows(title: str, costs: Sequence[Cost]) -> list[str]:
     for one in costs:
         usd = f"{one.usd:.2f}" if one.usd >= 0.01 or not one.usd else "< 0.01"
         lines.append(f"| {one.what} | {one.how} | {f'({usd})' if one.instead else usd} |")
-    return [*lines, f"| sum | without what is in brackets | **{total(costs):.2f}** |"]
+    return [*lines, f"| sum | without alternatives in brackets | **{total(costs):.2f}** |"]
 
 
 def costs_table() -> str:
-    """The whole bill, by part."""
+    """The complete bill, by part."""
     parts = [
         ("a stack, a month", fixed()),
-        ("the small domain of a first try, a month", first_try()),
+        ("the domain of CreateDomain, a month", first_try()),
         ("a database with one idle instance, a month", per_database()),
         ("a million events, one in each record", per_million(1)),
         ("a million events, twenty in each record", per_million(20)),
     ]
     rows = [row for title, costs in parts for row in _cost_rows(title, costs)]
-    return "\n".join(["| | how much of it | USD |", "|---|---|---:|", *rows])
+    return "\n".join(["| | quantity | USD |", "|---|---|---:|", *rows])
 
 
 def summary_table() -> str:
-    """What one more database, and a million more events, come to: with the data key cache, and without."""
+    """The cost of one more database and of a million events, with and without the data key cache."""
     rows = []
     for title, costs in (
         ("a database with one idle instance, a month", per_database()),
@@ -352,7 +352,7 @@ def summary_table() -> str:
 
 
 def assumptions_table() -> str:
-    """What the figures rest on besides prices."""
+    """Sizes, counts and times behind the figures."""
     rows = [
         ("a heartbeat's record", f"{HEARTBEAT_BYTES:,} bytes", "measured: the demo's producer, signed suite"),
         (
@@ -368,8 +368,12 @@ def assumptions_table() -> str:
         ),
         ("ingest, an event", f"{EVENT_MS} ms", "measured: [decision 6](decisions/0006-one-thread-writes.md)"),
         ("ingest, opening a signed record", f"{OPENING_MS} ms", "measured: [decision 5](decisions/0005-pulse.md)"),
-        ("Lambda against that machine", f"{LAMBDA_SLOWER} times as long", "assumed"),
-        ("heartbeats of an instance", f"{HEARTBEATS:,} a month", "one each two seconds, as seen of Aurora PostgreSQL"),
+        ("Lambda relative to that machine", f"{LAMBDA_SLOWER} times as long", "assumed"),
+        (
+            "heartbeats of an instance",
+            f"{HEARTBEATS:,} a month",
+            "one every two seconds, as observed on Aurora PostgreSQL",
+        ),
         (
             "calls of ingest by an idle database",
             f"{INVOCATIONS:,} a month",
@@ -378,16 +382,16 @@ def assumptions_table() -> str:
         ("such a call", f"{IDLE_MS} ms", "assumed"),
         ("a call's log", f"{LOG_BYTES:,} bytes", "assumed"),
         ("a run of the saved queries", f"{RUN_MS:,} ms", "assumed"),
-        ("evidence and events are kept", f"{KEPT_MONTHS:.1f} months", "the defaults, 400 days"),
+        ("retention of evidence and events", f"{KEPT_MONTHS:.1f} months", "the defaults, 400 days"),
     ]
     lines = [f"| {what} | {value} | {source} |" for what, value, source in rows]
-    return "\n".join(["| what | how much | from |", "|---|---:|---|", *lines])
+    return "\n".join(["| quantity | value | source |", "|---|---:|---|", *lines])
 
 
 def prices_table() -> str:
     """The list prices."""
     rows = [f"| {name} | {one.usd:g} | {one.per} | {one.source} |" for name, one in PRICES.items()]
-    return "\n".join(["| | USD | per | from |", "|---|---:|---|---|", *rows])
+    return "\n".join(["| | USD | per | source |", "|---|---:|---|---|", *rows])
 
 
 TABLES = {
@@ -401,7 +405,7 @@ TABLES = {
 
 
 def with_tables(page: str) -> str:
-    """Return the page with the tables between its markers regenerated. Raises ValueError if a marker is missing."""
+    """Return the page with its tables regenerated. Raises ValueError where a marker is missing."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}: made by python -m tools.deploy_page -->", f"<!-- end of {name} -->"
         before, found, rest = page.partition(begin)

@@ -149,7 +149,7 @@ class Wanted:
             findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
             index_settings=IndexSettings.read(environment),
             hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
-            monitors=environment.flag("MONITORS", default=True),
+            monitors=environment.flag("MONITORS"),
             dashboards=dashboards,
         )
 
@@ -157,5 +157,5 @@ class Wanted:
 def _arn(environment: Environment, name: str, looks_like: str) -> str:
     arn = environment.optional(name)
     if arn and not arn.startswith("arn:"):
-        environment.problem(name, "is no ARN", looks_like)
+        environment.problem(name, "is not an ARN", looks_like)
     return arn

@@ -38,7 +38,7 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares the template with what it made, and not with what is there now.
-_BY_HAND = "docs/deploy.md, Changed by hand, brings it back (`make deploy` alone sees no change)"
+_BY_HAND = "docs/deploy.md, Drift, restores it (`make deploy` alone detects no change)"
 
 
 class Verdict(StrEnum):

@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-import orjson
-
 from daswatch.canonical import canonical_json
 from daswatch.errors import Reason
 from daswatch.indexing.bulk import Action
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 
 
@@ -23,7 +21,7 @@ class DeadLetter:
 
     position: int
     stream_record: StreamRecord
-    stream: ActivityStream | None
+    stream: StreamSource | None
     reason: Reason
     detail: str
     document_ids: tuple[str, ...] = ()
@@ -53,7 +51,6 @@ class DeadLetter:
 
     def action(self, object_uri: str, ingested_at: str, index: str) -> Action:
         """The line for the index."""
-        head = {"create": {"_index": index, "_id": self.id}}
         line = {
             "@timestamp": self.stream_record.arrived_at,
             "ingestedAt": ingested_at,
@@ -68,4 +65,4 @@ class DeadLetter:
             "sequenceNumber": self.stream_record.sequence_number[:200],
         }
         present = {name: value for name, value in line.items() if value}
-        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position, self.id, index)
+        return Action.create(index, self.id, canonical_json(present), position=self.position)

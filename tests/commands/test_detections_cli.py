@@ -29,7 +29,7 @@ from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitors import has_monitor
 from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode
@@ -379,7 +379,7 @@ def traffic(search: OpenSearch, node: AnyNode) -> Iterator[Traffic]:
 
     def actions() -> Iterator[dict[str, Any]]:
         for record in produce(23, START, 12_000, scenarios=EVERY_SCENARIO):
-            stream = activity_stream(record.database.stream_arn("eu-west-1"))
+            stream = stream_source(record.database.stream_arn("eu-west-1"))
             content = read_monitoring_record(orjson.dumps(record.monitoring_record))
             arrival, version = iso_milliseconds(record.arrival), record.database.version
             for entry in record.entries:

@@ -33,7 +33,7 @@ from tests.builders.events import oracle_event, postgresql_event
 from tests.fakes.lambda_runtime import Lambda, runtime_client
 from tests.harness.firehose import FirehoseFunction, firehose_event, firehose_record, rows_of
 from tests.harness.ingest import IngestFunction
-from tests.harness.watching import Watching
+from tests.harness.runs import RunHarness
 from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
 from tools.artifacts.compiled import Compiler, interpreter
 from tools.artifacts.contents import functions
@@ -339,20 +339,20 @@ def test_the_firehose_artifact_answers_with_rows(
 
 
 @pytest.fixture
-def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
+def harness(search: OpenSearch, aws: LocalAws) -> Iterator[RunHarness]:
     """Indices, the alert topic and Security Hub, as the findings function finds them."""
-    running = Watching(search, aws, compile_all())
+    running = RunHarness(search, aws, compile_all())
     yield running
     running.close()
 
 
 @pytest.mark.node
 def test_the_findings_artifact_runs_its_saved_queries_on_the_schedule(
-    here: Built, runtime: Path, watching: Watching, node: AnyNode, tmp_path: Path
+    here: Built, runtime: Path, harness: RunHarness, node: AnyNode, tmp_path: Path
 ) -> None:
     sample = next(one for one in samples_of("bruteforce-user") if one.expected == "match")
-    watching.happen(sample, datetime.now(UTC))
-    handler, settings = "findings_lambda.handler.scheduled", findings_settings(watching, node)
+    harness.happen(sample, datetime.now(UTC))
+    handler, settings = "findings_lambda.handler.scheduled", findings_settings(harness, node)
 
     with Lambda(here.zip("findings_lambda"), handler, settings, tmp_path, runtime) as running:
         first, second = running.invoke(SCHEDULED), running.invoke(SCHEDULED)
@@ -360,20 +360,20 @@ def test_the_findings_artifact_runs_its_saved_queries_on_the_schedule(
 
     assert (first.kind, first.body) == ("response", {"raised": 1, "archived": 0, "failing": []})
     assert second.body == {"raised": 0, "archived": 0, "failing": []}
-    (alert,) = watching.alerts().values()
+    (alert,) = harness.alerts().values()
     assert alert.detection == "bruteforce-user"
-    assert len(watching.findings()) == 1
-    assert len(watching.mails()) == 1
+    assert len(harness.findings()) == 1
+    assert len(harness.mails()) == 1
 
 
 @pytest.mark.node
 def test_the_findings_artifact_takes_notifications_and_calls_of_aws(
-    here: Built, runtime: Path, watching: Watching, node: AnyNode, tmp_path: Path
+    here: Built, runtime: Path, harness: RunHarness, node: AnyNode, tmp_path: Path
 ) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     call = base_events()["control-plane"]
     call = {**call, "time": now, "detail": {**call["detail"], "eventTime": now, "eventID": secrets.token_hex(8)}}
-    handler, settings = "findings_lambda.handler.notified", findings_settings(watching, node)
+    handler, settings = "findings_lambda.handler.notified", findings_settings(harness, node)
 
     with Lambda(here.zip("findings_lambda"), handler, settings, tmp_path, runtime) as running:
         malformed, of_aws = running.invoke(sns_event("no json")), running.invoke(call)
@@ -382,8 +382,8 @@ def test_the_findings_artifact_takes_notifications_and_calls_of_aws(
     nothing = {"raised": 0, "archived": 0, "failing": []}
     assert (malformed.kind, malformed.body) == (of_aws.kind, of_aws.body) == ("response", nothing)
     assert '"not-json":1' in running.output.replace(" ", "")
-    watching.search.indices.refresh(index=watching.indices.control_plane)
-    assert watching.search.count(index=watching.indices.control_plane)["count"] == 1
+    harness.search.indices.refresh(index=harness.indices.control_plane)
+    assert harness.search.count(index=harness.indices.control_plane)["count"] == 1
 
 
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if name == "setup_lambda"])
@@ -444,15 +444,15 @@ def ingest_settings(ingest: IngestFunction, node: AnyNode) -> dict[str, str]:
     }
 
 
-def findings_settings(watching: Watching, node: AnyNode) -> dict[str, str]:
+def findings_settings(harness: RunHarness, node: AnyNode) -> dict[str, str]:
     """Without DETECTIONS: the artifact has its own."""
     return {
-        **watching.aws.environment,
+        **harness.aws.environment,
         "OPENSEARCH_ENDPOINT": node.url,
         "OPENSEARCH_AUTH": "none",
         "DEAD_LETTER_BUCKET": DEAD_LETTER_BUCKET,
-        "INDEX_PREFIX": watching.prefix,
-        "ALERT_TOPIC_ARN": watching.topic_arn,
+        "INDEX_PREFIX": harness.prefix,
+        "ALERT_TOPIC_ARN": harness.topic_arn,
     }
 
 

@@ -13,19 +13,18 @@ from typing import Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
-from daswatch.aws.firehose import PutResult
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment
+from findings_lambda import runner
 from findings_lambda import settings as findings_settings
 from findings_lambda import telemetry as findings_telemetry
-from findings_lambda import watch
 from firehose_lambda import settings as firehose_settings
 from firehose_lambda import telemetry as firehose_telemetry
 from firehose_lambda import transform
-from ingest_lambda import ingest
 from ingest_lambda import settings as ingest_settings
 from ingest_lambda import telemetry as ingest_telemetry
+from ingest_lambda.report import IngestReport, RowsReport
 from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
 from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
 
@@ -433,23 +432,23 @@ def test_every_alarm_tells_people(name: str) -> None:
         assert "TreatMissingData" in resource.properties
 
 
-class Told:
+class Emitted:
     """Takes what a function tells, in place of its telemetry."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
-    def tell(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
+    def emit(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
         self.names |= {*counts, *durations}
 
 
 @cache
 def told_metrics() -> dict[str, set[str]]:
     """What each of our services tells, by its name as the metrics have it."""
-    ingested, found, transformed = Told(), Told(), Told()
-    ingest_telemetry.tell(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
-    findings_telemetry.tell(found, watch.Report(), "1")  # type: ignore[arg-type]
-    firehose_telemetry.tell(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
+    ingested, found, transformed = Emitted(), Emitted(), Emitted()
+    ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
+    findings_telemetry.emit(found, runner.RunReport(), "1")  # type: ignore[arg-type]
+    firehose_telemetry.emit(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     return {
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,

@@ -289,10 +289,10 @@ def test_outputs_and_resources_of_commands_are_the_templates() -> None:
 
 
 def test_sections_that_the_doctor_sends_people_to_are_there() -> None:
-    source = (ROOT / "daswatch" / "doctor.py").read_text("utf-8")
+    source = (ROOT / "daswatch" / "doctor" / "aws_checks.py").read_text("utf-8")
     sections = set(re.findall(r"docs/deploy\.md, ([A-Z][a-z ]+),", source))
 
-    assert sections == {"Alarms", "Changed by hand"}
+    assert sections == {"Alarms", "Drift"}
     assert sections <= set(re.findall(r"^## (.+)$", TEXT, re.MULTILINE))
 
 
@@ -316,25 +316,6 @@ def test_the_aws_commands_are_such_as_botocores_models_know() -> None:
     assert query
     stacks = {"Stacks": [{"Parameters": [{"ParameterKey": "Name", "ParameterValue": "daswatch"}]}]}
     assert jmespath.search(query[1], stacks) == ["ParameterKey=Name,UsePreviousValue=true"]
-
-
-def test_files_and_sections_that_it_links_to_are_there() -> None:
-    targets = re.findall(r"\]\((?!https://)([^)]+)\)", TEXT)
-    headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
-
-    assert len(targets) > 10
-    for target in targets:
-        file, _, anchor = target.partition("#")
-        assert (PAGE.parent / file).exists(), target
-        assert not anchor or file or anchor in anchors, target
-
-
-def test_files_that_it_names_are_there() -> None:
-    named = set(re.findall(r"`?((?:tests|benchmarks|docs)/[\w./-]+\.(?:py|md))", TEXT))
-
-    assert len(named) >= 3
-    assert [one for one in named if not (ROOT / one).exists()] == []
 
 
 def test_names_of_dead_letters_checks_and_functions_are_the_codes() -> None:

@@ -11,12 +11,12 @@ from daswatch.documents.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMEN
 from daswatch.documents.document import Document, Flattened, Flattening, flatten
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.documents.redaction import Redaction
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import MonitoringRecord, read_monitoring_record
 from daswatch.sql.passwords import REDACTED
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
-STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 ARRIVED_AT = "2031-03-04T11:22:40.000Z"
 INGESTED_AT = "2031-03-04T11:22:41.000Z"
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.documents.rows import folder_of, opensearch_form, partition_keys, row, shared_partition_keys, splunk_event
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import Event, MonitoringRecord
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
-STREAM = activity_stream("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")
+STREAM = stream_source("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")
 ARRIVED_AT = "2031-03-05T00:00:01.500Z"
 EVENTS = (postgresql_event(), mysql_event(), oracle_event(), sqlserver_event())
 

@@ -338,7 +338,7 @@ def test_a_fault_that_stays_names_the_first_record_not_written(
     assert behind_proxy.invoke(*records) == [sequence_number(records[1])]
 
     assert set(statement_ids(behind_proxy)) >= set(range(EARLY))
-    assert behind_proxy.log["deliver_again_from"] == 1
+    assert behind_proxy.log["retry_from"] == 1
     proxy.behave()
     assert behind_proxy.invoke(*records[1:]) == []
     assert statement_ids(behind_proxy) == list(range(EARLY + 2))

@@ -24,7 +24,7 @@ from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
 from tests.fakes.opensearch_plugins import Domain, Engine
 from tests.harness.findings import FindingsFunction, sns
-from tests.harness.watching import DETECTIONS
+from tests.harness.runs import DETECTIONS
 
 pytestmark = pytest.mark.node
 

@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, Noise
 from daswatch.documents.redaction import Redaction
 from daswatch.documents.rows import row, splunk_event
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
+from daswatch.settings import StreamSettings
 from demo.aws import REGION, LocalAws
 from demo.ledger import LedgerEntry, compare
 from demo.rds import envelope, seal
@@ -370,12 +371,12 @@ def test_the_ceiling_on_the_decompressed_size_is_a_setting(firehose: FirehoseFun
 
 
 def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: FirehoseFunction) -> None:
-    class Broken(Opener):
-        def open(self, data: str, *arguments: Any) -> Opened:
+    class Broken(RecordDecoder):
+        def decode(self, data: str, *arguments: Any) -> DecodedRecord:
             raise ZeroDivisionError(SECRET)
 
     function = Function(Settings(), firehose.aws.kms())
-    function.transformation._opener = Broken(None, None)  # type: ignore[arg-type]
+    function.transformation._decoder = Broken(None, None)  # type: ignore[arg-type]
 
     answer = invoke(function, firehose_event([firehose_record(b"x")], STREAM_ARN), InvocationContext())
 
@@ -487,20 +488,20 @@ def test_a_record_whose_rows_alone_pass_the_limit_is_given_back(
 LATER = Deadline.after(3600, Clock())
 
 
-class Prepared(Opener):
+class Prepared(RecordDecoder):
     """Opens what a test says a record holds: so many bytes of SQL, nothing, or a failure."""
 
     def __init__(self, outcomes: Mapping[str, int | None]) -> None:
         self._outcomes = outcomes
 
-    def open(
-        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
-    ) -> Opened:
+    def decode(
+        self, data: str, stream: StreamSource, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> DecodedRecord:
         size = self._outcomes[data[:6]]
         if size is None:
             raise DecryptError(Reason.NOT_DECRYPTABLE, "as the test says")
         documents = [document_of(size)] if size else []
-        return Opened("db-WRITER", len(documents), documents, {Noise.HEARTBEAT: 1}, "", None, 0.0, 0.0)
+        return DecodedRecord("db-WRITER", len(documents), documents, {Noise.HEARTBEAT: 1}, "", None, 0.0, 0.0)
 
 
 def document_of(size: int) -> Document:
@@ -519,7 +520,7 @@ def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compre
     """Answer a batch of (record id, bytes of the original, bytes of SQL in it)."""
     outcomes = {f"{number:06}": size for number, (_, _, size) in enumerate(batch)}
     transformation = Transformation(
-        opener=Prepared(outcomes),
+        decoder=Prepared(outcomes),
         data_keys=DataKeys(None),  # type: ignore[arg-type]
         form=form,
         compression=compression,
@@ -665,11 +666,13 @@ def test_every_setting_is_read() -> None:
         form=Form.S3,
         compression=Compression.GZIP,
         activities=frozenset({Activity.DDL, Activity.AUTH_FAILURE}),
-        excluded_users=frozenset({"Backup"}),
-        redaction=Redaction.HASH,
-        max_plaintext_bytes=2048,
-        max_data_keys=7,
-        max_data_key_age_seconds=60,
+        stream=StreamSettings(
+            excluded_users=frozenset({"Backup"}),
+            redaction=Redaction.HASH,
+            max_plaintext_bytes=2048,
+            max_data_keys=7,
+            max_data_key_age_seconds=60,
+        ),
     )
 
 
@@ -678,7 +681,7 @@ def test_a_blank_list_is_the_default(blank: str) -> None:
     settings = read_settings({"ACTIVITIES": blank, "EXCLUDED_USERS": blank if "," not in blank else ""})
 
     assert settings.activities == frozenset(Activity)
-    assert settings.excluded_users == DEFAULT_EXCLUDED_USERS
+    assert settings.stream.excluded_users == DEFAULT_EXCLUDED_USERS
 
 
 def test_an_unknown_activity_is_told_with_those_that_exist() -> None:

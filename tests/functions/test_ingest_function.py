@@ -454,7 +454,7 @@ def test_what_is_delivered_again_is_told_as_an_error(ingest: IngestFunction) -> 
     ingest.invoke(*records)
 
     assert ingest.log["level"] == "ERROR"
-    assert ingest.log["deliver_again_from"] == 0
+    assert ingest.log["retry_from"] == 0
     assert "OpenSearch" in ingest.log["cause"]
     assert ingest.metrics["RecordsToDeliverAgain"] == 2
 

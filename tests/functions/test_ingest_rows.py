@@ -31,7 +31,7 @@ from demo.delivery import (
 )
 from demo.rds import KmsDataKeys, seal
 from demo.traffic import produce
-from ingest_lambda import ingest as ingest_module
+from ingest_lambda import sinks
 from ingest_lambda.settings import ALL_ACTIVITIES, read_settings
 from tests import ROOT
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
@@ -224,7 +224,7 @@ def test_without_the_setting_nothing_is_called_and_nothing_is_told(
     def no_rows(_: object) -> bytes:
         raise AssertionError("a row was made")
 
-    monkeypatch.setattr(ingest_module, "row", no_rows)
+    monkeypatch.setattr(sinks, "row", no_rows)
     calls = firehose.on(lambda _: True, drop)
     rows.ingest.configure(ROWS_DELIVERY_STREAM="")
 
@@ -297,7 +297,7 @@ def test_opensearchs_work_is_not_lost_while_firehose_fails(rows: Rows, firehose:
 
     assert indexed(rows.ingest) == list(range(1_201))
     log = rows.ingest.log
-    assert log["deliver_again_from"] == 1
+    assert log["retry_from"] == 1
     assert log["cause"] == log["rows_cause"]
     assert log["rows_cause"].startswith("Firehose PutRecordBatch: ")
     assert rows.ingest.metrics["RowsNotDelivered"] > 0
@@ -467,7 +467,7 @@ def test_where_both_fail_the_earlier_record_is_named_and_both_causes_are_told(
 
 @pytest.mark.node
 def test_what_a_warm_function_remembers_is_bounded(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "_REMEMBERED_RECORDS", 2)
+    monkeypatch.setattr(sinks, "REMEMBERED_RECORDS", 2)
     records = [rows.ingest.record(events(1, first=number)) for number in range(4)]
     with Proxy(rows.ingest.url) as opensearch:
         rows.ingest.configure(OPENSEARCH_ENDPOINT=opensearch.url)
@@ -549,7 +549,7 @@ def test_a_document_that_makes_no_row_is_a_dead_letter_and_its_neighbours_go_on(
             raise RecursionError("s3cret")
         return row(document)
 
-    monkeypatch.setattr(ingest_module, "row", failing)
+    monkeypatch.setattr(sinks, "row", failing)
 
     assert rows.ingest.invoke(rows.ingest.record(events(3))) == []
 

@@ -123,7 +123,7 @@ def test_collection_runs_the_whole_path(deployment: Deployment) -> None:
     examined = deployment.daswatch("doctor", "--endpoint-only")
     assert examined.exit_code == 0, examined.output
     later = datetime.now(UTC) + timedelta(days=2)
-    report = function.watch.run(later, Deadline.after(50.0))
+    report = function.runner.run(later, Deadline.after(50.0))
     assert (report.archived >= RAISED, report.failing, report.refused_alerts) == (True, {}, {})
     deployment.pass_time()
     assert ("superuser-grant", State.ARCHIVED, 2) in deployment.alerts()

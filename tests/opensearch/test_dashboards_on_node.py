@@ -32,7 +32,7 @@ from daswatch.indexing.drops import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.templates import ContentGateway
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
@@ -82,7 +82,7 @@ def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> li
     told = []
     for number, (record, one) in enumerate(zip(records, made, strict=True)):
         at = iso_milliseconds(record.arrival)
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
         counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
         told += drops.actions(counted, batch, at, Indices().drops)
@@ -93,7 +93,7 @@ def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
     pulses: dict[tuple[str, str], Pulse] = {}
     for record in records:
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         pulse = pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
         pulse.heard(at, 1, at if record.entries else "")
     actions = (pulse.actions(Indices().pulse, versioned=True, now=START) for pulse in pulses.values())
@@ -105,7 +105,7 @@ def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
     for number, (record, reason) in enumerate(
         zip(records, [Reason.NOT_GZIP, Reason.NOT_JSON, Reason.NOT_GZIP], strict=False)
     ):
-        stream = activity_stream(record.database.stream_arn(REGION)) if number else None
+        stream = stream_source(record.database.stream_arn(REGION)) if number else None
         at = iso_milliseconds(record.arrival)
         raw = StreamRecord({"n": number}, "", "", f"4900{number}", "shardId-000000000000", at)
         letter = DeadLetter(0, raw, stream, reason, "it does not open")

@@ -152,7 +152,7 @@ def _writing(endpoint: SearchEndpoint) -> Callable[[], object]:
     gateway = SearchGateway(search_client(endpoint))
 
     def write() -> None:
-        result = gateway.write([Action(b'{"create":{"_index":"i","_id":"1"}}\n{}\n', 0, "1")], Deadline.after(60))
+        result = gateway.write([Action(b'{"create":{"_index":"i","_id":"1"}}\n{}\n', "1")], Deadline.after(60))
         if result.unwritten:
             raise SearchUnavailable(result.cause)
 

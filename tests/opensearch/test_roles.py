@@ -27,7 +27,7 @@ from demo.aws import LocalAws
 from demo.opensearch_security import SecuredNode
 from tests.builders.events import postgresql_event
 from tests.harness.ingest import IngestFunction
-from tests.harness.watching import Watching
+from tests.harness.runs import RunHarness
 
 pytestmark = pytest.mark.node
 
@@ -229,7 +229,7 @@ def test_the_findings_function_can_do_its_work_with_its_role_alone(
     admin: OpenSearch, users: Users, aws: LocalAws
 ) -> None:
     now = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
-    place = Watching(admin, aws, [replace(one, enabled=True) for one in compile_all()])
+    place = RunHarness(admin, aws, [replace(one, enabled=True) for one in compile_all()])
     try:
         install(admin, place.prefix)
         for detection in ("bruteforce-user", "first-seen-application"):

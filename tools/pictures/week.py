@@ -37,15 +37,15 @@ from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
-from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
+from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all
 from demo.scenarios import SCENARIOS, Scenario
 from demo.traffic import DATABASES, ProducedRecord, produce
-from findings_lambda.tell import Teller
-from findings_lambda.watch import Watch
+from findings_lambda.notifier import Notifier
+from findings_lambda.runner import DetectionRunner
 
 NOW = datetime(2026, 3, 5, 16, tzinfo=UTC)  # a Thursday
 DAYS = 7
@@ -136,7 +136,7 @@ class Watched:
     """What is told about records beside their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
-    drops: dict[tuple[int, ActivityStream], list[Drop]]
+    drops: dict[tuple[int, StreamSource], list[Drop]]
     records: int = 0
 
     @classmethod
@@ -147,7 +147,7 @@ class Watched:
     def take(self, record: ProducedRecord) -> None:
         """One more record was heard."""
         self.records += 1
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
         fates = Counter(entry.fate for entry in record.entries)
         pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
@@ -201,7 +201,7 @@ def fill(
                     for one in heard_last.actions(index, versioned=True, now=at)
                 ],
             )
-        watch(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
+        runner(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
         search.indices.refresh(index="das-*")
     return events
 
@@ -213,25 +213,25 @@ def run_times(now: datetime = NOW) -> list[datetime]:
     return sorted({at for at in during if at <= now} | {now - _EVERY, now})
 
 
-def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> Watch:
-    """The findings function's watch, on our clock."""
+def runner(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> DetectionRunner:
+    """The findings function's runner, on our clock."""
     session, url = aws.session, aws.url
     topic = AlertTopic(lambda: session.client("sns", endpoint_url=url), aws.create_topic())
     accounts = FindingAccounts(
         ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: session.client("sts", endpoint_url=url), ""
     )
-    return Watch(
+    return DetectionRunner(
         detections=detections,
         queries=SavedQueries(search),
         alert_index=AlertIndex(search, Indices()),
         search=SearchGateway(search),
-        teller=Teller(
+        notifier=Notifier(
             accounts=accounts,
             topic=topic,
             region=REGION,
             dashboards_url=DASHBOARDS_URL,
             indices=Indices(),
-            statements=lambda alerts, deadline: {},
+            statements=None,
         ),
         indices=Indices(),
     )
@@ -253,7 +253,7 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
     )
     for number, (database, ago, text) in enumerate(spoiled):
         at = iso_milliseconds(now - ago)
-        stream = activity_stream(database.stream_arn(REGION))
+        stream = stream_source(database.stream_arn(REGION))
         raw = StreamRecord({"kinesis": {"data": text}}, text, "", f"4966301247{number}", "shardId-000000000000", at)
         try:
             read_envelope(text)

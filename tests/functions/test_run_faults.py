@@ -24,11 +24,11 @@ from daswatch.opensearch import alert_index
 from daswatch.queries.notifications import read_notification
 from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
-from findings_lambda.watch import Report
+from findings_lambda.runner import RunReport
 from tests.builders.alerts import a_detection, an_alert
 from tests.fakes.clock import Clock
 from tests.fakes.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
-from tests.harness.watching import DETECTIONS, FAILED_LOGINS, NOW, Watching, minutes, only, sample
+from tests.harness.runs import DETECTIONS, FAILED_LOGINS, NOW, RunHarness, minutes, only, sample
 
 pytestmark = pytest.mark.node
 
@@ -59,21 +59,21 @@ def failing_item(key: str, broken: Callable[[Any], bool], answer: dict[str, Any]
     return behave
 
 
-def behind_of(watching: Watching) -> dict[str, str]:
-    source: dict[str, Any] = watching.search.get(index=watching.indices.runs, id="scheduled")["_source"]
+def behind_of(harness: RunHarness) -> dict[str, str]:
+    source: dict[str, Any] = harness.search.get(index=harness.indices.runs, id="scheduled")["_source"]
     behind: dict[str, str] = source["behind"]
     return behind
 
 
-def since(watching: Watching) -> str:
-    moment: str = watching.search.get(index=watching.indices.runs, id="scheduled")["_source"]["since"]
+def since(harness: RunHarness) -> str:
+    moment: str = harness.search.get(index=harness.indices.runs, id="scheduled")["_source"]["since"]
     return moment
 
 
-def seen_groups(watching: Watching) -> int:
-    watching.search.indices.refresh(index=watching.indices.seen, params={"ignore_unavailable": "true"})
+def seen_groups(harness: RunHarness) -> int:
+    harness.search.indices.refresh(index=harness.indices.seen, params={"ignore_unavailable": "true"})
     body = {"query": {"exists": {"field": "group"}}}
-    count: int = watching.search.count(index=watching.indices.seen, body=body, params={"ignore_unavailable": "true"})[
+    count: int = harness.search.count(index=harness.indices.seen, body=body, params={"ignore_unavailable": "true"})[
         "count"
     ]
     return count
@@ -82,70 +82,70 @@ def seen_groups(watching: Watching) -> int:
 # Writes.
 
 
-def test_an_overloaded_alert_is_written_in_the_same_run(watching: Watching, proxy: Proxy, behind: OpenSearch) -> None:
-    only(watching, "superuser-grant", "bruteforce-user")
-    watching.happen(sample("superuser-grant"), NOW)
-    watching.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+def test_an_overloaded_alert_is_written_in_the_same_run(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
+    only(harness, "superuser-grant", "bruteforce-user")
+    harness.happen(sample("superuser-grant"), NOW)
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
     grant = overloaded(b"-alerts", b"superuser-grant")
     proxy.on(writes_with(b"-alerts"), sequence(grant, grant))
 
-    report = watching.run(minutes(1), search=behind)
+    report = harness.run(minutes(1), search=behind)
 
-    assert (report.raised, report.unwritten, report.telling.messages) == (2, {}, 2)
-    assert len(watching.alerts()) == 2
+    assert (report.raised, report.unwritten, report.sent.messages) == (2, {}, 2)
+    assert len(harness.alerts()) == 2
 
 
 def test_an_alert_that_is_not_written_makes_its_detection_late(
-    watching: Watching, proxy: Proxy, behind: OpenSearch
+    harness: RunHarness, proxy: Proxy, behind: OpenSearch
 ) -> None:
     """It is neither counted as raised nor mailed; others are; a later run raises it."""
-    only(watching, "superuser-grant", "bruteforce-user")
-    watching.happen(sample("superuser-grant"), NOW)
-    watching.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+    only(harness, "superuser-grant", "bruteforce-user")
+    harness.happen(sample("superuser-grant"), NOW)
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
     proxy.on(writes_with(b"-alerts"), overloaded(b"-alerts", b"superuser-grant"))
 
     for minute in range(1, 6):
         clock = Clock()
-        report = watching.run(minutes(minute), search=behind, clock=clock)
+        report = harness.run(minutes(minute), search=behind, clock=clock)
         assert report.raised == (minute == 1)
         assert report.unwritten.keys() == {"superuser-grant"}
         assert "429" in report.unwritten["superuser-grant"]
-        assert behind_of(watching).keys() == {"superuser-grant"}
-        assert since(watching) == iso_milliseconds(minutes(minute))
+        assert behind_of(harness).keys() == {"superuser-grant"}
+        assert since(harness) == iso_milliseconds(minutes(minute))
         assert clock.now < 53
-    assert [one.detection for one in watching.alerts().values()] == ["bruteforce-user"]
+    assert [one.detection for one in harness.alerts().values()] == ["bruteforce-user"]
 
     proxy.behave()
-    reports = [watching.run(minutes(minute), search=behind) for minute in (30, 31, 32)]
+    reports = [harness.run(minutes(minute), search=behind) for minute in (30, 31, 32)]
 
     assert [report.raised for report in reports] == [1, 0, 0]
-    assert (reports[-1].unwritten, behind_of(watching)) == ({}, {})
-    assert len(watching.mails()) == 2
+    assert (reports[-1].unwritten, behind_of(harness)) == ({}, {})
+    assert len(harness.mails()) == 2
 
 
-def test_a_refused_alert_is_named_and_stops_no_other(watching: Watching, proxy: Proxy, behind: OpenSearch) -> None:
-    only(watching, "superuser-grant", "bruteforce-user")
-    watching.happen(sample("superuser-grant"), NOW)
-    watching.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+def test_a_refused_alert_is_named_and_stops_no_other(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
+    only(harness, "superuser-grant", "bruteforce-user")
+    harness.happen(sample("superuser-grant"), NOW)
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
     refuse = withhold(400, lambda lines: b"-alerts" in lines and b"superuser-grant" in lines, "mapper_exception")
     proxy.on(writes_with(b"-alerts"), refuse)
 
-    report = watching.run(minutes(1), search=behind)
+    report = harness.run(minutes(1), search=behind)
 
     assert list(report.refused_alerts.values()) == ["mapper_exception"]
-    assert (report.raised, behind_of(watching)) == (1, {})
-    assert len(watching.mails()) == 1
+    assert (report.raised, behind_of(harness)) == (1, {})
+    assert len(harness.mails()) == 1
 
 
-def learned(watching: Watching) -> Sample:
+def learned(harness: RunHarness) -> Sample:
     """A first-seen detection that knows a database; what is new to it."""
-    only(watching, "first-seen-application")
+    only(harness, "first-seen-application")
     engine, step = sample("first-seen-application").engine, sample("first-seen-application").steps[-1]
     before = NOW - timedelta(days=31)
     usual = {**step, "days-ago": 0, "each": {"clientApplication": ["billing 2"]}}
-    watching.happen(Sample("", "match", "", engine, (usual,)), before)
-    watching.run(before + timedelta(minutes=1))
-    watching.search.delete(index=watching.indices.runs, id="scheduled")  # the days between are no backlog
+    harness.happen(Sample("", "match", "", engine, (usual,)), before)
+    harness.run(before + timedelta(minutes=1))
+    harness.search.delete(index=harness.indices.runs, id="scheduled")  # the days between are no backlog
     return Sample("", "match", "", engine, ({**usual, "each": {"clientApplication": ["psql"]}},))
 
 
@@ -171,80 +171,80 @@ def details(exchange: Exchange) -> Response:
     ids=["its alert is not written", "its details fail", "what it knows cannot be read", "its sightings fail"],
 )
 def test_what_is_new_is_not_noted_before_its_alert(
-    watching: Watching, proxy: Proxy, behind: OpenSearch, predicate: Predicate, behaviour: Any
+    harness: RunHarness, proxy: Proxy, behind: OpenSearch, predicate: Predicate, behaviour: Any
 ) -> None:
-    new = learned(watching)
-    known = seen_groups(watching)
-    watching.happen(new, NOW)
+    new = learned(harness)
+    known = seen_groups(harness)
+    harness.happen(new, NOW)
     proxy.on(predicate, behaviour)
 
-    watching.run(minutes(1), search=behind)
-    assert seen_groups(watching) == known
-    assert "first-seen-application" in behind_of(watching)
+    harness.run(minutes(1), search=behind)
+    assert seen_groups(harness) == known
+    assert "first-seen-application" in behind_of(harness)
 
     proxy.behave()
-    watching.run(minutes(3), search=behind)
+    harness.run(minutes(3), search=behind)
 
-    alerts = [one for one in watching.alerts().values() if one.detection == "first-seen-application"]
+    alerts = [one for one in harness.alerts().values() if one.detection == "first-seen-application"]
     assert [one.group["clientApplication"] for one in alerts] == ["psql"]
-    assert seen_groups(watching) == known + 1
-    assert len([mail for mail in watching.mails() if "psql" in mail or "application" in mail]) == 1
+    assert seen_groups(harness) == known + 1
+    assert len([mail for mail in harness.mails() if "psql" in mail or "application" in mail]) == 1
 
 
-def test_a_note_that_is_refused_for_a_while_is_retried(watching: Watching, proxy: Proxy, behind: OpenSearch) -> None:
-    only(watching, "superuser-grant")
-    watching.happen(sample("superuser-grant"), NOW)
+def test_a_note_that_is_refused_for_a_while_is_retried(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
+    only(harness, "superuser-grant")
+    harness.happen(sample("superuser-grant"), NOW)
     note = overloaded(b'"mailedEpisode":1')
     proxy.on(writes_with(b'"mailedEpisode":1'), sequence(note, note, note))
 
-    report = watching.run(minutes(1), search=behind)
+    report = harness.run(minutes(1), search=behind)
     for minute in range(2, 20):
-        watching.run(minutes(minute), search=behind)
+        harness.run(minutes(minute), search=behind)
 
-    assert report.telling.unnoted == 0
-    assert len(watching.mails()) == 1
+    assert report.sent.unnoted == 0
+    assert len(harness.mails()) == 1
 
 
 def test_a_note_that_is_never_taken_repeats_a_message_rarely(
-    watching: Watching, proxy: Proxy, behind: OpenSearch
+    harness: RunHarness, proxy: Proxy, behind: OpenSearch
 ) -> None:
     """In twenty minutes; and no finding waits for it."""
-    only(watching, "superuser-grant")
-    watching.happen(sample("superuser-grant"), NOW)
+    only(harness, "superuser-grant")
+    harness.happen(sample("superuser-grant"), NOW)
     proxy.on(writes_with(b'"mailedEpisode":1'), overloaded(b'"mailedEpisode":1'))
 
-    reports = [watching.run(minutes(minute), search=behind) for minute in range(1, 21)]
+    reports = [harness.run(minutes(minute), search=behind) for minute in range(1, 21)]
 
-    assert len(watching.mails()) <= 4
-    assert reports[0].telling.unnoted == 1
-    assert any("not noted" in cause for cause in reports[0].telling.causes)
-    assert len(watching.findings()) == 1
+    assert len(harness.mails()) <= 4
+    assert reports[0].sent.unnoted == 1
+    assert any("not noted" in cause for cause in reports[0].sent.causes)
+    assert len(harness.findings()) == 1
 
 
-def test_another_runner_in_between_does_not_undo_a_note(watching: Watching) -> None:
+def test_another_runner_in_between_does_not_undo_a_note(harness: RunHarness) -> None:
     """It counts more events after the message went out, and before that is noted."""
-    only(watching, "bruteforce-user")
+    only(harness, "bruteforce-user")
     attack = sample("bruteforce-user", FAILED_LOGINS)
-    watching.happen(attack, NOW)
-    sns = watching.aws.session.client("sns", endpoint_url=watching.aws.url)
+    harness.happen(attack, NOW)
+    sns = harness.aws.session.client("sns", endpoint_url=harness.aws.url)
 
     class Interrupted:
         def publish(self, **arguments: Any) -> Any:
             answer = sns.publish(**arguments)
-            watching.happen(attack, minutes(1.4))
-            watching.run(minutes(1.5))
+            harness.happen(attack, minutes(1.4))
+            harness.run(minutes(1.5))
             return answer
 
-    watching.run(minutes(1), sns=Interrupted)
+    harness.run(minutes(1), sns=Interrupted)
     for minute in range(2, 8):
-        watching.run(minutes(minute))
+        harness.run(minutes(minute))
 
-    (alert,) = watching.alerts().values()
+    (alert,) = harness.alerts().values()
     assert (alert.count, alert.mailed_episode, alert.lease_until) == (24, 1, "")
-    assert len(watching.mails()) == 1
+    assert len(harness.mails()) == 1
 
 
-def test_half_an_answer_about_alerts_is_a_failure(watching: Watching, proxy: Proxy, behind: OpenSearch) -> None:
+def test_half_an_answer_about_alerts_is_a_failure(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
     def half(exchange: Exchange) -> Response:
         whole = exchange.forward().json
         whole["_shards"] = {**whole["_shards"], "total": 2, "successful": 1}
@@ -253,30 +253,30 @@ def test_half_an_answer_about_alerts_is_a_failure(watching: Watching, proxy: Pro
     proxy.on(lambda request: "-alerts/_search" in request.path, half)
 
     with pytest.raises(SearchUnavailable, match=r"part of \S+-alerts"):
-        watching.run(minutes(1), search=behind)
+        harness.run(minutes(1), search=behind)
 
 
 def test_a_notification_whose_details_fail_is_delivered_again(
-    watching: Watching, proxy: Proxy, behind: OpenSearch
+    harness: RunHarness, proxy: Proxy, behind: OpenSearch
 ) -> None:
-    only(watching, "superuser-grant")
-    watching.happen(sample("superuser-grant"), NOW)
-    hit = watching.search.search(index=f"{watching.prefix}-*", body={"size": 1})["hits"]["hits"][0]["_source"]
+    only(harness, "superuser-grant")
+    harness.happen(sample("superuser-grant"), NOW)
+    hit = harness.search.search(index=f"{harness.prefix}-*", body={"size": 1})["hits"]["hits"][0]["_source"]
     at = NOW.timestamp() * 1000
-    key = {name: hit[name] for name in ("resourceId", *watching.detections[0].group)}
+    key = {name: hit[name] for name in ("resourceId", *harness.detections[0].group)}
     groups = [{"key": key, "doc_count": 1, "first": {"value": at - 60_000}, "last": {"value": at}}]
-    known = {one.name: one for one in watching.detections}
-    message = orjson.dumps({"detection": watching.detections[0].name, "groups": groups}).decode()
+    known = {one.name: one for one in harness.detections}
+    message = orjson.dumps({"detection": harness.detections[0].name, "groups": groups}).decode()
     firings = read_notification(message, known, minutes(1))
     proxy.on(lambda request: request.path.startswith("/_msearch"), details)
 
     with pytest.raises(SearchUnavailable, match="notify again"):
-        watching.watch(search=behind).take(firings, minutes(1), Deadline.after(53, Clock()))
+        harness.runner(search=behind).take(firings, minutes(1), Deadline.after(53, Clock()))
 
-    assert "superuser-grant" not in {one.detection for one in watching.alerts().values()}
+    assert "superuser-grant" not in {one.detection for one in harness.alerts().values()}
     proxy.behave()
-    watching.watch(search=behind).take(firings, minutes(2), Deadline.after(53, Clock()))
-    assert "superuser-grant" in {one.detection for one in watching.alerts().values()}
+    harness.runner(search=behind).take(firings, minutes(2), Deadline.after(53, Clock()))
+    assert "superuser-grant" in {one.detection for one in harness.alerts().values()}
 
 
 # Channels.
@@ -304,38 +304,38 @@ class SlowHub:
     ],
     ids=["never answers", "packets vanish", "answers after 20 s"],
 )
-def test_nothing_waits_for_security_hub(watching: Watching, seconds: float, error: Exception | None) -> None:
-    new = learned(watching)
-    known = seen_groups(watching)
-    only(watching, "first-seen-application", "superuser-grant")
-    watching.happen(new, NOW)
-    watching.happen(sample("superuser-grant"), NOW)
+def test_nothing_waits_for_security_hub(harness: RunHarness, seconds: float, error: Exception | None) -> None:
+    new = learned(harness)
+    known = seen_groups(harness)
+    only(harness, "first-seen-application", "superuser-grant")
+    harness.happen(new, NOW)
+    harness.happen(sample("superuser-grant"), NOW)
     clock = Clock()
-    hub = SlowHub(clock, seconds, error, watching.aws.security_hub())
+    hub = SlowHub(clock, seconds, error, harness.aws.security_hub())
 
-    report = watching.run(minutes(1), clock=clock, security_hub=lambda _: hub)
+    report = harness.run(minutes(1), clock=clock, security_hub=lambda _: hub)
 
-    mails, alerts = watching.mails(), watching.alerts()
+    mails, alerts = harness.mails(), harness.alerts()
     assert len(mails) == len(alerts) > 1
     assert {one.detection for one in alerts.values()} == {"first-seen-application", "superuser-grant"}
     assert all(one.mailed_episode == 1 for one in alerts.values())
-    assert (since(watching), behind_of(watching)) == (iso_milliseconds(minutes(1)), {})
-    assert seen_groups(watching) == known + 2
-    assert bool(report.telling.unsent) == bool(error)
+    assert (since(harness), behind_of(harness)) == (iso_milliseconds(minutes(1)), {})
+    assert seen_groups(harness) == known + 2
+    assert bool(report.sent.unsent) == bool(error)
 
-    watching.run(minutes(2))
-    assert not watching.mails()
-    assert len(watching.findings()) == len(alerts)
-    assert not any(one.pending for one in watching.alerts().values())
+    harness.run(minutes(2))
+    assert not harness.mails()
+    assert len(harness.findings()) == len(alerts)
+    assert not any(one.pending for one in harness.alerts().values())
 
 
-def test_messages_of_a_slow_topic_go_out_once_each(watching: Watching) -> None:
+def test_messages_of_a_slow_topic_go_out_once_each(harness: RunHarness) -> None:
     """Six seconds each: some in every run, and each is noted."""
-    only(watching, "superuser-grant")
+    only(harness, "superuser-grant")
     databases = [f"cluster-SLOW{number:02}" for number in range(12)]
     for database in databases:
-        watching.happen(sample("superuser-grant"), NOW, database=database)
-    sns, clock = watching.aws.session.client("sns", endpoint_url=watching.aws.url), Clock()
+        harness.happen(sample("superuser-grant"), NOW, database=database)
+    sns, clock = harness.aws.session.client("sns", endpoint_url=harness.aws.url), Clock()
 
     class Slow:
         def publish(self, **arguments: Any) -> Any:
@@ -345,19 +345,19 @@ def test_messages_of_a_slow_topic_go_out_once_each(watching: Watching) -> None:
     sent: list[str] = []
     for minute in range(1, 7):
         clock.now = 100.0 * minute
-        report = watching.run(minutes(minute), clock=clock, sns=Slow)
+        report = harness.run(minutes(minute), clock=clock, sns=Slow)
         assert clock.now - 100 * minute < 53
-        sent += watching.mails()
-        assert len(sent) == sum(one.mailed_episode for one in watching.alerts().values())
-        assert report.telling.messages or len(sent) == 12
+        sent += harness.mails()
+        assert len(sent) == sum(one.mailed_episode for one in harness.alerts().values())
+        assert report.sent.messages or len(sent) == 12
 
     assert len(sent) == 12
     assert len(set(sent)) == 12
 
 
-def test_a_topic_that_fails_leaves_its_messages_for_the_next_run(watching: Watching) -> None:
-    only(watching, "superuser-grant")
-    watching.happen(sample("superuser-grant"), NOW)
+def test_a_topic_that_fails_leaves_its_messages_for_the_next_run(harness: RunHarness) -> None:
+    only(harness, "superuser-grant")
+    harness.happen(sample("superuser-grant"), NOW)
     clock = Clock()
 
     class Gone:
@@ -365,12 +365,12 @@ def test_a_topic_that_fails_leaves_its_messages_for_the_next_run(watching: Watch
             clock.sleep(30)
             raise ReadTimeoutError(endpoint_url="https://sns")
 
-    report = watching.run(minutes(1), clock=clock, sns=Gone)
-    assert (report.telling.messages, report.telling.findings) == (0, 1)
+    report = harness.run(minutes(1), clock=clock, sns=Gone)
+    assert (report.sent.messages, report.sent.findings) == (0, 1)
 
-    watching.run(minutes(2))
-    watching.run(minutes(3))
-    assert len(watching.mails()) == 1
+    harness.run(minutes(2))
+    harness.run(minutes(3))
+    assert len(harness.mails()) == 1
 
 
 # Floods.
@@ -383,109 +383,109 @@ def flood(users: int, first: int = 0) -> Sample:
     return Sample("", "match", "", "postgresql", (step,))
 
 
-def test_a_flood_of_groups_becomes_one_summary(watching: Watching) -> None:
+def test_a_flood_of_groups_becomes_one_summary(harness: RunHarness) -> None:
     """10,000 users, one failed login each; what else happened is raised and mailed in the same run."""
-    watching.detections = [EACH_FAILURE, DETECTIONS["superuser-grant"], DETECTIONS["das-failing"]]
-    watching.happen(flood(10_000), NOW)
-    watching.happen(sample("superuser-grant"), NOW)
+    harness.detections = [EACH_FAILURE, DETECTIONS["superuser-grant"], DETECTIONS["das-failing"]]
+    harness.happen(flood(10_000), NOW)
+    harness.happen(sample("superuser-grant"), NOW)
 
-    report = watching.run(minutes(1))
+    report = harness.run(minutes(1))
 
-    alerts = watching.alerts()
+    alerts = harness.alerts()
     (summary,) = [one for one in alerts.values() if not one.group]
     assert len(alerts) == MAX_OPEN + 2 == report.raised
     assert (summary.detection, summary.metrics[GROUPS], summary.count) == ("each-failure", 10_000, 10_000)
-    assert summary.database.resource_id == watching.resource_id
+    assert summary.database.resource_id == harness.resource_id
     assert summary.note.startswith("10000 groups fired at once")
     assert report.storms == {summary.id: 10_000}
     assert not any(one.pending for one in alerts.values())
-    assert len(watching.findings()) == MAX_OPEN + 2
-    mails = watching.mails()
+    assert len(harness.findings()) == MAX_OPEN + 2
+    mails = harness.mails()
     assert [mail[:10] for mail in mails] == ["[HIGH] Som", "[LOW] 101 "]
-    assert since(watching) == iso_milliseconds(minutes(1))
+    assert since(harness) == iso_milliseconds(minutes(1))
 
-    watching.happen(flood(10_000, first=10_000), minutes(2))
-    report = watching.run(minutes(3))
+    harness.happen(flood(10_000, first=10_000), minutes(2))
+    report = harness.run(minutes(3))
 
-    assert (report.raised, report.telling.messages, since(watching)) == (0, 0, iso_milliseconds(minutes(3)))
-    assert len(watching.alerts()) == MAX_OPEN + 2
-    assert watching.alerts()[summary.id].count == 20_000
+    assert (report.raised, report.sent.messages, since(harness)) == (0, 0, iso_milliseconds(minutes(3)))
+    assert len(harness.alerts()) == MAX_OPEN + 2
+    assert harness.alerts()[summary.id].count == 20_000
 
 
-def test_a_flood_of_what_is_new_is_noted_as_seen(watching: Watching) -> None:
-    new = learned(watching)
+def test_a_flood_of_what_is_new_is_noted_as_seen(harness: RunHarness) -> None:
+    new = learned(harness)
     names = [f"tool {number}" for number in range(3_000)]
     (step,) = new.steps
     steps = ({**step, "times": len(names), "apart": 0.001, "each": {"clientApplication": names}},)
-    known = seen_groups(watching)
-    watching.happen(replace(new, steps=steps), NOW)
+    known = seen_groups(harness)
+    harness.happen(replace(new, steps=steps), NOW)
 
-    watching.run(minutes(1))
-    again = watching.run(minutes(2))
+    harness.run(minutes(1))
+    again = harness.run(minutes(2))
 
-    assert seen_groups(watching) == known + 3_000
-    assert len(watching.alerts()) == MAX_OPEN + 1
+    assert seen_groups(harness) == known + 3_000
+    assert len(harness.alerts()) == MAX_OPEN + 1
     assert (again.raised, again.firings, again.storms) == (0, 0, {})
 
 
-def index_alerts(watching: Watching, alerts: list[Alert]) -> None:
+def index_alerts(harness: RunHarness, alerts: list[Alert]) -> None:
     lines = []
     for one in alerts:
         lines += [
-            orjson.dumps({"create": {"_index": watching.indices.alerts, "_id": one.id}}),
+            orjson.dumps({"create": {"_index": harness.indices.alerts, "_id": one.id}}),
             orjson.dumps(one.document()),
         ]
-    assert not watching.search.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})["errors"]
+    assert not harness.search.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})["errors"]
 
 
 def test_many_open_alerts_are_brought_up_to_date_in_portions(
-    watching: Watching, monkeypatch: pytest.MonkeyPatch
+    harness: RunHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Open, unpublished alerts: each run takes the most severe, and what happens now goes first."""
     monkeypatch.setattr(alert_index, "PORTION", 200)
-    only(watching, "superuser-grant")
-    watching.run(NOW)
+    only(harness, "superuser-grant")
+    harness.run(NOW)
     old = [
         an_alert(
             detection="privilege-grant",
             level=Level.HIGH if number % 10 == 0 else Level.LOW,
-            database=replace(an_alert().database, resource_id=watching.resource_id),
+            database=replace(an_alert().database, resource_id=harness.resource_id),
             group={"dbUserName": f"user {number}"},
         )
         for number in range(1_000)
     ]
     opened = NOW - timedelta(minutes=5)
     at = iso_milliseconds(opened)
-    index_alerts(watching, [replace(one, created_at=at, changed_at=at, news_at=at) for one in old])
-    watching.happen(sample("superuser-grant"), NOW)
+    index_alerts(harness, [replace(one, created_at=at, changed_at=at, news_at=at) for one in old])
+    harness.happen(sample("superuser-grant"), NOW)
 
     mails = []
     for minute in range(1, 7):
-        report = watching.run(minutes(minute))
-        mails.append(watching.mails())
-        alerts = [one for one in watching.alerts().values() if one.detection == "privilege-grant"]
+        report = harness.run(minutes(minute))
+        mails.append(harness.mails())
+        alerts = [one for one in harness.alerts().values() if one.detection == "privilege-grant"]
         published = [one for one in alerts if not one.pending and one.mailed_episode]
         assert len(published) == min(1_000, 200 * minute)
         assert minute > 1 or {one.level for one in alerts if one.pending} == {Level.LOW}
-        assert report.telling.messages <= 2
+        assert report.sent.messages <= 2
 
     assert [len(one) for one in mails] == [2, 1, 1, 1, 1, 0]
     assert mails[0][0].startswith("[HIGH]")
 
     for minute in range(60, 66):
-        watching.run(minutes(minute))
-    old_states = {one.state for one in watching.alerts().values() if one.detection == "privilege-grant"}
+        harness.run(minutes(minute))
+    old_states = {one.state for one in harness.alerts().values() if one.detection == "privilege-grant"}
     assert old_states == {State.ARCHIVED}
 
 
 def test_alerts_that_wait_for_a_message_hold_up_no_archiving(
-    watching: Watching, monkeypatch: pytest.MonkeyPatch
+    harness: RunHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than a run brings up to date, quiet for longer than the one whose message is out."""
     monkeypatch.setattr(alert_index, "PORTION", 5)
-    only(watching, "superuser-grant")
-    watching.run(NOW)
-    database = replace(an_alert().database, resource_id=watching.resource_id)
+    only(harness, "superuser-grant")
+    harness.run(NOW)
+    database = replace(an_alert().database, resource_id=harness.resource_id)
     ours = [
         an_alert(detection="privilege-grant", database=database, group={"dbUserName": f"user {number}"})
         for number in range(21)
@@ -493,26 +493,26 @@ def test_alerts_that_wait_for_a_message_hold_up_no_archiving(
     earlier, later = (iso_milliseconds(minutes(minute)) for minute in (-200, -100))
     waiting = [replace(one, created_at=earlier, changed_at=earlier, news_at=earlier) for one in ours[:20]]
     sent = replace(ours[20], created_at=later, changed_at=later, news_at=later, mailed_episode=1)
-    index_alerts(watching, [*waiting, sent])
+    index_alerts(harness, [*waiting, sent])
 
     class Gone:
         def publish(self, **_: Any) -> Any:
             raise ReadTimeoutError(endpoint_url="https://sns")
 
-    report = watching.run(minutes(1), sns=Gone)
+    report = harness.run(minutes(1), sns=Gone)
 
     assert report.archived == 1
-    assert [one.id for one in watching.alerts().values() if one.state is State.ARCHIVED] == [sent.id]
+    assert [one.id for one in harness.alerts().values() if one.state is State.ARCHIVED] == [sent.id]
 
 
 @pytest.mark.parametrize("of", ["ours", "an analyst's"])
-def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> None:
-    watching.detections = [EACH_FAILURE, DETECTIONS["das-failing"]]
-    watching.happen(flood(500), NOW)
+def test_a_flood_in_one_notification_is_bounded(harness: RunHarness, of: str) -> None:
+    harness.detections = [EACH_FAILURE, DETECTIONS["das-failing"]]
+    harness.happen(flood(500), NOW)
     at = NOW.timestamp() * 1000
     buckets: list[dict[str, Any]] = [
         {
-            "key": {"resourceId": watching.resource_id, "dbUserName": f"user_{number:05}", "remoteHost": "10.0.0.1"},
+            "key": {"resourceId": harness.resource_id, "dbUserName": f"user_{number:05}", "remoteHost": "10.0.0.1"},
             "doc_count": 1,
             "first": {"value": at - 2_000},
             "last": {"value": at},
@@ -521,82 +521,82 @@ def test_a_flood_in_one_notification_is_bounded(watching: Watching, of: str) -> 
     ]
     if of == "ours":
         body = {"size": 1, "query": {"term": {"dbUserName": "user_00000"}}}
-        (hit,) = watching.search.search(index=f"{watching.prefix}-*", body=body)["hits"]["hits"]
+        (hit,) = harness.search.search(index=f"{harness.prefix}-*", body=body)["hits"]["hits"]
         for bucket in buckets:
             bucket["key"]["remoteHost"] = hit["_source"]["remoteHost"]
     named = {"detection": "each-failure"} if of == "ours" else {"monitor": "my monitor", "severity": "3"}
-    known = {one.name: one for one in watching.detections}
+    known = {one.name: one for one in harness.detections}
     firings = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
 
     for minute in (1, 2):
-        report: Report = watching.watch().take(firings, minutes(minute), Deadline.after(53, Clock()))
+        report: RunReport = harness.runner().take(firings, minutes(minute), Deadline.after(53, Clock()))
         assert list(report.storms.values()) == [500]
 
-    (summary,) = [one for one in watching.alerts().values() if not one.group]
-    assert len(watching.alerts()) == MAX_OPEN + 1
+    (summary,) = [one for one in harness.alerts().values() if not one.group]
+    assert len(harness.alerts()) == MAX_OPEN + 1
     assert summary.metrics == {GROUPS: 500}
-    assert len(watching.mails()) == 1
+    assert len(harness.mails()) == 1
 
 
 # Late events.
 
 
-def test_a_late_event_of_an_archived_episode_raises_again(watching: Watching) -> None:
+def test_a_late_event_of_an_archived_episode_raises_again(harness: RunHarness) -> None:
     """Granted at 11:55, arrived at 15:00; the episode of 12:00 is archived. The same events once more raise nothing."""
-    only(watching, "superuser-grant")
+    only(harness, "superuser-grant")
     grant = sample("superuser-grant")
-    watching.happen(grant, minutes(0))
-    watching.run(minutes(1))
-    watching.run(minutes(90))
-    assert {one.state for one in watching.alerts().values()} == {State.ARCHIVED}
-    assert len(watching.mails()) == 1
+    harness.happen(grant, minutes(0))
+    harness.run(minutes(1))
+    harness.run(minutes(90))
+    assert {one.state for one in harness.alerts().values()} == {State.ARCHIVED}
+    assert len(harness.mails()) == 1
 
-    watching.happen(grant, minutes(-5), arrived=minutes(180))
-    report = watching.run(minutes(181))
+    harness.happen(grant, minutes(-5), arrived=minutes(180))
+    report = harness.run(minutes(181))
 
-    (alert,) = watching.alerts().values()
+    (alert,) = harness.alerts().values()
     assert (report.raised, alert.state, alert.episode, alert.count) == (1, State.ACTIVE, 2, 1)
-    assert len(watching.mails()) == 1
+    assert len(harness.mails()) == 1
 
-    watching.run(minutes(270))
-    watching.search.delete(index=watching.indices.runs, id="scheduled")
-    again = watching.run(minutes(185))
+    harness.run(minutes(270))
+    harness.search.delete(index=harness.indices.runs, id="scheduled")
+    again = harness.run(minutes(185))
     assert (again.firings, again.raised) == (1, 0)
-    assert {one.state for one in watching.alerts().values()} == {State.ARCHIVED}
+    assert {one.state for one in harness.alerts().values()} == {State.ARCHIVED}
 
 
-def test_a_late_event_in_a_backlog_raises_what_is_over(watching: Watching) -> None:
+def test_a_late_event_in_a_backlog_raises_what_is_over(harness: RunHarness) -> None:
     """Granted two hours before the known episode, arrived while the runner was away."""
-    only(watching, "superuser-grant")
+    only(harness, "superuser-grant")
     grant = sample("superuser-grant")
-    watching.happen(grant, minutes(0))
-    watching.run(minutes(1))
-    watching.run(minutes(90))
-    watching.happen(grant, minutes(-120), arrived=minutes(180))
-    (before,) = watching.alerts().values()
+    harness.happen(grant, minutes(0))
+    harness.run(minutes(1))
+    harness.run(minutes(90))
+    harness.happen(grant, minutes(-120), arrived=minutes(180))
+    (before,) = harness.alerts().values()
     assert before.state is State.ARCHIVED
     away_since = {"since": iso_milliseconds(minutes(100))}
-    watching.search.index(index=watching.indices.runs, id="scheduled", body=away_since, params={"refresh": "true"})
+    harness.search.index(index=harness.indices.runs, id="scheduled", body=away_since, params={"refresh": "true"})
 
     minute = 24 * 60
-    while watching.run(minutes(minute)).behind:
+    while harness.run(minutes(minute)).behind:
         minute += 1
 
-    (alert,) = watching.alerts().values()
+    (alert,) = harness.alerts().values()
     assert alert.episode == 2
     assert alert.first_seen < before.first_seen
 
 
-def test_a_late_event_long_before_an_open_episode_is_not_counted_into_it(watching: Watching) -> None:
-    only(watching, "superuser-grant")
+def test_a_late_event_long_before_an_open_episode_is_not_counted_into_it(harness: RunHarness) -> None:
+    only(harness, "superuser-grant")
     grant = sample("superuser-grant")
-    watching.happen(grant, minutes(0))
-    watching.run(minutes(1))
-    (before,) = watching.alerts().values()
+    harness.happen(grant, minutes(0))
+    harness.run(minutes(1))
+    (before,) = harness.alerts().values()
 
-    watching.happen(grant, minutes(-600), arrived=minutes(2))
-    report = watching.run(minutes(3))
+    harness.happen(grant, minutes(-600), arrived=minutes(2))
+    report = harness.run(minutes(3))
 
-    (alert,) = watching.alerts().values()
+    (alert,) = harness.alerts().values()
     assert (alert.first_seen, alert.count, alert.episode) == (before.first_seen, before.count, 1)
     assert report.superseded == 1

@@ -38,7 +38,7 @@ from daswatch.queries.saved_query import (
 )
 from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
-from findings_lambda.tell import Teller, Telling
+from findings_lambda.notifier import NotificationResult, Notifier
 
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
 # as one that has nothing to catch up with. A slice is looked at as a whole.
@@ -58,7 +58,7 @@ _NOTE_SECONDS = 3.0
 
 
 @dataclass(slots=True)
-class Report:
+class RunReport:
     """What one run did."""
 
     detections: int = 0
@@ -77,13 +77,13 @@ class Report:
     expired_suppressions: list[str] = field(default_factory=list)
     malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
     full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
-    telling: Telling = field(default_factory=Telling)
+    sent: NotificationResult = field(default_factory=NotificationResult)
     since: str = ""
     query_ms: float = 0.0
     total_ms: float = 0.0
 
 
-class Watch:
+class DetectionRunner:
     """The saved queries with what they need; one for as long as the function is warm."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Watch:
         queries: SavedQueries,
         alert_index: AlertIndex,
         search: SearchGateway,
-        teller: Teller,
+        notifier: Notifier,
         indices: Indices,
     ) -> None:
         self._detections = by_name(detections)
@@ -101,18 +101,18 @@ class Watch:
         self._queries = queries
         self._alerts = alert_index
         self._search = search
-        self._teller = teller
+        self._notifier = notifier
         self._indices = indices
         self._templates_are_there = False
 
-    def run(self, now: datetime, deadline: Deadline) -> Report:
+    def run(self, now: datetime, deadline: Deadline) -> RunReport:
         """Look at what arrived since the last run, then at a part of what is older. Raises SearchUnavailable."""
         begun = deadline.clock.monotonic()
         self._require_templates(deadline)
         before = self._alerts.progress(deadline)
         asked = [detection for detection in self._enabled if detection.kind is not Kind.FAILING]
         progress = before or Progress(now - RECENT)
-        report = Report(detections=len(asked), since=iso_milliseconds(progress.since))
+        report = RunReport(detections=len(asked), since=iso_milliseconds(progress.since))
         report.expired_suppressions = _expired(asked, now)
 
         arrivals = recent(progress.since, now)
@@ -170,7 +170,7 @@ class Watch:
         now: datetime,
         usual_seconds: float,
         deadline: Deadline,
-        report: Report,
+        report: RunReport,
         dues: dict[str, tuple[Alert, Due]],
     ) -> None:
         """Work off backlogs, slice by slice from the oldest, within a run's bounds; each slice is noted.
@@ -222,7 +222,7 @@ class Watch:
         now: datetime,
         arrivals: Arrivals,
         deadline: Deadline,
-        report: Report,
+        report: RunReport,
         dues: dict[str, tuple[Alert, Due]],
         *,
         gaps: Mapping[str, datetime] | None = None,
@@ -253,11 +253,11 @@ class Watch:
             )
         return failed | {one.name for one in detections if one.name in report.failing}
 
-    def take(self, firings: Sequence[Firing], now: datetime, deadline: Deadline) -> Report:
+    def take(self, firings: Sequence[Firing], now: datetime, deadline: Deadline) -> RunReport:
         """Make alerts of firings that something else found: a monitor's notification. Raises SearchUnavailable."""
         begun = deadline.clock.monotonic()
         self._require_templates(deadline)
-        report = Report()
+        report = RunReport()
         ours, theirs = [], []
         for one in firings:
             detection = self._detections.get(one.detection)
@@ -286,7 +286,7 @@ class Watch:
                     raise TemplatesMissing(name)
             self._templates_are_there = True
 
-    def _late(self, arrivals: Arrivals, report: Report, deadline: Deadline) -> list[Span] | None:
+    def _late(self, arrivals: Arrivals, report: RunReport, deadline: Deadline) -> list[Span] | None:
         """When events happened that arrived late; None where that cannot be searched for."""
         report.searches += 1
         found = self._queries.off_time(arrivals, self._indices.events, deadline)
@@ -300,7 +300,7 @@ class Watch:
         asked: Sequence[Detection],
         arrivals: Arrivals,
         late: Sequence[Span] | None,
-        report: Report,
+        report: RunReport,
         deadline: Deadline,
         after: datetime | None = None,
     ) -> _Looked:
@@ -356,7 +356,7 @@ class Watch:
         return index_of(detection, event_indices(first_day, last_day, self._indices.prefix), self._indices)
 
     def _new(
-        self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline, report: Report
+        self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline, report: RunReport
     ) -> tuple[list[tuple[Detection, Candidate]], dict[str, tuple[Detection, list[Candidate]]], dict[str, Seen]]:
         """Of first-seen detections: what is new, everything that was seen now, and what is known about it."""
         seen_now: dict[str, tuple[Detection, list[Candidate]]] = {}
@@ -393,7 +393,7 @@ class Watch:
         found: Sequence[tuple[Detection, Candidate]],
         now: datetime,
         deadline: Deadline,
-        report: Report,
+        report: RunReport,
         *,
         gaps: Mapping[str, datetime] | None = None,
         caught_up: bool = False,
@@ -448,7 +448,7 @@ class Watch:
         self,
         found: Sequence[tuple[Detection, Candidate, datetime]],
         deadline: Deadline,
-        report: Report,
+        report: RunReport,
     ) -> dict[str, str]:
         """When these groups' episodes began, by alert id: each with the time before which everything was looked at.
 
@@ -485,20 +485,20 @@ class Watch:
         return Question(detection, Window("@timestamp", first, last), index)
 
     def _bounded(
-        self, found: Sequence[tuple[Detection, Candidate]], deadline: Deadline, report: Report
+        self, found: Sequence[tuple[Detection, Candidate]], deadline: Deadline, report: RunReport
     ) -> tuple[list[tuple[Detection, Candidate]], list[Storm]]:
         """The groups that get an alert of their own, with a summary of the others of each storm, and the storms."""
         kept, storms = self._divide([(detection.name, candidate) for detection, candidate in found], deadline, report)
         summaries = [(self._detections[storm.detection], storm.summary) for storm in storms]
         return [*(found[position] for position in kept), *summaries], storms
 
-    def _bounded_firings(self, found: Sequence[Firing], deadline: Deadline, report: Report) -> list[Firing]:
+    def _bounded_firings(self, found: Sequence[Firing], deadline: Deadline, report: RunReport) -> list[Firing]:
         """The same of firings that OpenSearch is not asked about: of analysts' monitors."""
         kept, storms = self._divide([(one.detection, _as_candidate(one)) for one in found], deadline, report)
         return [*(found[position] for position in kept), *(_summary(storm, found) for storm in storms)]
 
     def _divide(
-        self, found: Sequence[tuple[str, Candidate]], deadline: Deadline, report: Report
+        self, found: Sequence[tuple[str, Candidate]], deadline: Deadline, report: RunReport
     ) -> tuple[list[int], list[Storm]]:
         if not found:
             return [], []
@@ -513,7 +513,7 @@ class Watch:
         firings: Sequence[Firing],
         now: datetime,
         deadline: Deadline,
-        report: Report,
+        report: RunReport,
         *,
         quieten: bool = True,
     ) -> tuple[set[str], dict[str, tuple[Alert, Due]]]:
@@ -523,10 +523,10 @@ class Watch:
         """
         stored = self._alerts.get([firing.alert_id for firing in firings], deadline)
         if quieten:
-            unsettled = self._alerts.unsettled(now, deadline, messages=self._teller.has_topic)
+            unsettled = self._alerts.unsettled(now, deadline, messages=self._notifier.has_topic)
             stored |= {one.alert.id: one for one in unsettled}
         there = {name: one.alert for name, one in stored.items()}
-        changed = changes(there, firings, self._detections, now, messages=self._teller.has_topic)
+        changed = changes(there, firings, self._detections, now, messages=self._notifier.has_topic)
         to_write = [(change.after, stored.get(change.after.id)) for change in changed if change.written]
         written = self._alerts.write(to_write, deadline.part(_WRITING))
         report.raised += sum(change.raised and change.after.id in written.ids for change in changed)
@@ -544,25 +544,29 @@ class Watch:
         }
         return late, dues
 
-    def _mail(self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: Report) -> None:
+    def _mail(
+        self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: RunReport
+    ) -> None:
         """Publish the messages that are due, and note each before the next one goes out."""
         waiting = {name: alert for name, (alert, what) in dues.items() if what.message}
         sending = deadline.earlier(_NOTE_SECONDS)
-        for portion in self._teller.mail(list(waiting.values()), self._detections, sending, report.telling):
+        for portion in self._notifier.send_messages(list(waiting.values()), self._detections, sending, report.sent):
             for one in portion:
                 del waiting[one.alert.id]
             if not self._noted([one for one in portion if not one.unknown], now, deadline, report):
                 break  # what cannot be noted would go out again
         self._noted([Published(alert) for alert in waiting.values()], now, deadline, report)
 
-    def _post(self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: Report) -> None:
+    def _post(
+        self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: RunReport
+    ) -> None:
         """Publish the findings that are due, and note them call by call."""
         findings = [alert for alert, what in dues.values() if what.finding]
         sending = deadline.earlier(_NOTE_SECONDS)
-        for portion in self._teller.post(findings, self._detections, sending, report.telling):
+        for portion in self._notifier.import_findings(findings, self._detections, sending, report.sent):
             self._noted(portion, now, deadline, report)
 
-    def _noted(self, portion: Sequence[Published], now: datetime, deadline: Deadline, report: Report) -> bool:
+    def _noted(self, portion: Sequence[Published], now: datetime, deadline: Deadline, report: RunReport) -> bool:
         """Note what was published, over whatever the alerts are by now; False where that was not possible."""
         published = {one.alert.id: one for one in portion}
         if not published:
@@ -571,8 +575,8 @@ class Watch:
         outcome = self._alerts.update(published, lambda alert: noted(alert, published[alert.id], now), noting)
         report.refused_alerts |= outcome.refused
         if outcome.unwritten:
-            report.telling.unnoted += len(outcome.unwritten)
-            report.telling.causes.add(f"not noted: {outcome.cause}")
+            report.sent.unnoted += len(outcome.unwritten)
+            report.sent.causes.add(f"not noted: {outcome.cause}")
         return not outcome.unwritten
 
     def _sightings(
@@ -582,7 +586,7 @@ class Watch:
         return sightings(detection, candidates, known, now, index, versioned=versioned)
 
     def _note_seen(
-        self, detection: Detection, actions: Sequence[Action], deadline: Deadline, report: Report
+        self, detection: Detection, actions: Sequence[Action], deadline: Deadline, report: RunReport
     ) -> set[str]:
         """Note what a detection saw; the detection where that is not written: its next run looks again."""
         writing = deadline.part(_WRITING)
