@@ -109,7 +109,7 @@ def test_no_bucket_and_no_region_are_named(monkeypatch: pytest.MonkeyPatch) -> N
     ("parameters", "told"),
     [
         ("CreateDomain=true", "the template needs Databases"),
-        ("Databases=db:nowhere", "Give OpenSearchEndpoint and OpenSearchArn, or CreateDomain=true"),
+        ("Databases=db:nowhere", "Specify OpenSearchEndpoint and OpenSearchArn, or CreateDomain=true"),
         ("Databases=db:nowhere CreateDomain=true", f"there is no db:nowhere in {REGION}"),
     ],
 )
@@ -175,17 +175,17 @@ def test_the_shortest_call_of_the_docs_fits() -> None:
 
 def test_values_of_the_stack_count_where_none_is_given() -> None:
     TEMPLATE.check_together({}, LEAST)
-    with pytest.raises(UsageError, match="OpenSearchAuth=basic needs OpenSearchSecretArn"):
+    with pytest.raises(UsageError, match="OpenSearchAuth=basic requires OpenSearchSecretArn"):
         TEMPLATE.check_together({"CreateDomain": "false", "OpenSearchAuth": "basic"}, {**LEAST, **ENDPOINT})
 
 
 ENDPOINT = {"OpenSearchEndpoint": "https://x", "OpenSearchArn": "arn"}
 RULES: list[tuple[Mapping[str, str], str]] = [
-    ({"CreateDomain": "false"}, "SomeOpenSearch"),
-    (ENDPOINT, "SomeOpenSearch"),
+    ({"CreateDomain": "false"}, "HasOpenSearch"),
+    (ENDPOINT, "HasOpenSearch"),
     ({"CreateDomain": "false", **ENDPOINT, "OpenSearchService": "aoss"}, "CollectionHasName"),
     ({"OpenSearchService": "aoss", "CollectionName": "audit"}, "CollectionHasName"),
-    ({"OpenSearchAuth": "basic", "OpenSearchSecretArn": "arn"}, "DomainKnowsRoles"),
+    ({"OpenSearchAuth": "basic", "OpenSearchSecretArn": "arn"}, "DomainUsesSigV4"),
     ({"CreateDomain": "false", **ENDPOINT, "OpenSearchAuth": "basic"}, "PasswordHasSecret"),
     ({"SplunkEndpoint": "https://splunk"}, "SplunkHasToken"),
 ]

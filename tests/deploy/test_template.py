@@ -80,7 +80,7 @@ def test_every_database_has_all_that_is_its_own_and_names_do_not_meet() -> None:
     theirs = {name.removesuffix("dbab1") for name in resources if name.endswith("dbab1")}
 
     assert ours == theirs
-    assert {"Stream", "Mapping", "ReadAccess", "Evidence", "Silent", "Unread", "Behind", "FarBehind"} <= ours
+    assert {"Stream", "Mapping", "ReadAccess", "Evidence", "Silent", "NotConsumed", "ConsumerLag"} <= ours
 
 
 # What IAM takes of the policies that a role has of its own, and of a managed one, without white space.
@@ -479,11 +479,11 @@ def test_every_function_has_an_alarm_for_errors() -> None:
 
 def test_silence_is_an_alarm_and_so_is_a_mapping_that_stands() -> None:
     alarms = stack().resources
-    silent, unread = alarms["Silentclusterorders"].properties, alarms["Unreadclusterorders"].properties
+    silent, idle = alarms["Silentclusterorders"].properties, alarms["NotConsumedclusterorders"].properties
 
     assert (silent["MetricName"], silent["TreatMissingData"]) == ("IncomingRecords", "breaching")
-    assert (unread["MetricName"], unread["TreatMissingData"]) == ("PolledEventCount", "breaching")
-    assert unread["Dimensions"] == [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}]
+    assert (idle["MetricName"], idle["TreatMissingData"]) == ("PolledEventCount", "breaching")
+    assert idle["Dimensions"] == [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}]
 
 
 # What is done to the streams from outside.
@@ -571,14 +571,14 @@ def test_a_deployment_reaches_the_saved_query_and_wakes_nobody() -> None:
     def listening(event: Mapping[str, Any]) -> set[str]:
         return {name for name, rule in rules().items() if takes(rule["EventPattern"], event)}
 
-    assert listening(by_hand) == {"OwnPartsChanged", "OwnPartsChangedByHand"}
-    assert listening(deployed) == {"OwnPartsChanged"}
+    assert listening(by_hand) == {"ComponentsChanged", "ComponentsChangedManually"}
+    assert listening(deployed) == {"ComponentsChanged"}
 
 
 def test_records_given_up_ring_one_alarm() -> None:
     """Hundreds of objects an hour are one alarm, which ends after an hour without any."""
-    records = stack().resources["GaveUpclusterorders"].properties
-    notifications = stack().resources["NotifiedGaveUpAlarm"].properties
+    records = stack().resources["RetriesExhaustedclusterorders"].properties
+    notifications = stack().resources["NotifiedRetriesExhaustedAlarm"].properties
 
     assert (records["MetricName"], records["Dimensions"]) == (
         "OnFailureDestinationDeliveredEventCount",

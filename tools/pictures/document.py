@@ -43,7 +43,7 @@ def _section(dashboard: SavedObject, panels: list[Panel]) -> Iterator[str]:
     yield from (f"## {dashboard.title.removeprefix('Daswatch: ').capitalize()}", "")
     yield from (f"{dashboard.attributes['description']} Default time range: {span_text(dashboard).lower()}.", "")
     yield from (f"![Rendering of the dashboard “{dashboard.title}”](pictures/{dashboard.id}.png)", "")
-    yield from ("| Panel | Content |", "|---|---|")
+    yield from ("| panel | content |", "|---|---|")
     for panel in panels:
         yield f"| {_cell(panel.one.title)} | {_cell(panel.one.attributes['description'])} |"
     yield ""
