@@ -460,7 +460,7 @@ def test_alarms_of_our_metrics_look_at_metrics_that_are_told() -> None:
     ours = [one.properties for one in stack().of_type("AWS::CloudWatch::Alarm").values()]
     ours = [one for one in ours if one["Namespace"] == "Daswatch"]
 
-    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToDeliverAgain", "FailingDetections"}
+    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToRetry", "FailingDetections"}
     for alarm in ours:
         ((dimension,)) = alarm["Dimensions"]
         assert dimension["Name"] == "service"
