@@ -73,7 +73,7 @@ def _problems(finding: Mapping[str, Any]) -> Iterator[str]:
         yield report.generate_report()
         return
     yield from (f"{name} is missing" for name in sorted(REQUIRED - finding.keys()))
-    yield from (f"{name} is not ours to tell" for name in sorted(FORBIDDEN & finding.keys()))
+    yield from (f"{name} is not ours to set" for name in sorted(FORBIDDEN & finding.keys()))
     yield from _bad_texts("finding", finding)
     yield from (
         f"{name} is longer than {length}" for name, length in LENGTHS.items() if len(finding.get(name, "")) > length
