@@ -130,7 +130,7 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
 def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:
     first, second, third = (ingest.record([postgresql_event(statementId=number)]) for number in (1, 2, 3))
     secret_arn = os.environ["OPENSEARCH_SECRET_ARN"]
-    ingest.monkeypatch.setattr(opensearch_client, "_SECRET_SECONDS", 0.0)
+    ingest.monkeypatch.setattr(opensearch_client, "SECRET_SECONDS", 0.0)
     secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
     name = orjson.loads(secrets_manager.get_secret_value(SecretId=secret_arn)["SecretString"])["username"]
     assert ingest.invoke(first) == []
