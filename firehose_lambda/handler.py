@@ -1,4 +1,4 @@
-"""Firehose's data transformation: Lambda's entry point. Wires the stages, and tells what they did."""
+"""Firehose's data transformation: Lambda's entry point. Wires the stages, and logs what they did."""
 
 from __future__ import annotations
 

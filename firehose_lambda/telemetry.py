@@ -1,4 +1,4 @@
-"""What the transformation tells about an invocation: its report as a line, counts and durations."""
+"""What the transformation logs of an invocation: its report as a line, counts and durations."""
 
 from __future__ import annotations
 

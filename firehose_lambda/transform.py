@@ -160,7 +160,7 @@ class Transformation:
                 report.unavailable = TimeLimitReached(f"out of time after {position} of {len(batch)} records")
                 break
             try:
-                # The documents get no name here: they would stay beside those of the next record.
+                # The documents get no name here: they would stay in memory next to those of the next record.
                 answer = self._answer(
                     record, self._documents(record, stream_arn, flattening, report, deadline), room, position, report
                 )
@@ -232,14 +232,14 @@ class Transformation:
 
 
 def read_record(raw: Mapping[str, Any], now: datetime) -> FirehoseRecord:
-    """Read Firehose's form of a record; `now` stands in for an arrival time that is not told.
+    """Read Firehose's form of a record; `now` stands in for an arrival time that is missing.
 
-    Firehose gives milliseconds, and beside its own time that of Kinesis. Raises KeyError without a recordId: there is
+    Firehose gives milliseconds, its own time and that of Kinesis. Raises KeyError without a recordId: there is
     nothing to answer to.
     """
     metadata = raw.get("kinesisRecordMetadata")
-    told = [one.get("approximateArrivalTimestamp") for one in (metadata, raw) if isinstance(one, Mapping)]
-    seconds = next((at / 1000 for at in told if isinstance(at, (int, float)) and 0 < at < _LATEST_MILLISECONDS), None)
+    times = [one.get("approximateArrivalTimestamp") for one in (metadata, raw) if isinstance(one, Mapping)]
+    seconds = next((at / 1000 for at in times if isinstance(at, (int, float)) and 0 < at < _LATEST_MILLISECONDS), None)
     kinesis = {"data": raw.get("data"), "approximateArrivalTimestamp": seconds}
     record = read_stream_record({"kinesis": kinesis}, now)
     return FirehoseRecord(raw["recordId"], record.data, record.arrived_at)

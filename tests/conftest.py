@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from opensearchpy import OpenSearch
 
 from daswatch.activity_streams import lifecycle
@@ -24,6 +25,10 @@ from tests.fakes.cloudformation_bucket import AnswerBucket, answer_bucket
 from tests.fakes.proxy import Proxy
 from tests.fakes.rds import Rds, rds_with_streams
 from tests.harness.ingest import IngestFunction
+
+# Examples are the same in each run, and none fails because the machine is slow.
+settings.register_profile("daswatch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("daswatch")
 
 _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _SETTINGS = (

@@ -114,12 +114,12 @@ def test_the_default_users_are_awss_own() -> None:
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_should_look_like(name: str, value: str) -> None:
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as error:
         read_settings(LEAST | {name: value})
 
-    assert len(told.value.problems) == 1
-    assert told.value.problems[0].startswith(f"{name} ")
-    assert "expected: " in told.value.problems[0]
+    assert len(error.value.problems) == 1
+    assert error.value.problems[0].startswith(f"{name} ")
+    assert "expected: " in error.value.problems[0]
 
 
 def test_basic_needs_its_secret() -> None:
@@ -127,11 +127,11 @@ def test_basic_needs_its_secret() -> None:
         read_settings(LEAST | {"OPENSEARCH_AUTH": "basic"})
 
 
-def test_every_problem_is_told_at_once() -> None:
-    with pytest.raises(SettingsError) as told:
+def test_every_problem_is_reported_at_once() -> None:
+    with pytest.raises(SettingsError) as error:
         read_settings({"OPENSEARCH_AUTH": "x", "REDACT": "x", "INDEX_PREFIX": "X", "MAX_DATA_KEYS": "x"})
 
-    named = {problem.split()[0] for problem in told.value.problems}
+    named = {problem.split()[0] for problem in error.value.problems}
     assert named == {
         "OPENSEARCH_ENDPOINT",
         "OPENSEARCH_AUTH",
@@ -140,16 +140,16 @@ def test_every_problem_is_told_at_once() -> None:
         "INDEX_PREFIX",
         "MAX_DATA_KEYS",
     }
-    assert all(name in str(told.value) for name in named)
+    assert all(name in str(error.value) for name in named)
 
 
 def test_no_value_is_quoted_since_it_may_be_a_secret_in_the_wrong_place() -> None:
     names = ("OPENSEARCH_ENDPOINT", "OPENSEARCH_AUTH", "DEAD_LETTER_BUCKET", "INDEX_PREFIX", "REDACT", "MAX_DATA_KEYS")
 
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as error:
         read_settings(dict.fromkeys(names, "P4SSW0RD!"))
 
-    assert "P4SSW0RD" not in str(told.value)
+    assert "P4SSW0RD" not in str(error.value)
 
 
 class Recorded(dict[str, str]):

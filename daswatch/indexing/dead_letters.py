@@ -1,4 +1,4 @@
-"""Dead letters: what is kept of a stream record that can never succeed, and the line that tells about it.
+"""Dead letters: what is kept of a stream record that can never succeed, and the line about it.
 
 The record itself, still encrypted, goes to S3; the line, without any payload, goes to the index of dead letters.
 """

@@ -100,6 +100,6 @@ def is_taken(fate: Fate) -> bool:
 
 
 def refusal(index: str, status: int, error_type: str, reason: str) -> str:
-    """Why an index refuses its probe. OpenSearch's reason can be told: it quotes nothing but the probe."""
+    """Why an index refuses its probe. OpenSearch's reason may be logged: it quotes only the probe."""
     quoted = reason[:_REASON_CHARACTERS] or "no reason given"
     return f"{index} takes no document, not even an ordinary one: {quoted} (OpenSearch answered {status} {error_type})"

@@ -40,9 +40,9 @@ class Pulse:
         self.heartbeats += heartbeats
 
     def is_due(self, written: str | None) -> bool:
-        """Whether it is worth a request of its own, after one that told `written` as last seen.
+        """Whether it is worth a request of its own, after one that wrote `written` as last seen.
 
-        A silent instance is told after minutes; to write each heartbeat of it, one every two seconds, is of no use.
+        Silence is reported after minutes: writing each heartbeat, one every two seconds, would be of no use.
         """
         if written is None or self.last_event:
             return True

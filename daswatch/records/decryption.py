@@ -19,7 +19,7 @@ from daswatch.errors import DecryptError, Reason
 from daswatch.records.limits import MAX_PLAINTEXT_BYTES
 
 _DATA_KEY_BYTES = 32
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # the header tells which; RDS writes gzip
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # the header says which; RDS writes gzip
 _GZIP_MAGIC = b"\x1f\x8b"
 
 

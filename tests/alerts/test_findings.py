@@ -34,8 +34,6 @@ POSTING = Posting(ACCOUNT, REGION, "https://search.example.org/_dashboards")
 # The seed is fixed: a failure is the same for everybody.
 thorough = settings(
     max_examples=150,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
 )
 

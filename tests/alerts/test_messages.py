@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.alerts.alert import GROUPS, Database
@@ -156,7 +156,6 @@ def test_a_shared_message_lists_the_most_severe_first() -> None:
     assert lines[-1] == URL
 
 
-@settings(deadline=None)
 @given(odd_text, odd_text, odd_text, st.sampled_from(Level))
 def test_every_shared_message_is_one_that_sns_takes(title: str, value: str, detection: str, level: Level) -> None:
     fields = {"title": title, "detection": detection, "level": level, "group": {"dbUserName": value}}

@@ -58,7 +58,7 @@ def a_detection(**changes: Any) -> Detection:
         "kind": Kind.THRESHOLD,
         "source": Source.EVENTS,
         "query": 'activity:"AUTH FAILURE"',
-        "description": "Somebody tried one account's password again and again.",
+        "description": "One account's password was tried again and again.",
         "why": "Guessing passwords is the cheapest way in.",
         "runbook": ("Find out whose host it is.",),
         "false_positives": ("A rotated password.",),

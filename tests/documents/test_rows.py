@@ -84,7 +84,7 @@ def test_no_text_breaks_a_line_or_gets_lost(text: str) -> None:
         assert rb"unpaired \ud800" in line
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.text(st.characters(), max_size=30), st.one_of(st.none(), st.integers(), st.text(st.characters())))
 def test_every_form_holds_whatever_an_event_says(text: str, odd: object) -> None:
     documents = documents_of(
@@ -199,7 +199,7 @@ def test_splunk_gets_the_row_with_its_time_host_source_and_sourcetype() -> None:
     }
 
 
-def test_splunks_host_is_the_database_where_the_instance_is_not_told() -> None:
+def test_splunks_host_is_the_database_without_an_instance() -> None:
     assert orjson.loads(splunk_event(document()))["host"] == "cluster-A"
 
 

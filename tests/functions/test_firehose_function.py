@@ -544,7 +544,7 @@ batches = st.lists(st.tuples(st.text(max_size=20), originals, sizes), max_size=1
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=60)
 @given(batches, st.sampled_from(Form), st.booleans())
 def test_any_answer_fits_and_answers_each_record_once_in_order(
     batch: list[tuple[str, int, int | None]], form: Form, compress: bool
@@ -640,7 +640,7 @@ def test_rows_and_events_are_those_of_the_library() -> None:
     assert content_of(events) == splunk_event(document)
 
 
-# Settings and what is told.
+# Settings and logs.
 
 
 def test_no_setting_is_needed() -> None:
@@ -684,7 +684,7 @@ def test_a_blank_list_is_the_default(blank: str) -> None:
     assert settings.stream.excluded_users == DEFAULT_EXCLUDED_USERS
 
 
-def test_an_unknown_activity_is_told_with_those_that_exist() -> None:
+def test_unknown_activity_lists_valid_ones() -> None:
     with pytest.raises(SettingsError) as error:
         read_settings({"ACTIVITIES": "DDL,SELECT"})
 
@@ -700,7 +700,7 @@ def test_only_s3_reads_gzip_members(form: str) -> None:
         read_settings({"OUTPUT_FORM": form, "COMPRESS": "gzip"})
 
 
-def test_all_problems_are_told_at_once_before_a_record_is_looked_at(firehose: FirehoseFunction) -> None:
+def test_all_setting_problems_are_reported_first(firehose: FirehoseFunction) -> None:
     names = ("OUTPUT_FORM", "COMPRESS", "ACTIVITIES", "REDACT", "MAX_DATA_KEYS")
     firehose.configure(**dict.fromkeys(names, "nonsense"))
 
@@ -711,7 +711,7 @@ def test_all_problems_are_told_at_once_before_a_record_is_looked_at(firehose: Fi
     assert "nonsense" not in str(error.value)
 
 
-def test_one_line_tells_counts_and_milliseconds_and_no_content(firehose: FirehoseFunction) -> None:
+def test_log_line_has_counts_and_durations_only(firehose: FirehoseFunction) -> None:
     event = postgresql_event(commandText=f"select '{SECRET}'", dbUserName=SECRET)
 
     firehose.invoke(firehose.sealed(event, HEARTBEAT), firehose.sealed(HEARTBEAT), b"bad")

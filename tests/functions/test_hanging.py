@@ -1,7 +1,7 @@
 """Each function while one of its dependencies does not answer: it ends in time, and the next run goes on.
 
 A dependency accepts connections and never answers, or its packets vanish, or it answers late. The relay's silence has
-no end, so the limit tells a bounded wait from one that is not, and not a fast machine from a slow one.
+no end, so the limit separates a bounded wait from an endless one, not a fast machine from a slow one.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setu
     assert SIGNATURE not in "".join(traceback.format_exception(undelivered))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(event=events)
 def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket: AnswerBucket, event: object) -> None:
     fields: dict[str, Any] = dict(event) if isinstance(event, Mapping) else {"RequestType": event}

@@ -203,15 +203,15 @@ SECRET = "s3cret-of-the-payload"
 @contextmanager
 def everything_logged(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
     """All that any logger says when the function's root logger is at this level, as Lambda's own setting makes it."""
-    told = io.StringIO()
+    logged = io.StringIO()
     root = logging.getLogger()
-    before, output = root.level, logging.StreamHandler(told)
+    before, output = root.level, logging.StreamHandler(logged)
     # moto serves from threads of this process; it is no part of the function.
     output.addFilter(lambda line: not line.threadName or "process_request_thread" not in line.threadName)
     root.addHandler(output)
     root.setLevel(level)
     try:
-        yield told
+        yield logged
     finally:
         root.removeHandler(output)
         root.setLevel(before)

@@ -96,7 +96,7 @@ def test_the_wait_is_spread_from_nothing_on(attempt: int) -> None:
     assert max(waits) < 5
 
 
-# The gateway, in front of a transport that answers as it is told.
+# The gateway, in front of a transport that answers as scripted.
 
 
 @dataclass
@@ -123,10 +123,10 @@ def all_written(lines: list[bytes]) -> dict[str, Any]:
     return {"errors": False, "items": [{"create": {"status": 201}}] * len(lines)}
 
 
-def statuses(*told: int | tuple[int, str]) -> dict[str, Any]:
+def statuses(*given: int | tuple[int, str]) -> dict[str, Any]:
     """A bulk answer with these statuses, and error types where there are any."""
     items = []
-    for status in told:
+    for status in given:
         number, error_type = status if isinstance(status, tuple) else (status, "")
         error = {"error": {"type": error_type}} if number >= 300 else {}
         items.append({"create": {"status": number, **error}})

@@ -1,4 +1,4 @@
-"""What is told of dropped events: one document for each batch, database and reason, the same for each delivery."""
+"""What is counted of dropped events: one document for each batch, database and reason, the same for each delivery."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_another_batch_has_other_ids(batch: list[StreamRecord]) -> None:
     assert ids([drop(1)], BATCH) != ids([drop(1)], batch)
 
 
-def test_without_drops_nothing_is_told() -> None:
+def test_without_drops_nothing_is_written() -> None:
     assert actions([], BATCH, NOW, Indices().drops) == []
 
 

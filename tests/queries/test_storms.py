@@ -116,7 +116,7 @@ def test_a_summary_shows_no_sql() -> None:
     assert "secret" not in storm.summarized(a_firing(group={})).note
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 250), min_size=1, max_size=8),
     open_share=st.floats(0, 1),

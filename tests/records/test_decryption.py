@@ -1,4 +1,4 @@
-"""Ciphertext -> JSON, with real cryptography: everything that RDS may write opens, everything else is told apart."""
+"""Ciphertext -> JSON, with real cryptography: everything that RDS may write opens, everything else has its own reason."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_every_member_is_decompressed_and_the_rest_counted(compressed: bytes, co
         pytest.param(gzip.compress(b"x" * 51) * 2, Reason.TOO_LARGE, id="two members over the ceiling together"),
     ],
 )
-def test_what_does_not_decompress_is_told_apart(compressed: bytes, reason: Reason) -> None:
+def test_what_does_not_decompress_has_its_reason(compressed: bytes, reason: Reason) -> None:
     with pytest.raises(DecryptError) as refusal:
         decompress(compressed, 100)
 

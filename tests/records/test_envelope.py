@@ -1,4 +1,4 @@
-"""Stream record -> envelope: what is read, what is refused and why, and whose activity a stream's ARN tells."""
+"""Stream record -> envelope: what is read, what is refused and why, and whose activity a stream carries."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_the_detail_of_a_refusal_quotes_nothing_of_the_record() -> None:
         ),
     ],
 )
-def test_the_arn_tells_whose_activity_it_is(arn: str, stream: StreamSource) -> None:
+def test_arn_names_whose_activity_it_is(arn: str, stream: StreamSource) -> None:
     assert stream_source(arn) == stream
 
 
