@@ -1,8 +1,8 @@
-"""A monitor's notification -> firings. It comes over SNS, as the message template of the monitor made it.
+"""Monitor notification (SNS) -> firings.
 
-Our monitors and those that analysts make send the same JSON (`docs/detections.md` has the template): the groups of a
-composite aggregation named `groups`, or the hits of a plain search. A monitor that fires notifies at every run until
-somebody acknowledges it, and tells nothing when it is over: `daswatch.alerts.alert` owns repetitions and the end.
+Installed monitors and analysts' own monitors send the same JSON (`docs/detections.md` has the templates): the groups of
+a composite aggregation named `groups`, or the hits of a plain search. A monitor that fires notifies at every run until
+it is acknowledged, and does not report the end: `daswatch.alerts.alert` handles repetitions and the end.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from daswatch.queries.saved_query import ACTOR_FIELDS, read_candidate
 from daswatch.times import iso_milliseconds
 
 FAILING = "das-failing"
-_MONITOR_NAME = 100  # characters of an analyst's name that count; it becomes part of an id
+_MONITOR_NAME = 100  # characters of an analyst's monitor name that are used in ids
 _RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]{1,100}", re.ASCII)
-_MOST = 2**53  # that JSON tells exactly
+_MOST = 2**53  # largest integer that JSON represents exactly
 _UNSAFE = re.compile(r"[^\w .,:()+-]+")
 _SEVERITIES = {"1": Level.CRITICAL, "2": Level.HIGH, "3": Level.MEDIUM, "4": Level.LOW, "5": Level.INFORMATIONAL}
 
 
 def read_notification(text: str, detections: Mapping[str, Detection], now: datetime) -> list[Firing]:
-    """The firings that one message tells. Raises NotificationError."""
+    """Return the firings of one message. Raises NotificationError."""
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
-        raise NotificationError(Reason.NOT_JSON, "the monitor's message is no JSON") from exc
+        raise NotificationError(Reason.NOT_JSON, "the monitor's message is not JSON") from exc
     if not isinstance(content, dict):
-        raise NotificationError(Reason.NOT_A_NOTIFICATION, "the monitor's message is no object")
+        raise NotificationError(Reason.NOT_A_NOTIFICATION, "the monitor's message is not an object")
     name = content.get("detection") or content.get("monitor")
     if not isinstance(name, str) or not name.strip():
         raise NotificationError(Reason.NOT_A_NOTIFICATION, "the message names neither a detection nor a monitor")
@@ -47,7 +47,7 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
         return list(_firings(content, name, detection, now))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as exc:
         raise NotificationError(
-            Reason.NOT_A_NOTIFICATION, f"its groups or hits are not as the template makes them ({type(exc).__name__})"
+            Reason.NOT_A_NOTIFICATION, f"its groups or hits do not have the form of the template ({type(exc).__name__})"
         ) from exc
 
 
@@ -62,7 +62,7 @@ def is_full(text: str) -> bool:
 
 
 def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> Firing:
-    """What is told about a saved query or monitor that cannot be run."""
+    """Return the firing for a saved query or monitor that fails to run."""
     at = iso_milliseconds(now)
     return Firing(
         detection=FAILING,
