@@ -1,5 +1,5 @@
-# Daswatch as a Terraform module: the published template as one stack. The template holds every resource, parameter and
-# check; this module uploads it next to the functions and passes values on.
+# Deploys the published template as a stack. The template defines all resources, parameters and rules; this module uploads
+# it next to the functions and passes parameters to it.
 
 terraform {
   required_version = ">= 1.5"
@@ -16,7 +16,7 @@ locals {
   template = "${path.module}/../template.yaml"
 }
 
-# A template of this size has to come from S3. Its name changes with its content, so that the stack sees the change.
+# A template of this size must be read from S3. Its key changes with its content, so that the stack detects changes.
 resource "aws_s3_object" "template" {
   bucket       = var.artifact_bucket
   key          = "${var.artifact_prefix}/template-${filemd5(local.template)}.yaml"

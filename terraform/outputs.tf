@@ -1,5 +1,5 @@
 output "outputs" {
-  description = "The outputs of the stack by their names in template.yaml, like outputs[\"Dashboards\"]."
+  description = "Outputs of the stack by their names in template.yaml, such as outputs[\"Dashboards\"]."
   value       = aws_cloudformation_stack.daswatch.outputs
 }
 

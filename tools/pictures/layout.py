@@ -79,7 +79,7 @@ def span_of(dashboard: SavedObject, now: datetime) -> TimeSpan:
     """The time with which a dashboard opens. Raises PictureError."""
     chosen = dashboard.attributes["timeFrom"], dashboard.attributes["timeTo"]
     if chosen == ("now/w", "now/w"):
-        # Weeks begin on Sunday, unless somebody changes Dashboards' setting dateFormat:dow.
+        # Weeks begin on Sunday, the default of Dashboards' setting dateFormat:dow.
         sunday = now.date() - timedelta(days=now.isoweekday() % 7)
         begin = datetime.combine(sunday, time(), now.tzinfo)
         return TimeSpan(begin, begin + _WEEK - timedelta(milliseconds=1))

@@ -133,7 +133,7 @@ def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
 
 @dataclass(slots=True)
 class Watched:
-    """What is told about records beside their documents."""
+    """Pulses and drops of records, in addition to their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
     drops: dict[tuple[int, StreamSource], list[Drop]]
@@ -160,7 +160,7 @@ class Watched:
             )
 
     def drop_actions(self) -> Iterator[Action]:
-        """What the ingest function tells of each batch: heartbeats are the pulse alone."""
+        """Yield the drops that the ingest function writes for each batch; heartbeats only update the pulse."""
         for (batch, _), found in self.drops.items():
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
@@ -191,7 +191,7 @@ def fill(
             search.indices.delete(index=Indices().runs)
         before = at
         progress(f"Running the saved queries as of {at:%A %H:%M}")
-        if at == NOW:  # the pulse has no history: it tells what was heard last
+        if at == NOW:  # the pulse has no history: only the last data
             index = Indices().pulse
             write(
                 search,
@@ -241,7 +241,7 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
     """Bulk actions, to be found at once."""
     answer = search.bulk(body=b"".join(action.lines for action in actions), params={"refresh": "true"})
     if answer["errors"]:
-        raise RuntimeError(f"OpenSearch refused what tells about the streams: {answer['items'][:1]}")
+        raise RuntimeError(f"OpenSearch rejected pulses or drops: {answer['items'][:1]}")
 
 
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
@@ -265,7 +265,7 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
 
 
 def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
-    """Somebody who looks for a way to stop a stream while the saved queries run, and a change that was planned."""
+    """Yield denied attempts to stop a stream while the saved queries run, and a planned change."""
     base = base_events()["control-plane"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
     calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
@@ -284,5 +284,10 @@ def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
     )
     for number, (ago, detail) in enumerate(calls):
         at = iso_milliseconds(now - ago)
-        told = {**base["detail"], "eventTime": at, "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}", **detail}
-        yield control_plane.document({**base, "time": at, "detail": told}, at, Indices().control_plane)
+        changed = {
+            **base["detail"],
+            "eventTime": at,
+            "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}",
+            **detail,
+        }
+        yield control_plane.document({**base, "time": at, "detail": changed}, at, Indices().control_plane)
