@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from daswatch.alerts.alert import State
-from daswatch.content.model import Wanted
+from daswatch.content.model import WantedContent
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.indices import Indices
@@ -233,7 +233,7 @@ def test_a_notification_of_ours_without_such_events_raises_nothing(findings: Fin
 def domain(findings: FindingsFunction, node: AnyNode) -> Iterator[Domain]:
     """A domain on which setup has installed everything, before any event."""
     running = Domain(node.url)
-    wanted = Wanted(
+    wanted = WantedContent(
         index_prefix=findings.prefix,
         detections=tuple(DETECTIONS.values()),
         alert_topic_arn="arn:aws:sns:eu-west-1:123456789012:monitors",

@@ -43,7 +43,7 @@ from tests.builders.alerts import a_firing
 from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.harness.installed import remove
-from tools.pictures.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.panels import PanelSearch, Rows, TimeSpan, by_key, requests_of, rows_of
 
 pytestmark = pytest.mark.node
 
@@ -70,7 +70,7 @@ class World:
     sources: Mapping[str, Sequence[Source]]
     records: Sequence[ProducedRecord]
 
-    def ask(self, request: Request) -> dict[str, Any]:
+    def ask(self, request: PanelSearch) -> dict[str, Any]:
         answer: dict[str, Any] = self.search.search(index=self.indices[request.index], body=dict(request.body))
         assert answer["_shards"]["failed"] == 0
         assert not answer["timed_out"]
@@ -190,12 +190,12 @@ def by_id(one: SavedObject) -> str:
     return one.id
 
 
-def the_request(one: SavedObject) -> Request:
+def the_request(one: SavedObject) -> PanelSearch:
     (request,) = requests_of(one, KNOWN, SPAN)
     return request
 
 
-def matching(world: World, one: SavedObject, request: Request) -> list[Source]:
+def matching(world: World, one: SavedObject, request: PanelSearch) -> list[Source]:
     query = one.attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]["query"]["query"]
     return [source for source in counted_once(world.sources[request.index]) if predicate(query)(source)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daswatch.content.dashboards import SavedObject
-from tools.pictures.panels import Column, PanelError, Request, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.panels import Column, PanelError, PanelSearch, TimeSpan, by_key, requests_of, rows_of
 
 START = datetime(2031, 3, 4, 9, tzinfo=UTC)
 DAY = TimeSpan(START, START + timedelta(days=1), "Europe/Paris")
@@ -54,7 +54,7 @@ def pill(query: dict[str, Any], **meta: Any) -> dict[str, Any]:
     return {"$state": {"store": "appState"}, "meta": {"negate": False, "disabled": False, **meta}, **query}
 
 
-def asked(one: SavedObject, span: TimeSpan = DAY, *others: SavedObject) -> Request:
+def asked(one: SavedObject, span: TimeSpan = DAY, *others: SavedObject) -> PanelSearch:
     (request,) = requests_of(one, by_key([PATTERN, TIMELESS, *others]), span)
     return request
 

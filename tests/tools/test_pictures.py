@@ -35,7 +35,7 @@ from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
 from tools.pictures.formats import formatted
 from tools.pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, span_of
 from tools.pictures.pages import CREDIT, Answered, page_height, page_html
-from tools.pictures.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.panels import Column, PanelSearch, TimeSpan, by_key, requests_of, rows_of
 from tools.pictures.png import size_of, with_palette
 from tools.pictures.week import NOW, Watched, control_plane_calls, run_times, spells
 
@@ -65,7 +65,7 @@ CHART_PANELS = [
 ]
 
 
-def an_answer(request: Request, text: str = "anna") -> dict[str, Any]:
+def an_answer(request: PanelSearch, text: str = "anna") -> dict[str, Any]:
     """An answer of the form that the request asks for: one of each bucket, one hit, and `text` for every word."""
     found: dict[str, Any] = {"hits": {"total": {"value": 3}, "hits": []}}
     if not request.aggregations:
