@@ -1,18 +1,18 @@
-"""What the findings function tells about an invocation: its report as a line, counts and durations."""
+"""A report of the findings function as a log line, counts and durations."""
 
 from __future__ import annotations
 
 from daswatch.aws.cloudwatch import Telemetry
-from findings_lambda.watch import Report
+from findings_lambda.run import RunReport
 
 SERVICE = "findings"
 
 
-def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
-    """Tell what one invocation did."""
-    telling = report.telling
+def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
+    """Emit the log line and metrics of one invocation."""
+    sent = report.sent
     lost = (report.failing, report.unwritten, report.refused_alerts, report.refused_sightings, report.malformed)
-    wrong = any(lost) or bool(telling.refused or telling.causes)
+    wrong = any(lost) or bool(sent.refused or sent.causes)
     line: dict[str, object] = {
         "level": "ERROR" if wrong else "INFO",
         "message": "something could not be looked at or told" if wrong else "watched",
@@ -23,8 +23,8 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
         "firings": report.firings,
         "raised": report.raised,
         "archived": report.archived,
-        "findings": telling.findings,
-        "messages": telling.messages,
+        "findings": sent.findings,
+        "messages": sent.messages,
         "conflicts": report.conflicts,
         "query_ms": round(report.query_ms, 1),
         "total_ms": round(report.total_ms, 1),
@@ -37,23 +37,23 @@ def tell(telemetry: Telemetry, report: Report, request_id: str) -> None:
         "refused_alerts": report.refused_alerts,
         "refused_sightings": report.refused_sightings,
         "storms": report.storms,
-        "refused_findings": telling.refused,
-        "unsent_findings": telling.unsent,
-        "unnoted": telling.unnoted,
-        "causes": sorted(telling.causes),
+        "refused_findings": sent.refused,
+        "unsent_findings": sent.unsent,
+        "unnoted": sent.unnoted,
+        "causes": sorted(sent.causes),
         "malformed": report.malformed,
         "full_notifications": report.full_notifications,
         "expired_suppressions": report.expired_suppressions,
     }
-    telemetry.tell(
+    telemetry.emit(
         line | {name: value for name, value in details.items() if value},
         {
             "AlertsRaised": report.raised,
             "AlertsArchived": report.archived,
-            "FindingsSent": telling.findings,
-            "FindingsUnsent": telling.unsent,
-            "FindingsRefused": len(telling.refused),
-            "MessagesSent": telling.messages,
+            "FindingsSent": sent.findings,
+            "FindingsUnsent": sent.unsent,
+            "FindingsRefused": len(sent.refused),
+            "MessagesSent": sent.messages,
             # A detection whose alerts cannot be written is as blind as one that cannot be asked.
             "FailingDetections": len({*report.failing, *report.unwritten}),
             "MalformedNotifications": sum(report.malformed.values()),

@@ -1,4 +1,4 @@
-"""What the transformation tells about an invocation: its report as a line, counts and durations."""
+"""What the transformation logs of an invocation: its report as a line, counts and durations."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from firehose_lambda.transform import Report
 SERVICE = "firehose"
 
 
-def tell(telemetry: Telemetry, report: Report, request_id: str, now: datetime) -> None:
-    """Tell what one invocation did."""
-    telemetry.tell(_line(report, request_id), _counts(report), _durations(report, now))
+def emit(telemetry: Telemetry, report: Report, request_id: str, now: datetime) -> None:
+    """Emit the log line and metrics of one invocation."""
+    telemetry.emit(_line(report, request_id), _counts(report), _durations(report, now))
 
 
 def _line(report: Report, request_id: str) -> dict[str, object]:
@@ -57,8 +57,8 @@ def _counts(report: Report) -> dict[str, int]:
         "EventsLeftOut": report.left_out,
         "RecordsDropped": _records(report, "Dropped"),
         "RecordsFailed": report.failed.total(),
-        "RecordsWithoutRoom": report.without_room,
-        "BatchesToDeliverAgain": 0 if answered else 1,
+        "RecordsOverResponseLimit": report.without_room,
+        "BatchesToRetry": 0 if answered else 1,
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,
     }

@@ -1,18 +1,17 @@
-"""CloudFormation's custom resources: activity streams that are switched on, content that is installed. Only wires."""
+"""Custom resources of CloudFormation: activity streams and the content in OpenSearch. Only wires components."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_request
 from daswatch.aws.clients import kms_client, rds_client, s3_client
-from daswatch.aws.cloudformation import Answers
+from daswatch.aws.cloudformation import ResponseSender
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.rds import ActivityStreams
 from daswatch.aws.s3 import Backups
@@ -20,46 +19,26 @@ from daswatch.content.model import Plan
 from daswatch.content.plan import check_hourly
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
-from daswatch.errors import RequestError
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
-from setup_lambda.answer import Provider, answer_request, provide
-from setup_lambda.provide import ContentProvider, StreamProvider
+from setup_lambda.providers import ContentProvider, StreamProvider
+from setup_lambda.responder import Provider, respond
 from setup_lambda.settings import read_settings
-from setup_lambda.telemetry import SERVICE, tell
+from setup_lambda.telemetry import SERVICE, emit
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
-
-
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """Answer one request: at its ResponseURL, or as the result of a direct invocation, which Terraform makes.
-
-    Raises AnswerUndelivered: then Lambda invokes it again. Raises RequestError where a direct request is not provided
-    for: the one who waits gets the reason as the function's error.
-    """
-    telemetry = Telemetry(SERVICE)
+def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
+    """Respond to one request at its ResponseURL. Raises ResponseUndelivered; Lambda then invokes it again."""
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
-    if is_direct(event):
-        report = provide(direct_request(event), providers, seconds, time)
-    else:
-        report = answer_request(event, providers, Answers(), seconds, time)
-    tell(telemetry, report, context.aws_request_id)
+    report = respond(read_request(event), providers, ResponseSender(), seconds, time)
+    emit(Telemetry(SERVICE), report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
-    if not is_direct(event):
-        return None
-    if not report.answer.succeeded:
-        raise RequestError(report.answer.reason)
-    result: dict[str, Any] = json.loads(answer_body(event, report.answer))
-    return result
 
 
 def _streams(deadline: Deadline) -> ActivityStreams:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daswatch.content.model import Wanted
+from daswatch.content.model import WantedContent
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_bucket, read_index_prefix
-
-DEFAULT_DETECTIONS = "detections.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +15,9 @@ class Settings:
 
     search: SearchEndpoint
     dashboards: DashboardsEndpoint
-    wanted: Wanted
+    wanted: WantedContent
     backup_bucket: str
-    detections: str = DEFAULT_DETECTIONS  # path of the compiled file
+    detections: str  # path of the compiled file
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -29,11 +27,11 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         search=search,
         dashboards=DashboardsEndpoint.read(environment, search),
-        wanted=Wanted.read(
+        wanted=WantedContent.read(
             environment, index_prefix=read_index_prefix(environment), service=search.service, detections=()
         ),
         backup_bucket=read_bucket(environment, "BACKUP_BUCKET"),
-        detections=environment.optional("DETECTIONS", DEFAULT_DETECTIONS),
+        detections=environment.optional("DETECTIONS"),
     )
     environment.check()
     return settings

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from opensearchpy import OpenSearch
 
 from daswatch.activity_streams import lifecycle
@@ -24,6 +25,10 @@ from tests.fakes.cloudformation_bucket import AnswerBucket, answer_bucket
 from tests.fakes.proxy import Proxy
 from tests.fakes.rds import Rds, rds_with_streams
 from tests.harness.ingest import IngestFunction
+
+# Examples are the same in each run, and none fails because the machine is slow.
+settings.register_profile("daswatch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("daswatch")
 
 _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _SETTINGS = (
@@ -135,7 +140,7 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what waits by the real clock: looks follow each other at once."""
-    monkeypatch.setattr(lifecycle, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What keeps the tree as it was designed, beside the layers of pyproject.toml: nothing happens at import."""
+"""What keeps the tree as it was designed, in addition to the layers of pyproject.toml: nothing happens at import."""
 
 from __future__ import annotations
 

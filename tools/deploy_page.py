@@ -236,49 +236,52 @@ def total(costs: Iterable[Cost]) -> float:
     return sum(one.usd for one in costs if not one.instead)
 
 
-# What to do about an alarm, by what its name has between the stack's and the database's.
+# The response to an alarm, by its name without the prefix and the database.
 ALARM_FIXES: Mapping[str, str] = {
-    "Behind": "Check the alarm RecordsToDeliverAgain and OpenSearch's load: ingest waits for OpenSearch, or has more "
-    "to do than two batches at once. It catches up once OpenSearch accepts more than arrives.",
-    "FarBehind": "Fix what the log of ingest names now: up to 23 hours no record is given up, and all are indexed "
-    "afterwards. The evidence has all records.",
-    "Silent": "Run `daswatch stream status`, then check in CloudTrail who stopped the stream; a stopped database is "
-    "silent, too.",
-    "Unread": "`daswatch doctor` shows whether the mapping is disabled or deleted. Active once in a new stack, until "
-    "Lambda has counted its first records.",
-    "GaveUp": "Objects below `aws/lambda/` in the dead-letter bucket have the records; the log of ingest has the "
-    "reason. The alarm clears an hour after the last one.",
-    "EvidenceLate": "Check the Firehose's log `/aws/kinesisfirehose/daswatch`: usually a policy of bucket or key.",
-    "SplunkLate": "Check the log `/aws/kinesisfirehose/daswatch`: the collector does not answer, or refuses the token "
-    "(docs/firehose.md).",
+    "ConsumerLag": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or needs "
+    "more than two concurrent batches. It catches up once OpenSearch accepts more than arrives.",
+    "ConsumerLagCritical": "Fix the cause in the log of the ingest function now: up to 23 hours no record is moved, "
+    "and all are indexed afterwards. The evidence has all records.",
+    "Silent": "`daswatch stream status`, then CloudTrail for who stopped it. A stopped database is silent, too.",
+    "NotConsumed": "`daswatch doctor` reports whether the mapping is disabled or deleted. The alarm is expected once "
+    "in a new stack, until Lambda has counted its first records.",
+    "RetriesExhausted": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of "
+    "the ingest function has the cause. The alarm ends after an hour without new objects.",
+    "EvidenceDelayed": "Check the Firehose log `/aws/kinesisfirehose/daswatch`; usually the policy of the bucket or "
+    "key.",
+    "SplunkDelayed": "Check the log `/aws/kinesisfirehose/daswatch`: the collector does not respond, or rejects the "
+    "token (docs/firehose.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each document has its reason and its object in S3.",
-    "RecordsToDeliverAgain": "`cause` in the log of ingest names the service, the reason and the fix. No record is "
-    "given up for 23 hours.",
-    "PulsesUnwritten": "Check `lost_cause` in the log of ingest. Events are not affected, but das-silent cannot fire, "
-    "or fires for healthy instances.",
-    "MalformedNotifications": "Correct the action's message of your own monitor (docs/detections.md).",
-    "FailingDetections": "The log of findings names them; `daswatch detections test` runs a rule.",
-    "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that this "
-    "role trusts the findings role.",
-    "FindingsRefused": "The log of findings has Security Hub's reason; report it to the project, it is a defect.",
-    "RecordsFailed": "Objects below `splunk/` name the reason; the evidence has the records.",
-    "RecordsWithoutRoom": "Lower BufferSizeInMBs of the Splunk Firehose (docs/firehose.md).",
-    "BatchesToDeliverAgain": "Check that the stream's key is enabled: `daswatch doctor` shows it.",
-    "IngestFails": "The log of ingest names the invalid setting.",
-    "FindingsFails": "Check the log of findings: usually OpenSearch does not answer.",
-    "NotifiedFails": "Check the log of notified. Events that Lambda gives up are below `aws/lambda/` in the "
-    "dead-letter bucket.",
-    "NotifiedGaveUp": "The log of notified has the reason. The schedule finds the same events without a notification.",
-    "SetupFails": "Check the log of setup and the stack's events. Fix what they name and deploy again.",
+    "RecordsToRetry": "`cause` in the log of the ingest function names the service, the error and the fix. No "
+    "record is moved to the dead-letter bucket for 23 hours.",
+    "PulsesUnwritten": "Check `lost_cause` in the log of the ingest function. Events are not affected, but das-silent "
+    "does not fire, or fires for active instances.",
+    "MalformedNotifications": "Correct the message of the action in your own monitor (docs/detections.md).",
+    "FailingDetections": "The log of the findings function lists them; `daswatch detections test` tests a rule.",
+    "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that the "
+    "role trusts the findings function's role.",
+    "FindingsRefused": "The log of the findings function has Security Hub's reason. Report it as a bug.",
+    "RecordsFailed": "The objects under `splunk/` contain the reason; the evidence has the records.",
+    "RecordsOverResponseLimit": "Lower BufferSizeInMBs of the Splunk Firehose stream (docs/firehose.md).",
+    "BatchesToRetry": "Check that the stream's key is enabled (`daswatch doctor`).",
+    "IngestErrors": "The log of the ingest function names the invalid setting.",
+    "FindingsErrors": "Check the log of the findings function; usually OpenSearch does not respond.",
+    "NotifiedErrors": "Check the log of the notified function. If retries are exhausted, the notification is under "
+    "`aws/lambda/` in the dead-letter bucket.",
+    "NotifiedRetriesExhausted": "The log of the notified function has the cause. The scheduled saved queries find the "
+    "same events.",
+    "SetupErrors": "Check the log of the setup function and the stack events, correct the error and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
-    "FindingsThrottled": "Raise the same quota; the next run covers the missed one.",
+    "FindingsThrottled": "Raise the same quota; the next run covers skipped ones.",
     "NotifiedThrottled": "Raise the same quota; Lambda retries automatically.",
     "SetupThrottled": "Raise the same quota, then deploy again.",
-    "IngestDestination": "Check the dead-letter bucket's policy and its key. The records are in the evidence.",
-    "NotifiedDestination": "Check the same bucket. The monitors' alerts are also in OpenSearch: Alerting, Alerts.",
-    "FindingsStand": "Check that the schedule `daswatch-each-minute` is enabled, then the alarm FindingsThrottled.",
-    "TransformFails": "Check the log of transform; objects below `splunk/` have the records.",
-    "RowsLate": "Check the Firehose's log: usually a policy of bucket or key.",
+    "IngestDestinationFailures": "Check the dead-letter bucket's policy and key. The records are in the evidence.",
+    "NotifiedDestinationFailures": "Check the same bucket. The monitors' alerts are also in OpenSearch: Alerting, "
+    "Alerts.",
+    "SavedQueriesStopped": "Check that the schedule `daswatch-each-minute` is enabled, then the alarm "
+    "FindingsThrottled.",
+    "TransformErrors": "Check the log of the transform function. The objects under `splunk/` contain the records.",
+    "RowsDelayed": "Check the Firehose log; usually the policy of the bucket or key.",
 }
 
 
@@ -306,7 +309,7 @@ def alarms_table() -> str:
     rows = []
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
         name = one.properties["AlarmName"].removeprefix("daswatch-").removesuffix("-dbORDERS")
-        says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "a database")
+        says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "&lt;database&gt;")
         periods = one.properties.get("DatapointsToAlarm", one.properties["EvaluationPeriods"])
         minutes = one.properties["Period"] * periods // 60
         each = "each database" if one.properties["AlarmName"].endswith("-dbORDERS") else ""

@@ -26,7 +26,7 @@ class Telemetry:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
-    def tell(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
+    def emit(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
         """One line: what is searched in logs, metrics that are counts, and metrics in milliseconds."""
         for name, value in line.items():
             self._metrics.add_metadata(name, value)

@@ -30,7 +30,7 @@ from daswatch.opensearch.answers import whole, whole_items
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.request import request
 from daswatch.queries.backlog import Backlog
-from daswatch.queries.first_seen import Seen
+from daswatch.queries.first_seen import Sighting
 from daswatch.settings import Service
 from daswatch.times import iso_milliseconds, moment_of
 
@@ -45,11 +45,11 @@ _CONFLICT = 409
 _DENIED = frozenset({401, 403, 404})
 
 # Scripts over what every index of alerts has: new fields would find nothing in one that was made before.
-_QUIET = "doc['newsAt'].value.toInstant().toEpochMilli() + doc['quietSeconds'].value * 1000 <= params.now"
-_NO_MESSAGE_YET = "doc['mailedEpisode'].value < doc['episode'].value"
+_QUIET = "doc['lastActivityAt'].value.toInstant().toEpochMilli() + doc['quietSeconds'].value * 1000 <= params.now"
+_NO_MESSAGE_YET = "doc['notifiedEpisode'].value < doc['episode'].value"
 _ANOTHER_STATE = (
-    "doc['told.state'].size() == 0 || doc['told.level'].size() == 0"
-    " || doc['told.state'].value != doc['state'].value || doc['told.level'].value != doc['level'].value"
+    "doc['published.state'].size() == 0 || doc['published.level'].size() == 0"
+    " || doc['published.state'].value != doc['state'].value || doc['published.level'].value != doc['level'].value"
 )
 
 
@@ -106,7 +106,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Written:
+class WriteResult:
     """What became of alerts that were to be written, by their ids."""
 
     ids: set[str] = field(default_factory=set)
@@ -213,14 +213,14 @@ class AlertIndex:
         by_id = {entry["_id"]: _stored(entry) for entry in found}
         return [Stored(own[name], None) if name in own else stored for name, stored in by_id.items()]
 
-    def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> Written:
+    def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> WriteResult:
         """Write alerts over the versions that were read, with retries until the deadline; None where there was none.
 
         Never raises for what OpenSearch answers.
         """
         alerts = list(alerts)
         actions = [_action(alert, before, self._indices.alerts) for alert, before in alerts]
-        written = Written({action.document_id for action in actions})
+        written = WriteResult({action.document_id for action in actions})
         for begin in range(0, len(actions), _BULK):
             result = self._search.write(actions[begin : begin + _BULK], deadline, refresh=True)
             written.conflicts |= {action.document_id for action in result.conflicts}
@@ -232,11 +232,11 @@ class AlertIndex:
             self._own.note((alert for alert, _ in alerts if alert.id in written.ids), deadline)
         return written
 
-    def update(self, ids: Iterable[str], change: Callable[[Alert], Alert], deadline: Deadline) -> Written:
+    def update(self, ids: Iterable[str], change: Callable[[Alert], Alert], deadline: Deadline) -> WriteResult:
         """Change alerts as they are by now: read and written again where another runner was faster, or OpenSearch
         did not answer, until the deadline. Never raises for what OpenSearch answers.
         """
-        outcome = Written(unwritten=set(ids))
+        outcome = WriteResult(unwritten=set(ids))
         attempt = 0
         while outcome.unwritten:
             try:
@@ -257,10 +257,10 @@ class AlertIndex:
             attempt += 1
         return outcome
 
-    def seen(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Seen]:
+    def seen(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Sighting]:
         """What is known about these groups and databases."""
         return {
-            entry["_id"]: Seen(entry["_source"]["firstSeen"], entry["_source"]["lastSeen"])
+            entry["_id"]: Sighting(entry["_source"]["firstSeen"], entry["_source"]["lastSeen"])
             for entry in self._get_many(self._indices.seen, ids, deadline)
         }
 
@@ -333,11 +333,11 @@ def _version(entry: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _action(alert: Alert, before: Stored | None, index: str) -> Action:
-    head: dict[str, Any] = {"_index": index, "_id": alert.id}
-    if before and before.version:
-        head |= {"if_seq_no": before.version[0], "if_primary_term": before.version[1]}
-    lines = orjson.dumps({"index" if before else "create": head}) + b"\n" + orjson.dumps(alert.document()) + b"\n"
-    return Action(lines, record=0, document_id=alert.id, index=index)
+    source = orjson.dumps(alert.document())
+    if before is None:
+        return Action.create(index, alert.id, source)
+    condition = dict(zip(("if_seq_no", "if_primary_term"), before.version or (), strict=False))
+    return Action.put(index, alert.id, source, condition)
 
 
 def _quiet(now: datetime, *, messages: bool) -> dict[str, Any]:
@@ -347,7 +347,7 @@ def _quiet(now: datetime, *, messages: bool) -> dict[str, Any]:
     """
     filters = [{"term": {"state": State.ACTIVE.value}}, _over(now)]
     waiting = [{"bool": {"filter": [_script(_NO_MESSAGE_YET)], "must_not": [_over(now - MESSAGE_WAIT)]}}]
-    return _portion({"filter": filters, "must_not": waiting if messages else []}, [{"newsAt": "asc"}])
+    return _portion({"filter": filters, "must_not": waiting if messages else []}, [{"lastActivityAt": "asc"}])
 
 
 def _over(now: datetime) -> dict[str, Any]:
@@ -361,7 +361,7 @@ def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
         "bool": {
             "filter": [{"term": {"pending": True}}],
             "should": [
-                {"range": {"told.at": {"lte": iso_milliseconds(now - UPDATE_INTERVAL)}}},
+                {"range": {"published.at": {"lte": iso_milliseconds(now - UPDATE_INTERVAL)}}},
                 _script(_ANOTHER_STATE),
             ],
             "minimum_should_match": 1,
@@ -377,7 +377,7 @@ def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
         "must_not": [{"range": {"leaseUntil": {"gt": at}}}],
         "should": urgency,
     }
-    return _portion(query, [{"_score": "desc"}, {"newsAt": "asc"}])
+    return _portion(query, [{"_score": "desc"}, {"lastActivityAt": "asc"}])
 
 
 def _portion(query: Mapping[str, Any], sort: Sequence[Mapping[str, str]]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 
-from daswatch.alerts.alert import alert_id
 from daswatch.detections.detection import Detection
 from daswatch.indexing.bulk import Action
 from daswatch.queries.saved_query import Candidate
@@ -28,7 +27,7 @@ _WORTH_WRITING = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """What is known about one group, or, for a database as a whole, since when it is learned."""
 
     first_seen: str
@@ -53,9 +52,9 @@ def by_network(detection: Detection, candidates: Iterable[Candidate]) -> list[Ca
     return list(merged.values())
 
 
-def seen_id(detection: Detection, candidate: Candidate) -> str:
-    """The id of what is known about a group."""
-    return alert_id(detection.name, candidate.resource_id, candidate.group)
+def sighting_id(detection: Detection, candidate: Candidate) -> str:
+    """The id of what is known about a group: the same as its alert's."""
+    return candidate.alert_id(detection.name)
 
 
 def learning_id(detection: Detection, resource_id: str) -> str:
@@ -64,7 +63,7 @@ def learning_id(detection: Detection, resource_id: str) -> str:
 
 
 def is_new(
-    detection: Detection, candidate: Candidate, known: Seen | None, learning: Seen | None, now: datetime
+    detection: Detection, candidate: Candidate, known: Sighting | None, learning: Sighting | None, now: datetime
 ) -> bool:
     """Whether a sighting is worth an alert: never seen before, or not for long, by a detection that has learned."""
     rule = detection.first_seen
@@ -83,7 +82,7 @@ def is_new(
 def sightings(
     detection: Detection,
     candidates: Iterable[Candidate],
-    known: Mapping[str, Seen],
+    known: Mapping[str, Sighting],
     now: datetime,
     index: str,
     *,
@@ -97,7 +96,7 @@ def sightings(
     learning: dict[str, str] = {}
     for candidate in candidates:
         learning.setdefault(candidate.resource_id, learning_id(detection, candidate.resource_id))
-        name = seen_id(detection, candidate)
+        name = sighting_id(detection, candidate)
         before = known.get(name)
         if before is None or _apart(before.last_seen, candidate.last_seen) >= _WORTH_WRITING:
             document = {
@@ -117,11 +116,8 @@ def sightings(
 
 
 def _sighting(name: str, document: Mapping[str, Any], index: str, *, versioned: bool) -> Action:
-    head: dict[str, Any] = {"_index": index, "_id": name}
-    if versioned:
-        head |= {"version": version_of(document["lastSeen"]), "version_type": "external"}
-    lines = orjson.dumps({"index": head}) + b"\n" + orjson.dumps(document) + b"\n"
-    return Action(lines, record=0, index=index)
+    later = {"version": version_of(document["lastSeen"]), "version_type": "external"} if versioned else {}
+    return Action.put(index, name, orjson.dumps(document), later)
 
 
 def _apart(earlier: str, later: str) -> timedelta:

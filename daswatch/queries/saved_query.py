@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES
-from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
+from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, alert_id
+from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.times import iso_milliseconds, moment_of
@@ -74,6 +74,10 @@ class Candidate:
     last_seen: str
     level: Level
     metrics: Mapping[str, int] = field(default_factory=dict)
+
+    def alert_id(self, detection: str) -> str:
+        """The id of the alert that this detection raises for the group."""
+        return alert_id(detection, self.resource_id, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +406,7 @@ def level_of(detection: Detection, values: Sequence[int]) -> Level:
 
 
 def _time_field(detection: Detection) -> str:
-    return "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
+    return "lastSeen" if detection.kind is DetectionKind.SILENCE else "@timestamp"
 
 
 def _of_a_group(detection: Detection) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The life of an alert: raised, told, updated, archived, and active again."""
+"""The life of an alert: raised, published, updated, archived, and active again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from daswatch.alerts.alert import (
     Alert,
     Database,
     Due,
-    Published,
+    Publication,
     State,
     advance,
     changes,
     due,
     leased,
-    noted,
+    mark_published,
 )
 from daswatch.detections.detection import Level
 from tests.builders.alerts import a_firing, an_alert, at, iso
@@ -28,10 +28,10 @@ from tests.builders.alerts import a_firing, an_alert, at, iso
 QUIET = 3600
 
 
-def told_at(alert: Alert, minutes: float) -> Alert:
-    published = [Published(alert, finding=True), Published(alert, message=True)]
+def published_at(alert: Alert, minutes: float) -> Alert:
+    published = [Publication(alert, finding=True), Publication(alert, message=True)]
     for one in published:
-        alert = noted(alert, one, at(minutes))
+        alert = mark_published(alert, one, at(minutes))
     return alert
 
 
@@ -41,7 +41,7 @@ def test_a_firing_opens_an_alert() -> None:
     assert alert
     assert (alert.state, alert.episode, alert.count) == (State.ACTIVE, 1, 10)
     assert (alert.first_seen, alert.last_seen) == (iso(-5), iso(-1))
-    assert alert.created_at == alert.changed_at == alert.news_at == iso()
+    assert alert.created_at == alert.changed_at == alert.last_activity_at == iso()
 
 
 def test_without_firing_and_alert_there_is_nothing() -> None:
@@ -59,7 +59,7 @@ def test_more_events_are_news() -> None:
 
     assert after
     assert (after.count, after.last_seen, after.samples, after.episode) == (14, iso(2), ("c",), 1)
-    assert after.changed_at == after.news_at == iso(3)
+    assert after.changed_at == after.last_activity_at == iso(3)
     assert after.created_at == iso()
 
 
@@ -70,7 +70,7 @@ def test_late_events_of_the_episode_are_news_too() -> None:
     assert (after.first_seen, after.last_seen, after.count) == (iso(-9), iso(-1), 11)
 
 
-def test_an_episode_only_gets_graver() -> None:
+def test_an_episode_only_gets_more_severe() -> None:
     alert = an_alert(level=Level.HIGH)
 
     after = advance(alert, a_firing(level=Level.LOW, last_seen=iso(1), count=12), QUIET, at(2))
@@ -100,7 +100,7 @@ def test_alert_lasts_until_its_message_is_sent() -> None:
     assert not archived(alert, quiet, messages=True)
     assert archived(alert, quiet + 24 * 60, messages=True)
     assert archived(alert, quiet, messages=False)
-    assert archived(told_at(alert, 0), quiet, messages=True)
+    assert archived(published_at(alert, 0), quiet, messages=True)
 
 
 def test_what_a_window_still_holds_does_not_keep_it_alive() -> None:
@@ -144,7 +144,7 @@ def test_a_summary_keeps_the_larger_number_of_groups() -> None:
 
 
 def test_a_recurrence_opens_the_next_episode_under_the_same_id() -> None:
-    archived = advance(told_at(an_alert(), 0), None, QUIET, at(60))
+    archived = advance(published_at(an_alert(), 0), None, QUIET, at(60))
 
     again = advance(archived, a_firing(first_seen=iso(100), last_seen=iso(104), count=12), QUIET, at(105))
 
@@ -153,7 +153,7 @@ def test_a_recurrence_opens_the_next_episode_under_the_same_id() -> None:
     assert again.id == archived.id
     assert (again.state, again.episode, again.count, again.first_seen) == (State.ACTIVE, 2, 12, iso(100))
     assert again.created_at == iso()
-    assert again.told == archived.told
+    assert again.published == archived.published
 
 
 def test_what_is_known_about_the_database_is_kept() -> None:
@@ -165,17 +165,17 @@ def test_what_is_known_about_the_database_is_kept() -> None:
     assert after.database == Database("cluster-SHOP", "123456789012", "eu-west-1", "postgresql")
 
 
-def test_a_new_alert_is_told_at_once() -> None:
+def test_a_new_alert_is_reported_at_once() -> None:
     assert due(an_alert(), at(), messages=True) == Due(finding=True, message=True)
     assert due(an_alert(), at(), messages=False) == Due(finding=True, message=False)
 
 
-def test_what_was_told_is_not_told_again() -> None:
-    assert not due(told_at(an_alert(), 0), at(300), messages=True)
+def test_what_was_published_is_not_published_again() -> None:
+    assert not due(published_at(an_alert(), 0), at(300), messages=True)
 
 
 def test_an_update_waits_for_fifteen_minutes_and_mails_nobody() -> None:
-    after = advance(told_at(an_alert(), 0), a_firing(last_seen=iso(1), count=11), QUIET, at(2))
+    after = advance(published_at(an_alert(), 0), a_firing(last_seen=iso(1), count=11), QUIET, at(2))
 
     assert after
     assert not due(after, at(14.9), messages=True)
@@ -183,22 +183,22 @@ def test_an_update_waits_for_fifteen_minutes_and_mails_nobody() -> None:
 
 
 @pytest.mark.parametrize("change", [{"level": Level.CRITICAL}, {"state": State.ARCHIVED}])
-def test_graver_and_archived_are_told_at_once(change: dict[str, Level | State]) -> None:
-    after = replace(told_at(an_alert(), 0), changed_at=iso(1), **change)  # type: ignore[arg-type]
+def test_more_severe_and_archived_are_reported_at_once(change: dict[str, Level | State]) -> None:
+    after = replace(published_at(an_alert(), 0), changed_at=iso(1), **change)  # type: ignore[arg-type]
 
     assert due(after, at(1), messages=True) == Due(finding=True, message=False)
 
 
-def test_a_recurrence_is_told_at_once_with_a_message() -> None:
-    archived = advance(told_at(an_alert(), 0), None, QUIET, at(60))
+def test_a_recurrence_is_reported_at_once_with_a_message() -> None:
+    archived = advance(published_at(an_alert(), 0), None, QUIET, at(60))
     assert archived
-    again = advance(told_at(archived, 60), a_firing(last_seen=iso(70)), QUIET, at(71))
+    again = advance(published_at(archived, 60), a_firing(last_seen=iso(70)), QUIET, at(71))
     assert again
 
     assert due(again, at(71), messages=True) == Due(finding=True, message=True)
 
 
-def test_while_one_runner_tells_no_other_does() -> None:
+def test_only_one_runner_publishes() -> None:
     alert = leased(an_alert(), at())
 
     assert not due(alert, at(1), messages=True)
@@ -214,7 +214,7 @@ def test_each_lease_in_a_row_is_twice_as_long() -> None:
         now += LEASE / 3
 
     assert messages == 4
-    assert noted(alert, Published(alert, message=True), now).leases == 0
+    assert mark_published(alert, Publication(alert, message=True), now).leases == 0
 
 
 def test_what_was_published_is_noted_over_a_later_alert() -> None:
@@ -222,25 +222,26 @@ def test_what_was_published_is_noted_over_a_later_alert() -> None:
     later = advance(sent, a_firing(last_seen=iso(1), count=12), QUIET, at(1))
     assert later
 
-    after = noted(noted(later, Published(sent, message=True), at(1)), Published(sent, finding=True), at(1))
+    noted = mark_published(later, Publication(sent, message=True), at(1))
+    after = mark_published(noted, Publication(sent, finding=True), at(1))
 
-    assert (after.count, after.mailed_episode, after.lease_until) == (12, 1, "")
+    assert (after.count, after.notified_episode, after.lease_until) == (12, 1, "")
     assert after.pending
-    assert after.told
-    assert after.told.changed_at == sent.changed_at
+    assert after.published
+    assert after.published.changed_at == sent.changed_at
 
 
 def test_a_lease_of_another_runner_is_left_alone() -> None:
     sent = leased(an_alert(), at())
     others = leased(sent, at(2))
 
-    assert noted(others, Published(sent), at(2)).lease_until == others.lease_until
-    assert noted(sent, Published(sent, finding=True), at(1)).lease_until == sent.lease_until
-    assert not noted(sent, Published(sent), at(1)).lease_until
+    assert mark_published(others, Publication(sent), at(2)).lease_until == others.lease_until
+    assert mark_published(sent, Publication(sent, finding=True), at(1)).lease_until == sent.lease_until
+    assert not mark_published(sent, Publication(sent), at(1)).lease_until
 
 
 def test_a_message_that_failed_is_still_due() -> None:
-    alert = noted(an_alert(), Published(an_alert(), finding=True), at())
+    alert = mark_published(an_alert(), Publication(an_alert(), finding=True), at())
 
     assert due(alert, at(1), messages=True) == Due(finding=False, message=True)
 
@@ -276,7 +277,7 @@ def test_running_twice_is_running_once(minutes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "alert", [an_alert(), told_at(an_alert(note="why"), 3), leased(an_alert(arrived_at=iso()), at())]
+    "alert", [an_alert(), published_at(an_alert(note="why"), 3), leased(an_alert(arrived_at=iso()), at())]
 )
 def test_a_document_reads_back_as_the_alert(alert: Alert) -> None:
     assert Alert.of(alert.document()) == alert

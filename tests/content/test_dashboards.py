@@ -40,7 +40,7 @@ FILES = [f"{kind}/{entry.name}" for kind in TYPES for entry in files("dashboards
 KNOWN = {(one.type, one.id): one for one in OBJECTS}
 VISUALIZATIONS = [one for one in OBJECTS if one.type == "visualization"]
 DASHBOARDS = [one for one in OBJECTS if one.type == "dashboard"]
-# Searches that answer an everyday question from Discover, and stand on no dashboard.
+# Searches that are opened from Discover and are not on a dashboard.
 EVERYDAY = {"das-table-changers", "das-session"}
 # The last migration of each type in Dashboards 2.19 and 3.x; what is older is migrated on import.
 MIGRATIONS = {"index-pattern": "7.6.0", "search": "7.9.3", "visualization": "7.10.0", "dashboard": "7.9.3"}
@@ -150,7 +150,7 @@ def test_what_it_refers_to_is_shipped(one: SavedObject) -> None:
 
 
 @pytest.mark.parametrize("one", OBJECTS, ids=by_id)
-def test_it_tells_which_question_it_answers(one: SavedObject) -> None:
+def test_object_has_title_and_description(one: SavedObject) -> None:
     assert one.title
     assert one.type == "index-pattern" or len(one.attributes["description"]) > 20
 

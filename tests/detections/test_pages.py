@@ -16,7 +16,15 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner
 
 from daswatch.cli import app
-from daswatch.detections.detection import Condition, Detection, EventSequence, FirstSeen, Kind, Level, Suppression
+from daswatch.detections.detection import (
+    Condition,
+    Detection,
+    DetectionKind,
+    EventSequence,
+    FirstSeen,
+    Level,
+    Suppression,
+)
 from daswatch.detections.pages import duration, fires_in_words, index, page
 from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
@@ -57,42 +65,42 @@ def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "10 or more events within 10 minutes, for one database, dbUserName and remoteHost"),
-        ({"group": ()}, "10 or more events within 10 minutes, for one database"),
+        ({}, "10 or more events within 10 minutes, per database, dbUserName and remoteHost"),
+        ({"group": ()}, "10 or more events within 10 minutes, per database"),
         (
             {"conditions": (Condition("distinct", 5, "dbUserName"),), "group": ("remoteHost",)},
-            "5 or more different values of dbUserName within 10 minutes, for one database and remoteHost",
+            "5 or more distinct values of dbUserName within 10 minutes, per database and remoteHost",
         ),
         (
             {"conditions": (Condition("sum", 1_000_000, "rowCount"), Condition("max", 1000, "rowCount")), "group": ()},
-            "rowCount adding up to 1,000,000 or more or one rowCount of 1,000 or more within 10 minutes, "
-            "for one database",
+            "a total rowCount of 1,000,000 or more or a single rowCount of 1,000 or more within 10 minutes, "
+            "per database",
         ),
         (
             {"conditions": (Condition("count", 1, query="x", level=Level.HIGH),), "group": ()},
-            "an event that the narrower query finds (high) within 10 minutes, for one database",
+            "an event matching the narrower query (high) within 10 minutes, per database",
         ),
         (
-            {"kind": Kind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
-            "each event; one alert for each database and dbUserName",
+            {"kind": DetectionKind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
+            "each event, per database and dbUserName",
         ),
         (
-            {"kind": Kind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
-            "5 or more events of the first step, then one of the last, within 10 minutes, for one database",
+            {"kind": DetectionKind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
+            "5 or more events of the first step, then one of the second, within 10 minutes, per database",
         ),
         (
-            {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
-            "never seen before (learned for 30 days), for one database and dbUserName",
+            {"kind": DetectionKind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
+            "never seen before (learning period: 30 days), per database and dbUserName",
         ),
         (
-            {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30, 90), "group": ("dbUserName",)},
-            "seen again after 90 days or more (learned for 30 days), for one database and dbUserName",
+            {"kind": DetectionKind.FIRST_SEEN, "first_seen": FirstSeen(30, 90), "group": ("dbUserName",)},
+            "seen again after 90 days or more (learning period: 30 days), per database and dbUserName",
         ),
         (
-            {"kind": Kind.SILENCE, "silent_seconds": 300, "forget_seconds": 7 * 86_400},
-            "an instance was not heard for 5 minutes; after 7 days it is taken for removed",
+            {"kind": DetectionKind.SILENCE, "silent_seconds": 300, "forget_seconds": 7 * 86_400},
+            "no data from an instance for 5 minutes; not tracked after 7 days",
         ),
-        ({"kind": Kind.FAILING}, "OpenSearch cannot run a saved query or a monitor"),
+        ({"kind": DetectionKind.FAILING}, "a saved query or a monitor fails to run"),
     ],
 )
 def test_when_it_fires_is_told_in_words(changes: dict[str, Any], words: str) -> None:
@@ -105,14 +113,14 @@ def test_a_page_tells_everything_that_a_person_needs() -> None:
     )
 
     assert headings(text) == [
-        "Many failed logins of one user from one host",
+        "Brute-force login attempts on one account",
         "Why it matters",
         "When it fires",
         "Settings",
-        "What to do",
-        "When it is nothing",
-        "What it does not see",
-        "Samples that it finds",
+        "Runbook",
+        "False positives",
+        "Blind spots",
+        "Matching samples",
         "ATT&CK and references",
     ]
     for told in (
@@ -135,7 +143,7 @@ def test_a_page_tells_everything_that_a_person_needs() -> None:
 def test_why_a_detection_is_not_enabled_is_told() -> None:
     text = page(a_detection(enabled=False, disabled_because="Only you know your hours."))
 
-    assert "**Not enabled.** Only you know your hours." in text
+    assert "**Disabled.** Only you know your hours." in text
 
 
 def test_suppressions_are_told_with_their_owner() -> None:
@@ -173,7 +181,7 @@ def test_office_hours_are_told_in_words() -> None:
 
     text = page(a_detection(script={"script": {"script": {"source": "true", "params": params}}}))
 
-    assert "between 07:00 and 19:30 (Europe/Berlin) on a Monday or Friday" in text
+    assert "between 07:00 and 19:30 (Europe/Berlin) on Monday, Friday are excluded" in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -193,7 +201,7 @@ def test_every_detection_has_a_whole_page(name: str) -> None:
     detection = corpus()[name]
     text = page(detection, samples_of(name))
 
-    assert {"Why it matters", "When it fires", "What to do", "When it is nothing"} <= set(headings(text))
+    assert {"Why it matters", "When it fires", "Runbook", "False positives"} <= set(headings(text))
     assert not detection.query or detection.query in blocks(text, "`*text")
     assert not re.search(r"\n{3,}| $|\bNone\b", text, re.MULTILINE)
     for sample in samples_of(name):
@@ -253,7 +261,7 @@ def test_the_views_of_the_guide_are_those_of_show() -> None:
 def test_the_rule_of_the_guide_compiles() -> None:
     detection = compile_rule("salary-read", blocks(GUIDE, "yaml")[1])
 
-    assert (detection.kind, detection.level, detection.group) == (Kind.EVENT, Level.HIGH, ("dbUserName",))
+    assert (detection.kind, detection.level, detection.group) == (DetectionKind.EVENT, Level.HIGH, ("dbUserName",))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from daswatch.alerts.alert import Alert, Database, State
-from daswatch.detections.detection import Detection, Kind, Level, Source
+from daswatch.detections.detection import Detection, DetectionKind, Level, Source
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -73,7 +73,7 @@ def _problems(finding: Mapping[str, Any]) -> Iterator[str]:
         yield report.generate_report()
         return
     yield from (f"{name} is missing" for name in sorted(REQUIRED - finding.keys()))
-    yield from (f"{name} is not ours to tell" for name in sorted(FORBIDDEN & finding.keys()))
+    yield from (f"{name} is not ours to set" for name in sorted(FORBIDDEN & finding.keys()))
     yield from _bad_texts("finding", finding)
     yield from (
         f"{name} is longer than {length}" for name, length in LENGTHS.items() if len(finding.get(name, "")) > length
@@ -209,7 +209,7 @@ def an_alert(**changes: Any) -> Alert:
     """An alert as the detection of a guessed password raises it."""
     alert = Alert(
         detection="bruteforce-success",
-        title="A login succeeded after many had failed",
+        title="Successful login after repeated failures",
         level=Level.HIGH,
         database=Database("cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", ACCOUNT, REGION, "postgresql"),
         group={"dbUserName": "app", "remoteHost": "203.0.113.9"},
@@ -224,7 +224,7 @@ def an_alert(**changes: Any) -> Alert:
         note="",
         created_at="2026-11-20T08:00:00.000Z",
         changed_at="2026-11-21T10:08:00.000Z",
-        news_at="2026-11-21T10:08:00.000Z",
+        last_activity_at="2026-11-21T10:08:00.000Z",
         quiet_seconds=3_600,
     )
     return replace(alert, **changes)
@@ -235,10 +235,10 @@ def a_detection(**changes: Any) -> Detection:
     detection = Detection(
         name="bruteforce-success",
         id="e7d4b0a1-3f9c-4a8e-9a50-5c2d8e6f7b03",
-        title="A login succeeded after many had failed",
+        title="Successful login after repeated failures",
         level=Level.HIGH,
         status="test",
-        kind=Kind.SEQUENCE,
+        kind=DetectionKind.SEQUENCE,
         source=Source.EVENTS,
         query='activity:"AUTH FAILURE" OR (activity:CONNECT AND outcome:success)',
         description="An account's password was tried again and again from one host, and then it fitted.",

@@ -1,4 +1,4 @@
-"""The findings function's run, by itself and as Lambda calls it."""
+"""The findings function: its runs alone, and as Lambda invokes it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from opensearchpy import OpenSearch
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from tests.harness.findings import FindingsFunction
-from tests.harness.watching import DETECTIONS, Watching
+from tests.harness.runs import DETECTIONS, RunHarness
 
 
 @pytest.fixture
-def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
+def harness(search: OpenSearch, aws: LocalAws) -> Iterator[RunHarness]:
     """All shipped detections on indices, an alert topic and a database of their own."""
-    place = Watching(search, aws, list(DETECTIONS.values()))
-    yield place
-    place.close()
+    running = RunHarness(search, aws, list(DETECTIONS.values()))
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Each function while one of its dependencies does not answer: it ends in time, and the next run goes on.
 
 A dependency accepts connections and never answers, or its packets vanish, or it answers late. The relay's silence has
-no end, so the limit tells a bounded wait from one that is not, and not a fast machine from a slow one.
+no end, so the limit separates a bounded wait from an endless one, not a fast machine from a slow one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +22,7 @@ from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
-from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable
+from daswatch.errors import DependencyError, KmsUnavailable, ResponseUndelivered, SearchUnavailable
 from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream
@@ -206,10 +205,8 @@ ELSEWHERE = "arn:aws:lambda:eu-west-1:210987654321:function:findings"  # the dat
 
 
 def scheduled(name: str, remaining_ms: int) -> None:
-    context = InvocationContext(remaining_ms=remaining_ms)
-    if name == "sts":
-        context = replace(context, invoked_function_arn=ELSEWHERE)
-    findings_handler.scheduled({}, context)
+    own = InvocationContext(remaining_ms)
+    findings_handler.scheduled({}, InvocationContext(remaining_ms, ELSEWHERE) if name == "sts" else own)
 
 
 def notified(remaining_ms: int) -> None:
@@ -443,7 +440,7 @@ def test_setup_fails_in_time_where_no_answer_is_taken(bucket: AnswerBucket, sile
         request = a_request(relay.url, "Delete", resource_type=CONTENT, PhysicalResourceId="das-content")
         silence(relay)
 
-        with ends_within(LIMIT_SECONDS), pytest.raises(AnswerUndelivered):
+        with ends_within(LIMIT_SECONDS), pytest.raises(ResponseUndelivered):
             setup_handler.handler(request, InvocationContext(remaining_ms=REMAINING_MS))
 
         relay.answer_after(LATE_SECONDS)

@@ -118,12 +118,12 @@ def test_collection_runs_the_whole_path(deployment: Deployment) -> None:
 
     findings.notified(tampering())
     assert findings.log["level"] == "INFO"
-    function = findings_handler._function("arn:aws:lambda:eu-west-1:123456789012:function:findings")
+    function = findings_handler.warm_function("arn:aws:lambda:eu-west-1:123456789012:function:findings")
     deployment.pass_time()
     examined = deployment.daswatch("doctor", "--endpoint-only")
     assert examined.exit_code == 0, examined.output
     later = datetime.now(UTC) + timedelta(days=2)
-    report = function.watch.run(later, Deadline.after(50.0))
+    report = function.runner.run(later, Deadline.after(50.0))
     assert (report.archived >= RAISED, report.failing, report.refused_alerts) == (True, {}, {})
     deployment.pass_time()
     assert ("superuser-grant", State.ARCHIVED, 2) in deployment.alerts()

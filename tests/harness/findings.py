@@ -17,12 +17,12 @@ from daswatch.detections.samples import samples_of
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.stream import InvocationContext
 from findings_lambda import handler as handler_module
-from tests.harness.watching import DETECTIONS, Watching
+from tests.harness.runs import DETECTIONS, RunHarness
 
 _OF_NO_DATABASE = {"bool": {"must_not": {"exists": {"field": "resourceId"}}}}
 
 
-class FindingsFunction(Watching):
+class FindingsFunction(RunHarness):
     """The handlers with their settings; what they printed is kept."""
 
     def __init__(
@@ -56,7 +56,7 @@ class FindingsFunction(Watching):
         """Set settings; the next invocation is a cold start."""
         for name, value in settings.items():
             self._monkeypatch.setenv(name, value)
-        handler_module._function.cache_clear()
+        handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
 
     def close(self) -> None:

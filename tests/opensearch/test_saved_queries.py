@@ -26,7 +26,7 @@ from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from tests.builders.alerts import a_detection
 from tests.fakes.proxy import Behaviour, Proxy, Request, answer, cut_answer, drop, replace_answer
-from tests.harness.watching import Watching
+from tests.harness.runs import RunHarness
 
 pytestmark = pytest.mark.node
 
@@ -42,59 +42,59 @@ def failures(users: int, times: int) -> Sample:
 
 
 @pytest.fixture
-def watching(search: OpenSearch, aws: LocalAws) -> Iterator[Watching]:
-    place = Watching(search, aws, [])
+def harness(search: OpenSearch, aws: LocalAws) -> Iterator[RunHarness]:
+    place = RunHarness(search, aws, [])
     yield place
     place.close()
 
 
-def question(watching: Watching, detection: Detection) -> Question:
-    return Question(detection, event_window(detection, NOW), f"{watching.prefix}-*")
+def question(harness: RunHarness, detection: Detection) -> Question:
+    return Question(detection, event_window(detection, NOW), f"{harness.prefix}-*")
 
 
-def test_more_groups_than_a_page_takes_are_all_found(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
-    watching.happen(failures(23, 2), NOW)
+def test_more_groups_than_a_page_takes_are_all_found(harness: RunHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.happen(failures(23, 2), NOW)
     monkeypatch.setattr(saved_query, "GROUPS_PER_PAGE", 5)
     detection = a_detection(conditions=(Condition("count", 2),))
 
-    answers = SavedQueries(watching.search).ask([question(watching, detection)], Deadline.after(60))
+    answers = SavedQueries(harness.search).ask([question(harness, detection)], Deadline.after(60))
 
     assert sorted(found.group["dbUserName"] for _, found in answers.candidates) == [f"user_{n:03}" for n in range(23)]
     assert answers.searches >= 5
 
 
 def test_pages_behind_which_no_group_fires_do_not_end_the_search(
-    watching: Watching, monkeypatch: pytest.MonkeyPatch
+    harness: RunHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watching.happen(failures(20, 1), NOW)
+    harness.happen(failures(20, 1), NOW)
     last = {"times": 9, "apart": 0.5, "event": {**FAILED, "dbUserName": "zoe"}}
-    watching.happen(Sample("", "match", "", "postgresql", (last,)), NOW)
+    harness.happen(Sample("", "match", "", "postgresql", (last,)), NOW)
     monkeypatch.setattr(saved_query, "GROUPS_PER_PAGE", 5)
     detection = a_detection(conditions=(Condition("count", 9),))
 
-    answers = SavedQueries(watching.search).ask([question(watching, detection)], Deadline.after(60))
+    answers = SavedQueries(harness.search).ask([question(harness, detection)], Deadline.after(60))
 
     assert [found.group["dbUserName"] for _, found in answers.candidates] == ["zoe"]
 
 
-def test_events_without_a_value_are_a_group_of_their_own(watching: Watching) -> None:
+def test_events_without_a_value_are_a_group_of_their_own(harness: RunHarness) -> None:
     step = {"times": 12, "apart": 1, "event": {**FAILED, "dbUserName": None, "remoteHost": None}}
-    watching.happen(Sample("", "match", "", "postgresql", (step,)), NOW)
+    harness.happen(Sample("", "match", "", "postgresql", (step,)), NOW)
 
-    queries_of = SavedQueries(watching.search)
-    answers = queries_of.ask([question(watching, a_detection())], Deadline.after(60))
+    queries_of = SavedQueries(harness.search)
+    answers = queries_of.ask([question(harness, a_detection())], Deadline.after(60))
 
     ((_, found),) = answers.candidates
     assert found.group == {"dbUserName": "", "remoteHost": ""}
     assert found.count == 12
 
 
-def test_a_query_that_fails_is_named_and_the_others_are_answered(watching: Watching) -> None:
-    watching.happen(failures(1, 12), NOW)
+def test_a_query_that_fails_is_named_and_the_others_are_answered(harness: RunHarness) -> None:
+    harness.happen(failures(1, 12), NOW)
     broken = a_detection(name="broken", query='commandText:"never closed')
 
-    answers = SavedQueries(watching.search).ask(
-        [question(watching, broken), question(watching, a_detection())], Deadline.after(60)
+    answers = SavedQueries(harness.search).ask(
+        [question(harness, broken), question(harness, a_detection())], Deadline.after(60)
     )
 
     assert set(answers.failures) == {"broken"}
@@ -103,11 +103,11 @@ def test_a_query_that_fails_is_named_and_the_others_are_answered(watching: Watch
     assert len(answers.candidates) == 1
 
 
-def test_more_searches_than_one_request_takes_are_all_made(watching: Watching) -> None:
-    watching.happen(failures(1, 12), NOW)
-    asked = [question(watching, replace(a_detection(), name=f"d{number}")) for number in range(430)]
+def test_more_searches_than_one_request_takes_are_all_made(harness: RunHarness) -> None:
+    harness.happen(failures(1, 12), NOW)
+    asked = [question(harness, replace(a_detection(), name=f"d{number}")) for number in range(430)]
 
-    answers = SavedQueries(watching.search).ask(asked, Deadline.after(60))
+    answers = SavedQueries(harness.search).ask(asked, Deadline.after(60))
 
     assert len(answers.candidates) == 430
 
@@ -130,13 +130,13 @@ def msearch(request: Request) -> bool:
     ],
     ids=["no answer", "cut", "429", "503", "401", "a list", "too few", "a page"],
 )
-def test_where_nothing_can_be_asked_the_run_ends(node: AnyNode, watching: Watching, behaviour: Behaviour) -> None:
+def test_where_nothing_can_be_asked_the_run_ends(node: AnyNode, harness: RunHarness, behaviour: Behaviour) -> None:
     with Proxy(node.url) as proxy:
         proxy.on(msearch, behaviour)
         asked = SavedQueries(search_client(SearchEndpoint(proxy.url, auth="none")))
 
         with pytest.raises(SearchUnavailable):
-            asked.ask([question(watching, a_detection())], Deadline.after(10))
+            asked.ask([question(harness, a_detection())], Deadline.after(10))
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_where_nothing_can_be_asked_the_run_ends(node: AnyNode, watching: Watchi
     ],
     ids=["timed out", "a shard failed", "a shard is missing", "no shards", "all failed"],
 )
-def test_half_an_answer_is_none(node: AnyNode, watching: Watching, half: dict[str, object]) -> None:
+def test_half_an_answer_is_none(node: AnyNode, harness: RunHarness, half: dict[str, object]) -> None:
     with Proxy(node.url) as proxy:
         proxy.on(msearch, replace_answer(orjson.dumps({"responses": [half]})))
         asked = SavedQueries(search_client(SearchEndpoint(proxy.url, auth="none")))
 
-        answers = asked.ask([question(watching, a_detection())], Deadline.after(10))
+        answers = asked.ask([question(harness, a_detection())], Deadline.after(10))
 
     assert set(answers.failures) == {"bruteforce-user"}
     assert not answers.candidates
@@ -180,23 +180,23 @@ class SlowFor:
         return self._client.transport.perform_request(method, url, **options)
 
 
-def test_a_slow_query_is_named_and_delays_no_other(watching: Watching) -> None:
-    watching.happen(failures(1, 12), NOW)
+def test_a_slow_query_is_named_and_delays_no_other(harness: RunHarness) -> None:
+    harness.happen(failures(1, 12), NOW)
     slow = a_detection(name="slow", query='activity:"AUTH FAILURE" AND dbUserName:slow')
-    asked = [question(watching, replace(a_detection(), name=f"d{number}")) for number in range(17)]
-    client = SlowFor(watching.search, b"dbUserName:slow")
+    asked = [question(harness, replace(a_detection(), name=f"d{number}")) for number in range(17)]
+    client = SlowFor(harness.search, b"dbUserName:slow")
 
-    answers = SavedQueries(client).ask([*asked[:5], question(watching, slow), *asked[5:]], Deadline.after(300))  # type: ignore[arg-type]
+    answers = SavedQueries(client).ask([*asked[:5], question(harness, slow), *asked[5:]], Deadline.after(300))  # type: ignore[arg-type]
 
     assert answers.failures == {"slow": "timed out"}
     assert {detection.name for detection, _ in answers.candidates} == {f"d{number}" for number in range(17)}
     assert client.refused <= 6
 
 
-def test_without_patience_a_slow_request_is_not_divided(watching: Watching) -> None:
+def test_without_patience_a_slow_request_is_not_divided(harness: RunHarness) -> None:
     """A backtest asks each detection again by itself, with as much time."""
-    client = SlowFor(watching.search, b"\n")
-    asked = [question(watching, replace(a_detection(), name=f"d{number}")) for number in range(4)]
+    client = SlowFor(harness.search, b"\n")
+    asked = [question(harness, replace(a_detection(), name=f"d{number}")) for number in range(4)]
 
     with pytest.raises(SearchUnavailable):
         SavedQueries(client, patience=None).ask(asked, Deadline.after(300))  # type: ignore[arg-type]
@@ -204,9 +204,9 @@ def test_without_patience_a_slow_request_is_not_divided(watching: Watching) -> N
     assert client.refused == 1
 
 
-def test_each_search_has_a_time_limit_of_its_own(watching: Watching) -> None:
+def test_each_search_has_a_time_limit_of_its_own(harness: RunHarness) -> None:
     asked: list[bytes] = []
-    client = SlowFor(watching.search, b"\n")
+    client = SlowFor(harness.search, b"\n")
     perform = client.perform_request
 
     def noted(method: str, url: str, **options: Any) -> Any:
@@ -214,32 +214,32 @@ def test_each_search_has_a_time_limit_of_its_own(watching: Watching) -> None:
         return perform(method, url, **options)
 
     client.perform_request = noted  # type: ignore[method-assign]
-    SavedQueries(client).ask([question(watching, a_detection())], Deadline.after(300))  # type: ignore[arg-type]
+    SavedQueries(client).ask([question(harness, a_detection())], Deadline.after(300))  # type: ignore[arg-type]
 
     limits = [orjson.loads(line).get("timeout") for line in asked[0].splitlines()[1::2]]
     assert limits == ["7000ms"]
 
 
-def test_without_time_left_nothing_is_asked(watching: Watching) -> None:
-    client = SlowFor(watching.search, b"\n")
+def test_without_time_left_nothing_is_asked(harness: RunHarness) -> None:
+    client = SlowFor(harness.search, b"\n")
 
-    answers = SavedQueries(client).ask([question(watching, a_detection())], Deadline.after(-1))  # type: ignore[arg-type]
+    answers = SavedQueries(client).ask([question(harness, a_detection())], Deadline.after(-1))  # type: ignore[arg-type]
 
     assert answers.failures == {"bruteforce-user": "out of time"}
     assert client.refused == 0
 
 
-def test_only_windows_in_which_a_group_fires_are_told(watching: Watching) -> None:
+def test_only_windows_in_which_a_group_fires_are_reported(harness: RunHarness) -> None:
     """Failures that are far apart are enough for the whole time, and for no window of it."""
     burst = failures(1, 12)
     slow = {**burst.steps[0], "apart": 600, "each": {"dbUserName": ["slow"]}}
-    watching.happen(burst, NOW)
-    watching.happen(Sample("", "match", "", "postgresql", (slow,)), NOW)
+    harness.happen(burst, NOW)
+    harness.happen(Sample("", "match", "", "postgresql", (slow,)), NOW)
     windows = windows_between(a_detection(), NOW - timedelta(hours=3), NOW, NOW)
     whole = replace(windows[0], end=windows[-1].end)
-    asked = Question(a_detection(), whole, f"{watching.prefix}-*", parts=windows)
+    asked = Question(a_detection(), whole, f"{harness.prefix}-*", parts=windows)
 
-    answers = SavedQueries(watching.search).ask([asked], Deadline.after(60))
+    answers = SavedQueries(harness.search).ask([asked], Deadline.after(60))
 
     ((_, found),) = answers.candidates
     assert found.group["dbUserName"] == "user_000"
@@ -247,22 +247,22 @@ def test_only_windows_in_which_a_group_fires_are_told(watching: Watching) -> Non
     assert answers.searches == 2
 
 
-def test_what_windows_together_find_is_what_each_finds(watching: Watching) -> None:
+def test_what_windows_together_find_is_what_each_finds(harness: RunHarness) -> None:
     """Of every enabled detection with a window, over its own samples."""
     for name in ("bruteforce-user", "bruteforce-success", "password-spray", "schema-drop", "mass-read"):
         for number, sample in enumerate(samples_of(name)):
-            watching.happen(sample, NOW, database=f"cluster-{name}-{number}")
+            harness.happen(sample, NOW, database=f"cluster-{name}-{number}")
     windowed = [one for one in compile_all() if one.window_seconds and one.enabled]
     together, each = {}, {}
 
     def found(questions: list[Question]) -> list[Candidate]:
-        answers = SavedQueries(watching.search).ask(questions, Deadline.after(60))
+        answers = SavedQueries(harness.search).ask(questions, Deadline.after(60))
         return sorted((one for _, one in answers.candidates), key=lambda one: (one.resource_id, str(one.group)))
 
     for detection in windowed:
         windows = windows_between(detection, NOW - timedelta(hours=2), NOW, NOW)
         whole = replace(windows[0], end=windows[-1].end)
-        index = f"{watching.prefix}-*"
+        index = f"{harness.prefix}-*"
         together[detection.name] = found([Question(detection, whole, index, parts=windows)])
         each[detection.name] = found([Question(detection, window, index) for window in windows])
 

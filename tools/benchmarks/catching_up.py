@@ -27,8 +27,9 @@ from daswatch.opensearch.templates import ContentGateway
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
-from findings_lambda.tell import Teller
-from findings_lambda.watch import Report, Watch
+from findings_lambda.notifier import Notifier
+from findings_lambda.run import RunReport
+from findings_lambda.runner import DetectionRunner
 from tools.benchmarks.figures import Figures
 from tools.benchmarks.workload import SEED, START
 
@@ -51,7 +52,7 @@ _QUIET_RUNS = 10
 
 @dataclass(frozen=True)
 class _Cost:
-    report: Report
+    report: RunReport
     cpu_s: float
     seconds: float
 
@@ -152,23 +153,23 @@ def _until_caught_up(step: Step, client: OpenSearch, moment: datetime) -> Iterat
 
 
 def _run(client: OpenSearch, now: datetime) -> _Cost:
-    watch = Watch(
+    runner = DetectionRunner(
         detections=compile_all(),
         queries=SavedQueries(client),
         alert_index=AlertIndex(client, _INDICES),
         search=SearchGateway(client),
-        teller=Teller(
+        notifier=Notifier(
             accounts=None,
             topic=None,
             region="",
             dashboards_url="",
             indices=_INDICES,
-            statements=lambda alerts, deadline: {},
+            statements=None,
         ),
         indices=_INDICES,
     )
     before, begun = _cpu_seconds(client), time.perf_counter()
-    report = watch.run(now, Deadline.after(_SECONDS))
+    report = runner.run(now, Deadline.after(_SECONDS))
     cost = _Cost(report, _cpu_seconds(client) - before, time.perf_counter() - begun)
     if report.failing:
         raise RuntimeError(f"saved queries failed: {report.failing}")

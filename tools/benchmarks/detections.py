@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind
+from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
@@ -35,8 +35,8 @@ from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
-from findings_lambda.tell import Teller
-from findings_lambda.watch import Watch
+from findings_lambda.notifier import Notifier
+from findings_lambda.runner import DetectionRunner
 from tools.benchmarks.figures import Figures
 from tools.benchmarks.workload import SEED, START
 
@@ -57,7 +57,7 @@ _STATE = (_ARRIVAL.alerts, _ARRIVAL.seen, _ARRIVAL.runs)
 def cycle(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """One run over an index of 100,000 and of 1,000,000 events that came at the same pace."""
     _remove(client)
-    enabled = [one for one in compile_all() if one.enabled and one.kind is not Kind.FAILING]
+    enabled = [one for one in compile_all() if one.enabled and one.kind is not DetectionKind.FAILING]
     questions: dict[int, list[Question]] = {}
     for events in _EVENTS:
         step(f"indexing {events:,} events")
@@ -96,7 +96,7 @@ def arrival_to_finding(step: Step, client: OpenSearch, url: str, figures: Figure
     done = threading.Event()
     attacker = threading.Thread(target=_attack, args=(client, grant, arrivals, done))
     with LocalAws() as aws:
-        watch = _watch(client, aws)
+        runner = _runner(client, aws)
         attacker.start()
         begun = time.monotonic()
         for tick in range(1, _TICKS + 1):
@@ -106,7 +106,7 @@ def arrival_to_finding(step: Step, client: OpenSearch, url: str, figures: Figure
                 done.set()
                 attacker.join()
                 done.clear()
-            watch.run(datetime.now(UTC), Deadline.after(_SECONDS))
+            runner.run(datetime.now(UTC), Deadline.after(_SECONDS))
             there = time.time()
             for finding in _findings(aws):
                 if finding in arrivals:
@@ -144,7 +144,7 @@ def _questions(enabled: Sequence[Detection], prefix: str, now: datetime) -> list
 
 
 def _window(detection: Detection, now: datetime) -> Window:
-    if detection.kind is Kind.SILENCE:
+    if detection.kind is DetectionKind.SILENCE:
         return silence_window(detection, now)
     if detection.window_seconds:
         return event_window(detection, now)
@@ -192,22 +192,22 @@ def _attack(client: OpenSearch, grant: Sample, arrivals: dict[str, float], done:
         index_all(client, documents(attack, "cluster-BENCH", now, flattening))
 
 
-def _watch(client: OpenSearch, aws: LocalAws) -> Watch:
+def _runner(client: OpenSearch, aws: LocalAws) -> DetectionRunner:
     security_hub = aws.session.client("securityhub", endpoint_url=aws.url)
     sts = aws.session.client("sts", endpoint_url=aws.url)
     accounts = FindingAccounts("123456789012", REGION, lambda credentials: security_hub, lambda: sts, "")
-    return Watch(
+    return DetectionRunner(
         detections=compile_all(),
         queries=SavedQueries(client),
         alert_index=AlertIndex(client, _ARRIVAL),
         search=SearchGateway(client),
-        teller=Teller(
+        notifier=Notifier(
             accounts=accounts,
             topic=None,
             region=REGION,
             dashboards_url="",
             indices=_ARRIVAL,
-            statements=lambda alerts, deadline: {},
+            statements=None,
         ),
         indices=_ARRIVAL,
     )

@@ -1,4 +1,4 @@
-"""`make pictures`: draw every dashboard from its definition and a node's answers, and write `docs/dashboards.md` anew.
+"""`make pictures`: render each dashboard from its definition and a node's responses; regenerate `docs/dashboards.md`.
 
 Exits with 1, and one line that says what to do, where Chromium or what OpenSearch needs is absent.
 """
@@ -89,7 +89,7 @@ def _write_text(console: Console) -> None:
     before = DOCUMENT.read_text("utf-8")
     after = with_dashboards(before, shipped_objects(Indices()))
     DOCUMENT.write_text(after, "utf-8")
-    console.print(f"{DOCUMENT.name}: {'written anew' if before != after else 'unchanged'}")
+    console.print(f"{DOCUMENT.name}: {'regenerated' if before != after else 'unchanged'}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from importlib.resources import files
 from daswatch.content.dashboards import SavedObject
 from tools.pictures.charts import CHARTS, Chart, spec_of, svg_of
 from tools.pictures.layout import HEADER, MARGIN, WIDTH, Panel, PictureError, height_of, span_text
-from tools.pictures.panels import Objects, Request, Rows, TimeSpan, requests_of
+from tools.pictures.panels import Objects, PanelSearch, Rows, TimeSpan, requests_of
 from tools.pictures.tables import controls_html, markdown_html, metric_html, search_html, table_html
 
 CREDIT = "rendered by Daswatch from dashboards/, not a screenshot of OpenSearch Dashboards"
@@ -21,7 +21,7 @@ _FOOTER = 30  # px
 class Answered:
     """One request of a panel with its answer; `total` is how many documents matched."""
 
-    request: Request
+    request: PanelSearch
     rows: Rows
     total: int
 
@@ -47,13 +47,13 @@ def page_html(
         f"<style>{style}</style></head>"
         f'<body style="width:{WIDTH}px;height:{page_height(list(panels))}px">'
         f'<header style="height:{HEADER - MARGIN}px"><h1>{escape(dashboard.title)}</h1>'
-        f'<div class="question">{escape(str(dashboard.attributes["description"]))}</div>'
-        f'<div class="span"><b>{escape(span_text(dashboard))}</b> {escape(_told(span))}</div></header>'
+        f'<div class="description">{escape(str(dashboard.attributes["description"]))}</div>'
+        f'<div class="span"><b>{escape(span_text(dashboard))}</b> {escape(_span_text(span))}</div></header>'
         f"{body}<footer>{escape(CREDIT)}</footer><script>{script}</script></body></html>"
     )
 
 
-def _told(span: TimeSpan) -> str:
+def _span_text(span: TimeSpan) -> str:
     return f"{span.begin:%b} {span.begin.day}, {span.begin:%H:%M} – {span.end:%b} {span.end.day}, {span.end:%H:%M}"
 
 
@@ -88,11 +88,11 @@ def content_html(panel: Panel, answers: Sequence[Answered], span: TimeSpan, obje
     raise PictureError(f"{one.type} {one.id}: a panel of type {kind!r}")
 
 
-def pattern_of(request: Request, objects: Objects) -> SavedObject:
+def pattern_of(request: PanelSearch, objects: Objects) -> SavedObject:
     """The index pattern that a request asks."""
     return next(one for one in objects.values() if one.type == "index-pattern" and one.title == request.index)
 
 
-def requests_by_panel(panels: Sequence[Panel], objects: Objects, span: TimeSpan) -> dict[str, list[Request]]:
+def requests_by_panel(panels: Sequence[Panel], objects: Objects, span: TimeSpan) -> dict[str, list[PanelSearch]]:
     """What each panel asks, by the id of what it shows."""
     return {panel.one.id: requests_of(panel.one, objects, span) for panel in panels}

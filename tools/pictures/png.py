@@ -17,7 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLORS = 256
 _TRUE_COLOR, _PALETTE = 2, 3
 _PIXEL = 3  # bytes
-_ALIKE = 75  # squared distance of colors that nobody tells apart: 5 in each of red, green and blue
+_ALIKE = 75  # squared distance of indistinguishable colors: 5 in each of red, green and blue
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -74,7 +74,7 @@ def _unfiltered(data: bytes, stride: int, height: int) -> Iterator[bytes]:
 
 
 def _line(kind: int, filtered: bytes, above: bytes) -> bytes:
-    """A line without its filter: each byte was told as its difference to what is left of it, above it, or both."""
+    """Remove a line's filter: each byte is stored as the difference to its left or upper neighbor, or both."""
     if kind == 0:
         return filtered
     if kind == 2:

@@ -37,15 +37,15 @@ from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
-from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
+from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all
 from demo.scenarios import SCENARIOS, Scenario
 from demo.traffic import DATABASES, ProducedRecord, produce
-from findings_lambda.tell import Teller
-from findings_lambda.watch import Watch
+from findings_lambda.notifier import Notifier
+from findings_lambda.runner import DetectionRunner
 
 NOW = datetime(2026, 3, 5, 16, tzinfo=UTC)  # a Thursday
 DAYS = 7
@@ -133,10 +133,10 @@ def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
 
 @dataclass(slots=True)
 class Watched:
-    """What is told about records beside their documents."""
+    """Pulses and drops of records, in addition to their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
-    drops: dict[tuple[int, ActivityStream], list[Drop]]
+    drops: dict[tuple[int, StreamSource], list[Drop]]
     records: int = 0
 
     @classmethod
@@ -147,7 +147,7 @@ class Watched:
     def take(self, record: ProducedRecord) -> None:
         """One more record was heard."""
         self.records += 1
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
         fates = Counter(entry.fate for entry in record.entries)
         pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
@@ -160,7 +160,7 @@ class Watched:
             )
 
     def drop_actions(self) -> Iterator[Action]:
-        """What the ingest function tells of each batch: heartbeats are the pulse alone."""
+        """Yield the drops that the ingest function writes for each batch; heartbeats only update the pulse."""
         for (batch, _), found in self.drops.items():
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
@@ -191,7 +191,7 @@ def fill(
             search.indices.delete(index=Indices().runs)
         before = at
         progress(f"Running the saved queries as of {at:%A %H:%M}")
-        if at == NOW:  # the pulse has no history: it tells what was heard last
+        if at == NOW:  # the pulse has no history: only the last data
             index = Indices().pulse
             write(
                 search,
@@ -201,7 +201,7 @@ def fill(
                     for one in heard_last.actions(index, versioned=True, now=at)
                 ],
             )
-        watch(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
+        runner(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
         search.indices.refresh(index="das-*")
     return events
 
@@ -213,25 +213,25 @@ def run_times(now: datetime = NOW) -> list[datetime]:
     return sorted({at for at in during if at <= now} | {now - _EVERY, now})
 
 
-def watch(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> Watch:
-    """The findings function's watch, on our clock."""
+def runner(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> DetectionRunner:
+    """The findings function's runner, on our clock."""
     session, url = aws.session, aws.url
     topic = AlertTopic(lambda: session.client("sns", endpoint_url=url), aws.create_topic())
     accounts = FindingAccounts(
         ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: session.client("sts", endpoint_url=url), ""
     )
-    return Watch(
+    return DetectionRunner(
         detections=detections,
         queries=SavedQueries(search),
         alert_index=AlertIndex(search, Indices()),
         search=SearchGateway(search),
-        teller=Teller(
+        notifier=Notifier(
             accounts=accounts,
             topic=topic,
             region=REGION,
             dashboards_url=DASHBOARDS_URL,
             indices=Indices(),
-            statements=lambda alerts, deadline: {},
+            statements=None,
         ),
         indices=Indices(),
     )
@@ -241,7 +241,7 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
     """Bulk actions, to be found at once."""
     answer = search.bulk(body=b"".join(action.lines for action in actions), params={"refresh": "true"})
     if answer["errors"]:
-        raise RuntimeError(f"OpenSearch refused what tells about the streams: {answer['items'][:1]}")
+        raise RuntimeError(f"OpenSearch rejected pulses or drops: {answer['items'][:1]}")
 
 
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
@@ -253,19 +253,19 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
     )
     for number, (database, ago, text) in enumerate(spoiled):
         at = iso_milliseconds(now - ago)
-        stream = activity_stream(database.stream_arn(REGION))
+        stream = stream_source(database.stream_arn(REGION))
         raw = StreamRecord({"kinesis": {"data": text}}, text, "", f"4966301247{number}", "shardId-000000000000", at)
         try:
             read_envelope(text)
         except RecordError as exc:
-            letter = DeadLetter(0, raw, stream, exc.reason, exc.detail)
+            letter = DeadLetter.of(raw, stream, exc.reason, exc.detail)
             yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at, Indices().dead_letters)
         else:
             raise RuntimeError("a spoiled stream record can be read")
 
 
 def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
-    """Somebody who looks for a way to stop a stream while the saved queries run, and a change that was planned."""
+    """Yield denied attempts to stop a stream while the saved queries run, and a planned change."""
     base = base_events()["control-plane"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
     calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
@@ -284,5 +284,10 @@ def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
     )
     for number, (ago, detail) in enumerate(calls):
         at = iso_milliseconds(now - ago)
-        told = {**base["detail"], "eventTime": at, "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}", **detail}
-        yield control_plane.document({**base, "time": at, "detail": told}, at, Indices().control_plane)
+        changed = {
+            **base["detail"],
+            "eventTime": at,
+            "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}",
+            **detail,
+        }
+        yield control_plane.document({**base, "time": at, "detail": changed}, at, Indices().control_plane)

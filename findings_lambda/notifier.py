@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daswatch.alerts.alert import Alert, Published
+from daswatch.alerts.alert import Alert, Publication
 from daswatch.alerts.findings import Posting, finding
 from daswatch.alerts.links import alert_url, alerts_url
 from daswatch.alerts.messages import MAX_MESSAGES, Message, message, shared, summary
@@ -21,8 +21,8 @@ from daswatch.detections.detection import Detection
 from daswatch.errors import TopicUnavailable
 from daswatch.indices import Indices
 
-# The redacted statements behind alerts, by alert id, as far as a setting lets SQL into findings and they can be read.
-Statements = Callable[[Sequence[Alert], Deadline], Mapping[str, Sequence[str]]]
+# The redacted statements of alerts, by alert id.
+ReadStatements = Callable[[Sequence[Alert], Deadline], Mapping[str, Sequence[str]]]
 
 _SHORTEST_CALL_SECONDS = 1.0
 _MAILING = 0.5  # of the time left, in which messages are begun: findings have the rest
@@ -31,7 +31,7 @@ _ANSWERING = 0.7  # but no more than that of the time left
 
 
 @dataclass(slots=True)
-class Telling:
+class NotificationResult:
     """What was published, and what was not."""
 
     findings: int = 0
@@ -42,8 +42,8 @@ class Telling:
     causes: set[str] = field(default_factory=set)
 
 
-class Teller:
-    """Security Hub and the alert topic, as far as there are any."""
+class Notifier:
+    """Security Hub and the alert topic, where they are configured."""
 
     def __init__(
         self,
@@ -53,45 +53,53 @@ class Teller:
         region: str,
         dashboards_url: str,
         indices: Indices,
-        statements: Statements,
+        statements: ReadStatements | None,
     ) -> None:
         self._accounts = accounts
         self._topic = topic
         self._region = region
         self._dashboards_url = dashboards_url
         self._indices = indices
-        self._statements = statements
+        self._read_statements = statements
 
     @property
     def has_topic(self) -> bool:
         """Whether an alert topic is configured."""
         return self._topic is not None
 
-    def mail(
-        self, alerts: Sequence[Alert], detections: Mapping[str, Detection], deadline: Deadline, telling: Telling
-    ) -> Iterator[list[Published]]:
+    def send_messages(
+        self,
+        alerts: Sequence[Alert],
+        detections: Mapping[str, Detection],
+        deadline: Deadline,
+        result: NotificationResult,
+    ) -> Iterator[list[Publication]]:
         """Publish the messages about these alerts, one after the other; after each, the alerts that it is about."""
         if self._topic is None:
             return
         begin = deadline.part(_MAILING)
-        for number, alike in enumerate(shared(alerts, MAX_MESSAGES - telling.messages)):
+        for number, alike in enumerate(shared(alerts, MAX_MESSAGES - result.messages)):
             needed = _ANSWER_SECONDS if number else _SHORTEST_CALL_SECONDS
             if begin.remaining <= 0 or deadline.remaining < needed:
-                telling.causes.add("the alert topic: out of time")
+                result.causes.add("the alert topic: out of time")
                 return
             try:
                 answer_by = deadline.part(_ANSWERING).at_most(max(begin.remaining, _ANSWER_SECONDS))
                 self._topic.publish(self._message(alike, detections), answer_by)
             except TopicUnavailable as exc:
-                telling.causes.add(str(exc))
-                yield [Published(alert, unknown=exc.maybe_sent) for alert in alike]
+                result.causes.add(str(exc))
+                yield [Publication(alert, unknown=exc.maybe_sent) for alert in alike]
                 continue
-            telling.messages += 1
-            yield [Published(alert, message=True) for alert in alike]
+            result.messages += 1
+            yield [Publication(alert, message=True) for alert in alike]
 
-    def post(
-        self, alerts: Sequence[Alert], detections: Mapping[str, Detection], deadline: Deadline, telling: Telling
-    ) -> Iterator[list[Published]]:
+    def import_findings(
+        self,
+        alerts: Sequence[Alert],
+        detections: Mapping[str, Detection],
+        deadline: Deadline,
+        result: NotificationResult,
+    ) -> Iterator[list[Publication]]:
         """Import the findings of these alerts, account by account; after each call, those Security Hub knows now.
 
         A finding that it refuses for good counts as known: it is named in the log, and sending it again would not help.
@@ -100,41 +108,41 @@ class Teller:
         for alert in sorted(alerts, key=lambda alert: -alert.level.rank):
             by_account.setdefault(alert.database.aws_account_id, []).append(alert)
         for left, (account_id, own) in zip(range(len(by_account), 0, -1), by_account.items(), strict=True):
-            yield from self._post(account_id, own, detections, deadline.part(1 / left), telling)
+            yield from self._import_findings(account_id, own, detections, deadline.part(1 / left), result)
 
-    def _post(
+    def _import_findings(
         self,
         account_id: str,
         alerts: Sequence[Alert],
         detections: Mapping[str, Detection],
         deadline: Deadline,
-        telling: Telling,
-    ) -> Iterator[list[Published]]:
+        result: NotificationResult,
+    ) -> Iterator[list[Publication]]:
         portions = [alerts[at : at + MAX_FINDINGS_PER_CALL] for at in range(0, len(alerts), MAX_FINDINGS_PER_CALL)]
         for number, portion in enumerate(portions):
             mine = deadline.part(1 / (len(portions) - number))  # one that is throttled does not take all of it
             if self._accounts is None:
-                yield [Published(alert, finding=True) for alert in portion]
+                yield [Publication(alert, finding=True) for alert in portion]
                 continue
             if mine.remaining < _SHORTEST_CALL_SECONDS:
-                telling.unsent += len(portion)
-                telling.causes.add("Security Hub: out of time")
+                result.unsent += len(portion)
+                result.causes.add("Security Hub: out of time")
                 continue
             posting_account, security_hub = self._accounts.for_account(account_id, mine)
             posting = Posting(posting_account, self._region, self._dashboards_url, self._indices)
-            statements = self._statements(portion, mine)
+            statements = self._read_statements(portion, mine) if self._read_statements else {}
             findings = {
                 alert.id: finding(alert, detections.get(alert.detection), posting, statements.get(alert.id, ()))
                 for alert in portion
             }
-            result = security_hub.import_findings(list(findings.values()), mine)
-            telling.findings += len(result.accepted)
-            telling.refused |= result.refused
-            telling.unsent += len(result.unsent)
-            if result.cause:
-                telling.causes.add(result.cause)
-            final = {*result.accepted, *result.refused}
-            yield [Published(alert, finding=True) for alert in portion if findings[alert.id]["Id"] in final]
+            imported = security_hub.import_findings(list(findings.values()), mine)
+            result.findings += len(imported.accepted)
+            result.refused |= imported.refused
+            result.unsent += len(imported.unsent)
+            if imported.cause:
+                result.causes.add(imported.cause)
+            final = {*imported.accepted, *imported.refused}
+            yield [Publication(alert, finding=True) for alert in portion if findings[alert.id]["Id"] in final]
 
     def _message(self, alerts: Sequence[Alert], detections: Mapping[str, Detection]) -> Message:
         if len(alerts) > 1:

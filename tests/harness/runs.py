@@ -1,4 +1,4 @@
-"""The findings function under test: a watch on the shared node, Security Hub and the alert topic behind moto."""
+"""The findings function under test: runs on the shared node, Security Hub and the alert topic behind moto."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from daswatch.opensearch.templates import ContentGateway
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
-from findings_lambda.tell import Teller
-from findings_lambda.watch import Report, Watch
+from findings_lambda.notifier import Notifier
+from findings_lambda.run import RunReport
+from findings_lambda.runner import DetectionRunner
 from tests.fakes.clock import Clock
 from tests.harness.installed import remove
 
@@ -56,9 +57,9 @@ class Steps:
     stop_after: int | None = None
     made: list[str] = field(default_factory=list)
 
-    def watch(self, gateway: Any) -> Any:
+    def counted(self, gateway: Any) -> Any:
         """The gateway, with each of its calls a step."""
-        return _Watched(gateway, self)
+        return _Counted(gateway, self)
 
     def step(self, name: str) -> None:
         """One call was made."""
@@ -67,7 +68,7 @@ class Steps:
             raise Stopped(name)
 
 
-class _Watched:
+class _Counted:
     def __init__(self, gateway: Any, steps: Steps) -> None:
         self._gateway = gateway
         self._steps = steps
@@ -81,21 +82,21 @@ class _Watched:
             answer = attribute(*args, **kwargs)
             if name == "for_account":
                 account, security_hub = answer
-                return account, self._steps.watch(security_hub)
+                return account, self._steps.counted(security_hub)
             self._steps.step(name)
             return answer
 
         return call
 
 
-class Watching:
-    """Everything around a watch, with indices of its own for events."""
+class RunHarness:
+    """What a run needs, with indices of its own for events."""
 
     def __init__(self, search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> None:
         self.search = search
         self.aws = aws
         self.detections = list(detections)
-        self.indices = Indices(f"t-watch-{secrets.token_hex(5)}-events")
+        self.indices = Indices(f"t-runs-{secrets.token_hex(5)}-events")
         self.prefix = self.indices.prefix
         self.topic_arn = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=self.prefix)["TopicArn"]
         self.mailbox = _mailbox(aws, self.topic_arn, self.prefix)
@@ -114,7 +115,7 @@ class Watching:
         self.forget()
         remove(self.search, self.prefix)
 
-    def watch(
+    def runner(
         self,
         steps: Steps | None = None,
         *,
@@ -123,29 +124,31 @@ class Watching:
         search: OpenSearch | None = None,
         security_hub: Any = None,
         sns: Any = None,
-    ) -> Watch:
+    ) -> DetectionRunner:
         """A function that has just started; each of its dependencies can be another one."""
         steps, search = steps or Steps(), search or self.search
         accounts = FindingAccounts(ACCOUNT, REGION, security_hub or self._security_hub, self._sts, role)
-        return Watch(
+        return DetectionRunner(
             detections=self.detections,
-            queries=steps.watch(SavedQueries(search)),
-            alert_index=steps.watch(AlertIndex(search, self.indices)),
-            search=steps.watch(SearchGateway(search)),
-            teller=Teller(
-                accounts=steps.watch(accounts),
-                topic=steps.watch(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
+            queries=steps.counted(SavedQueries(search)),
+            alert_index=steps.counted(AlertIndex(search, self.indices)),
+            search=steps.counted(SearchGateway(search)),
+            notifier=Notifier(
+                accounts=steps.counted(accounts),
+                topic=steps.counted(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
                 region=REGION,
                 dashboards_url="https://search.example.internal/_dashboards",
                 indices=self.indices,
-                statements=lambda alerts, deadline: {},
+                statements=None,
             ),
             indices=self.indices,
         )
 
-    def run(self, now: datetime, steps: Steps | None = None, *, clock: Clock | None = None, **options: Any) -> Report:
+    def run(
+        self, now: datetime, steps: Steps | None = None, *, clock: Clock | None = None, **options: Any
+    ) -> RunReport:
         """One run of a function that has just started. Its time passes by waiting alone."""
-        return self.watch(steps, **options).run(now, Deadline.after(RUN_SECONDS, clock or Clock()))
+        return self.runner(steps, **options).run(now, Deadline.after(RUN_SECONDS, clock or Clock()))
 
     def happen(
         self, sample: Sample, end: datetime, *, arrived: datetime | None = None, database: str = ""
@@ -219,9 +222,9 @@ def minutes(number: float) -> datetime:
     return NOW + timedelta(minutes=number)
 
 
-def only(watching: Watching, *names: str) -> None:
+def only(harness: RunHarness, *names: str) -> None:
     """Run these detections and no other."""
-    watching.detections = [
+    harness.detections = [
         replace(DETECTIONS[name], enabled=True) if name != "das-failing" else DETECTIONS[name]
         for name in (*names, "das-failing")
     ]
