@@ -18,6 +18,7 @@ from daswatch.activity_streams import lifecycle
 from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.settings import SETTINGS
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from demo.opensearch_home import VERSION_VARIABLE
@@ -31,33 +32,6 @@ settings.register_profile("daswatch", deadline=None, derandomize=True, suppress_
 settings.load_profile("daswatch")
 
 _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
-_SETTINGS = (
-    "EXCLUDED_USERS",
-    "DEAD_LETTER_BUCKET",
-    "REDACT",
-    "ROWS_DELIVERY_STREAM",
-    "ROWS_ACTIVITIES",
-    "ROWS_PER_RECORD",
-    "OUTPUT_FORM",
-    "ACTIVITIES",
-    "COMPRESS",
-    "DETECTIONS",
-    "ALERT_TOPIC_ARN",
-    "DASHBOARDS_URL",
-    "DASHBOARDS_TENANT",
-    "BACKUP_BUCKET",
-    "MONITORS",
-    "MONITOR_TOPIC_ARN",
-    "CHANNEL_ROLE_ARN",
-    "INGEST_ROLE_ARN",
-    "FINDINGS_ROLE_ARN",
-    "SECURITY_HUB",
-    "FINDINGS_ROLE",
-    "FINDINGS_SQL",
-    "MAX_PLAINTEXT_BYTES",
-    "MAX_DATA_KEYS",
-    "MAX_DATA_KEY_AGE_SECONDS",
-)
 _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 
 
@@ -90,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting and no AWS profile of the machine reaches a test."""
     for name in os.environ:
-        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in _SETTINGS:
+        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in SETTINGS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
