@@ -37,13 +37,8 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
     "MaximumRecordAgeInSeconds": 82800,
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
-<<<<<<< HEAD
-# CloudFormation compares the template with what it made, and not with what is there now.
-_BY_HAND = "docs/deploy.md, Drift, restores it (`make deploy` alone detects no change)"
-=======
 # CloudFormation compares templates with one another, not with what exists.
-_RESTORE = "docs/deploy.md, Changed by hand, restores it (`make deploy` alone sees no change)"
->>>>>>> findings
+_RESTORE = "docs/deploy.md, Drift, restores it (`make deploy` alone sees no change)"
 
 
 class CheckStatus(StrEnum):

@@ -183,28 +183,17 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
     "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
     "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
     "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
-<<<<<<< HEAD
-    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "Drift"),
-=======
-    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "does not exist", "Changed by hand"),
->>>>>>> findings
+    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "does not exist", "Drift"),
     "a failed update": (
         function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
         BROKEN,
         "key",
         "deploy again",
     ),
-<<<<<<< HEAD
-    "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "look again"),
-    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Drift"),
-    "a database gone": (streams(database=None), BROKEN, "gone", "out of Databases"),
-    "a database nobody may see": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
-=======
     "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "run this again"),
-    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Changed by hand"),
+    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Drift"),
     "a database gone": (streams(database=None), BROKEN, "no longer exists", "out of Databases"),
     "a database that may not be read": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
->>>>>>> findings
     "a stream stopped": (
         streams(database=stopped(), kinesis=None, key=None),
         BROKEN,
@@ -242,11 +231,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "2026-11-25",
         "cancel-key-deletion",
     ),
-<<<<<<< HEAD
-    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "not there", "Drift"),
-=======
-    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "Changed by hand"),
->>>>>>> findings
+    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
     "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
     "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "run this again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
@@ -256,25 +241,12 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "MaximumRetryAttempts is 10, not -1",
         "Drift",
     ),
-<<<<<<< HEAD
     "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Drift"),
-    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "not there", "Drift"),
-=======
-    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Changed by hand"),
-    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "Changed by hand"),
->>>>>>> findings
+    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
     "evidence that failed": ([aws_checks.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
     "no subscription": ([aws_checks.topic_check("alert topic", [])], WARNING, "no subscription", "AlertEmail"),
     "a mail not confirmed": ([aws_checks.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
-<<<<<<< HEAD
-    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "not there", "Drift"),
-    "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
-    "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
-    "an alarm that tells nobody": (alarm(ActionsEnabled=False), WARNING, "tells nobody", "enable-alarm-actions"),
-    "an alarm gone": (aws_checks.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "Drift"),
-    "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "not there", "enable-security-hub"),
-=======
-    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "does not exist", "Changed by hand"),
+    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "does not exist", "Drift"),
     "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
     "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
     "an alarm without actions": (alarm(ActionsEnabled=False), WARNING, "notifies no one", "enable-alarm-actions"),
@@ -282,10 +254,9 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         aws_checks.alarm_checks(ALARMS, [QUIET], NOW),
         BROKEN,
         "the alarm was deleted",
-        "Changed by hand",
+        "Drift",
     ),
     "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "does not exist", "enable-security-hub"),
->>>>>>> findings
     "no answer": (refused(0, "ConnectionError"), BROKEN, "ConnectionError", "inside only"),
     "no answer from a VPC": (refused(0, in_vpc=True), UNKNOWN, "VPC", "inside the VPC"),
     "unknown credentials": (refused(401), BROKEN, "401", "OPENSEARCH_AUTH=basic"),
