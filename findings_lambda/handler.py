@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.clients import s3_client, security_hub_client, sns_client, sts_client
 from daswatch.aws.cloudwatch import Telemetry
@@ -22,19 +22,14 @@ from daswatch.opensearch.client import search_client
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
 from findings_lambda.notifier import Notifier
-from findings_lambda.runner import DetectionRunner, RunReport
+from findings_lambda.run import RunReport
+from findings_lambda.runner import DetectionRunner
 from findings_lambda.settings import Settings, read_settings
 from findings_lambda.statements import StatementReader
 from findings_lambda.telemetry import SERVICE, emit
 
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-    invoked_function_arn: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 def scheduled(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

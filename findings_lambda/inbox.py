@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from daswatch.alerts.alert import Firing
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Deadline
@@ -22,10 +21,10 @@ from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.queries.notifications import is_full, read_notification
-from daswatch.records.kinesis import read_stream_record
+from daswatch.queries.notifications import Notification, read_notification
 from daswatch.times import iso_milliseconds
-from findings_lambda.runner import DetectionRunner, RunReport
+from findings_lambda.run import RunReport
+from findings_lambda.runner import DetectionRunner
 
 
 class Inbox:
@@ -48,19 +47,16 @@ class Inbox:
 
     def take_notifications(self, event: Mapping[str, Any], now: datetime, deadline: Deadline) -> RunReport:
         """Raise the alerts of an SNS event's notifications. Raises SearchUnavailable, ArchiveUnavailable."""
-        firings: list[Firing] = []
+        notifications: list[Notification] = []
         letters: list[DeadLetter] = []
-        full = 0
         for position, record in enumerate(event.get("Records") or [event]):
             try:
-                message = _message(record)
-                firings += read_notification(message, self._detections, now)
-                full += is_full(message)
+                notifications.append(read_notification(_message(record), self._detections, now))
             except RecordError as exc:
-                letters.append(DeadLetter(position, read_stream_record(record, now), None, exc.reason, exc.detail))
+                letters.append(_dead_letter(position, record, exc, now))
         self._keep(letters, now, deadline)
-        report = self._runner.take(firings, now, deadline)
-        report.full_notifications = full
+        report = self._runner.take(notifications, now, deadline)
+        report.full_notifications = sum(notification.full for notification in notifications)
         report.malformed = dict(Counter(letter.reason for letter in letters))
         return report
 
@@ -70,7 +66,7 @@ class Inbox:
         try:
             document = control_plane.document(event, iso_milliseconds(now), self._indices.control_plane)
         except RecordError as exc:
-            self._keep([DeadLetter(0, read_stream_record(event, now), None, exc.reason, exc.detail)], now, deadline)
+            self._keep([_dead_letter(0, event, exc, now)], now, deadline)
             report.malformed[exc.reason] = 1
             return report
         self._write([Action.create(document.index, document.id, canonical_json(document.source))], deadline)
@@ -93,3 +89,8 @@ def _message(record: object) -> str:
     if not isinstance(message, str):
         raise NotificationError(Reason.NOT_A_NOTIFICATION, "it was not delivered by SNS")
     return message
+
+
+def _dead_letter(position: int, raw: object, error: RecordError, now: datetime) -> DeadLetter:
+    kept = raw if isinstance(raw, Mapping) else {"record": raw}
+    return DeadLetter(position, kept, iso_milliseconds(now), error.reason, error.detail)

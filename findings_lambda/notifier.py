@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daswatch.alerts.alert import Alert, Published
+from daswatch.alerts.alert import Alert, Publication
 from daswatch.alerts.findings import Posting, finding
 from daswatch.alerts.links import alert_url, alerts_url
 from daswatch.alerts.messages import MAX_MESSAGES, Message, message, shared, summary
@@ -73,7 +73,7 @@ class Notifier:
         detections: Mapping[str, Detection],
         deadline: Deadline,
         result: NotificationResult,
-    ) -> Iterator[list[Published]]:
+    ) -> Iterator[list[Publication]]:
         """Publish the messages about these alerts, one after the other; after each, the alerts that it is about."""
         if self._topic is None:
             return
@@ -88,10 +88,10 @@ class Notifier:
                 self._topic.publish(self._message(alike, detections), answer_by)
             except TopicUnavailable as exc:
                 result.causes.add(str(exc))
-                yield [Published(alert, unknown=exc.maybe_sent) for alert in alike]
+                yield [Publication(alert, unknown=exc.maybe_sent) for alert in alike]
                 continue
             result.messages += 1
-            yield [Published(alert, message=True) for alert in alike]
+            yield [Publication(alert, message=True) for alert in alike]
 
     def import_findings(
         self,
@@ -99,7 +99,7 @@ class Notifier:
         detections: Mapping[str, Detection],
         deadline: Deadline,
         result: NotificationResult,
-    ) -> Iterator[list[Published]]:
+    ) -> Iterator[list[Publication]]:
         """Import the findings of these alerts, account by account; after each call, those Security Hub knows now.
 
         A finding that it refuses for good counts as known: it is named in the log, and sending it again would not help.
@@ -117,12 +117,12 @@ class Notifier:
         detections: Mapping[str, Detection],
         deadline: Deadline,
         result: NotificationResult,
-    ) -> Iterator[list[Published]]:
+    ) -> Iterator[list[Publication]]:
         portions = [alerts[at : at + MAX_FINDINGS_PER_CALL] for at in range(0, len(alerts), MAX_FINDINGS_PER_CALL)]
         for number, portion in enumerate(portions):
             mine = deadline.part(1 / (len(portions) - number))  # one that is throttled does not take all of it
             if self._accounts is None:
-                yield [Published(alert, finding=True) for alert in portion]
+                yield [Publication(alert, finding=True) for alert in portion]
                 continue
             if mine.remaining < _SHORTEST_CALL_SECONDS:
                 result.unsent += len(portion)
@@ -142,7 +142,7 @@ class Notifier:
             if imported.cause:
                 result.causes.add(imported.cause)
             final = {*imported.accepted, *imported.refused}
-            yield [Published(alert, finding=True) for alert in portion if findings[alert.id]["Id"] in final]
+            yield [Publication(alert, finding=True) for alert in portion if findings[alert.id]["Id"] in final]
 
     def _message(self, alerts: Sequence[Alert], detections: Mapping[str, Detection]) -> Message:
         if len(alerts) > 1:

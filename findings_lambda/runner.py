@@ -15,18 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from daswatch.alerts.alert import Alert, Due, Firing, Published, State, changes, noted
+from daswatch.alerts.alert import Alert, Due, Firing, Publication, State, changes, mark_published
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind, Source, Suppression, by_name
+from daswatch.detections.detection import Detection, Kind, Source, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
-from daswatch.opensearch.alert_index import AlertIndex, Progress
+from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import Answers, Failure, Group, Question, SavedQueries
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
-from daswatch.queries.first_seen import Seen, by_network, is_new, learning_id, seen_id, sightings
-from daswatch.queries.notifications import FAILING, failing_query
+from daswatch.queries.first_seen import Seen, by_network, is_new, learning_id, sighting_id, sightings
+from daswatch.queries.notifications import FAILING, Notification, failing_query
 from daswatch.queries.saved_query import (
     Candidate,
     Window,
@@ -38,7 +38,8 @@ from daswatch.queries.saved_query import (
 )
 from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
-from findings_lambda.notifier import NotificationResult, Notifier
+from findings_lambda.notifier import Notifier
+from findings_lambda.run import Run, RunReport
 
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
 # as one that has nothing to catch up with. A slice is looked at as a whole.
@@ -55,32 +56,6 @@ _SIGHTINGS = 1_000  # in one request
 # what was published.
 _WRITING = 0.5
 _NOTE_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What one run did."""
-
-    detections: int = 0
-    searches: int = 0
-    firings: int = 0
-    raised: int = 0
-    archived: int = 0
-    conflicts: int = 0
-    failing: dict[str, str] = field(default_factory=dict)  # detection -> cause
-    behind: dict[str, str] = field(default_factory=dict)  # detection -> what arrived later has still to be looked at
-    superseded: int = 0  # episodes of a backlog that ended before one which is known already
-    refused_alerts: dict[str, str] = field(default_factory=dict)
-    refused_sightings: dict[str, str] = field(default_factory=dict)  # detection -> OpenSearch's name for the reason
-    unwritten: dict[str, str] = field(default_factory=dict)  # detection -> why its alerts or sightings are not written
-    storms: dict[str, int] = field(default_factory=dict)  # id of a summary -> groups that fired
-    expired_suppressions: list[str] = field(default_factory=list)
-    malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
-    full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
-    sent: NotificationResult = field(default_factory=NotificationResult)
-    since: str = ""
-    query_ms: float = 0.0
-    total_ms: float = 0.0
 
 
 class DetectionRunner:
@@ -106,7 +81,7 @@ class DetectionRunner:
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> RunReport:
-        """Look at what arrived since the last run, then at a part of what is older. Raises SearchUnavailable."""
+        """Evaluate what arrived since the last run, then a part of what is older. Raises SearchUnavailable."""
         begun = deadline.clock.monotonic()
         self._require_templates(deadline)
         before = self._alerts.progress(deadline)
@@ -114,69 +89,68 @@ class DetectionRunner:
         progress = before or Progress(now - RECENT)
         report = RunReport(detections=len(asked), since=iso_milliseconds(progress.since))
         report.expired_suppressions = _expired(asked, now)
+        run = Run(now, deadline, report)
 
         arrivals = recent(progress.since, now)
-        late = self._late(arrivals, report, deadline)
+        late = self._late(arrivals, run)
         backlogs: dict[str, Backlog | None] = {
-            one.name: progress.backlogs.get(one.name) for one in asked if one.kind is not Kind.SILENCE
+            detection.name: progress.backlogs.get(detection.name)
+            for detection in asked
+            if detection.kind is not Kind.SILENCE
         }
         # Where there is a backlog already, late events become a part of it: a run works on one of the two.
         catching_up = any(backlogs.values()) or progress.since < arrivals.since
         now_late = late if late is None or not catching_up else []
-        # Those that failed in the last run are asked on their own, so that a slow one makes nobody else wait.
-        fail = [one for one in asked if (lag := backlogs.get(one.name)) and lag.until == progress.since]
-        dues: dict[str, tuple[Alert, Due]] = {}
-        for number, lane in enumerate(([one for one in asked if one not in fail], fail)):
+        # Those that failed in the last run are asked on their own, so that a slow one delays no other.
+        fail = [
+            detection
+            for detection in asked
+            if (backlog := backlogs.get(detection.name)) and backlog.until == progress.since
+        ]
+        for number, lane in enumerate(([detection for detection in asked if detection not in fail], fail)):
             if not lane and number:
                 continue
-            looked = self._ask(lane, arrivals, now_late, report, deadline)
+            found = self._ask(lane, arrivals, now_late, run)
             if late and not now_late:
-                looked.at = _NOTHING
+                found.at = _NOTHING
             gaps = {one.name for one in lane if backlogs.get(one.name) or progress.since < arrivals.since}
-            failed = looked.failed | self._raise(
-                looked, lane, now, arrivals, deadline, report, dues, gaps=progress.gaps(gaps), quieten=not number
+            failed = found.failed | self._raise(
+                found, lane, arrivals, run, gaps=progress.gaps(gaps), archive_quiet=not number
             )
-            for one in lane:
-                if one.kind is Kind.SILENCE:
-                    continue  # it asks what is silent now, and no more
-                backlogs[one.name] = behind(
-                    backlogs[one.name], progress.since, arrivals, failed=one.name in failed, at=looked.until_of(one)
+            for detection in lane:
+                if detection.kind is Kind.SILENCE:
+                    continue  # it asks what is silent now, and has no backlog
+                backlogs[detection.name] = behind(
+                    backlogs[detection.name],
+                    progress.since,
+                    arrivals,
+                    failed=detection.name in failed,
+                    at=found.until_of(detection),
                 )
         seconds = deadline.clock.monotonic() - begun
         report.query_ms = seconds * 1000
         further, failure = None, None
         try:
-            further = self._alerts.advance(before, Progress(now, _there(backlogs)), deadline)
+            further = self._alerts.advance(before, Progress(now, _present(backlogs)), deadline)
         except SearchUnavailable as exc:
             failure = exc  # the alerts are written all the same
-        self._mail(dues, now, deadline, report)
-        caught_up: dict[str, tuple[Alert, Due]] = {}
+        self._send_messages(run)
+        catch_up = Run(now, deadline, report)
         try:
             if further:
-                self._catch_up(asked, further, now, seconds, deadline, report, caught_up)
+                self._catch_up(asked, further, seconds, catch_up)
         except SearchUnavailable as exc:
             failure = exc
-        self._mail(caught_up, now, deadline, report)
-        self._post(dues | caught_up, now, deadline, report)
+        self._send_messages(catch_up)
+        self._import_findings(run.due | catch_up.due, run)
         if failure:
             raise failure
         report.total_ms = (deadline.clock.monotonic() - begun) * 1000
         return report
 
-    def _catch_up(
-        self,
-        asked: Sequence[Detection],
-        progress: Progress,
-        now: datetime,
-        usual_seconds: float,
-        deadline: Deadline,
-        report: RunReport,
-        dues: dict[str, tuple[Alert, Due]],
-    ) -> None:
-        """Work off backlogs, slice by slice from the oldest, within a run's bounds; each slice is noted.
-
-        What is due of the alerts that change is added to `dues`.
-        """
+    def _catch_up(self, asked: Sequence[Detection], progress: Progress, usual_seconds: float, run: Run) -> None:
+        """Work off backlogs, slice by slice from the oldest, within a run's bounds; each slice is noted."""
+        deadline, report = run.deadline, run.report
         begin = deadline.clock.monotonic()
         most_seconds = usual_seconds * _BACKLOG_SHARE
         usual = len(asked) + 1
@@ -191,91 +165,75 @@ class DetectionRunner:
             if deadline.remaining < _BACKLOG_SECONDS:
                 break
             backlog = progress.backlogs[unit[0].name]
-            arrivals = backlog.slice
-            late = self._late(arrivals, report, deadline)
+            late = self._late(backlog.slice, run)
             backlogs: dict[str, Backlog | None] = dict(progress.backlogs)
-            working = deadline.earlier(_NOTE_SECONDS)
+            slice_run = run.within(deadline.earlier(_NOTE_SECONDS))
+            names = [detection.name for detection in unit]
             try:
-                looked = self._ask(unit, arrivals, late, report, working, after=backlog.at)
-                failed |= looked.failed | self._raise(
-                    looked, unit, now, arrivals, working, report, dues, caught_up=True
-                )
-                for one in unit:
-                    backlogs[one.name] = backlog.failed() if one.name in failed else backlog.done(looked.until_of(one))
+                found = self._ask(unit, backlog.slice, late, slice_run, after=backlog.at)
+                failed |= found.failed | self._raise(found, unit, backlog.slice, slice_run, caught_up=True)
+                for detection in unit:
+                    done = backlog.done(found.until_of(detection))
+                    backlogs[detection.name] = backlog.failed() if detection.name in failed else done
             except SearchUnavailable as exc:
                 # Noted as failed: the next run asks for a smaller slice, and the other detections go on.
-                failed |= {one.name for one in unit}
-                report.failing |= dict.fromkeys((one.name for one in unit), str(exc))
-                backlogs |= dict.fromkeys((one.name for one in unit), backlog.failed())
-            # One that fails takes no other's turn.
-            slices += any(one.name not in failed for one in unit)
-            further = self._alerts.advance(progress, Progress(now, _there(backlogs)), deadline)
+                failed |= set(names)
+                report.failing |= dict.fromkeys(names, str(exc))
+                backlogs |= dict.fromkeys(names, backlog.failed())
+            # A detection that fails takes no other's turn.
+            slices += any(name not in failed for name in names)
+            further = self._alerts.advance(progress, Progress(run.now, _present(backlogs)), deadline)
             if further is None:
-                break  # another run is working on the same
+                break  # another run works on the same backlogs
             progress = further
         report.behind = {name: iso_milliseconds(at) for name, at in progress.behind.items()}
 
     def _raise(
         self,
-        looked: _Looked,
+        found: _Found,
         detections: Sequence[Detection],
-        now: datetime,
         arrivals: Arrivals,
-        deadline: Deadline,
-        report: RunReport,
-        dues: dict[str, tuple[Alert, Due]],
+        run: Run,
         *,
         gaps: Mapping[str, datetime] | None = None,
         caught_up: bool = False,
-        quieten: bool = False,
+        archive_quiet: bool = False,
     ) -> set[str]:
-        """Make alerts of what was found, and note what was seen; the detections for which that did not succeed.
-
-        What is due of these alerts is added to `dues`.
-        """
-        found = [pair for pair in looked.answers.candidates if pair[0].kind is not Kind.FIRST_SEEN]
-        first_seen = [pair for pair in looked.answers.candidates if pair[0].kind is Kind.FIRST_SEEN]
-        new, seen_now, known = self._new(first_seen, arrivals.until, deadline, report)
+        """Raise alerts of what was found, and note what was seen; return the detections for which that failed."""
+        first_seen = [pair for pair in found.answers.candidates if pair[0].kind is Kind.FIRST_SEEN]
+        others = [pair for pair in found.answers.candidates if pair[0].kind is not Kind.FIRST_SEEN]
+        new, seen_now, known = self._new(first_seen, arrivals.until, run)
         failed: set[str] = set()
-        for number, episodes in enumerate(_one_after_another([*found, *new]) or [[]]):
-            bounded, storms = self._bounded(episodes, deadline, report)
-            firings = self._firings(bounded, now, deadline, report, gaps=gaps, caught_up=caught_up)
-            late, due_now = self._settle(
-                _summarized(firings, storms), now, deadline, report, quieten=quieten and not number
+        for number, episodes in enumerate(_one_after_another([*others, *new]) or [[]]):
+            bounded, storms = self._bounded(episodes, run)
+            firings, stored = self._firings(bounded, run, gaps=gaps, caught_up=caught_up)
+            failed |= self._update_alerts(
+                _summarized(firings, storms), stored, run, archive_quiet=archive_quiet and not number
             )
-            failed |= late
-            dues |= due_now
         for detection, candidates in seen_now.values():
-            if detection.name in failed or detection.name in report.failing:
+            if detection.name in failed or detection.name in run.report.failing:
                 continue  # noted as seen, it could not fire again
-            failed |= self._note_seen(
-                detection, self._sightings(detection, candidates, known, arrivals.until), deadline, report
-            )
-        return failed | {one.name for one in detections if one.name in report.failing}
+            failed |= self._note_seen(detection, self._sightings(detection, candidates, known, arrivals.until), run)
+        return failed | {detection.name for detection in detections if detection.name in run.report.failing}
 
-    def take(self, firings: Sequence[Firing], now: datetime, deadline: Deadline) -> RunReport:
-        """Make alerts of firings that something else found: a monitor's notification. Raises SearchUnavailable."""
+    def take(self, notifications: Iterable[Notification], now: datetime, deadline: Deadline) -> RunReport:
+        """Raise alerts of what monitors found. Raises SearchUnavailable."""
         begun = deadline.clock.monotonic()
         self._require_templates(deadline)
-        report = RunReport()
-        ours, theirs = [], []
-        for one in firings:
-            detection = self._detections.get(one.detection)
-            if detection and one.database.resource_id:
-                ours.append((detection, _as_candidate(one)))
-            else:
-                theirs.append(one)
-        bounded, storms = self._bounded(ours, deadline, report)
-        others = self._bounded_firings(theirs, deadline, report)
-        report.firings = len(others)
-        found = _summarized(self._firings(bounded, now, deadline, report), storms)
-        late, dues = self._settle([*found, *others], now, deadline, report, quieten=False)
-        self._mail(dues, now, deadline, report)
-        self._post(dues, now, deadline, report)
-        if unfinished := late | report.failing.keys():
+        notifications = list(notifications)
+        run = Run(now, deadline, RunReport())
+        candidates = [pair for notification in notifications for pair in notification.candidates]
+        bounded, storms = self._bounded(candidates, run)
+        others = self._bounded_firings([one for notification in notifications for one in notification.firings], run)
+        run.report.firings = len(others)
+        firings, stored = self._firings(bounded, run)
+        failed = self._update_alerts([*_summarized(firings, storms), *others], stored, run)
+        self._send_messages(run)
+        self._import_findings(run.due, run)
+        if unfinished := failed | run.report.failing.keys():
             raise SearchUnavailable(f"alerts of {len(unfinished)} detections are not written: notify again")
-        report.total_ms = (deadline.clock.monotonic() - begun) * 1000
-        return report
+        run.report.total_ms = (deadline.clock.monotonic() - begun) * 1000
+        return run.report
 
     def _require_templates(self, deadline: Deadline) -> None:
         """Raises TemplatesMissing before anything is written: an index would get guessed field types, for good."""
@@ -286,12 +244,12 @@ class DetectionRunner:
                     raise TemplatesMissing(name)
             self._templates_are_there = True
 
-    def _late(self, arrivals: Arrivals, report: RunReport, deadline: Deadline) -> list[Span] | None:
+    def _late(self, arrivals: Arrivals, run: Run) -> list[Span] | None:
         """When events happened that arrived late; None where that cannot be searched for."""
-        report.searches += 1
-        found = self._queries.off_time(arrivals, self._indices.events, deadline)
+        run.report.searches += 1
+        found = self._queries.off_time(arrivals, self._indices.events, run.deadline)
         if isinstance(found, Failure):
-            report.failing[_LATE] = found.cause
+            run.report.failing[_LATE] = found.cause
             return None
         return found
 
@@ -300,29 +258,29 @@ class DetectionRunner:
         asked: Sequence[Detection],
         arrivals: Arrivals,
         late: Sequence[Span] | None,
-        report: RunReport,
-        deadline: Deadline,
+        run: Run,
         after: datetime | None = None,
-    ) -> _Looked:
+    ) -> _Found:
         """Ask about late events, from the oldest (or those after a time), as many as fit; then about the others."""
         questions: list[Question] = []
-        about_events = [one for one in asked if one.source is Source.EVENTS]
-        looked = _Looked()
+        about_events = [detection for detection in asked if detection.source is Source.EVENTS]
+        found = _Found()
         if late is None:
-            looked.failed = {one.name for one in about_events}
+            found.failed = {detection.name for detection in about_events}
         left = [span for span in late or () if after is None or span.last > after]
         while left and (not questions or len(questions) + len(about_events) <= _LATE_SEARCHES):
             span = left.pop(0)
-            questions += [one for detection in about_events for one in self._about_late(detection, span, arrivals)]
-            looked.at = span.last
+            for detection in about_events:
+                questions += self._about_late(detection, span, arrivals)
+            found.at = span.last
         if not left:
-            looked.at = None
+            found.at = None
         if after is None:
             questions += [self._question(detection, arrivals) for detection in asked]
-        looked.answers = self._queries.ask(questions, deadline.part(_ASKING))
-        report.searches += looked.answers.searches
-        report.failing |= looked.answers.failures
-        return looked
+        found.answers = self._queries.ask(questions, run.deadline.part(_ASKING))
+        run.report.searches += found.answers.searches
+        run.report.failing |= found.answers.failures
+        return found
 
     def _question(self, detection: Detection, arrivals: Arrivals) -> Question:
         """What is asked about events that arrived when they happened."""
@@ -356,34 +314,33 @@ class DetectionRunner:
         return index_of(detection, event_indices(first_day, last_day, self._indices.prefix), self._indices)
 
     def _new(
-        self, first_seen: Iterable[tuple[Detection, Candidate]], now: datetime, deadline: Deadline, report: RunReport
+        self, found: Iterable[tuple[Detection, Candidate]], at: datetime, run: Run
     ) -> tuple[list[tuple[Detection, Candidate]], dict[str, tuple[Detection, list[Candidate]]], dict[str, Seen]]:
         """Of first-seen detections: what is new, everything that was seen now, and what is known about it."""
-        seen_now: dict[str, tuple[Detection, list[Candidate]]] = {}
-        for detection, candidate in first_seen:
-            seen_now.setdefault(detection.name, (detection, []))[1].append(candidate)
-        seen_now = {name: (one, by_network(one, candidates)) for name, (one, candidates) in seen_now.items()}
-        ids = {
-            name
-            for detection, candidates in seen_now.values()
-            for one in candidates
-            for name in (seen_id(detection, one), learning_id(detection, one.resource_id))
+        by_detection: dict[str, tuple[Detection, list[Candidate]]] = {}
+        for detection, candidate in found:
+            by_detection.setdefault(detection.name, (detection, []))[1].append(candidate)
+        seen_now = {
+            name: (detection, by_network(detection, candidates))
+            for name, (detection, candidates) in by_detection.items()
         }
+        pairs = [(detection, candidate) for detection, candidates in seen_now.values() for candidate in candidates]
+        groups = {sighting_id(detection, candidate) for detection, candidate in pairs}
+        databases = {learning_id(detection, candidate.resource_id) for detection, candidate in pairs}
         try:
-            known = self._alerts.seen(sorted(ids), deadline)
+            known = self._alerts.seen(sorted(groups | databases), run.deadline)
         except SearchUnavailable as exc:
-            report.failing |= dict.fromkeys(seen_now, str(exc))
+            run.report.failing |= dict.fromkeys(seen_now, str(exc))
             return [], {}, {}
         new = [
-            (detection, one)
-            for detection, candidates in seen_now.values()
-            for one in candidates
+            (detection, candidate)
+            for detection, candidate in pairs
             if is_new(
                 detection,
-                one,
-                known.get(seen_id(detection, one)),
-                known.get(learning_id(detection, one.resource_id)),
-                now,
+                candidate,
+                known.get(sighting_id(detection, candidate)),
+                known.get(learning_id(detection, candidate.resource_id)),
+                at,
             )
         ]
         return new, seen_now, known
@@ -391,93 +348,94 @@ class DetectionRunner:
     def _firings(
         self,
         found: Sequence[tuple[Detection, Candidate]],
-        now: datetime,
-        deadline: Deadline,
-        report: RunReport,
+        run: Run,
         *,
         gaps: Mapping[str, datetime] | None = None,
         caught_up: bool = False,
-    ) -> list[Firing]:
-        """What fires, counted from the begin of each episode; and one firing for each saved query that failed.
+    ) -> tuple[list[Firing], dict[str, Stored | None]]:
+        """What fires, counted from the begin of each episode, with the alerts of all groups by id as they were read.
 
-        `gaps` has detections whose time before was not looked at yet, and since when: there an episode may have begun
-        earlier. `caught_up` is what was found in such a time: what ended long before a known episode is history, unless
-        that is over and it arrived after everything that the episode counts.
+        A saved query that failed is a firing, too. `gaps` has detections that have not been asked about the time
+        before, and since when: there an episode may have begun earlier. `caught_up` is what was found in such a time:
+        what ended long before a known episode is history, unless that is over and it arrived after everything that the
+        episode counts.
         """
-        ids = [seen_id(detection, candidate) for detection, candidate in found]
-        there = self._alerts.get(ids, deadline)
+        report = run.report
+        ids = [candidate.alert_id(detection.name) for detection, candidate in found]
+        there = self._alerts.get(ids, run.deadline)
+        stored = {alert_id: there.get(alert_id) for alert_id in ids}
         groups = []
         known: dict[str, Alert] = {}  # of groups whose episode ended long before the one that their alert has
         kept: list[tuple[str, Detection, Candidate, Alert | None]] = []
-        for name, (detection, candidate) in zip(ids, found, strict=True):
-            alert = there[name].alert if name in there else None
+        for alert_id, (detection, candidate) in zip(ids, found, strict=True):
+            alert = there[alert_id].alert if alert_id in there else None
             if alert and detection.kind is not Kind.SILENCE and _is_history(candidate, alert, detection.quiet):
                 if alert.state is State.ACTIVE:  # the group has an alert already
                     report.superseded += 1
                     continue
                 if caught_up:
-                    known[name] = alert
-            kept.append((name, detection, candidate, alert))
+                    known[alert_id] = alert
+            kept.append((alert_id, detection, candidate, alert))
         unknown = [
             (detection, candidate, gap)
             for _, detection, candidate, alert in kept
             if (gap := (gaps or {}).get(detection.name)) and not _lasts(alert, candidate.first_seen, detection.quiet)
         ]
-        begins = self._begins(unknown, deadline, report)
-        for name, detection, candidate, alert in kept:
-            begin = begins.get(name, candidate.first_seen)
+        begins = self._begins(unknown, run)
+        for alert_id, detection, candidate, alert in kept:
+            begin = begins.get(alert_id, candidate.first_seen)
             if alert and _lasts(alert, begin, detection.quiet):
                 begin = min(begin, alert.first_seen)
                 if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
                     candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
-            days = moment_of(begin).date(), moment_of(candidate.last_seen).date()
-            index = self._index(detection, *days)
+            index = self._index(detection, moment_of(begin).date(), moment_of(candidate.last_seen).date())
             groups.append(Group(detection, candidate, begin, index))
-        firings, failures = self._queries.firings(groups, iso_milliseconds(now), deadline.part(_ASKING))
+        firings, failures = self._queries.firings(groups, iso_milliseconds(run.now), run.deadline.part(_ASKING))
         report.failing |= failures
-        history = {one.alert_id for one in firings if (alert := known.get(one.alert_id)) and not _is_late(one, alert)}
-        firings = [one for one in firings if one.alert_id not in history]
+        history = {
+            firing.alert_id
+            for firing in firings
+            if (alert := known.get(firing.alert_id)) and not _is_late(firing, alert)
+        }
+        firings = [firing for firing in firings if firing.alert_id not in history]
         report.superseded += len(history)
         report.firings += len(firings)
         failing = self._detections.get(FAILING)
         if failing and failing.enabled:
-            firings += [failing_query(failing, name, cause, now) for name, cause in report.failing.items()]
-        return firings
+            firings += [failing_query(failing, name, cause, run.now) for name, cause in report.failing.items()]
+        return firings, stored
 
-    def _begins(
-        self,
-        found: Sequence[tuple[Detection, Candidate, datetime]],
-        deadline: Deadline,
-        report: RunReport,
-    ) -> dict[str, str]:
-        """When these groups' episodes began, by alert id: each with the time before which everything was looked at.
+    def _begins(self, found: Sequence[tuple[Detection, Candidate, datetime]], run: Run) -> dict[str, str]:
+        """When these groups' episodes began, by alert id. The time of each is that up to which all was evaluated.
 
         One request for all of them, and another one for those of which it found an earlier begin.
         """
-        begins = {seen_id(detection, one): one.first_seen for detection, one, _ in found}
+        begins = {candidate.alert_id(detection.name): candidate.first_seen for detection, candidate, _ in found}
         left = [entry for entry in found if entry[0].kind in (Kind.EVENT, Kind.THRESHOLD, Kind.SEQUENCE)]
-        while left and deadline.remaining > _BACKLOG_SECONDS:
+        while left and run.deadline.remaining > _BACKLOG_SECONDS:
             looked_back: dict[str, tuple[Detection, list[Candidate]]] = {}
-            for detection, one, gap in left:
-                begin = begins[seen_id(detection, one)]
+            for detection, candidate, gap in left:
+                begin = begins[candidate.alert_id(detection.name)]
                 length = 2 * timedelta(seconds=max(detection.quiet_seconds, detection.window_seconds))
                 since = iso_milliseconds(max(gap, moment_of(begin) - length))
                 if since < begin:
-                    group = replace(one, first_seen=since, last_seen=begin)
+                    group = replace(candidate, first_seen=since, last_seen=begin)
                     looked_back.setdefault(detection.name, (detection, []))[1].append(group)
-            asked = [(self._about_earlier(detection, own), own) for detection, own in looked_back.values()]
-            report.searches += len(asked)
-            earlier = self._queries.begins(asked, deadline)
+            asked = [(self._about_earlier(detection, groups), groups) for detection, groups in looked_back.values()]
+            run.report.searches += len(asked)
+            earlier = self._queries.begins(asked, run.deadline)
             left = [
-                entry for entry in left if (name := seen_id(*entry[:2])) in earlier and earlier[name] < begins[name]
+                (detection, candidate, gap)
+                for detection, candidate, gap in left
+                if (alert_id := candidate.alert_id(detection.name)) in earlier and earlier[alert_id] < begins[alert_id]
             ]
             begins |= earlier
         return begins
 
     def _about_earlier(self, detection: Detection, groups: Sequence[Candidate]) -> Question:
         """What is asked about the time from the first begin of these groups to the last."""
-        first = min(one.first_seen for one in groups)
-        last = max(one.last_seen for one in groups)
+        first = min(group.first_seen for group in groups)
+        last = max(group.last_seen for group in groups)
         if detection.window_seconds:
             since, until = moment_of(first), moment_of(last)
             return self._about_windows(detection, windows_with(detection, since, until, until))
@@ -485,98 +443,93 @@ class DetectionRunner:
         return Question(detection, Window("@timestamp", first, last), index)
 
     def _bounded(
-        self, found: Sequence[tuple[Detection, Candidate]], deadline: Deadline, report: RunReport
+        self, found: Sequence[tuple[Detection, Candidate]], run: Run
     ) -> tuple[list[tuple[Detection, Candidate]], list[Storm]]:
         """The groups that get an alert of their own, with a summary of the others of each storm, and the storms."""
-        kept, storms = self._divide([(detection.name, candidate) for detection, candidate in found], deadline, report)
+        kept, storms = self._divide([(detection.name, candidate) for detection, candidate in found], run)
         summaries = [(self._detections[storm.detection], storm.summary) for storm in storms]
         return [*(found[position] for position in kept), *summaries], storms
 
-    def _bounded_firings(self, found: Sequence[Firing], deadline: Deadline, report: RunReport) -> list[Firing]:
+    def _bounded_firings(self, found: Sequence[Firing], run: Run) -> list[Firing]:
         """The same of firings that OpenSearch is not asked about: of analysts' monitors."""
-        kept, storms = self._divide([(one.detection, _as_candidate(one)) for one in found], deadline, report)
+        kept, storms = self._divide([(firing.detection, _as_candidate(firing)) for firing in found], run)
         return [*(found[position] for position in kept), *(_summary(storm, found) for storm in storms)]
 
-    def _divide(
-        self, found: Sequence[tuple[str, Candidate]], deadline: Deadline, report: RunReport
-    ) -> tuple[list[int], list[Storm]]:
+    def _divide(self, found: Sequence[tuple[str, Candidate]], run: Run) -> tuple[list[int], list[Storm]]:
         if not found:
             return [], []
         detections = {name for name, _ in found}
         resource_ids = {candidate.resource_id for _, candidate in found}
-        kept, storms = divide(found, self._alerts.open_ids(detections, resource_ids, deadline))
-        report.storms |= {storm.alert_id: storm.total for storm in storms}
+        kept, storms = divide(found, self._alerts.open_ids(detections, resource_ids, run.deadline))
+        run.report.storms |= {storm.alert_id: storm.total for storm in storms}
         return kept, storms
 
-    def _settle(
+    def _update_alerts(
         self,
         firings: Sequence[Firing],
-        now: datetime,
-        deadline: Deadline,
-        report: RunReport,
+        read: Mapping[str, Stored | None],
+        run: Run,
         *,
-        quieten: bool = True,
-    ) -> tuple[set[str], dict[str, tuple[Alert, Due]]]:
-        """Bring alerts to what was found now.
+        archive_quiet: bool = False,
+    ) -> set[str]:
+        """Apply firings to alerts, over the versions that were read; return the detections whose alerts conflict.
 
-        Returns the detections whose alerts are not written, and what is due of the alerts as they are now.
+        What has to be published of the alerts is added to the run.
         """
-        stored = self._alerts.get([firing.alert_id for firing in firings], deadline)
-        if quieten:
-            unsettled = self._alerts.unsettled(now, deadline, messages=self._notifier.has_topic)
+        report, has_topic = run.report, self._notifier.has_topic
+        fired = {firing.alert_id for firing in firings}
+        stored = {alert_id: one for alert_id in fired if (one := read.get(alert_id))}
+        if unread := sorted(fired - read.keys()):
+            stored |= self._alerts.get(unread, run.deadline)
+        if archive_quiet:
+            unsettled = self._alerts.unsettled(run.now, run.deadline, messages=has_topic)
             stored |= {one.alert.id: one for one in unsettled}
-        there = {name: one.alert for name, one in stored.items()}
-        changed = changes(there, firings, self._detections, now, messages=self._notifier.has_topic)
+        alerts = {alert_id: one.alert for alert_id, one in stored.items()}
+        changed = changes(alerts, firings, self._detections, run.now, messages=has_topic)
         to_write = [(change.after, stored.get(change.after.id)) for change in changed if change.written]
-        written = self._alerts.write(to_write, deadline.part(_WRITING))
+        written = self._alerts.write(to_write, run.deadline.part(_WRITING))
         report.raised += sum(change.raised and change.after.id in written.ids for change in changed)
         report.archived += sum(change.archived and change.after.id in written.ids for change in changed)
         report.conflicts += len(written.conflicts)
         report.refused_alerts |= written.refused
-        report.unwritten |= {_detection_of(name): written.cause for name in written.unwritten}
-
-        fired = {firing.alert_id for firing in firings}
-        late = {_detection_of(name) for name in (written.conflicts | written.unwritten) & fired}
-        dues = {
-            change.after.id: (change.after, change.due)
+        report.unwritten |= {_detection_of(alert_id): written.cause for alert_id in written.unwritten}
+        run.due.update(
+            (change.after.id, (change.after, change.due))
             for change in changed
             if change.due and (change.after.id in written.ids or not change.written)
-        }
-        return late, dues
+        )
+        return {_detection_of(alert_id) for alert_id in (written.conflicts | written.unwritten) & fired}
 
-    def _mail(
-        self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: RunReport
-    ) -> None:
+    def _send_messages(self, run: Run) -> None:
         """Publish the messages that are due, and note each before the next one goes out."""
-        waiting = {name: alert for name, (alert, what) in dues.items() if what.message}
-        sending = deadline.earlier(_NOTE_SECONDS)
-        for portion in self._notifier.send_messages(list(waiting.values()), self._detections, sending, report.sent):
-            for one in portion:
-                del waiting[one.alert.id]
-            if not self._noted([one for one in portion if not one.unknown], now, deadline, report):
+        waiting = {alert_id: alert for alert_id, (alert, due) in run.due.items() if due.message}
+        sending = run.deadline.earlier(_NOTE_SECONDS)
+        for sent in self._notifier.send_messages(list(waiting.values()), self._detections, sending, run.report.sent):
+            for publication in sent:
+                del waiting[publication.alert.id]
+            if not self._note([publication for publication in sent if not publication.unknown], run):
                 break  # what cannot be noted would go out again
-        self._noted([Published(alert) for alert in waiting.values()], now, deadline, report)
+        self._note([Publication(alert) for alert in waiting.values()], run)
 
-    def _post(
-        self, dues: Mapping[str, tuple[Alert, Due]], now: datetime, deadline: Deadline, report: RunReport
-    ) -> None:
+    def _import_findings(self, due: Mapping[str, tuple[Alert, Due]], run: Run) -> None:
         """Publish the findings that are due, and note them call by call."""
-        findings = [alert for alert, what in dues.values() if what.finding]
-        sending = deadline.earlier(_NOTE_SECONDS)
-        for portion in self._notifier.import_findings(findings, self._detections, sending, report.sent):
-            self._noted(portion, now, deadline, report)
+        findings = [alert for alert, what in due.values() if what.finding]
+        sending = run.deadline.earlier(_NOTE_SECONDS)
+        for imported in self._notifier.import_findings(findings, self._detections, sending, run.report.sent):
+            self._note(imported, run)
 
-    def _noted(self, portion: Sequence[Published], now: datetime, deadline: Deadline, report: RunReport) -> bool:
-        """Note what was published, over whatever the alerts are by now; False where that was not possible."""
-        published = {one.alert.id: one for one in portion}
-        if not published:
+    def _note(self, publications: Sequence[Publication], run: Run) -> bool:
+        """Note what was published in the alerts as they are by now; return whether that was possible."""
+        by_id = {publication.alert.id: publication for publication in publications}
+        if not by_id:
             return True
-        noting = deadline.part(_WRITING)
-        outcome = self._alerts.update(published, lambda alert: noted(alert, published[alert.id], now), noting)
-        report.refused_alerts |= outcome.refused
+        outcome = self._alerts.update(
+            by_id, lambda alert: mark_published(alert, by_id[alert.id], run.now), run.deadline.part(_WRITING)
+        )
+        run.report.refused_alerts |= outcome.refused
         if outcome.unwritten:
-            report.sent.unnoted += len(outcome.unwritten)
-            report.sent.causes.add(f"not noted: {outcome.cause}")
+            run.report.sent.unnoted += len(outcome.unwritten)
+            run.report.sent.causes.add(f"not noted: {outcome.cause}")
         return not outcome.unwritten
 
     def _sightings(
@@ -585,46 +538,47 @@ class DetectionRunner:
         index, versioned = self._indices.seen, self._alerts.has_versions
         return sightings(detection, candidates, known, now, index, versioned=versioned)
 
-    def _note_seen(
-        self, detection: Detection, actions: Sequence[Action], deadline: Deadline, report: RunReport
-    ) -> set[str]:
-        """Note what a detection saw; the detection where that is not written: its next run looks again."""
-        writing = deadline.part(_WRITING)
+    def _note_seen(self, detection: Detection, actions: Sequence[Action], run: Run) -> set[str]:
+        """Note what a detection saw; return the detection if that is not written: its next run asks again."""
+        writing = run.deadline.part(_WRITING)
         for begin in range(0, len(actions), _SIGHTINGS):
             result = self._search.write(actions[begin : begin + _SIGHTINGS], writing)
             if result.refused:
-                report.refused_sightings[detection.name] = result.refused[0].error_type
+                run.report.refused_sightings[detection.name] = result.refused[0].error_type
             if result.unwritten:
-                report.unwritten[detection.name] = result.cause
+                run.report.unwritten[detection.name] = result.cause
                 return {detection.name}
         return set()
 
 
 @dataclass(slots=True)
-class _Looked:
-    """What was found, and what could not be looked at."""
+class _Found:
+    """What questions found, and which detections could not be asked."""
 
     answers: Answers = field(default_factory=Answers)
     failed: set[str] = field(default_factory=set)
-    at: datetime | None = None  # until then late events were looked at; the others did not fit
+    at: datetime | None = None  # until then late events were asked about; the others did not fit
 
     def until_of(self, detection: Detection) -> datetime | None:
         """The same for one detection: only those of events have late ones."""
         return self.at if detection.source is Source.EVENTS else None
 
 
-def _there(backlogs: Mapping[str, Backlog | None]) -> dict[str, Backlog]:
+def _present(backlogs: Mapping[str, Backlog | None]) -> dict[str, Backlog]:
     return {name: backlog for name, backlog in backlogs.items() if backlog}
 
 
 def _unit(asked: Sequence[Detection], noted: Progress, failed: Iterable[str]) -> list[Detection]:
     """The detections whose oldest slice is looked at next: the same for all of them."""
-    lagging = [one for one in asked if one.name in noted.backlogs and one.name not in failed]
+    lagging = [
+        (detection, noted.backlogs[detection.name])
+        for detection in asked
+        if detection.name in noted.backlogs and detection.name not in failed
+    ]
     if not lagging:
         return []
-    first = min((noted.backlogs[one.name] for one in lagging), key=lambda backlog: backlog.order)
-    key = first.slice, first.at
-    return [one for one in lagging if (noted.backlogs[one.name].slice, noted.backlogs[one.name].at) == key]
+    first = min((backlog for _, backlog in lagging), key=lambda backlog: backlog.order)
+    return [detection for detection, backlog in lagging if (backlog.slice, backlog.at) == (first.slice, first.at)]
 
 
 def _one_after_another(found: Iterable[tuple[Detection, Candidate]]) -> list[list[tuple[Detection, Candidate]]]:
@@ -632,11 +586,11 @@ def _one_after_another(found: Iterable[tuple[Detection, Candidate]]) -> list[lis
     rounds: list[list[tuple[Detection, Candidate]]] = []
     counted: Counter[str] = Counter()
     for detection, candidate in found:
-        name = seen_id(detection, candidate)
-        if counted[name] == len(rounds):
+        alert_id = candidate.alert_id(detection.name)
+        if counted[alert_id] == len(rounds):
             rounds.append([])
-        rounds[counted[name]].append((detection, candidate))
-        counted[name] += 1
+        rounds[counted[alert_id]].append((detection, candidate))
+        counted[alert_id] += 1
     return rounds
 
 
@@ -661,13 +615,13 @@ def _is_late(firing: Firing, alert: Alert) -> bool:
 
 def _summarized(firings: Iterable[Firing], storms: Iterable[Storm]) -> list[Firing]:
     by_id = {storm.alert_id: storm for storm in storms}
-    return [by_id[one.alert_id].summarized(one) if one.alert_id in by_id else one for one in firings]
+    return [storm.summarized(firing) if (storm := by_id.get(firing.alert_id)) else firing for firing in firings]
 
 
 def _summary(storm: Storm, found: Iterable[Firing]) -> Firing:
     """A storm's firing, where OpenSearch is not asked for its events."""
     alike = (storm.detection, storm.summary.resource_id)
-    example = next(one for one in found if (one.detection, one.database.resource_id) == alike)
+    example = next(firing for firing in found if (firing.detection, firing.database.resource_id) == alike)
     summary = storm.summary
     return storm.summarized(
         replace(
@@ -686,10 +640,11 @@ def _summary(storm: Storm, found: Iterable[Firing]) -> Firing:
 def _expired(detections: Iterable[Detection], now: datetime) -> list[str]:
     day = now.date().isoformat()
 
-    def told(detection: Detection, suppression: Suppression) -> str:
-        return f"{detection.name}: expired {suppression.expires}, owner {suppression.owner}"
-
-    return [told(one, expired) for one in detections for expired in one.expired_suppressions(day)]
+    return [
+        f"{detection.name}: expired {suppression.expires}, owner {suppression.owner}"
+        for detection in detections
+        for suppression in detection.expired_suppressions(day)
+    ]
 
 
 def _detection_of(alert_id: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from daswatch.aws.clients import kms_client
 from daswatch.aws.cloudwatch import Telemetry
@@ -21,15 +21,8 @@ from firehose_lambda.telemetry import SERVICE, emit
 from firehose_lambda.transform import AnsweredRecord, Transformation, read_record
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from types_boto3_kms.client import KMSClient
-
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 class Answer(TypedDict):

@@ -57,8 +57,8 @@ def _counts(report: Report) -> dict[str, int]:
         "EventsLeftOut": report.left_out,
         "RecordsDropped": _records(report, "Dropped"),
         "RecordsFailed": report.failed.total(),
-        "RecordsWithoutRoom": report.without_room,
-        "BatchesToDeliverAgain": 0 if answered else 1,
+        "RecordsOverResponseLimit": report.without_room,
+        "BatchesToRetry": 0 if answered else 1,
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from daswatch.aws.clients import firehose_client, kms_client, s3_client
 from daswatch.aws.cloudwatch import Telemetry
@@ -30,20 +30,13 @@ from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices
 from ingest_lambda.telemetry import SERVICE, emit
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from types_boto3_kms.client import KMSClient
 
 _SWITCH_SECONDS = 0.0001
 # How long an invocation takes at least that leaves records to be delivered again. Most of what fails at once waits for
 # a person, and Lambda delivers again without end: it would ask OpenSearch or KMS many times a second.
 _SHORTEST_FAILURE_SECONDS = 5.0
-
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 class BatchItemFailure(TypedDict):

@@ -102,7 +102,7 @@ class Ingest:
             source = record.source
             return self._decoder.decode(record.data, source, record.arrived_at, flattening, deadline)
         except RecordError as exc:
-            return DeadLetter(position, record, source, exc.reason, exc.detail)
+            return DeadLetter.of(record, source, exc.reason, exc.detail)
         except DependencyError as exc:
             report.retry_from(position, str(exc))
             return None
@@ -111,9 +111,9 @@ class Ingest:
             if position:
                 report.retry_from(position, "out of memory")
                 return None
-            return DeadLetter(position, record, source, Reason.UNEXPECTED, type(exc).__name__)
+            return DeadLetter.of(record, source, Reason.UNEXPECTED, type(exc).__name__)
         except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbors go on
-            return DeadLetter(position, record, source, Reason.UNEXPECTED, type(exc).__name__)
+            return DeadLetter.of(record, source, Reason.UNEXPECTED, type(exc).__name__)
 
     def _keep(
         self, letters: Sequence[DeadLetter], flattening: Flattening, deadline: Deadline, report: IngestReport

@@ -142,7 +142,7 @@ class OpenSearchSink:
             return
         self._records[record.position] = record
         if decoded.defect:
-            self._letters.append(DeadLetter(record.position, record, record.source, *decoded.defect))
+            self._letters.append(DeadLetter.of(record, record.source, *decoded.defect))
         self._report.count(decoded)
         self._update_pulse(record, decoded)
         self._drops += _dropped(record, decoded)
@@ -329,8 +329,7 @@ def _refusals(
     for position, why, event_id in refused:
         by_position.setdefault(position, []).append((why, event_id))
     return [
-        DeadLetter(
-            position,
+        DeadLetter.of(
             records[position],
             records[position].source,
             reason,

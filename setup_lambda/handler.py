@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
 from daswatch.aws.clients import kms_client, rds_client, s3_client
@@ -29,13 +29,8 @@ from setup_lambda.provide import ContentProvider, StreamProvider
 from setup_lambda.settings import read_settings
 from setup_lambda.telemetry import SERVICE, emit
 
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] | None:

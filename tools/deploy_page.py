@@ -238,7 +238,7 @@ def total(costs: Iterable[Cost]) -> float:
 
 # The response to an alarm, by its name without the prefix and the database.
 ALARM_FIXES: Mapping[str, str] = {
-    "ConsumerLag": "Check the alarm RecordsToDeliverAgain and the load of OpenSearch: ingest waits for it, or needs "
+    "ConsumerLag": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or needs "
     "more than two concurrent batches. It catches up once OpenSearch accepts more than arrives.",
     "ConsumerLagCritical": "Fix the cause in the log of the ingest function now: up to 23 hours no record is moved, "
     "and all are indexed afterwards. The evidence has all records.",
@@ -252,7 +252,7 @@ ALARM_FIXES: Mapping[str, str] = {
     "SplunkDelayed": "Check the log `/aws/kinesisfirehose/daswatch`: the collector does not respond, or rejects the "
     "token (docs/firehose.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each document has its reason and its object in S3.",
-    "RecordsToDeliverAgain": "`cause` in the log of the ingest function names the service, the error and the fix. No "
+    "RecordsToRetry": "`cause` in the log of the ingest function names the service, the error and the fix. No "
     "record is moved to the dead-letter bucket for 23 hours.",
     "PulsesUnwritten": "Check `lost_cause` in the log of the ingest function. Events are not affected, but das-silent "
     "does not fire, or fires for active instances.",
@@ -262,8 +262,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "role trusts the findings function's role.",
     "FindingsRefused": "The log of the findings function has Security Hub's reason. Report it as a bug.",
     "RecordsFailed": "The objects under `splunk/` contain the reason; the evidence has the records.",
-    "RecordsWithoutRoom": "Lower BufferSizeInMBs of the Splunk Firehose stream (docs/firehose.md).",
-    "BatchesToDeliverAgain": "Check that the stream's key is enabled (`daswatch doctor`).",
+    "RecordsOverResponseLimit": "Lower BufferSizeInMBs of the Splunk Firehose stream (docs/firehose.md).",
+    "BatchesToRetry": "Check that the stream's key is enabled (`daswatch doctor`).",
     "IngestErrors": "The log of the ingest function names the invalid setting.",
     "FindingsErrors": "Check the log of the findings function; usually OpenSearch does not respond.",
     "NotifiedErrors": "Check the log of the notified function. If retries are exhausted, the notification is under "

@@ -4,9 +4,9 @@ In: firings, what the saved queries (or a monitor's notification) found now, and
 Out: the alerts as they should be, and what has to be published. Pure: the same inputs give the same alerts, so a
 retry, a second runner and a crash between any two steps end in the same state.
 
-An episode begins with the first event of a firing and ends when there was no news for the detection's quiet time. An
-alert whose episode is over is archived; news open the next one under the same id. Late events of an archived episode
-are news as well: they arrived after everything that it counts.
+An episode begins with the first event of a firing and ends after the detection's quiet time without new activity. An
+alert whose episode is over is archived; new activity opens the next episode under the same id. Late events of an
+archived episode are new activity as well: they arrived after everything that it counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_LEASE = timedelta(hours=1)
 MESSAGE_WAIT = timedelta(days=1)  # how long an alert that is over waits for its message to be sent
 GROUPS = "groups"  # the metric of a summary: how many groups fired at once
 
-OWN_MONITOR_QUIET_SECONDS = 3600  # of a monitor that is an analyst's own, and tells none
+OWN_MONITOR_QUIET_SECONDS = 3600  # of an analyst's own monitor, which has no quiet time
 
 MAX_SAMPLES = 5
 MAX_ACTORS = 10
@@ -43,7 +43,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Whose events they are. `engine` and account are empty where nothing told them."""
+    """The database of the events. `engine` and account are empty if no event has them."""
 
     resource_id: str
     aws_account_id: str = ""
@@ -55,7 +55,7 @@ class Database:
 class Firing:
     """What a detection found for one group of one database now. Times are ISO 8601 in UTC, in milliseconds.
 
-    `count` and `metrics` cover the episode's events from `first_seen` on: they are counted anew each time, never added
+    `count` and `metrics` cover the episode's events from `first_seen` on: they are counted again each time, never added
     up, so counting twice changes nothing.
     """
 
@@ -70,7 +70,7 @@ class Firing:
     metrics: Mapping[str, int] = field(default_factory=dict)  # such as {"distinct dbUserName": 7}
     actors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # field -> its most frequent values
     samples: tuple[str, ...] = ()  # ids of documents, newest first
-    note: str = ""  # what a person should know besides; of a failing query: why
+    note: str = ""  # anything else an analyst should know; of a failing query: why
     arrived_at: str = ""  # when the last of its events arrived; empty where that is not known
 
     @property
@@ -80,13 +80,22 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What Security Hub was told last."""
+class Published:
+    """The alert as Security Hub has it."""
 
     at: str
     state: State
     level: Level
     changed_at: str
+
+    def document(self) -> dict[str, str]:
+        """As it is indexed."""
+        return {"at": self.at, "state": self.state.value, "level": self.level.value, "changedAt": self.changed_at}
+
+    @classmethod
+    def of(cls, document: Mapping[str, str]) -> Published:
+        """From an indexed document."""
+        return cls(document["at"], State(document["state"]), Level(document["level"]), document["changedAt"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +118,12 @@ class Alert:
     note: str
     created_at: str  # when it was raised for the first time; by our clock, as are the following
     changed_at: str  # when it last became another
-    news_at: str  # when there last were news
+    last_activity_at: str  # when new activity was last found
     quiet_seconds: int
-    told: Told | None = None
-    mailed_episode: int = 0  # the last episode that the alert topic was told of
+    published: Published | None = None
+    notified_episode: int = 0  # the last episode of which a message went out
     lease_until: str = ""  # until then one runner may send its message
-    leases: int = 0  # since what became of a message was last noted
+    leases: int = 0  # since the outcome of a message was last noted
     arrived_at: str = ""  # when the last event that was counted arrived
 
     @property
@@ -124,12 +133,13 @@ class Alert:
 
     @property
     def pending(self) -> bool:
-        """Whether Security Hub knows less than we do."""
-        told = self.told
-        return told is None or (told.state, told.level, told.changed_at) != (self.state, self.level, self.changed_at)
+        """Whether Security Hub has an older state of the alert."""
+        published = self.published
+        now = self.state, self.level, self.changed_at
+        return published is None or (published.state, published.level, published.changed_at) != now
 
     def document(self) -> dict[str, Any]:
-        """As it is indexed: flat names that an analyst can search, in the words of the events."""
+        """As it is indexed: flat field names that an analyst can search, as in the events."""
         document = {
             "@timestamp": self.last_seen,
             "alertId": self.id,
@@ -151,27 +161,22 @@ class Alert:
             "note": self.note,
             "createdAt": self.created_at,
             "changedAt": self.changed_at,
-            "newsAt": self.news_at,
+            "lastActivityAt": self.last_activity_at,
             "quietSeconds": self.quiet_seconds,
-            "mailedEpisode": self.mailed_episode,
+            "notifiedEpisode": self.notified_episode,
         }
         if self.lease_until:
             document |= {"leaseUntil": self.lease_until, "leases": self.leases}
         if self.arrived_at:
             document["arrivedAt"] = self.arrived_at
-        if self.told:
-            document["told"] = {
-                "at": self.told.at,
-                "state": self.told.state.value,
-                "level": self.told.level.value,
-                "changedAt": self.told.changed_at,
-            }
+        if self.published:
+            document["published"] = self.published.document()
         return document
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Alert:
         """From an indexed document."""
-        told = document.get("told")
+        published = document.get("published")
         return cls(
             detection=document["detection"],
             title=document["title"],
@@ -194,10 +199,10 @@ class Alert:
             note=document["note"],
             created_at=document["createdAt"],
             changed_at=document["changedAt"],
-            news_at=document["newsAt"],
+            last_activity_at=document["lastActivityAt"],
             quiet_seconds=document["quietSeconds"],
-            told=told and Told(told["at"], State(told["state"]), Level(told["level"]), told["changedAt"]),
-            mailed_episode=document["mailedEpisode"],
+            published=published and Published.of(published),
+            notified_episode=document["notifiedEpisode"],
             lease_until=document.get("leaseUntil", ""),
             leases=document.get("leases", 0),
             arrived_at=document.get("arrivedAt", ""),
@@ -214,7 +219,7 @@ def _database_fields(database: Database) -> dict[str, str]:
 
 
 def alert_id(detection: str, resource_id: str, group: Mapping[str, str]) -> str:
-    """One id for each (detection, database, group), stable for good: it is the end of the finding's id, too."""
+    """One id for each (detection, database, group), which never changes: it is the end of the finding's id, too."""
     return f"{detection}/{resource_id}/{group_hash(group)}"
 
 
@@ -233,20 +238,20 @@ def _groups_text(metrics: Mapping[str, int]) -> str:
 
 
 def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now: datetime) -> Alert | None:
-    """The alert after what was found now; the same object where nothing changed. None if there is none."""
+    """Return the alert after this firing; the same object if nothing changed, None if there is no alert."""
     if firing is None:
         return alert and _quieter(alert, now)
     at = iso_milliseconds(now)
     if alert is None:
         return _opened(firing, quiet_seconds, at, episode=1, created_at=at)
-    if not _is_news(alert, firing):
+    if not _is_new_activity(alert, firing):
         return _quieter(alert, now)
     if alert.state is State.ARCHIVED or _after_quiet(alert, firing, quiet_seconds):
         again = _opened(firing, quiet_seconds, at, episode=alert.episode + 1, created_at=alert.created_at)
         return replace(
             again,
-            told=alert.told,
-            mailed_episode=alert.mailed_episode,
+            published=alert.published,
+            notified_episode=alert.notified_episode,
             lease_until=alert.lease_until,
             leases=alert.leases,
             arrived_at=max(alert.arrived_at, firing.arrived_at),
@@ -256,7 +261,7 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
         alert,
         title=firing.title,
         group=firing.group,
-        # An episode only gets graver: what was seen does not become less.
+        # The level of an episode never falls: what was seen does not become less severe.
         level=max(alert.level, firing.level, key=lambda level: level.rank),
         database=_known(firing.database, alert.database),
         first_seen=min(alert.first_seen, firing.first_seen),
@@ -267,17 +272,17 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
         samples=firing.samples or alert.samples,
         note=alert.note if fewer_groups else firing.note,
         changed_at=at,
-        news_at=at,
+        last_activity_at=at,
         quiet_seconds=quiet_seconds,
         arrived_at=max(alert.arrived_at, firing.arrived_at),
     )
 
 
-def _is_news(alert: Alert, firing: Firing) -> bool:
-    """Whether a firing has events that its alert does not count: a window may hold the same ones for long.
+def _is_new_activity(alert: Alert, firing: Firing) -> bool:
+    """Whether a firing has events that its alert does not count: a window holds the same ones for some time.
 
-    Events are counted from the begin of an episode, so a count only grows with news. What a window holds of an archived
-    episode has no such begin; there the last arrival decides. An event keeps it however often it is delivered.
+    Events are counted from the start of an episode, so a count only grows with new activity. What a window holds of an
+    archived episode has no such start; there the last arrival decides. An event keeps it however often it is delivered.
     """
     if firing.last_seen > alert.last_seen:
         return True
@@ -310,17 +315,17 @@ def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, create
         note=firing.note,
         created_at=created_at,
         changed_at=at,
-        news_at=at,
+        last_activity_at=at,
         quiet_seconds=quiet_seconds,
         arrived_at=firing.arrived_at,
     )
 
 
 def _waits_for_message(before: Alert, after: Alert, now: datetime) -> bool:
-    """Whether an alert would be archived although its message could not be sent yet: for a day it lasts on."""
+    """Whether an alert would be archived before its message was sent: it stays open for that, for a day."""
     ends = before.state is State.ACTIVE and after.state is State.ARCHIVED
-    quiet_since = moment_of(before.news_at) + timedelta(seconds=before.quiet_seconds)
-    return ends and before.mailed_episode < before.episode and now - quiet_since < MESSAGE_WAIT
+    quiet_since = moment_of(before.last_activity_at) + timedelta(seconds=before.quiet_seconds)
+    return ends and before.notified_episode < before.episode and now - quiet_since < MESSAGE_WAIT
 
 
 def _known(now: Database, before: Database) -> Database:
@@ -333,8 +338,8 @@ def _known(now: Database, before: Database) -> Database:
 
 
 def _quieter(alert: Alert, now: datetime) -> Alert:
-    """The alert without news: archived once it has been quiet for long enough."""
-    quiet_since = moment_of(alert.news_at)
+    """The alert without new activity: archived once it has been quiet for long enough."""
+    quiet_since = moment_of(alert.last_activity_at)
     if alert.state is State.ARCHIVED or now - quiet_since < timedelta(seconds=alert.quiet_seconds):
         return alert
     return replace(alert, state=State.ARCHIVED, changed_at=iso_milliseconds(now))
@@ -342,7 +347,7 @@ def _quieter(alert: Alert, now: datetime) -> Alert:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What has to be told about an alert now."""
+    """What has to be published of an alert now."""
 
     finding: bool
     message: bool
@@ -355,18 +360,18 @@ NOTHING_DUE = Due(finding=False, message=False)
 
 
 def due(alert: Alert, now: datetime, *, messages: bool) -> Due:
-    """What has to be told now, if nobody else is telling it.
+    """Return what has to be published now, unless another runner publishes it.
 
-    Raised, archived, active again and graver go out at once, other changes at most every UPDATE_INTERVAL. `messages`
-    tells whether there is an alert topic: one message for each episode.
+    Raised, archived, active again and more severe go out at once, other changes at most every UPDATE_INTERVAL.
+    `messages` is whether there is an alert topic: one message for each episode.
     """
     if alert.lease_until and moment_of(alert.lease_until) > now:
         return NOTHING_DUE
-    message = messages and alert.state is State.ACTIVE and alert.mailed_episode < alert.episode
-    told = alert.told
-    if told is None or told.state is not alert.state or told.level is not alert.level:
+    message = messages and alert.state is State.ACTIVE and alert.notified_episode < alert.episode
+    published = alert.published
+    if published is None or published.state is not alert.state or published.level is not alert.level:
         return Due(finding=True, message=message)
-    waited = now - moment_of(told.at) >= UPDATE_INTERVAL
+    waited = now - moment_of(published.at) >= UPDATE_INTERVAL
     return Due(finding=alert.pending and waited, message=message)
 
 
@@ -380,8 +385,8 @@ def leased(alert: Alert, now: datetime) -> Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """What was published of an alert, as it was then. Nothing: its message waits for another run.
+class Publication:
+    """What was published of an alert, as it was then. If nothing was, its message waits for another run.
 
     Where it is `unknown` whether a message went out, the lease stays, so that repetitions become rare.
     """
@@ -392,17 +397,17 @@ class Published:
     unknown: bool = False
 
 
-def noted(alert: Alert, published: Published, now: datetime) -> Alert:
-    """The alert as it is by now, with what was published of it.
+def mark_published(alert: Alert, publication: Publication, now: datetime) -> Alert:
+    """Return the alert as it is by now with its published state updated.
 
-    It may have changed since. A finding leaves the lease alone, which is the message's.
+    It may have changed since. A finding does not affect the lease, which is the message's.
     """
-    sent = published.alert
-    if published.finding:
-        alert = replace(alert, told=Told(iso_milliseconds(now), sent.state, sent.level, sent.changed_at))
-    if published.message:
-        alert = replace(alert, mailed_episode=max(alert.mailed_episode, sent.episode))
-    if published.message or not published.finding:
+    sent = publication.alert
+    if publication.finding:
+        alert = replace(alert, published=Published(iso_milliseconds(now), sent.state, sent.level, sent.changed_at))
+    if publication.message:
+        alert = replace(alert, notified_episode=max(alert.notified_episode, sent.episode))
+    if publication.message or not publication.finding:
         alert = replace(alert, lease_until="", leases=0) if alert.lease_until == sent.lease_until else alert
     return alert
 
@@ -439,12 +444,12 @@ def changes(
     *,
     messages: bool,
 ) -> list[Change]:
-    """The alerts that change by these firings, or of which something is due. Those with a message are leased."""
+    """Return the alerts changed by these firings, or with something to publish. Those with a message are leased."""
     by_id = {firing.alert_id: firing for firing in firings}
     found = []
-    for name in {**by_id, **alerts}:
-        before, firing = alerts.get(name), by_id.get(name)
-        detection = detections.get(firing.detection if firing else alerts[name].detection)
+    for alert_id in {**by_id, **alerts}:
+        before, firing = alerts.get(alert_id), by_id.get(alert_id)
+        detection = detections.get(firing.detection if firing else alerts[alert_id].detection)
         after = advance(before, firing, detection.quiet_seconds if detection else OWN_MONITOR_QUIET_SECONDS, now)
         if after is None:
             continue

@@ -1,12 +1,14 @@
-"""Dead letters: what is kept of a stream record that can never succeed, and the line about it.
+"""Dead letters: records and events that can never succeed, as kept in S3, and the line that OpenSearch has of each.
 
-The record itself, still encrypted, goes to S3; the line, without any payload, goes to the index of dead letters.
+A stream record is kept as it was delivered, still encrypted; the line has no payload.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from daswatch.canonical import canonical_json
 from daswatch.errors import Reason
@@ -17,25 +19,50 @@ from daswatch.records.kinesis import StreamRecord
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A stream record that is kept as a whole, with the reason; `position` is its place in the batch."""
+    """A record or event, as Lambda delivered it, with the reason; `position` is its place in the batch."""
 
     position: int
-    stream_record: StreamRecord
-    stream: StreamSource | None
+    raw: Mapping[str, Any]
+    arrived_at: str
     reason: Reason
     detail: str
     document_ids: tuple[str, ...] = ()
+    stream: StreamSource | None = None
+    shard_id: str = ""
+    sequence_number: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        record: StreamRecord,
+        stream: StreamSource | None,
+        reason: Reason,
+        detail: str,
+        document_ids: tuple[str, ...] = (),
+    ) -> DeadLetter:
+        """Of a stream record."""
+        return cls(
+            record.position,
+            record.raw,
+            record.arrived_at,
+            reason,
+            detail,
+            document_ids,
+            stream,
+            record.shard_id,
+            record.sequence_number,
+        )
 
     @property
     def id(self) -> str:
         """The same for each delivery of the record, so that a redelivery adds nothing."""
-        return blake2b(f"{self.reason}/".encode() + canonical_json(self.stream_record.raw), digest_size=16).hexdigest()
+        return blake2b(f"{self.reason}/".encode() + canonical_json(self.raw), digest_size=16).hexdigest()
 
     @property
     def object_key(self) -> str:
         """Its S3 key, by database and day of arrival."""
         resource = self.stream.resource_id if self.stream else "unknown"
-        day = self.stream_record.arrived_at[:10].replace("-", "/")
+        day = self.arrived_at[:10].replace("-", "/")
         return f"dead-letters/{resource}/{day}/{self.id}.json"
 
     def object_body(self) -> bytes:
@@ -45,14 +72,14 @@ class DeadLetter:
                 "reason": self.reason.value,
                 "detail": self.detail,
                 "documentIds": self.document_ids,
-                "record": self.stream_record.raw,
+                "record": self.raw,
             }
         )
 
     def action(self, object_uri: str, ingested_at: str, index: str) -> Action:
         """The line for the index."""
         line = {
-            "@timestamp": self.stream_record.arrived_at,
+            "@timestamp": self.arrived_at,
             "ingestedAt": ingested_at,
             "reason": self.reason.value,
             "detail": self.detail,
@@ -61,8 +88,8 @@ class DeadLetter:
             "resourceId": self.stream.resource_id if self.stream else "",
             "awsAccountId": self.stream.account_id if self.stream else "",
             "awsRegion": self.stream.region if self.stream else "",
-            "shardId": self.stream_record.shard_id[:200],
-            "sequenceNumber": self.stream_record.sequence_number[:200],
+            "shardId": self.shard_id[:200],
+            "sequenceNumber": self.sequence_number[:200],
         }
         present = {name: value for name, value in line.items() if value}
         return Action.create(index, self.id, canonical_json(present), position=self.position)

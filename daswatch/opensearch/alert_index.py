@@ -45,11 +45,11 @@ _CONFLICT = 409
 _DENIED = frozenset({401, 403, 404})
 
 # Scripts over what every index of alerts has: new fields would find nothing in one that was made before.
-_QUIET = "doc['newsAt'].value.toInstant().toEpochMilli() + doc['quietSeconds'].value * 1000 <= params.now"
-_NO_MESSAGE_YET = "doc['mailedEpisode'].value < doc['episode'].value"
+_QUIET = "doc['lastActivityAt'].value.toInstant().toEpochMilli() + doc['quietSeconds'].value * 1000 <= params.now"
+_NO_MESSAGE_YET = "doc['notifiedEpisode'].value < doc['episode'].value"
 _ANOTHER_STATE = (
-    "doc['told.state'].size() == 0 || doc['told.level'].size() == 0"
-    " || doc['told.state'].value != doc['state'].value || doc['told.level'].value != doc['level'].value"
+    "doc['published.state'].size() == 0 || doc['published.level'].size() == 0"
+    " || doc['published.state'].value != doc['state'].value || doc['published.level'].value != doc['level'].value"
 )
 
 
@@ -347,7 +347,7 @@ def _quiet(now: datetime, *, messages: bool) -> dict[str, Any]:
     """
     filters = [{"term": {"state": State.ACTIVE.value}}, _over(now)]
     waiting = [{"bool": {"filter": [_script(_NO_MESSAGE_YET)], "must_not": [_over(now - MESSAGE_WAIT)]}}]
-    return _portion({"filter": filters, "must_not": waiting if messages else []}, [{"newsAt": "asc"}])
+    return _portion({"filter": filters, "must_not": waiting if messages else []}, [{"lastActivityAt": "asc"}])
 
 
 def _over(now: datetime) -> dict[str, Any]:
@@ -361,7 +361,7 @@ def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
         "bool": {
             "filter": [{"term": {"pending": True}}],
             "should": [
-                {"range": {"told.at": {"lte": iso_milliseconds(now - UPDATE_INTERVAL)}}},
+                {"range": {"published.at": {"lte": iso_milliseconds(now - UPDATE_INTERVAL)}}},
                 _script(_ANOTHER_STATE),
             ],
             "minimum_should_match": 1,
@@ -377,7 +377,7 @@ def _unpublished(now: datetime, *, messages: bool) -> dict[str, Any]:
         "must_not": [{"range": {"leaseUntil": {"gt": at}}}],
         "should": urgency,
     }
-    return _portion(query, [{"_score": "desc"}, {"newsAt": "asc"}])
+    return _portion(query, [{"_score": "desc"}, {"lastActivityAt": "asc"}])
 
 
 def _portion(query: Mapping[str, Any], sort: Sequence[Mapping[str, str]]) -> dict[str, Any]:

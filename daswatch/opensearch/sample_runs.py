@@ -26,7 +26,7 @@ from daswatch.indices import Indices
 from daswatch.opensearch.answers import whole
 from daswatch.opensearch.request import request
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
-from daswatch.queries.first_seen import Seen, by_network, is_new, seen_id
+from daswatch.queries.first_seen import Seen, by_network, is_new, sighting_id
 from daswatch.queries.saved_query import Candidate, Window, event_window
 from daswatch.settings import Service
 from daswatch.times import iso_milliseconds
@@ -88,10 +88,10 @@ class SampleRun:
                 continue
             found = by_network(detection, found)
             if days_ago:
-                known |= {seen_id(detection, one): Seen(one.first_seen, one.last_seen) for one in found}
+                known |= {sighting_id(detection, one): Seen(one.first_seen, one.last_seen) for one in found}
                 continue
             learning = Seen(iso_milliseconds(now - 1000 * _DAY), iso_milliseconds(now - 1000 * _DAY))
-            return any(is_new(detection, one, known.get(seen_id(detection, one)), learning, at) for one in found)
+            return any(is_new(detection, one, known.get(sighting_id(detection, one)), learning, at) for one in found)
         if not found:
             return False
         groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]

@@ -19,7 +19,6 @@ from daswatch.opensearch.answers import TIMED_OUT, failure_of
 from daswatch.opensearch.request import request
 from daswatch.queries.backlog import Arrivals, Span, spans
 from daswatch.queries.backtests import episodes
-from daswatch.queries.first_seen import seen_id
 from daswatch.queries.saved_query import (
     Candidate,
     Details,
@@ -129,12 +128,16 @@ class SavedQueries:
 
         A candidate's `first_seen` is how far to look back, its `last_seen` the begin that is known.
         """
-        groups = {seen_id(question.detection, one): (question.detection, one) for question, own in asked for one in own}
+        groups = {
+            candidate.alert_id(question.detection.name): (question.detection, candidate)
+            for question, candidates in asked
+            for candidate in candidates
+        }
         found: dict[str, list[Candidate]] = {name: [] for name in groups}
         in_batches = [(question, batch) for question, own in asked for batch in _batches(question, own)]
         for question, parts in self._in_parts(in_batches, Answers(), deadline):
             for part in parts:
-                found[seen_id(question.detection, part)].append(part)
+                found[part.alert_id(question.detection.name)].append(part)
         begins = {}
         for name, (detection, group) in groups.items():
             known = replace(group, first_seen=group.last_seen)

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from daswatch.alerts.alert import Firing, alert_id
 from daswatch.detections.detection import Detection, Kind, Source
-from daswatch.queries.first_seen import Seen, by_network, is_new, seen_id
+from daswatch.queries.first_seen import Seen, by_network, is_new, sighting_id
 from daswatch.queries.saved_query import Candidate, Window, windows_between
 from daswatch.times import iso_milliseconds, moment_of
 
@@ -207,7 +207,7 @@ class Sightings:
             if is_new(
                 self._detection,
                 one,
-                self._known.get(seen_id(self._detection, one)),
+                self._known.get(sighting_id(self._detection, one)),
                 self._learning.get(one.resource_id),
                 moment_of(one.first_seen),
             )
@@ -217,7 +217,7 @@ class Sightings:
 
     def _note(self, found: Iterable[Candidate], since: str) -> None:
         for one in found:
-            self._known[seen_id(self._detection, one)] = Seen(one.first_seen, one.last_seen)
+            self._known[sighting_id(self._detection, one)] = Seen(one.first_seen, one.last_seen)
             at = since or one.first_seen
             self._learning.setdefault(one.resource_id, Seen(at, at))
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 
-from daswatch.alerts.alert import alert_id
 from daswatch.detections.detection import Detection
 from daswatch.indexing.bulk import Action
 from daswatch.queries.saved_query import Candidate
@@ -53,9 +52,9 @@ def by_network(detection: Detection, candidates: Iterable[Candidate]) -> list[Ca
     return list(merged.values())
 
 
-def seen_id(detection: Detection, candidate: Candidate) -> str:
-    """The id of what is known about a group."""
-    return alert_id(detection.name, candidate.resource_id, candidate.group)
+def sighting_id(detection: Detection, candidate: Candidate) -> str:
+    """The id of what is known about a group: the same as its alert's."""
+    return candidate.alert_id(detection.name)
 
 
 def learning_id(detection: Detection, resource_id: str) -> str:
@@ -97,7 +96,7 @@ def sightings(
     learning: dict[str, str] = {}
     for candidate in candidates:
         learning.setdefault(candidate.resource_id, learning_id(detection, candidate.resource_id))
-        name = seen_id(detection, candidate)
+        name = sighting_id(detection, candidate)
         before = known.get(name)
         if before is None or _apart(before.last_seen, candidate.last_seen) >= _WORTH_WRITING:
             document = {

@@ -1,14 +1,16 @@
-"""Monitor notification (SNS) -> firings.
+"""A monitor's notification -> candidates and firings. SNS delivers it as the monitor's message template rendered it.
 
-Installed monitors and analysts' own monitors send the same JSON (`docs/detections.md` has the templates): the groups of
-a composite aggregation named `groups`, or the hits of a plain search. A monitor that fires notifies at every run until
-it is acknowledged, and does not report the end: `daswatch.alerts.alert` handles repetitions and the end.
+Our monitors and those that analysts make send the same JSON (`docs/detections.md` has the template): the groups of a
+composite aggregation named `groups`, or the hits of a plain search. Groups of our detections are candidates, for
+OpenSearch to confirm; what an analyst's monitor found fires as it is. A monitor that fires notifies at every run until
+a user acknowledges it, and sends nothing when it is over: `daswatch.alerts.alert` owns repetitions and the end.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,19 +19,31 @@ import orjson
 from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, Database, Firing
 from daswatch.detections.detection import Detection, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.queries.saved_query import ACTOR_FIELDS, read_candidate
+from daswatch.queries.saved_query import ACTOR_FIELDS, Candidate, read_candidate
 from daswatch.times import iso_milliseconds
 
 FAILING = "das-failing"
-_MONITOR_NAME = 100  # characters of an analyst's monitor name that are used in ids
+_MONITOR_NAME = 100  # characters of an analyst's name that count; it becomes part of an id
 _RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]{1,100}", re.ASCII)
-_MOST = 2**53  # largest integer that JSON represents exactly
+_MOST = 2**53  # that JSON holds exactly
 _UNSAFE = re.compile(r"[^\w .,:()+-]+")
 _SEVERITIES = {"1": Level.CRITICAL, "2": Level.HIGH, "3": Level.MEDIUM, "4": Level.LOW, "5": Level.INFORMATIONAL}
 
 
-def read_notification(text: str, detections: Mapping[str, Detection], now: datetime) -> list[Firing]:
-    """Return the firings of one message. Raises NotificationError."""
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What one message reports. It is `full` if it has as many groups as its monitor sends: there may be more.
+
+    The schedule finds the others.
+    """
+
+    candidates: tuple[tuple[Detection, Candidate], ...] = ()
+    firings: tuple[Firing, ...] = ()
+    full: bool = False
+
+
+def read_notification(text: str, detections: Mapping[str, Detection], now: datetime) -> Notification:
+    """Read one message. Raises NotificationError."""
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
@@ -41,28 +55,21 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
         raise NotificationError(Reason.NOT_A_NOTIFICATION, "the message names neither a detection nor a monitor")
     detection = detections.get(name) if content.get("detection") else None
     if content.get("error"):
-        failing = detections.get(FAILING)
-        return [failing_query(failing, name, "OpenSearch error", now)] if failing and failing.enabled else []
+        failing = detections[FAILING] if FAILING in detections and detections[FAILING].enabled else None
+        return Notification(firings=(failing_query(failing, name, "OpenSearch error", now),) if failing else ())
     try:
-        return list(_firings(content, name, detection, now))
+        if detection:
+            pairs = tuple((detection, _candidate(detection, bucket)) for bucket in _list(content.get("groups")))
+            return Notification(candidates=pairs, full=_is_full(content))
+        return Notification(firings=tuple(_firings(content, name, now)), full=_is_full(content))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as exc:
         raise NotificationError(
-            Reason.NOT_A_NOTIFICATION, f"its groups or hits do not have the form of the template ({type(exc).__name__})"
+            Reason.NOT_A_NOTIFICATION, f"its groups or hits are not as the template makes them ({type(exc).__name__})"
         ) from exc
 
 
-def is_full(text: str) -> bool:
-    """Whether a message that could be read has as many groups as its monitor sends: there may be more of them.
-
-    The schedule finds the others.
-    """
-    content = orjson.loads(text)
-    groups, limit = content.get("groups"), content.get("limit")
-    return isinstance(groups, list) and isinstance(limit, int) and 0 < limit <= len(groups)
-
-
 def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> Firing:
-    """Return the firing for a saved query or monitor that fails to run."""
+    """Return the firing for a saved query or monitor that cannot be run."""
     at = iso_milliseconds(now)
     return Firing(
         detection=FAILING,
@@ -77,25 +84,25 @@ def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> F
     )
 
 
-def _firings(content: Mapping[str, Any], name: str, detection: Detection | None, now: datetime) -> Iterator[Firing]:
+def _is_full(content: Mapping[str, Any]) -> bool:
+    groups, limit = content.get("groups"), content.get("limit")
+    return isinstance(groups, list) and isinstance(limit, int) and 0 < limit <= len(groups)
+
+
+def _candidate(detection: Detection, bucket: Mapping[str, Any]) -> Candidate:
+    found = read_candidate(detection, bucket)
+    if not found.first_seen or not found.last_seen:
+        raise ValueError("a group without times")
+    return replace(
+        found,
+        resource_id=_resource_id(found.resource_id),
+        group=_in_order(found.group, detection.group),
+        count=_count(found.count),
+    )
+
+
+def _firings(content: Mapping[str, Any], name: str, now: datetime) -> Iterator[Firing]:
     buckets, hits = content.get("groups"), content.get("hits")
-    if detection:
-        for bucket in _list(buckets):
-            found = read_candidate(detection, bucket)
-            if not found.first_seen or not found.last_seen:
-                raise ValueError("a group without times")
-            yield Firing(
-                detection=detection.name,
-                title=detection.title,
-                level=found.level,
-                database=Database(_resource_id(found.resource_id)),
-                group=_in_order(found.group, detection.group),
-                first_seen=found.first_seen,
-                last_seen=found.last_seen,
-                count=_count(found.count),
-                metrics=found.metrics,
-            )
-        return
     if buckets:
         for bucket in _list(buckets):
             yield _of_bucket(content, name, bucket, now)
@@ -186,19 +193,19 @@ def _named(name: str) -> str:
 
 
 def _resource_id(text: str) -> str:
-    """It becomes a part of ids; empty where the message is about no database."""
+    """Check a resource id, which becomes a part of ids; it is empty where the message is not about one database."""
     if text and not _RESOURCE_ID.fullmatch(text):
-        raise ValueError("no resource id")
+        raise ValueError("not a resource id")
     return text
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
-        raise ValueError("no count")
+        raise ValueError("not a count")
     return value
 
 
 def _list(value: object) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
-        raise TypeError("no list")
+        raise TypeError("not a list")
     return value

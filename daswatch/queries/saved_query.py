@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES
+from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, alert_id
 from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
@@ -74,6 +74,10 @@ class Candidate:
     last_seen: str
     level: Level
     metrics: Mapping[str, int] = field(default_factory=dict)
+
+    def alert_id(self, detection: str) -> str:
+        """The id of the alert that this detection raises for the group."""
+        return alert_id(detection, self.resource_id, self.group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
 
 ENVELOPE_TYPE = "DatabaseActivityMonitoringRecords"
 
-# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix distinguishes an Aurora cluster from an RDS instance. A
+# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix says whether it is a cluster or an instance. A
 # mapping with enhanced fan-out reads the stream through a consumer, whose ARN begins with the stream's.
 _STREAM_ARN = re.compile(
     r"arn:(?P<partition>aws[\w-]*):kinesis:(?P<region>[\w-]+):(?P<account>\d{12}):stream/"

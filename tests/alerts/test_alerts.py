@@ -14,13 +14,13 @@ from daswatch.alerts.alert import (
     Alert,
     Database,
     Due,
-    Published,
+    Publication,
     State,
     advance,
     changes,
     due,
     leased,
-    noted,
+    mark_published,
 )
 from daswatch.detections.detection import Level
 from tests.builders.alerts import a_firing, an_alert, at, iso
@@ -29,9 +29,9 @@ QUIET = 3600
 
 
 def told_at(alert: Alert, minutes: float) -> Alert:
-    published = [Published(alert, finding=True), Published(alert, message=True)]
+    published = [Publication(alert, finding=True), Publication(alert, message=True)]
     for one in published:
-        alert = noted(alert, one, at(minutes))
+        alert = mark_published(alert, one, at(minutes))
     return alert
 
 
@@ -41,7 +41,7 @@ def test_a_firing_opens_an_alert() -> None:
     assert alert
     assert (alert.state, alert.episode, alert.count) == (State.ACTIVE, 1, 10)
     assert (alert.first_seen, alert.last_seen) == (iso(-5), iso(-1))
-    assert alert.created_at == alert.changed_at == alert.news_at == iso()
+    assert alert.created_at == alert.changed_at == alert.last_activity_at == iso()
 
 
 def test_without_firing_and_alert_there_is_nothing() -> None:
@@ -59,7 +59,7 @@ def test_more_events_are_news() -> None:
 
     assert after
     assert (after.count, after.last_seen, after.samples, after.episode) == (14, iso(2), ("c",), 1)
-    assert after.changed_at == after.news_at == iso(3)
+    assert after.changed_at == after.last_activity_at == iso(3)
     assert after.created_at == iso()
 
 
@@ -153,7 +153,7 @@ def test_a_recurrence_opens_the_next_episode_under_the_same_id() -> None:
     assert again.id == archived.id
     assert (again.state, again.episode, again.count, again.first_seen) == (State.ACTIVE, 2, 12, iso(100))
     assert again.created_at == iso()
-    assert again.told == archived.told
+    assert again.published == archived.published
 
 
 def test_what_is_known_about_the_database_is_kept() -> None:
@@ -214,7 +214,7 @@ def test_each_lease_in_a_row_is_twice_as_long() -> None:
         now += LEASE / 3
 
     assert messages == 4
-    assert noted(alert, Published(alert, message=True), now).leases == 0
+    assert mark_published(alert, Publication(alert, message=True), now).leases == 0
 
 
 def test_what_was_published_is_noted_over_a_later_alert() -> None:
@@ -222,25 +222,26 @@ def test_what_was_published_is_noted_over_a_later_alert() -> None:
     later = advance(sent, a_firing(last_seen=iso(1), count=12), QUIET, at(1))
     assert later
 
-    after = noted(noted(later, Published(sent, message=True), at(1)), Published(sent, finding=True), at(1))
+    noted = mark_published(later, Publication(sent, message=True), at(1))
+    after = mark_published(noted, Publication(sent, finding=True), at(1))
 
-    assert (after.count, after.mailed_episode, after.lease_until) == (12, 1, "")
+    assert (after.count, after.notified_episode, after.lease_until) == (12, 1, "")
     assert after.pending
-    assert after.told
-    assert after.told.changed_at == sent.changed_at
+    assert after.published
+    assert after.published.changed_at == sent.changed_at
 
 
 def test_a_lease_of_another_runner_is_left_alone() -> None:
     sent = leased(an_alert(), at())
     others = leased(sent, at(2))
 
-    assert noted(others, Published(sent), at(2)).lease_until == others.lease_until
-    assert noted(sent, Published(sent, finding=True), at(1)).lease_until == sent.lease_until
-    assert not noted(sent, Published(sent), at(1)).lease_until
+    assert mark_published(others, Publication(sent), at(2)).lease_until == others.lease_until
+    assert mark_published(sent, Publication(sent, finding=True), at(1)).lease_until == sent.lease_until
+    assert not mark_published(sent, Publication(sent), at(1)).lease_until
 
 
 def test_a_message_that_failed_is_still_due() -> None:
-    alert = noted(an_alert(), Published(an_alert(), finding=True), at())
+    alert = mark_published(an_alert(), Publication(an_alert(), finding=True), at())
 
     assert due(alert, at(1), messages=True) == Due(finding=False, message=True)
 

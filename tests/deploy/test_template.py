@@ -16,7 +16,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment
-from findings_lambda import runner
+from findings_lambda import run as findings_run
 from findings_lambda import settings as findings_settings
 from findings_lambda import telemetry as findings_telemetry
 from firehose_lambda import settings as firehose_settings
@@ -447,7 +447,7 @@ def told_metrics() -> dict[str, set[str]]:
     """What each of our services tells, by its name as the metrics have it."""
     ingested, found, transformed = Emitted(), Emitted(), Emitted()
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
-    findings_telemetry.emit(found, runner.RunReport(), "1")  # type: ignore[arg-type]
+    findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
     firehose_telemetry.emit(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     return {
         ingest_telemetry.SERVICE: ingested.names,
@@ -460,7 +460,7 @@ def test_alarms_of_our_metrics_look_at_metrics_that_are_told() -> None:
     ours = [one.properties for one in stack().of_type("AWS::CloudWatch::Alarm").values()]
     ours = [one for one in ours if one["Namespace"] == "Daswatch"]
 
-    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToDeliverAgain", "FailingDetections"}
+    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToRetry", "FailingDetections"}
     for alarm in ours:
         ((dimension,)) = alarm["Dimensions"]
         assert dimension["Name"] == "service"

@@ -224,7 +224,7 @@ def an_alert(**changes: Any) -> Alert:
         note="",
         created_at="2026-11-20T08:00:00.000Z",
         changed_at="2026-11-21T10:08:00.000Z",
-        news_at="2026-11-21T10:08:00.000Z",
+        last_activity_at="2026-11-21T10:08:00.000Z",
         quiet_seconds=3_600,
     )
     return replace(alert, **changes)

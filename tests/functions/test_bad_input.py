@@ -1,4 +1,4 @@
-"""Bad input on a real node: a clear reason, the record kept as delivered, its neighbours indexed, nothing lost or logged.
+"""Bad input on a real node: a clear reason, the record kept as delivered, its neighbors indexed, nothing lost.
 
 Every case stands between two good records of the same batch.
 """

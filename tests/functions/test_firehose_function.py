@@ -404,7 +404,7 @@ def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_
 
     line = orjson.loads(capsys.readouterr().out)
     assert (line["level"], line["cause"]) == ("ERROR", f"KMS Decrypt: {code}")
-    assert (line["BatchesToDeliverAgain"], line["RowsDelivered"]) == ([1.0], [0.0])
+    assert (line["BatchesToRetry"], line["RowsDelivered"]) == ([1.0], [0.0])
 
 
 def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFunction) -> None:
@@ -448,7 +448,7 @@ def test_what_does_not_fit_into_the_answer_is_given_back(firehose: FirehoseFunct
     assert content_of(answers[3]) == batch[3]
     assert 5 * 1024 * 1024 < lambdas_bytes(answers) <= MAX_ANSWER_BYTES
     assert (firehose.log["without_room"], firehose.log["failed"]) == (1, {})
-    assert (firehose.metrics["RecordsWithoutRoom"], firehose.log["level"]) == (1, "WARNING")
+    assert (firehose.metrics["RecordsOverResponseLimit"], firehose.log["level"]) == (1, "WARNING")
 
 
 def test_compressed_the_same_batch_fits_and_reads_back_as_one_gzip_object(firehose: FirehoseFunction) -> None:

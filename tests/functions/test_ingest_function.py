@@ -285,7 +285,7 @@ def test_without_templates_nothing_is_written_and_the_log_says_what_to_do(ingest
         assert answer == [sequence_number(records[0])]
         assert "daswatch setup" in ingest.log["cause"]
         assert ingest.prefix in ingest.log["cause"]
-        assert ingest.metrics["RecordsToDeliverAgain"] == 3
+        assert ingest.metrics["RecordsToRetry"] == 3
         assert not ingest.search.indices.exists(index=f"{ingest.prefix}-2031.03.04")
 
     assert ingest.invoke(*records) == []
@@ -397,12 +397,12 @@ METRICS = {
     "Records": "Count",
     "Events": "Count",
     "DocumentsWritten": "Count",
-    "DocumentsAlreadyThere": "Count",
+    "DocumentsDuplicate": "Count",
     "DroppedHeartbeats": "Count",
     "DroppedAwsUsers": "Count",
     "DeadLetters": "Count",
     "PulsesUnwritten": "Count",
-    "RecordsToDeliverAgain": "Count",
+    "RecordsToRetry": "Count",
     "KmsCalls": "Count",
     "DataKeyCacheHits": "Count",
     "DecryptDuration": "Milliseconds",
@@ -444,7 +444,7 @@ def test_log_line_carries_the_metrics(ingest: IngestFunction) -> None:
     assert {metric["Name"]: metric["Unit"] for metric in definition["Metrics"]} == METRICS
     assert ingest.metrics["DocumentsWritten"] == 1
     assert ingest.metrics["DeadLetters"] == 1
-    assert ingest.metrics["RecordsToDeliverAgain"] == 0
+    assert ingest.metrics["RecordsToRetry"] == 0
 
 
 def test_redelivery_is_logged_as_an_error(ingest: IngestFunction) -> None:
@@ -456,7 +456,7 @@ def test_redelivery_is_logged_as_an_error(ingest: IngestFunction) -> None:
     assert ingest.log["level"] == "ERROR"
     assert ingest.log["retry_from"] == 0
     assert "OpenSearch" in ingest.log["cause"]
-    assert ingest.metrics["RecordsToDeliverAgain"] == 2
+    assert ingest.metrics["RecordsToRetry"] == 2
 
 
 def going_well(_: IngestFunction) -> None:

@@ -318,7 +318,7 @@ def test_missing_delivery_stream_is_named(rows: Rows) -> None:
 
     assert rows.ingest.log["level"] == "ERROR"
     assert "ResourceNotFoundException" in rows.ingest.log["cause"]
-    assert rows.ingest.metrics["RecordsToDeliverAgain"] == 1
+    assert rows.ingest.metrics["RecordsToRetry"] == 1
 
 
 # Failures of OpenSearch, and of both.

@@ -24,7 +24,7 @@ from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.templates import ContentGateway
-from daswatch.queries.first_seen import Seen, seen_id, sightings
+from daswatch.queries.first_seen import Seen, sighting_id, sightings
 from daswatch.queries.saved_query import Candidate
 from daswatch.records.envelope import StreamSource
 from daswatch.times import iso_milliseconds
@@ -118,7 +118,7 @@ def sighting(own: Indices, known: dict[str, Seen], first: float, last: float) ->
 def test_sighting_keeps_the_later_time(search: OpenSearch, own: Indices, order: tuple[int, ...]) -> None:
     """As when a run of a backlog comes after one of what just arrived, or two runs are at work."""
     candidate = Candidate("cluster-A", {"dbUserName": "anna"}, 1, minutes(0), minutes(0), DETECTION.level)
-    name = seen_id(DETECTION, candidate)
+    name = sighting_id(DETECTION, candidate)
     known = {name: Seen(minutes(0), minutes(0))}
     runs = [sighting(own, known, begin, begin + 10) for begin in (60, 200, 130)]
 

@@ -24,7 +24,7 @@ from daswatch.opensearch import alert_index
 from daswatch.queries.notifications import read_notification
 from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
-from findings_lambda.runner import RunReport
+from findings_lambda.run import RunReport
 from tests.builders.alerts import a_detection, an_alert
 from tests.fakes.clock import Clock
 from tests.fakes.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold
@@ -194,8 +194,8 @@ def test_what_is_new_is_not_noted_before_its_alert(
 def test_a_note_that_is_refused_for_a_while_is_retried(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
     only(harness, "superuser-grant")
     harness.happen(sample("superuser-grant"), NOW)
-    note = overloaded(b'"mailedEpisode":1')
-    proxy.on(writes_with(b'"mailedEpisode":1'), sequence(note, note, note))
+    note = overloaded(b'"notifiedEpisode":1')
+    proxy.on(writes_with(b'"notifiedEpisode":1'), sequence(note, note, note))
 
     report = harness.run(minutes(1), search=behind)
     for minute in range(2, 20):
@@ -211,7 +211,7 @@ def test_a_note_that_is_never_taken_repeats_a_message_rarely(
     """In twenty minutes; and no finding waits for it."""
     only(harness, "superuser-grant")
     harness.happen(sample("superuser-grant"), NOW)
-    proxy.on(writes_with(b'"mailedEpisode":1'), overloaded(b'"mailedEpisode":1'))
+    proxy.on(writes_with(b'"notifiedEpisode":1'), overloaded(b'"notifiedEpisode":1'))
 
     reports = [harness.run(minutes(minute), search=behind) for minute in range(1, 21)]
 
@@ -240,7 +240,7 @@ def test_another_runner_in_between_does_not_undo_a_note(harness: RunHarness) -> 
         harness.run(minutes(minute))
 
     (alert,) = harness.alerts().values()
-    assert (alert.count, alert.mailed_episode, alert.lease_until) == (24, 1, "")
+    assert (alert.count, alert.notified_episode, alert.lease_until) == (24, 1, "")
     assert len(harness.mails()) == 1
 
 
@@ -267,15 +267,15 @@ def test_a_notification_whose_details_fail_is_delivered_again(
     groups = [{"key": key, "doc_count": 1, "first": {"value": at - 60_000}, "last": {"value": at}}]
     known = {one.name: one for one in harness.detections}
     message = orjson.dumps({"detection": harness.detections[0].name, "groups": groups}).decode()
-    firings = read_notification(message, known, minutes(1))
+    notification = read_notification(message, known, minutes(1))
     proxy.on(lambda request: request.path.startswith("/_msearch"), details)
 
     with pytest.raises(SearchUnavailable, match="notify again"):
-        harness.runner(search=behind).take(firings, minutes(1), Deadline.after(53, Clock()))
+        harness.runner(search=behind).take([notification], minutes(1), Deadline.after(53, Clock()))
 
     assert "superuser-grant" not in {one.detection for one in harness.alerts().values()}
     proxy.behave()
-    harness.runner(search=behind).take(firings, minutes(2), Deadline.after(53, Clock()))
+    harness.runner(search=behind).take([notification], minutes(2), Deadline.after(53, Clock()))
     assert "superuser-grant" in {one.detection for one in harness.alerts().values()}
 
 
@@ -318,7 +318,7 @@ def test_nothing_waits_for_security_hub(harness: RunHarness, seconds: float, err
     mails, alerts = harness.mails(), harness.alerts()
     assert len(mails) == len(alerts) > 1
     assert {one.detection for one in alerts.values()} == {"first-seen-application", "superuser-grant"}
-    assert all(one.mailed_episode == 1 for one in alerts.values())
+    assert all(one.notified_episode == 1 for one in alerts.values())
     assert (since(harness), behind_of(harness)) == (iso_milliseconds(minutes(1)), {})
     assert seen_groups(harness) == known + 2
     assert bool(report.sent.unsent) == bool(error)
@@ -348,7 +348,7 @@ def test_messages_of_a_slow_topic_go_out_once_each(harness: RunHarness) -> None:
         report = harness.run(minutes(minute), clock=clock, sns=Slow)
         assert clock.now - 100 * minute < 53
         sent += harness.mails()
-        assert len(sent) == sum(one.mailed_episode for one in harness.alerts().values())
+        assert len(sent) == sum(one.notified_episode for one in harness.alerts().values())
         assert report.sent.messages or len(sent) == 12
 
     assert len(sent) == 12
@@ -456,7 +456,7 @@ def test_many_open_alerts_are_brought_up_to_date_in_portions(
     ]
     opened = NOW - timedelta(minutes=5)
     at = iso_milliseconds(opened)
-    index_alerts(harness, [replace(one, created_at=at, changed_at=at, news_at=at) for one in old])
+    index_alerts(harness, [replace(one, created_at=at, changed_at=at, last_activity_at=at) for one in old])
     harness.happen(sample("superuser-grant"), NOW)
 
     mails = []
@@ -464,7 +464,7 @@ def test_many_open_alerts_are_brought_up_to_date_in_portions(
         report = harness.run(minutes(minute))
         mails.append(harness.mails())
         alerts = [one for one in harness.alerts().values() if one.detection == "privilege-grant"]
-        published = [one for one in alerts if not one.pending and one.mailed_episode]
+        published = [one for one in alerts if not one.pending and one.notified_episode]
         assert len(published) == min(1_000, 200 * minute)
         assert minute > 1 or {one.level for one in alerts if one.pending} == {Level.LOW}
         assert report.sent.messages <= 2
@@ -491,8 +491,8 @@ def test_alerts_that_wait_for_a_message_hold_up_no_archiving(
         for number in range(21)
     ]
     earlier, later = (iso_milliseconds(minutes(minute)) for minute in (-200, -100))
-    waiting = [replace(one, created_at=earlier, changed_at=earlier, news_at=earlier) for one in ours[:20]]
-    sent = replace(ours[20], created_at=later, changed_at=later, news_at=later, mailed_episode=1)
+    waiting = [replace(one, created_at=earlier, changed_at=earlier, last_activity_at=earlier) for one in ours[:20]]
+    sent = replace(ours[20], created_at=later, changed_at=later, last_activity_at=later, notified_episode=1)
     index_alerts(harness, [*waiting, sent])
 
     class Gone:
@@ -526,10 +526,10 @@ def test_a_flood_in_one_notification_is_bounded(harness: RunHarness, of: str) ->
             bucket["key"]["remoteHost"] = hit["_source"]["remoteHost"]
     named = {"detection": "each-failure"} if of == "ours" else {"monitor": "my monitor", "severity": "3"}
     known = {one.name: one for one in harness.detections}
-    firings = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
+    notification = read_notification(orjson.dumps({**named, "groups": buckets}).decode(), known, minutes(1))
 
     for minute in (1, 2):
-        report: RunReport = harness.runner().take(firings, minutes(minute), Deadline.after(53, Clock()))
+        report: RunReport = harness.runner().take([notification], minutes(minute), Deadline.after(53, Clock()))
         assert list(report.storms.values()) == [500]
 
     (summary,) = [one for one in harness.alerts().values() if not one.group]

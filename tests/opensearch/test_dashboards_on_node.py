@@ -108,7 +108,7 @@ def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
         stream = stream_source(record.database.stream_arn(REGION)) if number else None
         at = iso_milliseconds(record.arrival)
         raw = StreamRecord({"n": number}, "", "", f"4900{number}", "shardId-000000000000", at)
-        letter = DeadLetter(0, raw, stream, reason, "it does not open")
+        letter = DeadLetter.of(raw, stream, reason, "it does not open")
         letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at, Indices().dead_letters)))
     return letters
 

@@ -246,16 +246,10 @@ def test_a_monitor_finds_what_its_detection_finds(name: str, engine: Engine, sea
 
     # WHEN the monitor runs
     (sent,) = engine.sent(content, now + timedelta(milliseconds=1))
-    firings = read_notification(sent.message, {name: detection}, now)
+    notification = read_notification(sent.message, {name: detection}, now)
 
     # THEN it fires, and its message has the same groups
-    assert [(one.database.resource_id, one.group, one.count, one.level) for one in firings] == [
-        (one.resource_id, one.group, one.count, one.level) for _, one in asked.candidates
-    ]
-    assert [(one.first_seen, one.last_seen) for one in firings] == [
-        (one.first_seen, one.last_seen) for _, one in asked.candidates
-    ]
-    assert {one.detection for one in firings} == {name}
+    assert list(notification.candidates) == asked.candidates
 
 
 @pytest.mark.node
@@ -377,8 +371,8 @@ def test_monitor_judges_all_groups_of_a_flood(engine: Engine, search: OpenSearch
     (sent,) = engine.sent(body(detection, prefix), now)
 
     # THEN it finds the one
-    firings = read_notification(sent.message, {detection.name: detection}, now)
-    assert [(one.group["dbUserName"], one.count) for one in firings] == [("zzz_victim", 30)]
+    found = read_notification(sent.message, {detection.name: detection}, now).candidates
+    assert [(candidate.group["dbUserName"], candidate.count) for _, candidate in found] == [("zzz_victim", 30)]
 
 
 @pytest.mark.node
@@ -539,7 +533,7 @@ def test_monitor_that_cannot_search_reports_it_as_json(
 
     # THEN its message is JSON, and becomes the alert of a detection that fails
     assert json.loads(sent.message)["error"]
-    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now)
+    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now).firings
     assert firing.detection == "das-failing"
     assert firing.group["detection"] in ("DDL in hr", "bruteforce-user")
 
@@ -557,7 +551,7 @@ def test_other_aggregations_are_reported_as_json(made: Made, engine: Engine, sea
     (sent,) = run(engine, content, now)
 
     assert json.loads(sent.message)["error"]
-    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now)
+    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now).firings
     assert firing.detection == "das-failing"
 
 
@@ -570,7 +564,7 @@ def test_uncounted_hits_are_reported_as_json(engine: Engine, search: OpenSearch,
 
     (sent,) = run(engine, content, now)
 
-    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now)
+    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now).firings
     assert firing.detection == "das-failing"
 
 
@@ -588,7 +582,7 @@ def test_condition_that_throws_is_reported_as_json(
     (sent,) = run(engine, content, now)
 
     assert json.loads(sent.message)["error"]
-    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now)
+    (firing,) = read_notification(sent.message, {"das-failing": FAILING}, now).firings
     assert firing.detection == "das-failing"
 
 
@@ -620,8 +614,10 @@ def test_values_of_events_reach_the_message_unchanged(
     (sent,) = run(engine, made(f"{prefix}-*"), now)
 
     detection = a_detection(conditions=(Condition("count", 1),), group=("dbUserName",))
-    (firing,) = read_notification(sent.message, {detection.name: detection}, now)
-    assert (firing.group.get("dbUserName") or firing.actors["dbUserName"][0]) == value
+    found = read_notification(sent.message, {detection.name: detection}, now)
+    users = [candidate.group["dbUserName"] for _, candidate in found.candidates]
+    users += [firing.group.get("dbUserName") or firing.actors["dbUserName"][0] for firing in found.firings]
+    assert users == [value]
     assert json.loads(sent.message)["error"] == ""
 
 
@@ -664,7 +660,7 @@ def test_an_analysts_monitor_with_groups_raises_alerts(engine: Engine, search: O
     index_ddl(search, prefix, now)
 
     (sent,) = run(engine, with_groups(f"{prefix}-*", 'Many "DDL" in hr'), now)
-    (firing,) = read_notification(sent.message, {}, now)
+    (firing,) = read_notification(sent.message, {}, now).firings
 
     assert firing.detection.split() == ["monitor:Many", "DDL", "in", "hr"]
     assert (firing.level, firing.count) == (Level.HIGH, 4)
@@ -678,7 +674,7 @@ def test_an_analysts_monitor_with_hits_raises_an_alert(engine: Engine, search: O
     index_ddl(search, prefix, now, users=("ops_ralf", 'kim "k"'))
 
     (sent,) = run(engine, with_hits(f"{prefix}-*"), now)
-    (firing,) = read_notification(sent.message, {}, now)
+    (firing,) = read_notification(sent.message, {}, now).firings
 
     assert (firing.level, firing.count) == (Level.LOW, 8)
     assert (firing.database.resource_id, firing.database.engine) == ("db-HR", "sqlserver")

@@ -1,4 +1,4 @@
-"""What a monitor sends is read, or refused with a reason: never anything in between."""
+"""A monitor's message is read completely, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts.alert import Database, group_text
+from daswatch.alerts.alert import Firing, group_text
 from daswatch.detections.detection import Kind, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.queries.notifications import FAILING, is_full, read_notification
+from daswatch.queries.notifications import FAILING, Notification, read_notification
+from daswatch.queries.saved_query import Candidate
 from tests.builders.alerts import NOW, a_detection, iso
 
 DETECTIONS = {
@@ -29,34 +30,36 @@ BUCKET = {
 }
 
 
-def read(**content: Any) -> Any:
+def read(**content: Any) -> Notification:
     return read_notification(orjson.dumps(content).decode(), DETECTIONS, NOW)
 
 
-def test_our_own_monitor_tells_groups_of_a_detection() -> None:
-    (firing,) = read(detection="bruteforce-user", monitor="daswatch bruteforce-user", groups=[BUCKET])
+def test_groups_of_our_own_monitor_are_candidates() -> None:
+    found = read(detection="bruteforce-user", monitor="daswatch bruteforce-user", groups=[BUCKET])
 
-    assert (firing.detection, firing.title) == ("bruteforce-user", DETECTIONS["bruteforce-user"].title)
-    assert firing.database == Database("cluster-SHOP")
-    assert firing.group == {"dbUserName": "shop_app", "remoteHost": ""}
-    assert firing.count == 12
+    ((detection, candidate),) = found.candidates
+    assert detection is DETECTIONS["bruteforce-user"]
+    assert candidate.resource_id == "cluster-SHOP"
+    assert candidate.group == {"dbUserName": "shop_app", "remoteHost": ""}
+    assert candidate.count == 12
+    assert found.firings == ()
 
 
 def test_a_group_lists_its_fields_as_its_detection_does() -> None:
     key = {"remoteHost": "203.0.113.9", "extra": "x", "dbUserName": "shop_app", "resourceId": "cluster-SHOP"}
 
-    (firing,) = read(detection="bruteforce-user", groups=[{**BUCKET, "key": key}])
+    ((_, candidate),) = read(detection="bruteforce-user", groups=[{**BUCKET, "key": key}]).candidates
 
-    assert list(firing.group) == ["dbUserName", "remoteHost", "extra"]
-    assert group_text(firing.group) == "dbUserName shop_app, remoteHost 203.0.113.9, extra x"
-
-
-def test_our_own_monitor_without_groups_tells_nothing() -> None:
-    assert read(detection="bruteforce-user", groups=[]) == []
+    assert list(candidate.group) == ["dbUserName", "remoteHost", "extra"]
+    assert group_text(candidate.group) == "dbUserName shop_app, remoteHost 203.0.113.9, extra x"
 
 
-def test_a_detection_that_is_not_here_is_taken_for_a_monitor() -> None:
-    (firing,) = read(detection="of a later version", groups=[BUCKET])
+def test_our_own_monitor_without_groups_reports_nothing() -> None:
+    assert read(detection="bruteforce-user", groups=[]) == Notification()
+
+
+def test_an_unknown_detection_is_read_as_a_monitor() -> None:
+    (firing,) = read(detection="of a later version", groups=[BUCKET]).firings
 
     assert firing.detection == "monitor:of a later version"
 
@@ -67,7 +70,7 @@ def test_a_detection_that_is_not_here_is_taken_for_a_monitor() -> None:
      ("", Level.MEDIUM), (None, Level.MEDIUM)],
 )  # fmt: skip
 def test_a_triggers_severity_is_the_level(severity: str | None, level: Level) -> None:
-    (firing,) = read(monitor="m", severity=severity, groups=[BUCKET])
+    (firing,) = read(monitor="m", severity=severity, groups=[BUCKET]).firings
 
     assert firing.level is level
 
@@ -79,7 +82,7 @@ def test_hits_of_two_databases_are_two_firings() -> None:
         {"_id": "c", "_source": {"resourceId": "db-B", "awsAccountId": "210987654321"}},
     ]
 
-    first, second = read(monitor="m", periodStart=iso(-5), periodEnd=iso(), total=40, hits=hits)
+    first, second = read(monitor="m", periodStart=iso(-5), periodEnd=iso(), total=40, hits=hits).firings
 
     assert (first.database.resource_id, first.count, first.first_seen, first.last_seen) == (
         "cluster-A", 2, iso(-3), iso(-1),
@@ -89,38 +92,38 @@ def test_hits_of_two_databases_are_two_firings() -> None:
 
 
 def test_of_one_database_the_total_counts() -> None:
-    (firing,) = read(monitor="m", total=40, hits=[{"_id": "a", "_source": {"resourceId": "cluster-A"}}])
+    (firing,) = read(monitor="m", total=40, hits=[{"_id": "a", "_source": {"resourceId": "cluster-A"}}]).firings
 
     assert firing.count == 40
 
 
-def test_a_monitors_error_is_told_as_failing_without_its_text() -> None:
-    (firing,) = read(monitor="m", error="select secret from t")
+def test_a_monitors_error_is_a_failing_query_without_its_text() -> None:
+    (firing,) = read(monitor="m", error="select secret from t").firings
 
     assert (firing.detection, firing.group) == (FAILING, {"detection": "m"})
     assert "secret" not in firing.note
 
 
 def test_a_long_odd_name_is_made_harmless() -> None:
-    (firing,) = read(monitor="my <monitor>\n" + "x" * 500, groups=[BUCKET])
+    (firing,) = read(monitor="my <monitor>\n" + "x" * 500, groups=[BUCKET]).firings
 
     assert len(firing.alert_id) < 300
     assert "\n" not in firing.title
     assert "<" not in firing.title
 
 
+@pytest.mark.parametrize("source", [{"detection": "bruteforce-user"}, {"monitor": "m"}], ids=["ours", "an analyst's"])
 @pytest.mark.parametrize(
     ("content", "full"),
     [
         ({"groups": [BUCKET, BUCKET], "limit": 2}, True),
         ({"groups": [BUCKET], "limit": 2}, False),
-        ({"groups": [], "limit": 0}, False),
+        ({"groups": [BUCKET], "limit": 0}, False),
         ({"groups": [BUCKET]}, False),
-        ({"hits": [{}], "limit": 1}, False),
     ],
 )
-def test_a_full_message_may_leave_groups_out(content: dict[str, Any], full: bool) -> None:
-    assert is_full(json.dumps(content)) is full
+def test_a_full_message_may_leave_groups_out(source: dict[str, Any], content: dict[str, Any], full: bool) -> None:
+    assert read(**source, **content).full is full
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_a_full_message_may_leave_groups_out(content: dict[str, Any], full: bool
      ('{"monitor": "m", "groups": [{"key": {"resourceId": "../x"}, "doc_count": 1}]}', Reason.NOT_A_NOTIFICATION),
      ('{"monitor": " "}', Reason.NOT_A_NOTIFICATION), ('{"monitor": "m", "groups": []}', Reason.NOT_A_NOTIFICATION)],
 )  # fmt: skip
-def test_what_tells_nothing_is_refused_with_a_reason(text: str, reason: Reason) -> None:
+def test_unusable_message_is_refused_with_a_reason(text: str, reason: Reason) -> None:
     with pytest.raises(NotificationError) as error:
         read_notification(text, DETECTIONS, NOW)
 
@@ -146,12 +149,13 @@ NAMES = ["detection", "monitor", "severity", "periodStart", "periodEnd", "error"
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), JSON | st.just("bruteforce-user")))
-def test_whatever_json_comes_is_read_or_refused(content: dict[str, Any]) -> None:
+def test_any_json_is_read_or_refused(content: dict[str, Any]) -> None:
     try:
-        firings = read_notification(json.dumps(content), DETECTIONS, NOW)
+        found = read_notification(json.dumps(content), DETECTIONS, NOW)
     except NotificationError:
         return
-    assert all(firing.alert_id and firing.first_seen <= iso(10**6) for firing in firings)
+    assert all(candidate.alert_id(detection.name) for detection, candidate in found.candidates)
+    assert all(firing.alert_id and firing.first_seen <= iso(10**6) for firing in found.firings)
 
 
 HIT = {"_id": "a", "_source": {"resourceId": "cluster-A", "@timestamp": iso(), "dbUserName": "x", "engine": "mysql"}}
@@ -173,18 +177,18 @@ def test_what_is_nearly_right_is_read_or_refused(name: str, field: str, value: A
         {"monitor": name, "hits": [HIT], "periodStart": value},
     ):
         try:
-            firings = read_notification(json.dumps(content), DETECTIONS, NOW)
+            found = read_notification(json.dumps(content), DETECTIONS, NOW)
         except NotificationError:
             continue
-        for firing in firings:
-            assert isinstance(firing.count, int)
-            assert firing.alert_id
-            assert datetime.fromisoformat(firing.first_seen) <= datetime.max.replace(tzinfo=UTC)
-            assert datetime.fromisoformat(firing.last_seen).tzinfo
+        groups: list[Firing | Candidate] = [*found.firings, *(candidate for _, candidate in found.candidates)]
+        for group in groups:
+            assert isinstance(group.count, int)
+            assert datetime.fromisoformat(group.first_seen) <= datetime.max.replace(tzinfo=UTC)
+            assert datetime.fromisoformat(group.last_seen).tzinfo
 
 
 @given(st.text())
-def test_whatever_text_comes_is_read_or_refused(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         read_notification(text, DETECTIONS, NOW)
     except NotificationError:

@@ -1,4 +1,4 @@
-"""Ciphertext -> JSON, with real cryptography: everything that RDS may write opens, everything else has its own reason."""
+"""Ciphertext -> JSON, with real cryptography: what RDS may write opens, everything else has its own reason."""
 
 from __future__ import annotations
 

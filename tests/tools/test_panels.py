@@ -306,19 +306,19 @@ def test_a_search_asks_for_its_newest_documents() -> None:
         "reads",
         {
             "title": "Reads",
-            "columns": ["dbUserName", "told.state"],
+            "columns": ["dbUserName", "published.state"],
             "sort": [["@timestamp", "desc"]],
             "kibanaSavedObjectMeta": source(query="activity:DQL"),
         },
     )
 
     request = asked(search)
-    hits = [{"_source": {"@timestamp": "t", "dbUserName": "anna", "told": {"state": "active"}}}, {"_source": {}}]
+    hits = [{"_source": {"@timestamp": "t", "dbUserName": "anna", "published": {"state": "active"}}}, {"_source": {}}]
     rows = rows_of(request, {"hits": {"hits": hits}})
 
     assert request.body["size"] == 500
     assert request.body["sort"] == [{"@timestamp": {"order": "desc", "unmapped_type": "boolean"}}]
-    assert [column.title for column in rows.columns] == ["@timestamp", "dbUserName", "told.state"]
+    assert [column.title for column in rows.columns] == ["@timestamp", "dbUserName", "published.state"]
     assert rows.rows == (("t", "anna", "active"), (None, None, None))
 
 

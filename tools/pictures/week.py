@@ -258,7 +258,7 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
         try:
             read_envelope(text)
         except RecordError as exc:
-            letter = DeadLetter(0, raw, stream, exc.reason, exc.detail)
+            letter = DeadLetter.of(raw, stream, exc.reason, exc.detail)
             yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at, Indices().dead_letters)
         else:
             raise RuntimeError("a spoiled stream record can be read")

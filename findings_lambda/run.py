@@ -1,0 +1,50 @@
+"""One run of the saved queries: its time, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from daswatch.alerts.alert import Alert, Due
+from daswatch.deadline import Deadline
+from findings_lambda.notifier import NotificationResult
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What one run did."""
+
+    detections: int = 0
+    searches: int = 0
+    firings: int = 0
+    raised: int = 0
+    archived: int = 0
+    conflicts: int = 0
+    failing: dict[str, str] = field(default_factory=dict)  # detection -> cause
+    behind: dict[str, str] = field(default_factory=dict)  # detection -> what arrived later has still to be looked at
+    superseded: int = 0  # episodes of a backlog that ended before one which is known already
+    refused_alerts: dict[str, str] = field(default_factory=dict)
+    refused_sightings: dict[str, str] = field(default_factory=dict)  # detection -> OpenSearch's name for the reason
+    unwritten: dict[str, str] = field(default_factory=dict)  # detection -> why its alerts or sightings are not written
+    storms: dict[str, int] = field(default_factory=dict)  # id of a summary -> groups that fired
+    expired_suppressions: list[str] = field(default_factory=list)
+    malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
+    full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
+    sent: NotificationResult = field(default_factory=NotificationResult)
+    since: str = ""
+    query_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every step of a run needs; `due` is what has to be published, by alert id."""
+
+    now: datetime
+    deadline: Deadline
+    report: RunReport
+    due: dict[str, tuple[Alert, Due]] = field(default_factory=dict)
+
+    def within(self, deadline: Deadline) -> Run:
+        """The same run with less time."""
+        return replace(self, deadline=deadline)
