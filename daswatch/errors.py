@@ -20,7 +20,7 @@
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
     │   ├── RdsUnavailable
-    │   ├── AnswerUndelivered
+    │   ├── ResponseUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
         ├── NotificationError        a monitor's message that tells nothing we can read
@@ -169,8 +169,8 @@ class RdsUnavailable(DependencyError):
     """RDS throttles, does not answer, or denies us the call."""
 
 
-class AnswerUndelivered(DependencyError):
-    """CloudFormation's bucket did not take our answer: the stack waits, so the request has to be answered again."""
+class ResponseUndelivered(DependencyError):
+    """CloudFormation's bucket did not take the response: the stack waits, so it has to be sent again."""
 
 
 class ArchiveUnavailable(DependencyError):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def scheduled(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run all enabled saved queries. Raises SettingsError, SearchUnavailable; the next run then asks the same again."""
-    function = _function(context.invoked_function_arn)
+    function = warm_function(context.invoked_function_arn)
     return _summary(function, function.runner.run(datetime.now(UTC), Deadline.of(context)), context)
 
 
@@ -43,7 +43,7 @@ def notified(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
 
     Raises SearchUnavailable, ArchiveUnavailable; Lambda then delivers the event again, which leads to the same alerts.
     """
-    function = _function(context.invoked_function_arn)
+    function = warm_function(context.invoked_function_arn)
     take = function.inbox.take_control_plane if "detail-type" in event else function.inbox.take_notifications
     return _summary(function, take(event, datetime.now(UTC), Deadline.of(context)), context)
 
@@ -90,6 +90,7 @@ def _summary(function: Function, report: RunReport, context: LambdaContext) -> d
 
 
 @cache
-def _function(invoked_function_arn: str) -> Function:
+def warm_function(invoked_function_arn: str) -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
     region, account_id = invoked_function_arn.split(":")[3:5]
     return Function(read_settings(os.environ), account_id, region)

@@ -17,15 +17,15 @@ from datetime import UTC, date, datetime, timedelta
 
 from daswatch.alerts.alert import Alert, Due, Firing, Publication, State, changes, mark_published
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind, Source, by_name
+from daswatch.detections.detection import Detection, DetectionKind, Source, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.saved_queries import Answers, Failure, Group, Question, SavedQueries
+from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
-from daswatch.queries.first_seen import Seen, by_network, is_new, learning_id, sighting_id, sightings
+from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
 from daswatch.queries.notifications import FAILING, Notification, failing_query
 from daswatch.queries.saved_query import (
     Candidate,
@@ -85,7 +85,7 @@ class DetectionRunner:
         begun = deadline.clock.monotonic()
         self._require_templates(deadline)
         before = self._alerts.progress(deadline)
-        asked = [detection for detection in self._enabled if detection.kind is not Kind.FAILING]
+        asked = [detection for detection in self._enabled if detection.kind is not DetectionKind.FAILING]
         progress = before or Progress(now - RECENT)
         report = RunReport(detections=len(asked), since=iso_milliseconds(progress.since))
         report.expired_suppressions = _expired(asked, now)
@@ -96,7 +96,7 @@ class DetectionRunner:
         backlogs: dict[str, Backlog | None] = {
             detection.name: progress.backlogs.get(detection.name)
             for detection in asked
-            if detection.kind is not Kind.SILENCE
+            if detection.kind is not DetectionKind.SILENCE
         }
         # Where there is a backlog already, late events become a part of it: a run works on one of the two.
         catching_up = any(backlogs.values()) or progress.since < arrivals.since
@@ -118,7 +118,7 @@ class DetectionRunner:
                 found, lane, arrivals, run, gaps=progress.gaps(gaps), archive_quiet=not number
             )
             for detection in lane:
-                if detection.kind is Kind.SILENCE:
+                if detection.kind is DetectionKind.SILENCE:
                     continue  # it asks what is silent now, and has no backlog
                 backlogs[detection.name] = behind(
                     backlogs[detection.name],
@@ -200,8 +200,8 @@ class DetectionRunner:
         archive_quiet: bool = False,
     ) -> set[str]:
         """Raise alerts of what was found, and note what was seen; return the detections for which that failed."""
-        first_seen = [pair for pair in found.answers.candidates if pair[0].kind is Kind.FIRST_SEEN]
-        others = [pair for pair in found.answers.candidates if pair[0].kind is not Kind.FIRST_SEEN]
+        first_seen = [pair for pair in found.answers.candidates if pair[0].kind is DetectionKind.FIRST_SEEN]
+        others = [pair for pair in found.answers.candidates if pair[0].kind is not DetectionKind.FIRST_SEEN]
         new, seen_now, known = self._new(first_seen, arrivals.until, run)
         failed: set[str] = set()
         for number, episodes in enumerate(_one_after_another([*others, *new]) or [[]]):
@@ -248,7 +248,7 @@ class DetectionRunner:
         """When events happened that arrived late; None where that cannot be searched for."""
         run.report.searches += 1
         found = self._queries.off_time(arrivals, self._indices.events, run.deadline)
-        if isinstance(found, Failure):
+        if isinstance(found, SearchFailure):
             run.report.failing[_LATE] = found.cause
             return None
         return found
@@ -284,7 +284,7 @@ class DetectionRunner:
 
     def _question(self, detection: Detection, arrivals: Arrivals) -> Question:
         """What is asked about events that arrived when they happened."""
-        if detection.kind is Kind.SILENCE:
+        if detection.kind is DetectionKind.SILENCE:
             return Question(
                 detection, silence_window(detection, arrivals.until), index_of(detection, "", self._indices)
             )
@@ -315,7 +315,7 @@ class DetectionRunner:
 
     def _new(
         self, found: Iterable[tuple[Detection, Candidate]], at: datetime, run: Run
-    ) -> tuple[list[tuple[Detection, Candidate]], dict[str, tuple[Detection, list[Candidate]]], dict[str, Seen]]:
+    ) -> tuple[list[tuple[Detection, Candidate]], dict[str, tuple[Detection, list[Candidate]]], dict[str, Sighting]]:
         """Of first-seen detections: what is new, everything that was seen now, and what is known about it."""
         by_detection: dict[str, tuple[Detection, list[Candidate]]] = {}
         for detection, candidate in found:
@@ -369,7 +369,7 @@ class DetectionRunner:
         kept: list[tuple[str, Detection, Candidate, Alert | None]] = []
         for alert_id, (detection, candidate) in zip(ids, found, strict=True):
             alert = there[alert_id].alert if alert_id in there else None
-            if alert and detection.kind is not Kind.SILENCE and _is_history(candidate, alert, detection.quiet):
+            if alert and detection.kind is not DetectionKind.SILENCE and _is_history(candidate, alert, detection.quiet):
                 if alert.state is State.ACTIVE:  # the group has an alert already
                     report.superseded += 1
                     continue
@@ -386,7 +386,9 @@ class DetectionRunner:
             begin = begins.get(alert_id, candidate.first_seen)
             if alert and _lasts(alert, begin, detection.quiet):
                 begin = min(begin, alert.first_seen)
-                if detection.kind is not Kind.SILENCE:  # late events are counted with all others of the episode
+                if (
+                    detection.kind is not DetectionKind.SILENCE
+                ):  # late events are counted with the others of the episode
                     candidate = replace(candidate, last_seen=max(candidate.last_seen, alert.last_seen))
             index = self._index(detection, moment_of(begin).date(), moment_of(candidate.last_seen).date())
             groups.append(Group(detection, candidate, begin, index))
@@ -411,7 +413,11 @@ class DetectionRunner:
         One request for all of them, and another one for those of which it found an earlier begin.
         """
         begins = {candidate.alert_id(detection.name): candidate.first_seen for detection, candidate, _ in found}
-        left = [entry for entry in found if entry[0].kind in (Kind.EVENT, Kind.THRESHOLD, Kind.SEQUENCE)]
+        left = [
+            entry
+            for entry in found
+            if entry[0].kind in (DetectionKind.EVENT, DetectionKind.THRESHOLD, DetectionKind.SEQUENCE)
+        ]
         while left and run.deadline.remaining > _BACKLOG_SECONDS:
             looked_back: dict[str, tuple[Detection, list[Candidate]]] = {}
             for detection, candidate, gap in left:
@@ -533,7 +539,7 @@ class DetectionRunner:
         return not outcome.unwritten
 
     def _sightings(
-        self, detection: Detection, candidates: Sequence[Candidate], known: Mapping[str, Seen], now: datetime
+        self, detection: Detection, candidates: Sequence[Candidate], known: Mapping[str, Sighting], now: datetime
     ) -> list[Action]:
         index, versioned = self._indices.seen, self._alerts.has_versions
         return sightings(detection, candidates, known, now, index, versioned=versioned)

@@ -37,7 +37,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     Raises SettingsError before it looks at a record, and DependencyError where KMS does not serve us: Firehose then
     tries the whole batch again, and keeps it as it came when that does not help.
     """
-    return invoke(_function(), event, context)
+    return invoke(warm_function(), event, context)
 
 
 class Function:
@@ -79,5 +79,6 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
 
 
 @cache
-def _function() -> Function:
+def warm_function() -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
     return Function(read_settings(os.environ), kms_client())

@@ -56,7 +56,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 
     Raises SettingsError before it looks at a record; afterwards every failure is in the answer.
     """
-    return invoke(_function(), event, context)
+    return invoke(warm_function(), event, context)
 
 
 class Function:
@@ -118,5 +118,6 @@ def _delivered_rows(settings: Settings) -> DeliveredRows | None:
 
 
 @cache
-def _function() -> Function:
+def warm_function() -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
     return Function(read_settings(os.environ), kms_client())

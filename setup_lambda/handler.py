@@ -1,4 +1,4 @@
-"""CloudFormation's custom resources: activity streams that are switched on, content that is installed. Only wires."""
+"""Custom resources of CloudFormation: activity streams and the content in OpenSearch. Only wires components."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, answer_body, direct_request, is_direct
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_request, response_body
 from daswatch.aws.clients import kms_client, rds_client, s3_client
-from daswatch.aws.cloudformation import Answers
+from daswatch.aws.cloudformation import ResponseSender
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.rds import ActivityStreams
 from daswatch.aws.s3 import Backups
@@ -24,8 +24,8 @@ from daswatch.errors import RequestError
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
-from setup_lambda.answer import Provider, answer_request, provide
-from setup_lambda.provide import ContentProvider, StreamProvider
+from setup_lambda.providers import ContentProvider, StreamProvider
+from setup_lambda.responder import Provider, provide, respond
 from setup_lambda.settings import read_settings
 from setup_lambda.telemetry import SERVICE, emit
 
@@ -34,26 +34,27 @@ if TYPE_CHECKING:
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """Answer one request: at its ResponseURL, or as the result of a direct invocation, which Terraform makes.
+    """Respond to one request: at its ResponseURL, or as the result of a direct invocation, which Terraform makes.
 
-    Raises AnswerUndelivered: then Lambda invokes it again. Raises RequestError where a direct request is not provided
-    for: the one who waits gets the reason as the function's error.
+    Raises ResponseUndelivered; Lambda then invokes it again. Raises RequestError if a direct request fails: its reason
+    is the function's error.
     """
     telemetry = Telemetry(SERVICE)
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
-    if is_direct(event):
-        report = provide(direct_request(event), providers, seconds, time)
+    request = read_request(event)
+    if request.is_direct:
+        report = provide(request, providers, seconds, time)
     else:
-        report = answer_request(event, providers, Answers(), seconds, time)
+        report = respond(request, providers, ResponseSender(), seconds, time)
     emit(telemetry, report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
-    if not is_direct(event):
+    if not request.is_direct:
         return None
-    if not report.answer.succeeded:
-        raise RequestError(report.answer.reason)
-    result: dict[str, Any] = json.loads(answer_body(event, report.answer))
+    if not report.response.succeeded:
+        raise RequestError(report.response.reason)
+    result: dict[str, Any] = json.loads(response_body(request, report.response))
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daswatch.content.model import Wanted
+from daswatch.content.model import WantedContent
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_bucket, read_index_prefix
 
 
@@ -15,7 +15,7 @@ class Settings:
 
     search: SearchEndpoint
     dashboards: DashboardsEndpoint
-    wanted: Wanted
+    wanted: WantedContent
     backup_bucket: str
     detections: str  # path of the compiled file
 
@@ -27,7 +27,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         search=search,
         dashboards=DashboardsEndpoint.read(environment, search),
-        wanted=Wanted.read(
+        wanted=WantedContent.read(
             environment, index_prefix=read_index_prefix(environment), service=search.service, detections=()
         ),
         backup_bucket=read_bucket(environment, "BACKUP_BUCKET"),

@@ -1,25 +1,25 @@
-"""What the setup function tells about a request: one line and two counts. Never the ResponseURL, which is a secret."""
+"""The result of a request as a log line and two counts. Never the ResponseURL, which is a secret."""
 
 from __future__ import annotations
 
 from daswatch.aws.cloudwatch import Telemetry
-from setup_lambda.answer import Report
+from setup_lambda.responder import SetupReport
 
 SERVICE = "setup"
 
 
-def emit(telemetry: Telemetry, report: Report, request_id: str) -> None:
-    """Tell what one request came to."""
-    answer, request = report.answer, report.request
-    fine = answer.succeeded and report.undelivered is None
+def emit(telemetry: Telemetry, report: SetupReport, request_id: str) -> None:
+    """Emit the log line and metrics of one request."""
+    response, request = report.response, report.request
+    fine = response.succeeded and report.undelivered is None
     line: dict[str, object] = {
         "level": "INFO" if fine else "ERROR",
-        "message": "provided" if answer.succeeded else "could not be provided",
+        "message": "custom resource ready" if response.succeeded else "custom resource failed",
         "request_id": request_id,
-        "request_type": request.type.value if request else "",
-        "resource_type": request.resource_type[:80] if request else "",
-        "physical_id": answer.physical_id[:80],
-        "reason": answer.reason,
+        "request_type": request.type.value if request.type else "",
+        "resource_type": request.resource_type[:80],
+        "physical_id": response.physical_id[:80],
+        "reason": response.reason,
         "attempts": report.attempts,
     }
     if report.where:

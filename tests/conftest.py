@@ -140,7 +140,7 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what waits by the real clock: looks follow each other at once."""
-    monkeypatch.setattr(lifecycle, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

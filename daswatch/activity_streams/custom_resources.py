@@ -1,9 +1,9 @@
-"""CloudFormation's custom resources: a request -> what is wanted, and what came of it -> the answer.
+"""CloudFormation's custom resources: an event -> a request, and the result -> the response.
 
-The answer is a file that is put at the request's ResponseURL: at most 4,096 bytes, with a reason where it failed.
-Without an answer a stack hangs for an hour, so `answer_body` makes one of whatever a request holds. The ResponseURL is
-signed and therefore a secret: it is in no value here, and belongs in no log. Source: the CloudFormation user guide,
-custom resource reference.
+The response is a file that is put at the request's ResponseURL: at most 4,096 bytes, with a reason if it failed. A
+stack without a response hangs for an hour, so every event can be read, and every request gets a response. The
+ResponseURL is signed and therefore a secret: it belongs in no log. Source: the CloudFormation user guide, custom
+resource reference.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from daswatch.activity_streams.lifecycle import DatabaseName, Wanted, WantedMode, read_name
+from daswatch.activity_streams.lifecycle import DatabaseName, WantedMode, WantedStream, read_name
 from daswatch.canonical import canonical_json
 from daswatch.errors import RequestError, StreamRefused
 
-MAX_ANSWER_BYTES = 4096
+MAX_RESPONSE_BYTES = 4096
 ACTIVITY_STREAM = "Custom::ActivityStream"
 CONTENT = "Custom::Content"
 CONTENT_ID = "das-content"
@@ -25,13 +25,13 @@ CONTENT_ID = "das-content"
 NOTHING_MADE = "das-nothing-made"
 
 _STREAM_ID = "das-stream-"
-# How much of an id is given back where all of them together would not fit. CloudFormation's own are shorter.
+# How much of an id is returned if all of them together would not fit. CloudFormation's own are shorter.
 _LONGEST_ECHO_BYTES = 512
 _ENUM = TypeVar("_ENUM", bound=StrEnum)
 
 
 class RequestType(StrEnum):
-    """What CloudFormation wants done to a resource."""
+    """What CloudFormation asks for."""
 
     CREATE = "Create"
     UPDATE = "Update"
@@ -39,7 +39,7 @@ class RequestType(StrEnum):
 
 
 class OnDelete(StrEnum):
-    """What becomes of an activity stream when its resource is deleted."""
+    """What happens to an activity stream when its resource is deleted."""
 
     RETAIN = "retain"
     STOP = "stop"
@@ -47,18 +47,31 @@ class OnDelete(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of CloudFormation, read."""
+    """An event, read. Texts that it does not have are empty."""
 
-    type: RequestType
+    type: RequestType | None  # None: neither of them
     resource_type: str
     physical_id: str  # empty for Create
     properties: Mapping[str, Any]
     old_properties: Mapping[str, Any]
+    stack_id: str
+    request_id: str
+    logical_id: str
+    response_url: str = field(repr=False)  # a secret
+    is_direct: bool  # the function's result is the response, as for Terraform
 
     @property
     def was_made(self) -> bool:
-        """Whether there ever was something that an update or deletion could mean."""
+        """Whether there ever was a resource that an update or deletion could mean."""
         return self.physical_id not in ("", NOTHING_MADE)
+
+    def failed(self, reason: str) -> Response:
+        """Return the response that the request failed, with its own physical id: another would replace the resource."""
+        return Response(
+            succeeded=False,
+            physical_id=self.physical_id or NOTHING_MADE,
+            reason=reason or "it failed without a reason",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +79,13 @@ class StreamProperties:
     """The properties of a Custom::ActivityStream."""
 
     database: DatabaseName
-    wanted: Wanted
+    wanted: WantedStream
     on_delete: OnDelete = OnDelete.RETAIN
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a request. `data` is what GetAtt returns; `reason` is told in the stack's events where it failed."""
+class Response:
+    """The result of a request. `data` is what GetAtt returns; `reason` is shown in the stack's events if it failed."""
 
     succeeded: bool
     physical_id: str
@@ -81,46 +94,35 @@ class Answer:
 
 
 def read_request(event: object) -> Request:
-    """Read a request without trusting it. Raises RequestError."""
-    fields: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
-    kind = _text(fields.get("RequestType"))
-    if kind not in {one.value for one in RequestType}:
-        raise RequestError("the request's RequestType is none of Create, Update and Delete")
+    """Read a request of CloudFormation, or a direct invocation, without trusting it.
+
+    A direct invocation has a resource type and no ResponseURL. Terraform's aws_lambda_invocation adds
+    {"tf": {"action": "create" | "update" | "delete", "prev_input": ...}} to the input in its lifecycle_scope CRUD;
+    without it the RequestType stands in the input.
+    """
+    fields = _object(event)
+    resource_type = _text(fields.get("ResourceType"))
+    is_direct = "ResponseURL" not in fields and bool(resource_type)
+    kind, old_properties = _text(fields.get("RequestType")), _object(fields.get("OldResourceProperties"))
+    if is_direct and (lifecycle := _object(fields.get("tf"))):
+        kind = _text(lifecycle.get("action")).capitalize()
+        old_properties = _object(_object(lifecycle.get("prev_input")).get("ResourceProperties"))
     return Request(
-        type=RequestType(kind),
-        resource_type=_text(fields.get("ResourceType")),
+        type=RequestType(kind) if kind in {known.value for known in RequestType} else None,
+        resource_type=resource_type,
         physical_id=_text(fields.get("PhysicalResourceId")),
         properties=_object(fields.get("ResourceProperties")),
-        old_properties=_object(fields.get("OldResourceProperties")),
+        old_properties=old_properties,
+        stack_id=_text(fields.get("StackId")),
+        request_id=_text(fields.get("RequestId")),
+        logical_id=_text(fields.get("LogicalResourceId")),
+        response_url=_text(fields.get("ResponseURL")),
+        is_direct=is_direct,
     )
 
 
-def response_url(event: object) -> str:
-    """Where the answer goes, a secret; empty where the request has none."""
-    return _text(event.get("ResponseURL")) if isinstance(event, Mapping) else ""
-
-
-def is_direct(event: object) -> bool:
-    """Whether somebody invokes the function and waits for its result, as Terraform does: a type, and no ResponseURL."""
-    return isinstance(event, Mapping) and "ResponseURL" not in event and bool(_text(event.get("ResourceType")))
-
-
-def direct_request(event: Mapping[str, Any]) -> dict[str, Any]:
-    """A direct invocation in CloudFormation's words.
-
-    Terraform's aws_lambda_invocation adds {"tf": {"action": "create" | "update" | "delete", "prev_input": ...}} to the
-    input in its lifecycle_scope CRUD; without it the RequestType stands in the input.
-    """
-    asked = {name: value for name, value in event.items() if name != "tf"}
-    lifecycle = _object(event.get("tf"))
-    if not lifecycle:
-        return asked
-    before = _object(_object(lifecycle.get("prev_input")).get("ResourceProperties"))
-    return {**asked, "RequestType": _text(lifecycle.get("action")).capitalize(), "OldResourceProperties": before}
-
-
 def read_stream_properties(properties: Mapping[str, Any]) -> StreamProperties:
-    """Raises RequestError that names every property which is missing or wrong."""
+    """Read the properties. Raises RequestError that names every property which is missing or wrong."""
     problems: list[str] = []
     database = None
     try:
@@ -137,49 +139,42 @@ def read_stream_properties(properties: Mapping[str, Any]) -> StreamProperties:
         problems.append("EngineNativeAuditFieldsIncluded is unknown (expected: true or false)")
     if problems or database is None:
         raise RequestError("; ".join(problems))
-    return StreamProperties(database, Wanted(key, mode, native == "true"), on_delete)
+    return StreamProperties(database, WantedStream(key, mode, native == "true"), on_delete)
 
 
 def stream_id(resource_id: str) -> str:
-    """The physical id of a database's stream: the same for as long as there is this database."""
+    """Return the physical id of a database's stream: the same as long as the database exists."""
     return _STREAM_ID + resource_id
 
 
 def resource_id_of(physical_id: str) -> str:
-    """The resource id that a physical id was made of; empty for any other."""
+    """Return the resource id in a physical id; empty for any other."""
     return physical_id.removeprefix(_STREAM_ID) if physical_id.startswith(_STREAM_ID) else ""
 
 
-def failed(event: object, reason: str) -> Answer:
-    """An answer that something failed. It keeps the physical id that the resource has: another one would replace it."""
-    physical = _text(event.get("PhysicalResourceId")) if isinstance(event, Mapping) else ""
-    return Answer(succeeded=False, physical_id=physical or NOTHING_MADE, reason=reason or "it failed without a reason")
-
-
-def answer_body(event: object, answer: Answer) -> bytes:
-    """The JSON to put at the ResponseURL, of at most 4,096 bytes: the reason is cut, and only if it must be, more."""
-    fields: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
+def response_body(request: Request, response: Response) -> bytes:
+    """Return the JSON to put at the ResponseURL, of at most 4,096 bytes: the reason is cut, and more if it must be."""
     body: dict[str, Any] = {
-        "Status": "SUCCESS" if answer.succeeded else "FAILED",
-        "Reason": _clean(answer.reason),
-        "PhysicalResourceId": _clean(answer.physical_id) or NOTHING_MADE,
-        "StackId": _clean(_text(fields.get("StackId"))),
-        "RequestId": _clean(_text(fields.get("RequestId"))),
-        "LogicalResourceId": _clean(_text(fields.get("LogicalResourceId"))),
-        "Data": {_clean(name): _clean(value) for name, value in answer.data.items()},
+        "Status": "SUCCESS" if response.succeeded else "FAILED",
+        "Reason": _clean(response.reason),
+        "PhysicalResourceId": _clean(response.physical_id) or NOTHING_MADE,
+        "StackId": _clean(request.stack_id),
+        "RequestId": _clean(request.request_id),
+        "LogicalResourceId": _clean(request.logical_id),
+        "Data": {_clean(name): _clean(value) for name, value in response.data.items()},
     }
     bare = {**body, "Reason": ""}
-    if len(canonical_json(bare)) > MAX_ANSWER_BYTES - _LONGEST_ECHO_BYTES:
-        # No request of CloudFormation's comes to this. Whatever it was, it must not wait for an hour.
+    if len(canonical_json(bare)) > MAX_RESPONSE_BYTES - _LONGEST_ECHO_BYTES:
+        # No request of CloudFormation's is that large; but the stack must not wait for an hour for any.
         echoed = {name: _cut(value, _LONGEST_ECHO_BYTES) for name, value in bare.items() if isinstance(value, str)}
-        body = {**echoed, "Status": "FAILED", "Reason": body["Reason"] or "the answer is too large", "Data": {}}
+        body = {**echoed, "Status": "FAILED", "Reason": body["Reason"] or "the response is too large", "Data": {}}
         bare = {**body, "Reason": ""}
-    room = MAX_ANSWER_BYTES - len(canonical_json(bare))
+    room = MAX_RESPONSE_BYTES - len(canonical_json(bare))
     return canonical_json({**body, "Reason": _cut(body["Reason"], room)})
 
 
 def _cut(text: str, room: int) -> str:
-    """As much of a text as JSON takes in so many bytes, with an ellipsis where it was cut."""
+    """As much of a text as JSON fits into `room` bytes, with an ellipsis where it was cut."""
     if _json_bytes(text) <= room:
         return text
     low, high = 0, min(len(text), room)

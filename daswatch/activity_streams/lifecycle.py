@@ -30,7 +30,7 @@ _NATIVE_FIELDS = ("oracle-", "sqlserver-")  # StartActivityStream: EngineNativeA
 # RDS's own engines without activity streams; of others, RDS is asked.
 _WITHOUT_STREAMS = ("mysql", "mariadb", "postgres", "db2-", "custom-")
 
-_FIRST_PAUSE_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 20.0
 
 AVAILABLE = "available"
@@ -52,7 +52,7 @@ _AT_REST = {
 }
 
 
-class Kind(StrEnum):
+class DatabaseKind(StrEnum):
     """What has a stream, as RDS writes it in ARNs: an Aurora cluster, or an RDS instance."""
 
     CLUSTER = "cluster"
@@ -83,7 +83,7 @@ class Status(StrEnum):
     STOPPING = "stopping"
 
 
-class Step(StrEnum):
+class NextStep(StrEnum):
     """What happens next."""
 
     START = "start"
@@ -105,7 +105,7 @@ class Asked(Enum):
 class DatabaseName:
     """How people name a database: `cluster:orders`, `db:ledger`; an ARN says region and account as well."""
 
-    kind: Kind
+    kind: DatabaseKind
     identifier: str
     region: str = ""
     account_id: str = ""
@@ -126,7 +126,7 @@ class ActivityStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class RdsDatabase:
     """A cluster or instance as far as its activity stream is concerned."""
 
     name: DatabaseName
@@ -157,7 +157,7 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedStream:
     """How a stream is to be. `kms_key_id` is a key ARN, key id, alias ARN or alias name."""
 
     kms_key_id: str
@@ -177,7 +177,7 @@ class Eligibility:
 class Decision:
     """The next step, and in which mode a stream is to start."""
 
-    step: Step
+    step: NextStep
     reason: str
     mode: Mode | None = None
 
@@ -191,14 +191,14 @@ def read_name(text: str) -> DatabaseName:
         )
     parts = match.groupdict()
     return DatabaseName(
-        Kind(parts["kind"]), parts["identifier"].lower(), parts.get("region") or "", parts.get("account") or ""
+        DatabaseKind(parts["kind"]), parts["identifier"].lower(), parts.get("region") or "", parts.get("account") or ""
     )
 
 
-def cluster(raw: DBClusterTypeDef, members: Sequence[DBInstanceTypeDef]) -> Database:
+def cluster(raw: DBClusterTypeDef, members: Sequence[DBInstanceTypeDef]) -> RdsDatabase:
     """From DescribeDBClusters, with the cluster's instances from DescribeDBInstances."""
-    return Database(
-        name=DatabaseName(Kind.CLUSTER, raw["DBClusterIdentifier"], *_place(raw["DBClusterArn"])[1:]),
+    return RdsDatabase(
+        name=DatabaseName(DatabaseKind.CLUSTER, raw["DBClusterIdentifier"], *_place(raw["DBClusterArn"])[1:]),
         arn=raw["DBClusterArn"],
         resource_id=raw["DbClusterResourceId"],
         engine=raw["Engine"],
@@ -220,10 +220,10 @@ def cluster(raw: DBClusterTypeDef, members: Sequence[DBInstanceTypeDef]) -> Data
     )
 
 
-def instance(raw: DBInstanceTypeDef) -> Database:
+def instance(raw: DBInstanceTypeDef) -> RdsDatabase:
     """From DescribeDBInstances."""
-    return Database(
-        name=DatabaseName(Kind.INSTANCE, raw["DBInstanceIdentifier"], *_place(raw["DBInstanceArn"])[1:]),
+    return RdsDatabase(
+        name=DatabaseName(DatabaseKind.INSTANCE, raw["DBInstanceIdentifier"], *_place(raw["DBInstanceArn"])[1:]),
         arn=raw["DBInstanceArn"],
         resource_id=raw["DbiResourceId"],
         engine=raw["Engine"],
@@ -243,7 +243,7 @@ def instance(raw: DBInstanceTypeDef) -> Database:
     )
 
 
-def key_arn(key_id: str, database: Database) -> str:
+def key_arn(key_id: str, database: RdsDatabase) -> str:
     """The ARN of a key given as ARN or id; empty for an alias, which only KMS can resolve."""
     if re.fullmatch(r"arn:[^:]+:kms:[^:]*:[^:]*:key/.+", key_id):
         return key_id
@@ -253,7 +253,7 @@ def key_arn(key_id: str, database: Database) -> str:
     return ""
 
 
-def obstacle(database: Database) -> str:
+def obstacle(database: RdsDatabase) -> str:
     """Why this database can have no stream whatever its class: empty where nothing of the kind is known.
 
     Sources: the user guides on database activity streams, and StartActivityStream's errors.
@@ -267,16 +267,16 @@ def obstacle(database: Database) -> str:
         return f"is an instance of a cluster, whose stream is one for all: name cluster:{database.member_of} instead"
     if database.engine_mode != "provisioned":
         return f"runs in engine mode {database.engine_mode}, which has no activity streams"
-    if database.name.kind is Kind.CLUSTER and not database.instance_classes:
+    if database.name.kind is DatabaseKind.CLUSTER and not database.instance_classes:
         return "has no instance: add one first, a stream starts on instances only"
-    if database.name.kind is Kind.INSTANCE and database.replica_of:
+    if database.name.kind is DatabaseKind.INSTANCE and database.replica_of:
         return f"is a read replica, which has no stream of its own: name its source, {database.replica_of}, instead"
     if database.multi_tenant:
         return "is an Oracle multitenant container, which has no activity streams"
     return ""
 
 
-def eligibility(database: Database, supported: Mapping[str, frozenset[str] | None]) -> Eligibility:
+def eligibility(database: RdsDatabase, supported: Mapping[str, frozenset[str] | None]) -> Eligibility:
     """In which modes it can have a stream. `supported` has the modes of each instance class, None where RDS lists none.
 
     A cluster can do what all its instances can.
@@ -296,45 +296,47 @@ def eligibility(database: Database, supported: Mapping[str, frozenset[str] | Non
     return Eligibility(modes)
 
 
-def decide_start(wanted: Wanted, database: Database, eligible: Eligibility, asked: Asked = Asked.NOT_YET) -> Decision:
+def decide_start(
+    wanted: WantedStream, database: RdsDatabase, eligible: Eligibility, asked: Asked = Asked.NOT_YET
+) -> Decision:
     """What to do next to have a stream. One that is there is taken as it is, whoever started it, and however it is."""
     match database.stream.status:
         case Status.STARTED:
-            return Decision(Step.DONE, "the activity stream is started")
+            return Decision(NextStep.DONE, "the activity stream is started")
         case Status.STARTING:
-            return Decision(Step.WAIT, "the activity stream is starting")
+            return Decision(NextStep.WAIT, "the activity stream is starting")
         case Status.STOPPING:
-            return Decision(Step.WAIT, "the activity stream is stopping: it can start when it has stopped")
+            return Decision(NextStep.WAIT, "the activity stream is stopping: it can start when it has stopped")
     if asked is Asked.AGREED:
-        return Decision(Step.WAIT, "RDS has agreed to start the activity stream")
+        return Decision(NextStep.WAIT, "RDS has agreed to start the activity stream")
     if asked is Asked.UNDER_WAY:
         return Decision(
-            Step.REFUSE,
+            NextStep.REFUSE,
             f"{database.name}: RDS began to start the activity stream and gave up: the events of the database say why; "
             "mostly RDS cannot use the KMS key",
         )
     if eligible.reason:
-        return Decision(Step.REFUSE, f"{database.name} {eligible.reason}")
+        return Decision(NextStep.REFUSE, f"{database.name} {eligible.reason}")
     if database.status in _AT_REST:
-        return Decision(Step.REFUSE, f"{database.name} {_AT_REST[database.status]}")
+        return Decision(NextStep.REFUSE, f"{database.name} {_AT_REST[database.status]}")
     if database.status != AVAILABLE:
-        return Decision(Step.WAIT, f"the database is {database.status or 'in an unknown state'}")
+        return Decision(NextStep.WAIT, f"the database is {database.status or 'in an unknown state'}")
     mode = chosen_mode(wanted.mode, eligible.modes)
     if mode is None:
         allowed = " or ".join(sorted(eligible.modes or ())) or "no mode that all its instances share"
         return Decision(
-            Step.REFUSE, f"{database.name}: {database.engine} has no mode {wanted.mode} here (expected: {allowed})"
+            NextStep.REFUSE, f"{database.name}: {database.engine} has no mode {wanted.mode} here (expected: {allowed})"
         )
-    return Decision(Step.START, f"the activity stream is stopped: it starts in mode {mode}", mode)
+    return Decision(NextStep.START, f"the activity stream is stopped: it starts in mode {mode}", mode)
 
 
-def effects_of_start(database: Database, mode: Mode | None) -> tuple[str, ...]:
+def effects_of_start(database: RdsDatabase, mode: Mode | None) -> tuple[str, ...]:
     """What a start does to the database besides recording, in words.
 
     Sources: "Starting a database activity stream" of the user guides of Aurora and RDS (we start immediately, not in
     the maintenance window), "Configuring unified auditing for Oracle Database", and ModifyActivityStream.
     """
-    what = "every instance of the cluster" if database.name.kind is Kind.CLUSTER else "the instance"
+    what = "every instance of the cluster" if database.name.kind is DatabaseKind.CLUSTER else "the instance"
     effects = [f"{what} restarts right away"]
     if database.engine.startswith("oracle-"):
         effects += [
@@ -351,20 +353,20 @@ def effects_of_start(database: Database, mode: Mode | None) -> tuple[str, ...]:
     return tuple(effects)
 
 
-def decide_stop(database: Database, asked: Asked = Asked.NOT_YET) -> Decision:
+def decide_stop(database: RdsDatabase, asked: Asked = Asked.NOT_YET) -> Decision:
     """What to do next to have no stream."""
     match database.stream.status:
         case Status.STOPPED:
-            return Decision(Step.DONE, "the activity stream is stopped")
+            return Decision(NextStep.DONE, "the activity stream is stopped")
         case Status.STOPPING:
-            return Decision(Step.WAIT, "the activity stream is stopping")
+            return Decision(NextStep.WAIT, "the activity stream is stopping")
         case Status.STARTING:
-            return Decision(Step.WAIT, "the activity stream is starting: it can stop when it has started")
+            return Decision(NextStep.WAIT, "the activity stream is starting: it can stop when it has started")
     if asked is Asked.AGREED:
-        return Decision(Step.WAIT, "RDS has agreed to stop the activity stream")
+        return Decision(NextStep.WAIT, "RDS has agreed to stop the activity stream")
     if asked is Asked.UNDER_WAY:
-        return Decision(Step.REFUSE, f"{database.name}: RDS began to stop the activity stream and gave up")
-    return Decision(Step.STOP, "the activity stream is started: it stops, and nothing is audited from then on")
+        return Decision(NextStep.REFUSE, f"{database.name}: RDS began to stop the activity stream and gave up")
+    return Decision(NextStep.STOP, "the activity stream is started: it stops, and nothing is audited from then on")
 
 
 def chosen_mode(wanted: WantedMode, allowed: frozenset[Mode] | None) -> Mode | None:
@@ -376,7 +378,9 @@ def chosen_mode(wanted: WantedMode, allowed: frozenset[Mode] | None) -> Mode | N
     return Mode(wanted) if Mode(wanted) in allowed else None
 
 
-def differences(wanted: Wanted, wanted_key_arn: str, database: Database, running_key_arn: str) -> dict[str, str]:
+def differences(
+    wanted: WantedStream, wanted_key_arn: str, database: RdsDatabase, running_key_arn: str
+) -> dict[str, str]:
     """In what a started stream differs from what is wanted, in words by subject.
 
     Native fields count only where the engine has them: one setting serves many databases.
@@ -401,7 +405,7 @@ def how_to_change(name: DatabaseName, found: Iterable[str]) -> str:
 
 def pauses() -> Iterator[float]:
     """How many seconds to wait between two looks, growing."""
-    pause = _FIRST_PAUSE_SECONDS
+    pause = FIRST_PAUSE_SECONDS
     while True:
         yield pause
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)

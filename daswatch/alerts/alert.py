@@ -413,7 +413,7 @@ def mark_published(alert: Alert, publication: Publication, now: datetime) -> Ale
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AlertChange:
     """An alert as it should be, with what has to be published; `before` is None for a new one."""
 
     before: Alert | None
@@ -443,7 +443,7 @@ def changes(
     now: datetime,
     *,
     messages: bool,
-) -> list[Change]:
+) -> list[AlertChange]:
     """Return the alerts changed by these firings, or with something to publish. Those with a message are leased."""
     by_id = {firing.alert_id: firing for firing in firings}
     found = []
@@ -458,7 +458,7 @@ def changes(
         what = due(after, now, messages=messages)
         if what.message:
             after = leased(after, now)
-        change = Change(before, after, what)
+        change = AlertChange(before, after, what)
         if change.written or change.due:
             found.append(change)
     return found

@@ -1,6 +1,6 @@
-"""CloudFormation: puts the answer to a custom resource's request where the request says.
+"""CloudFormation: sends the response to a custom resource's request to its ResponseURL.
 
-The URL is signed: whoever reads it can answer in our place. It is in no message and no traceback of this module.
+The URL is signed: anyone who reads it can respond in our place. It is in no message and no traceback of this module.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from urllib3.exceptions import HTTPError
 
 from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline
-from daswatch.errors import AnswerUndelivered
+from daswatch.errors import ResponseUndelivered
 
 _CONNECT_SECONDS = 3.0
 _ATTEMPT_SECONDS = 8.0
@@ -18,28 +18,28 @@ _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _SCHEMES = ("https://", "http://")
 
 
-class Answers:
-    """Where answers go. A bucket of CloudFormation's takes them, so its 5xx are passing; a 4xx is final."""
+class ResponseSender:
+    """Puts responses into CloudFormation's bucket: its 5xx are temporary, a 4xx is final."""
 
     def __init__(self) -> None:
         self._http = urllib3.PoolManager(retries=False)
 
     def put(self, url: str, body: bytes, deadline: Deadline) -> int:
-        """Put the answer; returns how many attempts it took. Raises AnswerUndelivered."""
+        """Put the response; return how many attempts it took. Raises ResponseUndelivered."""
         if not url.startswith(_SCHEMES):
-            raise AnswerUndelivered("the request has no ResponseURL: nobody can be answered")
+            raise ResponseUndelivered("the request has no ResponseURL")
         for attempt, pause in enumerate((*_PAUSES_SECONDS, None), start=1):
             status, cause = self._try(url, body, deadline)
             if 200 <= status < 300:
                 return attempt
             if 400 <= status < 500 and status not in (408, 429):
-                raise AnswerUndelivered(f"CloudFormation's bucket refused the answer ({cause})")
+                raise ResponseUndelivered(f"CloudFormation's bucket refused the response ({cause})")
             if pause is None or not deadline.wait(pause, 0.0):
                 break
-        raise AnswerUndelivered(f"CloudFormation's bucket did not take the answer ({cause}, {attempt} attempts)")
+        raise ResponseUndelivered(f"CloudFormation's bucket did not take the response ({cause}, {attempt} attempts)")
 
     def _try(self, url: str, body: bytes, deadline: Deadline) -> tuple[int, str]:
-        """The status, 0 where there was none, and what to tell of it."""
+        """Return the status, 0 if there was none, and the cause to report."""
         attempt = deadline.at_most(_ATTEMPT_SECONDS)
         timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ATTEMPT_SECONDS)
         try:

@@ -1,11 +1,11 @@
-"""A deployment in AWS, looked at and never changed. Each look-up stands alone: what fails comes back as `NotSeen`."""
+"""A deployment in AWS, read and never changed. Each look-up stands alone: one that fails returns `LookupFailed`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from daswatch.activity_streams.lifecycle import Database
+from daswatch.activity_streams.lifecycle import RdsDatabase
 from daswatch.aws.calls import AwsError, Trouble, ask
 from daswatch.aws.causes import NEXT_STEPS, no_answer
 from daswatch.aws.clients import (
@@ -21,7 +21,7 @@ from daswatch.aws.clients import (
 )
 from daswatch.aws.rds import ActivityStreams
 from daswatch.deadline import Deadline
-from daswatch.doctor.deployment import NotSeen, Resource, Seen, Stack
+from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack
 from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ _SECONDS = 30.0  # for one look-up and all of its pages
 class Deployment:
     """What AWS tells of the parts of one stack. Raises SettingsError without a region or valid credentials."""
 
-    def stack(self, name: str) -> Seen[Stack]:
+    def stack(self, name: str) -> Lookup[Stack]:
         """The stack with its resources, parameters and outputs."""
         client = cloudformation_client()
         found = _seen("cloudformation:DescribeStacks", lambda: client.describe_stacks(StackName=name)["Stacks"][0])
-        if isinstance(found, NotSeen):
+        if isinstance(found, LookupFailed):
             return found
         resources = _seen("cloudformation:ListStackResources", lambda: list(_resources(client, name)))
-        if isinstance(resources, NotSeen):
+        if isinstance(resources, LookupFailed):
             return resources
         return Stack(
             name=name,
@@ -67,33 +67,33 @@ class Deployment:
             resources=tuple(resources),
         )
 
-    def function(self, name: str) -> Seen[FunctionConfigurationResponseTypeDef]:
+    def function(self, name: str) -> Lookup[FunctionConfigurationResponseTypeDef]:
         """A function's configuration, its environment included."""
         client = lambda_client()
         return _seen("lambda:GetFunctionConfiguration", lambda: client.get_function_configuration(FunctionName=name))
 
-    def mapping(self, uuid: str) -> Seen[EventSourceMappingConfigurationResponseTypeDef]:
+    def mapping(self, uuid: str) -> Lookup[EventSourceMappingConfigurationResponseTypeDef]:
         """An event source mapping."""
         client = lambda_client()
         return _seen("lambda:GetEventSourceMapping", lambda: client.get_event_source_mapping(UUID=uuid))
 
-    def database(self, resource_id: str) -> Seen[Database | None]:
+    def database(self, resource_id: str) -> Lookup[RdsDatabase | None]:
         """The database with its activity stream, whatever it is called now; None where it is gone."""
         what = "Clusters" if resource_id.startswith("cluster-") else "Instances"
         permission = f"rds:DescribeDB{what}"
         try:
             return ActivityStreams(rds_client(), kms_client).find_resource(resource_id)
         except StreamRefused as exc:
-            return NotSeen(permission, str(exc), denied=True)
+            return LookupFailed(permission, str(exc), denied=True)
         except RdsUnavailable as exc:
-            return NotSeen(permission, str(exc))
+            return LookupFailed(permission, str(exc))
 
-    def key(self, key_id: str) -> Seen[KeyMetadataTypeDef]:
+    def key(self, key_id: str) -> Lookup[KeyMetadataTypeDef]:
         """A KMS key."""
         client = kms_client()
         return _seen("kms:DescribeKey", lambda: client.describe_key(KeyId=key_id)["KeyMetadata"])
 
-    def kinesis_stream(self, name: str) -> Seen[StreamDescriptionSummaryTypeDef]:
+    def kinesis_stream(self, name: str) -> Lookup[StreamDescriptionSummaryTypeDef]:
         """A Kinesis stream."""
         client = kinesis_client()
         return _seen(
@@ -101,7 +101,7 @@ class Deployment:
             lambda: client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"],
         )
 
-    def delivery_stream(self, name: str) -> Seen[DeliveryStreamDescriptionTypeDef]:
+    def delivery_stream(self, name: str) -> Lookup[DeliveryStreamDescriptionTypeDef]:
         """A Firehose."""
         client = firehose_client()
         return _seen(
@@ -109,7 +109,7 @@ class Deployment:
             lambda: client.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"],
         )
 
-    def subscriptions(self, topic_arn: str) -> Seen[list[SubscriptionTypeDef]]:
+    def subscriptions(self, topic_arn: str) -> Lookup[list[SubscriptionTypeDef]]:
         """Who is subscribed to a topic, those who have not confirmed included."""
         pages = sns_client().get_paginator("list_subscriptions_by_topic")
         return _seen(
@@ -117,7 +117,7 @@ class Deployment:
             lambda: [one for page in pages.paginate(TopicArn=topic_arn) for one in page.get("Subscriptions", ())],
         )
 
-    def alarms(self, names: Iterable[str]) -> Seen[list[MetricAlarmTypeDef]]:
+    def alarms(self, names: Iterable[str]) -> Lookup[list[MetricAlarmTypeDef]]:
         """The alarms of these names that are there."""
         wanted, client = sorted(names), cloudwatch_client()
 
@@ -130,7 +130,7 @@ class Deployment:
 
         return _seen("cloudwatch:DescribeAlarms", look)
 
-    def security_hub(self) -> Seen[str]:
+    def security_hub(self) -> Lookup[str]:
         """Since when Security Hub has been enabled here."""
         client = security_hub_client()
         return _seen("securityhub:DescribeHub", lambda: client.describe_hub().get("SubscribedAt", ""))
@@ -148,7 +148,7 @@ def _resources(client: Any, name: str) -> Iterable[Resource]:
             )
 
 
-def _seen(permission: str, look: Callable[[], _T]) -> Seen[_T]:
+def _seen(permission: str, look: Callable[[], _T]) -> Lookup[_T]:
     """What a call told. Raises SettingsError where AWS does not know who asks."""
     try:
         return ask(look, Deadline.after(_SECONDS))
@@ -160,8 +160,8 @@ def _seen(permission: str, look: Callable[[], _T]) -> Seen[_T]:
             raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
         found = no_answer(exc) if exc.status == 0 else None
         if found:
-            return NotSeen(permission, found.sentence, next_step=NEXT_STEPS[found.cause])
+            return LookupFailed(permission, found.sentence, next_step=NEXT_STEPS[found.cause])
         if exc.status == 0:
-            return NotSeen(permission, f"AWS does not answer ({code})")
+            return LookupFailed(permission, f"AWS does not answer ({code})")
         absent = code in (*_ABSENT, _NO_HUB) or (code == _NO_STACK and "does not exist" in exc.words)
-        return NotSeen(permission, exc.words, denied=exc.trouble is Trouble.DENIED, absent=absent)
+        return LookupFailed(permission, exc.words, denied=exc.trouble is Trouble.DENIED, absent=absent)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from daswatch.activity_streams import lifecycle
 from daswatch.activity_streams.lifecycle import (
     Asked,
-    Database,
+    DatabaseKind,
     DatabaseName,
     Decision,
     Eligibility,
-    Kind,
+    NextStep,
+    RdsDatabase,
     Status,
-    Step,
-    Wanted,
+    WantedStream,
 )
 from daswatch.aws.calls import AwsError, Trouble, ask, attempt
 from daswatch.aws.causes import LASTING, no_answer
@@ -62,7 +62,7 @@ class ActivityStreams:
         self._kms = cache(kms)
         self._supported: dict[tuple[str, str, str], frozenset[str] | None] = {}
 
-    def find(self, name: DatabaseName) -> Database:
+    def find(self, name: DatabaseName) -> RdsDatabase:
         """The database as it is now. Raises StreamRefused where there is none of that name here, RdsUnavailable."""
         found = self._named(name)
         if found is None:
@@ -75,14 +75,14 @@ class ActivityStreams:
             )
         return found
 
-    def find_resource(self, resource_id: str) -> Database | None:
+    def find_resource(self, resource_id: str) -> RdsDatabase | None:
         """The database with a resource id, whatever it is called now. Raises RdsUnavailable."""
         if resource_id.startswith("cluster-"):
             return next(iter(self._clusters(_filters("db-cluster-resource-id", resource_id))), None)
         instances = self._instances(_filters("dbi-resource-id", resource_id))
         return next((lifecycle.instance(raw) for raw in instances), None)
 
-    def find_all(self) -> list[Database]:
+    def find_all(self) -> list[RdsDatabase]:
         """All clusters, and all instances that belong to none. Raises RdsUnavailable."""
         instances = self._instances()
         clusters = self._pages("describe_db_clusters", "DBClusters")
@@ -92,14 +92,14 @@ class ActivityStreams:
         ]
         return [database for database in found if database.engine not in _OTHER_SERVICES]
 
-    def eligibility(self, database: Database) -> Eligibility:
+    def eligibility(self, database: RdsDatabase) -> Eligibility:
         """In which modes the database can have a stream. Raises RdsUnavailable."""
         if lifecycle.obstacle(database):
             return lifecycle.eligibility(database, {})
         supported = {name: self._modes(database, name) for name in database.instance_classes}
         return lifecycle.eligibility(database, supported)
 
-    def key_arn(self, key_id: str, database: Database) -> str:
+    def key_arn(self, key_id: str, database: RdsDatabase) -> str:
         """The ARN of the key that an ARN, id or alias names. Raises StreamRefused where KMS does not tell."""
         if arn := lifecycle.key_arn(key_id, database):
             return arn
@@ -114,12 +114,12 @@ class ActivityStreams:
             raise RdsUnavailable("KMS DescribeKey: an answer without a key")
         return arn
 
-    def differences(self, wanted: Wanted, database: Database) -> dict[str, str]:
+    def differences(self, wanted: WantedStream, database: RdsDatabase) -> dict[str, str]:
         """In what a started stream differs from what is wanted. Raises StreamRefused, RdsUnavailable."""
         running = self.key_arn(database.stream.kms_key_id, database)
         return lifecycle.differences(wanted, self.key_arn(wanted.kms_key_id, database), database, running)
 
-    def start(self, database: Database, wanted: Wanted, decision: Decision) -> None:
+    def start(self, database: RdsDatabase, wanted: WantedStream, decision: Decision) -> None:
         """Ask RDS to start a stream. Raises _Busy, StreamRefused, RdsUnavailable."""
         parameters: dict[str, Any] = {
             "ResourceArn": database.arn,
@@ -134,7 +134,7 @@ class ActivityStreams:
         except AwsError as exc:
             _refuse("StartActivityStream", database.name, exc)
 
-    def stop(self, database: Database) -> None:
+    def stop(self, database: RdsDatabase) -> None:
         """Ask RDS to stop a stream. Raises _Busy, StreamRefused, RdsUnavailable."""
         try:
             attempt(
@@ -143,14 +143,14 @@ class ActivityStreams:
         except AwsError as exc:
             _refuse("StopActivityStream", database.name, exc)
 
-    def _named(self, name: DatabaseName) -> Database | None:
+    def _named(self, name: DatabaseName) -> RdsDatabase | None:
         # By filter, not by identifier: what is not there is then an empty list, and one permission serves both.
-        if name.kind is Kind.CLUSTER:
+        if name.kind is DatabaseKind.CLUSTER:
             return next(iter(self._clusters(_filters("db-cluster-id", name.identifier))), None)
         instances = self._instances(_filters("db-instance-id", name.identifier))
         return next((lifecycle.instance(raw) for raw in instances), None)
 
-    def _clusters(self, filters: Sequence[FilterTypeDef]) -> list[Database]:
+    def _clusters(self, filters: Sequence[FilterTypeDef]) -> list[RdsDatabase]:
         clusters = self._pages("describe_db_clusters", "DBClusters", Filters=list(filters))
         names = [raw["DBClusterIdentifier"] for raw in clusters]
         members = self._instances(_filters("db-cluster-id", *names)) if names else []
@@ -159,7 +159,7 @@ class ActivityStreams:
     def _instances(self, filters: Sequence[FilterTypeDef] = ()) -> list[DBInstanceTypeDef]:
         return self._pages("describe_db_instances", "DBInstances", Filters=list(filters))
 
-    def _modes(self, database: Database, instance_class: str) -> frozenset[str] | None:
+    def _modes(self, database: RdsDatabase, instance_class: str) -> frozenset[str] | None:
         """The modes that RDS lists for a class, None where it does not list the class for this version at all."""
         asked = (database.engine, database.engine_version, instance_class)
         if asked not in self._supported:
@@ -190,25 +190,27 @@ class ActivityStreams:
 class Switch:
     """One database on its way to a stream that is started, or stopped (`wanted` is None then)."""
 
-    def __init__(self, gateway: ActivityStreams, name: DatabaseName, wanted: Wanted | None, patience: int = 0) -> None:
+    def __init__(
+        self, gateway: ActivityStreams, name: DatabaseName, wanted: WantedStream | None, patience: int = 0
+    ) -> None:
         """`patience` is how many denials are taken for a policy or key that is too new to act."""
         self._gateway = gateway
         self._patience = patience
         self._asked = Asked.NOT_YET
         self.name = name
         self.wanted = wanted
-        self.database: Database | None = None
-        self.decision = Decision(Step.WAIT, "not looked at yet")
+        self.database: RdsDatabase | None = None
+        self.decision = Decision(NextStep.WAIT, "not looked at yet")
 
     @property
     def done(self) -> bool:
         """Whether the stream is as it was to be."""
-        return self.decision.step is Step.DONE
+        return self.decision.step is NextStep.DONE
 
     @property
     def refused(self) -> bool:
         """Whether it cannot be, until somebody does what the decision says."""
-        return self.decision.step is Step.REFUSE
+        return self.decision.step is NextStep.REFUSE
 
     @property
     def settled(self) -> bool:
@@ -236,29 +238,29 @@ class Switch:
         except RdsUnavailable as exc:
             if self.database is None:
                 raise
-            self.decision = Decision(Step.WAIT, str(exc))
+            self.decision = Decision(NextStep.WAIT, str(exc))
         return self.decision
 
     def advance(self) -> Decision:
         """Look, and ask RDS for what is to be done. Raises RdsUnavailable where RDS has never answered."""
         decision = self.look()
-        if self.database is None or decision.step not in (Step.START, Step.STOP):
+        if self.database is None or decision.step not in (NextStep.START, NextStep.STOP):
             return decision
         try:
             self._asked, self.decision = Asked.AGREED, self._ask(self.database, decision)
         except StreamRefused as exc:
             self.decision = self._refused(exc)
         except (_Busy, RdsUnavailable) as exc:
-            self.decision = Decision(Step.WAIT, str(exc))
+            self.decision = Decision(NextStep.WAIT, str(exc))
         return self.decision
 
     def _refused(self, exc: StreamRefused) -> Decision:
         if isinstance(exc, _Denied) and self._patience > 0:
             self._patience -= 1
-            return Decision(Step.WAIT, str(exc))
-        return Decision(Step.REFUSE, str(exc))
+            return Decision(NextStep.WAIT, str(exc))
+        return Decision(NextStep.REFUSE, str(exc))
 
-    def _ask(self, database: Database, decision: Decision) -> Decision:
+    def _ask(self, database: RdsDatabase, decision: Decision) -> Decision:
         """Ask RDS; what is to be done once it has agreed."""
         if self.wanted is None:
             self._gateway.stop(database)

@@ -25,15 +25,15 @@ from rich.table import Table
 
 from daswatch.commands.console import Output, own_indices, progress, told, write_file, write_json
 from daswatch.detections import pages, saved_searches
-from daswatch.detections.detection import EVERY_ENGINE, Detection, Kind, Level, by_name, dump
+from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
 from daswatch.errors import SettingsError
 from daswatch.opensearch.backtest_runs import BacktestRun
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.identity import check_opensearch
-from daswatch.opensearch.sample_runs import SampleRun, Verdict
+from daswatch.opensearch.sample_runs import SampleResult, SampleRun
 from daswatch.queries import backtests
-from daswatch.queries.backtests import Backtest, Span
+from daswatch.queries.backtests import Backtest, Period
 from daswatch.queries.monitors import has_monitor, monitor
 from daswatch.queries.saved_query import Window, overlap, saved_query
 from daswatch.settings import Environment, SearchEndpoint, read_index_prefix
@@ -123,7 +123,7 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
     with told(output):
         detections = _chosen(compiled(tuning), names)
         client, endpoint, _ = _endpoint()
-        verdicts: dict[str, list[Verdict]] = {}
+        verdicts: dict[str, list[SampleResult]] = {}
         prefix = f"das-samples-{secrets.token_hex(4)}-events"
         with SampleRun(client, prefix, endpoint.service) as run, progress() as bar:
             task = bar.add_task("samples", total=len(detections))
@@ -253,8 +253,8 @@ def _endpoint() -> tuple[OpenSearch, SearchEndpoint, str]:
     return client, endpoint, prefix
 
 
-def _span(begin: str, end: str, now: datetime) -> Span:
-    span = Span(_moment("--from", begin, now), _moment("--to", end, now))
+def _span(begin: str, end: str, now: datetime) -> Period:
+    span = Period(_moment("--from", begin, now), _moment("--to", end, now))
     if span.begin >= span.end:
         raise SettingsError(["--from is not before --to (expected: --from 7d --to now)"])
     return span
@@ -274,9 +274,9 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 
 def _query(detection: Detection) -> dict[str, Any] | None:
     """The saved query over its latest window; of a detection without a window over the last day."""
-    if detection.kind is Kind.FAILING:
+    if detection.kind is DetectionKind.FAILING:
         return None
-    if detection.kind is Kind.SILENCE:
+    if detection.kind is DetectionKind.SILENCE:
         window = Window("lastSeen", f"now-{detection.forget_seconds}s", f"now-{detection.silent_seconds}s")
     elif detection.window_seconds:
         length = detection.window_seconds + int(overlap(detection).total_seconds())
@@ -358,7 +358,7 @@ def _coloured(level: Level) -> str:
     return f"[{_LEVEL_COLOURS[level]}]{level}[/]"
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: SampleResult) -> dict[str, Any]:
     sample = verdict.sample
     return {
         "sample": sample.words,
@@ -369,7 +369,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _show_verdicts(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+def _show_verdicts(verdicts: Mapping[str, Sequence[SampleResult]]) -> None:
     table = Table(title="Samples", title_justify="left")
     for column in ("detection", "right", "wrong"):
         table.add_column(column, overflow="fold")
@@ -382,7 +382,7 @@ def _show_verdicts(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     Console(emoji=False).print(table)
 
 
-def _wrong(verdict: Verdict) -> str:
+def _wrong(verdict: SampleResult) -> str:
     what = "fired on" if verdict.fired else "missed"
     return f"[red]{what}:[/] {verdict.sample.engine}: {escape(verdict.sample.words)}"
 
@@ -415,7 +415,7 @@ def _answer(answer: Backtest) -> dict[str, Any]:
     }
 
 
-def _show_backtests(answers: Sequence[Backtest], span: Span, disabled: int) -> None:
+def _show_backtests(answers: Sequence[Backtest], span: Period, disabled: int) -> None:
     console = Console(emoji=False)
     days = len(span.days())
     table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
@@ -440,7 +440,7 @@ def _show_backtests(answers: Sequence[Backtest], span: Span, disabled: int) -> N
         console.print(f"[dim]{disabled} that are not enabled were left out; --include-disabled runs them, too.[/]")
 
 
-def _figures(answer: Backtest, span: Span, days: int) -> list[str]:
+def _figures(answer: Backtest, span: Period, days: int) -> list[str]:
     count = len(answer.episodes)
     if answer.failure:
         return ["[red]failed[/]", "", "", "", "", ""]

@@ -25,11 +25,11 @@ from daswatch.aws.session import unknown_region
 from daswatch.commands.console import Output, progress, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit
-from daswatch.content.model import Wanted
+from daswatch.content.model import WantedContent
 from daswatch.doctor import aws_checks, deployment, endpoint_checks
-from daswatch.doctor.aws_checks import Check, Subject, Verdict
-from daswatch.doctor.deployment import NotSeen, Seen, Stack, Watched
-from daswatch.doctor.endpoint_checks import Refusal
+from daswatch.doctor.aws_checks import Check, CheckStatus, Subject
+from daswatch.doctor.deployment import Lookup, LookupFailed, Stack, WatchedDatabase
+from daswatch.doctor.endpoint_checks import EndpointRefusal
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.indices import Indices
 from daswatch.opensearch.arrivals import ArrivalsGateway
@@ -61,10 +61,10 @@ SETTINGS = (
 )
 _SETUP_FUNCTION = "SetupFunction"
 _COLOURS = {
-    Verdict.OK: "green",
-    Verdict.WARNING: "yellow",
-    Verdict.UNKNOWN: "magenta",
-    Verdict.BROKEN: "bold red",
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.UNKNOWN: "magenta",
+    CheckStatus.BROKEN: "bold red",
 }
 Step = tuple[str, Callable[[], list[Check]]]
 
@@ -98,7 +98,7 @@ def run(
                 {
                     "stack": stack,
                     "at": now,
-                    "broken": _count(checks, Verdict.BROKEN),
+                    "broken": _count(checks, CheckStatus.BROKEN),
                     "checks": [asdict(one) for one in checks],
                     "first": asdict(first) if first else None,
                 }
@@ -106,7 +106,7 @@ def run(
         else:
             _show(stack, checks)
         # Where nothing at all could be looked at, nothing is known to be well.
-        if _count(checks, Verdict.BROKEN) or _count(checks, Verdict.UNKNOWN) == len(checks):
+        if _count(checks, CheckStatus.BROKEN) or _count(checks, CheckStatus.UNKNOWN) == len(checks):
             raise typer.Exit(Exit.FAILED)
 
 
@@ -114,7 +114,7 @@ def _endpoint_alone(tuning: Path | None, now: datetime) -> list[Check]:
     """What is at OPENSEARCH_ENDPOINT: of a deployment that is no stack, nothing else is known. Raises SettingsError."""
     if not os.environ.get("OPENSEARCH_ENDPOINT"):
         raise SettingsError(["OPENSEARCH_ENDPOINT is missing (expected: https://…, with --endpoint-only)"])
-    no_stack: Seen[Stack] = NotSeen("", "not asked for", absent=True)
+    no_stack: Lookup[Stack] = LookupFailed("", "not asked for", absent=True)
     with progress() as bar:
         steps = bar.track(_endpoint_steps({}, no_stack, tuning, now), description="OpenSearch")
         return [check for _, look in steps for check in look()]
@@ -127,7 +127,7 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
         region = cloudformation_client().meta.region_name
         aws = Deployment()
         stack = aws.stack(name)
-        if isinstance(stack, NotSeen) and stack.next_step and (wrong := unknown_region(region)):
+        if isinstance(stack, LookupFailed) and stack.next_step and (wrong := unknown_region(region)):
             raise SettingsError([f"AWS_REGION: {wrong}"])
         checks = aws_checks.stack_checks(name, region, stack)
         environment: Mapping[str, str] = {}
@@ -151,7 +151,7 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
     return sorted(checks, key=lambda one: order.index(one.subject))
 
 
-def _variables(function: Seen[object] | None) -> Mapping[str, str]:
+def _variables(function: Lookup[object] | None) -> Mapping[str, str]:
     """A function's environment, as far as it was seen."""
     if not isinstance(function, Mapping):
         return {}
@@ -182,10 +182,10 @@ def _later(look: Callable[..., list[Check]], *arguments: object) -> Callable[[],
     return lambda: look(*arguments)
 
 
-def _streams(aws: Deployment, stack: Stack, watched: Watched) -> list[Check]:
+def _streams(aws: Deployment, stack: Stack, watched: WatchedDatabase) -> list[Check]:
     database = aws.database(watched.resource_id)
     wanted = {**stack.parameters, **stack.outputs}
-    if database is None or isinstance(database, NotSeen):
+    if database is None or isinstance(database, LookupFailed):
         return aws_checks.stream_checks(watched, database, None, None, wanted)
     stream = database.stream
     kinesis = aws.kinesis_stream(stream.kinesis_stream_name) if stream.kinesis_stream_name else None
@@ -193,11 +193,11 @@ def _streams(aws: Deployment, stack: Stack, watched: Watched) -> list[Check]:
     return aws_checks.stream_checks(watched, database, kinesis, key, wanted)
 
 
-def _mapping(aws: Deployment, watched: Watched) -> list[Check]:
+def _mapping(aws: Deployment, watched: WatchedDatabase) -> list[Check]:
     return [aws_checks.mapping_check(watched, aws.mapping(watched.mapping))]
 
 
-def _evidence(aws: Deployment, watched: Watched) -> list[Check]:
+def _evidence(aws: Deployment, watched: WatchedDatabase) -> list[Check]:
     return [aws_checks.evidence_check(watched, aws.delivery_stream(watched.evidence))]
 
 
@@ -213,7 +213,9 @@ def _alarms(aws: Deployment, stack: Stack, now: datetime) -> list[Check]:
 # What is at the endpoint.
 
 
-def _endpoint_steps(variables: Mapping[str, str], stack: Seen[Stack], tuning: Path | None, now: datetime) -> list[Step]:
+def _endpoint_steps(
+    variables: Mapping[str, str], stack: Lookup[Stack], tuning: Path | None, now: datetime
+) -> list[Step]:
     """Raises SettingsError, RuleError."""
     own = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
     settings = {**{name: variables[name] for name in SETTINGS if name in variables}, **own}
@@ -223,7 +225,7 @@ def _endpoint_steps(variables: Mapping[str, str], stack: Seen[Stack], tuning: Pa
     endpoint = SearchEndpoint.read(environment)
     dashboards = DashboardsEndpoint.read(environment, endpoint)
     prefix = read_index_prefix(environment)
-    wanted = Wanted.read(environment, index_prefix=prefix, service=endpoint.service, detections=())
+    wanted = WantedContent.read(environment, index_prefix=prefix, service=endpoint.service, detections=())
     environment.check()
     wanted = replace(wanted, detections=compiled(tuning))
     in_vpc = isinstance(stack, Stack) and bool(stack.parameters.get("SubnetIds"))
@@ -232,14 +234,14 @@ def _endpoint_steps(variables: Mapping[str, str], stack: Seen[Stack], tuning: Pa
 
 def _no_endpoint() -> Check:
     mend = "allow lambda:GetFunctionConfiguration, or set OPENSEARCH_ENDPOINT"
-    return Check(Subject.SEARCH, "endpoint", Verdict.UNKNOWN, "which one it is, no function told", mend)
+    return Check(Subject.SEARCH, "endpoint", CheckStatus.UNKNOWN, "which one it is, no function told", mend)
 
 
 def _endpoint(
     endpoint: SearchEndpoint,
     dashboards: DashboardsEndpoint,
-    wanted: Wanted,
-    stack: Seen[Stack],
+    wanted: WantedContent,
+    stack: Lookup[Stack],
     now: datetime,
     *,
     in_vpc: bool,
@@ -275,12 +277,12 @@ def _endpoint(
     return checks
 
 
-def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> Refusal:
+def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> EndpointRefusal:
     kind = "security_exception" if "security_exception" in str(exc) else ""
     if isinstance(exc, NotOpenSearch):
-        return Refusal(exc.status or 404, str(exc))  # it did answer
+        return EndpointRefusal(exc.status or 404, str(exc))  # it did answer
     found = no_answer(exc)
-    return Refusal(exc.status, found.words if found else str(exc), kind)
+    return EndpointRefusal(exc.status, found.words if found else str(exc), kind)
 
 
 # For people.
@@ -288,7 +290,7 @@ def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> Refusal:
 
 def _show(stack: str, checks: Sequence[Check]) -> None:
     console = Console(emoji=False)
-    counts = ", ".join(f"[{_COLOURS[one]}]{_count(checks, one)} {one}[/]" for one in Verdict)
+    counts = ", ".join(f"[{_COLOURS[one]}]{_count(checks, one)} {one}[/]" for one in CheckStatus)
     table = Table(title=f"{escape(stack)}: {counts}", title_justify="left")
     for column in ("", "what", "", "why, and what to mend"):
         table.add_column(column, overflow="fold")
@@ -310,5 +312,5 @@ def _first(checks: Iterable[Check]) -> str:
     return f"[bold]First:[/] {escape(first.name)}: {escape(first.mend)}"
 
 
-def _count(checks: Iterable[Check], verdict: Verdict) -> int:
+def _count(checks: Iterable[Check], verdict: CheckStatus) -> int:
     return sum(one.verdict is verdict for one in checks)

@@ -20,7 +20,7 @@ from daswatch.commands.console import Output, progress, report, told, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit, Failure
 from daswatch.commands.sizing import propose
-from daswatch.content.model import Kind, Plan, PlannedStep, Row, Step, Wanted
+from daswatch.content.model import ContentKind, Operation, Plan, PlannedStep, PlanRow, WantedContent
 from daswatch.content.plan import check_hourly
 from daswatch.content.sizing import Volume
 from daswatch.detections.detection import Detection, load_file
@@ -30,16 +30,16 @@ from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
-_COLOURS = {Step.CREATE.value: "green", Step.UPDATE.value: "yellow", Step.UNCHANGED.value: "dim"}
+_COLOURS = {Operation.CREATE.value: "green", Operation.UPDATE.value: "yellow", Operation.UNCHANGED.value: "dim"}
 _LEFT_OUT_COLOUR = "magenta"
 # What cannot be installed where one of these could not be.
 _NEEDS = {
-    Kind.INDEX_TEMPLATE: frozenset({Kind.COMPONENT_TEMPLATE}),
-    Kind.ROLE_MAPPING: frozenset({Kind.ROLE}),
-    Kind.MONITOR: frozenset({Kind.CHANNEL}),
+    ContentKind.INDEX_TEMPLATE: frozenset({ContentKind.COMPONENT_TEMPLATE}),
+    ContentKind.ROLE_MAPPING: frozenset({ContentKind.ROLE}),
+    ContentKind.MONITOR: frozenset({ContentKind.CHANNEL}),
 }
 _NEXT = "what was installed stays: correct the cause and run it again, it installs what is missing"
-_WORDS = {Step.CREATE: "to create", Step.UPDATE: "to update", Step.UNCHANGED: "unchanged"}
+_WORDS = {Operation.CREATE: "to create", Operation.UPDATE: "to update", Operation.UNCHANGED: "unchanged"}
 
 
 app = typer.Typer(add_completion=False)
@@ -100,7 +100,7 @@ def setup(
         environment = Environment({**os.environ, **{name: value for name, value in options.items() if value}})
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
-        wanted = Wanted.read(
+        wanted = WantedContent.read(
             environment,
             index_prefix=read_index_prefix(environment),
             service=endpoint.service,
@@ -191,8 +191,8 @@ def _execute(installation: Installation, plan: Plan, backup: Callable[[str, byte
         for part in _parts(plan.to_do):
             kind = part[0].content.kind
             name = part[0].content.name if len(part) == 1 else f"{len(part)} of them"
-            gone = DashboardsUnavailable if kind is Kind.SAVED_OBJECT else SearchUnavailable
-            needed = _NEEDS.get(kind, frozenset()) & {Kind(one.kind) for one in done.failed}
+            gone = DashboardsUnavailable if kind is ContentKind.SAVED_OBJECT else SearchUnavailable
+            needed = _NEEDS.get(kind, frozenset()) & {ContentKind(one.kind) for one in done.failed}
             if gone in silent or needed:
                 why = f"needs {', '.join(sorted(needed))}, which failed" if needed else "the server does not answer"
                 done.not_tried.append(NotDone(kind.value, name, why))
@@ -208,7 +208,7 @@ def _execute(installation: Installation, plan: Plan, backup: Callable[[str, byte
                 done.steps += part
 
 
-def _check_ids(installation: Installation, wanted: Wanted, done: Done) -> None:
+def _check_ids(installation: Installation, wanted: WantedContent, done: Done) -> None:
     """A collection that takes no document ids is of no use, whatever templates it took."""
     try:
         installation.check_ids(wanted)
@@ -219,14 +219,14 @@ def _check_ids(installation: Installation, wanted: Wanted, done: Done) -> None:
 def _parts(steps: Sequence[PlannedStep]) -> Iterator[list[PlannedStep]]:
     """Each step alone, but saved objects together: an import resolves their references."""
     for kind, group in groupby(steps, key=lambda step: step.content.kind):
-        if kind is Kind.SAVED_OBJECT:
+        if kind is ContentKind.SAVED_OBJECT:
             yield list(group)
         else:
             yield from ([step] for step in group)
 
 
 def _summary(done: Done) -> str:
-    created, updated = (sum(one.step is step for one in done.steps) for step in (Step.CREATE, Step.UPDATE))
+    created, updated = (sum(one.step is step for one in done.steps) for step in (Operation.CREATE, Operation.UPDATE))
     text = f"[green]Done:[/] {created} created, {updated} updated"
     if done.failed:
         text += f", [red]{len(done.failed)} failed[/], {len(done.not_tried)} not tried"
@@ -260,11 +260,11 @@ def _table(plan: Plan, url: str, *, dry_run: bool) -> Table:
     return table
 
 
-def _briefly(rows: Sequence[Row]) -> Iterator[Row]:
+def _briefly(rows: Sequence[PlanRow]) -> Iterator[PlanRow]:
     """For people: what is unchanged, and says nothing about it, in one line for each kind."""
     for (step, kind, why), group in groupby(rows, key=lambda row: (row.step, row.kind, row.why)):
         together = list(group)
-        if step == Step.UNCHANGED.value and not why and len(together) > 1:
-            yield Row(step, kind, f"{len(together)} in all", why)
+        if step == Operation.UNCHANGED.value and not why and len(together) > 1:
+            yield PlanRow(step, kind, f"{len(together)} in all", why)
         else:
             yield from together

@@ -16,13 +16,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from daswatch.activity_streams.lifecycle import (
-    Database,
     DatabaseName,
     Eligibility,
+    NextStep,
+    RdsDatabase,
     Status,
-    Step,
-    Wanted,
     WantedMode,
+    WantedStream,
     effects_of_start,
     read_name,
 )
@@ -41,11 +41,11 @@ _STATUS_COLOURS = {
     Status.STOPPED: "red",
 }
 _STEP_COLOURS = {
-    Step.START: "green",
-    Step.STOP: "bold red",
-    Step.WAIT: "yellow",
-    Step.DONE: "green",
-    Step.REFUSE: "red",
+    NextStep.START: "green",
+    NextStep.STOP: "bold red",
+    NextStep.WAIT: "yellow",
+    NextStep.DONE: "green",
+    NextStep.REFUSE: "red",
 }
 
 Databases = Annotated[
@@ -85,7 +85,7 @@ def start(
     with told(output):
         names = _names(databases)
         gateway = ActivityStreams(reached(rds_client()), kms_client)
-        switches = [Switch(gateway, name, Wanted(kms_key.strip(), mode, native_fields)) for name in names]
+        switches = [Switch(gateway, name, WantedStream(kms_key.strip(), mode, native_fields)) for name in names]
         _look(switches)
         starting = _starting(switches)
         if not dry_run:
@@ -152,7 +152,7 @@ def _starting(switches: Iterable[Switch]) -> dict[DatabaseName, tuple[str, ...]]
     return {
         switch.name: effects_of_start(switch.database, switch.decision.mode)
         for switch in switches
-        if switch.database is not None and switch.decision.step is Step.START
+        if switch.database is not None and switch.decision.step is NextStep.START
     }
 
 
@@ -261,7 +261,7 @@ def _show(
     Console(emoji=False).print(table)
 
 
-def _stream(database: Database) -> dict[str, Any]:
+def _stream(database: RdsDatabase) -> dict[str, Any]:
     stream = database.stream
     return {
         "status": stream.status,
@@ -273,7 +273,7 @@ def _stream(database: Database) -> dict[str, Any]:
     }
 
 
-def _row(database: Database, eligible: Eligibility) -> dict[str, Any]:
+def _row(database: RdsDatabase, eligible: Eligibility) -> dict[str, Any]:
     return {
         "database": str(database.name),
         "engine": database.engine,
@@ -285,7 +285,7 @@ def _row(database: Database, eligible: Eligibility) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[tuple[Database, Eligibility]]) -> Table:
+def _table(rows: Sequence[tuple[RdsDatabase, Eligibility]]) -> Table:
     started = sum(database.stream.status is Status.STARTED for database, _ in rows)
     table = Table(title=f"Activity streams: {started} of {len(rows)} databases", title_justify="left")
     for column in ("database", "engine", "stream", "mode", "key", "Kinesis stream", "can have one"):

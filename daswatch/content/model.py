@@ -18,7 +18,7 @@ from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import Environment, read_hourly_indices
 
 
-class Kind(StrEnum):
+class ContentKind(StrEnum):
     """What sort of content it is, in the order of installation: each names only what comes before it."""
 
     COMPONENT_TEMPLATE = "component template"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
     SAVED_OBJECT = "saved object"
 
 
-class Step(StrEnum):
+class Operation(StrEnum):
     """What installing one piece would do."""
 
     CREATE = "create"
@@ -43,7 +43,7 @@ class Step(StrEnum):
 class Content:
     """One piece to install: its kind, name and body."""
 
-    kind: Kind
+    kind: ContentKind
     name: str
     body: Mapping[str, Any]
 
@@ -55,7 +55,7 @@ class PlannedStep:
     `there` is what was found, None where nothing was; `why` tells what is left to the users.
     """
 
-    step: Step
+    step: Operation
     content: Content
     there: Mapping[str, Any] | None = None
     why: str = ""
@@ -65,14 +65,14 @@ class PlannedStep:
 class LeftOut:
     """Pieces of one kind that are not installed, and why."""
 
-    kind: Kind
+    kind: ContentKind
     count: int
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a plan, for people and machines. `step` is a Step, or `left out`."""
+class PlanRow:
+    """A line of a plan, for people and machines. `step` is an Operation, or `left out`."""
 
     step: str
     kind: str
@@ -95,22 +95,22 @@ class Plan:
     @property
     def to_do(self) -> tuple[PlannedStep, ...]:
         """The steps that change something."""
-        return tuple(step for step in self.steps if step.step is not Step.UNCHANGED)
+        return tuple(step for step in self.steps if step.step is not Operation.UNCHANGED)
 
-    def count(self, step: Step) -> int:
+    def count(self, step: Operation) -> int:
         """How many pieces there are of this step."""
         return sum(one.step is step for one in self.steps)
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[PlanRow, ...]:
         """The plan to print."""
-        planned = (Row(one.step.value, one.content.kind.value, one.content.name, one.why) for one in self.steps)
-        absent = (Row("left out", one.kind.value, f"{one.count} in all", one.why) for one in self.left_out)
+        planned = (PlanRow(one.step.value, one.content.kind.value, one.content.name, one.why) for one in self.steps)
+        absent = (PlanRow("left out", one.kind.value, f"{one.count} in all", one.why) for one in self.left_out)
         return (*planned, *absent)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedContent:
     """What somebody wants at an endpoint. Each ARN may be empty: what needs it is left out."""
 
     index_prefix: str = DEFAULT_INDEX_PREFIX
@@ -134,7 +134,7 @@ class Wanted:
         service: Literal["es", "aoss"],
         detections: tuple[Detection, ...],
         dashboards: bool = True,
-    ) -> Wanted:
+    ) -> WantedContent:
         """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN, FINDINGS_ROLE_ARN; indices' settings.
 
         INDEX_HOURLY counts where it is set, to nothing included.

@@ -13,7 +13,7 @@ from typing import Any
 
 from daswatch.content.dashboards import SavedObjectError, packed, shipped_objects, unpacked
 from daswatch.content.index_settings import has_settings_alone, settled
-from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.content.model import Content, ContentKind, LeftOut, Operation, Plan, PlannedStep, WantedContent
 from daswatch.content.retention import fingerprint, mark_of
 from daswatch.content.templates import for_collection, shipped_content, shipped_roles
 from daswatch.errors import SettingsError
@@ -22,11 +22,11 @@ from daswatch.indices import Indices
 from daswatch.queries.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
 
 _NOT_ON_COLLECTIONS = {
-    Kind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
-    Kind.ROLE: "a Serverless collection has data access policies instead",
-    Kind.ROLE_MAPPING: "a Serverless collection has data access policies instead",
-    Kind.CHANNEL: "a Serverless collection has no Notifications plugin",
-    Kind.MONITOR: "a Serverless collection has no Alerting plugin: the scheduled function runs every detection",
+    ContentKind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
+    ContentKind.ROLE: "a Serverless collection has data access policies instead",
+    ContentKind.ROLE_MAPPING: "a Serverless collection has data access policies instead",
+    ContentKind.CHANNEL: "a Serverless collection has no Notifications plugin",
+    ContentKind.MONITOR: "a Serverless collection has no Alerting plugin: the scheduled function runs every detection",
 }
 _HOURLY = "hourly"  # in `_meta`: the days whose events have an index for each hour
 _MAPPING_LISTS = ("backend_roles", "hosts", "users", "and_backend_roles")
@@ -37,9 +37,9 @@ _OWN_INDEX_PATTERN_ATTRIBUTES = frozenset({"fields"})  # Dashboards' own list, w
 class Found:
     """What an endpoint holds: pieces by kind and name, and for kinds that it has no place for, why not."""
 
-    pieces: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(default_factory=dict)
-    absent: Mapping[Kind, str] = field(default_factory=dict)
-    notes: Mapping[tuple[Kind, str], str] = field(default_factory=dict)  # on single pieces, for the plan
+    pieces: Mapping[tuple[ContentKind, str], Mapping[str, Any]] = field(default_factory=dict)
+    absent: Mapping[ContentKind, str] = field(default_factory=dict)
+    notes: Mapping[tuple[ContentKind, str], str] = field(default_factory=dict)  # on single pieces, for the plan
 
 
 def channel_id(indices: Indices) -> str:
@@ -57,18 +57,18 @@ def findings_role(index_prefix: str) -> str:
     return f"{index_prefix}-findings"
 
 
-def wanted_content(wanted: Wanted) -> tuple[list[Content], tuple[LeftOut, ...]]:
+def wanted_content(wanted: WantedContent) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
     templates = [_dated(one, wanted) for one in shipped_content(prefix, wanted.index_settings)]
     content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_channel(wanted), *_monitors(wanted)]
     if wanted.dashboards:
         objects = shipped_objects(Indices(prefix), wanted.detections)
-        content += [Content(Kind.SAVED_OBJECT, f"{one.type}/{one.id}", packed(one)) for one in objects]
+        content += [Content(ContentKind.SAVED_OBJECT, f"{one.type}/{one.id}", packed(one)) for one in objects]
     reasons = _NOT_ON_COLLECTIONS if wanted.service == "aoss" else _unwanted(wanted)
     left_out = [LeftOut(kind, count, why) for kind, why in reasons.items() if (count := _count(content, kind))]
     if wanted.service == "aoss":
-        content = [*for_collection(templates), *(one for one in content if one.kind is Kind.SAVED_OBJECT)]
+        content = [*for_collection(templates), *(one for one in content if one.kind is ContentKind.SAVED_OBJECT)]
     else:
         left_out += _unmapped(wanted)
     return [one for one in content if one.kind not in reasons], tuple(left_out)
@@ -88,15 +88,17 @@ def check_hourly(plan: Plan, today: date) -> None:
             raise SettingsError([f"{problem} (expected: no change before {today + NOTICE}, docs/sizing.md)"])
 
 
-def _dated(content: Content, wanted: Wanted) -> Content:
+def _dated(content: Content, wanted: WantedContent) -> Content:
     """The template of events, with the days whose events have an index for each hour."""
-    if wanted.hourly is None or (content.kind, content.name) != (Kind.INDEX_TEMPLATE, wanted.index_prefix):
+    if wanted.hourly is None or (content.kind, content.name) != (ContentKind.INDEX_TEMPLATE, wanted.index_prefix):
         return content
     meta = {**content.body["_meta"], _HOURLY: str(wanted.hourly)}
     return replace(content, body={**content.body, "_meta": meta})
 
 
-def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[PlannedStep]:
+def plan(
+    shipped: Iterable[Content], installed: Mapping[tuple[ContentKind, str], Mapping[str, Any]]
+) -> list[PlannedStep]:
     """Compare each piece with what is there under its name."""
     return [_planned(content, installed.get((content.kind, content.name))) for content in shipped]
 
@@ -104,28 +106,28 @@ def plan(shipped: Iterable[Content], installed: Mapping[tuple[Kind, str], Mappin
 def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: Found) -> Plan:
     """The plan for what `wanted_content` told, after looking."""
     absent = dict(found.absent)
-    if Kind.CHANNEL in absent:
-        absent.setdefault(Kind.MONITOR, f"they would tell nobody: {absent[Kind.CHANNEL]}")
-    if Kind.MONITOR in absent:
-        absent.setdefault(Kind.CHANNEL, f"nothing would use it: {absent[Kind.MONITOR]}")
+    if ContentKind.CHANNEL in absent:
+        absent.setdefault(ContentKind.MONITOR, f"they would tell nobody: {absent[ContentKind.CHANNEL]}")
+    if ContentKind.MONITOR in absent:
+        absent.setdefault(ContentKind.CHANNEL, f"nothing would use it: {absent[ContentKind.MONITOR]}")
     steps = [
         replace(step, why="; ".join(filter(None, (step.why, found.notes.get((step.content.kind, step.content.name))))))
         for step in plan((one for one in shipped if one.kind not in absent), found.pieces)
     ]
     missing = [LeftOut(kind, count, why) for kind, why in absent.items() if (count := _count(shipped, kind))]
     told = [one for one in left_out if one.kind not in absent] + missing
-    return Plan(tuple(steps), tuple(sorted(told, key=lambda one: list(Kind).index(one.kind))))
+    return Plan(tuple(steps), tuple(sorted(told, key=lambda one: list(ContentKind).index(one.kind))))
 
 
 def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
     body: Mapping[str, Any]
-    if content.kind is Kind.COMPONENT_TEMPLATE and has_settings_alone(content.body):
+    if content.kind is ContentKind.COMPONENT_TEMPLATE and has_settings_alone(content.body):
         body, same, why = settled(content.body, there)
     elif there is None:
         body, same, why = content.body, False, ""
     else:
         body, same, why = _compared(content, there)
-    step = Step.CREATE if there is None else Step.UNCHANGED if same else Step.UPDATE
+    step = Operation.CREATE if there is None else Operation.UNCHANGED if same else Operation.UPDATE
     return PlannedStep(step, replace(content, body=body), there, why)
 
 
@@ -134,16 +136,16 @@ def _compared(content: Content, there: Mapping[str, Any]) -> tuple[Mapping[str, 
     body: Mapping[str, Any] = content.body
     same, why = False, ""
     match content.kind:
-        case Kind.RETENTION_POLICY:
+        case ContentKind.RETENTION_POLICY:
             same, why = _same_policy(content.body["policy"], there.get("policy") or {})
-        case Kind.ROLE_MAPPING:
+        case ContentKind.ROLE_MAPPING:
             body, same = _merged(content.body, there)
-        case Kind.CHANNEL:
+        case ContentKind.CHANNEL:
             body, same, why = _channel_there(content.body, there)
-        case Kind.MONITOR:
+        case ContentKind.MONITOR:
             body, changed, why = brought_up_to_date(content.body, there)
             same = not changed
-        case Kind.SAVED_OBJECT:
+        case ContentKind.SAVED_OBJECT:
             same = _same_object(content.body, there)
         case _:
             body = _with_days(content.body, there)
@@ -206,7 +208,7 @@ def _named(references: Iterable[Mapping[str, str]]) -> set[tuple[str, str, str]]
     return {(one["name"], one["type"], one["id"]) for one in references}
 
 
-def _arns(wanted: Wanted) -> dict[str, tuple[str, str]]:
+def _arns(wanted: WantedContent) -> dict[str, tuple[str, str]]:
     """By role: who gets it, and the setting that names them."""
     return {
         ingest_role(wanted.index_prefix): (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
@@ -214,19 +216,21 @@ def _arns(wanted: Wanted) -> dict[str, tuple[str, str]]:
     }
 
 
-def _mappings(wanted: Wanted) -> list[Content]:
+def _mappings(wanted: WantedContent) -> list[Content]:
     return [
-        Content(Kind.ROLE_MAPPING, role, {"backend_roles": [arn]}) for role, (arn, _) in _arns(wanted).items() if arn
+        Content(ContentKind.ROLE_MAPPING, role, {"backend_roles": [arn]})
+        for role, (arn, _) in _arns(wanted).items()
+        if arn
     ]
 
 
-def _unmapped(wanted: Wanted) -> list[LeftOut]:
+def _unmapped(wanted: WantedContent) -> list[LeftOut]:
     settings = [setting for arn, setting in _arns(wanted).values() if not arn]
     why = f"nobody gets the role: set {' and '.join(settings)}"
-    return [LeftOut(Kind.ROLE_MAPPING, len(settings), why)] if settings else []
+    return [LeftOut(ContentKind.ROLE_MAPPING, len(settings), why)] if settings else []
 
 
-def _channel(wanted: Wanted) -> list[Content]:
+def _channel(wanted: WantedContent) -> list[Content]:
     indices = Indices(wanted.index_prefix)
     name = channel_id(indices)
     sns = {"topic_arn": wanted.alert_topic_arn}
@@ -239,29 +243,29 @@ def _channel(wanted: Wanted) -> list[Content]:
         "is_enabled": True,
         "sns": sns,
     }
-    return [Content(Kind.CHANNEL, name, {"config_id": name, "config": config})]
+    return [Content(ContentKind.CHANNEL, name, {"config_id": name, "config": config})]
 
 
-def _monitors(wanted: Wanted) -> list[Content]:
+def _monitors(wanted: WantedContent) -> list[Content]:
     indices = Indices(wanted.index_prefix)
     return [
-        Content(Kind.MONITOR, monitor_name(one, indices), monitor(one, channel_id(indices), indices))
+        Content(ContentKind.MONITOR, monitor_name(one, indices), monitor(one, channel_id(indices), indices))
         for one in wanted.detections
         if has_monitor(one)
     ]
 
 
-def _unwanted(wanted: Wanted) -> dict[Kind, str]:
+def _unwanted(wanted: WantedContent) -> dict[ContentKind, str]:
     if not wanted.monitors:
         why = "not wanted: the scheduled function runs every detection"
-        return {Kind.CHANNEL: why, Kind.MONITOR: why}
+        return {ContentKind.CHANNEL: why, ContentKind.MONITOR: why}
     if not wanted.alert_topic_arn:
         why = "they have no topic to tell: set MONITOR_TOPIC_ARN; the scheduled function runs every detection"
-        return {Kind.CHANNEL: why, Kind.MONITOR: why}
+        return {ContentKind.CHANNEL: why, ContentKind.MONITOR: why}
     return {}
 
 
-def _count(content: Iterable[Content], kind: Kind) -> int:
+def _count(content: Iterable[Content], kind: ContentKind) -> int:
     return sum(one.kind is kind for one in content)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 
 from daswatch.content.index_settings import IndexSettings, with_choices
-from daswatch.content.model import Content, Kind
+from daswatch.content.model import Content, ContentKind
 from daswatch.indices import DEFAULT_INDEX_PREFIX, DEFAULT_STEM, Indices
 from daswatch.settings import Service
 
 _FOLDERS = {
-    Kind.COMPONENT_TEMPLATE: "component",
-    Kind.INDEX_TEMPLATE: "index",
-    Kind.RETENTION_POLICY: "ism",
+    ContentKind.COMPONENT_TEMPLATE: "component",
+    ContentKind.INDEX_TEMPLATE: "index",
+    ContentKind.RETENTION_POLICY: "ism",
 }
 _ROLES = "role"
 # A collection sizes and refreshes itself, and no list of what it takes besides is published: what the mappings need
@@ -33,7 +33,7 @@ def shipped_content(index_prefix: str = DEFAULT_INDEX_PREFIX, settings: IndexSet
     stem = Indices(index_prefix).stem
     return [
         replace(content, body=with_choices(content.body, settings.chosen(content.name.removeprefix(f"{stem}-"))))
-        if kind is Kind.COMPONENT_TEMPLATE
+        if kind is ContentKind.COMPONENT_TEMPLATE
         else content
         for kind, folder in _FOLDERS.items()
         for content in _read(kind, folder, index_prefix)
@@ -42,7 +42,7 @@ def shipped_content(index_prefix: str = DEFAULT_INDEX_PREFIX, settings: IndexSet
 
 def shipped_roles(index_prefix: str = DEFAULT_INDEX_PREFIX) -> list[Content]:
     """The roles of the Security plugin, one for each function that reaches OpenSearch."""
-    return _read(Kind.ROLE, _ROLES, index_prefix)
+    return _read(ContentKind.ROLE, _ROLES, index_prefix)
 
 
 def for_collection(shipped: Iterable[Content]) -> list[Content]:
@@ -51,15 +51,15 @@ def for_collection(shipped: Iterable[Content]) -> list[Content]:
     It has no retention policies.
     """
     shipped = list(shipped)
-    components = {one.name: one.body["template"] for one in shipped if one.kind is Kind.COMPONENT_TEMPLATE}
+    components = {one.name: one.body["template"] for one in shipped if one.kind is ContentKind.COMPONENT_TEMPLATE}
     return [
         replace(content, body=_for_collection(content.body, components))
         for content in shipped
-        if content.kind is Kind.INDEX_TEMPLATE
+        if content.kind is ContentKind.INDEX_TEMPLATE
     ]
 
 
-def _read(kind: Kind, folder: str, index_prefix: str) -> list[Content]:
+def _read(kind: ContentKind, folder: str, index_prefix: str) -> list[Content]:
     content = []
     for entry in sorted(files("index_templates").joinpath(folder).iterdir(), key=lambda entry: entry.name):
         if not entry.name.endswith(".json"):
@@ -107,9 +107,11 @@ def _index(name: str, service: Service) -> dict[str, Any]:
     shipped = shipped_content()
     if service == "aoss":
         return next(dict(one.body["template"]) for one in for_collection(shipped) if one.name == name)
-    components = {one.name: one.body["template"] for one in shipped if one.kind is Kind.COMPONENT_TEMPLATE}
+    components = {one.name: one.body["template"] for one in shipped if one.kind is ContentKind.COMPONENT_TEMPLATE}
     return next(
-        _composed(one.body, components) for one in shipped if one.kind is Kind.INDEX_TEMPLATE and one.name == name
+        _composed(one.body, components)
+        for one in shipped
+        if one.kind is ContentKind.INDEX_TEMPLATE and one.name == name
     )
 
 

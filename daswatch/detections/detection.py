@@ -21,7 +21,7 @@ from daswatch.errors import SettingsError
 EVERY_ENGINE = ("postgresql", "mysql", "oracle", "sqlserver")
 
 
-class Kind(StrEnum):
+class DetectionKind(StrEnum):
     """What a detection looks at, and when it fires."""
 
     EVENT = "event"  # each event that arrives
@@ -107,7 +107,7 @@ class Detection:
     title: str
     level: Level
     status: str
-    kind: Kind
+    kind: DetectionKind
     source: Source
     query: str  # Lucene, without the window
     description: str
@@ -174,7 +174,7 @@ def load_file(path: str | PathLike[str], named: str = "DETECTIONS") -> tuple[Det
 def _read(entry: Mapping[str, Any]) -> Detection:
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
     fields["level"] = Level(fields["level"])
-    fields["kind"] = Kind(fields["kind"])
+    fields["kind"] = DetectionKind(fields["kind"])
     fields["source"] = Source(fields["source"])
     fields["conditions"] = tuple(
         Condition(**{**condition, "level": Level(condition["level"]) if condition["level"] else None})

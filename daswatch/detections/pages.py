@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.detections.detection import Condition, Detection, Kind, Source
+from daswatch.detections.detection import Condition, Detection, DetectionKind, Source
 from daswatch.detections.samples import Sample
 
 _UNITS = ((86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes"), (1, "second", "seconds"))
@@ -47,14 +47,14 @@ def index(detections: Iterable[Detection]) -> str:
 def fires_in_words(detection: Detection) -> str:
     """Return the conditions, the window and the group in one line."""
     match detection.kind:
-        case Kind.SILENCE:
+        case DetectionKind.SILENCE:
             return (
                 f"no data from an instance for {duration(detection.silent_seconds)}; "
                 f"not tracked after {duration(detection.forget_seconds)}"
             )
-        case Kind.FAILING:
+        case DetectionKind.FAILING:
             return "a saved query or a monitor fails to run"
-        case Kind.EVENT:
+        case DetectionKind.EVENT:
             return f"each event, per {_group_in_words(detection)}"
     return f"{_condition_in_words(detection)}, per {_group_in_words(detection)}"
 

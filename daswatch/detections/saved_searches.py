@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.detections.detection import Detection, Kind, Source
+from daswatch.detections.detection import Detection, DetectionKind, Source
 from daswatch.indices import Indices
 
 # The time comes first without being named.
@@ -49,7 +49,7 @@ def pattern_id(source: Source, indices: Indices) -> str:
 def saved_search(detection: Detection, indices: Indices) -> dict[str, Any] | None:
     """The saved object, or None for a detection that looks at no events."""
     pattern = pattern_id(detection.source, indices) if detection.source in _COLUMNS else None
-    if pattern is None or detection.kind is Kind.FAILING or not detection.query:
+    if pattern is None or detection.kind is DetectionKind.FAILING or not detection.query:
         return None
     filters = [_filter(detection.script)] if detection.script else []
     source = {

@@ -32,9 +32,9 @@ from daswatch.detections.detection import (
     EVERY_ENGINE,
     Condition,
     Detection,
+    DetectionKind,
     EventSequence,
     FirstSeen,
-    Kind,
     Level,
     Metric,
     Source,
@@ -272,16 +272,16 @@ class _Compiler:
                 self._wrong(f"there is no setting {given}")
         return given
 
-    def _kind(self, sequence: EventSequence | None, first_seen: FirstSeen | None) -> Kind:
+    def _kind(self, sequence: EventSequence | None, first_seen: FirstSeen | None) -> DetectionKind:
         if self.section.get("failing"):
-            return Kind.FAILING
+            return DetectionKind.FAILING
         if self.section.get("silence"):
-            return Kind.SILENCE
+            return DetectionKind.SILENCE
         if sequence:
-            return Kind.SEQUENCE
+            return DetectionKind.SEQUENCE
         if first_seen:
-            return Kind.FIRST_SEEN
-        return Kind.THRESHOLD if "window" in self.settings else Kind.EVENT
+            return DetectionKind.FIRST_SEEN
+        return DetectionKind.THRESHOLD if "window" in self.settings else DetectionKind.EVENT
 
     def _lucene(self, document: dict[str, Any]) -> str:
         rule = SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})

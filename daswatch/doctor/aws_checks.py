@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from daswatch.activity_streams.lifecycle import Database, Status, WantedMode
-from daswatch.doctor.deployment import ACTIVITY_STREAM, NotSeen, Resource, Seen, Stack, Watched
+from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedMode
+from daswatch.doctor.deployment import ACTIVITY_STREAM, Lookup, LookupFailed, Resource, Stack, WatchedDatabase
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
@@ -41,7 +41,7 @@ _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 _BY_HAND = "docs/deploy.md, Drift, restores it (`make deploy` alone detects no change)"
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     """What comes of a check."""
 
     OK = "ok"
@@ -71,42 +71,42 @@ class Check:
 
     subject: Subject
     name: str
-    verdict: Verdict
+    verdict: CheckStatus
     reason: str
     mend: str = ""
 
 
 def ok(subject: Subject, name: str, reason: str) -> Check:
     """All is well."""
-    return Check(subject, name, Verdict.OK, reason)
+    return Check(subject, name, CheckStatus.OK, reason)
 
 
 def warning(subject: Subject, name: str, reason: str, mend: str) -> Check:
     """It works, and somebody should look."""
-    return Check(subject, name, Verdict.WARNING, reason, mend)
+    return Check(subject, name, CheckStatus.WARNING, reason, mend)
 
 
 def broken(subject: Subject, name: str, reason: str, mend: str) -> Check:
     """Something is not watched, not told or not kept."""
-    return Check(subject, name, Verdict.BROKEN, reason, mend)
+    return Check(subject, name, CheckStatus.BROKEN, reason, mend)
 
 
-def not_seen(subject: Subject, name: str, seen: NotSeen, where_absent: str = "") -> Check:
+def unknown(subject: Subject, name: str, seen: LookupFailed, where_absent: str = "") -> Check:
     """Of a look-up that failed. What is not there is broken, where `where_absent` says how to mend that."""
     if seen.absent and where_absent:
         return broken(subject, name, f"it is not there: {seen.why}", where_absent)
     if seen.denied:
         mend = f"allow {seen.permission} to whoever runs this, or ask somebody who may"
-        return Check(subject, name, Verdict.UNKNOWN, f"could not be looked at: {seen.permission} is missing", mend)
+        return Check(subject, name, CheckStatus.UNKNOWN, f"could not be looked at: {seen.permission} is missing", mend)
     reason = f"could not be looked at: {seen.permission}: {seen.why}"
-    return Check(subject, name, Verdict.UNKNOWN, reason, seen.next_step or "try again")
+    return Check(subject, name, CheckStatus.UNKNOWN, reason, seen.next_step or "try again")
 
 
 def worst_first(checks: Iterable[Check]) -> list[Check]:
     """What is not well, the gravest first; among these causes before consequences."""
     order = list(Subject)
-    grave = [Verdict.BROKEN, Verdict.WARNING, Verdict.UNKNOWN]
-    found = (one for one in checks if one.verdict is not Verdict.OK)
+    grave = [CheckStatus.BROKEN, CheckStatus.WARNING, CheckStatus.UNKNOWN]
+    found = (one for one in checks if one.verdict is not CheckStatus.OK)
     return sorted(found, key=lambda one: (grave.index(one.verdict), order.index(one.subject)))
 
 
@@ -121,11 +121,11 @@ def in_words(seconds: float) -> str:
 # The stack and its functions.
 
 
-def stack_checks(name: str, region: str, seen: Seen[Stack]) -> list[Check]:
+def stack_checks(name: str, region: str, seen: Lookup[Stack]) -> list[Check]:
     """Whether the stack is as it should be, and has a part for each database that it was told."""
-    if isinstance(seen, NotSeen):
+    if isinstance(seen, LookupFailed):
         where = f"deploy it (docs/deploy.md), or name it with --stack; this looks in {region}"
-        return [not_seen(Subject.STACK, name, seen, where)]
+        return [unknown(Subject.STACK, name, seen, where)]
     return [_stack_status(seen), *(_failed_resource(one) for one in seen.resources if _failed(one)), *_parts(seen)]
 
 
@@ -166,11 +166,11 @@ def _parts(stack: Stack) -> list[Check]:
     return [broken(Subject.STACK, name, "the stack has no activity stream for it", mend) for name in missing]
 
 
-def function_check(resource: Resource, seen: Seen[FunctionConfigurationResponseTypeDef], architecture: str) -> Check:
+def function_check(resource: Resource, seen: Lookup[FunctionConfigurationResponseTypeDef], architecture: str) -> Check:
     """Whether a function is there as it was deployed."""
     name = resource.physical_id
-    if isinstance(seen, NotSeen):
-        return not_seen(Subject.FUNCTIONS, name, seen, "somebody deleted it: " + _BY_HAND)
+    if isinstance(seen, LookupFailed):
+        return unknown(Subject.FUNCTIONS, name, seen, "somebody deleted it: " + _BY_HAND)
     status, state = seen.get("LastUpdateStatus", ""), seen.get("State", "")
     if status == "Failed" or state == "Failed":
         why = seen.get("LastUpdateStatusReason") or seen.get("StateReason") or "no reason is told"
@@ -192,15 +192,15 @@ def function_check(resource: Resource, seen: Seen[FunctionConfigurationResponseT
 
 
 def stream_checks(
-    watched: Watched,
-    database: Seen[Database | None],
-    kinesis: Seen[StreamDescriptionSummaryTypeDef] | None,
-    key: Seen[KeyMetadataTypeDef] | None,
+    watched: WatchedDatabase,
+    database: Lookup[RdsDatabase | None],
+    kinesis: Lookup[StreamDescriptionSummaryTypeDef] | None,
+    key: Lookup[KeyMetadataTypeDef] | None,
     wanted: Mapping[str, str],
 ) -> list[Check]:
     """Of one database. `kinesis` and `key` are None where there is no stream; `wanted` has the stack's parameters."""
-    if isinstance(database, NotSeen):
-        return [not_seen(Subject.STREAMS, watched.name, database)]
+    if isinstance(database, LookupFailed):
+        return [unknown(Subject.STREAMS, watched.name, database)]
     if database is None:
         mend = f"take {watched.name} out of Databases and deploy, or correct its name"
         return [broken(Subject.STREAMS, watched.name, "the database is gone", mend)]
@@ -212,7 +212,7 @@ def stream_checks(
     return checks
 
 
-def _stream(watched: Watched, database: Database, wanted: Mapping[str, str]) -> Check:
+def _stream(watched: WatchedDatabase, database: RdsDatabase, wanted: Mapping[str, str]) -> Check:
     stream, name = database.stream, watched.name
     match stream.status:
         case Status.STARTING:
@@ -233,11 +233,11 @@ def _stream(watched: Watched, database: Database, wanted: Mapping[str, str]) -> 
     return ok(Subject.STREAMS, name, f"started, {stream.mode or 'mode unknown'}, database {database.status}")
 
 
-def _kinesis(watched: Watched, seen: Seen[StreamDescriptionSummaryTypeDef]) -> Check:
+def _kinesis(watched: WatchedDatabase, seen: Lookup[StreamDescriptionSummaryTypeDef]) -> Check:
     name = f"{watched.name}, Kinesis stream"
-    if isinstance(seen, NotSeen):
+    if isinstance(seen, LookupFailed):
         mend = f"`daswatch stream stop {watched.name}` and start it again: RDS makes a new one"
-        return not_seen(Subject.STREAMS, name, seen, mend)
+        return unknown(Subject.STREAMS, name, seen, mend)
     status = seen["StreamStatus"]
     if status == "DELETING":
         mend = "RDS deletes it when the activity stream stops: see who stopped it, and start it again"
@@ -252,11 +252,11 @@ def _kinesis(watched: Watched, seen: Seen[StreamDescriptionSummaryTypeDef]) -> C
     return ok(Subject.STREAMS, name, f"{status}, {mode}, {seen.get('OpenShardCount', '?')} shards")
 
 
-def _key(watched: Watched, database: Database, seen: Seen[KeyMetadataTypeDef]) -> Check:
+def _key(watched: WatchedDatabase, database: RdsDatabase, seen: Lookup[KeyMetadataTypeDef]) -> Check:
     name, key_id = f"{watched.name}, key", database.stream.kms_key_id
-    if isinstance(seen, NotSeen):
+    if isinstance(seen, LookupFailed):
         mend = "without it nothing is read: stop the activity stream and start it with another key"
-        return not_seen(Subject.STREAMS, name, seen, mend)
+        return unknown(Subject.STREAMS, name, seen, mend)
     state = seen.get("KeyState", "")
     if state == "PendingDeletion":
         mend = f"at once: aws kms cancel-key-deletion --key-id {key_id}, then aws kms enable-key --key-id {key_id}"
@@ -268,10 +268,10 @@ def _key(watched: Watched, database: Database, seen: Seen[KeyMetadataTypeDef]) -
     return ok(Subject.STREAMS, name, f"enabled, …{key_id[-12:]}")
 
 
-def mapping_check(watched: Watched, seen: Seen[EventSourceMappingConfigurationResponseTypeDef]) -> Check:
+def mapping_check(watched: WatchedDatabase, seen: Lookup[EventSourceMappingConfigurationResponseTypeDef]) -> Check:
     """Whether Lambda reads the stream, with what success, and by the template's settings."""
-    if isinstance(seen, NotSeen):
-        return not_seen(Subject.READING, watched.name, seen, "somebody deleted the mapping: " + _BY_HAND)
+    if isinstance(seen, LookupFailed):
+        return unknown(Subject.READING, watched.name, seen, "somebody deleted the mapping: " + _BY_HAND)
     state, result = seen.get("State", ""), seen.get("LastProcessingResult", "")
     if state in ("Disabled", "Disabling"):
         mend = f"aws lambda update-event-source-mapping --uuid {watched.mapping} --enabled"
@@ -301,10 +301,10 @@ def _changed_settings(seen: Mapping[str, Any]) -> list[str]:
 # What is kept, who is told.
 
 
-def evidence_check(watched: Watched, seen: Seen[DeliveryStreamDescriptionTypeDef]) -> Check:
+def evidence_check(watched: WatchedDatabase, seen: Lookup[DeliveryStreamDescriptionTypeDef]) -> Check:
     """Whether the ciphertext goes to S3."""
-    if isinstance(seen, NotSeen):
-        return not_seen(Subject.EVIDENCE, watched.name, seen, "somebody deleted the Firehose: " + _BY_HAND)
+    if isinstance(seen, LookupFailed):
+        return unknown(Subject.EVIDENCE, watched.name, seen, "somebody deleted the Firehose: " + _BY_HAND)
     status = seen["DeliveryStreamStatus"]
     if status == "CREATING":
         return warning(Subject.EVIDENCE, watched.name, "the Firehose is being made", "look again in a minute")
@@ -315,10 +315,10 @@ def evidence_check(watched: Watched, seen: Seen[DeliveryStreamDescriptionTypeDef
     return ok(Subject.EVIDENCE, watched.name, "the Firehose is ACTIVE")
 
 
-def topic_check(name: str, seen: Seen[list[SubscriptionTypeDef]]) -> Check:
+def topic_check(name: str, seen: Lookup[list[SubscriptionTypeDef]]) -> Check:
     """Whether somebody hears of what a topic tells."""
-    if isinstance(seen, NotSeen):
-        return not_seen(Subject.ALARMS, name, seen, "somebody deleted the topic: " + _BY_HAND)
+    if isinstance(seen, LookupFailed):
+        return unknown(Subject.ALARMS, name, seen, "somebody deleted the topic: " + _BY_HAND)
     if not seen:
         mend = "set AlertEmail and deploy, or subscribe a chat or pager to the topic"
         return warning(Subject.ALARMS, name, "nobody is subscribed", mend)
@@ -330,11 +330,11 @@ def topic_check(name: str, seen: Seen[list[SubscriptionTypeDef]]) -> Check:
     return ok(Subject.ALARMS, name, f"{len(seen)} subscribed ({', '.join(kinds)})")
 
 
-def alarm_checks(wanted: Sequence[Resource], seen: Seen[list[MetricAlarmTypeDef]], now: datetime) -> list[Check]:
+def alarm_checks(wanted: Sequence[Resource], seen: Lookup[list[MetricAlarmTypeDef]], now: datetime) -> list[Check]:
     """Which alarms ring, which cannot, and whether all are there."""
     name = f"{len(wanted)} alarms"
-    if isinstance(seen, NotSeen):
-        return [not_seen(Subject.ALARMS, name, seen)]
+    if isinstance(seen, LookupFailed):
+        return [unknown(Subject.ALARMS, name, seen)]
     checks = []
     for one in sorted(seen, key=lambda alarm: alarm["AlarmName"]):
         since = now - one["StateUpdatedTimestamp"] if "StateUpdatedTimestamp" in one else timedelta()
@@ -355,10 +355,10 @@ def alarm_checks(wanted: Sequence[Resource], seen: Seen[list[MetricAlarmTypeDef]
     return checks or [ok(Subject.ALARMS, name, "all quiet")]
 
 
-def hub_check(seen: Seen[str]) -> Check:
+def hub_check(seen: Lookup[str]) -> Check:
     """Whether Security Hub takes findings here."""
     name = "Security Hub"
-    if isinstance(seen, NotSeen):
+    if isinstance(seen, LookupFailed):
         mend = "aws securityhub enable-security-hub, or deploy with SecurityHub=false"
-        return not_seen(Subject.FINDINGS, name, seen, mend)
+        return unknown(Subject.FINDINGS, name, seen, mend)
     return ok(Subject.FINDINGS, name, f"enabled since {seen[:10]}" if seen else "enabled")

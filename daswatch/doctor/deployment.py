@@ -22,7 +22,7 @@ _STREAM_ID = re.compile(r"das-stream-((?:cluster|db)-[A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class NotSeen:
+class LookupFailed:
     """A look-up that told nothing. `permission` is that of the call, as IAM policies name it."""
 
     permission: str
@@ -32,7 +32,7 @@ class NotSeen:
     next_step: str = ""  # where nothing answered
 
 
-Seen: TypeAlias = _T | NotSeen
+Lookup: TypeAlias = _T | LookupFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedDatabase:
     """A database that the stack was told to watch; what is empty, the stack does not have."""
 
     name: str  # cluster:orders
@@ -82,15 +82,15 @@ class Stack:
         return next((one.physical_id for one in self.resources if one.name == name), "")
 
     @property
-    def databases(self) -> tuple[Watched, ...]:
+    def databases(self) -> tuple[WatchedDatabase, ...]:
         """What belongs to each database of the parameter `Databases`, as the template names it."""
         names = (one.strip() for one in self.parameters.get("Databases", "").split(","))
         return tuple(self._watched(name) for name in names if name)
 
-    def _watched(self, name: str) -> Watched:
+    def _watched(self, name: str) -> WatchedDatabase:
         letters = re.sub(r"[^0-9A-Za-z]", "", name)  # as `&{Database}` in the template's loops
         match = _STREAM_ID.fullmatch(self.named(f"Stream{letters}"))
-        return Watched(
+        return WatchedDatabase(
             name=name,
             resource_id=match[1] if match else "",
             mapping=self.named(f"Mapping{letters}"),

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from daswatch.content.model import Kind, Plan, Step
+from daswatch.content.model import ContentKind, Operation, Plan
 from daswatch.content.sizing import GIB, LARGEST_SHARD_BYTES, SHARDS_PER_HEAP_GIB
-from daswatch.doctor.aws_checks import Check, Subject, Verdict, broken, in_words, ok, warning
-from daswatch.doctor.deployment import Watched
+from daswatch.doctor.aws_checks import Check, CheckStatus, Subject, broken, in_words, ok, warning
+from daswatch.doctor.deployment import WatchedDatabase
 from daswatch.errors import Reason
 
 FRESH = timedelta(minutes=5)
 QUIET = timedelta(days=1)
 _YESTERDAY = "yesterday's shards"
 _LISTED = 5  # names in one reason
-_TEMPLATES = frozenset({Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE})
+_TEMPLATES = frozenset({ContentKind.COMPONENT_TEMPLATE, ContentKind.INDEX_TEMPLATE})
 _SETUP = "`daswatch setup --dry-run` shows it, `make deploy` or `daswatch setup` installs it"
 _LETTER_MENDS = {
     Reason.DATA_KEY_REFUSED: "KMS refuses the data key: the key's policy, or a record of another database",
@@ -32,7 +32,7 @@ _LOOK = "in Dashboards: each line names its reason and its object in S3"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class EndpointRefusal:
     """Why the endpoint did not answer; `status` is 0 where nothing came back, `kind` what it calls the error."""
 
     status: int
@@ -41,7 +41,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class InstancePulse:
     """An instance's pulse."""
 
     resource_id: str
@@ -50,7 +50,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class RecentEvents:
     """What was indexed: the newest event's time of indexing, how many came in a day, and how many were dropped."""
 
     newest: datetime | None = None
@@ -59,7 +59,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
+class RunnerProgress:
     """How far the saved queries have come, and which are behind."""
 
     since: datetime
@@ -76,13 +76,13 @@ class Shards:
     heap_bytes: int
 
 
-def refused(subject: Subject, name: str, refusal: Refusal, *, in_vpc: bool = False) -> Check:
+def refused(subject: Subject, name: str, refusal: EndpointRefusal, *, in_vpc: bool = False) -> Check:
     """Why nothing could be asked there, and who has to be let in."""
     match refusal.status:
         case 0 if in_vpc:
             reason = "no answer from here; the functions are inside a VPC, so the endpoint may be, too"
             mend = "run this inside the VPC, or through a tunnel with OPENSEARCH_ENDPOINT"
-            return Check(subject, name, Verdict.UNKNOWN, reason, mend)
+            return Check(subject, name, CheckStatus.UNKNOWN, reason, mend)
         case 0:
             mend = (
                 "see that the endpoint's name and port are right and that it is up; a VPC's is reached from inside only"
@@ -96,13 +96,13 @@ def refused(subject: Subject, name: str, refusal: Refusal, *, in_vpc: bool = Fal
                 "fine-grained access control refuses whoever runs this (403): the role that it maps them to may not"
             )
             mend = "map your IAM role or user to all_access in Dashboards: Security, Roles, Mapped users"
-            return Check(subject, name, Verdict.UNKNOWN, reason, mend)
+            return Check(subject, name, CheckStatus.UNKNOWN, reason, mend)
         case 403:
             reason = f"the access policy refuses whoever runs this (403): {refusal.told}"
             mend = (
                 "allow your IAM role es:ESHttp* in the domain's access policy; for Serverless, in a data access policy"
             )
-            return Check(subject, name, Verdict.UNKNOWN, reason, mend)
+            return Check(subject, name, CheckStatus.UNKNOWN, reason, mend)
         case 429 | 503:
             mend = "it is overloaded or red: see its CPU, storage and shards; records wait 23 hours in the stream"
             return broken(subject, name, f"it answers {refusal.status}", mend)
@@ -114,15 +114,15 @@ def refused(subject: Subject, name: str, refusal: Refusal, *, in_vpc: bool = Fal
 def content_checks(plan: Plan) -> list[Check]:
     """Whether all that belongs there is there, by kind. Without index templates nothing is ingested."""
     checks = []
-    for kind in Kind:
+    for kind in ContentKind:
         steps = [one for one in plan.steps if one.content.kind is kind]
-        to_do = [one for one in steps if one.step is not Step.UNCHANGED]
+        to_do = [one for one in steps if one.step is not Operation.UNCHANGED]
         if not to_do and steps:
             checks.append(ok(Subject.CONTENT, kind.value, f"{len(steps)} as shipped"))
         if not to_do:
             continue
-        missing = [one.content.name for one in to_do if one.step is Step.CREATE]
-        changed = [one.content.name for one in to_do if one.step is Step.UPDATE]
+        missing = [one.content.name for one in to_do if one.step is Operation.CREATE]
+        changed = [one.content.name for one in to_do if one.step is Operation.UPDATE]
         reason = "; ".join(
             f"{len(names)} {what}: {_some(names)}"
             for what, names in (("missing", missing), ("changed", changed))
@@ -135,15 +135,15 @@ def content_checks(plan: Plan) -> list[Check]:
     return checks
 
 
-def pulse_checks(watched: Sequence[Watched], heard: Iterable[Heard], now: datetime) -> list[Check]:
+def pulse_checks(watched: Sequence[WatchedDatabase], heard: Iterable[InstancePulse], now: datetime) -> list[Check]:
     """Whether each database was heard, by instance."""
-    by_database: dict[str, list[Heard]] = {}
+    by_database: dict[str, list[InstancePulse]] = {}
     for one in heard:
         by_database.setdefault(one.resource_id, []).append(one)
     return [_pulse(one, by_database.get(one.resource_id, []), now) for one in watched if one.resource_id]
 
 
-def _pulse(watched: Watched, heard: Sequence[Heard], now: datetime) -> Check:
+def _pulse(watched: WatchedDatabase, heard: Sequence[InstancePulse], now: datetime) -> Check:
     name = f"{watched.name}, pulse"
     if not heard:
         mend = "the checks above say why: the stream, its key, the mapping; then the log of the ingest function"
@@ -161,7 +161,7 @@ def _pulse(watched: Watched, heard: Sequence[Heard], now: datetime) -> Check:
     return ok(Subject.DATA, name, f"{len(heard)} instances, heard {age} ago")
 
 
-def arrival_checks(arrivals: Arrivals, now: datetime) -> list[Check]:
+def arrival_checks(arrivals: RecentEvents, now: datetime) -> list[Check]:
     """Whether events are indexed, and how many are dropped as noise."""
     dropped = sum(arrivals.drops.values())
     told = ", ".join(f"{count:,} {reason}" for reason, count in sorted(arrivals.drops.items())) or "none"
@@ -211,7 +211,7 @@ def dead_letter_check(counts: Mapping[str, int], index: str) -> Check:
     return warning(Subject.DATA, name, told, "; ".join([*known, f"open {index} {_LOOK}"]))
 
 
-def runner_checks(runner: Runner | None, now: datetime) -> list[Check]:
+def runner_checks(runner: RunnerProgress | None, now: datetime) -> list[Check]:
     """Whether the saved queries run each minute, all of them."""
     name = "saved queries"
     mend = "see the log of the findings function, and that its schedule (…-each-minute) is enabled in EventBridge"

@@ -30,7 +30,7 @@ from daswatch.opensearch.answers import whole, whole_items
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.request import request
 from daswatch.queries.backlog import Backlog
-from daswatch.queries.first_seen import Seen
+from daswatch.queries.first_seen import Sighting
 from daswatch.settings import Service
 from daswatch.times import iso_milliseconds, moment_of
 
@@ -106,7 +106,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Written:
+class WriteResult:
     """What became of alerts that were to be written, by their ids."""
 
     ids: set[str] = field(default_factory=set)
@@ -213,14 +213,14 @@ class AlertIndex:
         by_id = {entry["_id"]: _stored(entry) for entry in found}
         return [Stored(own[name], None) if name in own else stored for name, stored in by_id.items()]
 
-    def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> Written:
+    def write(self, alerts: Iterable[tuple[Alert, Stored | None]], deadline: Deadline) -> WriteResult:
         """Write alerts over the versions that were read, with retries until the deadline; None where there was none.
 
         Never raises for what OpenSearch answers.
         """
         alerts = list(alerts)
         actions = [_action(alert, before, self._indices.alerts) for alert, before in alerts]
-        written = Written({action.document_id for action in actions})
+        written = WriteResult({action.document_id for action in actions})
         for begin in range(0, len(actions), _BULK):
             result = self._search.write(actions[begin : begin + _BULK], deadline, refresh=True)
             written.conflicts |= {action.document_id for action in result.conflicts}
@@ -232,11 +232,11 @@ class AlertIndex:
             self._own.note((alert for alert, _ in alerts if alert.id in written.ids), deadline)
         return written
 
-    def update(self, ids: Iterable[str], change: Callable[[Alert], Alert], deadline: Deadline) -> Written:
+    def update(self, ids: Iterable[str], change: Callable[[Alert], Alert], deadline: Deadline) -> WriteResult:
         """Change alerts as they are by now: read and written again where another runner was faster, or OpenSearch
         did not answer, until the deadline. Never raises for what OpenSearch answers.
         """
-        outcome = Written(unwritten=set(ids))
+        outcome = WriteResult(unwritten=set(ids))
         attempt = 0
         while outcome.unwritten:
             try:
@@ -257,10 +257,10 @@ class AlertIndex:
             attempt += 1
         return outcome
 
-    def seen(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Seen]:
+    def seen(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Sighting]:
         """What is known about these groups and databases."""
         return {
-            entry["_id"]: Seen(entry["_source"]["firstSeen"], entry["_source"]["lastSeen"])
+            entry["_id"]: Sighting(entry["_source"]["firstSeen"], entry["_source"]["lastSeen"])
             for entry in self._get_many(self._indices.seen, ids, deadline)
         }
 

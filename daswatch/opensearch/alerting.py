@@ -10,7 +10,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch.content.model import Content, Kind, PlannedStep
+from daswatch.content.model import Content, ContentKind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
@@ -31,7 +31,7 @@ _NO_MONITOR_YET = ("index_not_found_exception", "alerting_exception", "Configure
 class AlertingGateway:
     """The channel and the monitors at one endpoint."""
 
-    kinds = frozenset({Kind.CHANNEL, Kind.MONITOR})
+    kinds = frozenset({ContentKind.CHANNEL, ContentKind.MONITOR})
 
     def __init__(self, client: OpenSearch, until: Callable[[], Deadline] = command_deadline) -> None:
         self._client = client
@@ -39,19 +39,19 @@ class AlertingGateway:
 
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the plugins. Raises SearchUnavailable."""
-        channels = [content for content in shipped if content.kind is Kind.CHANNEL]
-        monitors = [content for content in shipped if content.kind is Kind.MONITOR]
+        channels = [content for content in shipped if content.kind is ContentKind.CHANNEL]
+        monitors = [content for content in shipped if content.kind is ContentKind.MONITOR]
         absent, found, notes = {}, {}, {}
         if channels:
             why = self._no_channels()
             if why:
-                absent[Kind.CHANNEL] = why
+                absent[ContentKind.CHANNEL] = why
             else:
                 found.update({(one.kind, one.name): there for one in channels if (there := self._channel(one.name))})
         if monitors and not absent:
             there = self._monitors([one.name for one in monitors])
             if there is None:
-                absent[Kind.MONITOR] = (
+                absent[ContentKind.MONITOR] = (
                     "this endpoint has no Alerting plugin: the scheduled function runs every detection"
                 )
             else:
@@ -65,7 +65,7 @@ class AlertingGateway:
     def install(self, steps: Sequence[PlannedStep]) -> None:
         """Create or replace each piece. Raises SearchUnavailable."""
         for step in steps:
-            if step.content.kind is Kind.CHANNEL:
+            if step.content.kind is ContentKind.CHANNEL:
                 self._install_channel(step)
             elif step.there is None:
                 self._request("POST", _MONITORS, dict(step.content.body))

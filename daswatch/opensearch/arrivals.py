@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch.doctor.endpoint_checks import Arrivals, Heard, Runner, Shards
+from daswatch.doctor.endpoint_checks import InstancePulse, RecentEvents, RunnerProgress, Shards
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.answers import whole
@@ -37,14 +37,14 @@ class ArrivalsGateway:
         answer = request(self._client, "GET", path, deadline=command_deadline(), params=_LENIENT, with_reason=True)
         return int(whole(answer, self._indices.events)["count"])
 
-    def pulses(self) -> list[Heard]:
+    def pulses(self) -> list[InstancePulse]:
         """Every instance that was ever heard."""
         fields = ["resourceId", "instanceId", "lastSeen"]
         answer = self._search(self._indices.pulse, {"size": _INSTANCES, "_source": fields, "query": _HEARD})
         sources = (hit["_source"] for hit in answer["hits"]["hits"])
-        return [Heard(one["resourceId"], one["instanceId"], moment_of(one["lastSeen"])) for one in sources]
+        return [InstancePulse(one["resourceId"], one["instanceId"], moment_of(one["lastSeen"])) for one in sources]
 
-    def arrivals(self) -> Arrivals:
+    def arrivals(self) -> RecentEvents:
         """The newest event, and how many were kept and dropped in a day."""
         events = self._search(
             self._indices.events,
@@ -58,7 +58,7 @@ class ArrivalsGateway:
             {"size": 0, "query": _since("ingestedAt"), "aggs": {"why": _by_reason({"sum": {"field": "count"}})}},
         ).get("aggregations", {})
         newest = events.get("newest", {}).get("value")
-        return Arrivals(
+        return RecentEvents(
             newest=None if newest is None else datetime.fromtimestamp(newest / 1000, UTC),
             events=events.get("day", {}).get("doc_count", 0),
             drops={one["key"]: int(one["sum"]["value"]) for one in dropped.get("why", {}).get("buckets", ())},
@@ -81,10 +81,10 @@ class ArrivalsGateway:
         heap = sum(int(one["heap.max"]) for one in nodes if _DATA_ROLE in one["node.role"])
         return Shards(largest_index, largest_bytes, health["active_shards"], heap)
 
-    def runner(self) -> Runner | None:
+    def runner(self) -> RunnerProgress | None:
         """How far the saved queries have come; None before their first run."""
         progress = AlertIndex(self._client, self._indices).progress(command_deadline())
-        return None if progress is None else Runner(progress.since, progress.behind)
+        return None if progress is None else RunnerProgress(progress.since, progress.behind)
 
     def _list(self, path: str, **params: str) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = request(

@@ -10,15 +10,15 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import Firing
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind
+from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.errors import SearchUnavailable
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
 from daswatch.queries.backtests import (
     Backtest,
+    Period,
     Sightings,
     Slice,
-    Span,
     day_slice,
     days_of,
     episodes,
@@ -40,7 +40,7 @@ class BacktestRun:
     def __init__(
         self,
         client: OpenSearch,
-        span: Span,
+        span: Period,
         prefix: str = DEFAULT_INDEX_PREFIX,
         step: Callable[[], None] = lambda: None,
     ) -> None:
@@ -64,16 +64,16 @@ class BacktestRun:
         What was found before a failure is kept. An endpoint that does not answer is not asked for each detection.
         """
         asked = [detection for detection in detections if not not_applicable(detection)]
-        together = [detection for detection in asked if detection.kind is not Kind.FIRST_SEEN]
+        together = [detection for detection in asked if detection.kind is not DetectionKind.FIRST_SEEN]
         found = self._found(together, self._span)
         done = {
             detection.name: self._answer(detection, episodes(detection, found[detection.name], self._span.begin))
             for detection in together
         }
-        done |= {one.name: self._first_seen(one) for one in asked if one.kind is Kind.FIRST_SEEN}
+        done |= {one.name: self._first_seen(one) for one in asked if one.kind is DetectionKind.FIRST_SEEN}
         return [done.get(one.name) or Backtest(one, note=not_applicable(one)) for one in detections]
 
-    def _found(self, detections: Sequence[Detection], span: Span) -> dict[str, list[Candidate]]:
+    def _found(self, detections: Sequence[Detection], span: Period) -> dict[str, list[Candidate]]:
         """What the windows of each detection return, in the windows' order; day by day, all detections at once."""
         found: dict[str, list[Candidate]] = {detection.name: [] for detection in detections}
         for day in span.days():

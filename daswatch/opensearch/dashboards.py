@@ -12,7 +12,7 @@ from opensearchpy.exceptions import SerializationError, TransportError
 from urllib3.filepost import encode_multipart_formdata
 
 from daswatch.content.dashboards import TYPES, SavedObject, ndjson, read_ndjson, unpacked
-from daswatch.content.model import Content, Kind, PlannedStep
+from daswatch.content.model import Content, ContentKind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable
@@ -36,7 +36,7 @@ class DashboardsGateway:
     `client` is `daswatch.opensearch.client.dashboards_client`'s.
     """
 
-    kinds = frozenset({Kind.SAVED_OBJECT})
+    kinds = frozenset({ContentKind.SAVED_OBJECT})
 
     def __init__(
         self, client: OpenSearch, tenant: str = GLOBAL_TENANT, until: Callable[[], Deadline] = _command_deadline
@@ -54,10 +54,10 @@ class DashboardsGateway:
         except DashboardsUnavailable as exc:
             if exc.status in _NO_SUCH_API:
                 return Found(
-                    {}, {Kind.SAVED_OBJECT: "no Dashboards answers there: set DASHBOARDS_URL if it is elsewhere"}
+                    {}, {ContentKind.SAVED_OBJECT: "no Dashboards answers there: set DASHBOARDS_URL if it is elsewhere"}
                 )
             raise
-        return Found({(Kind.SAVED_OBJECT, f"{one['type']}/{one['id']}"): one for one in found})
+        return Found({(ContentKind.SAVED_OBJECT, f"{one['type']}/{one['id']}"): one for one in found})
 
     def install(self, steps: Sequence[PlannedStep]) -> None:
         """Import all of these at once: they refer to one another."""

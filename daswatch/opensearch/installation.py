@@ -13,7 +13,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.content.backups import backups
-from daswatch.content.model import Content, Kind, Plan, PlannedStep, Wanted
+from daswatch.content.model import Content, ContentKind, Plan, PlannedStep, WantedContent
 from daswatch.content.plan import Found, wanted_content, whole_plan
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
@@ -36,7 +36,7 @@ class _Gateway(Protocol):
     """Looks at, and installs, content of some kinds."""
 
     @property
-    def kinds(self) -> frozenset[Kind]: ...
+    def kinds(self) -> frozenset[ContentKind]: ...
 
     def look(self, shipped: Sequence[Content]) -> Found: ...
 
@@ -78,12 +78,12 @@ class Installation:
             gateway = DashboardsGateway(client, dashboards.tenant, **until)
         return cls(search_client(endpoint), gateway, **until)
 
-    def plan(self, wanted: Wanted) -> Plan:
+    def plan(self, wanted: WantedContent) -> Plan:
         """What would have to be done; it only reads. Raises SearchUnavailable, DashboardsUnavailable."""
         shipped, left_out = wanted_content(wanted)
-        pieces: dict[tuple[Kind, str], Mapping[str, Any]] = {}
-        absent: dict[Kind, str] = {}
-        notes: dict[tuple[Kind, str], str] = {}
+        pieces: dict[tuple[ContentKind, str], Mapping[str, Any]] = {}
+        absent: dict[ContentKind, str] = {}
+        notes: dict[tuple[ContentKind, str], str] = {}
         for gateway in self._gateways:
             own = [content for content in shipped if content.kind in gateway.kinds]
             if own:
@@ -92,7 +92,7 @@ class Installation:
                 absent |= found.absent
                 notes |= found.notes
         if self._dashboards is None:
-            absent[Kind.SAVED_OBJECT] = "no Dashboards was named"
+            absent[ContentKind.SAVED_OBJECT] = "no Dashboards was named"
         return whole_plan(shipped, left_out, Found(pieces, absent, notes))
 
     def execute(
@@ -116,7 +116,7 @@ class Installation:
             for step in steps:
                 advance(step)
 
-    def check_ids(self, wanted: Wanted) -> None:
+    def check_ids(self, wanted: WantedContent) -> None:
         """Raises SearchUnavailable where a collection takes no document ids, as one of type time series does.
 
         The document that it is asked about cannot be kept: its time is not one.
@@ -136,7 +136,7 @@ class Installation:
         for kind, group in groupby(steps, key=lambda step: step.content.kind):
             gateway = next(one for one in self._gateways if kind in one.kinds)
             together = list(group)
-            if kind is Kind.SAVED_OBJECT:
+            if kind is ContentKind.SAVED_OBJECT:
                 yield gateway, together
             else:
                 yield from ((gateway, [step]) for step in together)

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from daswatch.canonical import canonical_json
 from daswatch.content.templates import control_plane_index, event_index
 from daswatch.deadline import Clock, Deadline
-from daswatch.detections.detection import Detection, Kind, Source
+from daswatch.detections.detection import Detection, DetectionKind, Source
 from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
@@ -26,7 +26,7 @@ from daswatch.indices import Indices
 from daswatch.opensearch.answers import whole
 from daswatch.opensearch.request import request
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
-from daswatch.queries.first_seen import Seen, by_network, is_new, sighting_id
+from daswatch.queries.first_seen import Sighting, by_network, is_new, sighting_id
 from daswatch.queries.saved_query import Candidate, Window, event_window
 from daswatch.settings import Service
 from daswatch.times import iso_milliseconds
@@ -38,7 +38,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SampleResult:
     """Whether a detection did on one sample what the sample expects."""
 
     sample: Sample
@@ -70,9 +70,9 @@ class SampleRun:
         for index in (self._events, self._control_plane):
             self._delete(index)
 
-    def run(self, detection: Detection, samples: Sequence[Sample]) -> list[Verdict]:
+    def run(self, detection: Detection, samples: Sequence[Sample]) -> list[SampleResult]:
         """Index the samples, each as a database of its own, and ask the detection's saved query."""
-        return [Verdict(sample, self._fires(detection, sample, number)) for number, sample in enumerate(samples)]
+        return [SampleResult(sample, self._fires(detection, sample, number)) for number, sample in enumerate(samples)]
 
     def _fires(self, detection: Detection, sample: Sample, number: int) -> bool:
         now = datetime.now(UTC)
@@ -80,17 +80,17 @@ class SampleRun:
         resource_id = f"{kind}-{detection.name.upper()}-{sample.expected.upper()}-{number}"
         if sample.engine == CONTROL_PLANE:
             self._empty_control_plane()
-        known: dict[str, Seen] = {}
+        known: dict[str, Sighting] = {}
         for days_ago in sample.days_ago():
             at = now - days_ago * _DAY
             found = self._ask(detection, sample, resource_id, now, days_ago)
-            if detection.kind is not Kind.FIRST_SEEN:
+            if detection.kind is not DetectionKind.FIRST_SEEN:
                 continue
             found = by_network(detection, found)
             if days_ago:
-                known |= {sighting_id(detection, one): Seen(one.first_seen, one.last_seen) for one in found}
+                known |= {sighting_id(detection, one): Sighting(one.first_seen, one.last_seen) for one in found}
                 continue
-            learning = Seen(iso_milliseconds(now - 1000 * _DAY), iso_milliseconds(now - 1000 * _DAY))
+            learning = Sighting(iso_milliseconds(now - 1000 * _DAY), iso_milliseconds(now - 1000 * _DAY))
             return any(is_new(detection, one, known.get(sighting_id(detection, one)), learning, at) for one in found)
         if not found:
             return False

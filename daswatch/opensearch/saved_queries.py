@@ -13,7 +13,7 @@ from opensearchpy.exceptions import ConnectionTimeout
 
 from daswatch.alerts.alert import Database, Firing
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind
+from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.answers import TIMED_OUT, failure_of
 from daswatch.opensearch.request import request
@@ -82,7 +82,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class SearchFailure:
     """A search that could not be run, by OpenSearch's name for the reason (its text may quote the query)."""
 
     cause: str
@@ -163,7 +163,7 @@ class SavedQueries:
         ]
         firings, failures = [], {}
         for group, answer in zip(groups, self._many(searches, deadline), strict=True):
-            if isinstance(answer, Failure):
+            if isinstance(answer, SearchFailure):
                 failures[group.detection.name] = answer.cause
                 continue
             details = read_details(group.detection, answer)
@@ -171,10 +171,10 @@ class SavedQueries:
                 firings.append(firing(group.detection, group.candidate, details, until))
         return firings, failures
 
-    def off_time(self, arrivals: Arrivals, events: str, deadline: Deadline) -> list[Span] | Failure:
+    def off_time(self, arrivals: Arrivals, events: str, deadline: Deadline) -> list[Span] | SearchFailure:
         """When events happened that arrived late, or from a day that is still to come."""
         (answer,) = self._many([Search(events, off_time_arrivals(arrivals.window, arrivals.usual))], deadline)
-        return answer if isinstance(answer, Failure) else spans(read_off_time(answer))
+        return answer if isinstance(answer, SearchFailure) else spans(read_off_time(answer))
 
     def documents(
         self, ids: Sequence[str], fields: Sequence[str], events: str, deadline: Deadline
@@ -182,7 +182,9 @@ class SavedQueries:
         """Some fields of some documents by id, as far as they are there."""
         body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": list(fields)}
         (answer,) = self._many([Search(events, body)], deadline)
-        return {} if isinstance(answer, Failure) else {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+        return (
+            {} if isinstance(answer, SearchFailure) else {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+        )
 
     def _whole(
         self, questions: Sequence[Question], answers: Answers, deadline: Deadline
@@ -197,7 +199,7 @@ class SavedQueries:
             answers.searches += len(searches)
             further: list[tuple[Question, Mapping[str, Any] | None]] = []
             for (question, _), answer in zip(asked, self._many(searches, deadline), strict=True):
-                if isinstance(answer, Failure):
+                if isinstance(answer, SearchFailure):
                     answers.failures[question.detection.name] = answer.cause
                     continue
                 if _FOUND not in answer:
@@ -221,21 +223,21 @@ class SavedQueries:
         ]
         answers.searches += len(searches)
         for (question, groups), answer in zip(asked, self._many(searches, deadline), strict=True):
-            if isinstance(answer, Failure):
+            if isinstance(answer, SearchFailure):
                 answers.failures[question.detection.name] = answer.cause
             elif _FOUND in answer:
                 yield question, read_parts(question.detection, groups, answer)
 
-    def _many(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | Failure]:
+    def _many(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | SearchFailure]:
         for begin in range(0, len(searches), _SEARCHES):
             yield from self._msearch(searches[begin : begin + _SEARCHES], deadline, self._patience)
 
     def _msearch(
         self, searches: Sequence[Search], deadline: Deadline, patience: float | None
-    ) -> list[Mapping[str, Any] | Failure]:
+    ) -> list[Mapping[str, Any] | SearchFailure]:
         """One request; where it takes too long, its halves, so that only the slow search fails."""
         if deadline.remaining <= 0:
-            return [Failure(_OUT_OF_TIME)] * len(searches)
+            return [SearchFailure(_OUT_OF_TIME)] * len(searches)
         own = {}
         if patience is not None:
             own = {"timeout": f"{int(min(patience, deadline.remaining) * _OWN_SHARE * 1000)}ms"}
@@ -254,7 +256,7 @@ class SavedQueries:
             if patience is None or not isinstance(exc.__cause__, ConnectionTimeout):
                 raise
             if len(searches) == 1:
-                return [Failure(TIMED_OUT)]
+                return [SearchFailure(TIMED_OUT)]
             middle = len(searches) // 2
             shorter = max(patience / 2, _SHORTEST_PATIENCE_SECONDS)
             return [
@@ -273,15 +275,15 @@ _FOUND = "aggregations"
 _OUT_OF_TIME = "out of time"
 
 
-def _checked(response: Mapping[str, Any]) -> Mapping[str, Any] | Failure:
+def _checked(response: Mapping[str, Any]) -> Mapping[str, Any] | SearchFailure:
     """An answer that covers all shards, or why it does not: half an answer would pass for silence."""
     cause = failure_of(response)
-    return Failure(cause) if cause else response
+    return SearchFailure(cause) if cause else response
 
 
 def _needing_parts(question: Question, candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
     """Those of which it has to be asked in which parts they fire, and the others."""
-    if question.detection.kind in (Kind.FIRST_SEEN, Kind.SILENCE):
+    if question.detection.kind in (DetectionKind.FIRST_SEEN, DetectionKind.SILENCE):
         return [], list(candidates)
     apart: list[Candidate] = []
     at_once: list[Candidate] = []
@@ -323,7 +325,7 @@ def _parts_between(question: Question, first: str, last: str) -> tuple[Window, .
 
 def firing(detection: Detection, candidate: Candidate, details: Details, until: str) -> Firing:
     """A group that fires, in the words of an alert."""
-    silent = detection.kind is Kind.SILENCE
+    silent = detection.kind is DetectionKind.SILENCE
     return Firing(
         detection=detection.name,
         title=detection.title,

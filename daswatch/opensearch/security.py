@@ -7,14 +7,17 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from daswatch.content.model import Content, Kind, PlannedStep
+from daswatch.content.model import Content, ContentKind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.request import command_deadline, request
 from daswatch.opensearch.templates import NO_SUCH_API
 
-_PATHS = {Kind.ROLE: "/_plugins/_security/api/roles", Kind.ROLE_MAPPING: "/_plugins/_security/api/rolesmapping"}
+_PATHS = {
+    ContentKind.ROLE: "/_plugins/_security/api/roles",
+    ContentKind.ROLE_MAPPING: "/_plugins/_security/api/rolesmapping",
+}
 _FORBIDDEN = 403
 
 
@@ -42,7 +45,7 @@ class SecurityGateway:
             except SearchUnavailable as exc:
                 if exc.status in NO_SUCH_API:
                     why = "this endpoint has no Security plugin, or fine-grained access control is off"
-                elif exc.status == _FORBIDDEN and not any(one.kind is Kind.ROLE_MAPPING for one in shipped):
+                elif exc.status == _FORBIDDEN and not any(one.kind is ContentKind.ROLE_MAPPING for one in shipped):
                     why = "whoever runs this may not manage roles"
                 elif exc.status == _FORBIDDEN:
                     raise SearchUnavailable(

@@ -9,7 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from daswatch.content.backups import backups
-from daswatch.content.model import Content, Kind, PlannedStep, Step
+from daswatch.content.model import Content, ContentKind, Operation, PlannedStep
 from daswatch.content.plan import Found, plan
 from daswatch.content.retention import marked
 from daswatch.deadline import Deadline
@@ -18,13 +18,13 @@ from daswatch.opensearch.request import command_deadline, request
 
 _POLICIES = "/_plugins/_ism/policies"
 _PATHS = {
-    Kind.COMPONENT_TEMPLATE: "/_component_template",
-    Kind.INDEX_TEMPLATE: "/_index_template",
-    Kind.RETENTION_POLICY: _POLICIES,
+    ContentKind.COMPONENT_TEMPLATE: "/_component_template",
+    ContentKind.INDEX_TEMPLATE: "/_index_template",
+    ContentKind.RETENTION_POLICY: _POLICIES,
 }
 _LISTS = {
-    Kind.COMPONENT_TEMPLATE: ("component_templates", "component_template"),
-    Kind.INDEX_TEMPLATE: ("index_templates", "index_template"),
+    ContentKind.COMPONENT_TEMPLATE: ("component_templates", "component_template"),
+    ContentKind.INDEX_TEMPLATE: ("index_templates", "index_template"),
 }
 NOT_FOUND = 404
 # No such API: a bare node does not know the path, a domain refuses the paths of features that are switched off.
@@ -43,8 +43,8 @@ class ContentGateway:
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the feature. Raises SearchUnavailable."""
         absent = {}
-        if any(content.kind is Kind.RETENTION_POLICY for content in shipped) and not self.has_retention:
-            absent[Kind.RETENTION_POLICY] = (
+        if any(content.kind is ContentKind.RETENTION_POLICY for content in shipped) and not self.has_retention:
+            absent[ContentKind.RETENTION_POLICY] = (
                 "this endpoint has no Index State Management: indices stay until somebody deletes them"
             )
         present = [content for content in shipped if content.kind not in absent]
@@ -77,7 +77,7 @@ class ContentGateway:
         found = self.look(shipped)
         steps = plan((content for content in shipped if content.kind not in found.absent), found.pieces)
         for step in steps:
-            if not dry_run and step.step is not Step.UNCHANGED:
+            if not dry_run and step.step is not Operation.UNCHANGED:
                 for name, content in backups([step]).items():
                     backup(name, content)
                 self.install([step])
@@ -87,7 +87,7 @@ class ContentGateway:
         """Create or replace each piece. Raises SearchUnavailable."""
         for step in steps:
             content, params, body = step.content, {}, step.content.body
-            if content.kind is Kind.RETENTION_POLICY:
+            if content.kind is ContentKind.RETENTION_POLICY:
                 body = marked(body)
                 if step.there is not None:
                     params = {
@@ -103,7 +103,7 @@ class ContentGateway:
             if exc.status == NOT_FOUND:
                 return None
             raise
-        if content.kind is Kind.RETENTION_POLICY:
+        if content.kind is ContentKind.RETENTION_POLICY:
             return answer
         entries, inner = _LISTS[content.kind]
         return next((entry[inner] for entry in answer.get(entries, []) if entry["name"] == content.name), None)

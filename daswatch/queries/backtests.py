@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from daswatch.alerts.alert import Firing, alert_id
-from daswatch.detections.detection import Detection, Kind, Source
-from daswatch.queries.first_seen import Seen, by_network, is_new, sighting_id
+from daswatch.detections.detection import Detection, DetectionKind, Source
+from daswatch.queries.first_seen import Sighting, by_network, is_new, sighting_id
 from daswatch.queries.saved_query import Candidate, Window, windows_between
 from daswatch.times import iso_milliseconds, moment_of
 
@@ -25,25 +25,25 @@ _AT_ONCE = 24  # windows that are asked for as one, before each by itself
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Period:
     """A span of time, in UTC; its end does not belong to it."""
 
     begin: datetime
     end: datetime
 
-    def days(self) -> list[Span]:
+    def days(self) -> list[Period]:
         """Its parts by day; the first and the last may be shorter."""
         parts = []
         begin = self.begin
         while begin < self.end:
             midnight = datetime.combine(begin.date(), time(), UTC) + _DAY
-            parts.append(Span(begin, min(midnight, self.end)))
+            parts.append(Period(begin, min(midnight, self.end)))
             begin = midnight
         return parts
 
-    def before(self, days: int) -> Span:
+    def before(self, days: int) -> Period:
         """So many days that end where this one begins."""
-        return Span(self.begin - days * _DAY, self.begin)
+        return Period(self.begin - days * _DAY, self.begin)
 
     @property
     def window(self) -> Window:
@@ -132,9 +132,9 @@ class Backtest:
 
 def not_applicable(detection: Detection) -> str:
     """Why a detection has nothing to be asked for in history; empty where it has."""
-    if detection.kind is Kind.SILENCE or detection.source is Source.PULSE:
+    if detection.kind is DetectionKind.SILENCE or detection.source is Source.PULSE:
         return "not applicable: the pulse is kept as it is now, without a history"
-    if detection.kind is Kind.FAILING:
+    if detection.kind is DetectionKind.FAILING:
         return "not applicable: it is about the saved queries themselves"
     return ""
 
@@ -145,9 +145,9 @@ def history_days(detection: Detection) -> int:
     return max(rule.learn_days, rule.absent_days) if rule else 0
 
 
-def day_slice(detection: Detection, day: Span) -> Slice:
+def day_slice(detection: Detection, day: Period) -> Slice:
     """The windows of one day, on the grid of the scheduled runner; of detections without one, slices of the day."""
-    if detection.kind is Kind.FIRST_SEEN:
+    if detection.kind is DetectionKind.FIRST_SEEN:
         return Slice(detection, (day.window,))
     if detection.window_seconds:
         return Slice(detection, windows_between(detection, day.begin + _MILLISECOND, day.end, day.end))
@@ -156,7 +156,7 @@ def day_slice(detection: Detection, day: Span) -> Slice:
     windows = []
     begin = day.begin
     while begin < day.end:
-        windows.append(Span(begin, min(begin + length, day.end)).window)
+        windows.append(Period(begin, min(begin + length, day.end)).window)
         begin += length
     return Slice(detection, tuple(windows))
 
@@ -186,8 +186,8 @@ class Sightings:
 
     def __init__(self, detection: Detection) -> None:
         self._detection = detection
-        self._known: dict[str, Seen] = {}
-        self._learning: dict[str, Seen] = {}
+        self._known: dict[str, Sighting] = {}
+        self._learning: dict[str, Sighting] = {}
 
     @property
     def knows_nothing(self) -> bool:
@@ -217,12 +217,12 @@ class Sightings:
 
     def _note(self, found: Iterable[Candidate], since: str) -> None:
         for one in found:
-            self._known[sighting_id(self._detection, one)] = Seen(one.first_seen, one.last_seen)
+            self._known[sighting_id(self._detection, one)] = Sighting(one.first_seen, one.last_seen)
             at = since or one.first_seen
-            self._learning.setdefault(one.resource_id, Seen(at, at))
+            self._learning.setdefault(one.resource_id, Sighting(at, at))
 
 
-def bar(moments: Iterable[str], span: Span, width: int) -> str:
+def bar(moments: Iterable[str], span: Period, width: int) -> str:
     """A line of small bars, one for each part of the span, as high as what it holds."""
     length = (span.end - span.begin) / width
     counted = Counter(

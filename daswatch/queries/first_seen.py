@@ -27,7 +27,7 @@ _WORTH_WRITING = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """What is known about one group, or, for a database as a whole, since when it is learned."""
 
     first_seen: str
@@ -63,7 +63,7 @@ def learning_id(detection: Detection, resource_id: str) -> str:
 
 
 def is_new(
-    detection: Detection, candidate: Candidate, known: Seen | None, learning: Seen | None, now: datetime
+    detection: Detection, candidate: Candidate, known: Sighting | None, learning: Sighting | None, now: datetime
 ) -> bool:
     """Whether a sighting is worth an alert: never seen before, or not for long, by a detection that has learned."""
     rule = detection.first_seen
@@ -82,7 +82,7 @@ def is_new(
 def sightings(
     detection: Detection,
     candidates: Iterable[Candidate],
-    known: Mapping[str, Seen],
+    known: Mapping[str, Sighting],
     now: datetime,
     index: str,
     *,

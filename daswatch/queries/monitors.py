@@ -14,7 +14,7 @@ from typing import Any
 
 from daswatch.alerts.alert import group_hash
 from daswatch.canonical import canonical_json
-from daswatch.detections.detection import Detection, Kind, Level
+from daswatch.detections.detection import Detection, DetectionKind, Level
 from daswatch.indices import Indices
 from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, index_of, overlap, saved_query
 
@@ -37,7 +37,9 @@ _SEVERITIES = {
     Level.INFORMATIONAL: "5",
 }
 # A sequence is looked at event by event, what was seen before is kept elsewhere, and silence leaves no document.
-_BY_RUNNER_ONLY = frozenset({Kind.SEQUENCE, Kind.FIRST_SEEN, Kind.SILENCE, Kind.FAILING})
+_BY_RUNNER_ONLY = frozenset(
+    {DetectionKind.SEQUENCE, DetectionKind.FIRST_SEEN, DetectionKind.SILENCE, DetectionKind.FAILING}
+)
 
 # A pattern without an index is answered without aggregations. A search that failed has no results: then this throws,
 # which the plugin takes for met and reports. A guard for that as well would keep a broken query silent.

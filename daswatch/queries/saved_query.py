@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, alert_id
-from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
+from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.times import iso_milliseconds, moment_of
@@ -406,7 +406,7 @@ def level_of(detection: Detection, values: Sequence[int]) -> Level:
 
 
 def _time_field(detection: Detection) -> str:
-    return "lastSeen" if detection.kind is Kind.SILENCE else "@timestamp"
+    return "lastSeen" if detection.kind is DetectionKind.SILENCE else "@timestamp"
 
 
 def _of_a_group(detection: Detection) -> dict[str, Any]:

@@ -11,16 +11,16 @@ import pytest
 from daswatch.activity_streams.lifecycle import (
     ActivityStream,
     Asked,
-    Database,
+    DatabaseKind,
     DatabaseName,
     Decision,
     Eligibility,
-    Kind,
     Mode,
+    NextStep,
+    RdsDatabase,
     Status,
-    Step,
-    Wanted,
     WantedMode,
+    WantedStream,
     chosen_mode,
     cluster,
     decide_start,
@@ -44,8 +44,8 @@ ARN = "arn:aws:rds:eu-west-1:123456789012:cluster:orders"
 KEY_ID = "11111111-2222-4333-8444-555555555555"
 KEY_ARN = f"arn:aws:kms:eu-west-1:123456789012:key/{KEY_ID}"
 BOTH = frozenset({Mode.SYNC, Mode.ASYNC})
-POSTGRESQL = Database(
-    name=DatabaseName(Kind.CLUSTER, "orders", "eu-west-1", "123456789012"),
+POSTGRESQL = RdsDatabase(
+    name=DatabaseName(DatabaseKind.CLUSTER, "orders", "eu-west-1", "123456789012"),
     arn=ARN,
     resource_id="cluster-A",
     engine="aurora-postgresql",
@@ -56,30 +56,30 @@ POSTGRESQL = Database(
 )
 ORACLE = replace(
     POSTGRESQL,
-    name=DatabaseName(Kind.INSTANCE, "ledger"),
+    name=DatabaseName(DatabaseKind.INSTANCE, "ledger"),
     arn="arn:aws:rds:eu-west-1:123456789012:db:ledger",
     resource_id="db-A",
     engine="oracle-ee",
 )
-WANTED = Wanted("alias/das")
+WANTED = WantedStream("alias/das")
 STARTED = ActivityStream(Status.STARTED, "async", KEY_ARN, "aws-rds-das-cluster-A")
 
 
-def with_status(status: Status, database: Database = POSTGRESQL) -> Database:
+def with_status(status: Status, database: RdsDatabase = POSTGRESQL) -> RdsDatabase:
     return replace(database, stream=replace(STARTED, status=status))
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "identifier"),
     [
-        ("cluster:orders", Kind.CLUSTER, "orders"),
-        (" db:Ledger-1 ", Kind.INSTANCE, "ledger-1"),
-        (ARN, Kind.CLUSTER, "orders"),
-        ("arn:aws-us-gov:rds:us-gov-west-1:123456789012:db:x", Kind.INSTANCE, "x"),
-        ("cluster:" + "a" * 63, Kind.CLUSTER, "a" * 63),
+        ("cluster:orders", DatabaseKind.CLUSTER, "orders"),
+        (" db:Ledger-1 ", DatabaseKind.INSTANCE, "ledger-1"),
+        (ARN, DatabaseKind.CLUSTER, "orders"),
+        ("arn:aws-us-gov:rds:us-gov-west-1:123456789012:db:x", DatabaseKind.INSTANCE, "x"),
+        ("cluster:" + "a" * 63, DatabaseKind.CLUSTER, "a" * 63),
     ],
 )
-def test_a_database_is_named_by_kind_and_identifier_or_arn(text: str, kind: Kind, identifier: str) -> None:
+def test_a_database_is_named_by_kind_and_identifier_or_arn(text: str, kind: DatabaseKind, identifier: str) -> None:
     name = read_name(text)
 
     assert (name.kind, name.identifier) == (kind, identifier)
@@ -162,7 +162,7 @@ def test_a_cluster_can_do_what_all_its_instances_can() -> None:
 
 def test_classes_that_rds_does_not_list_are_left_to_rds() -> None:
     assert eligibility(POSTGRESQL, {"db.r6g.large": None}) == Eligibility(None)
-    assert decide_start(WANTED, POSTGRESQL, Eligibility(None)).step is Step.START
+    assert decide_start(WANTED, POSTGRESQL, Eligibility(None)).step is NextStep.START
 
 
 def test_aurora_serverless_of_the_first_kind_is_told_from_a_cluster_without_instances() -> None:
@@ -194,19 +194,19 @@ def test_a_session_waits_for_the_stream_only_where_somebody_wants_it(
 @pytest.mark.parametrize(
     ("status", "asked", "start", "stop"),
     [
-        (Status.STOPPED, Asked.NOT_YET, Step.START, Step.DONE),
-        (Status.STOPPED, Asked.AGREED, Step.WAIT, Step.DONE),
-        (Status.STOPPED, Asked.UNDER_WAY, Step.REFUSE, Step.DONE),
-        (Status.STARTING, Asked.NOT_YET, Step.WAIT, Step.WAIT),
-        (Status.STARTING, Asked.UNDER_WAY, Step.WAIT, Step.WAIT),
-        (Status.STARTED, Asked.NOT_YET, Step.DONE, Step.STOP),
-        (Status.STARTED, Asked.AGREED, Step.DONE, Step.WAIT),
-        (Status.STARTED, Asked.UNDER_WAY, Step.DONE, Step.REFUSE),
-        (Status.STOPPING, Asked.NOT_YET, Step.WAIT, Step.WAIT),
+        (Status.STOPPED, Asked.NOT_YET, NextStep.START, NextStep.DONE),
+        (Status.STOPPED, Asked.AGREED, NextStep.WAIT, NextStep.DONE),
+        (Status.STOPPED, Asked.UNDER_WAY, NextStep.REFUSE, NextStep.DONE),
+        (Status.STARTING, Asked.NOT_YET, NextStep.WAIT, NextStep.WAIT),
+        (Status.STARTING, Asked.UNDER_WAY, NextStep.WAIT, NextStep.WAIT),
+        (Status.STARTED, Asked.NOT_YET, NextStep.DONE, NextStep.STOP),
+        (Status.STARTED, Asked.AGREED, NextStep.DONE, NextStep.WAIT),
+        (Status.STARTED, Asked.UNDER_WAY, NextStep.DONE, NextStep.REFUSE),
+        (Status.STOPPING, Asked.NOT_YET, NextStep.WAIT, NextStep.WAIT),
     ],
 )
 def test_the_next_step_follows_from_the_status_and_from_what_was_asked(
-    status: Status, asked: Asked, start: Step, stop: Step
+    status: Status, asked: Asked, start: NextStep, stop: NextStep
 ) -> None:
     database = with_status(status)
 
@@ -218,20 +218,20 @@ def test_the_next_step_follows_from_the_status_and_from_what_was_asked(
 def test_a_database_at_rest_is_not_waited_for(status: str) -> None:
     decision = decide_start(WANTED, replace(POSTGRESQL, status=status), Eligibility(BOTH))
 
-    assert decision.step is Step.REFUSE
+    assert decision.step is NextStep.REFUSE
     assert decision.reason.startswith("cluster:orders ")
 
 
 @pytest.mark.parametrize("status", ["creating", "modifying", "backing-up", "upgrading", ""])
 def test_a_database_that_is_worked_on_is_waited_for(status: str) -> None:
-    assert decide_start(WANTED, replace(POSTGRESQL, status=status), Eligibility(BOTH)).step is Step.WAIT
+    assert decide_start(WANTED, replace(POSTGRESQL, status=status), Eligibility(BOTH)).step is NextStep.WAIT
 
 
 def test_a_stream_that_runs_is_taken_whatever_the_database_is_like() -> None:
     database = replace(with_status(Status.STARTED), status="stopped", engine_version="0")
 
     assert decide_start(WANTED, database, Eligibility(frozenset(), "any")) == Decision(
-        Step.DONE, "the activity stream is started"
+        NextStep.DONE, "the activity stream is started"
     )
 
 
@@ -243,12 +243,12 @@ def test_only_another_look_at_a_change_tells_that_it_is_under_way() -> None:
 
 
 def test_differences_are_told_by_subject_and_native_fields_only_where_there_are_any() -> None:
-    wanted = Wanted("alias/das", WantedMode.SYNC, native_fields=True)
+    wanted = WantedStream("alias/das", WantedMode.SYNC, native_fields=True)
 
     found = differences(wanted, "arn:other", replace(ORACLE, stream=STARTED), KEY_ARN)
     assert set(found) == {"key", "mode", "native fields"}
     assert set(differences(wanted, KEY_ARN, replace(POSTGRESQL, stream=STARTED), KEY_ARN)) == {"mode"}
-    automatic = Wanted("alias/das", WantedMode.AUTO)
+    automatic = WantedStream("alias/das", WantedMode.AUTO)
     assert differences(automatic, KEY_ARN, replace(POSTGRESQL, stream=STARTED), KEY_ARN) == {}
     assert "`daswatch stream stop db:ledger`" in how_to_change(ORACLE.name, found.values())
 

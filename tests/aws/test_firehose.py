@@ -65,11 +65,11 @@ class Firehose:
 
 def answered(count: int, failed: dict[int, str]) -> dict[str, Any]:
     """PutRecordBatch's answer in which the records at these positions failed with these codes."""
-    told = [
+    shown = [
         {"ErrorCode": failed[position], "ErrorMessage": "Slow down."} if position in failed else {"RecordId": "49"}
         for position in range(count)
     ]
-    return {"FailedPutCount": len(failed), "Encrypted": False, "RequestResponses": told}
+    return {"FailedPutCount": len(failed), "Encrypted": False, "RequestResponses": shown}
 
 
 def service_error(code: str, status: int = 400) -> ClientError:
@@ -246,7 +246,7 @@ def test_what_may_pass_is_put_again_after_a_wait(failure: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_somebody_must_correct_leaves_all_rows_unput_at_once(failure: Exception) -> None:
+def test_what_must_be_corrected_leaves_all_rows_unput_at_once(failure: Exception) -> None:
     clock = Clock()
     firehose, given = Firehose([{}, failure]), rows(1_200)
 

@@ -58,7 +58,7 @@ class Kms:
 
     def fails(self, code: str, status: int = 400) -> None:
         """The next call fails."""
-        self.stub.add_client_error("decrypt", code, "told by KMS", status)
+        self.stub.add_client_error("decrypt", code, "shown by KMS", status)
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_the_message_of_an_outage_does_not_quote_kms(kms: Kms) -> None:
     with pytest.raises(KmsUnavailable) as outage:
         kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
 
-    assert "told by KMS" not in str(outage.value)
+    assert "shown by KMS" not in str(outage.value)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from daswatch.alerts.alert import Alert, Database, Firing, advance
-from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
+from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.times import iso_milliseconds
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)
@@ -55,7 +55,7 @@ def a_detection(**changes: Any) -> Detection:
         "title": "Brute-force login attempts on one account",
         "level": Level.MEDIUM,
         "status": "test",
-        "kind": Kind.THRESHOLD,
+        "kind": DetectionKind.THRESHOLD,
         "source": Source.EVENTS,
         "query": 'activity:"AUTH FAILURE"',
         "description": "One account's password was tried again and again.",

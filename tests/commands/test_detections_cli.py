@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 from daswatch.cli import app
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Kind, load
+from daswatch.detections.detection import DetectionKind, load
 from daswatch.detections.sigma import compile_all, enabled, rule_folders
 from daswatch.documents.document import Flattening, flatten
 from daswatch.opensearch.saved_queries import Question, SavedQueries
@@ -262,7 +262,9 @@ def test_compile_writes_pages_monitors_and_saved_searches(tmp_path: Path) -> Non
     assert [one["name"] for one in monitors] == [f"daswatch {one.name}" for one in compiled if has_monitor(one)]
     searches = [json.loads(line) for line in (tmp_path / "searches.ndjson").read_bytes().splitlines()]
     assert {one["type"] for one in searches} == {"search"}
-    assert len(searches) == len([one for one in compiled if one.kind not in (Kind.SILENCE, Kind.FAILING)])
+    assert len(searches) == len(
+        [one for one in compiled if one.kind not in (DetectionKind.SILENCE, DetectionKind.FAILING)]
+    )
 
 
 def test_compile_says_where_it_cannot_write(tmp_path: Path) -> None:
@@ -449,7 +451,7 @@ def _group(candidate: Candidate) -> tuple[str, ...]:
 @pytest.mark.node
 def test_asking_by_the_day_finds_what_asking_every_window_finds(traffic: Traffic, search: OpenSearch) -> None:
     # GIVEN the scheduled runner's questions of the whole day
-    windowed = [one for one in enabled(compile_all()) if one.kind is Kind.THRESHOLD]
+    windowed = [one for one in enabled(compile_all()) if one.kind is DetectionKind.THRESHOLD]
     midnight = START.replace(hour=0)
     questions = [
         Question(detection, event_window(detection, at), f"{traffic.prefix}-*")

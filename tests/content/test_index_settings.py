@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daswatch.content.index_settings import IndexSettings
-from daswatch.content.model import Content, Kind, Step
+from daswatch.content.model import Content, ContentKind, Operation
 from daswatch.content.plan import plan
 from daswatch.content.templates import for_collection, shipped_content
 from daswatch.errors import SettingsError
@@ -46,15 +46,15 @@ class Endpoint:
     """A component template at an endpoint, as setups and a team leave it."""
 
     def __init__(self, name: str, there: dict[str, Any] | None = None) -> None:
-        self.name, self.there, self.why, self.step = name, there, "", Step.UNCHANGED
+        self.name, self.there, self.why, self.step = name, there, "", Operation.UNCHANGED
 
     def setup(self, **settings: Any) -> dict[str, Any]:
         """Plan and install; the settings afterwards."""
         shipped = [one for one in shipped_content(settings=IndexSettings(**settings)) if one.name == self.name]
-        found = {(Kind.COMPONENT_TEMPLATE, self.name): self.there} if self.there else {}
+        found = {(ContentKind.COMPONENT_TEMPLATE, self.name): self.there} if self.there else {}
         (step,) = plan(shipped, found)
         self.step, self.why = step.step, step.why
-        if step.step is not Step.UNCHANGED:
+        if step.step is not Operation.UNCHANGED:
             self.there = as_text(dict(step.content.body))
         return self.index
 
@@ -98,7 +98,7 @@ def test_second_setup_changes_nothing(name: str) -> None:
 
     endpoint.setup()
 
-    assert (endpoint.step, endpoint.why) == (Step.UNCHANGED, "")
+    assert (endpoint.step, endpoint.why) == (Operation.UNCHANGED, "")
 
 
 def test_earlier_release_gets_the_new_defaults() -> None:
@@ -106,7 +106,7 @@ def test_earlier_release_gets_the_new_defaults() -> None:
 
     index = endpoint.setup()
 
-    assert endpoint.step is Step.UPDATE
+    assert endpoint.step is Operation.UPDATE
     assert not index.keys() & {"number_of_replicas", "auto_expand_replicas"}
     assert (index["number_of_shards"], endpoint.why) == ("1", "")
 
@@ -133,7 +133,7 @@ def test_what_a_team_changed_survives_setup(earlier: dict[str, Any] | None, chan
         assert index.items() >= as_text(change).items()
         assert "changed by the team, and kept" in endpoint.why
         assert why in endpoint.why
-    assert endpoint.step is Step.UNCHANGED
+    assert endpoint.step is Operation.UNCHANGED
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_setting_is_installed_and_stays_without_it() -> None:
 
     assert endpoint.setup(shards=3, refresh_seconds=5, codec="zstd")["number_of_shards"] == "3"
     assert endpoint.setup()["number_of_shards"] == "3"
-    assert endpoint.step is Step.UNCHANGED
+    assert endpoint.step is Operation.UNCHANGED
     assert endpoint.setup(shards=4)["number_of_shards"] == "4"
     assert endpoint.index["refresh_interval"] == "5s"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daswatch.content.model import Content, Wanted
+from daswatch.content.model import Content, WantedContent
 from daswatch.content.plan import wanted_content
 from daswatch.detections.sigma import compile_all
 from daswatch.indices import Indices, problem_of
@@ -48,7 +48,7 @@ def patterns(content: list[Content]) -> set[str]:
 
 def content_of(prefix: str) -> list[Content]:
     arn = "arn:aws:sns:eu-west-1:123456789012:monitors"
-    return wanted_content(Wanted(index_prefix=prefix, detections=compile_all(), alert_topic_arn=arn))[0]
+    return wanted_content(WantedContent(index_prefix=prefix, detections=compile_all(), alert_topic_arn=arn))[0]
 
 
 CONTENT = {prefix: content_of(prefix) for prefix in PREFIXES}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daswatch.content.backups import backups
-from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step, Wanted
+from daswatch.content.model import Content, ContentKind, LeftOut, Operation, Plan, PlannedStep, WantedContent
 from daswatch.content.plan import Found, check_hourly, contains, plan, wanted_content, whole_plan
 from daswatch.content.retention import fingerprint, mark_of, marked
 from daswatch.content.templates import for_collection, shipped_content, shipped_roles
@@ -25,57 +25,61 @@ from tests.builders.alerts import a_detection
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:monitors"
 ROLE = "arn:aws:iam::123456789012:role/ingest"
 TODAY = date(2027, 1, 1)
-EVENTS_TEMPLATE = (Kind.INDEX_TEMPLATE, "das-events")
+EVENTS_TEMPLATE = (ContentKind.INDEX_TEMPLATE, "das-events")
 POLICY = next(content for content in shipped_content() if content.name == "das-events-retention")
 
 
-def reasons(wanted: Wanted) -> dict[Kind, str]:
+def reasons(wanted: WantedContent) -> dict[ContentKind, str]:
     return {one.kind: one.why for one in wanted_content(wanted)[1]}
 
 
 def test_content_comes_in_the_order_of_installation() -> None:
-    wanted = Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
+    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
     content, left_out = wanted_content(wanted)
 
-    assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(Kind).index)
-    assert {one.kind for one in content} == set(Kind)
-    assert [(one.kind, one.count) for one in left_out] == [(Kind.ROLE_MAPPING, 1)]
+    assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(ContentKind).index)
+    assert {one.kind for one in content} == set(ContentKind)
+    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 1)]
 
 
 def test_names_are_unique_within_a_kind() -> None:
-    wanted = Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
+    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
     names = [(one.kind, one.name) for one in wanted_content(wanted)[0]]
 
     assert len(names) == len(set(names))
 
 
 def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
-    content, _ = wanted_content(Wanted(index_prefix="audit-events", ingest_role_arn=ROLE))
-    role = next(one for one in content if one.kind is Kind.ROLE and one.name == "audit-events-ingest")
-    mapping = next(one for one in content if one.kind is Kind.ROLE_MAPPING)
+    content, _ = wanted_content(WantedContent(index_prefix="audit-events", ingest_role_arn=ROLE))
+    role = next(one for one in content if one.kind is ContentKind.ROLE and one.name == "audit-events-ingest")
+    mapping = next(one for one in content if one.kind is ContentKind.ROLE_MAPPING)
 
-    assert mapping == Content(Kind.ROLE_MAPPING, "audit-events-ingest", {"backend_roles": [ROLE]})
+    assert mapping == Content(ContentKind.ROLE_MAPPING, "audit-events-ingest", {"backend_roles": [ROLE]})
     assert "audit-events-*" in role.body["index_permissions"][0]["index_patterns"]
 
 
 @pytest.mark.parametrize(
     ("wanted", "kind", "why"),
     [
-        (Wanted(), Kind.ROLE_MAPPING, "set INGEST_ROLE_ARN and FINDINGS_ROLE_ARN"),
-        (Wanted(detections=(a_detection(),)), Kind.MONITOR, "set MONITOR_TOPIC_ARN"),
-        (Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC, monitors=False), Kind.MONITOR, "not wanted"),
-        (Wanted(service="aoss"), Kind.RETENTION_POLICY, "data lifecycle policy"),
-        (Wanted(service="aoss"), Kind.ROLE, "data access policies"),
+        (WantedContent(), ContentKind.ROLE_MAPPING, "set INGEST_ROLE_ARN and FINDINGS_ROLE_ARN"),
+        (WantedContent(detections=(a_detection(),)), ContentKind.MONITOR, "set MONITOR_TOPIC_ARN"),
+        (
+            WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, monitors=False),
+            ContentKind.MONITOR,
+            "not wanted",
+        ),
+        (WantedContent(service="aoss"), ContentKind.RETENTION_POLICY, "data lifecycle policy"),
+        (WantedContent(service="aoss"), ContentKind.ROLE, "data access policies"),
     ],
 )
-def test_what_is_left_out_says_why(wanted: Wanted, kind: Kind, why: str) -> None:
+def test_what_is_left_out_says_why(wanted: WantedContent, kind: ContentKind, why: str) -> None:
     assert why in reasons(wanted)[kind]
 
 
 def test_no_saved_object_is_planned_for_who_wants_none() -> None:
-    content, _ = wanted_content(Wanted(dashboards=False))
+    content, _ = wanted_content(WantedContent(dashboards=False))
 
-    assert Kind.SAVED_OBJECT not in {one.kind for one in content}
+    assert ContentKind.SAVED_OBJECT not in {one.kind for one in content}
 
 
 # --- collections ---
@@ -85,7 +89,7 @@ def test_a_collection_gets_no_setting_but_analysis_and_a_codec_that_it_knows() -
     templates = for_collection(shipped_content())
     settings = [one.body["template"].get("settings", {}).get("index", {}) for one in templates]
 
-    assert {one.kind for one in templates} == {Kind.INDEX_TEMPLATE}
+    assert {one.kind for one in templates} == {ContentKind.INDEX_TEMPLATE}
     assert not any("composed_of" in one.body for one in templates)
     assert {name for one in settings for name in one} == {"analysis", "codec"}
     assert {one["codec"] for one in settings if "codec" in one} == {"zstd"}
@@ -110,23 +114,23 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
 
 def test_a_plan_is_told_in_rows() -> None:
     role = shipped_roles()[0]
-    planned = Plan((PlannedStep(Step.UPDATE, role, {}),), (LeftOut(Kind.MONITOR, 19, "no plugin"),))
+    planned = Plan((PlannedStep(Operation.UPDATE, role, {}),), (LeftOut(ContentKind.MONITOR, 19, "no plugin"),))
 
     assert [(row.step, row.kind, row.name, row.why) for row in planned.rows] == [
         ("update", "role", role.name, ""),
         ("left out", "monitor", "19 in all", "no plugin"),
     ]
     assert planned.changes
-    assert planned.count(Step.UPDATE) == 1
-    assert planned.count(Step.CREATE) == 0
+    assert planned.count(Operation.UPDATE) == 1
+    assert planned.count(Operation.CREATE) == 0
 
 
 def test_monitors_need_their_channel() -> None:
-    content, left_out = wanted_content(Wanted(detections=(a_detection(),), alert_topic_arn=TOPIC))
+    content, left_out = wanted_content(WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC))
 
-    planned = whole_plan(content, left_out, Found({}, {Kind.CHANNEL: "no plugin"}))
+    planned = whole_plan(content, left_out, Found({}, {ContentKind.CHANNEL: "no plugin"}))
 
-    assert not {Kind.CHANNEL, Kind.MONITOR} & {one.content.kind for one in planned.steps}
+    assert not {ContentKind.CHANNEL, ContentKind.MONITOR} & {one.content.kind for one in planned.steps}
     assert "they would tell nobody: no plugin" in {one.why for one in planned.left_out}
 
 
@@ -174,11 +178,11 @@ def test_what_the_plugin_adds_to_actions_is_no_change(added: Mapping[str, Any]) 
     policy = marked(POLICY.body)["policy"]
     states = [{**one, "actions": [{**action, **added} for action in one["actions"]]} for one in policy["states"]]
 
-    assert step_of({"policy": {**policy, "states": states, "schema_version": 21}}).step is Step.UNCHANGED
+    assert step_of({"policy": {**policy, "states": states, "schema_version": 21}}).step is Operation.UNCHANGED
 
 
 def test_a_policy_of_an_earlier_release_is_updated() -> None:
-    assert step_of(marked(with_age("100d").body)).step is Step.UPDATE
+    assert step_of(marked(with_age("100d").body)).step is Operation.UPDATE
 
 
 @pytest.mark.parametrize(
@@ -192,7 +196,7 @@ def test_a_policy_of_an_earlier_release_is_updated() -> None:
 def test_a_policy_that_somebody_changed_stays(there: Mapping[str, Any]) -> None:
     step = step_of(there)
 
-    assert step.step is Step.UNCHANGED
+    assert step.step is Operation.UNCHANGED
     assert "somebody changed it" in step.why
 
 
@@ -405,9 +409,9 @@ def test_of_monitors_of_one_name_the_installed_is_updated(
 def test_only_what_is_replaced_is_backed_up() -> None:
     content = shipped_content()[0]
     steps = [
-        PlannedStep(Step.CREATE, content),
-        PlannedStep(Step.UNCHANGED, content, {"a": 1}),
-        PlannedStep(Step.UPDATE, replace(content, name="../../x y"), {"_id": "x", "a": 2, "_meta": 3}),
+        PlannedStep(Operation.CREATE, content),
+        PlannedStep(Operation.UNCHANGED, content, {"a": 1}),
+        PlannedStep(Operation.UPDATE, replace(content, name="../../x y"), {"_id": "x", "a": 2, "_meta": 3}),
     ]
 
     files = backups(steps)
@@ -420,16 +424,18 @@ def test_what_is_wanted_is_read_from_the_environment() -> None:
     variables = {"MONITOR_TOPIC_ARN": TOPIC, "INGEST_ROLE_ARN": ROLE, "MONITORS": "false"}
     environment = Environment(variables)
 
-    wanted = Wanted.read(environment, index_prefix="audit-events", service="es", detections=())
+    wanted = WantedContent.read(environment, index_prefix="audit-events", service="es", detections=())
 
     environment.check()
-    assert wanted == Wanted(index_prefix="audit-events", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False)
+    assert wanted == WantedContent(
+        index_prefix="audit-events", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False
+    )
 
 
 def test_every_wrong_arn_is_named() -> None:
     names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN")
     environment = Environment(dict.fromkeys(names, "x"))
-    Wanted.read(environment, index_prefix="audit-events", service="es", detections=())
+    WantedContent.read(environment, index_prefix="audit-events", service="es", detections=())
 
     with pytest.raises(SettingsError) as raised:
         environment.check()
@@ -462,13 +468,13 @@ def test_dashboards_are_beside_the_endpoint_unless_told(
 def planned_days(wanted: str | None, there: str | None) -> Plan:
     """The plan where a template with these days is installed; None of them is one without."""
     hourly = None if wanted is None else HourlyIndices.parse(wanted)
-    shipped, left_out = wanted_content(Wanted(hourly=hourly))
-    installed, _ = wanted_content(Wanted(hourly=None if there is None else HourlyIndices.parse(there)))
+    shipped, left_out = wanted_content(WantedContent(hourly=hourly))
+    installed, _ = wanted_content(WantedContent(hourly=None if there is None else HourlyIndices.parse(there)))
     pieces = {(one.kind, one.name): one.body for one in installed}
     return whole_plan(shipped, left_out, Found(pieces, {}, {}))
 
 
-def days_of(plan: Plan) -> tuple[Step, str | None]:
+def days_of(plan: Plan) -> tuple[Operation, str | None]:
     (step,) = [one for one in plan.steps if (one.content.kind, one.content.name) == EVENTS_TEMPLATE]
     return step.step, step.content.body["_meta"].get("hourly")
 
@@ -507,12 +513,12 @@ def test_days_that_may_have_begun_stay_as_they_are(wanted: str, there: str | Non
 
 
 def test_days_are_kept_in_the_template_of_events() -> None:
-    assert days_of(planned_days("2027-01-15/..", None)) == (Step.UPDATE, "2027-01-15/..")
-    assert days_of(planned_days("2027-01-15/..", "2027-01-15/..")) == (Step.UNCHANGED, "2027-01-15/..")
-    assert days_of(planned_days(None, "2027-01-15/..")) == (Step.UNCHANGED, "2027-01-15/..")
+    assert days_of(planned_days("2027-01-15/..", None)) == (Operation.UPDATE, "2027-01-15/..")
+    assert days_of(planned_days("2027-01-15/..", "2027-01-15/..")) == (Operation.UNCHANGED, "2027-01-15/..")
+    assert days_of(planned_days(None, "2027-01-15/..")) == (Operation.UNCHANGED, "2027-01-15/..")
 
 
 def test_a_new_endpoint_takes_any_days() -> None:
-    shipped, left_out = wanted_content(Wanted(hourly=HourlyIndices.parse("2026-01-01/..")))
+    shipped, left_out = wanted_content(WantedContent(hourly=HourlyIndices.parse("2026-01-01/..")))
 
     check_hourly(whole_plan(shipped, left_out, Found({}, {}, {})), TODAY)

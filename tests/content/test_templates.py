@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daswatch.content.model import Content, Kind, Step
+from daswatch.content.model import Content, ContentKind, Operation
 from daswatch.content.plan import plan
 from daswatch.content.templates import shipped_content, shipped_roles
 from daswatch.documents.document import Flattening, flatten
@@ -63,7 +63,7 @@ def test_every_file_is_shipped_under_its_own_name(path: str) -> None:
 def test_components_come_before_the_templates_that_name_them() -> None:
     seen: set[str] = set()
     for content in shipped_content():
-        if content.kind is Kind.INDEX_TEMPLATE:
+        if content.kind is ContentKind.INDEX_TEMPLATE:
             assert set(content.body.get("composed_of", ())) <= seen
         seen.add(content.name)
 
@@ -74,7 +74,7 @@ def test_no_field_is_ever_guessed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [c for c in shipped_content() if c.kind is Kind.INDEX_TEMPLATE], ids=lambda c: c.name
+    "content", [c for c in shipped_content() if c.kind is ContentKind.INDEX_TEMPLATE], ids=lambda c: c.name
 )
 def test_every_index_template_has_a_version_that_the_function_can_ask_for(content: Content) -> None:
     assert content.body["version"] >= 1
@@ -192,33 +192,35 @@ def test_undated_events_have_a_retention_of_their_own() -> None:
     assert undated["states"][0]["transitions"][0]["conditions"] == {"min_index_age": "431d"}
 
 
-def planned(installed: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> list[Step]:
-    return [step.step for step in plan([Content(Kind.INDEX_TEMPLATE, "one", {"a": {"b": [1, True]}})], installed)]
+def planned(installed: Mapping[tuple[ContentKind, str], Mapping[str, Any]]) -> list[Operation]:
+    return [
+        step.step for step in plan([Content(ContentKind.INDEX_TEMPLATE, "one", {"a": {"b": [1, True]}})], installed)
+    ]
 
 
 @pytest.mark.parametrize(
     ("there", "step"),
     [
-        (None, Step.CREATE),
-        ({"a": {"b": [1, True]}}, Step.UNCHANGED),
-        ({"a": {"b": ["1", "true"]}, "added": "by OpenSearch"}, Step.UNCHANGED),
-        ({"a": {"b": [1, True], "more": 1}}, Step.UNCHANGED),
-        ({"a": {"b": [1, False]}}, Step.UPDATE),
-        ({"a": {"b": [1]}}, Step.UPDATE),
-        ({"a": {"b": [1, True, 3]}}, Step.UPDATE),
-        ({"a": {}}, Step.UPDATE),
-        ({"a": "text"}, Step.UPDATE),
-        ({}, Step.UPDATE),
+        (None, Operation.CREATE),
+        ({"a": {"b": [1, True]}}, Operation.UNCHANGED),
+        ({"a": {"b": ["1", "true"]}, "added": "by OpenSearch"}, Operation.UNCHANGED),
+        ({"a": {"b": [1, True], "more": 1}}, Operation.UNCHANGED),
+        ({"a": {"b": [1, False]}}, Operation.UPDATE),
+        ({"a": {"b": [1]}}, Operation.UPDATE),
+        ({"a": {"b": [1, True, 3]}}, Operation.UPDATE),
+        ({"a": {}}, Operation.UPDATE),
+        ({"a": "text"}, Operation.UPDATE),
+        ({}, Operation.UPDATE),
     ],
 )
-def test_a_plan_tells_what_would_change(there: Mapping[str, Any] | None, step: Step) -> None:
-    installed = {} if there is None else {(Kind.INDEX_TEMPLATE, "one"): there}
+def test_a_plan_tells_what_would_change(there: Mapping[str, Any] | None, step: Operation) -> None:
+    installed = {} if there is None else {(ContentKind.INDEX_TEMPLATE, "one"): there}
 
     assert planned(installed) == [step]
 
 
 def test_content_of_another_kind_under_the_same_name_is_another() -> None:
-    assert planned({(Kind.COMPONENT_TEMPLATE, "one"): {"a": {"b": [1, True]}}}) == [Step.CREATE]
+    assert planned({(ContentKind.COMPONENT_TEMPLATE, "one"): {"a": {"b": [1, True]}}}) == [Operation.CREATE]
 
 
 def test_a_plan_keeps_the_order_of_installation() -> None:

@@ -35,7 +35,7 @@ AT_THEIR_DEFAULT = {
     "MAX_DATA_KEYS": "a guard, not a choice",
     "MAX_DATA_KEY_AGE_SECONDS": "a guard, not a choice",
     "DASHBOARDS_TENANT": "the global tenant is the one that everybody sees",
-    # Splunk takes plain events of all activities; S3's forms are for a Firehose that somebody makes by hand.
+    # Splunk takes plain events of all activities; S3's forms are for a Firehose that is made by hand.
     "ACTIVITIES": "all of them",
     "COMPRESS": "Splunk reads no gzip",
 }
@@ -417,11 +417,11 @@ def test_evidence_cannot_be_deleted_and_expires() -> None:
     assert int(rule["ExpirationInDays"]) == 400
 
 
-# Who is told.
+# Notifications.
 
 
 @by_setup
-def test_every_alarm_tells_people(name: str) -> None:
+def test_every_alarm_reports_people(name: str) -> None:
     alarms = stack(name).of_type("AWS::CloudWatch::Alarm")
 
     assert alarms
@@ -433,7 +433,7 @@ def test_every_alarm_tells_people(name: str) -> None:
 
 
 class Emitted:
-    """Takes what a function tells, in place of its telemetry."""
+    """Takes what a function emits, in place of its telemetry."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -443,8 +443,8 @@ class Emitted:
 
 
 @cache
-def told_metrics() -> dict[str, set[str]]:
-    """What each of our services tells, by its name as the metrics have it."""
+def emitted_metrics() -> dict[str, set[str]]:
+    """What each of our services emits, by its name as the metrics have it."""
     ingested, found, transformed = Emitted(), Emitted(), Emitted()
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
@@ -456,7 +456,7 @@ def told_metrics() -> dict[str, set[str]]:
     }
 
 
-def test_alarms_of_our_metrics_look_at_metrics_that_are_told() -> None:
+def test_alarms_of_our_metrics_look_at_metrics_that_are_emitted() -> None:
     ours = [one.properties for one in stack().of_type("AWS::CloudWatch::Alarm").values()]
     ours = [one for one in ours if one["Namespace"] == "Daswatch"]
 
@@ -464,7 +464,7 @@ def test_alarms_of_our_metrics_look_at_metrics_that_are_told() -> None:
     for alarm in ours:
         ((dimension,)) = alarm["Dimensions"]
         assert dimension["Name"] == "service"
-        assert alarm["MetricName"] in told_metrics()[dimension["Value"]]
+        assert alarm["MetricName"] in emitted_metrics()[dimension["Value"]]
 
 
 def test_every_function_has_an_alarm_for_errors() -> None:
@@ -595,7 +595,7 @@ def test_records_given_up_ring_one_alarm() -> None:
 
 
 @by_setup
-def test_whoever_calls_a_function_may(name: str) -> None:
+def test_who_calls_a_function_may(name: str) -> None:
     made = stack(name)
     allowed = {
         (one.properties["FunctionName"], one.properties["SourceArn"])

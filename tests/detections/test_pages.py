@@ -16,7 +16,15 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner
 
 from daswatch.cli import app
-from daswatch.detections.detection import Condition, Detection, EventSequence, FirstSeen, Kind, Level, Suppression
+from daswatch.detections.detection import (
+    Condition,
+    Detection,
+    DetectionKind,
+    EventSequence,
+    FirstSeen,
+    Level,
+    Suppression,
+)
 from daswatch.detections.pages import duration, fires_in_words, index, page
 from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
@@ -73,26 +81,26 @@ def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words:
             "an event matching the narrower query (high) within 10 minutes, per database",
         ),
         (
-            {"kind": Kind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
+            {"kind": DetectionKind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
             "each event, per database and dbUserName",
         ),
         (
-            {"kind": Kind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
+            {"kind": DetectionKind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
             "5 or more events of the first step, then one of the second, within 10 minutes, per database",
         ),
         (
-            {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
+            {"kind": DetectionKind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
             "never seen before (learning period: 30 days), per database and dbUserName",
         ),
         (
-            {"kind": Kind.FIRST_SEEN, "first_seen": FirstSeen(30, 90), "group": ("dbUserName",)},
+            {"kind": DetectionKind.FIRST_SEEN, "first_seen": FirstSeen(30, 90), "group": ("dbUserName",)},
             "seen again after 90 days or more (learning period: 30 days), per database and dbUserName",
         ),
         (
-            {"kind": Kind.SILENCE, "silent_seconds": 300, "forget_seconds": 7 * 86_400},
+            {"kind": DetectionKind.SILENCE, "silent_seconds": 300, "forget_seconds": 7 * 86_400},
             "no data from an instance for 5 minutes; not tracked after 7 days",
         ),
-        ({"kind": Kind.FAILING}, "a saved query or a monitor fails to run"),
+        ({"kind": DetectionKind.FAILING}, "a saved query or a monitor fails to run"),
     ],
 )
 def test_when_it_fires_is_told_in_words(changes: dict[str, Any], words: str) -> None:
@@ -253,7 +261,7 @@ def test_the_views_of_the_guide_are_those_of_show() -> None:
 def test_the_rule_of_the_guide_compiles() -> None:
     detection = compile_rule("salary-read", blocks(GUIDE, "yaml")[1])
 
-    assert (detection.kind, detection.level, detection.group) == (Kind.EVENT, Level.HIGH, ("dbUserName",))
+    assert (detection.kind, detection.level, detection.group) == (DetectionKind.EVENT, Level.HIGH, ("dbUserName",))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
-from daswatch.detections.detection import Detection, Kind, Source
+from daswatch.detections.detection import Detection, DetectionKind, Source
 from daswatch.detections.saved_searches import ndjson, saved_search
 from daswatch.detections.sigma import compile_all, rule_folders
 from daswatch.indices import Indices
@@ -100,8 +100,8 @@ def test_without_such_a_filter_there_is_none() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"kind": Kind.SILENCE, "source": Source.PULSE, "query": ""},
-        {"kind": Kind.FAILING, "query": ""},
+        {"kind": DetectionKind.SILENCE, "source": Source.PULSE, "query": ""},
+        {"kind": DetectionKind.FAILING, "query": ""},
         {"source": Source.PULSE},
     ],
 )
@@ -127,7 +127,7 @@ def test_every_detection_that_looks_at_events_has_one(name: str) -> None:
 
     saved = saved_search(detection, Indices())
 
-    assert (saved is None) is (detection.kind in (Kind.SILENCE, Kind.FAILING))
+    assert (saved is None) is (detection.kind in (DetectionKind.SILENCE, DetectionKind.FAILING))
     if saved:
         assert saved["id"] == f"das-detection-{name}"
         assert bool(source_of(saved)["filter"]) is bool(detection.script)

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind, Level, Suppression
+from daswatch.detections.detection import Detection, DetectionKind, Level, Suppression
 from daswatch.detections.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.errors import RuleError
 from daswatch.opensearch.saved_queries import Question, SavedQueries
@@ -184,7 +184,7 @@ def test_a_setting_changes_the_query() -> None:
 def test_window_and_threshold_of_a_correlation_are_settings() -> None:
     tuned = override("{settings: {threshold: 50, window: 1h}}", CORRELATED)
 
-    assert (tuned.kind, tuned.window_seconds) == (Kind.THRESHOLD, 3600)
+    assert (tuned.kind, tuned.window_seconds) == (DetectionKind.THRESHOLD, 3600)
     assert [condition.at_least for condition in tuned.conditions] == [50]
 
 

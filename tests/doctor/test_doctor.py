@@ -9,25 +9,24 @@ from typing import Any
 
 import pytest
 
-from daswatch.activity_streams.lifecycle import ActivityStream, Database, DatabaseName, Status
-from daswatch.activity_streams.lifecycle import Kind as DatabaseKind
-from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
+from daswatch.activity_streams.lifecycle import ActivityStream, DatabaseKind, DatabaseName, RdsDatabase, Status
+from daswatch.content.model import Content, ContentKind, LeftOut, Operation, Plan, PlannedStep
 from daswatch.content.sizing import GIB
 from daswatch.doctor import aws_checks, endpoint_checks
-from daswatch.doctor.aws_checks import Check, Subject, Verdict
-from daswatch.doctor.deployment import ALARM, NotSeen, Resource, Stack, Watched
-from daswatch.doctor.endpoint_checks import Arrivals, Heard, Refusal, Runner, Shards
+from daswatch.doctor.aws_checks import Check, CheckStatus, Subject
+from daswatch.doctor.deployment import ALARM, LookupFailed, Resource, Stack, WatchedDatabase
+from daswatch.doctor.endpoint_checks import EndpointRefusal, InstancePulse, RecentEvents, RunnerProgress, Shards
 from tests.iac.cloudformation import Stack as Template
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
 RESOURCE = "cluster-A1B2C3D4"
-ORDERS = Watched("cluster:orders", RESOURCE, "0a1b2c3d-mapping", "daswatch-Evidence")
-DENIED = NotSeen("kms:DescribeKey", "User is not authorized to perform: kms:DescribeKey", denied=True)
-GONE = NotSeen("kms:DescribeKey", "there is no such thing", absent=True)
+ORDERS = WatchedDatabase("cluster:orders", RESOURCE, "0a1b2c3d-mapping", "daswatch-Evidence")
+DENIED = LookupFailed("kms:DescribeKey", "User is not authorized to perform: kms:DescribeKey", denied=True)
+GONE = LookupFailed("kms:DescribeKey", "there is no such thing", absent=True)
 
 STREAM = ActivityStream(Status.STARTED, "async", KEY, f"aws-rds-das-{RESOURCE}")
-DATABASE = Database(
+DATABASE = RdsDatabase(
     name=DatabaseName(DatabaseKind.CLUSTER, "orders", "eu-west-1", "123456789012"),
     arn="arn:aws:rds:eu-west-1:123456789012:cluster:orders",
     resource_id=RESOURCE,
@@ -74,11 +73,11 @@ QUIET: Any = {
 }
 ALSO_QUIET: Any = {**QUIET, "AlarmName": "daswatch-Silent-x"}
 MAIL: Any = {"Protocol": "email", "Endpoint": "security@example.com", "SubscriptionArn": "arn:aws:sns:…"}
-HEARD = Heard(RESOURCE, "orders-1", NOW - timedelta(seconds=15))
-RUNNER = Runner(NOW - timedelta(minutes=1))
+HEARD = InstancePulse(RESOURCE, "orders-1", NOW - timedelta(seconds=15))
+RUNNER = RunnerProgress(NOW - timedelta(minutes=1))
 
 
-def planned(kind: Kind, name: str, step: Step) -> PlannedStep:
+def planned(kind: ContentKind, name: str, step: Operation) -> PlannedStep:
     return PlannedStep(step, Content(kind, name, {}))
 
 
@@ -88,7 +87,7 @@ def streams(**changes: Any) -> list[Check]:
     return aws_checks.stream_checks(ORDERS, **given)
 
 
-def stopped(status: Status = Status.STOPPED) -> Database:
+def stopped(status: Status = Status.STOPPED) -> RdsDatabase:
     return replace(DATABASE, stream=ActivityStream(status))
 
 
@@ -104,10 +103,13 @@ FINE = {
     "alarms": aws_checks.alarm_checks(ALARMS, [QUIET, ALSO_QUIET], NOW),
     "Security Hub": [aws_checks.hub_check("2026-01-02T03:04:05Z")],
     "content": endpoint_checks.content_checks(
-        Plan((planned(Kind.INDEX_TEMPLATE, "das-events", Step.UNCHANGED),), (LeftOut(Kind.MONITOR, 25, "no plugin"),))
+        Plan(
+            (planned(ContentKind.INDEX_TEMPLATE, "das-events", Operation.UNCHANGED),),
+            (LeftOut(ContentKind.MONITOR, 25, "no plugin"),),
+        )
     ),
     "pulse": endpoint_checks.pulse_checks([ORDERS], [HEARD], NOW),
-    "events": endpoint_checks.arrival_checks(Arrivals(NOW, 12, {"heartbeat": 7}), NOW),
+    "events": endpoint_checks.arrival_checks(RecentEvents(NOW, 12, {"heartbeat": 7}), NOW),
     "no dead letters": [endpoint_checks.dead_letter_check({}, "das-dead-letters")],
     "saved queries": endpoint_checks.runner_checks(RUNNER, NOW),
     "shards": endpoint_checks.shard_checks(Shards("das-events-2026.11.24", 40 * GIB, 800, 32 * GIB)),
@@ -120,7 +122,7 @@ def test_what_is_fine_needs_no_mend(name: str) -> None:
     checks = FINE[name]
 
     assert checks
-    assert {one.verdict for one in checks} == {Verdict.OK}
+    assert {one.verdict for one in checks} == {CheckStatus.OK}
     assert not any(one.mend for one in checks)
     assert aws_checks.worst_first(checks) == []
 
@@ -140,11 +142,13 @@ def function(**changes: Any) -> list[Check]:
 
 
 def refused(status: int, told: str = "no", kind: str = "", *, in_vpc: bool = False) -> list[Check]:
-    return [endpoint_checks.refused(Subject.SEARCH, "https://search", Refusal(status, told, kind), in_vpc=in_vpc)]
+    return [
+        endpoint_checks.refused(Subject.SEARCH, "https://search", EndpointRefusal(status, told, kind), in_vpc=in_vpc)
+    ]
 
 
-def heard(minutes: float, instance: str = "orders-1") -> Heard:
-    return Heard(RESOURCE, instance, NOW - timedelta(minutes=minutes))
+def heard(minutes: float, instance: str = "orders-1") -> InstancePulse:
+    return InstancePulse(RESOURCE, instance, NOW - timedelta(minutes=minutes))
 
 
 def content(*steps: PlannedStep) -> list[Check]:
@@ -156,7 +160,7 @@ def alarm(**changes: Any) -> list[Check]:
     return aws_checks.alarm_checks(ALARMS[:1], [changed], NOW)
 
 
-BROKEN, WARNING, UNKNOWN = Verdict.BROKEN, Verdict.WARNING, Verdict.UNKNOWN
+BROKEN, WARNING, UNKNOWN = CheckStatus.BROKEN, CheckStatus.WARNING, CheckStatus.UNKNOWN
 NO_STREAM = tuple(one for one in STACK.resources if one.type != "Custom::ActivityStream")
 FAILED = (*STACK.resources, Resource("Content", "Custom::Content", "", "UPDATE_FAILED", "OpenSearch answered 403"))
 FOREVER = {"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": NOW - timedelta(hours=2)}
@@ -164,7 +168,7 @@ PENDING: Any = {**MAIL, "SubscriptionArn": "PendingConfirmation"}
 GIVEN_UP: Any = {"DeliveryStreamStatus": "CREATING_FAILED", "FailureDescription": {"Details": "no grant"}}
 
 # what is wrong -> the checks, the verdict, a part of the reason, a part of the mend
-WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
+WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
     "no stack": (aws_checks.stack_checks("daswatch", "eu-west-1", GONE), BROKEN, "not there", "--stack"),
     "a stack that nobody may see": (aws_checks.stack_checks("x", "eu-west-1", DENIED), UNKNOWN, "missing", "allow"),
     "a stack that changes": (stack(status="UPDATE_IN_PROGRESS"), WARNING, "being changed", "look again"),
@@ -251,13 +255,13 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
     "an overloaded node": (refused(429), BROKEN, "429", "overloaded"),
     "another server": (refused(404, "OpenSearch answered 404"), BROKEN, "404", "without a path"),
     "a template missing": (
-        content(planned(Kind.INDEX_TEMPLATE, "das-events", Step.CREATE)),
+        content(planned(ContentKind.INDEX_TEMPLATE, "das-events", Operation.CREATE)),
         BROKEN,
         "1 missing: das-events",
         "daswatch setup",
     ),
     "a dashboard changed": (
-        content(*(planned(Kind.SAVED_OBJECT, f"dashboard/{n}", Step.UPDATE) for n in range(7))),
+        content(*(planned(ContentKind.SAVED_OBJECT, f"dashboard/{n}", Operation.UPDATE) for n in range(7))),
         WARNING,
         "7 changed: dashboard/0, dashboard/1, dashboard/2, dashboard/3, dashboard/4 and 2 more",
         "daswatch setup",
@@ -270,15 +274,15 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
         "orders-2 for 3 h",
         "stopped or removed",
     ),
-    "no event ever": (endpoint_checks.arrival_checks(Arrivals(), NOW), WARNING, "none has ever", "run a statement"),
+    "no event ever": (endpoint_checks.arrival_checks(RecentEvents(), NOW), WARNING, "none has ever", "run a statement"),
     "no event for long": (
-        endpoint_checks.arrival_checks(Arrivals(NOW - timedelta(days=3)), NOW),
+        endpoint_checks.arrival_checks(RecentEvents(NOW - timedelta(days=3)), NOW),
         WARNING,
         "3 days ago",
         "EXCLUDED_USERS",
     ),
     "all dropped": (
-        endpoint_checks.arrival_checks(Arrivals(NOW, 0, {"aws user": 1200}), NOW),
+        endpoint_checks.arrival_checks(RecentEvents(NOW, 0, {"aws user": 1200}), NOW),
         WARNING,
         "1,200 aws user, and no event was kept",
         "names too many",
@@ -303,13 +307,13 @@ WRONG: Mapping[str, tuple[list[Check], Verdict, str, str]] = {
     ),
     "no run ever": (endpoint_checks.runner_checks(None, NOW), BROKEN, "never run", "each-minute"),
     "no run for long": (
-        endpoint_checks.runner_checks(Runner(NOW - timedelta(hours=4)), NOW),
+        endpoint_checks.runner_checks(RunnerProgress(NOW - timedelta(hours=4)), NOW),
         BROKEN,
         "4 h ago",
         "log of the findings function",
     ),
     "a query behind": (
-        endpoint_checks.runner_checks(Runner(NOW, {"mass-read": NOW - timedelta(hours=1)}), NOW),
+        endpoint_checks.runner_checks(RunnerProgress(NOW, {"mass-read": NOW - timedelta(hours=1)}), NOW),
         WARNING,
         "mass-read since 2026-11-25 11:00",
         "backtest",

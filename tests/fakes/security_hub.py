@@ -19,7 +19,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from daswatch.alerts.alert import Alert, Database, State
-from daswatch.detections.detection import Detection, Kind, Level, Source
+from daswatch.detections.detection import Detection, DetectionKind, Level, Source
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -73,7 +73,7 @@ def _problems(finding: Mapping[str, Any]) -> Iterator[str]:
         yield report.generate_report()
         return
     yield from (f"{name} is missing" for name in sorted(REQUIRED - finding.keys()))
-    yield from (f"{name} is not ours to tell" for name in sorted(FORBIDDEN & finding.keys()))
+    yield from (f"{name} is not ours to set" for name in sorted(FORBIDDEN & finding.keys()))
     yield from _bad_texts("finding", finding)
     yield from (
         f"{name} is longer than {length}" for name, length in LENGTHS.items() if len(finding.get(name, "")) > length
@@ -238,7 +238,7 @@ def a_detection(**changes: Any) -> Detection:
         title="Successful login after repeated failures",
         level=Level.HIGH,
         status="test",
-        kind=Kind.SEQUENCE,
+        kind=DetectionKind.SEQUENCE,
         source=Source.EVENTS,
         query='activity:"AUTH FAILURE" OR (activity:CONNECT AND outcome:success)',
         description="An account's password was tried again and again from one host, and then it fitted.",

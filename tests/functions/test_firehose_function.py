@@ -742,4 +742,4 @@ def test_a_batch_of_nothing_is_answered_with_nothing(firehose: FirehoseFunction)
 def test_an_event_that_is_not_firehoses_fails_instead_of_answering_nothing(firehose: FirehoseFunction) -> None:
     with pytest.raises(KeyError):
         handler({"Records": []}, InvocationContext())
-    assert handler_module._function.cache_info().currsize == 1
+    assert handler_module.warm_function.cache_info().currsize == 1

@@ -22,7 +22,7 @@ from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
-from daswatch.errors import AnswerUndelivered, DependencyError, KmsUnavailable, SearchUnavailable
+from daswatch.errors import DependencyError, KmsUnavailable, ResponseUndelivered, SearchUnavailable
 from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream
@@ -440,7 +440,7 @@ def test_setup_fails_in_time_where_no_answer_is_taken(bucket: AnswerBucket, sile
         request = a_request(relay.url, "Delete", resource_type=CONTENT, PhysicalResourceId="das-content")
         silence(relay)
 
-        with ends_within(LIMIT_SECONDS), pytest.raises(AnswerUndelivered):
+        with ends_within(LIMIT_SECONDS), pytest.raises(ResponseUndelivered):
             setup_handler.handler(request, InvocationContext(remaining_ms=REMAINING_MS))
 
         relay.answer_after(LATE_SECONDS)

@@ -18,13 +18,13 @@ from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Kind
+from daswatch.detections.detection import DetectionKind
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.templates import ContentGateway
-from daswatch.queries.first_seen import Seen, sighting_id, sightings
+from daswatch.queries.first_seen import Sighting, sighting_id, sightings
 from daswatch.queries.saved_query import Candidate
 from daswatch.records.envelope import StreamSource
 from daswatch.times import iso_milliseconds
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.node
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)
 STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
-DETECTION = a_detection(kind=Kind.FIRST_SEEN, group=("dbUserName",), window_seconds=0)
+DETECTION = a_detection(kind=DetectionKind.FIRST_SEEN, group=("dbUserName",), window_seconds=0)
 
 
 def minutes(count: float) -> str:
@@ -109,7 +109,7 @@ def test_pulses_of_functions_at_once_end_in_the_latest(search: OpenSearch, own: 
     assert found["cluster-A/db-1/event"]["lastEvent"] == minutes(39)
 
 
-def sighting(own: Indices, known: dict[str, Seen], first: float, last: float) -> list[Action]:
+def sighting(own: Indices, known: dict[str, Sighting], first: float, last: float) -> list[Action]:
     found = Candidate("cluster-A", {"dbUserName": "anna"}, 1, minutes(first), minutes(last), DETECTION.level)
     return sightings(DETECTION, [found], known, NOW, own.seen, versioned=True)
 
@@ -119,7 +119,7 @@ def test_sighting_keeps_the_later_time(search: OpenSearch, own: Indices, order: 
     """As when a run of a backlog comes after one of what just arrived, or two runs are at work."""
     candidate = Candidate("cluster-A", {"dbUserName": "anna"}, 1, minutes(0), minutes(0), DETECTION.level)
     name = sighting_id(DETECTION, candidate)
-    known = {name: Seen(minutes(0), minutes(0))}
+    known = {name: Sighting(minutes(0), minutes(0))}
     runs = [sighting(own, known, begin, begin + 10) for begin in (60, 200, 130)]
 
     for position in order:

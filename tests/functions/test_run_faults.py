@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import GROUPS, Alert, State
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Condition, Kind, Level
+from daswatch.detections.detection import Condition, DetectionKind, Level
 from daswatch.detections.samples import Sample
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch import alert_index
@@ -34,7 +34,11 @@ pytestmark = pytest.mark.node
 
 FAILED = {"command": "AUTH FAILURE", "class": "CONNECT", "commandText": None, "exitCode": "28P01"}
 EACH_FAILURE = a_detection(
-    name="each-failure", kind=Kind.EVENT, window_seconds=0, conditions=(Condition("count", 1),), level=Level.LOW
+    name="each-failure",
+    kind=DetectionKind.EVENT,
+    window_seconds=0,
+    conditions=(Condition("count", 1),),
+    level=Level.LOW,
 )
 
 

@@ -54,7 +54,7 @@ def test_another_mode_of_a_running_stream_is_refused_with_the_reason(rds: Rds) -
 
 
 @pytest.mark.parametrize(("on_delete", "calls"), [("retain", []), ("stop", ["StopActivityStream"])])
-def test_deletion_stops_where_it_is_told_so(rds: Rds, on_delete: str, calls: list[str]) -> None:
+def test_deletion_stops_where_requested(rds: Rds, on_delete: str, calls: list[str]) -> None:
     event = asked(rds, rds.cluster(), OnDelete=on_delete)
     invoke(event, "create")
     rds.calls.clear()

@@ -15,22 +15,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from opensearchpy import OpenSearch
 
-from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, MAX_ANSWER_BYTES, Answer, Request
+from daswatch.activity_streams.custom_resources import (
+    ACTIVITY_STREAM,
+    CONTENT,
+    MAX_RESPONSE_BYTES,
+    Request,
+    Response,
+    read_request,
+)
 from daswatch.aws import clients
 from daswatch.aws.clients import kms_client, rds_client
-from daswatch.aws.cloudformation import Answers
+from daswatch.aws.cloudformation import ResponseSender
 from daswatch.aws.rds import ActivityStreams
 from daswatch.content.model import Plan
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
-from daswatch.errors import AnswerUndelivered, SearchUnavailable
+from daswatch.errors import ResponseUndelivered, SearchUnavailable
 from demo.aws import REGION, LocalAws
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module
-from setup_lambda.answer import Provider, answer_request
-from setup_lambda.provide import ContentProvider, StreamProvider
+from setup_lambda.providers import ContentProvider, StreamProvider
+from setup_lambda.responder import Provider, respond
 from tests.builders.custom_resources import events
 from tests.fakes.clock import Clock
 from tests.fakes.cloudformation_bucket import SIGNATURE, AnswerBucket, a_request
@@ -56,7 +63,7 @@ def test_content_is_installed_and_counted(setup: Setup, bucket: AnswerBucket) ->
 
         assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "das-content")
         assert answer["Data"] == {"Created": "1", "Updated": "2", "Unchanged": "3"}
-        assert "12 of kind saved object are left out: no Dashboards was named" in answer["Reason"]
+        assert "left out: 12 of kind saved object (no Dashboards was named)" in answer["Reason"]
 
 
 def test_deletion_of_content_touches_nothing(setup: Setup, bucket: AnswerBucket) -> None:
@@ -98,7 +105,7 @@ def test_a_domain_that_keeps_refusing_is_not_waited_for_forever(setup: Setup, bu
     assert 200 < setup.clock.now <= 300
 
 
-def test_what_waiting_does_not_mend_is_not_waited_for(setup: Setup, bucket: AnswerBucket) -> None:
+def test_what_waiting_does_not_fix_is_not_waited_for(setup: Setup, bucket: AnswerBucket) -> None:
     setup.content = failing(1, 400)
 
     assert setup.answer(a_content_request(bucket))["Status"] == "FAILED"
@@ -120,12 +127,12 @@ def test_an_unknown_type_is_refused_and_its_deletion_succeeds(setup: Setup, buck
 def test_an_unexpected_error_is_answered_without_its_text_and_located_in_the_log(
     setup: Setup, bucket: AnswerBucket
 ) -> None:
-    def broken(request: Request, deadline: Deadline) -> Answer:
+    def broken(request: Request, deadline: Deadline) -> Response:
         raise KeyError("a secret in an error")
 
     report = setup.run(a_content_request(bucket), more={CONTENT: broken})
 
-    assert bucket.answer["Reason"] == "unexpected KeyError: the log of the function says where"
+    assert bucket.answer["Reason"] == "unexpected KeyError: see the function's log"
     assert "test_setup_function.py" in report.where
     assert "secret" not in report.where
 
@@ -133,19 +140,19 @@ def test_an_unexpected_error_is_answered_without_its_text_and_located_in_the_log
 def test_a_provider_that_hangs_is_given_up_in_time_to_answer(bucket: AnswerBucket) -> None:
     release = threading.Event()
 
-    def hanging(request: Request, deadline: Deadline) -> Answer:
+    def hanging(request: Request, deadline: Deadline) -> Response:
         release.wait(300)
-        return Answer(succeeded=True, physical_id="late")
+        return Response(succeeded=True, physical_id="late")
 
     begun = time.monotonic()
     try:
-        answer_request(a_content_request(bucket), {CONTENT: hanging}, Answers(), 6.0, time)
+        respond(read_request(a_content_request(bucket)), {CONTENT: hanging}, ResponseSender(), 6.0, time)
     finally:
         release.set()
 
     assert time.monotonic() - begun < 100
     assert bucket.answer["Status"] == "FAILED"
-    assert "the time of the function is over" in bucket.answer["Reason"]
+    assert "the function ran out of time" in bucket.answer["Reason"]
 
 
 def test_a_bucket_that_fails_for_a_while_gets_the_answer_once(setup: Setup, bucket: AnswerBucket) -> None:
@@ -160,17 +167,17 @@ def test_a_bucket_that_fails_for_a_while_gets_the_answer_once(setup: Setup, buck
 
 
 @pytest.mark.parametrize(("statuses", "attempts"), [([503] * 9, 5), ([403], 1)])
-def test_an_answer_that_nobody_takes_fails_the_invocation_without_telling_the_url(
+def test_an_answer_that_nobody_takes_fails_the_invocation_without_the_url(
     bucket: AnswerBucket, capsys: pytest.CaptureFixture[str], statuses: list[int], attempts: int
 ) -> None:
     bucket.statuses = statuses
 
-    with pytest.raises(AnswerUndelivered) as caught:
+    with pytest.raises(ResponseUndelivered) as caught:
         handler_module.handler(a_content_request(bucket, "Delete"), InvocationContext(remaining_ms=20_000))
 
     assert bucket.attempts == attempts
     line = json.loads(capsys.readouterr().out)
-    assert (line["level"], line["message"], line["ResourcesFailed"]) == ("ERROR", "provided", [1.0])
+    assert (line["level"], line["message"], line["ResourcesFailed"]) == ("ERROR", "custom resource ready", [1.0])
     assert line["undelivered"] == str(caught.value)
     assert SIGNATURE not in json.dumps(line)
     assert SIGNATURE not in "".join(traceback.format_exception(caught.value))
@@ -196,10 +203,10 @@ def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket
         del bucket.bodies[:]
         bucket.attempts = 0
         request = {**fields, "ResourceType": resource_type, "ResponseURL": bucket.url}
-        answer_request(request, providers, Answers(), 10.0, Clock())
+        respond(read_request(request), providers, ResponseSender(), 10.0, Clock())
 
         assert bucket.attempts == len(bucket.bodies) == 1
-        assert len(bucket.bodies[0]) <= MAX_ANSWER_BYTES
+        assert len(bucket.bodies[0]) <= MAX_RESPONSE_BYTES
         assert json.loads(bucket.bodies[0])["Status"] in ("SUCCESS", "FAILED")
 
 
@@ -207,7 +214,7 @@ def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
+def test_the_handler_switches_a_stream_on_and_logs_one_line_without_the_url(
     rds: Rds, bucket: AnswerBucket, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -220,8 +227,12 @@ def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
     out, err = capfd.readouterr()
     (line,) = out.splitlines()
     assert bucket.answer["Status"] == "SUCCESS"
-    told = json.loads(line)
-    assert (told["message"], told["resource_type"], told["ResourcesProvided"]) == ("provided", ACTIVITY_STREAM, [1.0])
+    shown = json.loads(line)
+    assert (shown["message"], shown["resource_type"], shown["ResourcesProvided"]) == (
+        "custom resource ready",
+        ACTIVITY_STREAM,
+        [1.0],
+    )
     assert err == ""
     for text in (out, caplog.text):
         assert SIGNATURE not in text
@@ -283,7 +294,7 @@ def test_missing_settings_are_all_named_in_the_answer(bucket: AnswerBucket, caps
     assert json.loads(capsys.readouterr().out)["level"] == "ERROR"
 
 
-def test_a_secret_that_is_not_there_is_told(
+def test_a_secret_that_is_not_there_is_reported(
     aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "detections.json").write_bytes(dump([]))
@@ -302,11 +313,11 @@ def test_a_secret_that_is_not_there_is_told(
 
     handler_module.handler(a_content_request(bucket), InvocationContext())
 
-    told = "Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: ResourceNotFoundException"
-    assert bucket.answer["Reason"] == told
+    shown = "Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: ResourceNotFoundException"
+    assert bucket.answer["Reason"] == shown
 
 
 @pytest.mark.parametrize("event", [None, {}, [], {"RequestType": "Create"}])
-def test_without_a_url_the_handler_fails_so_that_somebody_looks(event: Any) -> None:
-    with pytest.raises(AnswerUndelivered, match="no ResponseURL"):
+def test_without_a_url_the_handler_fails_visibly(event: Any) -> None:
+    with pytest.raises(ResponseUndelivered, match="no ResponseURL"):
         handler_module.handler(event, InvocationContext())

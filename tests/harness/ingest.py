@@ -74,7 +74,7 @@ class IngestFunction:
 
     def cold_start(self) -> None:
         """Forget everything that a warm function keeps."""
-        handler_module._function.cache_clear()
+        handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
 
     def database(self, engine: Engine = "postgresql", *, signed: bool = False, name: str = "A") -> Database:
@@ -118,7 +118,7 @@ class IngestFunction:
 
     def invoke(self, *records: Mapping[str, Any], remaining_ms: int = 60_000) -> list[str]:
         """Invoke the handler; the sequence numbers that its answer names."""
-        function = handler_module._function()
+        function = handler_module.warm_function()
         function.clock = self.clock
         answer = handler_module.invoke(
             function, {"Records": list(records)}, InvocationContext(remaining_ms=remaining_ms)

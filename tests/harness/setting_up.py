@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_request
 from daswatch.aws.clients import kms_client, rds_client
-from daswatch.aws.cloudformation import Answers
+from daswatch.aws.cloudformation import ResponseSender
 from daswatch.aws.rds import ActivityStreams
-from daswatch.content.model import Content, Kind, LeftOut, Plan, PlannedStep, Step
+from daswatch.content.model import Content, ContentKind, LeftOut, Operation, Plan, PlannedStep
 from daswatch.deadline import Deadline
-from setup_lambda.answer import Provider, Report, answer_request
-from setup_lambda.provide import ContentProvider, StreamProvider
+from setup_lambda.providers import ContentProvider, StreamProvider
+from setup_lambda.responder import Provider, SetupReport, respond
 from tests.fakes.clock import Clock
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 
@@ -22,10 +22,10 @@ MINUTES_14 = 14 * 60.0
 
 def a_plan(created: int = 1, updated: int = 0, unchanged: int = 0) -> Plan:
     """A plan of so many steps of each sort."""
-    counts = {Step.CREATE: created, Step.UPDATE: updated, Step.UNCHANGED: unchanged}
-    piece = Content(Kind.MONITOR, "das-detection-any", {})
+    counts = {Operation.CREATE: created, Operation.UPDATE: updated, Operation.UNCHANGED: unchanged}
+    piece = Content(ContentKind.MONITOR, "das-detection-any", {})
     steps = [PlannedStep(step, piece) for step, count in counts.items() for _ in range(count)]
-    return Plan(tuple(steps), (LeftOut(Kind.SAVED_OBJECT, 12, "no Dashboards was named"),))
+    return Plan(tuple(steps), (LeftOut(ContentKind.SAVED_OBJECT, 12, "no Dashboards was named"),))
 
 
 def _streams(deadline: Deadline) -> ActivityStreams:
@@ -45,13 +45,15 @@ class Setup:
         self.run(event, seconds, providers)
         return self.bucket.answer
 
-    def run(self, event: object, seconds: float = MINUTES_14, more: Mapping[str, Provider] | None = None) -> Report:
+    def run(
+        self, event: object, seconds: float = MINUTES_14, more: Mapping[str, Provider] | None = None
+    ) -> SetupReport:
         providers: dict[str, Provider] = {
             ACTIVITY_STREAM: StreamProvider(_streams),
             CONTENT: ContentProvider(lambda _: self.content()),
         }
         del self.bucket.bodies[:]
-        return answer_request(event, providers | dict(more or {}), Answers(), seconds, self.clock)
+        return respond(read_request(event), providers | dict(more or {}), ResponseSender(), seconds, self.clock)
 
     def stream(
         self, kind: str, name: str, key: str, *, old: Mapping[str, str] | None = None, was: str = "", **more: str

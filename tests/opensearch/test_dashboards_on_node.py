@@ -43,7 +43,7 @@ from tests.builders.alerts import a_firing
 from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.harness.installed import remove
-from tools.pictures.panels import Request, Rows, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.panels import PanelSearch, Rows, TimeSpan, by_key, requests_of, rows_of
 
 pytestmark = pytest.mark.node
 
@@ -70,7 +70,7 @@ class World:
     sources: Mapping[str, Sequence[Source]]
     records: Sequence[ProducedRecord]
 
-    def ask(self, request: Request) -> dict[str, Any]:
+    def ask(self, request: PanelSearch) -> dict[str, Any]:
         answer: dict[str, Any] = self.search.search(index=self.indices[request.index], body=dict(request.body))
         assert answer["_shards"]["failed"] == 0
         assert not answer["timed_out"]
@@ -78,15 +78,15 @@ class World:
 
 
 def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> list[dict[str, Any]]:
-    """What is told of drops, where each record was a batch of its own."""
-    told = []
+    """What is counted of drops, where each record was a batch of its own."""
+    given = []
     for number, (record, one) in enumerate(zip(records, made, strict=True)):
         at = iso_milliseconds(record.arrival)
         stream = stream_source(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
         counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
-        told += drops.actions(counted, batch, at, Indices().drops)
-    return [line_of(action) for action in told]
+        given += drops.actions(counted, batch, at, Indices().drops)
+    return [line_of(action) for action in given]
 
 
 def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def world(search: OpenSearch) -> Iterator[World]:
 
 
 def counted_once(sources: Sequence[Source]) -> list[Source]:
-    """Without the rows that tell a statement's objects once more."""
+    """Without the rows that repeat a statement's objects."""
     return [source for source in sources if source.get("class") != "AUX"]
 
 
@@ -190,12 +190,12 @@ def by_id(one: SavedObject) -> str:
     return one.id
 
 
-def the_request(one: SavedObject) -> Request:
+def the_request(one: SavedObject) -> PanelSearch:
     (request,) = requests_of(one, KNOWN, SPAN)
     return request
 
 
-def matching(world: World, one: SavedObject, request: Request) -> list[Source]:
+def matching(world: World, one: SavedObject, request: PanelSearch) -> list[Source]:
     query = one.attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]["query"]["query"]
     return [source for source in counted_once(world.sources[request.index]) if predicate(query)(source)]
 
@@ -386,7 +386,7 @@ def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
     assert shown(world, "das-drops-count") == [(sum(entry.fate == "aws-user" for entry in entries),)]
 
 
-def test_a_new_statement_comes_first_and_tells_when_it_was_first_seen(world: World) -> None:
+def test_a_new_statement_comes_first_and_reports_when_it_was_first_seen(world: World) -> None:
     hashes: dict[str, list[int]] = defaultdict(list)
     for source in counted_once(world.sources["das-events-*"]):
         if "statementHash" in source:
@@ -411,8 +411,8 @@ def test_who_reads_and_changes_the_most_rows(world: World) -> None:
     assert all(total == rows[key] for key, total in found.items())
 
 
-def test_only_active_alerts_need_somebody_now(world: World) -> None:
-    # The gravest comes first, though it is neither the newest nor the most frequent one.
+def test_only_active_alerts_need_a_person_now(world: World) -> None:
+    # The most severe comes first, though it is neither the newest nor the most frequent one.
     assert [(row[0], row[3]) for row in shown(world, "das-alerts-active")] == [
         ("critical", "dbUserName cy"),
         ("high", "dbUserName anna"),
@@ -427,7 +427,7 @@ def test_one_session_is_found_in_its_order(world: World) -> None:
     session = Counter(source["sessionId"] for source in counted_once(world.sources["das-events-*"])).most_common(1)[0][
         0
     ]
-    only = {"match_phrase": {"sessionId": session}}  # what a click on the + beside it adds
+    only = {"match_phrase": {"sessionId": session}}  # what a click on the + next to it adds
     narrowed = {**request.body, "query": {"bool": {"filter": [request.body["query"], only]}}}
 
     hits = world.search.search(index=world.indices[request.index], body=narrowed)["hits"]["hits"]

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from daswatch.aws import clients
 from daswatch.content.dashboards import read_ndjson, shipped_objects
 from daswatch.content.index_settings import IndexSettings
-from daswatch.content.model import Kind, Plan, Step, Wanted
+from daswatch.content.model import ContentKind, Operation, Plan, WantedContent
 from daswatch.content.plan import channel_id, check_hourly
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import by_name
@@ -54,7 +54,7 @@ class Place:
         self.channel = channel_id(self.indices)
         self.pattern = ("index-pattern", f"{self.indices.saved_object_start}events")
         self.retention = f"{prefix}-retention"  # the name of the events' policy
-        self.wanted = Wanted(
+        self.wanted = WantedContent(
             index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=TOPIC, channel_role_arn=CHANNEL_ROLE
         )
         self.saved: dict[str, bytes] = {}
@@ -104,7 +104,7 @@ def policy_of(place: Place) -> dict[str, Any]:
     return deepcopy(place.domain.policies.policies[place.retention]["policy"])
 
 
-def changed(plan: Plan) -> list[tuple[Step, Kind, str]]:
+def changed(plan: Plan) -> list[tuple[Operation, ContentKind, str]]:
     return [(one.step, one.content.kind, one.content.name) for one in plan.to_do]
 
 
@@ -116,8 +116,8 @@ def test_everything_is_installed_in_order(place: Place) -> None:
     plan = place.install()
 
     kinds = [one.content.kind for one in plan.steps]
-    assert kinds == sorted(kinds, key=list(Kind).index)
-    assert set(kinds) == set(Kind) - {Kind.ROLE, Kind.ROLE_MAPPING}
+    assert kinds == sorted(kinds, key=list(ContentKind).index)
+    assert set(kinds) == set(ContentKind) - {ContentKind.ROLE, ContentKind.ROLE_MAPPING}
     expected = {monitor_name(one, place.indices) for one in DETECTIONS if has_monitor(one)}
     assert {one["name"] for one in place.domain.alerting.monitors.values()} == expected
     sns = {"topic_arn": TOPIC, "role_arn": CHANNEL_ROLE}
@@ -172,7 +172,7 @@ def test_a_monitor_on_a_missing_index_is_refused(place: Place, method: str) -> N
 def test_no_monitor_yet_is_not_a_missing_plugin(place: Place, index_from_the_start: bool) -> None:
     place.domain.alerting.index_from_the_start = index_from_the_start
 
-    assert {one.step for one in place.plan().steps if one.content.kind is Kind.MONITOR} == {Step.CREATE}
+    assert {one.step for one in place.plan().steps if one.content.kind is ContentKind.MONITOR} == {Operation.CREATE}
 
 
 def test_monitors_found_in_part_are_not_installed_again(place: Place) -> None:
@@ -186,7 +186,7 @@ def test_monitors_found_in_part_are_not_installed_again(place: Place) -> None:
 def test_a_plan_only_reads(place: Place) -> None:
     plan = place.plan()
 
-    assert plan.count(Step.CREATE) > 20
+    assert plan.count(Operation.CREATE) > 20
     assert place.domain.writes == []
 
 
@@ -225,14 +225,14 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
 @pytest.mark.parametrize(
     ("prefix", "kinds", "why"),
     [
-        (POLICIES, {Kind.RETENTION_POLICY}, "no Index State Management"),
-        (NOTIFICATIONS, {Kind.CHANNEL, Kind.MONITOR}, "no Notifications plugin"),
-        (ALERTING, {Kind.CHANNEL, Kind.MONITOR}, "no Alerting plugin"),
-        (DASHBOARDS, {Kind.SAVED_OBJECT}, "no Dashboards answers"),
+        (POLICIES, {ContentKind.RETENTION_POLICY}, "no Index State Management"),
+        (NOTIFICATIONS, {ContentKind.CHANNEL, ContentKind.MONITOR}, "no Notifications plugin"),
+        (ALERTING, {ContentKind.CHANNEL, ContentKind.MONITOR}, "no Alerting plugin"),
+        (DASHBOARDS, {ContentKind.SAVED_OBJECT}, "no Dashboards answers"),
     ],
 )
 def test_what_the_endpoint_has_no_place_for_is_left_out_with_the_reason(
-    place: Place, prefix: str, kinds: set[Kind], why: str
+    place: Place, prefix: str, kinds: set[ContentKind], why: str
 ) -> None:
     place.domain.without(prefix)
 
@@ -250,17 +250,17 @@ def test_a_channel_that_may_not_publish_to_sns_is_left_out(place: Place) -> None
 
     plan = place.install()
 
-    assert {Kind.CHANNEL, Kind.MONITOR} <= {one.kind for one in plan.left_out}
+    assert {ContentKind.CHANNEL, ContentKind.MONITOR} <= {one.kind for one in plan.left_out}
     assert place.domain.alerting.monitors == {}
 
 
 @pytest.mark.parametrize(
     ("changes", "why"), [({"monitors": False}, "not wanted"), ({"alert_topic_arn": ""}, "MONITOR_TOPIC_ARN")]
 )
-def test_monitors_without_anybody_to_tell_are_left_out(place: Place, changes: dict[str, Any], why: str) -> None:
+def test_monitors_without_a_topic_are_left_out(place: Place, changes: dict[str, Any], why: str) -> None:
     plan = place.install(**changes)
 
-    assert why in {one.kind: one.why for one in plan.left_out}[Kind.MONITOR]
+    assert why in {one.kind: one.why for one in plan.left_out}[ContentKind.MONITOR]
     assert not [write for write in place.domain.writes if ALERTING in write or NOTIFICATIONS in write]
 
 
@@ -270,15 +270,19 @@ def test_a_collection_gets_templates_and_saved_objects_and_is_asked_nothing_else
 
     plan = place.plan(service="aoss")
 
-    assert {one.content.kind for one in plan.steps} == {Kind.INDEX_TEMPLATE, Kind.SAVED_OBJECT}
-    taken = {Kind.INDEX_TEMPLATE, Kind.SAVED_OBJECT, Kind.COMPONENT_TEMPLATE}  # templates hold their components
-    assert {one.kind for one in plan.left_out} == set(Kind) - taken - {Kind.ROLE_MAPPING}
+    assert {one.content.kind for one in plan.steps} == {ContentKind.INDEX_TEMPLATE, ContentKind.SAVED_OBJECT}
+    taken = {
+        ContentKind.INDEX_TEMPLATE,
+        ContentKind.SAVED_OBJECT,
+        ContentKind.COMPONENT_TEMPLATE,
+    }  # templates hold their components
+    assert {one.kind for one in plan.left_out} == set(ContentKind) - taken - {ContentKind.ROLE_MAPPING}
 
 
 # --- what users decided ---
 
 
-def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
+def test_a_monitor_switched_off_stays_off(place: Place) -> None:
     place.install()
     monitor_of(place)["enabled"] = False
 
@@ -288,7 +292,7 @@ def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
     plan = place.install()
 
-    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
+    assert (Operation.UPDATE, ContentKind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
     assert monitor_of(place)["enabled"] is False
     assert not place.plan().changes
 
@@ -296,7 +300,7 @@ def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
 def test_a_schedule_and_actions_of_ones_own_survive_an_update(place: Place) -> None:
     place.install()
     schedule = {"period": {"interval": 10, "unit": "MINUTES"}}
-    own = {"id": "slack", "name": "tell us", "destination_id": "slack"}
+    own = {"id": "slack", "name": "notify us", "destination_id": "slack"}
     monitor_of(place)["schedule"] = schedule
     monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"].append(own)
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
@@ -315,7 +319,7 @@ def test_a_teams_tuning_switches_a_monitor_that_nobody_touched(place: Place) -> 
 
     plan = place.install()
 
-    assert (Step.UPDATE, Kind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
+    assert (Operation.UPDATE, ContentKind.MONITOR, f"daswatch {place.indices.stem} {ONE}") in changed(plan)
     assert monitor_of(place)["enabled"] is False
     assert whys(plan) == {}
     place.change(ONE, enabled=True)
@@ -365,7 +369,7 @@ def test_a_replaced_monitor_is_backed_up(place: Place) -> None:
     assert orjson.loads(place.saved[f"monitor/daswatch-{place.indices.stem}-{ONE}.json"]) == before
 
 
-def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
+def test_a_channel_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
     place.install()
     place.domain.notifications.channels[place.channel]["is_enabled"] = False
     assert not place.plan().changes
@@ -380,7 +384,7 @@ def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place
     )
 
 
-def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place) -> None:
+def test_a_retention_policy_that_was_changed_is_never_replaced(place: Place) -> None:
     place.install()
     policy = policy_of(place)
     policy["states"][1]["transitions"] = []  # nothing is ever deleted
@@ -406,19 +410,19 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.RETENTION_POLICY, place.retention)]
+    assert changed(plan) == [(Operation.UPDATE, ContentKind.RETENTION_POLICY, place.retention)]
     assert policy_of(place)["states"][1]["transitions"][0]["conditions"] == {"min_index_age": "400d"}
     assert b"100d" in place.saved[f"retention-policy/{place.retention}.json"]
     assert not place.plan().changes
 
 
-def test_a_saved_object_that_somebody_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
+def test_a_saved_object_that_was_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
     place.install()
     place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.SAVED_OBJECT, f"index-pattern/{place.pattern[1]}")]
+    assert changed(plan) == [(Operation.UPDATE, ContentKind.SAVED_OBJECT, f"index-pattern/{place.pattern[1]}")]
     (kept,) = read_ndjson(place.saved["saved-objects.ndjson"])
     assert kept.attributes["title"] == "mine-*"
     assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
@@ -443,7 +447,7 @@ def test_a_refreshed_list_of_fields_is_no_change(place: Place) -> None:
     assert not place.plan().changes
 
 
-def test_a_template_that_somebody_changed_is_backed_up(place: Place, search: OpenSearch) -> None:
+def test_a_template_that_was_changed_is_backed_up(place: Place, search: OpenSearch) -> None:
     place.install()
     prefix = place.wanted.index_prefix
     body = search.indices.get_index_template(name=prefix)["index_templates"][0]["index_template"]
@@ -451,7 +455,7 @@ def test_a_template_that_somebody_changed_is_backed_up(place: Place, search: Ope
 
     plan = place.install()
 
-    assert changed(plan) == [(Step.UPDATE, Kind.INDEX_TEMPLATE, prefix)]
+    assert changed(plan) == [(Operation.UPDATE, ContentKind.INDEX_TEMPLATE, prefix)]
     assert orjson.loads(place.saved[f"index-template/{prefix}.json"])["priority"] == 7
     assert not place.plan().changes
 
@@ -470,7 +474,7 @@ def test_a_failing_step_is_named_and_a_second_run_completes(place: Place) -> Non
     place.domain.recover(ALERTING, place.domain.alerting.answer)
     plan = place.install()
 
-    assert {kind for _, kind, _ in changed(plan)} == {Kind.MONITOR, Kind.SAVED_OBJECT}
+    assert {kind for _, kind, _ in changed(plan)} == {ContentKind.MONITOR, ContentKind.SAVED_OBJECT}
     assert not place.plan().changes
 
 
@@ -482,7 +486,7 @@ def prepare(place: Place, search: OpenSearch) -> None:
     """What is there of an earlier run: all templates but the last."""
     place.wanted = replace(place.wanted, detections=FEW)
     shipped = shipped_content(place.wanted.index_prefix)
-    kinds = (Kind.COMPONENT_TEMPLATE, Kind.INDEX_TEMPLATE)
+    kinds = (ContentKind.COMPONENT_TEMPLATE, ContentKind.INDEX_TEMPLATE)
     ContentGateway(search).install_all([one for one in shipped if one.kind in kinds][:-1])
 
 
@@ -552,7 +556,7 @@ def test_a_refused_saved_object_is_named(place: Place) -> None:
         place.install()
 
     place.domain.dashboards.refused = set()
-    assert {kind for _, kind, _ in changed(place.install())} == {Kind.SAVED_OBJECT}
+    assert {kind for _, kind, _ in changed(place.install())} == {ContentKind.SAVED_OBJECT}
 
 
 def test_a_channel_that_was_made_meanwhile_is_written_over(place: Place) -> None:
@@ -578,23 +582,23 @@ def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "shown"),
     [
         (Response(200, {"content-type": "text/html"}, b"<html>log in</html>"), "not the API of Dashboards"),
         (Response.of_json(401, {"statusCode": 401, "message": "Authentication required"}), "Authentication required"),
     ],
 )
-def test_what_is_no_dashboards_is_told(place: Place, answer: Response, told: str) -> None:
+def test_what_is_no_dashboards_is_reported(place: Place, answer: Response, shown: str) -> None:
     place.domain.recover(DASHBOARDS, lambda request: answer)
 
-    with pytest.raises(DashboardsUnavailable, match=told):
+    with pytest.raises(DashboardsUnavailable, match=shown):
         place.plan()
 
 
-def test_dashboards_that_do_not_answer_are_told(node: AnyNode) -> None:
+def test_dashboards_that_do_not_answer_are_reported(node: AnyNode) -> None:
     installation = Installation.at(
         SearchEndpoint(node.url, auth="none"), DashboardsEndpoint("http://127.0.0.1:9/_dashboards")
     )
 
     with pytest.raises(DashboardsUnavailable, match=r"does not answer .*: correct DASHBOARDS_URL"):
-        installation.plan(Wanted())
+        installation.plan(WantedContent())

@@ -17,7 +17,7 @@ import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
-from daswatch.content.model import Kind, Step, Wanted
+from daswatch.content.model import ContentKind, Operation, WantedContent
 from daswatch.content.plan import findings_role, ingest_role
 from daswatch.detections.samples import samples_of
 from daswatch.detections.sigma import compile_all
@@ -83,7 +83,9 @@ def users(secured: SecuredNode, admin: OpenSearch) -> Users:
 
 def install(admin: OpenSearch, prefix: str) -> None:
     installation = Installation(admin, None)
-    wanted = Wanted(index_prefix=prefix, ingest_role_arn=INGEST_ARN, findings_role_arn=FINDINGS_ARN, dashboards=False)
+    wanted = WantedContent(
+        index_prefix=prefix, ingest_role_arn=INGEST_ARN, findings_role_arn=FINDINGS_ARN, dashboards=False
+    )
     installation.execute(installation.plan(wanted), lambda name, content: None)
     assert not installation.plan(wanted).changes
 
@@ -130,7 +132,7 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
 def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:
     first, second, third = (ingest.record([postgresql_event(statementId=number)]) for number in (1, 2, 3))
     secret_arn = os.environ["OPENSEARCH_SECRET_ARN"]
-    ingest.monkeypatch.setattr(opensearch_client, "_SECRET_SECONDS", 0.0)
+    ingest.monkeypatch.setattr(opensearch_client, "SECRET_SECONDS", 0.0)
     secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
     name = orjson.loads(secrets_manager.get_secret_value(SecretId=secret_arn)["SecretString"])["username"]
     assert ingest.invoke(first) == []
@@ -158,7 +160,7 @@ def test_drops_can_be_counted_with_the_ingest_role(admin: OpenSearch, users: Use
 
 
 def bulk_of(index: str, action: str = "create") -> Callable[[OpenSearch], Any]:
-    """A bulk whose one item is refused, told as opensearch-py tells a refused request."""
+    """A bulk whose one item is refused, as opensearch-py raises a refused request."""
 
     def send(client: OpenSearch) -> None:
         source: dict[str, Any] = {"doc": {}} if action == "update" else {}
@@ -252,7 +254,7 @@ def test_the_findings_function_can_do_its_work_with_its_role_alone(
 
 def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
     role = ingest_role("t-merged-events")
-    wanted = Wanted(index_prefix="t-merged-events", ingest_role_arn=INGEST_ARN, dashboards=False)
+    wanted = WantedContent(index_prefix="t-merged-events", ingest_role_arn=INGEST_ARN, dashboards=False)
     path = f"/_plugins/_security/api/rolesmapping/{role}"
     install(admin, "t-merged-events")
     admin.transport.perform_request(
@@ -272,7 +274,7 @@ def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
     assert not installation.plan(wanted).changes
 
 
-def test_who_may_not_manage_roles_is_told_what_to_do(admin: OpenSearch, users: Users) -> None:
+def test_who_may_not_manage_roles_is_reported_what_to_do(admin: OpenSearch, users: Users) -> None:
     body = {"cluster_permissions": ["indices:admin/index_template/get", "cluster:admin/component_template/get"]}
     admin.transport.perform_request("PUT", "/_plugins/_security/api/roles/t-looks", body=body)
     admin.transport.perform_request(
@@ -280,15 +282,15 @@ def test_who_may_not_manage_roles_is_told_what_to_do(admin: OpenSearch, users: U
     )
     installation = Installation(users.client("looks"), None)
 
-    plan = installation.plan(Wanted(dashboards=False))
+    plan = installation.plan(WantedContent(dashboards=False))
 
-    assert "may not manage roles" in {one.kind: one.why for one in plan.left_out}[Kind.ROLE]
+    assert "may not manage roles" in {one.kind: one.why for one in plan.left_out}[ContentKind.ROLE]
     with pytest.raises(Exception, match="map them to security_manager or all_access"):
-        installation.plan(Wanted(ingest_role_arn=INGEST_ARN, dashboards=False))
+        installation.plan(WantedContent(ingest_role_arn=INGEST_ARN, dashboards=False))
 
 
-def test_a_role_that_somebody_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:
-    role, wanted = findings_role("t-wide-events"), Wanted(index_prefix="t-wide-events", dashboards=False)
+def test_a_role_that_was_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:
+    role, wanted = findings_role("t-wide-events"), WantedContent(index_prefix="t-wide-events", dashboards=False)
     path = f"/_plugins/_security/api/roles/{role}"
     admin.transport.perform_request("PUT", path, body={"cluster_permissions": ["*"]})
     installation = Installation(admin, None)
@@ -297,6 +299,6 @@ def test_a_role_that_somebody_widened_is_backed_up_and_narrowed(admin: OpenSearc
     plan = installation.plan(wanted)
     installation.execute(plan, saved.__setitem__)
 
-    assert {one.content.name: one.step for one in plan.steps}[role] is Step.UPDATE
+    assert {one.content.name: one.step for one in plan.steps}[role] is Operation.UPDATE
     assert orjson.loads(saved[f"role/{role}.json"])["cluster_permissions"] == ["*"]
     assert "*" not in admin.transport.perform_request("GET", path)[role]["cluster_permissions"]

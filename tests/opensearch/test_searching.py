@@ -370,7 +370,7 @@ def test_rare_applications_are_found(search: OpenSearch, history: History) -> No
 
 
 @pytest.mark.node
-def test_networks_are_told_by_address_and_user(search: OpenSearch, history: History) -> None:
+def test_networks_are_reported_by_address_and_user(search: OpenSearch, history: History) -> None:
     question = "Who failed to log in from this network?"
     users: dict[str, set[str]] = defaultdict(set)
     for one in sources(history, question):

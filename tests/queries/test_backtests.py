@@ -11,15 +11,15 @@ from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import Firing
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, FirstSeen, Kind, Level, Source
+from daswatch.detections.detection import Detection, DetectionKind, FirstSeen, Level, Source
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.backtest_runs import BacktestRun
 from daswatch.opensearch.saved_queries import Answers, Question
 from daswatch.queries.backtests import (
     Backtest,
+    Period,
     Sightings,
     Slice,
-    Span,
     bar,
     day_slice,
     episodes,
@@ -31,7 +31,7 @@ from daswatch.times import iso_milliseconds
 from tests.builders.alerts import a_detection
 
 MIDNIGHT = datetime(2033, 5, 3, tzinfo=UTC)
-DAY = Span(MIDNIGHT, MIDNIGHT + timedelta(days=1))
+DAY = Period(MIDNIGHT, MIDNIGHT + timedelta(days=1))
 
 
 def iso(minutes: float) -> str:
@@ -111,11 +111,11 @@ def test_an_endpoint_that_is_gone_is_not_asked_for_each_detection() -> None:
 
 
 def an_event_detection(**changes: Any) -> Detection:
-    return a_detection(kind=Kind.EVENT, window_seconds=0, **changes)
+    return a_detection(kind=DetectionKind.EVENT, window_seconds=0, **changes)
 
 
 def test_a_span_falls_into_days_that_end_at_midnight() -> None:
-    span = Span(datetime(2033, 5, 3, 22, 30, tzinfo=UTC), datetime(2033, 5, 5, 1, tzinfo=UTC))
+    span = Period(datetime(2033, 5, 3, 22, 30, tzinfo=UTC), datetime(2033, 5, 5, 1, tzinfo=UTC))
 
     assert [(day.begin.isoformat()[5:16], day.end.isoformat()[5:16]) for day in span.days()] == [
         ("05-03T22:30", "05-04T00:00"),
@@ -228,8 +228,8 @@ def test_what_ended_before_the_span_is_left_out() -> None:
     [
         ({}, True),
         ({"source": Source.CONTROL_PLANE}, True),
-        ({"kind": Kind.SILENCE, "source": Source.PULSE}, False),
-        ({"kind": Kind.FAILING}, False),
+        ({"kind": DetectionKind.SILENCE, "source": Source.PULSE}, False),
+        ({"kind": DetectionKind.FAILING}, False),
     ],
 )
 def test_only_what_leaves_events_can_be_replayed(changes: dict[str, Any], applicable: bool) -> None:
@@ -238,7 +238,7 @@ def test_only_what_leaves_events_can_be_replayed(changes: dict[str, Any], applic
 
 def first_seen(**changes: Any) -> Detection:
     rule = FirstSeen(**{"learn_days": 30, **changes})
-    return a_detection(kind=Kind.FIRST_SEEN, window_seconds=0, group=("dbUserName",), first_seen=rule)
+    return a_detection(kind=DetectionKind.FIRST_SEEN, window_seconds=0, group=("dbUserName",), first_seen=rule)
 
 
 def a_sighting(user: str, day: float, **changes: Any) -> Candidate:

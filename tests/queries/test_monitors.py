@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Condition, Detection, Kind, Level, Source
+from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.detections.samples import documents, samples_of
 from daswatch.detections.sigma import compile_all, rule_folders
 from daswatch.documents.document import Flattening
@@ -64,15 +64,15 @@ def trigger(content: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "possible"),
     [
-        (Kind.EVENT, True),
-        (Kind.THRESHOLD, True),
-        (Kind.SEQUENCE, False),
-        (Kind.FIRST_SEEN, False),
-        (Kind.SILENCE, False),
-        (Kind.FAILING, False),
+        (DetectionKind.EVENT, True),
+        (DetectionKind.THRESHOLD, True),
+        (DetectionKind.SEQUENCE, False),
+        (DetectionKind.FIRST_SEEN, False),
+        (DetectionKind.SILENCE, False),
+        (DetectionKind.FAILING, False),
     ],
 )
-def test_only_what_one_search_can_tell_has_a_monitor(kind: Kind, possible: bool) -> None:
+def test_only_what_one_search_can_tell_has_a_monitor(kind: DetectionKind, possible: bool) -> None:
     assert has_monitor(a_detection(kind=kind)) is possible
 
 
@@ -301,7 +301,7 @@ def test_monitor_leaves_no_gap_on_any_schedule(
         index_at(search, prefix, second, begin + timedelta(seconds=second))
     search.indices.refresh(index=f"{prefix}-*")
     detection = a_detection(
-        kind=Kind.THRESHOLD if window_seconds else Kind.EVENT,
+        kind=DetectionKind.THRESHOLD if window_seconds else DetectionKind.EVENT,
         window_seconds=window_seconds,
         query="activity:DDL",
         conditions=(Condition("count", 1),),
@@ -321,7 +321,7 @@ def test_monitor_overlaps_what_was_being_written(engine: Engine, search: OpenSea
     """Events are stamped with the begin of the invocation that wrote them: three minutes late at most."""
     now = datetime.now(UTC)
     detection = a_detection(
-        kind=Kind.EVENT, window_seconds=0, query="activity:DDL", conditions=(Condition("count", 1),), group=()
+        kind=DetectionKind.EVENT, window_seconds=0, query="activity:DDL", conditions=(Condition("count", 1),), group=()
     )
     late = int(ARRIVAL_OVERLAP.total_seconds()) + 60
     for seconds in (late - 6, late + 6):
@@ -379,7 +379,7 @@ def test_monitor_judges_all_groups_of_a_flood(engine: Engine, search: OpenSearch
 def test_full_message_has_the_groups_with_the_latest_events(engine: Engine, search: OpenSearch, prefix: str) -> None:
     now = datetime.now(UTC)
     detection = a_detection(
-        kind=Kind.EVENT, window_seconds=0, query='activity:"AUTH FAILURE"', conditions=(Condition("count", 1),)
+        kind=DetectionKind.EVENT, window_seconds=0, query='activity:"AUTH FAILURE"', conditions=(Condition("count", 1),)
     )
     room = most_groups(detection)
     documents = [failed_login(f"user_{number:02}", now - timedelta(seconds=number)) for number in range(2 * room)]
@@ -507,7 +507,7 @@ def test_monitor_is_silent_without_hits(made: Made, engine: Engine, search: Open
     assert run(engine, made(f"{prefix}-*"), datetime.now(UTC)) == []
 
 
-FAILING = a_detection(name="das-failing", kind=Kind.FAILING)
+FAILING = a_detection(name="das-failing", kind=DetectionKind.FAILING)
 
 
 @pytest.mark.node

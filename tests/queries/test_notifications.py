@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.alerts.alert import Firing, group_text
-from daswatch.detections.detection import Kind, Level
+from daswatch.detections.detection import DetectionKind, Level
 from daswatch.errors import NotificationError, Reason
 from daswatch.queries.notifications import FAILING, Notification, read_notification
 from daswatch.queries.saved_query import Candidate
@@ -20,7 +20,7 @@ from tests.builders.alerts import NOW, a_detection, iso
 
 DETECTIONS = {
     "bruteforce-user": a_detection(),
-    FAILING: a_detection(name=FAILING, kind=Kind.FAILING, title="A saved query fails", group=("detection",)),
+    FAILING: a_detection(name=FAILING, kind=DetectionKind.FAILING, title="A saved query fails", group=("detection",)),
 }
 BUCKET = {
     "key": {"resourceId": "cluster-SHOP", "dbUserName": "shop_app", "remoteHost": None},

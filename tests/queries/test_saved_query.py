@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.detections.detection import Condition, EventSequence, Kind, Level
+from daswatch.detections.detection import Condition, DetectionKind, EventSequence, Level
 from daswatch.queries.saved_query import (
     ARRIVAL_OVERLAP,
     INGEST_SECONDS,
@@ -31,7 +31,10 @@ from tests import ROOT
 from tests.builders.alerts import a_detection, at, iso
 
 GUESSED = a_detection(
-    kind=Kind.SEQUENCE, window_seconds=900, sequence=EventSequence("activity:a", 5, "activity:b"), conditions=()
+    kind=DetectionKind.SEQUENCE,
+    window_seconds=900,
+    sequence=EventSequence("activity:a", 5, "activity:b"),
+    conditions=(),
 )
 
 

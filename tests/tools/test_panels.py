@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daswatch.content.dashboards import SavedObject
-from tools.pictures.panels import Column, PanelError, Request, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.panels import Column, PanelError, PanelSearch, TimeSpan, by_key, requests_of, rows_of
 
 START = datetime(2031, 3, 4, 9, tzinfo=UTC)
 DAY = TimeSpan(START, START + timedelta(days=1), "Europe/Paris")
@@ -54,7 +54,7 @@ def pill(query: dict[str, Any], **meta: Any) -> dict[str, Any]:
     return {"$state": {"store": "appState"}, "meta": {"negate": False, "disabled": False, **meta}, **query}
 
 
-def asked(one: SavedObject, span: TimeSpan = DAY, *others: SavedObject) -> Request:
+def asked(one: SavedObject, span: TimeSpan = DAY, *others: SavedObject) -> PanelSearch:
     (request,) = requests_of(one, by_key([PATTERN, TIMELESS, *others]), span)
     return request
 
@@ -107,7 +107,7 @@ def test_pills_are_filters_unless_they_are_switched_off() -> None:
     assert (query["filter"], query["must_not"]) == ([TIME, only], [without])
 
 
-def test_a_pill_may_hold_its_condition_beside_its_meta() -> None:
+def test_a_pill_may_hold_its_condition_next_to_its_meta() -> None:
     condition = {"exists": {"field": "objects"}}
 
     assert asked(chart(COUNT, filters=[pill(condition)])).body["query"]["bool"]["filter"] == [TIME, condition]

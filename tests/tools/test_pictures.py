@@ -35,7 +35,7 @@ from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
 from tools.pictures.formats import formatted
 from tools.pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, span_of
 from tools.pictures.pages import CREDIT, Answered, page_height, page_html
-from tools.pictures.panels import Column, Request, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.panels import Column, PanelSearch, TimeSpan, by_key, requests_of, rows_of
 from tools.pictures.png import size_of, with_palette
 from tools.pictures.week import NOW, Watched, control_plane_calls, run_times, spells
 
@@ -65,7 +65,7 @@ CHART_PANELS = [
 ]
 
 
-def an_answer(request: Request, text: str = "anna") -> dict[str, Any]:
+def an_answer(request: PanelSearch, text: str = "anna") -> dict[str, Any]:
     """An answer of the form that the request asks for: one of each bucket, one hit, and `text` for every word."""
     found: dict[str, Any] = {"hits": {"total": {"value": 3}, "hits": []}}
     if not request.aggregations:
@@ -281,7 +281,7 @@ def test_values_are_read_as_their_pattern_says(value: Any, field: str, kind: str
     assert formatted(value, Column("", "metric", field, kind), KNOWN["index-pattern", "das-events"]) == expected
 
 
-def test_what_is_absent_is_told_with_what_to_install() -> None:
+def test_what_is_absent_is_reported_with_what_to_install() -> None:
     with pytest.raises(BrowserError, match=r"install it, for example with `apt-get install chromium`"):
         Browser.found(path="/nowhere")
 
@@ -331,21 +331,21 @@ def test_another_form_of_png_is_refused() -> None:
         size_of(b"GIF89a")
 
 
-def test_drops_are_told_as_the_ingest_function_tells_them() -> None:
+def test_drops_are_counted_as_by_the_ingest_function() -> None:
     watched = Watched.nothing()
     for record in islice(produce(1, NOW, 400), 600):
         watched.take(record)
 
-    told = [orjson.loads(action.lines.splitlines()[1]) for action in watched.drop_actions()]
+    shown = [orjson.loads(action.lines.splitlines()[1]) for action in watched.drop_actions()]
 
-    assert told
-    assert {one["reason"] for one in told} == {Noise.AWS_USER}
-    assert sum(one["count"] for one in told) == sum(
+    assert shown
+    assert {one["reason"] for one in shown} == {Noise.AWS_USER}
+    assert sum(one["count"] for one in shown) == sum(
         entry.fate == "aws-user" for record in islice(produce(1, NOW, 400), 600) for entry in record.entries
     )
 
 
-def test_the_saved_queries_run_soon_after_somebody_is_refused_at_a_stream() -> None:
+def test_the_saved_queries_run_soon_after_a_user_is_refused_at_a_stream() -> None:
     refused = [one.source for one in control_plane_calls() if one.source["outcome"] == "failure"]
 
     assert len(refused) == 2

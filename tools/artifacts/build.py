@@ -27,7 +27,7 @@ NOT_COMPILED = (
 )
 MAX_UNPACKED_BYTES = 100 * 1000 * 1000  # ours; Lambda's limit is 250 MB with all layers
 
-Told = Callable[[str], None]
+OnStep = Callable[[str], None]
 
 
 def build(
@@ -37,7 +37,7 @@ def build(
     python_version: str = DEFAULT_PYTHON_VERSION,
     tuning: Path | None = None,
     root: Path = ROOT,
-    step: Told = lambda text: None,
+    step: OnStep = lambda text: None,
 ) -> Manifest:
     """Write `dist/<architecture>/<function>.zip` and the manifest; `step` hears what was done.
 
@@ -81,7 +81,7 @@ def _with_compiled(whole: Sequence[Contents], compiler: Compiler | None) -> list
     return [one.with_compiled(done) for one in whole]
 
 
-def _write_all(dist: Path, architecture: Architecture, whole: Sequence[Contents], step: Told) -> list[Artifact]:
+def _write_all(dist: Path, architecture: Architecture, whole: Sequence[Contents], step: OnStep) -> list[Artifact]:
     def write(one: Contents) -> Artifact:
         artifact = write_artifact(dist, architecture, one)
         step(f"{architecture}: {one.function}")

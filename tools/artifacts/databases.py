@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from daswatch.activity_streams.lifecycle import (
     DatabaseName,
     Eligibility,
+    NextStep,
     Status,
-    Step,
-    Wanted,
     WantedMode,
+    WantedStream,
     decide_start,
     effects_of_start,
     read_name,
@@ -35,7 +35,7 @@ def new_names(databases: str, before: str) -> list[DatabaseName]:
     return [read_name(part) for part in databases.split(",") if part.strip() not in known]
 
 
-def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: Wanted) -> Looked:
+def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: WantedStream) -> Looked:
     """Raises UsageError that names each which is not there or cannot have a stream; RdsUnavailable."""
     looked, problems = Looked({}, {}), []
     for name in names:
@@ -49,9 +49,9 @@ def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: Wan
             else:  # AWS denies the look: who deploys need not be allowed to, CloudFormation's answer has to do
                 looked.unseen[name] = str(exc)
             continue
-        if decision.step is Step.REFUSE:
+        if decision.step is NextStep.REFUSE:
             problems.append(decision.reason)
-        elif decision.step is Step.START:
+        elif decision.step is NextStep.START:
             looked.effects[name] = effects_of_start(database, decision.mode)
     if problems:
         raise UsageError(
@@ -61,9 +61,9 @@ def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: Wan
     return looked
 
 
-def wanted(parameters: dict[str, str]) -> Wanted:
+def wanted(parameters: dict[str, str]) -> WantedStream:
     """How the setup function is going to start the streams, as far as the parameters say."""
-    return Wanted(
+    return WantedStream(
         parameters.get("ActivityStreamKey", ""),
         WantedMode(parameters.get("StreamMode", WantedMode.ASYNC)),
         parameters.get("NativeAuditFields") == "true",

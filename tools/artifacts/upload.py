@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "daswatch"
 
-Told = Callable[[str, int], None]
+OnUpload = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def uploads(dist: Path, manifest: Manifest, template: Path) -> dict[str, Path]:
 
 
 def upload(
-    s3: S3Client, bucket: str, dist: Path, manifest: Manifest, template: Path, step: Told = lambda key, size: None
+    s3: S3Client, bucket: str, dist: Path, manifest: Manifest, template: Path, step: OnUpload = lambda key, size: None
 ) -> Uploaded:
     """Send what the bucket has not yet; `step` hears each key and its bytes. Raises DeployError."""
     check_bucket(s3, bucket)

@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, Kind
+from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
@@ -57,7 +57,7 @@ _STATE = (_ARRIVAL.alerts, _ARRIVAL.seen, _ARRIVAL.runs)
 def cycle(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """One run over an index of 100,000 and of 1,000,000 events that came at the same pace."""
     _remove(client)
-    enabled = [one for one in compile_all() if one.enabled and one.kind is not Kind.FAILING]
+    enabled = [one for one in compile_all() if one.enabled and one.kind is not DetectionKind.FAILING]
     questions: dict[int, list[Question]] = {}
     for events in _EVENTS:
         step(f"indexing {events:,} events")
@@ -144,7 +144,7 @@ def _questions(enabled: Sequence[Detection], prefix: str, now: datetime) -> list
 
 
 def _window(detection: Detection, now: datetime) -> Window:
-    if detection.kind is Kind.SILENCE:
+    if detection.kind is DetectionKind.SILENCE:
         return silence_window(detection, now)
     if detection.window_seconds:
         return event_window(detection, now)

@@ -17,7 +17,7 @@ from daswatch.content.dashboards import SavedObject
 from daswatch.times import iso_milliseconds
 from tools.pictures.formats import moment_of
 from tools.pictures.layout import PictureError
-from tools.pictures.panels import Request, Rows, TimeSpan
+from tools.pictures.panels import PanelSearch, Rows, TimeSpan
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -48,7 +48,7 @@ class Chart:
     """What is drawn: the visualization, what was asked and answered, and the room for it in px."""
 
     one: SavedObject
-    request: Request
+    request: PanelSearch
     rows: Rows
     span: TimeSpan
     width: int
@@ -100,7 +100,7 @@ def svg_of(spec: Spec) -> str:
     return svg
 
 
-def points_of(request: Request, rows: Rows) -> list[Point]:
+def points_of(request: PanelSearch, rows: Rows) -> list[Point]:
     """The figures: a series for each value of the bucket that splits the chart, or for each metric."""
     schemas = [one.get("schema") for one in request.aggregations]
     metrics = [number for number, column in enumerate(rows.columns) if column.role == "metric"]
@@ -134,7 +134,7 @@ def stacked(points: Sequence[Point]) -> list[tuple[Point, float, float]]:
     return found
 
 
-def interval_of(request: Request) -> timedelta:
+def interval_of(request: PanelSearch) -> timedelta:
     """How wide the bars of its date histogram are."""
     for asked in _date_histograms(request.body.get("aggs", {})):
         expression = asked.get("fixed_interval") or asked["calendar_interval"]

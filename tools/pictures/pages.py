@@ -10,7 +10,7 @@ from importlib.resources import files
 from daswatch.content.dashboards import SavedObject
 from tools.pictures.charts import CHARTS, Chart, spec_of, svg_of
 from tools.pictures.layout import HEADER, MARGIN, WIDTH, Panel, PictureError, height_of, span_text
-from tools.pictures.panels import Objects, Request, Rows, TimeSpan, requests_of
+from tools.pictures.panels import Objects, PanelSearch, Rows, TimeSpan, requests_of
 from tools.pictures.tables import controls_html, markdown_html, metric_html, search_html, table_html
 
 CREDIT = "rendered by Daswatch from dashboards/, not a screenshot of OpenSearch Dashboards"
@@ -21,7 +21,7 @@ _FOOTER = 30  # px
 class Answered:
     """One request of a panel with its answer; `total` is how many documents matched."""
 
-    request: Request
+    request: PanelSearch
     rows: Rows
     total: int
 
@@ -88,11 +88,11 @@ def content_html(panel: Panel, answers: Sequence[Answered], span: TimeSpan, obje
     raise PictureError(f"{one.type} {one.id}: a panel of type {kind!r}")
 
 
-def pattern_of(request: Request, objects: Objects) -> SavedObject:
+def pattern_of(request: PanelSearch, objects: Objects) -> SavedObject:
     """The index pattern that a request asks."""
     return next(one for one in objects.values() if one.type == "index-pattern" and one.title == request.index)
 
 
-def requests_by_panel(panels: Sequence[Panel], objects: Objects, span: TimeSpan) -> dict[str, list[Request]]:
+def requests_by_panel(panels: Sequence[Panel], objects: Objects, span: TimeSpan) -> dict[str, list[PanelSearch]]:
     """What each panel asks, by the id of what it shows."""
     return {panel.one.id: requests_of(panel.one, objects, span) for panel in panels}

@@ -89,7 +89,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PanelSearch:
     """One `_search` of a panel. `aggregations` are the enabled ones, buckets first."""
 
     title: str
@@ -112,7 +112,7 @@ def by_key(objects: Iterable[SavedObject]) -> Objects:
     return {(one.type, one.id): one for one in objects}
 
 
-def requests_of(one: SavedObject, objects: Objects, span: TimeSpan) -> list[Request]:
+def requests_of(one: SavedObject, objects: Objects, span: TimeSpan) -> list[PanelSearch]:
     """What Dashboards asks for a visualization or a saved search; nothing for a text. Raises PanelError.
 
     `objects` holds what it refers to. Controls ask once for each of their lists.
@@ -130,7 +130,7 @@ def requests_of(one: SavedObject, objects: Objects, span: TimeSpan) -> list[Requ
         raise PanelError(f"{one.type} {one.id}: {exc}") from exc
 
 
-def rows_of(request: Request, answer: Mapping[str, Any]) -> Rows:
+def rows_of(request: PanelSearch, answer: Mapping[str, Any]) -> Rows:
     """The answer as Dashboards would show it in a table, before fields are formatted."""
     if not request.aggregations:
         return Rows(request.columns, tuple(_hit_rows(request, answer)))
@@ -140,7 +140,7 @@ def rows_of(request: Request, answer: Mapping[str, Any]) -> Rows:
     return Rows(request.columns, tuple(_bucket_rows(buckets, metrics, top)))
 
 
-def _search(one: SavedObject, objects: Objects, span: TimeSpan) -> Request:
+def _search(one: SavedObject, objects: Objects, span: TimeSpan) -> PanelSearch:
     pattern = _pattern(one, objects)
     names = [name for name in one.attributes["columns"] if name != "_source"]
     time_field = pattern.attributes.get("timeFieldName", "")
@@ -152,10 +152,10 @@ def _search(one: SavedObject, objects: Objects, span: TimeSpan) -> Request:
         "sort": [{name: {"order": order, "unmapped_type": "boolean"}} for name, order in one.attributes["sort"]],
         "query": _query([one], pattern, span),
     }
-    return Request(one.title, pattern.title, body, tuple(Column(name, "field", name) for name in columns))
+    return PanelSearch(one.title, pattern.title, body, tuple(Column(name, "field", name) for name in columns))
 
 
-def _control(control: Mapping[str, Any], params: Mapping[str, Any], objects: Objects, span: TimeSpan) -> Request:
+def _control(control: Mapping[str, Any], params: Mapping[str, Any], objects: Objects, span: TimeSpan) -> PanelSearch:
     """The values of a list, from which people choose."""
     if control["type"] != "list":
         raise PanelError(f"a control of type {control['type']!r} (expected: list)")
@@ -177,10 +177,10 @@ def _control(control: Mapping[str, Any], params: Mapping[str, Any], objects: Obj
         {"id": _COUNT, "type": _COUNT, "params": {}},
     )
     columns = (Column(control["label"], "bucket", name, "terms", "termsAgg"), _count_column(_COUNT, "Count"))
-    return Request(control["label"], pattern.title, body, columns, aggregations)
+    return PanelSearch(control["label"], pattern.title, body, columns, aggregations)
 
 
-def _aggregated(one: SavedObject, state: Mapping[str, Any], objects: Objects, span: TimeSpan) -> Request:
+def _aggregated(one: SavedObject, state: Mapping[str, Any], objects: Objects, span: TimeSpan) -> PanelSearch:
     sources = [one]
     if "savedSearchId" in one.attributes:
         sources.append(objects["search", one.attributes["savedSearchId"]])
@@ -198,7 +198,7 @@ def _aggregated(one: SavedObject, state: Mapping[str, Any], objects: Objects, sp
     if asked:
         body["aggs"] = asked
     columns = (*map(_bucket_column, buckets), *(column for metric in metrics for column in _metric_columns(metric)))
-    return Request(one.title, pattern.title, body, columns, tuple(aggregations))
+    return PanelSearch(one.title, pattern.title, body, columns, tuple(aggregations))
 
 
 def _pattern(one: SavedObject, objects: Objects) -> SavedObject:
@@ -493,7 +493,7 @@ def _metric_values(aggregation: Mapping[str, Any], bucket: Mapping[str, Any]) ->
         yield found.get("value_as_string", found.get("value"))
 
 
-def _hit_rows(request: Request, answer: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+def _hit_rows(request: PanelSearch, answer: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     for hit in answer["hits"]["hits"]:
         yield tuple(_within(hit["_source"], column.field) for column in request.columns)
 

@@ -1,6 +1,6 @@
-"""Provides what a custom resource stands for: an activity stream, or the content at an endpoint.
+"""Provide a custom resource: an activity stream, or the content at an endpoint.
 
-Each provider takes a read request and returns its answer, or raises a DaswatchError, whose message becomes the reason.
+Each provider takes a request and returns the response, or raises a DaswatchError, whose message becomes the reason.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from collections.abc import Callable, Mapping
 from daswatch.activity_streams.custom_resources import (
     CONTENT_ID,
     NOTHING_MADE,
-    Answer,
     OnDelete,
     Request,
     RequestType,
+    Response,
     StreamProperties,
     read_stream_properties,
     resource_id_of,
     stream_id,
 )
-from daswatch.activity_streams.lifecycle import Database, Status, Wanted, how_to_change, pauses
+from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedStream, how_to_change, pauses
 from daswatch.aws.rds import ActivityStreams, Switch, settle
-from daswatch.content.model import Plan, Step
+from daswatch.content.model import Operation, Plan
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
 
-# A domain that has just been made: no answer until its name resolves, 401 and 403 until its users and policies act.
+# A new domain: no answer until its name resolves, 401 and 403 until its users and policies are effective.
 _SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)
 _LONGEST_SETTLING_SECONDS = 300.0
-# A stack makes policies and keys a moment before they are needed: with growing pauses, more than a minute.
+# A stack creates policies and keys just before they are needed: with growing pauses, more than a minute.
 _PATIENCE = 8
 _MAX_NOTE = 1000  # characters
-_COUNTS = {"Created": Step.CREATE, "Updated": Step.UPDATE, "Unchanged": Step.UNCHANGED}
+_COUNTS = {"Created": Operation.CREATE, "Updated": Operation.UPDATE, "Unchanged": Operation.UNCHANGED}
 
 
 class StreamProvider:
-    """Custom::ActivityStream. A stream that is there is adopted as it is; deletion leaves it running unless told."""
+    """Custom::ActivityStream. An existing stream is adopted as it is; deletion keeps it running by default."""
 
     def __init__(self, streams: Callable[[Deadline], ActivityStreams]) -> None:
         """`streams` is called for the first request that has to look at RDS: retaining a stream needs none."""
         self._streams = streams
 
-    def __call__(self, request: Request, deadline: Deadline) -> Answer:
+    def __call__(self, request: Request, deadline: Deadline) -> Response:
         """Raises RequestError, StreamRefused, RdsUnavailable."""
         if request.type is RequestType.DELETE:
             return self._delete(request, deadline)
@@ -52,10 +52,10 @@ class StreamProvider:
         if request.type is RequestType.UPDATE and request.physical_id == stream_id(database.resource_id):
             self._refuse_changes(streams, request, properties, database, found)
         note = "; ".join(found.values())
-        return Answer(
+        return Response(
             succeeded=True,
             physical_id=stream_id(database.resource_id),
-            reason=f"the activity stream was there and stays as it is: {note}" if found else switch.decision.reason,
+            reason=f"an activity stream exists and was not changed: {note}" if found else switch.decision.reason,
             data={
                 "KinesisStreamArn": database.kinesis_stream_arn,
                 "KinesisStreamName": database.stream.kinesis_stream_name,
@@ -67,7 +67,7 @@ class StreamProvider:
             },
         )
 
-    def _settled(self, switch: Switch, deadline: Deadline) -> Database:
+    def _settled(self, switch: Switch, deadline: Deadline) -> RdsDatabase:
         left = settle([switch], deadline)
         if left or switch.database is None or not switch.done:
             raise StreamRefused(_unfinished(switch) if left else switch.decision.reason)
@@ -78,13 +78,13 @@ class StreamProvider:
         streams: ActivityStreams,
         request: Request,
         properties: StreamProperties,
-        database: Database,
+        database: RdsDatabase,
         found: Mapping[str, str],
     ) -> None:
-        """What an update changes about a running stream is refused.
+        """Refuse an update that changes a running stream.
 
-        Where the stream already differed from the properties before, it was adopted so, and stays adopted. A stack that
-        rolls back comes here too: it gets what it had.
+        A stream that differed from the properties before was adopted so, and stays adopted. A stack that rolls back
+        comes here too: it gets what it had.
         """
         try:
             before = read_stream_properties(request.old_properties)
@@ -94,18 +94,20 @@ class StreamProvider:
         if changed := [words for subject, words in found.items() if subject not in already]:
             raise StreamRefused(how_to_change(properties.database, changed))
 
-    def _delete(self, request: Request, deadline: Deadline) -> Answer:
+    def _delete(self, request: Request, deadline: Deadline) -> Response:
         physical = request.physical_id or NOTHING_MADE
         resource_id = resource_id_of(request.physical_id)
         if not resource_id:
-            return Answer(succeeded=True, physical_id=physical, reason="there was no activity stream to leave or stop")
+            return Response(succeeded=True, physical_id=physical, reason="there was no activity stream to keep or stop")
         if str(request.properties.get("OnDelete", "")).strip().lower() != OnDelete.STOP:
-            return Answer(succeeded=True, physical_id=physical, reason="the activity stream is left as it is")
+            return Response(succeeded=True, physical_id=physical, reason="the activity stream was not changed")
         streams = self._streams(deadline)
         # By its resource id: the name may belong to another database by now.
         database = streams.find_resource(resource_id)
         if database is None:
-            return Answer(succeeded=True, physical_id=physical, reason="the database is gone, and its stream with it")
+            return Response(
+                succeeded=True, physical_id=physical, reason="the database no longer exists, nor does its stream"
+            )
         switch = Switch(streams, database.name, None)
         left = settle([switch], deadline)
         under_way = switch.database is not None and switch.database.stream.status is Status.STOPPING
@@ -113,26 +115,26 @@ class StreamProvider:
             raise StreamRefused(_unfinished(switch))
         if switch.refused and streams.find_resource(resource_id) is not None:
             raise StreamRefused(switch.decision.reason)
-        return Answer(succeeded=True, physical_id=physical, reason=switch.decision.reason)
+        return Response(succeeded=True, physical_id=physical, reason=switch.decision.reason)
 
 
 class ContentProvider:
-    """Custom::Content. Deletion leaves everything in place: events, alerts, and what people look at them with."""
+    """Custom::Content. Deletion leaves everything in place: events, alerts, dashboards."""
 
     def __init__(self, install: Callable[[Deadline], Plan]) -> None:
         """`install` plans, executes and returns the plan, before a deadline; after it has raised it is called again."""
         self._install = install
 
-    def __call__(self, request: Request, deadline: Deadline) -> Answer:
+    def __call__(self, request: Request, deadline: Deadline) -> Response:
         """Raises SettingsError, SearchUnavailable, DashboardsUnavailable, ArchiveUnavailable."""
         if request.type is RequestType.DELETE:
             physical = request.physical_id or NOTHING_MADE
-            return Answer(succeeded=True, physical_id=physical, reason="data and content are left in place")
+            return Response(succeeded=True, physical_id=physical, reason="data and content were not deleted")
         plan = self._installed(deadline)
         data = {name: str(plan.count(step)) for name, step in _COUNTS.items()}
-        left_out = [f"{one.count} of kind {one.kind} are left out: {one.why}" for one in plan.left_out]
+        left_out = [f"left out: {left.count} of kind {left.kind} ({left.why})" for left in plan.left_out]
         reason = "; ".join(["the content is installed", *left_out])
-        return Answer(succeeded=True, physical_id=CONTENT_ID, reason=reason, data=data)
+        return Response(succeeded=True, physical_id=CONTENT_ID, reason=reason, data=data)
 
     def _installed(self, deadline: Deadline) -> Plan:
         settled = deadline.at_most(_LONGEST_SETTLING_SECONDS)
@@ -146,7 +148,7 @@ class ContentProvider:
         raise AssertionError("pauses never end")
 
 
-def _differences(streams: ActivityStreams, wanted: Wanted, database: Database) -> dict[str, str]:
+def _differences(streams: ActivityStreams, wanted: WantedStream, database: RdsDatabase) -> dict[str, str]:
     """In what a running stream differs; a key that KMS does not describe is another one, as far as can be told."""
     try:
         return streams.differences(wanted, database)
