@@ -436,16 +436,16 @@ ADVICE: Final = (
 
 
 def explain(what: str, log: str, folder: Path) -> str:
-    """The text of a StartFailed: what happened, what to do, and the lines of the log that tell why."""
-    told = [line for line in log.splitlines() if is_telling(line)]
-    loud = [line for line in told if "[INFO ]" not in line and "[WARN ]" not in line]
+    """The text of a StartFailed: what happened, what to do, and the lines of the log that say why."""
+    lines = [line for line in log.splitlines() if says_why(line)]
+    loud = [line for line in lines if "[INFO ]" not in line and "[WARN ]" not in line]
     reason = "\n".join([what, *loud])  # not the rest, where the JVM's own options name OutOfMemoryError
-    advice = next((advice for sign, advice in ADVICE if sign in reason), "its log should tell the reason")
-    quoted = [line[:LOG_LINE_CHARACTERS] for line in (loud or told)[-LOG_LINES:]]
+    advice = next((advice for sign, advice in ADVICE if sign in reason), "its log should have the reason")
+    quoted = [line[:LOG_LINE_CHARACTERS] for line in (loud or lines)[-LOG_LINES:]]
     return "\n".join([f"{what}: {advice}. Its logs are in {folder} and end with:", *quoted])
 
 
-def is_telling(line: str) -> bool:
+def says_why(line: str) -> bool:
     """Not empty, no stack frame, none of the JVM's habitual warnings."""
     return bool(line.strip()) and not line.lstrip().startswith(("at ", "... ", "WARNING: "))
 

@@ -44,9 +44,9 @@ _AT_REST = {
     "inaccessible-encryption-credentials-recoverable": (
         "cannot use the key of its storage: make that key usable again first"
     ),
-    "incompatible-network": "has an incompatible network: mend that first",
-    "incompatible-parameters": "has incompatible parameters: mend them first",
-    "incompatible-option-group": "has an incompatible option group: mend that first",
+    "incompatible-network": "has an incompatible network: fix that first",
+    "incompatible-parameters": "has incompatible parameters: fix them first",
+    "incompatible-option-group": "has an incompatible option group: fix that first",
     "incompatible-restore": "could not be restored",
     "storage-full": "has no storage left: give it some first",
 }

@@ -23,7 +23,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.commands.console import Output, own_indices, progress, told, write_file, write_json
+from daswatch.commands.console import Output, errors_as_exit_codes, own_indices, progress, write_file, write_json
 from daswatch.detections import pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
@@ -78,7 +78,7 @@ class View(StrEnum):
 @app.command("list")
 def list_(tuning: Tuning = None, output: Format = Output.TABLE) -> None:
     """All detections: when they fire, on which engines, whether they are enabled."""
-    with told(output):
+    with errors_as_exit_codes(output):
         detections = compiled(tuning)
         today = _today()
         if output is Output.JSON:
@@ -95,7 +95,7 @@ def show(
     channel: Annotated[str, typer.Option(help="The notification channel that the monitor names.")] = "daswatch",
 ) -> None:
     """Everything about one detection."""
-    with told():
+    with errors_as_exit_codes():
         (detection,) = _chosen(compiled(tuning), [name])
         match view:
             case View.PAGE:
@@ -120,7 +120,7 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
 
     Exit code 1 where a detection misses one of its samples, or fires on a near miss.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         detections = _chosen(compiled(tuning), names)
         client, endpoint, _ = _endpoint()
         verdicts: dict[str, list[SampleResult]] = {}
@@ -154,7 +154,7 @@ def backtest(
 
     A detection that is named is run whether it is enabled or not. Exit code 1 where one cannot be run.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         span = _span(begin, end, datetime.now(UTC))
         chosen = _chosen(compiled(tuning), names)
         detections = [one for one in chosen if one.enabled or include_disabled or names]
@@ -187,7 +187,7 @@ def compile_(
     channel: Annotated[str, typer.Option(help="The notification channel that the monitors name.")] = "daswatch",
 ) -> None:
     """Compile the rules and a team's tuning for the functions, and on request for people and for Dashboards."""
-    with told():
+    with errors_as_exit_codes():
         detections = compiled(tuning)
         indices = own_indices()
         files = {to: dump(detections)}

@@ -28,7 +28,7 @@ from daswatch.activity_streams.lifecycle import (
 )
 from daswatch.aws.clients import kms_client, rds_client
 from daswatch.aws.rds import ActivityStreams, Switch, reached, settle
-from daswatch.commands.console import Output, confirm, told, write_json
+from daswatch.commands.console import Output, confirm, errors_as_exit_codes, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 
@@ -82,7 +82,7 @@ def start(
     A stream that is there already is left as it is, and reported. Exit code 1 where a stream cannot start, has not
     started in time, or the answer was no.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         names = _names(databases)
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, WantedStream(kms_key.strip(), mode, native_fields)) for name in names]
@@ -112,7 +112,7 @@ def stop(
 
     Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, None) for name in _names(databases)]
         _look(switches)
@@ -136,7 +136,7 @@ def status(
 
     Exit code 1 where a database that is named is not there.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         names = _names(databases or [])
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         found = [gateway.find(name) for name in names] if names else gateway.find_all()

@@ -19,7 +19,7 @@ from daswatch.content.templates import for_collection, shipped_content, shipped_
 from daswatch.errors import SettingsError
 from daswatch.hourly import NOTICE, HourlyIndices
 from daswatch.indices import Indices
-from daswatch.queries.monitors import brought_up_to_date, has_monitor, monitor, monitor_name
+from daswatch.queries.monitors import has_monitor, monitor, monitor_name, updated
 
 _NOT_ON_COLLECTIONS = {
     ContentKind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
@@ -143,7 +143,7 @@ def _compared(content: Content, there: Mapping[str, Any]) -> tuple[Mapping[str, 
         case ContentKind.CHANNEL:
             body, same, why = _channel_there(content.body, there)
         case ContentKind.MONITOR:
-            body, changed, why = brought_up_to_date(content.body, there)
+            body, changed, why = updated(content.body, there)
             same = not changed
         case ContentKind.SAVED_OBJECT:
             same = _same_object(content.body, there)

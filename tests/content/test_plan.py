@@ -18,7 +18,7 @@ from daswatch.detections.detection import Level
 from daswatch.errors import SettingsError
 from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices
-from daswatch.queries.monitors import brought_up_to_date, installed_of, monitor
+from daswatch.queries.monitors import installed_of, monitor, updated
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from tests.builders.alerts import a_detection
 
@@ -208,7 +208,7 @@ def body(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
-    assert brought_up_to_date(body(), body()) == (body(), False, "")
+    assert updated(body(), body()) == (body(), False, "")
 
 
 @pytest.mark.parametrize(
@@ -226,25 +226,25 @@ def test_whether_a_monitor_runs_is_whose_decision_came_last(
 ) -> None:
     there = {**body(enabled=installed), "enabled": running}
 
-    assert brought_up_to_date(body(enabled=wanted), there)[0]["enabled"] is result
+    assert updated(body(enabled=wanted), there)[0]["enabled"] is result
 
 
 def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None:
     there = {**body(), "enabled": False, "triggers": []}
 
-    wanted, changed, why = brought_up_to_date(body(), there)
+    wanted, changed, why = updated(body(), there)
 
     assert (wanted["enabled"], changed, why) == (False, True, "changed by the team, and kept: switched off")
 
 
 def test_a_monitor_that_tells_another_channel_is_changed() -> None:
-    assert brought_up_to_date(body(), monitor(a_detection(), "another", Indices()))[1]
+    assert updated(body(), monitor(a_detection(), "another", Indices()))[1]
 
 
 def test_a_cron_schedule_is_kept() -> None:
     schedule = {"cron": {"expression": "0 6 * * *", "timezone": "UTC"}}
 
-    wanted, changed, why = brought_up_to_date(body(), {**body(), "schedule": schedule})
+    wanted, changed, why = updated(body(), {**body(), "schedule": schedule})
 
     assert (wanted["schedule"], changed) == (schedule, False)
     assert why == "changed by the team, and kept: another schedule"
@@ -274,7 +274,7 @@ def test_triggers_of_the_team_survive(position: int, changes: dict[str, Any]) ->
     there = body()
     there["triggers"].insert(position, OWN)
 
-    wanted, changed, why = brought_up_to_date(body(**changes), there)
+    wanted, changed, why = updated(body(**changes), there)
 
     assert changed is bool(changes)
     assert wanted["triggers"][position] == OWN
@@ -287,7 +287,7 @@ def test_actions_of_the_team_survive_where_they_are() -> None:
     slack = {"id": "slack", "name": "tell us", "destination_id": "slack", "throttle_enabled": False}
     trigger_of(there)["actions"].insert(0, slack)
 
-    wanted, changed, why = brought_up_to_date(body(**NEWER), there)
+    wanted, changed, why = updated(body(**NEWER), there)
 
     assert changed
     assert trigger_of(wanted)["actions"] == [slack, *trigger_of(body(**NEWER))["actions"]]
@@ -305,13 +305,13 @@ def test_changes_of_our_trigger_survive(name: str, value: Any, word: str) -> Non
     there = body()
     trigger_of(there)[name] = value
 
-    same, unchanged, why = brought_up_to_date(body(), there)
-    wanted, changed, _ = brought_up_to_date(body(**NEWER), there)
+    same, unchanged, why = updated(body(), there)
+    wanted, changed, _ = updated(body(**NEWER), there)
 
     assert (trigger_of(same)[name], unchanged) == (value, False)
     assert (trigger_of(wanted)[name], changed) == (value, True)
     assert word in why
-    assert not brought_up_to_date(body(**NEWER), wanted)[1]
+    assert not updated(body(**NEWER), wanted)[1]
 
 
 def test_a_throttle_of_our_action_survives() -> None:
@@ -319,7 +319,7 @@ def test_a_throttle_of_our_action_survives() -> None:
     throttle = {"throttle_enabled": True, "throttle": {"value": 10, "unit": "MINUTES"}}
     trigger_of(there)["actions"][0].update(throttle)
 
-    wanted, _, why = brought_up_to_date(body(**NEWER), there)
+    wanted, _, why = updated(body(**NEWER), there)
 
     (action,) = trigger_of(wanted)["actions"]
     assert {name: action[name] for name in throttle} == throttle
@@ -329,7 +329,7 @@ def test_a_throttle_of_our_action_survives() -> None:
 def test_how_dashboards_shows_a_monitor_survives() -> None:
     there = {**body(), "ui_metadata": {"search": {"searchType": "query"}}, "_id": "m1", "schema_version": 8}
 
-    wanted, changed, _ = brought_up_to_date(body(), there)
+    wanted, changed, _ = updated(body(), there)
 
     assert wanted == {**body(), "ui_metadata": there["ui_metadata"]}
     assert not changed
@@ -348,18 +348,18 @@ def earlier(enabled: bool = True, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("there", [body(), earlier()])
 def test_an_update_keeps_the_triggers_id(there: dict[str, Any]) -> None:
     """What was acknowledged stays so: the plugin deletes the alerts of a trigger that is gone."""
-    wanted, changed, why = brought_up_to_date(body(**NEWER), there)
+    wanted, changed, why = updated(body(**NEWER), there)
 
     assert (changed, why) == (True, "")
     assert trigger_of(wanted)["id"] == trigger_of(there)["id"]
     assert trigger_of(wanted)["condition"] == trigger_of(body())["condition"]
     assert trigger_of(wanted)["severity"] == "2"
-    assert brought_up_to_date(body(**NEWER), wanted) == (wanted, False, "")
+    assert updated(body(**NEWER), wanted) == (wanted, False, "")
 
 
 @pytest.mark.parametrize(("running", "result"), [(True, True), (False, False)])
 def test_earlier_monitors_keep_what_the_team_switched(running: bool, result: bool) -> None:
-    wanted, _, why = brought_up_to_date(body(), {**earlier(), "enabled": running})
+    wanted, _, why = updated(body(), {**earlier(), "enabled": running})
 
     assert wanted["enabled"] is result
     assert bool(why) is not running
@@ -368,7 +368,7 @@ def test_earlier_monitors_keep_what_the_team_switched(running: bool, result: boo
 def test_a_monitor_without_room_for_our_trigger_is_named() -> None:
     triggers = [{"query_level_trigger": {**OWN["query_level_trigger"], "id": f"t{n}"}} for n in range(10)]
 
-    _, changed, why = brought_up_to_date(body(), {**body(), "triggers": triggers})
+    _, changed, why = updated(body(), {**body(), "triggers": triggers})
 
     assert not changed
     assert "10 triggers, none of them ours" in why
