@@ -39,7 +39,6 @@ OUTSIDE = {
     r"make (check|test)\b.*": "runs these tests",
     r"(uv build|pip install)\b.*": "installs from the index; tests/tools/test_wheel.py installs the wheel",
     r"git pull": "asks the project's own remote",
-    r"terraform .*": "Terraform and its provider are not a part of the development environment",
 }
 # What a page asks its reader to set or have, by name; each name has to be in the page's text.
 ASKED = {
