@@ -209,7 +209,7 @@ def _most(length: int, budget: Budget) -> int:
 def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
     """22 characters: the second of the event, then 96 bits of its content's hash.
 
-    `content` names the instance too; `ordinal` tells equal events of one record apart. The time in front puts new ids
+    `content` names the instance too; `ordinal` distinguishes equal events of one record. The time in front puts new ids
     behind old ones, so that OpenSearch need not look for them in segments of an earlier time
     (docs/decisions/0002-document-ids.md).
     """
@@ -330,7 +330,7 @@ def _derive(
 
 
 def _objects(source: Mapping[str, Any], engine: str, activity: Activity, budget: Budget) -> list[str]:
-    """The tables and other objects an event names, in lower case, with their schema as far as the engine tells it.
+    """The tables and other objects an event names, in lower case, with their schema as far as the engine reports it.
 
     Aurora MySQL lists several in one string and leaves the schema to `databaseName`; Oracle gives the schema as
     `objectType`; SQL Server in its native fields, if these are on. Quoted names come without their quotes.

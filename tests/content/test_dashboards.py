@@ -534,7 +534,7 @@ def test_no_id_leaves_its_folder(identity: str) -> None:
         (orjson.dumps(exported(id="first")), r"line 2: dashboard 'first' is there twice"),
     ],
 )
-def test_a_malformed_export_tells_the_line_and_what_is_wrong(line: bytes, problem: str) -> None:
+def test_malformed_export_names_line_and_problem(line: bytes, problem: str) -> None:
     content = orjson.dumps(exported(id="first")) + b"\n" + line + b"\n" + SUMMARY
 
     with pytest.raises(SavedObjectError) as raised:
@@ -550,6 +550,6 @@ def test_a_malformed_export_tells_the_line_and_what_is_wrong(line: bytes, proble
         (b'{"type":"dashboard","id":"other","attributes":{}}', "dashboard/mine.json: it holds dashboard 'other'"),
     ],
 )
-def test_a_malformed_file_tells_its_name(content: bytes, problem: str) -> None:
+def test_malformed_file_is_named(content: bytes, problem: str) -> None:
     with pytest.raises(SavedObjectError, match=re.escape(problem)):
         read_file(content, "dashboard/mine.json")
