@@ -1,6 +1,6 @@
 """`daswatch detections`: list, show, test, backtest and compile the shipped detections, with a team's tuning.
 
-The rules are compiled anew for each command, by pySigma, which comes with the extra `daswatch[compile]`.
+The rules are compiled for each command, by pySigma, which comes with the extra `daswatch[compile]`.
 """
 
 from __future__ import annotations
@@ -268,7 +268,9 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise SettingsError([f"{option} is no time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]) from exc
+        raise SettingsError(
+            [f"{option} is not a time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]
+        ) from exc
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
@@ -321,7 +323,7 @@ def _row(detection: Detection, today: str) -> dict[str, Any]:
 
 
 def _listing(detections: Sequence[Detection], today: str) -> Group:
-    """The gravest first; why some are off stands below, where there is room for it."""
+    """The most severe first; why some are off is listed below, where there is room for it."""
     table = Table(title=f"{len(detections)} detections", title_justify="left")
     suppressed = any(one.suppressions for one in detections)
     for column in ("name", "level", "on", "what", "engines", *(["suppressions"] if suppressed else [])):

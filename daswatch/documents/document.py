@@ -1,7 +1,7 @@
 """Activity event -> flat document, its deterministic id and the index it belongs to.
 
 A document keeps AWS's field names. Null, empty strings and empty lists are left out: the engines use all of them for
-"nothing". What is no field of the reference, or not of its type, is kept under `unknownFields`; what even that field
+"nothing". What is not a field of the reference, or not of its type, is kept under `unknownFields`; what even that field
 type cannot take (very long, very deep, very many) is kept as JSON text under `unknownFieldsText`. So no event can be
 refused for its shape, and none loses a field.
 """
@@ -44,7 +44,7 @@ _AWS_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?:\+00)?",
 _WHOLE_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 _TEXT, _NUMBER, _TEXT_LIST, _NATIVE = range(4)
 # AWS's fields by what they become. Identifiers are text for all engines: SQL Server's are hexadecimal, Oracle's exceed
-# 32 bits, leading zeros count, and an SQLSTATE is no number.
+# 32 bits, leading zeros count, and an SQLSTATE is not a number.
 _FIELDS: dict[str, int] = {
     **dict.fromkeys(
         (

@@ -310,8 +310,8 @@ def test_endpoint_without_an_answer_is_named(command: str) -> None:
 @pytest.mark.parametrize(
     ("begin", "end", "expected"),
     [
-        ("yesterday", "now", "--from is no time"),
-        ("7d", "7x", "--to is no time"),
+        ("yesterday", "now", "--from is not a time"),
+        ("7d", "7x", "--to is not a time"),
         ("1d", "2d", "--from is not before --to"),
         ("2033-05-03", "2033-05-03T00:00Z", "--from is not before --to"),
     ],

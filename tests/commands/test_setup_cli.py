@@ -248,7 +248,7 @@ def test_file_that_is_not_an_export_is_named(tmp_path: Path, content: bytes) -> 
     result = daswatch("dashboards", "unpack", str(export), "--to", str(tmp_path))
 
     assert result.exit_code == 2
-    assert "is no export of Dashboards" in result.stderr
+    assert "is not an export of Dashboards" in result.stderr
 
 
 def test_an_objects_id_leads_nowhere(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _NEVER_IMPORTED = frozenset({("requests", "cryptography"), ("urllib3.contrib.pyo
 _NOT_READ = frozenset({".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".rs"})
 _NO_FOLDERS = frozenset({"__pycache__", "tests", "test", "bin", "examples"})
 _BY_SERVICE = (("botocore", "data"), ("boto3", "data"))
-# Scanners read from METADATA which versions a function has, and so which known flaws; licences go with the code.
+# Scanners read METADATA for the versions in a function, and so its known flaws; licences go with the code.
 _OF_DIST_INFO = ("METADATA", "LICENSE", "LICENCE", "NOTICE", "COPYING", "AUTHORS")
 
 
