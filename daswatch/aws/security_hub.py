@@ -297,7 +297,7 @@ def _overloaded(code: str) -> str:
 
 
 def _advice(code: str, batch: _Batch) -> str:
-    """A cause that says what somebody has to do."""
+    """A cause that says what has to be done."""
     account_id = batch[0].get("AwsAccountId", "")
     if code.startswith(_NOT_ENABLED):
         return f"Security Hub answered {code}: enable it in account {account_id}, in the function's region"

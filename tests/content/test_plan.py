@@ -340,7 +340,7 @@ def earlier(enabled: bool = True, **changes: Any) -> dict[str, Any]:
     content = body(enabled=enabled, **changes)
     trigger = trigger_of(content)
     trigger["id"] = f"bruteforce-user-0123456789abcdef-{'on' if enabled else 'off'}"
-    trigger["actions"][0]["name"] = "tell Daswatch"
+    trigger["actions"][0]["name"] = "notify Daswatch"
     trigger["condition"]["script"]["source"] = "ctx.results[0].aggregations.groups.buckets.size() > 0"
     return content
 
