@@ -139,15 +139,15 @@ def _partition_keys(query: str, row: Mapping[str, Any]) -> dict[str, str]:
     """What the query gives for a row; empty where a key has no value, which Firehose takes for a failure."""
     keys = {}
     for part in query.strip("{}").split(","):
-        told = _QUERY_KEY.fullmatch(part.strip())
-        if told is None:
+        key = _QUERY_KEY.fullmatch(part.strip())
+        if key is None:
             raise ValueError(f"{part} is more of JQ than is understood here")
-        value = row.get(told["name"] or told["quoted"])
-        if isinstance(value, str) and told["first"]:
-            value = value[int(told["first"]) : int(told["end"])]
+        value = row.get(key["name"] or key["quoted"])
+        if isinstance(value, str) and key["first"]:
+            value = value[int(key["first"]) : int(key["end"])]
         if not isinstance(value, str) or not value:
             return {}
-        keys[told["key"]] = value
+        keys[key["key"]] = value
     return keys
 
 
@@ -165,6 +165,6 @@ def _evaluated(prefix: str, keys: Mapping[str, str]) -> str:
             case "firehose" if name == "error-output-type":
                 return "processing-failed"
             case _:
-                raise ValueError(f"{expression[0]} is no expression that is understood here")
+                raise ValueError(f"{expression[0]} is not an expression that this understands")
 
     return _EXPRESSION.sub(value, prefix)

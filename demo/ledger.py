@@ -1,7 +1,7 @@
 """What the producer made, and whether the index holds exactly that.
 
 In: one `LedgerEntry` for each activity event of the producer, stating what must become of it, and the
-documents that were found in OpenSearch. Out: a `Comparison`. The expectations are written beside the
+documents that were found in OpenSearch. Out: a `Comparison`. The expectations are written next to the
 templates which make the events; nothing here classifies anything, so the ledger can judge the code that does.
 """
 
@@ -82,7 +82,7 @@ class Comparison:
 
     `doubled` holds an entry once for each copy too many. `filtered_wrongly` holds heartbeats and events of
     AWS's own users that are in the index; an event that was dropped though it should not have been is in
-    `lost`. `unknown` holds documents that no entry explains. `counts` tells the entries found, by the
+    `lost`. `unknown` holds documents that no entry explains. `counts` has the entries found, by the
     ledger's activity.
     """
 
@@ -121,7 +121,7 @@ def document_identity(document: Mapping[str, Any]) -> Identity:
 
 
 def compare(entries: Iterable[LedgerEntry], documents: Iterable[Mapping[str, Any]]) -> Comparison:
-    """Match every document with its ledger entry by identity and tell what does not match.
+    """Match every document with its ledger entry by identity and report what does not match.
 
     Entries of equal identity are possible where a caller replays a record into the ledger; then as many
     documents are expected. A document beyond the expected number is doubled, not unknown.

@@ -36,7 +36,7 @@ _SEVERITY_COLOURS = {
     "INFORMATIONAL": "dim",
 }
 _BAR_WIDTH = 40
-# Aurora MySQL's AUX rows tell the objects of a statement that its MAIN row counts already.
+# Aurora MySQL's AUX rows name the objects of a statement that its MAIN row counts already.
 _NO_AUX = {"bool": {"must_not": {"term": {"class": "AUX"}}}}
 
 
@@ -167,7 +167,7 @@ def show_folders(
     ledger: Mapping[str, int],
     delivered: Mapping[str, int],
 ) -> bool:
-    """The S3 folders of rows by activity, beside the index and the ledger; whether they agree.
+    """Show the S3 folders of rows by activity, next to the index and the ledger; return whether they agree.
 
     `rows` counts those of the records that were delivered twice too, as `delivered` does; `distinct` does not.
     """
@@ -190,17 +190,17 @@ def show_folders(
 
 
 def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check: FindingsCheck) -> None:
-    """What Security Hub holds, the gravest first, and whether it is what the producer's ledger names."""
+    """Show the findings in Security Hub, the most severe first; return whether they are those of the ledger."""
     table = _table("Findings in Security Hub", "severity", "finding", "engine", "who", "times", "first", "last", "")
-    for one in sorted(findings, key=_gravest_first):
+    for one in sorted(findings, key=_most_severe_first):
         label = one["FindingProviderFields"]["Severity"]["Label"]
-        told = one["ProductFields"]
+        fields = one["ProductFields"]
         table.add_row(
             f"[{_SEVERITY_COLOURS[label]}]{label}[/]",
             escape(one["Title"]),
-            told.get("daswatch/Engine", ""),
-            escape(_who(told)),
-            told["daswatch/Count"],
+            fields.get("daswatch/Engine", ""),
+            escape(_who(fields)),
+            fields["daswatch/Count"],
             _clock(one["FirstObservedAt"]),
             _clock(one["LastObservedAt"]),
             f"[link={one['SourceUrl']}]events[/link]",
@@ -222,13 +222,13 @@ def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check
             console.print(f"[red]{kind}: {detection} {user} on {resource_id}[/]", highlight=False)
 
 
-def _gravest_first(finding: Mapping[str, Any]) -> tuple[int, str, str]:
+def _most_severe_first(finding: Mapping[str, Any]) -> tuple[int, str, str]:
     label = finding["FindingProviderFields"]["Severity"]["Label"]
     return list(_SEVERITY_COLOURS).index(label), finding["Title"], finding["FirstObservedAt"]
 
 
-def _who(told: Mapping[str, str]) -> str:
-    group = [value for name, value in told.items() if name.startswith("daswatch/Group/")]
+def _who(fields: Mapping[str, str]) -> str:
+    group = [value for name, value in fields.items() if name.startswith("daswatch/Group/")]
     return " from ".join(group) if len(group) == 2 else ", ".join(group)
 
 
@@ -240,7 +240,7 @@ def show_where(console: Console, url: str, index: str) -> None:
             f"[bold]{url}[/]   index [bold]{index}[/]\n\n"
             "Search, for example for a table with or without its schema:\n"
             f"  [cyan]curl '{url}/{index}/_search?pretty&size=3&q=commandText:payments'[/]\n\n"
-            f"OpenSearch Dashboards beside it, where a container engine runs (Linux; then {DASHBOARDS_URL}):\n"
+            f"OpenSearch Dashboards next to it, where a container engine runs (Linux; then {DASHBOARDS_URL}):\n"
             "  [cyan]docker run --rm --network host "
             f"-e OPENSEARCH_HOSTS='[\"http://127.0.0.1:{port}\"]' "
             f"-e DISABLE_SECURITY_DASHBOARDS_PLUGIN=true {DASHBOARDS_IMAGE}:{wanted_release(os.environ).version}[/]\n"

@@ -1,21 +1,21 @@
 variable "databases" {
-  description = "What is watched: cluster:<identifier> for an Aurora cluster, db:<identifier> for an RDS instance."
+  description = "Databases to monitor: cluster:<identifier> for an Aurora cluster, db:<identifier> for an RDS instance."
   type        = set(string)
 }
 
 variable "artifact_bucket" {
-  description = "S3 bucket in this region that holds what `make package` built."
+  description = "S3 bucket in this region with the packages built by `make package`."
   type        = string
 }
 
 variable "artifact_prefix" {
-  description = "Where in that bucket: <prefix>/<architecture>/<function>.zip. A new release needs a new prefix."
+  description = "Key prefix in that bucket: the packages are <prefix>/<architecture>/<function>.zip. Use a new prefix for each release."
   type        = string
   default     = "daswatch"
 }
 
 variable "parameters" {
-  description = "Any other parameter of template.yaml by its own name, as text, like { AlertEmail = \"soc@example.com\" }."
+  description = "Other parameters of template.yaml by name, as text, such as { AlertEmail = \"soc@example.com\" }."
   type        = map(string)
   default     = {}
 }
@@ -27,13 +27,13 @@ variable "stack_name" {
 }
 
 variable "stack_role_arn" {
-  description = "Role that CloudFormation assumes to make the resources. Without one it uses the caller's permissions."
+  description = "Role that CloudFormation assumes to create the resources. Default is the caller's permissions."
   type        = string
   default     = null
 }
 
 variable "tags" {
-  description = "Tags of the stack and of its resources."
+  description = "Tags of the stack and its resources."
   type        = map(string)
   default     = {}
 }

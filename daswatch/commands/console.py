@@ -1,4 +1,4 @@
-"""What all commands share: who reads their output, and how they tell what went wrong."""
+"""Shared by all commands: output formats, progress and errors."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def confirm(question: str, refusal: str, *, yes: bool) -> None:
 
 
 @contextmanager
-def told(output: Output = Output.TABLE, mark: str = "daswatch") -> Iterator[None]:
+def errors_as_exit_codes(output: Output = Output.TABLE, mark: str = "daswatch") -> Iterator[None]:
     """Turn a failure into its sentences on the error stream, JSON on stdout for machines, and its exit code."""
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from daswatch.commands.console import own_indices, told, write_file
+from daswatch.commands.console import errors_as_exit_codes, own_indices, write_file
 from daswatch.commands.detections import compiled
 from daswatch.content.dashboards import (
     SavedObject,
@@ -42,7 +42,7 @@ def pack(
     ] = None,
 ) -> None:
     """Write all shipped saved objects, and each detection's saved search, into one file that Dashboards imports."""
-    with told():
+    with errors_as_exit_codes():
         objects = shipped_objects(own_indices(), compiled(tuning))
         write_file(to, ndjson(objects))
         typer.echo(f"{len(objects)} saved objects in {to}")
@@ -54,7 +54,7 @@ def unpack(
     to: Folder = _FOLDER,
 ) -> None:
     """Write an export's objects as readable files: what was edited in the browser becomes a diff."""
-    with told():
+    with errors_as_exit_codes():
         _unpack(_read(export), to, own_indices())
 
 
@@ -66,7 +66,7 @@ def export_(
     ] = False,
 ) -> None:
     """Fetch from DASHBOARDS_URL what is shipped, with all that it refers to by now, and write it as readable files."""
-    with told():
+    with errors_as_exit_codes():
         environment = Environment(os.environ)
         endpoint = SearchEndpoint.read(environment)
         dashboards = DashboardsEndpoint.read(environment, endpoint)
@@ -95,4 +95,4 @@ def _read(export: Path) -> list[SavedObject]:
     except OSError as exc:
         raise SettingsError([f"{export} cannot be read ({type(exc).__name__}; expected: an export)"]) from exc
     except SavedObjectError as exc:
-        raise SettingsError([f"{export} is no export of Dashboards: {exc}"]) from exc
+        raise SettingsError([f"{export} is not an export of Dashboards: {exc}"]) from exc

@@ -1,6 +1,6 @@
-"""`daswatch doctor`: looks at a deployment from the stack to the newest event, and says what to mend first.
+"""`daswatch doctor`: checks a deployment, from the stack to the newest event, and names what to fix first.
 
-It changes nothing. Each look-up stands alone: what one cannot see, the others may.
+It changes nothing. Each look-up stands alone: one that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from daswatch.aws.causes import no_answer
 from daswatch.aws.clients import cloudformation_client
 from daswatch.aws.deployment import Deployment
 from daswatch.aws.session import unknown_region
-from daswatch.commands.console import Output, progress, told, write_json
+from daswatch.commands.console import Output, errors_as_exit_codes, progress, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit
 from daswatch.content.model import WantedContent
@@ -38,7 +38,7 @@ from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
-# What the setup function knows of the endpoint, and whoever runs this may set otherwise.
+# The setup function's settings of the endpoint; the environment overrides them.
 SETTINGS = (
     "OPENSEARCH_ENDPOINT",
     "OPENSEARCH_SERVICE",
@@ -60,7 +60,7 @@ SETTINGS = (
     "FINDINGS_ROLE_ARN",
 )
 _SETUP_FUNCTION = "SetupFunction"
-_COLOURS = {
+_COLORS = {
     CheckStatus.OK: "green",
     CheckStatus.WARNING: "yellow",
     CheckStatus.UNKNOWN: "magenta",
@@ -75,21 +75,21 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def run(
     stack: Annotated[str, typer.Option("--stack", help="The stack's name.")] = "daswatch",
-    output: Annotated[Output, typer.Option(help="For people or for machines.")] = Output.TABLE,
+    output: Annotated[Output, typer.Option(help="Output format.")] = Output.TABLE,
     tuning: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The YAML file that the deployment was packaged with."),
     ] = None,
     endpoint_only: Annotated[
-        bool, typer.Option("--endpoint-only", help="Look at OPENSEARCH_ENDPOINT alone: there is no stack.")
+        bool, typer.Option("--endpoint-only", help="Check only OPENSEARCH_ENDPOINT, without a stack.")
     ] = False,
 ) -> None:
-    """Check a deployment, and say what to mend. It only looks.
+    """Check a deployment and suggest fixes. Changes nothing.
 
-    Endpoint and settings are the deployed functions' own; variables of the environment come before them. Exit code 1
-    where something is broken.
+    Endpoint and settings are those of the deployed functions; environment variables override them. Exit code 1 if
+    something is broken.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         now = datetime.now(UTC)
         checks = _endpoint_alone(tuning, now) if endpoint_only else _examined(stack, tuning, now)
         if output is Output.JSON:
@@ -99,19 +99,19 @@ def run(
                     "stack": stack,
                     "at": now,
                     "broken": _count(checks, CheckStatus.BROKEN),
-                    "checks": [asdict(one) for one in checks],
+                    "checks": [asdict(check) for check in checks],
                     "first": asdict(first) if first else None,
                 }
             )
         else:
             _show(stack, checks)
-        # Where nothing at all could be looked at, nothing is known to be well.
+        # If nothing at all could be checked, nothing is known to be in order.
         if _count(checks, CheckStatus.BROKEN) or _count(checks, CheckStatus.UNKNOWN) == len(checks):
             raise typer.Exit(Exit.FAILED)
 
 
 def _endpoint_alone(tuning: Path | None, now: datetime) -> list[Check]:
-    """What is at OPENSEARCH_ENDPOINT: of a deployment that is no stack, nothing else is known. Raises SettingsError."""
+    """Check OPENSEARCH_ENDPOINT: without a stack nothing else of a deployment is known. Raises SettingsError."""
     if not os.environ.get("OPENSEARCH_ENDPOINT"):
         raise SettingsError(["OPENSEARCH_ENDPOINT is missing (expected: https://…, with --endpoint-only)"])
     no_stack: Lookup[Stack] = LookupFailed("", "not asked for", absent=True)
@@ -121,7 +121,7 @@ def _endpoint_alone(tuning: Path | None, now: datetime) -> list[Check]:
 
 
 def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
-    """All checks, each look-up with a step of the bar. Raises SettingsError."""
+    """Run all checks, each look-up as a step of the bar. Raises SettingsError."""
     with progress() as bar:
         task = bar.add_task("the stack", total=None)
         region = cloudformation_client().meta.region_name
@@ -148,11 +148,11 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
             checks += look()
             bar.advance(task)
     order = list(Subject)
-    return sorted(checks, key=lambda one: order.index(one.subject))
+    return sorted(checks, key=lambda check: order.index(check.subject))
 
 
 def _variables(function: Lookup[object] | None) -> Mapping[str, str]:
-    """A function's environment, as far as it was seen."""
+    """Return a function's environment; empty if its look-up failed."""
     if not isinstance(function, Mapping):
         return {}
     return dict(function.get("Environment", {}).get("Variables", {}))
@@ -233,8 +233,8 @@ def _endpoint_steps(
 
 
 def _no_endpoint() -> Check:
-    mend = "allow lambda:GetFunctionConfiguration, or set OPENSEARCH_ENDPOINT"
-    return Check(Subject.SEARCH, "endpoint", CheckStatus.UNKNOWN, "which one it is, no function told", mend)
+    fix = "allow lambda:GetFunctionConfiguration, or set OPENSEARCH_ENDPOINT"
+    return Check(Subject.SEARCH, "endpoint", CheckStatus.UNKNOWN, "no function could be read for its URL", fix)
 
 
 def _endpoint(
@@ -246,7 +246,7 @@ def _endpoint(
     *,
     in_vpc: bool,
 ) -> list[Check]:
-    """All about one endpoint; nothing more is asked of one that does not answer. Raises SettingsError."""
+    """Check one endpoint; if it does not answer, no further request is made. Raises SettingsError."""
     try:
         client = search_client(endpoint)
         check_opensearch(client, endpoint.service)
@@ -285,32 +285,32 @@ def _refusal(exc: SearchUnavailable | DashboardsUnavailable) -> EndpointRefusal:
     return EndpointRefusal(exc.status, found.words if found else str(exc), kind)
 
 
-# For people.
+# The table.
 
 
 def _show(stack: str, checks: Sequence[Check]) -> None:
     console = Console(emoji=False)
-    counts = ", ".join(f"[{_COLOURS[one]}]{_count(checks, one)} {one}[/]" for one in CheckStatus)
+    counts = ", ".join(f"[{_COLORS[status]}]{_count(checks, status)} {status}[/]" for status in CheckStatus)
     table = Table(title=f"{escape(stack)}: {counts}", title_justify="left")
-    for column in ("", "what", "", "why, and what to mend"):
+    for column in ("", "check", "status", "reason and fix"):
         table.add_column(column, overflow="fold")
-    for subject, group in groupby(checks, key=lambda one: one.subject):
-        for number, one in enumerate(group):
-            why = escape(one.reason) + (f"\n[bold]→[/] {escape(one.mend)}" if one.mend else "")
-            verdict = f"[{_COLOURS[one.verdict]}]{one.verdict}[/]"
-            table.add_row("" if number else f"[bold]{subject}[/]", escape(one.name), verdict, why)
+    for subject, group in groupby(checks, key=lambda check: check.subject):
+        for number, check in enumerate(group):
+            why = escape(check.reason) + (f"\n[bold]→[/] {escape(check.fix)}" if check.fix else "")
+            status = f"[{_COLORS[check.status]}]{check.status}[/]"
+            table.add_row("" if number else f"[bold]{subject}[/]", escape(check.name), status, why)
         table.add_section()
     console.print(table)
     console.print(_first(checks))
 
 
 def _first(checks: Iterable[Check]) -> str:
-    """The last line: what to do before anything else."""
+    """Return the last line: what to fix first."""
     first = next(iter(aws_checks.worst_first(checks)), None)
     if first is None:
-        return "[green]All is well.[/]"
-    return f"[bold]First:[/] {escape(first.name)}: {escape(first.mend)}"
+        return "[green]No problems found.[/]"
+    return f"[bold]First:[/] {escape(first.name)}: {escape(first.fix)}"
 
 
-def _count(checks: Iterable[Check], verdict: CheckStatus) -> int:
-    return sum(one.verdict is verdict for one in checks)
+def _count(checks: Iterable[Check], status: CheckStatus) -> int:
+    return sum(check.status is status for check in checks)

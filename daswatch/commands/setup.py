@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from daswatch.aws.causes import no_answer
-from daswatch.commands.console import Output, progress, report, told, write_json
+from daswatch.commands.console import Output, errors_as_exit_codes, progress, report, write_json
 from daswatch.commands.detections import compiled
 from daswatch.commands.failures import Exit, Failure
 from daswatch.commands.sizing import propose
@@ -86,7 +86,7 @@ def setup(
 
     Templates and retention, roles, monitors and their channel, saved objects: each where the endpoint has the feature.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         if size is not None:
             propose(Volume(size, retention_days, copies), datetime.now(UTC).date(), output)
             return

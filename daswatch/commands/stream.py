@@ -1,7 +1,6 @@
-"""`daswatch stream`: which databases of this account and region have an activity stream, and switching them on and off.
+"""`daswatch stream`: list, start and stop the activity streams of this account and region.
 
-The decisions are those of the setup function. Stopping is an act of its own that asks first: from then on nothing that
-happens in the database is told to anybody.
+The decisions are those of the setup function. `stop` asks for confirmation: from then on the database is not audited.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from daswatch.activity_streams.lifecycle import (
 )
 from daswatch.aws.clients import kms_client, rds_client
 from daswatch.aws.rds import ActivityStreams, Switch, reached, settle
-from daswatch.commands.console import Output, confirm, told, write_json
+from daswatch.commands.console import Output, confirm, errors_as_exit_codes, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
 
@@ -82,7 +81,7 @@ def start(
     A stream that is there already is left as it is, and reported. Exit code 1 where a stream cannot start, has not
     started in time, or the answer was no.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         names = _names(databases)
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, WantedStream(kms_key.strip(), mode, native_fields)) for name in names]
@@ -108,11 +107,11 @@ def stop(
     wait: Minutes = 30,
     output: Format = Output.TABLE,
 ) -> None:
-    """Stop activity streams, after asking. What happens in the databases from then on is told to nobody.
+    """Stop activity streams, after asking. From then on the databases are not audited.
 
     Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, None) for name in _names(databases)]
         _look(switches)
@@ -136,7 +135,7 @@ def status(
 
     Exit code 1 where a database that is named is not there.
     """
-    with told(output):
+    with errors_as_exit_codes(output):
         names = _names(databases or [])
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         found = [gateway.find(name) for name in names] if names else gateway.find_all()
@@ -169,7 +168,7 @@ def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
 
 
 def _names(databases: Iterable[str]) -> list[DatabaseName]:
-    """Each once. Raises SettingsError that tells all which are no names."""
+    """Return each once. Raises SettingsError that lists all invalid names."""
     names, problems = [], []
     for text in databases:
         try:
@@ -292,7 +291,7 @@ def _table(rows: Sequence[tuple[RdsDatabase, Eligibility]]) -> Table:
         table.add_column(column, overflow="fold")
     for database, eligible in rows:
         stream = database.stream
-        can = ", ".join(sorted(eligible.modes)) if eligible.modes else "RDS does not tell"
+        can = ", ".join(sorted(eligible.modes)) if eligible.modes else "RDS does not report it"
         table.add_row(
             str(database.name),
             f"{database.engine} {database.engine_version}",

@@ -1,7 +1,7 @@
-"""What was looked up of a deployment in AWS -> checks, each with its verdict, the reason, and what to mend.
+"""Look-ups of a deployment in AWS -> checks, each with its status, the reason, and the fix.
 
-`daswatch.aws.deployment` looks, `daswatch.commands.doctor` shows. What is at the OpenSearch endpoint is judged by
-`daswatch.doctor.endpoint_checks`, in the same words. The functions here know neither AWS nor a clock.
+`daswatch.aws.deployment` looks up, `daswatch.commands.doctor` shows. `daswatch.doctor.endpoint_checks` does the same
+for the OpenSearch endpoint. The functions here know neither AWS nor a clock.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
     "MaximumRecordAgeInSeconds": 82800,
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
-# CloudFormation compares the template with what it made, and not with what is there now.
-_BY_HAND = "docs/deploy.md, Drift, restores it (`make deploy` alone detects no change)"
+# CloudFormation compares templates with one another, not with what exists.
+_RESTORE = "docs/deploy.md, Drift, restores it (`make deploy` alone sees no change)"
 
 
 class CheckStatus(StrEnum):
-    """What comes of a check."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    UNKNOWN = "unknown"  # it could not be looked at
+    UNKNOWN = "unknown"  # it could not be checked
     BROKEN = "broken"
 
 
 class Subject(StrEnum):
-    """What a check is about, in the order in which causes come before their consequences."""
+    """What a check is about; causes come before their consequences."""
 
     STACK = "stack"
     FUNCTIONS = "functions"
@@ -67,51 +67,51 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `mend` says what to do, and is empty where all is well."""
+    """The check of one thing; `fix` is empty if nothing is wrong."""
 
     subject: Subject
     name: str
-    verdict: CheckStatus
+    status: CheckStatus
     reason: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok(subject: Subject, name: str, reason: str) -> Check:
-    """All is well."""
+    """A check that passed."""
     return Check(subject, name, CheckStatus.OK, reason)
 
 
-def warning(subject: Subject, name: str, reason: str, mend: str) -> Check:
-    """It works, and somebody should look."""
-    return Check(subject, name, CheckStatus.WARNING, reason, mend)
+def warning(subject: Subject, name: str, reason: str, fix: str) -> Check:
+    """A check of something that works and needs attention."""
+    return Check(subject, name, CheckStatus.WARNING, reason, fix)
 
 
-def broken(subject: Subject, name: str, reason: str, mend: str) -> Check:
-    """Something is not watched, not told or not kept."""
-    return Check(subject, name, CheckStatus.BROKEN, reason, mend)
+def broken(subject: Subject, name: str, reason: str, fix: str) -> Check:
+    """A check that failed: events are not read, not stored or not reported."""
+    return Check(subject, name, CheckStatus.BROKEN, reason, fix)
 
 
 def unknown(subject: Subject, name: str, seen: LookupFailed, where_absent: str = "") -> Check:
-    """Of a look-up that failed. What is not there is broken, where `where_absent` says how to mend that."""
+    """A check whose look-up failed. What does not exist is broken, if `where_absent` says how to fix that."""
     if seen.absent and where_absent:
-        return broken(subject, name, f"it is not there: {seen.why}", where_absent)
+        return broken(subject, name, f"it does not exist: {seen.why}", where_absent)
     if seen.denied:
-        mend = f"allow {seen.permission} to whoever runs this, or ask somebody who may"
-        return Check(subject, name, CheckStatus.UNKNOWN, f"could not be looked at: {seen.permission} is missing", mend)
-    reason = f"could not be looked at: {seen.permission}: {seen.why}"
+        fix = f"allow {seen.permission} to your role, or run this with another"
+        return Check(subject, name, CheckStatus.UNKNOWN, f"could not be checked: {seen.permission} is missing", fix)
+    reason = f"could not be checked: {seen.permission}: {seen.why}"
     return Check(subject, name, CheckStatus.UNKNOWN, reason, seen.next_step or "try again")
 
 
 def worst_first(checks: Iterable[Check]) -> list[Check]:
-    """What is not well, the gravest first; among these causes before consequences."""
+    """Return the checks that did not pass, the most severe first; among these, causes before consequences."""
     order = list(Subject)
-    grave = [CheckStatus.BROKEN, CheckStatus.WARNING, CheckStatus.UNKNOWN]
-    found = (one for one in checks if one.verdict is not CheckStatus.OK)
-    return sorted(found, key=lambda one: (grave.index(one.verdict), order.index(one.subject)))
+    severity = [CheckStatus.BROKEN, CheckStatus.WARNING, CheckStatus.UNKNOWN]
+    found = (check for check in checks if check.status is not CheckStatus.OK)
+    return sorted(found, key=lambda check: (severity.index(check.status), order.index(check.subject)))
 
 
 def in_words(seconds: float) -> str:
-    """A span of time as people say it."""
+    """Return a duration in its largest fitting unit."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -122,9 +122,9 @@ def in_words(seconds: float) -> str:
 
 
 def stack_checks(name: str, region: str, seen: Lookup[Stack]) -> list[Check]:
-    """Whether the stack is as it should be, and has a part for each database that it was told."""
+    """Check the stack's status, and that it has a stream for each of its databases."""
     if isinstance(seen, LookupFailed):
-        where = f"deploy it (docs/deploy.md), or name it with --stack; this looks in {region}"
+        where = f"deploy it (docs/deploy.md), or name it with --stack; this checks {region}"
         return [unknown(Subject.STACK, name, seen, where)]
     return [_stack_status(seen), *(_failed_resource(one) for one in seen.resources if _failed(one)), *_parts(seen)]
 
@@ -132,17 +132,17 @@ def stack_checks(name: str, region: str, seen: Lookup[Stack]) -> list[Check]:
 def _stack_status(stack: Stack) -> Check:
     status, why = stack.status, f": {stack.reason}" if stack.reason else ""
     if status.endswith("_IN_PROGRESS"):
-        return warning(Subject.STACK, stack.name, f"{status}: it is being changed", "look again when it is done")
+        return warning(Subject.STACK, stack.name, f"{status}: it is being changed", "run this again when it is done")
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         return ok(Subject.STACK, stack.name, status)
     if status == "UPDATE_ROLLBACK_COMPLETE":
-        mend = f"aws cloudformation describe-stack-events --stack-name {stack.name} says why; mend that, deploy again"
-        return warning(Subject.STACK, stack.name, f"the last update was taken back, what was before runs{why}", mend)
+        fix = f"aws cloudformation describe-stack-events --stack-name {stack.name} says why; fix that, deploy again"
+        return warning(Subject.STACK, stack.name, f"the last update was rolled back{why}", fix)
     if status == "UPDATE_ROLLBACK_FAILED":
-        mend = f"aws cloudformation continue-update-rollback --stack-name {stack.name}"
+        fix = f"aws cloudformation continue-update-rollback --stack-name {stack.name}"
     else:
-        mend = f"delete the stack (data stays), mend what its events tell, deploy again: it is {status}"
-    return broken(Subject.STACK, stack.name, f"{status}{why}", mend)
+        fix = f"delete the stack (data stays), fix the cause in its events, deploy again: it is {status}"
+    return broken(Subject.STACK, stack.name, f"{status}{why}", fix)
 
 
 def _failed(one: Resource) -> bool:
@@ -150,45 +150,45 @@ def _failed(one: Resource) -> bool:
 
 
 def _failed_resource(one: Resource) -> Check:
-    mend = "mend what the reason says, then deploy again"
-    return broken(Subject.STACK, one.name, f"{one.status}: {one.reason or 'no reason is told'}", mend)
+    fix = "fix what the reason says, then deploy again"
+    return broken(Subject.STACK, one.name, f"{one.status}: {one.reason or 'no reason given'}", fix)
 
 
 def _parts(stack: Stack) -> list[Check]:
-    """Databases without a stream of their own in the stack."""
+    """Check that each database has a stream in the stack."""
     if not stack.databases:
-        mend = "this is no stack of Daswatch: name another one with --stack"
-        return [broken(Subject.STACK, "Databases", "the stack names no databases", mend)]
+        fix = "this is not a Daswatch stack: name another one with --stack"
+        return [broken(Subject.STACK, "Databases", "the stack names no databases", fix)]
     if any(one.type == ACTIVITY_STREAM and _failed(one) for one in stack.resources):
-        return []  # told already
-    mend = "`make deploy` with the stack's name makes it"
+        return []  # reported already
+    fix = "`make deploy` with the stack's name creates it"
     missing = [one.name for one in stack.databases if not one.resource_id]
-    return [broken(Subject.STACK, name, "the stack has no activity stream for it", mend) for name in missing]
+    return [broken(Subject.STACK, name, "the stack has no activity stream for it", fix) for name in missing]
 
 
 def function_check(resource: Resource, seen: Lookup[FunctionConfigurationResponseTypeDef], architecture: str) -> Check:
-    """Whether a function is there as it was deployed."""
+    """Check that a function exists as it was deployed."""
     name = resource.physical_id
     if isinstance(seen, LookupFailed):
-        return unknown(Subject.FUNCTIONS, name, seen, "somebody deleted it: " + _BY_HAND)
+        return unknown(Subject.FUNCTIONS, name, seen, "it was deleted: " + _RESTORE)
     status, state = seen.get("LastUpdateStatus", ""), seen.get("State", "")
     if status == "Failed" or state == "Failed":
-        why = seen.get("LastUpdateStatusReason") or seen.get("StateReason") or "no reason is told"
+        why = seen.get("LastUpdateStatusReason") or seen.get("StateReason") or "no reason given"
         return broken(
-            Subject.FUNCTIONS, name, f"its last update failed: {why}", "mend what the reason says, deploy again"
+            Subject.FUNCTIONS, name, f"its last update failed: {why}", "fix what the reason says, deploy again"
         )
     if status == "InProgress" or state == "Pending":
-        return warning(Subject.FUNCTIONS, name, "it is being updated", "look again in a minute")
+        return warning(Subject.FUNCTIONS, name, "it is being updated", "run this again in a minute")
     found = (seen.get("Architectures") or ["x86_64"])[0]
     if architecture and found != architecture:
         reason = f"it is set to {found}, and the stack deploys code for {architecture}"
-        return broken(Subject.FUNCTIONS, name, reason, _BY_HAND)
+        return broken(Subject.FUNCTIONS, name, reason, _RESTORE)
     return ok(
         Subject.FUNCTIONS, name, f"{seen.get('Runtime', '')} on {found}, updated {seen.get('LastModified', '')[:16]}"
     )
 
 
-# A database: its stream, its key, and who reads it.
+# A database: its stream, its key, and its mapping.
 
 
 def stream_checks(
@@ -198,12 +198,12 @@ def stream_checks(
     key: Lookup[KeyMetadataTypeDef] | None,
     wanted: Mapping[str, str],
 ) -> list[Check]:
-    """Of one database. `kinesis` and `key` are None where there is no stream; `wanted` has the stack's parameters."""
+    """Check one database. `kinesis` and `key` are None without a stream; `wanted` has the stack's parameters."""
     if isinstance(database, LookupFailed):
         return [unknown(Subject.STREAMS, watched.name, database)]
     if database is None:
-        mend = f"take {watched.name} out of Databases and deploy, or correct its name"
-        return [broken(Subject.STREAMS, watched.name, "the database is gone", mend)]
+        fix = f"take {watched.name} out of Databases and deploy, or correct its name"
+        return [broken(Subject.STREAMS, watched.name, "the database no longer exists", fix)]
     checks = [_stream(watched, database, wanted)]
     if kinesis is not None:
         checks.append(_kinesis(watched, kinesis))
@@ -216,38 +216,36 @@ def _stream(watched: WatchedDatabase, database: RdsDatabase, wanted: Mapping[str
     stream, name = database.stream, watched.name
     match stream.status:
         case Status.STARTING:
-            return warning(Subject.STREAMS, name, "the activity stream is starting", "look again in some minutes")
+            return warning(Subject.STREAMS, name, "the activity stream is starting", "run this again in some minutes")
         case Status.STOPPED | Status.STOPPING:
             key = wanted.get("ActivityStreamKeyArn") or "KEY"
-            mend = f"`daswatch stream start {database.name} --kms-key {key}`; CloudTrail tells who stopped it"
-            return broken(Subject.STREAMS, name, f"the activity stream is {stream.status}: nothing is audited", mend)
+            fix = f"`daswatch stream start {database.name} --kms-key {key}`; CloudTrail has who stopped it"
+            return broken(Subject.STREAMS, name, f"the activity stream is {stream.status}: nothing is audited", fix)
     mode = wanted.get("StreamMode", WantedMode.AUTO)
     if mode != WantedMode.AUTO and stream.mode and stream.mode != mode:
-        reason = (
-            f"it runs in mode {stream.mode}, and the stack wants {mode}: it was there before, and was left as it is"
-        )
-        mend = (
+        reason = f"it runs in mode {stream.mode}, and the stack wants {mode}: it existed before, and was not changed"
+        fix = (
             f"set StreamMode={stream.mode}, or `daswatch stream stop {database.name}` in a quiet hour and deploy again"
         )
-        return warning(Subject.STREAMS, name, reason, mend)
+        return warning(Subject.STREAMS, name, reason, fix)
     return ok(Subject.STREAMS, name, f"started, {stream.mode or 'mode unknown'}, database {database.status}")
 
 
 def _kinesis(watched: WatchedDatabase, seen: Lookup[StreamDescriptionSummaryTypeDef]) -> Check:
     name = f"{watched.name}, Kinesis stream"
     if isinstance(seen, LookupFailed):
-        mend = f"`daswatch stream stop {watched.name}` and start it again: RDS makes a new one"
-        return unknown(Subject.STREAMS, name, seen, mend)
+        fix = f"`daswatch stream stop {watched.name}` and start it again: RDS creates a new one"
+        return unknown(Subject.STREAMS, name, seen, fix)
     status = seen["StreamStatus"]
     if status == "DELETING":
-        mend = "RDS deletes it when the activity stream stops: see who stopped it, and start it again"
-        return broken(Subject.STREAMS, name, "it is being deleted", mend)
+        fix = "RDS deletes it when the activity stream stops: see who stopped it, and start it again"
+        return broken(Subject.STREAMS, name, "it is being deleted", fix)
     if status == "CREATING":
-        return warning(Subject.STREAMS, name, "RDS is making it", "look again in some minutes")
+        return warning(Subject.STREAMS, name, "RDS is creating it", "run this again in some minutes")
     if seen["RetentionPeriodHours"] < 24:
-        mend = "raise it to 24 hours: what nobody reads in time is lost"
-        return broken(Subject.STREAMS, name, f"it keeps records for {seen['RetentionPeriodHours']} hours", mend)
-    # What it costs depends on its mode. RDS scales it: UPDATING is as good as ACTIVE.
+        fix = "raise it to 24 hours: what is not read in time is lost"
+        return broken(Subject.STREAMS, name, f"it keeps records for {seen['RetentionPeriodHours']} hours", fix)
+    # Its cost depends on its mode. RDS scales it: UPDATING is as good as ACTIVE.
     mode = seen.get("StreamModeDetails", {}).get("StreamMode", "mode unknown").lower().replace("_", "-")
     return ok(Subject.STREAMS, name, f"{status}, {mode}, {seen.get('OpenShardCount', '?')} shards")
 
@@ -255,36 +253,34 @@ def _kinesis(watched: WatchedDatabase, seen: Lookup[StreamDescriptionSummaryType
 def _key(watched: WatchedDatabase, database: RdsDatabase, seen: Lookup[KeyMetadataTypeDef]) -> Check:
     name, key_id = f"{watched.name}, key", database.stream.kms_key_id
     if isinstance(seen, LookupFailed):
-        mend = "without it nothing is read: stop the activity stream and start it with another key"
-        return unknown(Subject.STREAMS, name, seen, mend)
+        fix = "without it nothing is read: stop the activity stream and start it with another key"
+        return unknown(Subject.STREAMS, name, seen, fix)
     state = seen.get("KeyState", "")
     if state == "PendingDeletion":
-        mend = f"at once: aws kms cancel-key-deletion --key-id {key_id}, then aws kms enable-key --key-id {key_id}"
+        fix = f"at once: aws kms cancel-key-deletion --key-id {key_id}, then aws kms enable-key --key-id {key_id}"
         when = f" on {seen['DeletionDate']:%Y-%m-%d}" if "DeletionDate" in seen else ""
-        return broken(Subject.STREAMS, name, f"it will be deleted{when}, and all evidence is unreadable then", mend)
+        return broken(Subject.STREAMS, name, f"it will be deleted{when}, and all evidence becomes unreadable", fix)
     if not seen.get("Enabled", False):
-        mend = f"aws kms enable-key --key-id {key_id}; CloudTrail tells who disabled it"
-        return broken(Subject.STREAMS, name, f"it is {state or 'disabled'}: no record can be opened", mend)
+        fix = f"aws kms enable-key --key-id {key_id}; CloudTrail has who disabled it"
+        return broken(Subject.STREAMS, name, f"it is {state or 'disabled'}: no record can be decrypted", fix)
     return ok(Subject.STREAMS, name, f"enabled, …{key_id[-12:]}")
 
 
 def mapping_check(watched: WatchedDatabase, seen: Lookup[EventSourceMappingConfigurationResponseTypeDef]) -> Check:
-    """Whether Lambda reads the stream, with what success, and by the template's settings."""
+    """Check that Lambda reads the stream, successfully and with the template's settings."""
     if isinstance(seen, LookupFailed):
-        return unknown(Subject.READING, watched.name, seen, "somebody deleted the mapping: " + _BY_HAND)
+        return unknown(Subject.READING, watched.name, seen, "the mapping was deleted: " + _RESTORE)
     state, result = seen.get("State", ""), seen.get("LastProcessingResult", "")
     if state in ("Disabled", "Disabling"):
-        mend = f"aws lambda update-event-source-mapping --uuid {watched.mapping} --enabled"
-        return broken(
-            Subject.READING, watched.name, f"the mapping is {state}: nothing is read, 24 hours are kept", mend
-        )
+        fix = f"aws lambda update-event-source-mapping --uuid {watched.mapping} --enabled"
+        return broken(Subject.READING, watched.name, f"the mapping is {state}: nothing is read, 24 hours are kept", fix)
     if state not in ("Enabled", "Updating"):
-        return warning(Subject.READING, watched.name, f"the mapping is {state}", "look again in a minute")
+        return warning(Subject.READING, watched.name, f"the mapping is {state}", "run this again in a minute")
     if result.startswith("PROBLEM"):
-        mend = "the log of the ingest function says why; the checks of OpenSearch below, too"
-        return broken(Subject.READING, watched.name, f"its last batch failed: {result}", mend)
+        fix = "the log of the ingest function says why; the checks of OpenSearch below, too"
+        return broken(Subject.READING, watched.name, f"its last batch failed: {result}", fix)
     if changed := _changed_settings(seen):
-        return warning(Subject.READING, watched.name, f"somebody changed the mapping: {'; '.join(changed)}", _BY_HAND)
+        return warning(Subject.READING, watched.name, f"the mapping was changed: {'; '.join(changed)}", _RESTORE)
     return ok(Subject.READING, watched.name, f"{state}, {result or 'no batch yet'}")
 
 
@@ -295,43 +291,43 @@ def _changed_settings(seen: Mapping[str, Any]) -> list[str]:
         if seen.get(name) != value
     ]
     destination = (seen.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination", "")
-    return changed if destination else [*changed, "what Lambda gives up goes nowhere (no OnFailure destination)"]
+    return changed if destination else [*changed, "failed records are not kept (no OnFailure destination)"]
 
 
-# What is kept, who is told.
+# Evidence, alarms and findings.
 
 
 def evidence_check(watched: WatchedDatabase, seen: Lookup[DeliveryStreamDescriptionTypeDef]) -> Check:
-    """Whether the ciphertext goes to S3."""
+    """Check that the ciphertext is delivered to S3."""
     if isinstance(seen, LookupFailed):
-        return unknown(Subject.EVIDENCE, watched.name, seen, "somebody deleted the Firehose: " + _BY_HAND)
+        return unknown(Subject.EVIDENCE, watched.name, seen, "the Firehose was deleted: " + _RESTORE)
     status = seen["DeliveryStreamStatus"]
     if status == "CREATING":
-        return warning(Subject.EVIDENCE, watched.name, "the Firehose is being made", "look again in a minute")
+        return warning(Subject.EVIDENCE, watched.name, "the Firehose is being created", "run this again in a minute")
     if status != "ACTIVE":
         why = seen.get("FailureDescription", {}).get("Details", "")
         reason = f"the Firehose is {status}{': ' if why else ''}{why}: no evidence is kept"
-        return broken(Subject.EVIDENCE, watched.name, reason, "mend what the reason says, then deploy again")
+        return broken(Subject.EVIDENCE, watched.name, reason, "fix what the reason says, then deploy again")
     return ok(Subject.EVIDENCE, watched.name, "the Firehose is ACTIVE")
 
 
 def topic_check(name: str, seen: Lookup[list[SubscriptionTypeDef]]) -> Check:
-    """Whether somebody hears of what a topic tells."""
+    """Check that a topic has confirmed subscriptions."""
     if isinstance(seen, LookupFailed):
-        return unknown(Subject.ALARMS, name, seen, "somebody deleted the topic: " + _BY_HAND)
+        return unknown(Subject.ALARMS, name, seen, "the topic was deleted: " + _RESTORE)
     if not seen:
-        mend = "set AlertEmail and deploy, or subscribe a chat or pager to the topic"
-        return warning(Subject.ALARMS, name, "nobody is subscribed", mend)
+        fix = "set AlertEmail and deploy, or subscribe a chat or pager to the topic"
+        return warning(Subject.ALARMS, name, "it has no subscription", fix)
     waiting = [one.get("Endpoint", "") for one in seen if one.get("SubscriptionArn") == "PendingConfirmation"]
     if waiting:
-        mend = "open the mail of AWS Notifications and confirm; after three days deploy again for a new one"
-        return warning(Subject.ALARMS, name, f"{', '.join(waiting)} has not confirmed the subscription", mend)
+        fix = "open the mail of AWS Notifications and confirm; after three days deploy again for a new one"
+        return warning(Subject.ALARMS, name, f"{', '.join(waiting)} has not confirmed the subscription", fix)
     kinds = sorted({one.get("Protocol", "") for one in seen})
     return ok(Subject.ALARMS, name, f"{len(seen)} subscribed ({', '.join(kinds)})")
 
 
 def alarm_checks(wanted: Sequence[Resource], seen: Lookup[list[MetricAlarmTypeDef]], now: datetime) -> list[Check]:
-    """Which alarms ring, which cannot, and whether all are there."""
+    """Check which alarms are in ALARM, which cannot be, and that all exist."""
     name = f"{len(wanted)} alarms"
     if isinstance(seen, LookupFailed):
         return [unknown(Subject.ALARMS, name, seen)]
@@ -339,26 +335,26 @@ def alarm_checks(wanted: Sequence[Resource], seen: Lookup[list[MetricAlarmTypeDe
     for one in sorted(seen, key=lambda alarm: alarm["AlarmName"]):
         since = now - one["StateUpdatedTimestamp"] if "StateUpdatedTimestamp" in one else timedelta()
         if one["StateValue"] == "ALARM":
-            told = one.get("AlarmDescription") or one.get("StateReason", "")
-            reason = f"ALARM for {in_words(since.total_seconds())}: {told}"
+            message = one.get("AlarmDescription") or one.get("StateReason", "")
+            reason = f"ALARM for {in_words(since.total_seconds())}: {message}"
             checks.append(broken(Subject.ALARMS, one["AlarmName"], reason, "docs/deploy.md, Alarms, says what to do"))
         elif one["StateValue"] == "INSUFFICIENT_DATA" and since > _UNKNOWN_SINCE:
             reason = f"INSUFFICIENT_DATA for {in_words(since.total_seconds())}"
-            mend = "see that the metric is written: the alarm cannot tell anything now"
-            checks.append(warning(Subject.ALARMS, one["AlarmName"], reason, mend))
+            fix = "check that the metric is written: the alarm cannot change its state now"
+            checks.append(warning(Subject.ALARMS, one["AlarmName"], reason, fix))
         elif not one.get("ActionsEnabled", True):
-            mend = f"aws cloudwatch enable-alarm-actions --alarm-names {one['AlarmName']}"
-            checks.append(warning(Subject.ALARMS, one["AlarmName"], "its actions are off: it tells nobody", mend))
+            fix = f"aws cloudwatch enable-alarm-actions --alarm-names {one['AlarmName']}"
+            checks.append(warning(Subject.ALARMS, one["AlarmName"], "its actions are off: it notifies no one", fix))
     there = {one["AlarmName"] for one in seen}
     gone = sorted(one.physical_id for one in wanted if one.physical_id not in there)
-    checks += [broken(Subject.ALARMS, one, "somebody deleted the alarm", _BY_HAND) for one in gone]
-    return checks or [ok(Subject.ALARMS, name, "all quiet")]
+    checks += [broken(Subject.ALARMS, one, "the alarm was deleted", _RESTORE) for one in gone]
+    return checks or [ok(Subject.ALARMS, name, "none in ALARM")]
 
 
 def hub_check(seen: Lookup[str]) -> Check:
-    """Whether Security Hub takes findings here."""
+    """Check that Security Hub is enabled here."""
     name = "Security Hub"
     if isinstance(seen, LookupFailed):
-        mend = "aws securityhub enable-security-hub, or deploy with SecurityHub=false"
-        return unknown(Subject.FINDINGS, name, seen, mend)
+        fix = "aws securityhub enable-security-hub, or deploy with SecurityHub=false"
+        return unknown(Subject.FINDINGS, name, seen, fix)
     return ok(Subject.FINDINGS, name, f"enabled since {seen[:10]}" if seen else "enabled")

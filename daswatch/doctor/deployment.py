@@ -1,6 +1,6 @@
-"""A deployment as it was looked up, as values: the stack, what belongs to each database, and what could not be seen.
+"""A deployment as values: the stack, the resources of each database, and look-ups that failed.
 
-In: what CloudFormation answered, by `daswatch.aws.deployment`. Out: what `daswatch.doctor.aws_checks` judges.
+In: CloudFormation's answers, by `daswatch.aws.deployment`. Out: the input of `daswatch.doctor.aws_checks`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _STREAM_ID = re.compile(r"das-stream-((?:cluster|db)-[A-Za-z0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class LookupFailed:
-    """A look-up that told nothing. `permission` is that of the call, as IAM policies name it."""
+    """A look-up without a result. `permission` is that of the call, as IAM policies name it."""
 
     permission: str
     why: str
     denied: bool = False
-    absent: bool = False  # the service says that there is no such thing
-    next_step: str = ""  # where nothing answered
+    absent: bool = False  # the service says that it does not exist
+    next_step: str = ""  # if nothing answered
 
 
 Lookup: TypeAlias = _T | LookupFailed
@@ -48,7 +48,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class WatchedDatabase:
-    """A database that the stack was told to watch; what is empty, the stack does not have."""
+    """A database of the stack's parameter; what is empty, the stack does not have."""
 
     name: str  # cluster:orders
     resource_id: str = ""
@@ -63,7 +63,7 @@ class WatchedDatabase:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What CloudFormation knows of a deployment."""
+    """A deployment's stack in CloudFormation."""
 
     name: str
     status: str
@@ -78,7 +78,7 @@ class Stack:
         return tuple(sorted(found, key=lambda one: one.name))
 
     def named(self, name: str) -> str:
-        """The physical id of the resource with this name in the template; empty where the stack has none."""
+        """The physical id of the resource with this name in the template; empty if the stack has none."""
         return next((one.physical_id for one in self.resources if one.name == name), "")
 
     @property

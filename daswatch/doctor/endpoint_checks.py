@@ -1,6 +1,6 @@
-"""What was looked up at the OpenSearch endpoint -> checks: who may sign in, what is installed, and what arrives.
+"""Look-ups at the OpenSearch endpoint -> checks: access, installed content, and arriving data.
 
-Beside `daswatch.doctor.aws_checks`, which judges what is in AWS. The clock is an argument.
+`daswatch.doctor.aws_checks` does the same for AWS. The clock is an argument.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _YESTERDAY = "yesterday's shards"
 _LISTED = 5  # names in one reason
 _TEMPLATES = frozenset({ContentKind.COMPONENT_TEMPLATE, ContentKind.INDEX_TEMPLATE})
 _SETUP = "`daswatch setup --dry-run` shows it, `make deploy` or `daswatch setup` installs it"
-_LETTER_MENDS = {
+_DEAD_LETTER_FIXES = {
     Reason.DATA_KEY_REFUSED: "KMS refuses the data key: the key's policy, or a record of another database",
-    Reason.NOT_DECRYPTABLE: "the records do not open: was the key replaced?",
+    Reason.NOT_DECRYPTABLE: "the records cannot be decrypted: was the key replaced?",
     Reason.DOCUMENT_REFUSED: "OpenSearch refuses these documents alone: `detail` names its error",
     Reason.NOT_A_NOTIFICATION: "a monitor of yours notifies in a form that cannot be read: docs/detections.md",
 }
-_LOOK = "in Dashboards: each line names its reason and its object in S3"
+_LOOK = "in Dashboards: each line has its reason and its object in S3"
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointRefusal:
-    """Why the endpoint did not answer; `status` is 0 where nothing came back, `kind` what it calls the error."""
+    """Why the endpoint did not answer; `status` is 0 without an answer, `kind` its name for the error."""
 
     status: int
-    told: str
+    message: str
     kind: str = ""
 
 
@@ -77,42 +77,38 @@ class Shards:
 
 
 def refused(subject: Subject, name: str, refusal: EndpointRefusal, *, in_vpc: bool = False) -> Check:
-    """Why nothing could be asked there, and who has to be let in."""
+    """Check why requests to the endpoint fail, and who needs access."""
     match refusal.status:
         case 0 if in_vpc:
             reason = "no answer from here; the functions are inside a VPC, so the endpoint may be, too"
-            mend = "run this inside the VPC, or through a tunnel with OPENSEARCH_ENDPOINT"
-            return Check(subject, name, CheckStatus.UNKNOWN, reason, mend)
+            fix = "run this inside the VPC, or through a tunnel with OPENSEARCH_ENDPOINT"
+            return Check(subject, name, CheckStatus.UNKNOWN, reason, fix)
         case 0:
-            mend = (
-                "see that the endpoint's name and port are right and that it is up; a VPC's is reached from inside only"
-            )
-            return broken(subject, name, f"no answer: {refusal.told}", mend)
+            fix = "check the endpoint's name and port, and that it is up; one in a VPC is reached from inside only"
+            return broken(subject, name, f"no answer: {refusal.message}", fix)
         case 401:
-            mend = "it wants a user and password: OPENSEARCH_AUTH=basic with OPENSEARCH_SECRET_ARN"
-            return broken(subject, name, "it does not know who asks (401)", mend)
+            fix = "it wants a user and password: OPENSEARCH_AUTH=basic with OPENSEARCH_SECRET_ARN"
+            return broken(subject, name, "it does not accept the credentials (401)", fix)
         case 403 if refusal.kind == "security_exception":
-            reason = (
-                "fine-grained access control refuses whoever runs this (403): the role that it maps them to may not"
-            )
-            mend = "map your IAM role or user to all_access in Dashboards: Security, Roles, Mapped users"
-            return Check(subject, name, CheckStatus.UNKNOWN, reason, mend)
+            reason = "fine-grained access control denies your role (403): the role it is mapped to has no permission"
+            fix = "map your IAM role or user to all_access in Dashboards: Security, Roles, Mapped users"
+            return Check(subject, name, CheckStatus.UNKNOWN, reason, fix)
         case 403:
-            reason = f"the access policy refuses whoever runs this (403): {refusal.told}"
-            mend = (
+            reason = f"the access policy denies your role (403): {refusal.message}"
+            fix = (
                 "allow your IAM role es:ESHttp* in the domain's access policy; for Serverless, in a data access policy"
             )
-            return Check(subject, name, CheckStatus.UNKNOWN, reason, mend)
+            return Check(subject, name, CheckStatus.UNKNOWN, reason, fix)
         case 429 | 503:
-            mend = "it is overloaded or red: see its CPU, storage and shards; records wait 23 hours in the stream"
-            return broken(subject, name, f"it answers {refusal.status}", mend)
+            fix = "it is overloaded or red: check its CPU, storage and shards; records wait 23 hours in the stream"
+            return broken(subject, name, f"it answers {refusal.status}", fix)
     return broken(
-        subject, name, refusal.told, "see what the endpoint is: a domain's or collection's URL, without a path"
+        subject, name, refusal.message, "check the endpoint: it is a domain's or collection's URL, without a path"
     )
 
 
 def content_checks(plan: Plan) -> list[Check]:
-    """Whether all that belongs there is there, by kind. Without index templates nothing is ingested."""
+    """Check that all content is installed, by kind. Without index templates nothing is ingested."""
     checks = []
     for kind in ContentKind:
         steps = [one for one in plan.steps if one.content.kind is kind]
@@ -136,7 +132,7 @@ def content_checks(plan: Plan) -> list[Check]:
 
 
 def pulse_checks(watched: Sequence[WatchedDatabase], heard: Iterable[InstancePulse], now: datetime) -> list[Check]:
-    """Whether each database was heard, by instance."""
+    """Check that each database sent records, by instance."""
     by_database: dict[str, list[InstancePulse]] = {}
     for one in heard:
         by_database.setdefault(one.resource_id, []).append(one)
@@ -146,46 +142,44 @@ def pulse_checks(watched: Sequence[WatchedDatabase], heard: Iterable[InstancePul
 def _pulse(watched: WatchedDatabase, heard: Sequence[InstancePulse], now: datetime) -> Check:
     name = f"{watched.name}, pulse"
     if not heard:
-        mend = "the checks above say why: the stream, its key, the mapping; then the log of the ingest function"
-        return broken(Subject.DATA, name, "never heard: not one record of it has been ingested", mend)
+        fix = "see the checks above (stream, key, mapping), then the log of the ingest function"
+        return broken(Subject.DATA, name, "no record of it has ever been ingested", fix)
     silent = sorted((one for one in heard if now - one.last_seen > FRESH), key=lambda one: one.last_seen)
     latest = max(one.last_seen for one in heard)
     age = in_words((now - latest).total_seconds())
     if len(silent) == len(heard):
-        mend = "the checks above say why; else the log and the iterator age of the ingest function"
-        return broken(Subject.DATA, name, f"silent for {age}", mend)
+        fix = "see the checks above, then the log and the iterator age of the ingest function"
+        return broken(Subject.DATA, name, f"silent for {age}", fix)
     if silent:
-        told = _some([f"{one.instance_id} for {in_words((now - one.last_seen).total_seconds())}" for one in silent])
-        mend = "nothing, if these were stopped or removed: they are forgotten after 7 days; else look at the instance"
-        return warning(Subject.DATA, name, f"silent: {told}", mend)
-    return ok(Subject.DATA, name, f"{len(heard)} instances, heard {age} ago")
+        listed = _some([f"{one.instance_id} for {in_words((now - one.last_seen).total_seconds())}" for one in silent])
+        fix = "nothing if they were stopped or removed: they are forgotten after 7 days; else check the instance"
+        return warning(Subject.DATA, name, f"silent: {listed}", fix)
+    return ok(Subject.DATA, name, f"{len(heard)} instances, last record {age} ago")
 
 
 def arrival_checks(arrivals: RecentEvents, now: datetime) -> list[Check]:
-    """Whether events are indexed, and how many are dropped as noise."""
+    """Check that events are indexed, and how many are dropped as noise."""
     dropped = sum(arrivals.drops.values())
-    told = ", ".join(f"{count:,} {reason}" for reason, count in sorted(arrivals.drops.items())) or "none"
-    drops = ok(Subject.DATA, "dropped in 24 h", told)
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in sorted(arrivals.drops.items())) or "none"
+    drops = ok(Subject.DATA, "dropped in 24 h", listed)
     if dropped and not arrivals.events:
-        reason = f"{told}, and no event was kept"
-        mend = "nothing, if nobody used the databases; else see EXCLUDED_USERS: it names too many"
-        drops = warning(Subject.DATA, "dropped in 24 h", reason, mend)
+        reason = f"{listed}, and no event was kept"
+        fix = "nothing if the databases were not used; else check EXCLUDED_USERS: it names too many"
+        drops = warning(Subject.DATA, "dropped in 24 h", reason, fix)
     name = "events"
     if arrivals.newest is None:
-        mend = "run a statement in a watched database: it is there within a minute, if the pulse is fresh"
-        return [warning(Subject.DATA, name, "none has ever been indexed", mend), drops]
+        fix = "run a statement in a watched database: it is indexed within a minute if the pulse is fresh"
+        return [warning(Subject.DATA, name, "none has ever been indexed", fix), drops]
     age = now - arrivals.newest
     words = in_words(age.total_seconds())
     if age > QUIET:
-        mend = (
-            "run a statement in a watched database: with a fresh pulse and no event after a minute, see EXCLUDED_USERS"
-        )
-        return [warning(Subject.DATA, name, f"the newest was indexed {words} ago", mend), drops]
+        fix = "run a statement in a watched database: if no event comes and the pulse is fresh, check EXCLUDED_USERS"
+        return [warning(Subject.DATA, name, f"the newest was indexed {words} ago", fix), drops]
     return [ok(Subject.DATA, name, f"the newest was indexed {words} ago, {arrivals.events:,} in 24 h"), drops]
 
 
 def shard_checks(shards: Shards) -> list[Check]:
-    """Whether yesterday's shards were small enough, and all of them few enough for the heap (docs/sizing.md)."""
+    """Check that yesterday's shards were small enough, and all of them few enough for the heap (docs/sizing.md)."""
     propose = "`daswatch setup --size EVENTS_PER_DAY` proposes settings"
     size = f"{shards.largest_bytes / GIB:,.1f} GiB"
     largest = ok(Subject.SEARCH, _YESTERDAY, f"the largest had {size}" if shards.largest_index else "none")
@@ -202,33 +196,33 @@ def shard_checks(shards: Shards) -> list[Check]:
 
 
 def dead_letter_check(counts: Mapping[str, int], index: str) -> Check:
-    """What could never be indexed in the last day, by reason; `index` has a line about each."""
+    """Check for dead letters of the last day, by reason; `index` has a line for each."""
     name = "dead letters in 24 h"
     if not counts:
         return ok(Subject.DATA, name, "none")
-    told = ", ".join(f"{count:,} {reason}" for reason, count in Counter(counts).most_common())
-    known = [_LETTER_MENDS[reason] for reason in Reason if reason in counts and reason in _LETTER_MENDS]
-    return warning(Subject.DATA, name, told, "; ".join([*known, f"open {index} {_LOOK}"]))
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in Counter(counts).most_common())
+    known = [_DEAD_LETTER_FIXES[reason] for reason in Reason if reason in counts and reason in _DEAD_LETTER_FIXES]
+    return warning(Subject.DATA, name, listed, "; ".join([*known, f"open {index} {_LOOK}"]))
 
 
 def runner_checks(runner: RunnerProgress | None, now: datetime) -> list[Check]:
-    """Whether the saved queries run each minute, all of them."""
+    """Check that all saved queries run each minute."""
     name = "saved queries"
-    mend = "see the log of the findings function, and that its schedule (…-each-minute) is enabled in EventBridge"
+    fix = "check the log of the findings function, and that its schedule (…-each-minute) is enabled in EventBridge"
     if runner is None:
-        return [broken(Subject.FINDINGS, name, "they have never run", mend)]
+        return [broken(Subject.FINDINGS, name, "they have never run", fix)]
     age = now - runner.since
     words = in_words(age.total_seconds())
     if age > FRESH:
-        return [broken(Subject.FINDINGS, name, f"they last ran {words} ago", mend)]
+        return [broken(Subject.FINDINGS, name, f"they last ran {words} ago", fix)]
     if runner.behind:
-        told = _some([f"{one} since {since:%Y-%m-%d %H:%M}" for one, since in sorted(runner.behind.items())])
-        mend = (
-            "nothing while these times move on: it catches up; else the log of the findings function names the cause, "
+        listed = _some([f"{one} since {since:%Y-%m-%d %H:%M}" for one, since in sorted(runner.behind.items())])
+        fix = (
+            "nothing while these times advance: it catches up; else the log of the findings function has the cause, "
             "and `daswatch detections backtest` tries a query"
         )
-        return [warning(Subject.FINDINGS, name, f"{len(runner.behind)} are behind: {told}", mend)]
-    return [ok(Subject.FINDINGS, name, f"they looked at all that arrived until {words} ago")]
+        return [warning(Subject.FINDINGS, name, f"{len(runner.behind)} are behind: {listed}", fix)]
+    return [ok(Subject.FINDINGS, name, f"they have evaluated everything that arrived until {words} ago")]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -164,7 +164,7 @@ def installed_of(
     return chosen, f"left alone: {len(others)} of the same name ({', '.join(others)})" if others else ""
 
 
-def brought_up_to_date(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool, str]:
+def updated(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool, str]:
     """A shipped monitor with what a team decided about the one that is there.
 
     Returns the body to send, whether it differs from what is there, and the team's choices in words. A team's are

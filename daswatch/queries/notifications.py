@@ -80,7 +80,7 @@ def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> F
         first_seen=at,
         last_seen=at,
         count=1,
-        note=f"OpenSearch answers {cause} to the saved query {_named(name)}: it sees nothing until that is mended",
+        note=f"Saved query {_named(name)} failed: {cause}. It detects nothing until this is fixed.",
     )
 
 

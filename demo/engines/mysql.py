@@ -214,7 +214,7 @@ class MysqlSession(Session):
         emissions: list[Emission] = [(end + main_late, made, entry)]
         first = at + took // 4
         for number, part in enumerate(statement.parts):
-            # All AUX rows have substatementId 2: only their times tell two of one command apart.
+            # All AUX rows have substatementId 2: only their times distinguish two of one command.
             seen = _time(first + number)
             row = made.copy()
             row["logTime"] = seen

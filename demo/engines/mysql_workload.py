@@ -1,6 +1,6 @@
 """A travel agency on Aurora MySQL: its booking site, its jobs, its people, and AWS's own users.
 
-No user is told to have a program: Aurora MySQL leaves clientApplication null in every documented example.
+No user has a program: Aurora MySQL leaves clientApplication null in every documented example.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An exit code of 1 is success. Times have seven fraction digits, statement ids are hex, a statement of more
 than 4,000 characters comes in slices with rising substatement ids, and one statement is one row for each
-permission it needs. Server version 13 (2016) tells neither program nor host.
+permission it needs. Server version 13 (2016) reports neither program nor host.
 """
 
 from __future__ import annotations
@@ -145,12 +145,12 @@ class SqlserverSession(Session):
         self.session_id = str(self._number)
         self._transaction = 5_500_000 + int(draw() * 900_000)
         shape = _shape(instance)
-        self._tells_client = not shape["serverVersion"].startswith("13.")
+        self._reports_client = not shape["serverVersion"].startswith("13.")
         self._base: Event = shape | {
-            "clientApplication": client.application if self._tells_client else None,
+            "clientApplication": client.application if self._reports_client else None,
             "databaseName": client.database,
             "dbUserName": client.user,
-            "remoteHost": client.host if self._tells_client else None,
+            "remoteHost": client.host if self._reports_client else None,
             "sessionId": self._number,
         }
         self._native: dict[str, Any] | None = None

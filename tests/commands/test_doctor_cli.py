@@ -49,7 +49,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["doctor", *arguments], env={"COLUMNS": "250"})
 
 
-def told(code: int = 0) -> dict[str, Any]:
+def doctor(code: int = 0) -> dict[str, Any]:
     """What it prints for machines."""
     result = run("--output", "json")
     assert result.exit_code == code, result.output
@@ -61,10 +61,10 @@ def named(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(one)
 
 
-def test_where_all_is_well_nothing_is_to_be_mended(deployed: Deployed) -> None:
-    answer = told()
+def test_healthy_deployment_needs_no_fix(deployed: Deployed) -> None:
+    answer = doctor()
 
-    assert {one["name"]: one for one in answer["checks"] if one["verdict"] != "ok"} == {}
+    assert {one["name"]: one for one in answer["checks"] if one["status"] != "ok"} == {}
     assert (answer["broken"], answer["first"]) == (0, None)
     subjects = {one["subject"] for one in answer["checks"]}
     assert subjects == {
@@ -81,13 +81,13 @@ def test_where_all_is_well_nothing_is_to_be_mended(deployed: Deployed) -> None:
     }
 
 
-def test_people_get_a_table_by_subject_and_a_last_line(deployed: Deployed) -> None:
+def test_table_by_subject_ends_with_what_to_fix_first(deployed: Deployed) -> None:
     result = run()
 
     assert result.exit_code == 0, result.output
     assert "daswatch: " in result.stdout
     assert "0 broken" in result.stdout
-    assert result.stdout.rstrip().endswith("All is well.")
+    assert result.stdout.rstrip().endswith("No problems found.")
 
 
 Breakage = Callable[[Deployed], None]
@@ -172,22 +172,22 @@ def fail_the_stack(one: Deployed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("breakage", "verdict", "reason", "mend"),
+    ("breakage", "status", "reason", "fix"),
     [
         (fail_the_stack, "broken", "UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
         (stop_stream, "broken", "nothing is audited", "daswatch stream start cluster:"),
-        (disable_key, "broken", "no record can be opened", "aws kms enable-key"),
+        (disable_key, "broken", "no record can be decrypted", "aws kms enable-key"),
         (stop_reading, "broken", "nothing is read", "update-event-source-mapping"),
         (change_reading, "warning", "BatchSize is 7, not 200", "Drift"),
-        (delete_mapping, "broken", "not there", "Drift"),
-        (delete_function, "broken", "not there", "Drift"),
+        (delete_mapping, "broken", "does not exist", "Drift"),
+        (delete_function, "broken", "does not exist", "Drift"),
         (delete_kinesis_stream, "broken", "", "RDS"),
-        (delete_evidence, "broken", "not there", "Drift"),
+        (delete_evidence, "broken", "does not exist", "Drift"),
         (ring, "broken", "Records can never be indexed", "docs/deploy.md, Alarms"),
-        (delete_alarm, "broken", "deleted the alarm", "Drift"),
-        (unsubscribe, "warning", "nobody is subscribed", "AlertEmail"),
+        (delete_alarm, "broken", "the alarm was deleted", "Drift"),
+        (unsubscribe, "warning", "no subscription", "AlertEmail"),
         (disable_hub, "broken", "not subscribed", "enable-security-hub"),
-        (fall_silent, "broken", "never heard", "the mapping"),
+        (fall_silent, "broken", "no record of it", "mapping"),
         (lose_records, "warning", "2 not-json, 1 data-key-refused", "KMS refuses"),
         (stand_still, "broken", "3 h ago", "each-minute"),
         (fall_behind, "warning", "mass-read", "log of the findings function"),
@@ -195,32 +195,30 @@ def fail_the_stack(one: Deployed) -> None:
     ],
     ids=lambda one: one.__name__ if callable(one) else "",
 )
-def test_what_is_not_well_comes_first(
-    deployed: Deployed, breakage: Breakage, verdict: str, reason: str, mend: str
-) -> None:
+def test_problem_comes_first(deployed: Deployed, breakage: Breakage, status: str, reason: str, fix: str) -> None:
     breakage(deployed)
     try:
-        answer = told(code=1 if verdict == "broken" else 0)
+        answer = doctor(code=1 if status == "broken" else 0)
     finally:
         deployed.client("kms").enable_key(KeyId=deployed.rds.key)
 
     first = answer["first"]
-    assert first["verdict"] == verdict
+    assert first["status"] == status
     assert reason in first["reason"]
-    assert mend in first["mend"]
+    assert fix in first["fix"]
 
 
-def test_a_missing_template_is_broken_and_setup_mends_it(deployed: Deployed) -> None:
+def test_missing_template_is_fixed_by_setup(deployed: Deployed) -> None:
     template = deployed.search.indices.get_index_template(name="das-pulse")["index_templates"][0]["index_template"]
     deployed.search.indices.delete_index_template(name="das-pulse")
     try:
-        answer = told(code=1)
+        answer = doctor(code=1)
     finally:
         deployed.search.indices.put_index_template(name="das-pulse", body=template)
 
     assert answer["first"]["name"] == "index template"
     assert "1 missing: das-pulse" in answer["first"]["reason"]
-    assert "daswatch setup" in answer["first"]["mend"]
+    assert "daswatch setup" in answer["first"]["fix"]
 
 
 def test_shards_of_yesterday_and_of_the_node_are_counted(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,17 +228,17 @@ def test_shards_of_yesterday_and_of_the_node_are_counted(deployed: Deployed, mon
     monkeypatch.setattr(endpoint_checks, "SHARDS_PER_HEAP_GIB", 1)
     monkeypatch.setattr(endpoint_checks, "LARGEST_SHARD_BYTES", 10)
 
-    answer = told()
+    answer = doctor()
 
     largest, number = named(answer, "yesterday's shards"), named(answer, "shards")
-    assert (largest["verdict"], number["verdict"]) == ("warning", "warning")
+    assert (largest["status"], number["status"]) == ("warning", "warning")
     assert yesterday in largest["reason"]
     assert number["reason"].endswith("with 1.0 GiB of heap in the data nodes: AWS advises 0 at most") or (
         "AWS advises 1 at most" in number["reason"]
     )
 
 
-def test_what_one_may_not_see_is_told_and_the_others_go_on(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_denied_look_up_is_unknown_and_others_go_on(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied() -> Any:
         client = boto3.client("kms", REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
         stub = Stubber(client)
@@ -250,24 +248,22 @@ def test_what_one_may_not_see_is_told_and_the_others_go_on(deployed: Deployed, m
 
     monkeypatch.setattr(deployment, "kms_client", denied)
 
-    answer = told()
+    answer = doctor()
 
-    (unseen,) = (one for one in answer["checks"] if one["verdict"] == "unknown")
+    (unseen,) = (one for one in answer["checks"] if one["status"] == "unknown")
     assert unseen["name"] == f"{deployed.database}, key"
     assert "kms:DescribeKey is missing" in unseen["reason"]
-    assert "allow kms:DescribeKey" in unseen["mend"]
-    assert named(answer, deployed.database + ", pulse")["verdict"] == "ok"
+    assert "allow kms:DescribeKey" in unseen["fix"]
+    assert named(answer, deployed.database + ", pulse")["status"] == "ok"
 
 
-def test_variables_of_the_environment_come_before_the_functions(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_overrides_the_functions_settings(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENSEARCH_ENDPOINT", "http://127.0.0.1:9")
 
-    answer = told(code=1)
+    answer = doctor(code=1)
 
     check = named(answer, "http://127.0.0.1:9")
-    assert (check["verdict"], check["subject"]) == ("broken", "OpenSearch")
+    assert (check["status"], check["subject"]) == ("broken", "OpenSearch")
     assert "no answer" in check["reason"]
 
 
@@ -281,24 +277,22 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("who", REFUSALS)
-def test_who_refuses_is_told_apart_and_the_checks_of_aws_go_on(
-    who: str, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body, mend = REFUSALS[who]
+def test_refusals_differ_and_checks_of_aws_go_on(who: str, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    body, fix = REFUSALS[who]
     with Proxy(deployed.url) as proxy:
         proxy.on(lambda request: True, refuse(403, body))
         monkeypatch.setenv("OPENSEARCH_ENDPOINT", proxy.url)
 
-        answer = told()
+        answer = doctor()
 
         check = named(answer, proxy.url)
-    assert check["verdict"] == "unknown"
+    assert check["status"] == "unknown"
     assert who in check["reason"]
-    assert mend in check["mend"]
-    assert named(answer, f"{deployed.database}, key")["verdict"] == "ok"
+    assert fix in check["fix"]
+    assert named(answer, f"{deployed.database}, key")["status"] == "ok"
 
 
-def test_a_stack_that_is_not_there_is_told_with_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_stack_is_reported_with_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("--stack", "another")
 
     assert result.exit_code == 1, result.output
@@ -315,7 +309,7 @@ def test_without_a_stack_the_endpoint_alone_is_looked_at(deployed: Deployed, mon
 
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
-    assert named(answer, deployed.url)["verdict"] == "ok"
+    assert named(answer, deployed.url)["status"] == "ok"
     assert {check["subject"] for check in answer["checks"]} == {"OpenSearch", "content", "data", "findings"}
 
 

@@ -18,7 +18,7 @@ from daswatch.detections.detection import Level
 from daswatch.errors import SettingsError
 from daswatch.hourly import HourlyIndices
 from daswatch.indices import Indices
-from daswatch.queries.monitors import brought_up_to_date, installed_of, monitor
+from daswatch.queries.monitors import installed_of, monitor, updated
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint
 from tests.builders.alerts import a_detection
 
@@ -109,10 +109,10 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
     assert len(found) == 7
 
 
-# --- what a plan tells ---
+# --- what a plan shows ---
 
 
-def test_a_plan_is_told_in_rows() -> None:
+def test_plan_is_shown_in_rows() -> None:
     role = shipped_roles()[0]
     planned = Plan((PlannedStep(Operation.UPDATE, role, {}),), (LeftOut(ContentKind.MONITOR, 19, "no plugin"),))
 
@@ -131,7 +131,7 @@ def test_monitors_need_their_channel() -> None:
     planned = whole_plan(content, left_out, Found({}, {ContentKind.CHANNEL: "no plugin"}))
 
     assert not {ContentKind.CHANNEL, ContentKind.MONITOR} & {one.content.kind for one in planned.steps}
-    assert "they would tell nobody: no plugin" in {one.why for one in planned.left_out}
+    assert "they could notify no one: no plugin" in {one.why for one in planned.left_out}
 
 
 @pytest.mark.parametrize(
@@ -188,16 +188,16 @@ def test_a_policy_of_an_earlier_release_is_updated() -> None:
 @pytest.mark.parametrize(
     "there",
     [
-        with_age("3650d").body,  # no mark: somebody's own, or a rewritten description
+        with_age("3650d").body,  # no mark: a team's own, or a rewritten description
         {"policy": {**with_age("3650d").body["policy"], "description": marked(POLICY.body)["policy"]["description"]}},
         {},
     ],
 )
-def test_a_policy_that_somebody_changed_stays(there: Mapping[str, Any]) -> None:
+def test_changed_policy_stays(there: Mapping[str, Any]) -> None:
     step = step_of(there)
 
     assert step.step is Operation.UNCHANGED
-    assert "somebody changed it" in step.why
+    assert "it was changed" in step.why
 
 
 # --- monitors ---
@@ -208,7 +208,7 @@ def body(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
-    assert brought_up_to_date(body(), body()) == (body(), False, "")
+    assert updated(body(), body()) == (body(), False, "")
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
     [
         (True, True, True, True),
         (True, True, False, False),  # the team's tuning
-        (True, False, True, False),  # somebody switched it off
-        (False, True, False, True),  # somebody switched it on
+        (True, False, True, False),  # a team switched it off
+        (False, True, False, True),  # a team switched it on
         (False, False, True, True),
     ],
 )
@@ -226,25 +226,25 @@ def test_whether_a_monitor_runs_is_whose_decision_came_last(
 ) -> None:
     there = {**body(enabled=installed), "enabled": running}
 
-    assert brought_up_to_date(body(enabled=wanted), there)[0]["enabled"] is result
+    assert updated(body(enabled=wanted), there)[0]["enabled"] is result
 
 
 def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None:
     there = {**body(), "enabled": False, "triggers": []}
 
-    wanted, changed, why = brought_up_to_date(body(), there)
+    wanted, changed, why = updated(body(), there)
 
     assert (wanted["enabled"], changed, why) == (False, True, "changed by the team, and kept: switched off")
 
 
-def test_a_monitor_that_tells_another_channel_is_changed() -> None:
-    assert brought_up_to_date(body(), monitor(a_detection(), "another", Indices()))[1]
+def test_monitor_of_another_channel_is_changed() -> None:
+    assert updated(body(), monitor(a_detection(), "another", Indices()))[1]
 
 
 def test_a_cron_schedule_is_kept() -> None:
     schedule = {"cron": {"expression": "0 6 * * *", "timezone": "UTC"}}
 
-    wanted, changed, why = brought_up_to_date(body(), {**body(), "schedule": schedule})
+    wanted, changed, why = updated(body(), {**body(), "schedule": schedule})
 
     assert (wanted["schedule"], changed) == (schedule, False)
     assert why == "changed by the team, and kept: another schedule"
@@ -274,7 +274,7 @@ def test_triggers_of_the_team_survive(position: int, changes: dict[str, Any]) ->
     there = body()
     there["triggers"].insert(position, OWN)
 
-    wanted, changed, why = brought_up_to_date(body(**changes), there)
+    wanted, changed, why = updated(body(**changes), there)
 
     assert changed is bool(changes)
     assert wanted["triggers"][position] == OWN
@@ -284,10 +284,10 @@ def test_triggers_of_the_team_survive(position: int, changes: dict[str, Any]) ->
 
 def test_actions_of_the_team_survive_where_they_are() -> None:
     there = body()
-    slack = {"id": "slack", "name": "tell us", "destination_id": "slack", "throttle_enabled": False}
+    slack = {"id": "slack", "name": "notify us", "destination_id": "slack", "throttle_enabled": False}
     trigger_of(there)["actions"].insert(0, slack)
 
-    wanted, changed, why = brought_up_to_date(body(**NEWER), there)
+    wanted, changed, why = updated(body(**NEWER), there)
 
     assert changed
     assert trigger_of(wanted)["actions"] == [slack, *trigger_of(body(**NEWER))["actions"]]
@@ -305,13 +305,13 @@ def test_changes_of_our_trigger_survive(name: str, value: Any, word: str) -> Non
     there = body()
     trigger_of(there)[name] = value
 
-    same, unchanged, why = brought_up_to_date(body(), there)
-    wanted, changed, _ = brought_up_to_date(body(**NEWER), there)
+    same, unchanged, why = updated(body(), there)
+    wanted, changed, _ = updated(body(**NEWER), there)
 
     assert (trigger_of(same)[name], unchanged) == (value, False)
     assert (trigger_of(wanted)[name], changed) == (value, True)
     assert word in why
-    assert not brought_up_to_date(body(**NEWER), wanted)[1]
+    assert not updated(body(**NEWER), wanted)[1]
 
 
 def test_a_throttle_of_our_action_survives() -> None:
@@ -319,7 +319,7 @@ def test_a_throttle_of_our_action_survives() -> None:
     throttle = {"throttle_enabled": True, "throttle": {"value": 10, "unit": "MINUTES"}}
     trigger_of(there)["actions"][0].update(throttle)
 
-    wanted, _, why = brought_up_to_date(body(**NEWER), there)
+    wanted, _, why = updated(body(**NEWER), there)
 
     (action,) = trigger_of(wanted)["actions"]
     assert {name: action[name] for name in throttle} == throttle
@@ -329,7 +329,7 @@ def test_a_throttle_of_our_action_survives() -> None:
 def test_how_dashboards_shows_a_monitor_survives() -> None:
     there = {**body(), "ui_metadata": {"search": {"searchType": "query"}}, "_id": "m1", "schema_version": 8}
 
-    wanted, changed, _ = brought_up_to_date(body(), there)
+    wanted, changed, _ = updated(body(), there)
 
     assert wanted == {**body(), "ui_metadata": there["ui_metadata"]}
     assert not changed
@@ -340,7 +340,7 @@ def earlier(enabled: bool = True, **changes: Any) -> dict[str, Any]:
     content = body(enabled=enabled, **changes)
     trigger = trigger_of(content)
     trigger["id"] = f"bruteforce-user-0123456789abcdef-{'on' if enabled else 'off'}"
-    trigger["actions"][0]["name"] = "tell Daswatch"
+    trigger["actions"][0]["name"] = "notify Daswatch"
     trigger["condition"]["script"]["source"] = "ctx.results[0].aggregations.groups.buckets.size() > 0"
     return content
 
@@ -348,18 +348,18 @@ def earlier(enabled: bool = True, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("there", [body(), earlier()])
 def test_an_update_keeps_the_triggers_id(there: dict[str, Any]) -> None:
     """What was acknowledged stays so: the plugin deletes the alerts of a trigger that is gone."""
-    wanted, changed, why = brought_up_to_date(body(**NEWER), there)
+    wanted, changed, why = updated(body(**NEWER), there)
 
     assert (changed, why) == (True, "")
     assert trigger_of(wanted)["id"] == trigger_of(there)["id"]
     assert trigger_of(wanted)["condition"] == trigger_of(body())["condition"]
     assert trigger_of(wanted)["severity"] == "2"
-    assert brought_up_to_date(body(**NEWER), wanted) == (wanted, False, "")
+    assert updated(body(**NEWER), wanted) == (wanted, False, "")
 
 
 @pytest.mark.parametrize(("running", "result"), [(True, True), (False, False)])
 def test_earlier_monitors_keep_what_the_team_switched(running: bool, result: bool) -> None:
-    wanted, _, why = brought_up_to_date(body(), {**earlier(), "enabled": running})
+    wanted, _, why = updated(body(), {**earlier(), "enabled": running})
 
     assert wanted["enabled"] is result
     assert bool(why) is not running
@@ -368,7 +368,7 @@ def test_earlier_monitors_keep_what_the_team_switched(running: bool, result: boo
 def test_a_monitor_without_room_for_our_trigger_is_named() -> None:
     triggers = [{"query_level_trigger": {**OWN["query_level_trigger"], "id": f"t{n}"}} for n in range(10)]
 
-    _, changed, why = brought_up_to_date(body(), {**body(), "triggers": triggers})
+    _, changed, why = updated(body(), {**body(), "triggers": triggers})
 
     assert not changed
     assert "10 triggers, none of them ours" in why
@@ -453,9 +453,7 @@ def test_every_wrong_arn_is_named() -> None:
         ),
     ],
 )
-def test_dashboards_are_beside_the_endpoint_unless_told(
-    variables: Mapping[str, str], endpoint: DashboardsEndpoint
-) -> None:
+def test_dashboards_url_defaults_to_the_endpoint(variables: Mapping[str, str], endpoint: DashboardsEndpoint) -> None:
     environment = Environment(variables)
 
     assert DashboardsEndpoint.read(environment, SearchEndpoint("https://search.example.com")) == endpoint

@@ -58,7 +58,7 @@ def headings(text: str) -> list[str]:
         (90 * 86_400, "90 days"),
     ],
 )
-def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words: str) -> None:
+def test_duration_uses_largest_whole_unit(seconds: int, words: str) -> None:
     assert duration(seconds) == words
 
 
@@ -103,11 +103,11 @@ def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words:
         ({"kind": DetectionKind.FAILING}, "a saved query or a monitor fails to run"),
     ],
 )
-def test_when_it_fires_is_told_in_words(changes: dict[str, Any], words: str) -> None:
+def test_condition_in_words(changes: dict[str, Any], words: str) -> None:
     assert fires_in_words(a_detection(**changes)) == words
 
 
-def test_a_page_tells_everything_that_a_person_needs() -> None:
+def test_page_has_all_sections() -> None:
     text = page(
         a_detection(settings={"threshold": 10}), [Sample("bruteforce-user", "match", "ten of them", "oracle", ())]
     )
@@ -123,7 +123,7 @@ def test_a_page_tells_everything_that_a_person_needs() -> None:
         "Matching samples",
         "ATT&CK and references",
     ]
-    for told in (
+    for part in (
         "level **medium**",
         "postgresql, mysql, oracle, sqlserver",
         "Guessing passwords is the cheapest way in.",
@@ -137,16 +137,16 @@ def test_a_page_tells_everything_that_a_person_needs() -> None:
         "[T1110.001](https://attack.mitre.org/techniques/T1110/001/)",
         "TTPs/Credential Access",
     ):
-        assert told in text
+        assert part in text
 
 
-def test_why_a_detection_is_not_enabled_is_told() -> None:
+def test_page_has_the_reason_for_disabling() -> None:
     text = page(a_detection(enabled=False, disabled_because="Only you know your hours."))
 
     assert "**Disabled.** Only you know your hours." in text
 
 
-def test_suppressions_are_told_with_their_owner() -> None:
+def test_page_lists_suppressions_with_owner() -> None:
     suppression = Suppression({"dbUserName": ("a", "b")}, "Mira | platform", "The move.", "2031-06-30")
 
     assert r"| dbUserName a or b | The move. | Mira \| platform | 2031-06-30 |" in page(
@@ -176,7 +176,7 @@ def test_words_are_shown_as_they_are() -> None:
     assert r"- a \| b" in text
 
 
-def test_office_hours_are_told_in_words() -> None:
+def test_business_hours_in_words() -> None:
     params = {"zone": "Europe/Berlin", "from": 420, "to": 1170, "days": [1, 5]}
 
     text = page(a_detection(script={"script": {"script": {"source": "true", "params": params}}}))

@@ -1,4 +1,4 @@
-"""What the doctor says of what was looked up: a table of what is fine, and what is broken with its mend."""
+"""The doctor's checks: those that pass, and each problem with its fix."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ FINE = {
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_what_is_fine_needs_no_mend(name: str) -> None:
+def test_passed_check_has_no_fix(name: str) -> None:
     checks = FINE[name]
 
     assert checks
-    assert {one.verdict for one in checks} == {CheckStatus.OK}
-    assert not any(one.mend for one in checks)
+    assert {one.status for one in checks} == {CheckStatus.OK}
+    assert not any(one.fix for one in checks)
     assert aws_checks.worst_first(checks) == []
 
 
@@ -141,9 +141,9 @@ def function(**changes: Any) -> list[Check]:
     return [aws_checks.function_check(INGEST, changed, "arm64")]
 
 
-def refused(status: int, told: str = "no", kind: str = "", *, in_vpc: bool = False) -> list[Check]:
+def refused(status: int, message: str = "no", kind: str = "", *, in_vpc: bool = False) -> list[Check]:
     return [
-        endpoint_checks.refused(Subject.SEARCH, "https://search", EndpointRefusal(status, told, kind), in_vpc=in_vpc)
+        endpoint_checks.refused(Subject.SEARCH, "https://search", EndpointRefusal(status, message, kind), in_vpc=in_vpc)
     ]
 
 
@@ -167,28 +167,33 @@ FOREVER = {"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": NOW - tim
 PENDING: Any = {**MAIL, "SubscriptionArn": "PendingConfirmation"}
 GIVEN_UP: Any = {"DeliveryStreamStatus": "CREATING_FAILED", "FailureDescription": {"Details": "no grant"}}
 
-# what is wrong -> the checks, the verdict, a part of the reason, a part of the mend
+# what is wrong -> the checks, the status, a part of the reason, a part of the fix
 WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
-    "no stack": (aws_checks.stack_checks("daswatch", "eu-west-1", GONE), BROKEN, "not there", "--stack"),
-    "a stack that nobody may see": (aws_checks.stack_checks("x", "eu-west-1", DENIED), UNKNOWN, "missing", "allow"),
-    "a stack that changes": (stack(status="UPDATE_IN_PROGRESS"), WARNING, "being changed", "look again"),
-    "an update taken back": (stack(status="UPDATE_ROLLBACK_COMPLETE"), WARNING, "taken back", "describe-stack-events"),
+    "no stack": (aws_checks.stack_checks("daswatch", "eu-west-1", GONE), BROKEN, "does not exist", "--stack"),
+    "a stack that may not be read": (aws_checks.stack_checks("x", "eu-west-1", DENIED), UNKNOWN, "missing", "allow"),
+    "a stack that changes": (stack(status="UPDATE_IN_PROGRESS"), WARNING, "being changed", "run this again"),
+    "an update rolled back": (
+        stack(status="UPDATE_ROLLBACK_COMPLETE"),
+        WARNING,
+        "rolled back",
+        "describe-stack-events",
+    ),
     "an update stuck": (stack(status="UPDATE_ROLLBACK_FAILED"), BROKEN, "FAILED", "continue-update-rollback"),
     "a stack that never was": (stack(status="ROLLBACK_COMPLETE"), BROKEN, "ROLLBACK", "delete the stack"),
     "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
     "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
     "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
-    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "not there", "Drift"),
+    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "does not exist", "Drift"),
     "a failed update": (
         function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
         BROKEN,
         "key",
         "deploy again",
     ),
-    "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "look again"),
+    "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "run this again"),
     "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Drift"),
-    "a database gone": (streams(database=None), BROKEN, "gone", "out of Databases"),
-    "a database nobody may see": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
+    "a database gone": (streams(database=None), BROKEN, "no longer exists", "out of Databases"),
+    "a database that may not be read": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
     "a stream stopped": (
         streams(database=stopped(), kinesis=None, key=None),
         BROKEN,
@@ -196,9 +201,9 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "daswatch stream start",
     ),
     "a stream stopping": (streams(database=stopped(Status.STOPPING)), BROKEN, "stopping", "daswatch stream start"),
-    "a stream starting": (streams(database=stopped(Status.STARTING)), WARNING, "starting", "look again"),
+    "a stream starting": (streams(database=stopped(Status.STARTING)), WARNING, "starting", "run this again"),
     "another mode": (streams(wanted={"StreamMode": "sync"}), WARNING, "async", "StreamMode=async"),
-    "no Kinesis stream": (streams(kinesis=GONE), BROKEN, "not there", "daswatch stream stop"),
+    "no Kinesis stream": (streams(kinesis=GONE), BROKEN, "does not exist", "daswatch stream stop"),
     "a Kinesis stream going": (
         streams(kinesis={**KINESIS, "StreamStatus": "DELETING"}),
         BROKEN,
@@ -208,12 +213,12 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
     "a Kinesis stream coming": (
         streams(kinesis={**KINESIS, "StreamStatus": "CREATING"}),
         WARNING,
-        "making",
-        "look again",
+        "creating",
+        "run this again",
     ),
     "a short memory": (streams(kinesis={**KINESIS, "RetentionPeriodHours": 1}), BROKEN, "1 hours", "24 hours"),
-    "no key": (streams(key=GONE), BROKEN, "not there", "another key"),
-    "a key nobody may see": (streams(key=DENIED), UNKNOWN, "kms:DescribeKey is missing", "allow kms:DescribeKey"),
+    "no key": (streams(key=GONE), BROKEN, "does not exist", "another key"),
+    "a key that may not be read": (streams(key=DENIED), UNKNOWN, "kms:DescribeKey is missing", "allow kms:DescribeKey"),
     "a key disabled": (
         streams(key={**KEY_METADATA, "Enabled": False, "KeyState": "Disabled"}),
         BROKEN,
@@ -226,9 +231,9 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "2026-11-25",
         "cancel-key-deletion",
     ),
-    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "not there", "Drift"),
+    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
     "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
-    "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "look again"),
+    "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "run this again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
     "a setting changed": (
         mapping(MaximumRetryAttempts=10),
@@ -237,19 +242,24 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "Drift",
     ),
     "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Drift"),
-    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "not there", "Drift"),
+    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
     "evidence that failed": ([aws_checks.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
-    "nobody told": ([aws_checks.topic_check("alert topic", [])], WARNING, "nobody", "AlertEmail"),
+    "no subscription": ([aws_checks.topic_check("alert topic", [])], WARNING, "no subscription", "AlertEmail"),
     "a mail not confirmed": ([aws_checks.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
-    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "not there", "Drift"),
+    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "does not exist", "Drift"),
     "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
     "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
-    "an alarm that tells nobody": (alarm(ActionsEnabled=False), WARNING, "tells nobody", "enable-alarm-actions"),
-    "an alarm gone": (aws_checks.alarm_checks(ALARMS, [QUIET], NOW), BROKEN, "deleted the alarm", "Drift"),
-    "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "not there", "enable-security-hub"),
+    "an alarm without actions": (alarm(ActionsEnabled=False), WARNING, "notifies no one", "enable-alarm-actions"),
+    "an alarm gone": (
+        aws_checks.alarm_checks(ALARMS, [QUIET], NOW),
+        BROKEN,
+        "the alarm was deleted",
+        "Drift",
+    ),
+    "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "does not exist", "enable-security-hub"),
     "no answer": (refused(0, "ConnectionError"), BROKEN, "ConnectionError", "inside only"),
     "no answer from a VPC": (refused(0, in_vpc=True), UNKNOWN, "VPC", "inside the VPC"),
-    "nobody's request": (refused(401), BROKEN, "401", "OPENSEARCH_AUTH=basic"),
+    "unknown credentials": (refused(401), BROKEN, "401", "OPENSEARCH_AUTH=basic"),
     "no role mapped": (refused(403, kind="security_exception"), UNKNOWN, "fine-grained", "Mapped users"),
     "no access policy": (refused(403, "User: x is not authorized"), UNKNOWN, "not authorized", "access policy"),
     "an overloaded node": (refused(429), BROKEN, "429", "overloaded"),
@@ -266,7 +276,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "7 changed: dashboard/0, dashboard/1, dashboard/2, dashboard/3, dashboard/4 and 2 more",
         "daswatch setup",
     ),
-    "never heard": (endpoint_checks.pulse_checks([ORDERS], [], NOW), BROKEN, "never heard", "the mapping"),
+    "never heard": (endpoint_checks.pulse_checks([ORDERS], [], NOW), BROKEN, "no record of it", "mapping"),
     "silent": (endpoint_checks.pulse_checks([ORDERS], [heard(9)], NOW), BROKEN, "silent for 9 min", "iterator age"),
     "one instance silent": (
         endpoint_checks.pulse_checks([ORDERS], [HEARD, heard(180, "orders-2")], NOW),
@@ -322,14 +332,14 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_told_with_its_mend(name: str) -> None:
-    checks, verdict, reason, mend = WRONG[name]
+def test_problem_is_reported_with_its_fix(name: str) -> None:
+    checks, status, reason, fix = WRONG[name]
 
     worst = aws_checks.worst_first(checks)[0]
 
-    assert worst.verdict is verdict
+    assert worst.status is status
     assert reason in worst.reason
-    assert mend in worst.mend
+    assert fix in worst.fix
 
 
 def test_a_setup_that_only_ever_fails_in_parts_names_each_database() -> None:
@@ -354,7 +364,7 @@ def test_causes_come_before_their_consequences_and_grave_before_slight() -> None
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-3, "0 s"), (15, "15 s"), (200, "3 min"), (7200, "2 h"), (200_000, "2 days")]
 )
-def test_spans_of_time_are_told_in_words(seconds: float, words: str) -> None:
+def test_spans_of_time_are_shown_in_words(seconds: float, words: str) -> None:
     assert aws_checks.in_words(seconds) == words
 
 
@@ -389,12 +399,10 @@ def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None
 
 
 @pytest.mark.parametrize(
-    ("details", "told"),
+    ("details", "message"),
     [({"StreamMode": "PROVISIONED"}, "provisioned"), ({"StreamMode": "ON_DEMAND"}, "on-demand"), ({}, "mode unknown")],
 )
-def test_the_mode_of_a_kinesis_stream_is_told_since_it_decides_what_the_stream_costs(
-    details: Mapping[str, str], told: str
-) -> None:
+def test_kinesis_mode_is_shown(details: Mapping[str, str], message: str) -> None:
     _, kinesis, _ = streams(kinesis={**KINESIS, "StreamModeDetails": details})
 
-    assert kinesis.reason == f"ACTIVE, {told}, 1 shards"
+    assert kinesis.reason == f"ACTIVE, {message}, 1 shards"

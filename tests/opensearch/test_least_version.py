@@ -87,8 +87,8 @@ def test_doctor_reports_an_older_version(old: Proxy) -> None:
 
     assert result.exit_code == 1
     (check,) = json.loads(result.stdout)["checks"]
-    assert (check["name"], check["verdict"], check["reason"]) == (old.url, "broken", SENTENCE)
-    assert "upgrade the domain" in check["mend"]
+    assert (check["name"], check["status"], check["reason"]) == (old.url, "broken", SENTENCE)
+    assert "upgrade the domain" in check["fix"]
 
 
 def test_setup_function_refuses_an_older_version(

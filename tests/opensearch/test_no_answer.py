@@ -184,7 +184,7 @@ def test_the_doctor_names_what_is_not_aws(server: Answering) -> None:
     assert result.exit_code == 1
     stack = json.loads(result.stdout)["checks"][0]
     assert f"what answers at {server.url} is not AWS" in stack["reason"]
-    assert "AWS_ENDPOINT_URL" in stack["mend"]
+    assert "AWS_ENDPOINT_URL" in stack["fix"]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_the_doctor_names_what_is_not_opensearch(server: Answering) -> None:
 
     assert result.exit_code == 1
     (check,) = json.loads(result.stdout)["checks"]
-    assert (check["name"], check["verdict"]) == (server.url, "broken")
+    assert (check["name"], check["status"]) == (server.url, "broken")
     assert "what answers is not OpenSearch" in check["reason"]
 
 

@@ -25,7 +25,7 @@ from rich.progress import (
 
 from daswatch.aws.rds import ActivityStreams, reached
 from daswatch.aws.session import aws_session
-from daswatch.commands.console import Output, told, write_json
+from daswatch.commands.console import Output, errors_as_exit_codes, write_json
 from tools.artifacts.build import DEFAULT_PYTHON_VERSION, NOT_COMPILED, ROOT, build, steps
 from tools.artifacts.databases import look_at, new_names, wanted
 from tools.artifacts.errors import UsageError
@@ -59,7 +59,7 @@ def package(
     output: Format = Output.TABLE,
 ) -> None:
     """Build every function's zip with the wheels of its target, and dist/manifest.json."""
-    with told(output, _MARK):
+    with errors_as_exit_codes(output, _MARK):
         manifest = _built(dist, architecture or list(Architecture), python_version, tuning, output)
         if output is Output.JSON:
             write_json(manifest.as_json())
@@ -85,7 +85,7 @@ def deploy(
     For the template's runtime, and no other version of Python. Exit code 1 where it fails, 2 where what is asked for
     cannot be: nothing is built or uploaded then.
     """
-    with told(output, _MARK):
+    with errors_as_exit_codes(output, _MARK):
         given = parse_parameters(parameters)
         if not bucket:
             raise UsageError("no bucket is named", "make deploy BUCKET=..., a bucket in the stack's region")

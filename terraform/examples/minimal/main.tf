@@ -1,10 +1,10 @@
-# A first try: one Aurora cluster and one RDS instance that exist already, and a small domain to search in.
+# For evaluation: an existing Aurora cluster, an existing RDS instance, and a small domain.
 #
 #   export AWS_REGION=eu-west-1
 #   terraform init && terraform apply -var artifact_bucket=my-artifacts
 
 variable "artifact_bucket" {
-  description = "Where `make package` and `aws s3 cp --recursive dist s3://<bucket>/daswatch/` put the functions."
+  description = "Bucket with the functions of `make package`, uploaded by `aws s3 cp --recursive dist s3://<bucket>/daswatch/`."
   type        = string
 }
 
@@ -20,6 +20,6 @@ module "daswatch" {
 }
 
 output "dashboards" {
-  description = "URL of OpenSearch Dashboards; the user is in the secret that outputs[\"DashboardsUser\"] names."
+  description = "OpenSearch Dashboards URL; the user is in the secret outputs[\"DashboardsUser\"]."
   value       = module.daswatch.outputs["Dashboards"]
 }
