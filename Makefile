@@ -52,7 +52,7 @@ deploy: $(VENV)/ready  ## package, upload, create or update the stack: BUCKET=..
 	@$(RUN) -m tools.artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(call given,TUNING,tuning) $(ARGS)
 
 clean:
-	rm -rf dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf dist $(VENV) .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
