@@ -29,6 +29,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(RUN) -m tools.language
 	$(VENV)/bin/cfn-lint template.yaml
 
 format: $(VENV)/ready

@@ -8,7 +8,7 @@ import orjson
 
 
 def canonical_json(value: object) -> bytes:
-    """Compact JSON with sorted keys; what is no JSON at all is kept by its repr.
+    """Compact JSON with sorted keys; what is not JSON is kept by its repr.
 
     Raises RecursionError for values that are nested some thousand levels deep.
     """

@@ -77,6 +77,6 @@ def daswatch() -> None:
 
 def main() -> None:
     """The console script."""
-    # opensearch-py warns of each answer that is no success; which of them matter, the commands say.
+    # opensearch-py warns of every answer that is not a success; the commands report those that matter.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     app()

@@ -3,11 +3,11 @@
 ::
 
     DaswatchError
-    ├── SettingsError        stop: somebody must correct the deployment's settings
+    ├── SettingsError        stop: the deployment's settings must be corrected
     ├── RuleError            stop: a detection's rule or a team's tuning is wrong; nothing is compiled
     ├── SavedObjectError     stop: a saved object's file or an export is not what Dashboards writes (dashboards.py)
     ├── PanelError           stop: a panel asks for what we do not translate (panels.py)
-    ├── StreamRefused        stop: an activity stream cannot be switched as wanted; somebody must do what it says first
+    ├── StreamRefused        stop: an activity stream cannot be started or stopped; the message says what is needed
     ├── RequestError         stop: CloudFormation's request is none that we can follow
     ├── DependencyError      retry: what we depend on does not serve us now
     │   ├── NotAnActivityStream  the function is connected to another source; until that changes, its records wait
@@ -16,17 +16,17 @@
     │   ├── SearchUnavailable
     │   │   ├── NotOpenSearch    another server answers at the endpoint
     │   │   ├── TooOld           the endpoint's version of OpenSearch lacks what the templates and queries need
-    │   │   └── TemplatesMissing somebody has to run `daswatch setup`; until then the records wait in the stream
+    │   │   └── TemplatesMissing `daswatch setup` has to be run; until then the records wait in the stream
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
     │   ├── RdsUnavailable
     │   ├── ResponseUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
-        ├── NotificationError        a monitor's message that tells nothing we can read
-        ├── EnvelopeError            what Kinesis holds is no envelope of an activity stream
+        ├── NotificationError        a monitor's message that cannot be read
+        ├── EnvelopeError            the record is not an envelope of an activity stream
         ├── DecryptError             the envelope does not open
-        └── MonitoringRecordError    it opened, but what is inside is no monitoring record
+        └── MonitoringRecordError    decrypted, but not a monitoring record
 
 Every message and detail is written to logs and to the dead-letter index: none may quote a payload, SQL text or a key.
 """
@@ -178,7 +178,7 @@ class ArchiveUnavailable(DependencyError):
 
 
 class RecordError(DaswatchError):
-    """A stream record that can never succeed; `reason` is counted, `detail` tells a person more."""
+    """A stream record that can never succeed; `reason` is counted, `detail` explains it."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -187,11 +187,11 @@ class RecordError(DaswatchError):
 
 
 class NotificationError(RecordError):
-    """A monitor's message that tells nothing we can read."""
+    """A monitor's message that cannot be read."""
 
 
 class EnvelopeError(RecordError):
-    """What Kinesis holds is no envelope of an activity stream."""
+    """The record is not an envelope of an activity stream."""
 
 
 class DecryptError(RecordError):
@@ -199,4 +199,4 @@ class DecryptError(RecordError):
 
 
 class MonitoringRecordError(RecordError):
-    """It opened, but what is inside is no monitoring record."""
+    """The record is decrypted, but not a monitoring record."""

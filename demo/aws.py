@@ -2,7 +2,7 @@
 and STS.
 
 Only what AWS itself runs is stood in for. Clients find it by boto3's own AWS_ENDPOINT_URL_<SERVICE>, so the code under
-demonstration makes no difference.
+demonstration does not see a difference.
 """
 
 from __future__ import annotations

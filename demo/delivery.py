@@ -165,6 +165,6 @@ def _evaluated(prefix: str, keys: Mapping[str, str]) -> str:
             case "firehose" if name == "error-output-type":
                 return "processing-failed"
             case _:
-                raise ValueError(f"{expression[0]} is no expression that is understood here")
+                raise ValueError(f"{expression[0]} is not an expression that this understands")
 
     return _EXPRESSION.sub(value, prefix)

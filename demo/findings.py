@@ -1,7 +1,7 @@
 """The findings of the demo: what the saved queries raised, held against what the producer's ledger names.
 
 In: ledger entries, each with the detections that it is meant to raise, and the findings as Security Hub holds them. The
-expectations stand next to the attacks that make the events; nothing here decides what is an attack.
+expectations are defined with the attacks that make the events; nothing here decides what is an attack.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from demo.ledger import LedgerEntry
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient
 
-# resource id, detection, and the user, or nothing where the detection does not distinguish users
+# resource id, detection, and the user; empty if the detection does not distinguish users
 Raised: TypeAlias = tuple[str, str, str]
 _USER = "dbUserName"
 

@@ -121,7 +121,7 @@ def document_identity(document: Mapping[str, Any]) -> Identity:
 
 
 def compare(entries: Iterable[LedgerEntry], documents: Iterable[Mapping[str, Any]]) -> Comparison:
-    """Match every document with its ledger entry by identity and return what does not match.
+    """Match every document with its ledger entry by identity and report what does not match.
 
     Entries of equal identity are possible where a caller replays a record into the ledger; then as many
     documents are expected. A document beyond the expected number is doubled, not unknown.

@@ -338,7 +338,7 @@ class PortReservation:
     """A port that stays ours while the node is down.
 
     The socket is bound and never listens. On Linux another one with SO_REUSEADDR, which OpenSearch sets, can
-    listen on the port all the same, and the kernel gives it to nobody who asks for just any: not before the
+    listen on the port all the same, and the kernel assigns it to no one who asks for any port: not before the
     node listens, not between `kill` and `restart`. Other systems would refuse OpenSearch, so there the port
     is only tried.
     """
@@ -369,7 +369,7 @@ def node_settings(home: Path, port: int) -> dict[str, str]:
         "path.logs": json.dumps(str(home / "logs")),
         "network.host": LOOPBACK,
         "http.port": str(port),
-        "transport.port": "0",  # any: nobody else joins
+        "transport.port": "0",  # any: no other node joins
         "discovery.type": "single-node",
         "bootstrap.memory_lock": "false",
         # A developer's disk is often 90 % full, past which OpenSearch would assign no shard.
@@ -436,16 +436,16 @@ ADVICE: Final = (
 
 
 def explain(what: str, log: str, folder: Path) -> str:
-    """The text of a StartFailed: what happened, what to do, and the lines of the log that say why."""
-    lines = [line for line in log.splitlines() if says_why(line)]
-    loud = [line for line in lines if "[INFO ]" not in line and "[WARN ]" not in line]
+    """The text of a StartFailed: what happened, what to do, and the lines of the log with the cause."""
+    relevant = [line for line in log.splitlines() if is_relevant(line)]
+    loud = [line for line in relevant if "[INFO ]" not in line and "[WARN ]" not in line]
     reason = "\n".join([what, *loud])  # not the rest, where the JVM's own options name OutOfMemoryError
-    advice = next((advice for sign, advice in ADVICE if sign in reason), "its log should have the reason")
-    quoted = [line[:LOG_LINE_CHARACTERS] for line in (loud or lines)[-LOG_LINES:]]
+    advice = next((advice for sign, advice in ADVICE if sign in reason), "see its log for the reason")
+    quoted = [line[:LOG_LINE_CHARACTERS] for line in (loud or relevant)[-LOG_LINES:]]
     return "\n".join([f"{what}: {advice}. Its logs are in {folder} and end with:", *quoted])
 
 
-def says_why(line: str) -> bool:
+def is_relevant(line: str) -> bool:
     """Not empty, no stack frame, none of the JVM's habitual warnings."""
     return bool(line.strip()) and not line.lstrip().startswith(("at ", "... ", "WARNING: "))
 

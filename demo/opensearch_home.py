@@ -38,7 +38,7 @@ MAVEN_LINES: Final = 5  # of its errors that ours quotes: the rest is advice to 
 # The system's JVM folders: Linux, then macOS (whose JDKs keep their home two levels down).
 JVM_FOLDERS: Final = (Path("/usr/lib/jvm"), Path("/Library/Java/JavaVirtualMachines"))
 # For root, where its own cache or temporary folder is closed to the node's user. Only root writes to the
-# first; all do to the second, where mkdtemp takes a name that nobody can foresee.
+# first; all do to the second, where mkdtemp takes an unpredictable name.
 SHARED_CACHE: Final = Path("/var/cache")
 OPEN_TEMP: Final = Path("/var/tmp")  # noqa: S108 - see above
 
@@ -287,7 +287,7 @@ def java_version(text: str) -> int | None:
 
 
 def read_jdk(home: Path) -> Jdk | None:
-    """The JDK (or runtime) at `home`; None where there is none, or where it does not name its version."""
+    """The JDK (or runtime) at `home`; None where there is none, or if it does not print its version."""
     java = home / "bin" / "java"
     if not os.access(java, os.X_OK):
         return None
@@ -317,7 +317,7 @@ def find_jdk(
 ) -> Jdk:
     """JAVA_HOME if the release runs on it, then the best under the system's JVM folders, then PATH.
 
-    A JDK that `account` cannot read (root's own, under `/root`) is no candidate. Raises MissingTool.
+    A JDK that `account` cannot read (root's own, under `/root`) is not a candidate. Raises MissingTool.
     """
     named = [Path(environ["JAVA_HOME"])] if environ.get("JAVA_HOME") else []
     entries = [entry for folder in folders if folder.is_dir() for entry in sorted(folder.iterdir())]
@@ -460,7 +460,7 @@ def distribution(
 
 @contextmanager
 def locked(cache: Path, console: Console) -> Iterator[None]:
-    """Hold the cache's lock, waiting until it is free; the kernel frees it if that process dies."""
+    """Hold the cache's lock, waiting for the process that has it; the kernel frees it if that process dies."""
     try:
         make_folder(cache)
         handle = (cache / "opensearch.lock").open("w")
@@ -512,7 +512,7 @@ def maven_environment(environ: Mapping[str, str], jdk: Jdk) -> dict[str, str]:
 
 
 def run_maven(maven: str, folder: Path, environ: Mapping[str, str], console: Console, what: str) -> None:
-    """Copy the closure of each pom next to it, showing how far it is. Raises AssemblyFailed."""
+    """Copy the closure of each pom next to it, and show the progress. Raises AssemblyFailed."""
     command = [
         maven,
         "--batch-mode",
@@ -554,7 +554,7 @@ def narrate(lines: Iterable[str], console: Console, subject: str) -> Iterator[st
     """Pass Maven's lines on and show how far it is: a spinner on a terminal, else a line now and then."""
     what = f"{subject}: fetching the jars with Maven, once"
     downloads = jars = 0
-    shown = time.monotonic()
+    printed = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
@@ -565,8 +565,8 @@ def narrate(lines: Iterable[str], console: Console, subject: str) -> Iterator[st
             jars += "Copying " in line
             state = f"{downloads} files downloaded, {jars} jars in place"
             progress.update(task, description=f"{what}: {state}")
-            if not console.is_terminal and time.monotonic() - shown > PLAIN_LINE_SECONDS:
-                shown = time.monotonic()
+            if not console.is_terminal and time.monotonic() - printed > PLAIN_LINE_SECONDS:
+                printed = time.monotonic()
                 console.print(f"OpenSearch: {state}", highlight=False, soft_wrap=True)
             yield line.rstrip()
 

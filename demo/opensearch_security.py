@@ -103,7 +103,7 @@ class SecuredNode(Node):
 
     @property
     def admin(self) -> dict[str, Any]:
-        """What a client of opensearch-py needs to be the administrator, who may do everything."""
+        """Options of an opensearch-py client that is the administrator, with all permissions."""
         config = self.home / "config"
         return {
             "ca_certs": self.ca_file,

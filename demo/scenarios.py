@@ -1,4 +1,4 @@
-"""What a detection should see: attacks, mistakes, and an administrator's honest work.
+"""Activity that a detection should find: attacks, mistakes, and an administrator's legitimate work.
 
 Each scenario is a function that plays on a stage: one database's writer, from a given moment on. Every event
 carries the scenario's name in the ledger, and the ids (of the detection catalogue) that it is meant to raise,
@@ -84,7 +84,7 @@ _LOOK_AROUND: dict[Engine, Statement] = {
 
 
 def _client(stage: Stage, user: str, host: str, application: str | None = "") -> Client:
-    """A client of the stage's engine, with its customary program unless given another.
+    """A client of the stage's engine, with its customary program by default.
 
     Oracle's names are upper case.
     """
@@ -98,7 +98,7 @@ def _client(stage: Stage, user: str, host: str, application: str | None = "") ->
 
 
 def password_brute_force(stage: Stage) -> None:
-    """An outsider tries one account's passwords until one fits, looks around and leaves."""
+    """An outsider tries passwords of one account until one works, looks around and leaves."""
     intruder = _client(stage, "svc_invoicing", "203.0.113.47")
     for _ in range(stage.between(14, 22)):
         stage.refused(intruder, "bruteforce-user", "bruteforce-success")
@@ -148,7 +148,7 @@ def mass_dump(stage: Stage) -> None:
         "sqlserver": "bcp",
     }
     client = _client(stage, "ops_hugo", "198.51.100.130", application.get(stage.engine))
-    # MySQL reports no program; there the statements alone give the tool away.
+    # MySQL reports no program; there only the statements identify the tool.
     of_tool = ("dump-tool",) if stage.engine in application else ()
     session = stage.login(client, *of_tool)
     for statement, detections in _DUMP[stage.engine]:
@@ -178,7 +178,7 @@ def drop_burst(stage: Stage) -> None:
 
 
 def audit_tampering(stage: Stage) -> None:
-    """A privileged user turns the auditing down before going on."""
+    """A privileged user weakens the auditing before going on."""
     session = stage.login(_client(stage, "ops_iris", "10.44.3.17"))
     for statement in _TAMPERING[stage.engine]:
         stage.wait(2, 20)

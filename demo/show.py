@@ -36,7 +36,7 @@ _SEVERITY_COLOURS = {
     "INFORMATIONAL": "dim",
 }
 _BAR_WIDTH = 40
-# Aurora MySQL's AUX rows repeat the objects of a statement that its MAIN row counts already.
+# Aurora MySQL's AUX rows name the objects of a statement that its MAIN row counts already.
 _NO_AUX = {"bool": {"must_not": {"term": {"class": "AUX"}}}}
 
 
@@ -167,7 +167,7 @@ def show_folders(
     ledger: Mapping[str, int],
     delivered: Mapping[str, int],
 ) -> bool:
-    """The S3 folders of rows by activity, next to the index and the ledger; whether they agree.
+    """Show the S3 folders of rows by activity, next to the index and the ledger; return whether they agree.
 
     `rows` counts those of the records that were delivered twice too, as `delivered` does; `distinct` does not.
     """
@@ -190,7 +190,7 @@ def show_folders(
 
 
 def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check: FindingsCheck) -> None:
-    """What Security Hub holds, the most severe first, and whether it is what the producer's ledger names."""
+    """Show the findings in Security Hub, the most severe first; return whether they are those of the ledger."""
     table = _table("Findings in Security Hub", "severity", "finding", "engine", "who", "times", "first", "last", "")
     for one in sorted(findings, key=_most_severe_first):
         label = one["FindingProviderFields"]["Severity"]["Label"]

@@ -219,7 +219,7 @@ def _played(cast: Iterable[tuple[Instance, Role, float]], begin: int) -> Iterato
     """All roles' events by time, without end.
 
     A burst goes to the stream at once; what ends notably later, such as a report, waits for its own turn.
-    Equal times are ordered by the order of their entry, so that a run repeats exactly.
+    Equal times are ordered by their entry, so that a run repeats exactly.
     """
     order = count()
     agenda: list[tuple[int, int, Instance, Iterator[Burst] | None, list[Emission]]] = []
@@ -320,7 +320,7 @@ class _OpenRecord:
         return len(self._events) >= self._capacity
 
     def open(self) -> int:
-        """Choose how many events it will take at most, and say for how long it waits for them."""
+        """Choose how many events it will take at most, and return how long it waits for them."""
         draw = self._draw
         self._capacity = 1 if draw() < _SINGLES else 2 + int(draw() * (_LARGEST_RECORD - 1))
         low, high = _OPEN_FOR

@@ -38,7 +38,7 @@ class NotificationResult:
     messages: int = 0
     refused: dict[str, str] = field(default_factory=dict)  # finding's id -> error code
     unsent: int = 0
-    unnoted: int = 0  # alerts that were published, which could not be noted
+    unrecorded: int = 0  # alerts that were published, which could not be noted
     causes: set[str] = field(default_factory=set)
 
 

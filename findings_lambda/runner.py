@@ -534,7 +534,7 @@ class DetectionRunner:
         )
         run.report.refused_alerts |= outcome.refused
         if outcome.unwritten:
-            run.report.sent.unnoted += len(outcome.unwritten)
+            run.report.sent.unrecorded += len(outcome.unwritten)
             run.report.sent.causes.add(f"not noted: {outcome.cause}")
         return not outcome.unwritten
 

@@ -15,7 +15,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
     wrong = any(lost) or bool(sent.refused or sent.causes)
     line: dict[str, object] = {
         "level": "ERROR" if wrong else "INFO",
-        "message": "something could not be looked at or told" if wrong else "watched",
+        "message": "run finished with errors" if wrong else "run finished",
         "request_id": request_id,
         "since": report.since,
         "detections": report.detections,
@@ -39,7 +39,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
         "storms": report.storms,
         "refused_findings": sent.refused,
         "unsent_findings": sent.unsent,
-        "unnoted": sent.unnoted,
+        "unrecorded": sent.unrecorded,
         "causes": sorted(sent.causes),
         "malformed": report.malformed,
         "full_notifications": report.full_notifications,

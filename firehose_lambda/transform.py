@@ -77,7 +77,7 @@ class FirehoseRecord:
 
 
 @dataclass(slots=True)
-class Report:
+class TransformReport:
     """What one invocation did."""
 
     records: int = 0
@@ -146,14 +146,14 @@ class Transformation:
 
     def run(
         self, batch: Sequence[FirehoseRecord], stream_arn: str, flattening: Flattening, deadline: Deadline
-    ) -> Report:
+    ) -> TransformReport:
         """Answer one batch before the deadline.
 
         Where what we depend on fails, or time runs out, the report says so and the answers are not complete.
         """
         begun = time.perf_counter()
         calls, hits = self._data_keys.counts.calls, self._data_keys.counts.hits
-        report = Report(records=len(batch))
+        report = TransformReport(records=len(batch))
         room = Room(batch)
         for position, record in enumerate(batch):
             if deadline.remaining <= 0:
@@ -184,7 +184,12 @@ class Transformation:
         return report
 
     def _documents(
-        self, record: FirehoseRecord, stream_arn: str, flattening: Flattening, report: Report, deadline: Deadline
+        self,
+        record: FirehoseRecord,
+        stream_arn: str,
+        flattening: Flattening,
+        report: TransformReport,
+        deadline: Deadline,
     ) -> list[Document]:
         decoded = self._decoder.decode(record.data, stream_source(stream_arn), record.arrived_at, flattening, deadline)
         report.count(decoded)
@@ -196,7 +201,7 @@ class Transformation:
         return wanted
 
     def _answer(
-        self, record: FirehoseRecord, documents: Sequence[Document], room: Room, position: int, report: Report
+        self, record: FirehoseRecord, documents: Sequence[Document], room: Room, position: int, report: TransformReport
     ) -> AnsweredRecord:
         answer: AnsweredRecord = {"recordId": record.id, "result": "Ok" if documents else "Dropped", "data": ""}
         if documents:

@@ -149,7 +149,7 @@ class ContentProvider:
 
 
 def _differences(streams: ActivityStreams, wanted: WantedStream, database: RdsDatabase) -> dict[str, str]:
-    """In what a running stream differs; a key that KMS does not describe is another one, as far as can be told."""
+    """How a running stream differs; a key that KMS does not describe counts as another one."""
     try:
         return streams.differences(wanted, database)
     except StreamRefused as exc:

@@ -3,7 +3,7 @@
 In: the answers of DescribeDBClusters, DescribeDBInstances and DescribeOrderableDBInstanceOptions. Out: a Decision,
 which `daswatch.aws.rds` acts upon. Starting and stopping take minutes, so decisions are made again and again
 until one says that there is nothing left to do. Nothing here ever stops a stream in order to change it: that would be a
-gap in the audit, and whoever wants one has to ask for it.
+gap in the audit, so it has to be requested.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class WantedStream:
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """In which modes a database can have a stream; `reason` says why in none. None where RDS does not tell."""
+    """In which modes a database can have a stream; `reason` is why there is none. None if RDS does not report it."""
 
     modes: frozenset[Mode] | None = None
     reason: str = ""
@@ -299,7 +299,7 @@ def eligibility(database: RdsDatabase, supported: Mapping[str, frozenset[str] | 
 def decide_start(
     wanted: WantedStream, database: RdsDatabase, eligible: Eligibility, asked: Asked = Asked.NOT_YET
 ) -> Decision:
-    """What to do next to have a stream. One that is there is taken as it is, whoever started it, and however it is."""
+    """Return what to do next to have a stream. An existing one is accepted as it is."""
     match database.stream.status:
         case Status.STARTED:
             return Decision(NextStep.DONE, "the activity stream is started")

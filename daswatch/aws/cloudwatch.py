@@ -1,7 +1,7 @@
 """One structured line for each invocation: counts, milliseconds and reasons, and CloudWatch metrics in the same line.
 
-The embedded metric format lets a line carry both, so nothing is told twice. Never content: no event, no SQL, no key, no
-environment.
+The embedded metric format lets a line carry both, so nothing is logged twice. Never content: no event, no SQL, no key,
+no environment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Telemetry:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def emit(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
-        """One line: what is searched in logs, metrics that are counts, and metrics in milliseconds."""
+        """Write one line: fields to search in logs, metrics that are counts, and metrics in milliseconds."""
         for name, value in line.items():
             self._metrics.add_metadata(name, value)
         for name, count in counts.items():

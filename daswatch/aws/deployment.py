@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _ABSENT = ("ResourceNotFoundException", "NotFoundException", "NotFound", "ResourceNotFound")
-# Who asks is nobody: then no look-up tells anything.
-_NOBODY = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
+# The caller is unknown: no look-up can succeed.
+_UNKNOWN_CALLER = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
 _NO_STACK = "ValidationError"  # DescribeStacks has no other code for it
 _NO_HUB = "InvalidAccessException"
 _ALARMS_PER_CALL = 100  # DescribeAlarms
@@ -47,15 +47,15 @@ _SECONDS = 30.0  # for one look-up and all of its pages
 
 
 class Deployment:
-    """What AWS tells of the parts of one stack. Raises SettingsError without a region or valid credentials."""
+    """The resources of one stack in AWS. Raises SettingsError without a region or valid credentials."""
 
     def stack(self, name: str) -> Lookup[Stack]:
         """The stack with its resources, parameters and outputs."""
         client = cloudformation_client()
-        found = _seen("cloudformation:DescribeStacks", lambda: client.describe_stacks(StackName=name)["Stacks"][0])
+        found = _look_up("cloudformation:DescribeStacks", lambda: client.describe_stacks(StackName=name)["Stacks"][0])
         if isinstance(found, LookupFailed):
             return found
-        resources = _seen("cloudformation:ListStackResources", lambda: list(_resources(client, name)))
+        resources = _look_up("cloudformation:ListStackResources", lambda: list(_resources(client, name)))
         if isinstance(resources, LookupFailed):
             return resources
         return Stack(
@@ -70,15 +70,15 @@ class Deployment:
     def function(self, name: str) -> Lookup[FunctionConfigurationResponseTypeDef]:
         """A function's configuration, its environment included."""
         client = lambda_client()
-        return _seen("lambda:GetFunctionConfiguration", lambda: client.get_function_configuration(FunctionName=name))
+        return _look_up("lambda:GetFunctionConfiguration", lambda: client.get_function_configuration(FunctionName=name))
 
     def mapping(self, uuid: str) -> Lookup[EventSourceMappingConfigurationResponseTypeDef]:
         """An event source mapping."""
         client = lambda_client()
-        return _seen("lambda:GetEventSourceMapping", lambda: client.get_event_source_mapping(UUID=uuid))
+        return _look_up("lambda:GetEventSourceMapping", lambda: client.get_event_source_mapping(UUID=uuid))
 
     def database(self, resource_id: str) -> Lookup[RdsDatabase | None]:
-        """The database with its activity stream, whatever it is called now; None where it is gone."""
+        """The database with its activity stream, by whatever name; None if it no longer exists."""
         what = "Clusters" if resource_id.startswith("cluster-") else "Instances"
         permission = f"rds:DescribeDB{what}"
         try:
@@ -91,12 +91,12 @@ class Deployment:
     def key(self, key_id: str) -> Lookup[KeyMetadataTypeDef]:
         """A KMS key."""
         client = kms_client()
-        return _seen("kms:DescribeKey", lambda: client.describe_key(KeyId=key_id)["KeyMetadata"])
+        return _look_up("kms:DescribeKey", lambda: client.describe_key(KeyId=key_id)["KeyMetadata"])
 
     def kinesis_stream(self, name: str) -> Lookup[StreamDescriptionSummaryTypeDef]:
         """A Kinesis stream."""
         client = kinesis_client()
-        return _seen(
+        return _look_up(
             "kinesis:DescribeStreamSummary",
             lambda: client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"],
         )
@@ -104,15 +104,15 @@ class Deployment:
     def delivery_stream(self, name: str) -> Lookup[DeliveryStreamDescriptionTypeDef]:
         """A Firehose."""
         client = firehose_client()
-        return _seen(
+        return _look_up(
             "firehose:DescribeDeliveryStream",
             lambda: client.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"],
         )
 
     def subscriptions(self, topic_arn: str) -> Lookup[list[SubscriptionTypeDef]]:
-        """Who is subscribed to a topic, those who have not confirmed included."""
+        """The subscriptions of a topic, unconfirmed ones included."""
         pages = sns_client().get_paginator("list_subscriptions_by_topic")
-        return _seen(
+        return _look_up(
             "sns:ListSubscriptionsByTopic",
             lambda: [one for page in pages.paginate(TopicArn=topic_arn) for one in page.get("Subscriptions", ())],
         )
@@ -128,12 +128,12 @@ class Deployment:
                 found += client.describe_alarms(AlarmNames=some, MaxRecords=_ALARMS_PER_CALL)["MetricAlarms"]
             return found
 
-        return _seen("cloudwatch:DescribeAlarms", look)
+        return _look_up("cloudwatch:DescribeAlarms", look)
 
     def security_hub(self) -> Lookup[str]:
         """Since when Security Hub has been enabled here."""
         client = security_hub_client()
-        return _seen("securityhub:DescribeHub", lambda: client.describe_hub().get("SubscribedAt", ""))
+        return _look_up("securityhub:DescribeHub", lambda: client.describe_hub().get("SubscribedAt", ""))
 
 
 def _resources(client: Any, name: str) -> Iterable[Resource]:
@@ -148,14 +148,14 @@ def _resources(client: Any, name: str) -> Iterable[Resource]:
             )
 
 
-def _seen(permission: str, look: Callable[[], _T]) -> Lookup[_T]:
-    """What a call told. Raises SettingsError where AWS does not know who asks."""
+def _look_up(permission: str, look: Callable[[], _T]) -> Lookup[_T]:
+    """Return what a call returns. Raises SettingsError if AWS does not accept the credentials."""
     try:
         return ask(look, Deadline.after(_SECONDS))
     except AwsError as exc:
         code = exc.code
-        if code in _NOBODY:
-            raise SettingsError([f"AWS does not take these credentials: {code} (expected: sign in again)"]) from exc
+        if code in _UNKNOWN_CALLER:
+            raise SettingsError([f"AWS does not accept these credentials: {code} (expected: sign in again)"]) from exc
         if code == "NoCredentialsError":
             raise SettingsError(["AWS credentials are missing (expected: a profile, or a role)"]) from exc
         found = no_answer(exc) if exc.status == 0 else None

@@ -99,7 +99,7 @@ class DataKeys:
             raise KmsUnavailable(f"KMS Decrypt: {exc.code}") from exc
         except Exception as exc:  # whatever a client fails with, it says nothing about the record
             raise KmsUnavailable(f"KMS Decrypt: {type(exc).__name__}") from exc
-        if "Plaintext" not in answer:  # botocore takes an answer that was cut, or is no JSON, for an empty one
+        if "Plaintext" not in answer:  # botocore reads a truncated answer, or one that is not JSON, as an empty one
             raise KmsUnavailable("KMS Decrypt: an answer without a data key")
         try:
             return data_key(answer["Plaintext"])

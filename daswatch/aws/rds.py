@@ -100,7 +100,7 @@ class ActivityStreams:
         return lifecycle.eligibility(database, supported)
 
     def key_arn(self, key_id: str, database: RdsDatabase) -> str:
-        """The ARN of the key that an ARN, id or alias names. Raises StreamRefused where KMS does not tell."""
+        """Return the ARN of the key that an ARN, id or alias names. Raises StreamRefused if KMS does not return it."""
         if arn := lifecycle.key_arn(key_id, database):
             return arn
         try:
@@ -209,7 +209,7 @@ class Switch:
 
     @property
     def refused(self) -> bool:
-        """Whether it cannot be, until somebody does what the decision says."""
+        """Whether it is impossible until a user does what the decision says."""
         return self.decision.step is NextStep.REFUSE
 
     @property

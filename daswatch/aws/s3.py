@@ -1,4 +1,4 @@
-"""S3: where dead letters stay, still encrypted, until somebody looks at them; and what the setup replaces."""
+"""S3: dead letters, still encrypted, and backups of the content that setup replaces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DeadLetterBucket:
 
 
 class Backups:
-    """What the content that is installed replaces, under one folder for each run."""
+    """Backups of replaced content, under one folder for each run."""
 
     def __init__(self, client: Callable[[], S3Client], bucket: str, folder: str) -> None:
         """`client` is called at the first backup: most runs replace nothing."""

@@ -54,7 +54,7 @@ _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What became of findings, by their ids. `refused` tells the error code of those that can never be accepted."""
+    """The outcome of findings, by their ids. `refused` has the error codes of those that can never be accepted."""
 
     accepted: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class ImportResult:
 class _Fate(Enum):
     REFUSED = "refused"  # the finding, or one of the batch, is not as it should be
     RETRY = "retry"
-    GIVE_UP = "give up"  # somebody has to do something first
+    GIVE_UP = "give up"  # an operator has to act first
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class SecurityHub:
         chance: Callable[[], float] = random.random,
         note: str = "",
     ) -> None:
-        """`note` is told as each result's cause where there is no other."""
+        """`note` is each result's cause if there is no other."""
         self._client = client
         self._chance = chance
         self._note = note
@@ -185,11 +185,11 @@ class FindingAccounts:
         self._assumed: dict[str, tuple[datetime, str, SecurityHub]] = {}
 
     def for_account(self, account_id: str, deadline: Deadline) -> tuple[str, SecurityHub]:
-        """The account to post to for databases of `account_id` (empty where nobody told it), and its Security Hub.
+        """Return the account to post to for databases of `account_id` (empty if unknown), and its Security Hub.
 
-        Where the role may not be assumed that is our own account, and each import's result tells why. Where STS does
-        not serve us now it is theirs, with nothing sent: in our own account the same finding would stay for ever beside
-        the one that comes later.
+        If the role may not be assumed, that is our own account, and each import's result has the cause. If STS does
+        not serve us now, it is theirs, with nothing sent: in our own account the same finding would stay permanently
+        next to the later one.
         """
         if account_id == self._own_account or not self._role_name or not _ACCOUNT_ID.fullmatch(account_id):
             return self._own_account, self._own
@@ -279,7 +279,7 @@ def _failed(batch: _Batch, answer: BatchImportFindingsResponseTypeDef) -> dict[s
 def _fate_of(code: str, status: int = 0) -> _Fate:
     """The fate of a finding or call by its error code and, of a call, its HTTP status.
 
-    An unknown error refuses nothing: the finding is kept, and its cause told, until somebody knows better.
+    An unknown error refuses nothing: the finding is kept and its cause reported.
     """
     if code.startswith(_INVALID) or status == _REQUEST_TOO_LARGE:
         return _Fate.REFUSED
@@ -297,7 +297,7 @@ def _overloaded(code: str) -> str:
 
 
 def _advice(code: str, batch: _Batch) -> str:
-    """A cause that says what somebody has to do."""
+    """A cause that says what has to be done."""
     account_id = batch[0].get("AwsAccountId", "")
     if code.startswith(_NOT_ENABLED):
         return f"Security Hub answered {code}: enable it in account {account_id}, in the function's region"

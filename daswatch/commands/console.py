@@ -1,4 +1,4 @@
-"""What all commands share: who reads their output, and how they tell what went wrong."""
+"""Shared by all commands: output formats, progress and errors."""
 
 from __future__ import annotations
 

@@ -95,4 +95,4 @@ def _read(export: Path) -> list[SavedObject]:
     except OSError as exc:
         raise SettingsError([f"{export} cannot be read ({type(exc).__name__}; expected: an export)"]) from exc
     except SavedObjectError as exc:
-        raise SettingsError([f"{export} is no export of Dashboards: {exc}"]) from exc
+        raise SettingsError([f"{export} is not an export of Dashboards: {exc}"]) from exc

@@ -1,6 +1,6 @@
 """`daswatch detections`: list, show, test, backtest and compile the shipped detections, with a team's tuning.
 
-The rules are compiled anew for each command, by pySigma, which comes with the extra `daswatch[compile]`.
+The rules are compiled for each command, by pySigma, which comes with the extra `daswatch[compile]`.
 """
 
 from __future__ import annotations
@@ -101,15 +101,15 @@ def show(
             case View.PAGE:
                 Console(emoji=False).print(Markdown(pages.page(detection, samples_of(name))))
             case View.QUERY:
-                _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
+                _write_or_explain(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
             case View.MONITOR:
                 body = monitor(detection, channel, own_indices()) if has_monitor(detection) else None
-                _write_or_tell(
+                _write_or_explain(
                     body, f"{name} has no monitor: only the scheduled runner can evaluate its kind, {detection.kind}"
                 )
             case View.SEARCH:
                 search = saved_searches.saved_search(detection, own_indices())
-                _write_or_tell(search, f"{name} has no saved search: it looks at no events")
+                _write_or_explain(search, f"{name} has no saved search: it looks at no events")
             case View.JSON:
                 write_json(asdict(detection))
 
@@ -268,7 +268,9 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise SettingsError([f"{option} is no time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]) from exc
+        raise SettingsError(
+            [f"{option} is not a time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]
+        ) from exc
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
@@ -286,7 +288,7 @@ def _query(detection: Detection) -> dict[str, Any] | None:
     return saved_query(detection, window)
 
 
-def _write_or_tell(content: Mapping[str, Any] | None, otherwise: str) -> None:
+def _write_or_explain(content: Mapping[str, Any] | None, otherwise: str) -> None:
     if content is None:
         typer.echo(otherwise)
     else:
@@ -321,7 +323,7 @@ def _row(detection: Detection, today: str) -> dict[str, Any]:
 
 
 def _listing(detections: Sequence[Detection], today: str) -> Group:
-    """The gravest first; why some are off stands below, where there is room for it."""
+    """The most severe first; why some are off is listed below, where there is room for it."""
     table = Table(title=f"{len(detections)} detections", title_justify="left")
     suppressed = any(one.suppressions for one in detections)
     for column in ("name", "level", "on", "what", "engines", *(["suppressions"] if suppressed else [])):

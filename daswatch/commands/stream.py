@@ -1,7 +1,6 @@
-"""`daswatch stream`: which databases of this account and region have an activity stream, and switching them on and off.
+"""`daswatch stream`: list, start and stop the activity streams of this account and region.
 
-The decisions are those of the setup function. Stopping is an act of its own that asks first: from then on nothing that
-happens in the database is told to anybody.
+The decisions are those of the setup function. `stop` asks for confirmation: from then on the database is not audited.
 """
 
 from __future__ import annotations
@@ -108,7 +107,7 @@ def stop(
     wait: Minutes = 30,
     output: Format = Output.TABLE,
 ) -> None:
-    """Stop activity streams, after asking. What happens in the databases from then on is told to nobody.
+    """Stop activity streams, after asking. From then on the databases are not audited.
 
     Exit code 1 where a stream cannot be stopped, has not stopped in time, or the answer was no.
     """
@@ -169,7 +168,7 @@ def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
 
 
 def _names(databases: Iterable[str]) -> list[DatabaseName]:
-    """Each once. Raises SettingsError that tells all which are no names."""
+    """Return each once. Raises SettingsError that lists all invalid names."""
     names, problems = [], []
     for text in databases:
         try:
@@ -292,7 +291,7 @@ def _table(rows: Sequence[tuple[RdsDatabase, Eligibility]]) -> Table:
         table.add_column(column, overflow="fold")
     for database, eligible in rows:
         stream = database.stream
-        can = ", ".join(sorted(eligible.modes)) if eligible.modes else "RDS does not tell"
+        can = ", ".join(sorted(eligible.modes)) if eligible.modes else "RDS does not report it"
         table.add_row(
             str(database.name),
             f"{database.engine} {database.engine_version}",

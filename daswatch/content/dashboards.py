@@ -1,6 +1,6 @@
 """Saved objects of OpenSearch Dashboards: readable files here, the form of its import and export there.
 
-Dashboards keeps JSON as text within JSON, and what an object refers to in a list beside it. A file of `dashboards/`
+Dashboards keeps JSON as text within JSON, and an object's references in a separate list. A file of `dashboards/`
 holds the same without either: everything is parsed, and a panel names its visualization, a search its index pattern
 where they are used. So a change made in the browser, exported and unpacked again, is a short diff.
 
@@ -43,7 +43,7 @@ _FILE_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_N
 
 
 class SavedObjectError(DaswatchError):
-    """Stop: a saved object's file or an export is not what Dashboards writes; the message tells where and why."""
+    """Stop: a saved object's file or an export is not what Dashboards writes; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def unpacked(raw: Mapping[str, Any]) -> SavedObject:
             attributes[name] = _parsed(attributes[name], name, content)
     meta = attributes.get(_META, {})
     if not isinstance(meta, dict):
-        raise SavedObjectError(f"attribute {_META} is no object")
+        raise SavedObjectError(f"attribute {_META} is not an object")
     if _SOURCE in meta:
         meta[_SOURCE] = _parsed(meta[_SOURCE], f"{_META}.{_SOURCE}", dict)
     own = _put_in_place(checked["type"], attributes, checked["references"])
@@ -225,13 +225,13 @@ def _text(value: object) -> str:
 
 def _parsed(value: object, name: str, content: type) -> Any:
     if not isinstance(value, str):
-        raise SavedObjectError(f"attribute {name} is no text (expected: JSON as text)")
+        raise SavedObjectError(f"attribute {name} is not text (expected: JSON as text)")
     try:
         parsed = orjson.loads(value) if value else content()
     except orjson.JSONDecodeError as exc:
-        raise SavedObjectError(f"attribute {name} is no JSON: {exc}") from exc
+        raise SavedObjectError(f"attribute {name} is not JSON: {exc}") from exc
     if not isinstance(parsed, content) or (isinstance(parsed, list) and len(_objects(parsed)) < len(parsed)):
-        raise SavedObjectError(f"attribute {name} is no {'list of objects' if content is list else 'object'}")
+        raise SavedObjectError(f"attribute {name} is not {'a list of objects' if content is list else 'an object'}")
     return parsed
 
 
@@ -250,7 +250,7 @@ def _checked(raw: object) -> dict[str, Any]:
     if not isinstance(references, list) or not all(map(_is_reference, references)):
         raise SavedObjectError(f"{kind} {identity!r}: each reference needs a name, a type and an id")
     if not isinstance(versions, Mapping):
-        raise SavedObjectError(f"{kind} {identity!r}: migrationVersion is no object")
+        raise SavedObjectError(f"{kind} {identity!r}: migrationVersion is not an object")
     return {
         "type": kind,
         "id": identity,
@@ -271,7 +271,7 @@ def _reference(name: str, kind: str, identity: str) -> dict[str, str]:
 def _tidy(kind: str, attributes: dict[str, Any]) -> None:
     """Drop the copy of the mapping and the panels' version; panels get the order in which people read them."""
     if kind == "index-pattern" and not any(one.get("scripted") for one in attributes.get("fields") or ()):
-        # Dashboards fetches the fields of a pattern that has none, and keeps them; scripted ones are somebody's work.
+        # Dashboards fetches the fields of a pattern that has none, and keeps them; scripted ones are a user's work.
         attributes.pop("fields", None)
     if kind == "dashboard" and "panelsJSON" in attributes:
         for panel in attributes["panelsJSON"]:
@@ -366,6 +366,6 @@ def _put_in_place(
 
 
 def _others(references: Iterable[Mapping[str, str]], placed: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """References that no place of the attributes tells, by name."""
+    """References that no attribute holds, by name."""
     rest = (dict(reference) for reference in references if reference not in placed)
     return sorted(rest, key=lambda reference: reference["name"])

@@ -19,7 +19,7 @@ from daswatch.settings import Environment, read_hourly_indices
 
 
 class ContentKind(StrEnum):
-    """What sort of content it is, in the order of installation: each names only what comes before it."""
+    """A kind of content, in the order of installation: each refers only to what comes before it."""
 
     COMPONENT_TEMPLATE = "component template"
     INDEX_TEMPLATE = "index template"
@@ -52,7 +52,7 @@ class Content:
 class PlannedStep:
     """What has to be done for one piece of content: its body holds what the users' choices make of it.
 
-    `there` is what was found, None where nothing was; `why` tells what is left to the users.
+    `there` is what was found, None if nothing was; `why` names what is left to the users.
     """
 
     step: Operation
@@ -72,7 +72,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """A line of a plan, for people and machines. `step` is an Operation, or `left out`."""
+    """A line of a plan. `step` is an Operation, or `left out`."""
 
     step: str
     kind: str
@@ -111,7 +111,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class WantedContent:
-    """What somebody wants at an endpoint. Each ARN may be empty: what needs it is left out."""
+    """The desired content of an endpoint. Each ARN may be empty: what needs it is left out."""
 
     index_prefix: str = DEFAULT_INDEX_PREFIX
     service: Literal["es", "aoss"] = "es"  # a domain, or a Serverless collection

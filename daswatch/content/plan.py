@@ -30,7 +30,7 @@ _NOT_ON_COLLECTIONS = {
 }
 _HOURLY = "hourly"  # in `_meta`: the days whose events have an index for each hour
 _MAPPING_LISTS = ("backend_roles", "hosts", "users", "and_backend_roles")
-_OWN_INDEX_PATTERN_ATTRIBUTES = frozenset({"fields"})  # Dashboards' own list, written anew when somebody refreshes it
+_OWN_INDEX_PATTERN_ATTRIBUTES = frozenset({"fields"})  # Dashboards' own list, rewritten when a user refreshes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,10 @@ def plan(
 
 
 def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: Found) -> Plan:
-    """The plan for what `wanted_content` told, after looking."""
+    """Return the plan for the wanted content, given what is installed."""
     absent = dict(found.absent)
     if ContentKind.CHANNEL in absent:
-        absent.setdefault(ContentKind.MONITOR, f"they would tell nobody: {absent[ContentKind.CHANNEL]}")
+        absent.setdefault(ContentKind.MONITOR, f"they could notify no one: {absent[ContentKind.CHANNEL]}")
     if ContentKind.MONITOR in absent:
         absent.setdefault(ContentKind.CHANNEL, f"nothing would use it: {absent[ContentKind.MONITOR]}")
     steps = [
@@ -115,8 +115,8 @@ def whole_plan(shipped: Sequence[Content], left_out: Iterable[LeftOut], found: F
         for step in plan((one for one in shipped if one.kind not in absent), found.pieces)
     ]
     missing = [LeftOut(kind, count, why) for kind, why in absent.items() if (count := _count(shipped, kind))]
-    told = [one for one in left_out if one.kind not in absent] + missing
-    return Plan(tuple(steps), tuple(sorted(told, key=lambda one: list(ContentKind).index(one.kind))))
+    all_left_out = [left for left in left_out if left.kind not in absent] + missing
+    return Plan(tuple(steps), tuple(sorted(all_left_out, key=lambda left: list(ContentKind).index(left.kind))))
 
 
 def _planned(content: Content, there: Mapping[str, Any] | None) -> PlannedStep:
@@ -168,7 +168,7 @@ def _same_policy(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[
         return True, ""
     if now == mark:
         return False, ""  # as an earlier version installed it
-    return True, "somebody changed it, and it stays so: delete the policy to get the shipped one"
+    return True, "it was changed, and is kept: delete the policy to get the shipped one"
 
 
 def _merged(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -188,7 +188,7 @@ def _channel_there(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tupl
     theirs = there.get("config") or {}
     enabled = bool(theirs.get("is_enabled", True))
     body = {**shipped, "config": {**ours, "is_enabled": enabled}}
-    why = "" if enabled else "somebody switched it off"
+    why = "" if enabled else "it was disabled"
     # A role that is no longer wanted is a change, too.
     same_role = (theirs.get("sns") or {}).get("role_arn", "") == ours["sns"].get("role_arn", "")
     return body, contains(theirs, body["config"]) and same_role, why
@@ -226,7 +226,7 @@ def _mappings(wanted: WantedContent) -> list[Content]:
 
 def _unmapped(wanted: WantedContent) -> list[LeftOut]:
     settings = [setting for arn, setting in _arns(wanted).values() if not arn]
-    why = f"nobody gets the role: set {' and '.join(settings)}"
+    why = f"the role has no users: set {' and '.join(settings)}"
     return [LeftOut(ContentKind.ROLE_MAPPING, len(settings), why)] if settings else []
 
 
@@ -260,7 +260,7 @@ def _unwanted(wanted: WantedContent) -> dict[ContentKind, str]:
         why = "not wanted: the scheduled function runs every detection"
         return {ContentKind.CHANNEL: why, ContentKind.MONITOR: why}
     if not wanted.alert_topic_arn:
-        why = "they have no topic to tell: set MONITOR_TOPIC_ARN; the scheduled function runs every detection"
+        why = "they have no topic to notify: set MONITOR_TOPIC_ARN; the scheduled function runs every detection"
         return {ContentKind.CHANNEL: why, ContentKind.MONITOR: why}
     return {}
 

@@ -1,7 +1,7 @@
 """Retention policies of Index State Management: how long data is kept is the team's decision.
 
-A policy that we install carries a mark of its content at the end of its description. So one that a team changed is told
-apart from one that an earlier version of ours installed: only the latter is replaced (docs/decisions/0011).
+A policy that we install carries a mark of its content at the end of its description. It distinguishes a policy
+that a team changed from one that an earlier version installed: only the latter is replaced (docs/decisions/0011).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def marked(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mark_of(policy: Mapping[str, Any]) -> str:
-    """The mark of what was installed; empty where we installed nothing, or somebody rewrote the description."""
+    """Return the mark of the installed content; empty if there is none, or the description was rewritten."""
     found = _MARK.search(str(policy.get("description", "")))
     return found[1] if found else ""
 

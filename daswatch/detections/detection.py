@@ -66,7 +66,7 @@ class Condition:
     at_least: int
     field: str = ""  # of distinct, sum and max
     query: str = ""  # Lucene; counts only the events of the group that match this too
-    level: Level | None = None  # instead of the detection's own, for what is graver
+    level: Level | None = None  # instead of the detection's own, for what is more severe
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class FirstSeen:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """Events that a detection leaves out, with somebody who answers for it. `expires` is a day, ISO 8601."""
+    """Events that a detection leaves out, with an owner. `expires` is a day, ISO 8601."""
 
     when: Mapping[str, tuple[str, ...]]
     owner: str
@@ -100,7 +100,7 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One saved query and everything that is told about it."""
+    """One saved query and everything that is published about it."""
 
     name: str
     id: str
@@ -122,7 +122,7 @@ class Detection:
     enabled: bool
     disabled_because: str
     version: int
-    group: tuple[str, ...]  # fields, beside the database, that tell one alert from another
+    group: tuple[str, ...]  # fields, next to the database, that distinguish alerts
     window_seconds: int = 0  # 0: each event by itself
     quiet_seconds: int = 3600  # after so long without news the finding is archived
     conditions: tuple[Condition, ...] = (Condition("count", 1),)
@@ -156,7 +156,7 @@ def load(content: bytes) -> tuple[Detection, ...]:
         return tuple(_read(entry) for entry in orjson.loads(content)["detections"])
     except (KeyError, TypeError, ValueError) as exc:
         raise SettingsError(
-            ["DETECTIONS is no file of compiled detections (expected: what `daswatch detections compile` wrote)"]
+            ["DETECTIONS is not a file of compiled detections (expected: what `daswatch detections compile` wrote)"]
         ) from exc
 
 

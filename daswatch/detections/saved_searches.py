@@ -84,7 +84,7 @@ def ndjson(detections: Iterable[Detection], indices: Indices) -> bytes:
 
 
 def _filter(script: Mapping[str, Any]) -> dict[str, Any]:
-    """A pill beside the query, which can be switched off there.
+    """A filter pill next to the query, which can be disabled there.
 
     The condition stands under `query`: at the top, parameters named `from` and `to` would make Dashboards take it for a
     range over a scripted field.

@@ -36,7 +36,7 @@ class Activity(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How it went, as far as the engine tells. The words are ECS's `event.outcome`."""
+    """The outcome, as far as the engine reports it. The values are those of ECS's `event.outcome`."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -208,7 +208,7 @@ def is_continuation(event: Event, engine: str) -> bool:
 
 
 def outcome_of(event: Event, engine: str) -> Outcome:
-    """How it went, by the engine's own way of telling.
+    """Return the outcome, as the engine reports it.
 
     SQL Server's `exitCode` is 1 for success and 0 for failure: the other engines' meaning inverted. Aurora MySQL's AUX
     rows, one for each object of a statement, do not know. Aurora PostgreSQL gives an SQLSTATE, or an error message, or

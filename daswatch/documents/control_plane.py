@@ -35,13 +35,13 @@ _TARGET_NAMES = ("resourcearn", "keyid", "functionname", "streamarn", "streamnam
 def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document:
     """One call as indexed. The id is CloudTrail's own, so that a second delivery adds nothing.
 
-    Raises RecordError for an event of another type, and for one that does not tell what was called, and when.
+    Raises RecordError for an event of another type, and for one without the call's name or time.
     """
     if event.get("detail-type") != DETAIL_TYPE:
         raise RecordError(Reason.ANOTHER_TYPE, f"the event's detail-type is not {DETAIL_TYPE!r}")
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
-        raise RecordError(Reason.EVENT_NOT_AN_OBJECT, "the event's detail is no object")
+        raise RecordError(Reason.EVENT_NOT_AN_OBJECT, "the event's detail is not an object")
     for name in ("eventID", "eventName", "eventSource"):
         if not _text(detail.get(name)):
             raise RecordError(Reason.ANOTHER_TYPE, f"the call has no {name}")
@@ -100,7 +100,7 @@ def _who(identity: Mapping[str, Any]) -> str:
 
 
 def _resource_id(detail: Mapping[str, Any]) -> str:
-    """Whose stream it is about, where answer or request tell: by the stream's name, or by the resource id itself."""
+    """The database of the stream, if response or request have it: by the stream's name, or by the resource id."""
     for name in _values(detail, _STREAM_NAMES):
         if match := _STREAM.fullmatch(name):
             return match["resource"]

@@ -17,7 +17,7 @@ from daswatch.records.monitoring_record import read_monitoring_record
 
 
 class DataKeySource(Protocol):
-    """Whoever unwraps data keys: KMS behind its cache."""
+    """What unwraps data keys: KMS behind its cache."""
 
     def unwrap(self, wrapped: bytes, stream: StreamSource, deadline: Deadline) -> DataKey: ...
 
@@ -26,7 +26,7 @@ class DataKeySource(Protocol):
 class DecodedRecord:
     """A stream record, decoded.
 
-    `defect` tells of a part that could not be read although the rest could: the record is kept as a dead letter too.
+    `defect` names a part that could not be read although the rest could: the record is kept as a dead letter too.
     """
 
     instance_id: str

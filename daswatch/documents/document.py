@@ -1,7 +1,7 @@
 """Activity event -> flat document, its deterministic id and the index it belongs to.
 
 A document keeps AWS's field names. Null, empty strings and empty lists are left out: the engines use all of them for
-"nothing". What is no field of the reference, or not of its type, is kept under `unknownFields`; what even that field
+"nothing". What is not a field of the reference, or not of its type, is kept under `unknownFields`; what even that field
 type cannot take (very long, very deep, very many) is kept as JSON text under `unknownFieldsText`. So no event can be
 refused for its shape, and none loses a field.
 """
@@ -44,7 +44,7 @@ _AWS_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?:\+00)?",
 _WHOLE_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 _TEXT, _NUMBER, _TEXT_LIST, _NATIVE = range(4)
 # AWS's fields by what they become. Identifiers are text for all engines: SQL Server's are hexadecimal, Oracle's exceed
-# 32 bits, leading zeros count, and an SQLSTATE is no number.
+# 32 bits, leading zeros count, and an SQLSTATE is not a number.
 _FIELDS: dict[str, int] = {
     **dict.fromkeys(
         (
@@ -209,7 +209,7 @@ def _most(length: int, budget: Budget) -> int:
 def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
     """22 characters: the second of the event, then 96 bits of its content's hash.
 
-    `content` names the instance too; `ordinal` tells equal events of one record apart. The time in front puts new ids
+    `content` names the instance too; `ordinal` distinguishes equal events of one record. The time in front puts new ids
     behind old ones, so that OpenSearch need not look for them in segments of an earlier time
     (docs/decisions/0002-document-ids.md).
     """
@@ -330,7 +330,7 @@ def _derive(
 
 
 def _objects(source: Mapping[str, Any], engine: str, activity: Activity, budget: Budget) -> list[str]:
-    """The tables and other objects an event names, in lower case, with their schema as far as the engine tells it.
+    """The tables and other objects an event names, in lower case, with their schema as far as the engine reports it.
 
     Aurora MySQL lists several in one string and leaves the schema to `databaseName`; Oracle gives the schema as
     `objectType`; SQL Server in its native fields, if these are on. Quoted names come without their quotes.

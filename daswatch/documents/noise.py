@@ -30,7 +30,7 @@ _ENGINES_WITHOUT = {
 }
 AWS_USERS = frozenset(_ENGINES_WITHOUT)
 # Oracle folds names to upper case; SQL Server compares by collation, which RDS installs without regard to case.
-# Aurora PostgreSQL and Aurora MySQL tell `rdsadmin` from `RDSADMIN`.
+# Aurora PostgreSQL and Aurora MySQL distinguish `rdsadmin` from `RDSADMIN`.
 _WITHOUT_CASE = frozenset({"oracle", "sqlserver"})
 
 # What engines write for the host that they run on. These two write the path of a socket as well; with the others, what

@@ -1,6 +1,6 @@
 """Documents as others take them: rows for S3, events for Splunk, one document a record for OpenSearch by Firehose.
 
-In: what `documents.flatten` makes. Out: bytes, and the names of the S3 folders that they belong to. Each row tells its
+In: what `documents.flatten` makes. Out: bytes, and the names of the S3 folders that they belong to. Each row has its
 `eventId`, which is the document's `_id` in OpenSearch: so rows can be joined with it, and doubled ones found.
 """
 
@@ -74,7 +74,7 @@ def shared_partition_keys(documents: Sequence[Document]) -> dict[str, str]:
 def splunk_event(document: Document) -> bytes:
     """The row as an event of Splunk's HTTP Event Collector, ending with a newline.
 
-    Its time is the row's, in epoch seconds; the fields that Splunk indexes beside it are named `das_…`.
+    Its time is the row's, in epoch seconds; the fields that Splunk indexes with it are named `das_…`.
     """
     source = document.source
     head = canonical_json(
@@ -93,7 +93,7 @@ def splunk_event(document: Document) -> bytes:
 def opensearch_form(documents: Sequence[Document]) -> Iterator[bytes]:
     """The documents of one stream record as one document, since Firehose indexes each record as exactly one.
 
-    The rows are its `events`, to be mapped as nested; beside them stands what they share and which activities there
+    The rows are its `events`, to be mapped as nested, along with what they share and which activities there
     are. It comes in parts, to be joined; there must be one document at least.
     """
     oldest = _oldest(documents)

@@ -1,4 +1,4 @@
-"""OpenSearch's Alerting and Notifications plugins: monitors, and the channel that they tell.
+"""OpenSearch's Alerting and Notifications plugins: monitors, and the channel that they notify.
 
 The server chooses a monitor's id and names are not unique, so ours is found by its name and its trigger (monitors.py).
 """

@@ -20,7 +20,7 @@ _REASONS = 50
 _DATA_ROLE = "d"  # among the letters of a node's roles
 _DAY = "now-24h"
 _HEARD = {"exists": {"field": "lastSeen"}}  # another document has the instance's last event
-# What nobody has written yet has no index, and that is no failure.
+# What was never written has no index, which is not a failure.
 _LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 

@@ -31,11 +31,11 @@ from daswatch.times import iso_milliseconds, moment_of
 _QUESTIONS = 50  # in one request: a question about a whole day takes longer than one about the last minutes
 _SECONDS = 60.0  # for one request and the further pages of its answers
 _SILENT_REQUESTS = 3  # after so many, nothing is asked detection by detection any more
-_DETAILED = 5  # groups of a detection whose actors and samples are told
+_DETAILED = 5  # groups of a detection whose actors and samples are read
 
 
 class BacktestRun:
-    """A run over the events of one endpoint. `step` is called as often as `steps` tells, for a progress bar."""
+    """A run over the events of one endpoint. `step` is called `steps` times, for a progress bar."""
 
     def __init__(
         self,
@@ -145,13 +145,12 @@ class BacktestRun:
             episode = next(
                 one for one in reversed(raised) if (one.resource_id, one.group) == (group.resource_id, group.group)
             )
-            told = self._details(detection, episode)
-            if told:
-                details[told.alert_id] = told
+            if firing := self._details(detection, episode):
+                details[firing.alert_id] = firing
         return replace(answer, details=details, failure=self._failures.get(detection.name, ""))
 
     def _details(self, detection: Detection, episode: Candidate) -> Firing | None:
-        """What would have been told about an episode; None for a sequence that was not completed."""
+        """The firing of an episode; None for a sequence that was not completed."""
         # Times of answers are cut to milliseconds, and the last event belongs to it.
         until = moment_of(episode.last_seen) + timedelta(milliseconds=1)
         index = self._index(detection, moment_of(episode.first_seen).date(), until.date())

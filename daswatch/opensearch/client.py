@@ -185,5 +185,5 @@ def _secret(secret_arn: str, deadline: Deadline) -> tuple[str, str]:
     except (KeyError, TypeError, ValueError):
         # The parser's error would quote the secret: it is neither quoted nor chained.
         raise SettingsError(
-            ['OPENSEARCH_SECRET_ARN is no such secret (expected: {"username": …, "password": …})']
+            ['OPENSEARCH_SECRET_ARN is not such a secret (expected: {"username": …, "password": …})']
         ) from None

@@ -43,7 +43,7 @@ class DashboardsGateway:
     ) -> None:
         self._client = client
         self._until = until
-        # Without it the tenant is the caller's preferred one, which may be private. Without tenants nobody reads it.
+        # Without it the tenant is the caller's preferred one, which may be private. Without tenants it has no effect.
         self._headers = {"osd-xsrf": "true", "securitytenant": tenant}
 
     def look(self, shipped: Sequence[Content]) -> Found:
@@ -64,7 +64,7 @@ class DashboardsGateway:
         self.import_objects([unpacked(step.content.body) for step in steps])
 
     def get(self, asked: Sequence[tuple[str, str]]) -> list[Mapping[str, Any]]:
-        """These objects by type and id, as far as they are there, as the API tells them."""
+        """Return these objects by type and id, as the API returns those that exist."""
         if not asked:
             return []
         answer = self._request("POST", f"{_API}/_bulk_get", [{"type": kind, "id": name} for kind, name in asked])
@@ -79,10 +79,10 @@ class DashboardsGateway:
         answer = self._request("POST", f"{_API}/_import", body, {"overwrite": "true"}, {"content-type": content_type})
         errors = answer.get("errors") or []
         if errors or not answer.get("success"):
-            told = [_refusal(one) for one in errors[:_MOST_REFUSALS]]
+            refusals = [_refusal(error) for error in errors[:_MOST_REFUSALS]]
             more = [f"and {len(errors) - _MOST_REFUSALS} more"] if len(errors) > _MOST_REFUSALS else []
             raise DashboardsUnavailable(
-                f"Dashboards refused {len(errors)} of {len(objects)} saved objects: {'; '.join([*told, *more])}"
+                f"Dashboards refused {len(errors)} of {len(objects)} saved objects: {'; '.join([*refusals, *more])}"
             )
 
     def export(self, objects: Iterable[tuple[str, str]]) -> list[SavedObject]:

@@ -66,14 +66,14 @@ def request(
 ) -> Any:
     """The answer's JSON. Raises SearchUnavailable with the status that was answered, if any.
 
-    OpenSearch's own reason may quote what was sent: it is told only `with_reason`, where that is ours.
+    OpenSearch's own reason may quote what was sent: it is quoted only `with_reason`, if that is ours.
     """
     try:
         return perform(client, method, path, deadline=deadline, params=params, body=body)
     except SearchConnectionError as exc:
         raise SearchUnavailable(f"OpenSearch does not answer ({type(exc).__name__})") from exc
     except SerializationError as exc:
-        raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is no JSON") from exc
+        raise SearchUnavailable(f"OpenSearch's answer to {method} {path} is not JSON") from exc
     except TransportError as exc:
         status = exc.status_code if isinstance(exc.status_code, int) else 0
         reason = _reason(exc) if with_reason else ""

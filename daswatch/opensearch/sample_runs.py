@@ -95,7 +95,7 @@ class SampleRun:
         if not found:
             return False
         groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]
-        # A sample may tell of a fixed day that is still to come.
+        # A sample may have a fixed day in the future.
         until = max(iso_milliseconds(now), *(one.last_seen for one in found))
         firings, failures = self._queries.firings(groups, until, Deadline.after(_SECONDS))
         if failures:
@@ -134,7 +134,7 @@ class SampleRun:
         return self._control_plane if detection.source is Source.CONTROL_PLANE else self._events
 
     def _empty_control_plane(self) -> None:
-        """These samples tell no database of their own: each gets the index for itself."""
+        """Whether samples have no database of their own: each then gets the index for itself."""
         self._delete(self._control_plane)
         self._create(self._control_plane, control_plane_index(self._service))
 

@@ -147,7 +147,7 @@ class SavedQueries:
         return begins
 
     def firings(self, groups: Sequence[Group], until: str, deadline: Deadline) -> tuple[list[Firing], dict[str, str]]:
-        """What is to be told about each group, from its events of the episode; and failures by detection."""
+        """Return the firing of each group, from its events of the episode; and failures by detection."""
         searches = [
             Search(
                 group.index,

@@ -33,7 +33,7 @@ class SecurityGateway:
     def look(self, shipped: Sequence[Content]) -> Found:
         """What is there of these, as far as the endpoint has the plugin. Raises SearchUnavailable.
 
-        Who may not manage roles, and wants nobody to get one, installs none.
+        A caller who may not manage roles, and maps none, installs none.
         """
         found = {}
         for kind, path in _PATHS.items():
@@ -46,10 +46,10 @@ class SecurityGateway:
                 if exc.status in NO_SUCH_API:
                     why = "this endpoint has no Security plugin, or fine-grained access control is off"
                 elif exc.status == _FORBIDDEN and not any(one.kind is ContentKind.ROLE_MAPPING for one in shipped):
-                    why = "whoever runs this may not manage roles"
+                    why = "these credentials may not manage roles"
                 elif exc.status == _FORBIDDEN:
                     raise SearchUnavailable(
-                        "whoever runs this may not manage roles: map them to security_manager or all_access, "
+                        "these credentials may not manage roles: map them to security_manager or all_access, "
                         "or leave INGEST_ROLE_ARN and FINDINGS_ROLE_ARN unset and map the roles yourself",
                         exc.status,
                     ) from exc

@@ -45,7 +45,7 @@ class ContentGateway:
         absent = {}
         if any(content.kind is ContentKind.RETENTION_POLICY for content in shipped) and not self.has_retention:
             absent[ContentKind.RETENTION_POLICY] = (
-                "this endpoint has no Index State Management: indices stay until somebody deletes them"
+                "this endpoint has no Index State Management: indices stay until they are deleted"
             )
         present = [content for content in shipped if content.kind not in absent]
         found = {(one.kind, one.name): there for one in present if (there := self._get(one)) is not None}
@@ -109,5 +109,5 @@ class ContentGateway:
         return next((entry[inner] for entry in answer.get(entries, []) if entry["name"] == content.name), None)
 
     def _request(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
-        # Our own templates are what it talks about here, so its reason may be told.
+        # Its reason is about our own templates, so it may be quoted.
         return request(self._client, method, path, deadline=self._until(), params=params, body=body, with_reason=True)

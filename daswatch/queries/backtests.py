@@ -117,7 +117,7 @@ class Backtest:
         return sorted(histories, key=lambda one: (-one.alerts, -one.events, one.first_seen))[:most]
 
     def _history(self, name: str, episodes: Sequence[Candidate]) -> GroupHistory:
-        told = self.details.get(name)
+        details = self.details.get(name)
         return GroupHistory(
             resource_id=episodes[0].resource_id,
             group=episodes[0].group,
@@ -125,8 +125,8 @@ class Backtest:
             events=sum(episode.count for episode in episodes),
             first_seen=min(episode.first_seen for episode in episodes),
             last_seen=max(episode.last_seen for episode in episodes),
-            actors=told.actors if told else {},
-            samples=told.samples if told else (),
+            actors=details.actors if details else {},
+            samples=details.samples if details else (),
         )
 
 

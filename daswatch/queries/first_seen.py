@@ -58,7 +58,7 @@ def sighting_id(detection: Detection, candidate: Candidate) -> str:
 
 
 def learning_id(detection: Detection, resource_id: str) -> str:
-    """The id of the document that tells since when a database is learned."""
+    """The id of the document that has since when a database is learned."""
     return f"{detection.name}/{resource_id}"
 
 

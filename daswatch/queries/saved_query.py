@@ -2,7 +2,7 @@
 
 Every saved query has the same shape: a Lucene query and a window as filters, a composite aggregation over the database
 and the detection's group, metrics inside, and a bucket selector that leaves only the groups which fire. So an answer
-holds what is to be told and nothing else, however much was searched.
+holds only what is to be published, however much was searched.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """More about one group: what its alert tells."""
+    """More about one group: what its alert shows."""
 
     count: int
     first_seen: str
@@ -286,7 +286,7 @@ def details_query(
     time_field = _time_field(detection)
     actors = _ACTORS[detection.source]
     terms = {name: {"terms": {"field": name, "size": MAX_ACTORS}} for name in actors}
-    told = {name: {"terms": {"field": name, "size": 1}} for name in ("engine", "awsAccountId", "awsRegion")}
+    database = {name: {"terms": {"field": name, "size": 1}} for name in ("engine", "awsAccountId", "awsRegion")}
     body: dict[str, Any] = {
         "size": MAX_SAMPLES,
         "track_total_hits": True,
@@ -313,7 +313,7 @@ def details_query(
             "last": {"max": {"field": time_field}},
             "arrived": {"max": {"field": "ingestedAt"}},
             **terms,
-            **told,
+            **database,
             **_metrics(detection),
         },
     }
@@ -331,7 +331,7 @@ def group_filters(resource_id: str, group: Mapping[str, str]) -> list[dict[str, 
 
 
 def read_candidates(detection: Detection, answer: Mapping[str, Any]) -> list[Candidate]:
-    """The groups that fired, as a saved query (or a monitor's notification of it) tells them."""
+    """The groups that fired, in the answer to a saved query."""
     return [read_candidate(detection, bucket) for bucket in answer["aggregations"]["groups"]["buckets"]]
 
 

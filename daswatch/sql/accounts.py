@@ -1,6 +1,6 @@
 """Which names a statement gives to a user, role or login, in any engine's words; read only where a name is looked for.
 
-Quotes are no obstacle, so that a statement within a string, a block or a body is read too. Where a statement is put
+Quotes do not matter, so that a statement within a string, a block or a body is read too. Where a statement is put
 together while it runs, a name counts as given if it stands in a literal of its own or can be composed of the literals.
 What is composed of data, by other functions than concatenation, or over several statements cannot be known.
 """

@@ -134,7 +134,7 @@ class PostgresqlSession(Session):
         return [(at, made, self.entry(made, "DISCONNECT", "success", detections))]
 
     def refuse(self, at: int, detections: tuple[str, ...] = ()) -> Sequence[Emission]:
-        """A wrong password, or, from a client without a user, a connection that never named one."""
+        """A wrong password, or, from a client without a user, a connection that never sent one."""
         made = self._of_session(at, "AUTH FAILURE", at - 3_000)
         code, message = "28P01", f'password authentication failed for user "{self.client.user}"'
         if self.client.user is None:

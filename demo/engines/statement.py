@@ -1,4 +1,4 @@
-"""A statement that is run again and again, and what must be said of each execution.
+"""A statement that is executed again and again, and the expectations of each execution.
 
 The engines' `sql` functions make these; the workloads and scenarios are lists of them. `activity` and
 `outcome` are written by hand with each statement. They are the ledger's truth, so nothing derives them.
@@ -51,7 +51,7 @@ class Part(NamedTuple):
 class Statement:
     """What one execution is reported as; `micros` is its duration, `rows` its row count, from and to.
 
-    A failing one carries the engine's `exit_code` and, where the engine reports one, its `error`.
+    A failing one carries the engine's `exit_code` and, if the engine reports it, its `error`.
     """
 
     activity: Activity

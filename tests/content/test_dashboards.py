@@ -520,21 +520,21 @@ def test_no_id_leaves_its_folder(identity: str) -> None:
         (orjson.dumps(exported(attributes=None)), r"line 2: dashboard 'mine' has no attributes"),
         (orjson.dumps(exported(references=[{"name": "x"}])), r"line 2: .+each reference needs a name.+"),
         (orjson.dumps(exported(references=[])), r"line 2: panelRefName names 'panel_0', which is not among .+"),
-        (orjson.dumps(exported(migrationVersion=[1])), r"line 2: .+migrationVersion is no object"),
-        (orjson.dumps(exported(attributes={"panelsJSON": "[{"})), r"line 2: attribute panelsJSON is no JSON: .+"),
-        (orjson.dumps(exported(attributes={"panelsJSON": 1})), r"line 2: attribute panelsJSON is no text .+"),
+        (orjson.dumps(exported(migrationVersion=[1])), r"line 2: .+migrationVersion is not an object"),
+        (orjson.dumps(exported(attributes={"panelsJSON": "[{"})), r"line 2: attribute panelsJSON is not JSON: .+"),
+        (orjson.dumps(exported(attributes={"panelsJSON": 1})), r"line 2: attribute panelsJSON is not text .+"),
         (orjson.dumps(exported(attributes={"panelsJSON": '"x"'})), r"line 2: attribute panelsJSON is no list.+"),
         (orjson.dumps(exported(attributes={"panelsJSON": "[1]"})), r"line 2: attribute panelsJSON is no list.+"),
-        (orjson.dumps(exported(attributes={"optionsJSON": "[]"})), r"line 2: attribute optionsJSON is no object"),
+        (orjson.dumps(exported(attributes={"optionsJSON": "[]"})), r"line 2: attribute optionsJSON is not an object"),
         (
             orjson.dumps(exported(attributes={"kibanaSavedObjectMeta": {"searchSourceJSON": "[]"}})),
-            r"line 2: attribute kibanaSavedObjectMeta.searchSourceJSON is no object",
+            r"line 2: attribute kibanaSavedObjectMeta.searchSourceJSON is not an object",
         ),
         (orjson.dumps(exported(attributes={"kibanaSavedObjectMeta": 1})), r"line 2: .+kibanaSavedObjectMeta .+"),
         (orjson.dumps(exported(id="first")), r"line 2: dashboard 'first' is there twice"),
     ],
 )
-def test_a_malformed_export_tells_the_line_and_what_is_wrong(line: bytes, problem: str) -> None:
+def test_malformed_export_names_line_and_problem(line: bytes, problem: str) -> None:
     content = orjson.dumps(exported(id="first")) + b"\n" + line + b"\n" + SUMMARY
 
     with pytest.raises(SavedObjectError) as raised:
@@ -550,6 +550,6 @@ def test_a_malformed_export_tells_the_line_and_what_is_wrong(line: bytes, proble
         (b'{"type":"dashboard","id":"other","attributes":{}}', "dashboard/mine.json: it holds dashboard 'other'"),
     ],
 )
-def test_a_malformed_file_tells_its_name(content: bytes, problem: str) -> None:
+def test_malformed_file_is_named(content: bytes, problem: str) -> None:
     with pytest.raises(SavedObjectError, match=re.escape(problem)):
         read_file(content, "dashboard/mine.json")

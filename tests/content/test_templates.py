@@ -213,7 +213,7 @@ def planned(installed: Mapping[tuple[ContentKind, str], Mapping[str, Any]]) -> l
         ({}, Operation.UPDATE),
     ],
 )
-def test_a_plan_tells_what_would_change(there: Mapping[str, Any] | None, step: Operation) -> None:
+def test_plan_shows_what_would_change(there: Mapping[str, Any] | None, step: Operation) -> None:
     installed = {} if there is None else {(ContentKind.INDEX_TEMPLATE, "one"): there}
 
     assert planned(installed) == [step]

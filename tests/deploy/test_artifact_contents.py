@@ -113,7 +113,9 @@ def test_services_are_those_of_the_clients_that_are_made(tree: Tree, handler: st
 def test_a_service_that_is_no_literal_stops_the_build(tree: Tree) -> None:
     tree.handler("import boto3\ndef f(name):\n    return boto3.client(name)")
 
-    with pytest.raises(PackagingError, match=r"some_lambda.handler, line 3: a client of a service that is no literal"):
+    with pytest.raises(
+        PackagingError, match=r"some_lambda.handler, line 3: a client of a service that is not a literal"
+    ):
         tree.services()
 
 
@@ -237,7 +239,7 @@ def test_an_artifact_that_is_too_large_names_the_largest(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("version", ["3", "3.13.1", "python3.13", ""])
 def test_a_version_of_python_that_is_none_is_refused(tmp_path: Path, version: str) -> None:
-    with pytest.raises(PackagingError, match="is no version of Python"):
+    with pytest.raises(PackagingError, match="is not a version of Python"):
         build(tmp_path, python_version=version)
 
 

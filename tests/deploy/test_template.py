@@ -448,7 +448,7 @@ def emitted_metrics() -> dict[str, set[str]]:
     ingested, found, transformed = Emitted(), Emitted(), Emitted()
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
-    firehose_telemetry.emit(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
+    firehose_telemetry.emit(transformed, transform.TransformReport(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     return {
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,

@@ -364,7 +364,7 @@ def test_causes_come_before_their_consequences_and_grave_before_slight() -> None
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-3, "0 s"), (15, "15 s"), (200, "3 min"), (7200, "2 h"), (200_000, "2 days")]
 )
-def test_spans_of_time_are_told_in_words(seconds: float, words: str) -> None:
+def test_spans_of_time_are_shown_in_words(seconds: float, words: str) -> None:
     assert aws_checks.in_words(seconds) == words
 
 
@@ -402,9 +402,7 @@ def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None
     ("details", "message"),
     [({"StreamMode": "PROVISIONED"}, "provisioned"), ({"StreamMode": "ON_DEMAND"}, "on-demand"), ({}, "mode unknown")],
 )
-def test_the_mode_of_a_kinesis_stream_is_told_since_it_decides_what_the_stream_costs(
-    details: Mapping[str, str], message: str
-) -> None:
+def test_kinesis_mode_is_shown(details: Mapping[str, str], message: str) -> None:
     _, kinesis, _ = streams(kinesis={**KINESIS, "StreamModeDetails": details})
 
     assert kinesis.reason == f"ACTIVE, {message}, 1 shards"

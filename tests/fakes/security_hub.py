@@ -120,7 +120,7 @@ def _bad_texts(path: str, value: object) -> Iterator[str]:
 def _bad_times(finding: Mapping[str, Any]) -> Iterator[str]:
     for name in TIMES:
         if name in finding and not (_TIME.fullmatch(finding[name]) and _exists(finding[name])):
-            yield f"{name} is no time"
+            yield f"{name} is not a time"
     for before, after in (("FirstObservedAt", "LastObservedAt"), ("CreatedAt", "UpdatedAt")):
         if finding.get(before, "") > finding.get(after, "9"):
             yield f"{after} is before {before}"
@@ -192,7 +192,7 @@ def _bad_resources(finding: Mapping[str, Any]) -> Iterator[str]:
         if resource.get("Partition") != _partition(resource.get("Region", "")):
             yield "a resource's partition has no such region"
         if kind in ("AwsRdsDbCluster", "AwsRdsDbInstance") and not _RESOURCE_ARN.fullmatch(resource["Id"]):
-            yield "a database's id is no ARN"
+            yield "a database's id is not an ARN"
         if details.get("AwsRdsDbCluster", {}).get("Engine", "aurora") not in CLUSTER_ENGINES:
             yield "no such engine of clusters"
 

@@ -42,8 +42,8 @@ from firehose_lambda.transform import (
     Compression,
     FirehoseRecord,
     Form,
-    Report,
     Transformation,
+    TransformReport,
 )
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.fakes.clock import Clock
@@ -516,7 +516,7 @@ def document_of(size: int) -> Document:
     return Document("das-events-2031.03.04", f"id-{size}", source)
 
 
-def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compression: Compression) -> Report:
+def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compression: Compression) -> TransformReport:
     """Answer a batch of (record id, bytes of the original, bytes of SQL in it)."""
     outcomes = {f"{number:06}": size for number, (_, _, size) in enumerate(batch)}
     transformation = Transformation(
@@ -571,7 +571,7 @@ def test_any_answer_fits_and_answers_each_record_once_in_order(
 
 
 def test_the_answer_is_filled_to_the_last_bytes_and_no_further() -> None:
-    def answered(size: int) -> Report:
+    def answered(size: int) -> TransformReport:
         batch = [("first", 400, None), ("second", 400, size), ("third", 400, None)]
         return transformed(batch, Form.S3, Compression.NONE)
 

@@ -205,7 +205,7 @@ def test_a_note_that_is_refused_for_a_while_is_retried(harness: RunHarness, prox
     for minute in range(2, 20):
         harness.run(minutes(minute), search=behind)
 
-    assert report.sent.unnoted == 0
+    assert report.sent.unrecorded == 0
     assert len(harness.mails()) == 1
 
 
@@ -220,7 +220,7 @@ def test_a_note_that_is_never_taken_repeats_a_message_rarely(
     reports = [harness.run(minutes(minute), search=behind) for minute in range(1, 21)]
 
     assert len(harness.mails()) <= 4
-    assert reports[0].sent.unnoted == 1
+    assert reports[0].sent.unrecorded == 1
     assert any("not noted" in cause for cause in reports[0].sent.causes)
     assert len(harness.findings()) == 1
 

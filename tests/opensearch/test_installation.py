@@ -377,7 +377,7 @@ def test_a_channel_switched_off_stays_off_whatever_the_topic(place: Place) -> No
     plan = place.install(alert_topic_arn=f"{TOPIC}-2", channel_role_arn="")
 
     channel = place.domain.notifications.channels[place.channel]
-    assert whys(plan) == {place.channel: "somebody switched it off"}
+    assert whys(plan) == {place.channel: "it was disabled"}
     assert (channel["is_enabled"], channel["sns"]) == (False, {"topic_arn": f"{TOPIC}-2"})
     assert (
         orjson.loads(place.saved[f"notification-channel/{place.channel}.json"])["config"]["sns"]["topic_arn"] == TOPIC
@@ -393,7 +393,7 @@ def test_a_retention_policy_that_was_changed_is_never_replaced(place: Place) -> 
     plan = place.install()
 
     assert not plan.changes
-    assert "somebody changed it" in whys(plan)[place.retention]
+    assert "it was changed" in whys(plan)[place.retention]
     assert policy_of(place)["states"][1]["transitions"] == []
 
 

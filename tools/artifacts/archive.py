@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can tell; a commit's time would change what did not change
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can hold; a commit's time would change what did not change
 _UNIX = 3
 _MODE = 0o100644  # a file that all may read: Lambda does not run as its owner
 _LEVEL = 6  # level 9 takes three times as long and saves one percent

@@ -41,10 +41,10 @@ def build(
 ) -> Manifest:
     """Write `dist/<architecture>/<function>.zip` and the manifest; `step` hears what was done.
 
-    Raises PackagingError. The manifest comes last: where it is, all that it tells of is there.
+    Raises PackagingError. The manifest is written last: if it exists, so does all that it lists.
     """
     if not re.fullmatch(r"3\.\d{1,2}", python_version):
-        raise PackagingError(f"{python_version!r} is no version of Python", "name it as PYTHON_VERSION=3.13")
+        raise PackagingError(f"{python_version!r} is not a version of Python", "name it as PYTHON_VERSION=3.13")
     detections = _detections(tuning)
     step("detections compiled")
     lock = export_lock(root)
@@ -98,10 +98,10 @@ def write_artifact(dist: Path, architecture: Architecture, one: Contents) -> Art
     written = write_zip(dist / path, one.files, one.owners)
     if written.unpacked > MAX_UNPACKED_BYTES:
         largest = sorted(written.by_owner.items(), key=lambda item: -item[1])[:3]
-        told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in largest)
+        listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in largest)
         raise PackagingError(
             f"{path} unpacks to {written.unpacked / 1e6:.1f} MB, more than {MAX_UNPACKED_BYTES / 1e6:.0f} MB",
-            f"leave out what is not read at run time; the largest are {told}",
+            f"leave out what is not read at run time; the largest are {listed}",
         )
     return Artifact(one.function, architecture, path, written, len(one.files), one.services, one.distributions)
 

@@ -20,14 +20,14 @@ DETECTIONS_FILE = "detections.json"
 _OURS = "daswatch"
 
 # Else the findings function would carry 15 MB more. urllib3's module begins with `import OpenSSL`, which is not locked;
-# requests looks at both only where Python's ssl cannot tell the server's name.
+# requests looks at both only where Python's ssl cannot send the server's name.
 _NEVER_IMPORTED = frozenset({("requests", "cryptography"), ("urllib3.contrib.pyopenssl", "cryptography")})
 
 # Sources of compiled modules, and what only type checkers read.
 _NOT_READ = frozenset({".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".rs"})
 _NO_FOLDERS = frozenset({"__pycache__", "tests", "test", "bin", "examples"})
 _BY_SERVICE = (("botocore", "data"), ("boto3", "data"))
-# Scanners tell by METADATA which versions a function has, and so which known flaws; licences go with the code.
+# Scanners read METADATA for the versions in a function, and so its known flaws; licences go with the code.
 _OF_DIST_INFO = ("METADATA", "LICENSE", "LICENCE", "NOTICE", "COPYING", "AUTHORS")
 
 

@@ -118,7 +118,7 @@ def executed(node: ast.AST) -> Iterator[ast.AST]:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """All that a start leads to, by name; `missing` tells who imports what is nowhere."""
+    """All that a start leads to, by name; `missing` has the importers of what does not exist."""
 
     modules: Mapping[str, Module]
     data: frozenset[str]

@@ -38,7 +38,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Tells builds apart by what is in their zips: a zlib that packs differently makes no other digest."""
+        """Identifies builds by the content of their zips: a zlib that packs differently makes no other digest."""
         lines = sorted(f"{one.path} {one.written.content}\n" for one in self.artifacts)
         return hashlib.sha256("".join([self.python_version, "\n", *lines]).encode()).hexdigest()[:_DIGEST_LETTERS]
 

@@ -19,7 +19,7 @@ _EVERYTHING = "*"
 def services_of(modules: Mapping[str, Module]) -> frozenset[str]:
     """botocore's names of the services that these modules of ours make clients of.
 
-    Raises PackagingError where a client's service is no literal: then nobody can tell what the artifact needs.
+    Raises PackagingError if a client's service is not a literal: what the artifact needs is then unknown.
     """
     makers = {name: _definitions(one) for name, one in modules.items() if _imports_boto3(one)}
     wanted = _wanted(modules, makers)
@@ -85,8 +85,8 @@ def _made(node: ast.AST, module: str) -> set[str]:
         service = call.args[0] if call.args else None
         if not isinstance(service, ast.Constant) or not isinstance(service.value, str):
             raise PackagingError(
-                f"{module}, line {call.lineno}: a client of a service that is no literal",
-                'write it as .client("kms", ...), so that the build can tell which of botocore\'s data it needs',
+                f"{module}, line {call.lineno}: a client of a service that is not a literal",
+                'write it as .client("kms", ...), so that the build knows which of botocore\'s data it needs',
             )
         made.add(service.value)
     return made

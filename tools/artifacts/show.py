@@ -16,7 +16,7 @@ from tools.artifacts.manifest import Artifact, Manifest
 from tools.artifacts.stack import Change
 
 _LARGEST = 3
-_NEWEST = 25  # events on a terminal: a table longer than the screen would not be drawn anew
+_NEWEST = 25  # events on a terminal: a table longer than the screen would not be redrawn
 
 
 def listing(manifest: Manifest) -> Table:

@@ -100,7 +100,7 @@ def is_over(status: str) -> bool:
 def outcome(events: Iterable[Event]) -> str:
     """The state in which the stack itself came to rest, by its events; empty while it has not.
 
-    Not by DescribeStacks: for a moment after the start that may still tell the state of before.
+    Not by DescribeStacks: for a moment after the start it may still return the previous state.
     """
     own = [event for event in events if event.get("PhysicalResourceId") == event["StackId"]]
     status = str(own[-1]["ResourceStatus"]) if own else ""
@@ -154,20 +154,20 @@ class Stack:
         return self._changes(change_set)
 
     def execute(self, change_set: str, hear: Callable[[Event], None]) -> str:
-        """Execute a change set and wait; the stack's state. `hear` is told each event once, oldest first.
+        """Execute a change set and wait; the stack's state. `hear` is called with each event once, oldest first.
 
         Raises DeployError with the first failing resource's reason.
         """
         seen = {str(event["EventId"]) for event in self._new_events(set())}
         self._ask("execute_change_set", StackName=self.name, ChangeSetName=change_set)
-        told: list[Event] = []
+        events: list[Event] = []
         deadline = self._clock() + _TIMEOUT_SECONDS
         while True:
             for event in self._new_events(seen):
                 seen.add(event["EventId"])
-                told.append(event)
+                events.append(event)
                 hear(event)
-            status = outcome(told)
+            status = outcome(events)
             if status:
                 break
             if self._clock() > deadline:
@@ -177,7 +177,7 @@ class Stack:
                 )
             self._sleep(_POLL_SECONDS)
         if status not in _DONE:
-            raise self._failure(status, told)
+            raise self._failure(status, events)
         return status
 
     def outputs(self) -> dict[str, str]:
@@ -185,14 +185,14 @@ class Stack:
         (stack,) = self._ask("describe_stacks", StackName=self.name)["Stacks"]
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
 
-    def _failure(self, status: str, told: Sequence[Event]) -> DeployError:
-        event = first_failure(told)
+    def _failure(self, status: str, events: Sequence[Event]) -> DeployError:
+        event = first_failure(events)
         next_step = "correct what it says and run it again; CloudFormation has undone the change"
         if status == "ROLLBACK_COMPLETE":
             next_step += f"; before that: aws cloudformation delete-stack --stack-name {self.name}"
         if event is None:
             return DeployError(f"the stack {self.name} is {status}, without an event that says why", next_step)
-        reason = event.get("ResourceStatusReason", "no reason is told")
+        reason = event.get("ResourceStatusReason", "no reason given")
         return DeployError(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}", next_step)
 
     def _changes(self, change_set: str) -> list[Change]:
@@ -217,7 +217,7 @@ class Stack:
         return [_change(one["ResourceChange"]) for one in changes if "ResourceChange" in one]
 
     def _described(self) -> tuple[str, dict[str, str]]:
-        """The stack's state and its parameters; an empty state where there is no stack."""
+        """The stack's state and its parameters; an empty state without a stack."""
         try:
             (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
         except ClientError as exc:
@@ -232,7 +232,7 @@ class Stack:
         )
 
     def _new_events(self, seen: Collection[str]) -> list[Event]:
-        """The events that are not seen yet, oldest first. CloudFormation tells the newest first, page by page."""
+        """The events that are not seen yet, oldest first. CloudFormation lists the newest first, page by page."""
         new: list[Event] = []
         token: dict[str, str] = {}
         while True:

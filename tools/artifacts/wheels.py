@@ -137,8 +137,8 @@ def normalized(name: str) -> str:
 
 
 def _uv(*arguments: str) -> bytes:
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else shutil.which("uv")
+    local = Path(sys.executable).with_name("uv")
+    uv = str(local) if local.is_file() else shutil.which("uv")
     if uv is None:
         raise PackagingError("uv is missing", "`make package`, which installs it, or `pip install 'uv>=0.8'`")
     done = subprocess.run([uv, "--quiet", *arguments], capture_output=True, check=False, timeout=_TIMEOUT_SECONDS)
@@ -158,4 +158,4 @@ def _next_step(said: str) -> str:
         )
     if "hash" in said.lower():
         return "the index has other bytes than uv.lock: find out why before anything is deployed"
-    return "`uv lock --check` tells whether uv.lock and pyproject.toml agree"
+    return "`uv lock --check` checks that uv.lock and pyproject.toml agree"

@@ -33,7 +33,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "late-event": catching_up.late_event,
     "searching": searching.searching,
 }
-_HEAP_MB = 4096  # so that the node's memory is no limit
+_HEAP_MB = 4096  # so that the node's memory is not a limit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

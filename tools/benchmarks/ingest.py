@@ -160,7 +160,7 @@ def heartbeat(step: Step, client: OpenSearch, url: str, figures: Figures) -> Non
 def growth(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
     """The cost of an event in runs of 10,000, 100,000 and 1,000,000 events, and the bytes that the largest takes.
 
-    Until all of them can be searched: a short run would leave the work of writing its segments to whoever comes later.
+    Until all of them can be searched: a short run would leave the work of writing its segments to the next.
     """
     step("growth: making 1,000,000 events")
     kms = LocalKms()

@@ -1,7 +1,7 @@
 """KMS for the benchmarks: boto3's own client, answered after 5 ms without leaving the process.
 
-The answer is given where botocore would send the request, so both sides pay what boto3 costs, and no server runs beside
-the measurement. Data keys are made here too, for the producer.
+The answer is given where botocore would send the request, so both sides pay what boto3 costs, and no server runs
+next to the measurement. Data keys are made here too, for the producer.
 """
 
 from __future__ import annotations

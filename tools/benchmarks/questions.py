@@ -132,7 +132,7 @@ def _any(*alternatives: Body) -> Body:
 
 
 def _done(*words: str) -> Body:
-    """Statements that begin so; of Aurora MySQL only their text tells, since its command is QUERY for all."""
+    """Statements that begin so; in Aurora MySQL only their text shows it, since its command is QUERY for all."""
     return _any(_begins("command", *words), _all({"term": {"command": "QUERY"}}, _begins("commandText", *words)))
 
 

@@ -148,7 +148,7 @@ def _load(step: Step, client: OpenSearch, events: int) -> _Loaded:
 
 
 def _pairs(events: int) -> Iterator[tuple[str, str, Source, dict[str, Any]]]:
-    """Index, id and document of ours, and the sample's document, of every event that is no noise."""
+    """Index, id and document of ours, and the sample's document, of every event that is not noise."""
     # Some events are of AWS's own users.
     for record in produce(SEED, START, events * 5 // 4, heartbeats=False, events_per_second=_EVENTS_PER_SECOND):
         kept = _without_noise(record)

@@ -321,7 +321,7 @@ def _time(place: Any) -> datetime:
         return datetime.fromtimestamp(place / 1000, UTC)
     moment = moment_of(place)
     if moment is None:
-        raise PictureError(f"{place!r} is no time")
+        raise PictureError(f"{place!r} is not a time")
     return moment
 
 

@@ -1,10 +1,10 @@
 // What a table has too much of goes: its last rows are taken away until the others fit as a whole, and its widest
-// columns become narrower, all to one width: names only where narrower texts are not enough. The foot tells how many rows
+// columns become narrower, all to one width: names only where narrower texts are not enough. The footer has the number of rows
 // there are in all.
 const PADDING = 14; // px of a cell
 const LEGIBLE = 160; // px of a column of text, the time's among them
 
-// The width at which the widest columns fit beside the others: the narrow ones take theirs, the rest is shared.
+// The width at which the widest columns fit next to the others: the narrow ones take theirs, the rest is shared.
 function widest(widths, room) {
   let [left, columns] = [room, widths.length];
   for (const width of [...widths].sort((one, other) => one - other)) {
@@ -18,14 +18,14 @@ for (const rows of document.querySelectorAll(".rows")) {
   const table = rows.querySelector("table");
   const [body, foot, total] = [table.tBodies[0], rows.nextElementSibling, Number(rows.dataset.total)];
 
-  const tell = () => {
+  const count = () => {
     if (body.rows.length < total) foot.textContent = `1–${body.rows.length} of ${total.toLocaleString("en")}`;
   };
   const shorten = () => {
-    tell();
+    count();
     while (body.rows.length > 1 && rows.scrollHeight > rows.clientHeight) {
       body.deleteRow(-1);
-      tell();
+      count();
     }
   };
 

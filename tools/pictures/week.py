@@ -245,7 +245,7 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
 
 
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
-    """Three stream records that are no envelopes, each with the reason that the ingest function gives."""
+    """Three stream records that are not envelopes, each with the reason that the ingest function gives."""
     spoiled = (
         (DATABASES[2], timedelta(hours=5, minutes=12), b64encode(b'{"type": "SomethingElse"}').decode()),
         (DATABASES[2], timedelta(hours=5, minutes=11), b64encode(b'{"type": "SomethingElse", "n": 2}').decode()),
