@@ -29,6 +29,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(RUN) -m tools.language
 	$(VENV)/bin/cfn-lint template.yaml
 
 format: $(VENV)/ready
@@ -38,7 +39,7 @@ format: $(VENV)/ready
 bench: $(VENV)/ready  ## speed, side by side; writes tools/benchmarks/latest.json
 	$(RUN) -m tools.benchmarks $(ARGS)
 
-pictures: $(VENV)/ready  ## docs/dashboards.md: each dashboard as a picture; needs Chromium
+pictures: $(VENV)/ready  ## regenerate the images in docs/dashboards.md; needs Chromium
 	$(RUN) -m tools.pictures $(ARGS)
 
 opensearch: $(VENV)/ready  ## the node alone, in the foreground
@@ -51,7 +52,7 @@ deploy: $(VENV)/ready  ## package, upload, create or update the stack: BUCKET=..
 	@$(RUN) -m tools.artifacts deploy --bucket "$$BUCKET" --stack "$$STACK" --parameters "$$PARAMETERS" $(call given,TUNING,tuning) $(ARGS)
 
 clean:
-	rm -rf dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf dist $(VENV) .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,9 +1,9 @@
-"""Environment -> values, for every function and the command line. All problems are told at once, each by its name."""
+"""Settings: one table of all, and the environment read by it. All problems are reported at once, each by its name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from daswatch.documents.activity import Activity
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, read_user_names
+from daswatch.documents.redaction import Redaction
 from daswatch.errors import SettingsError
 from daswatch.hourly import DAILY, LOOKS_LIKE, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX, problem_of
+from daswatch.records.limits import MAX_DATA_KEY_AGE_SECONDS, MAX_DATA_KEYS, MAX_PLAINTEXT_BYTES
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -22,16 +24,149 @@ Service = Literal["es", "aoss"]  # a domain, or a Serverless collection
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
 
 
+class Reader(StrEnum):
+    """Who reads a setting."""
+
+    INGEST = "ingest"
+    FINDINGS = "findings"
+    SETUP = "setup"  # `daswatch setup` and `daswatch doctor` read the same
+    FIREHOSE = "Firehose transformation"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A variable of the environment. `shown` is the default in words, where it depends on another setting."""
+
+    name: str
+    meaning: str
+    read_by: frozenset[Reader]
+    default: str = ""
+    required: bool = False
+    shown: str = ""
+
+
+def _settings(*readers: Reader, **meanings: str | tuple[str, str]) -> Iterator[Setting]:
+    """Settings of some readers: a meaning, or the default and a meaning; a default in words begins with `~`."""
+    for name, given in meanings.items():
+        default, meaning = given if isinstance(given, tuple) else ("", given)
+        required = default == _REQUIRED
+        shown = default[1:] if default.startswith("~") else ""
+        yield Setting(name, meaning, frozenset(readers), "" if required or shown else default, required, shown)
+
+
+_REQUIRED = "required"
+_INGEST, _FINDINGS, _SETUP, _FIREHOSE = Reader
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        *_settings(
+            _INGEST,
+            _FINDINGS,
+            _SETUP,
+            OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
+            OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
+            OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
+            OPENSEARCH_SECRET_ARN='ARN of a secret `{"username": …, "password": …}`',
+            OPENSEARCH_CA_BUNDLE="path of a CA bundle",
+            INDEX_PREFIX=(
+                DEFAULT_INDEX_PREFIX,
+                "indices are named `PREFIX-YYYY.MM.DD`, by the event's own day. It ends in `-events`; the part "
+                "before names everything else",
+            ),
+        ),
+        *_settings(
+            _INGEST,
+            _SETUP,
+            INDEX_HOURLY="days whose events have an index for each hour ([sizing](sizing.md))",
+        ),
+        *_settings(
+            _INGEST,
+            _FINDINGS,
+            DEAD_LETTER_BUCKET=(_REQUIRED, "S3 bucket for dead letters, which stay encrypted"),
+        ),
+        *_settings(
+            _INGEST,
+            _FINDINGS,
+            _FIREHOSE,
+            REDACT=("off", "`literals`: `?` for each literal and parameter. `hash`: no SQL, only `statementHash`"),
+        ),
+        *_settings(
+            _INGEST,
+            _FIREHOSE,
+            EXCLUDED_USERS=(
+                ",".join(sorted(DEFAULT_EXCLUDED_USERS)),
+                "users whose events are dropped. AWS's own names only as AWS uses them "
+                "([decision 23](decisions/0023-names-of-awss-users.md)); others from any origin, case-sensitive except "
+                "on Oracle and SQL Server. Failed logins are kept",
+            ),
+            MAX_PLAINTEXT_BYTES=(str(MAX_PLAINTEXT_BYTES), "maximum decompressed size of a record"),
+            MAX_DATA_KEYS=(str(MAX_DATA_KEYS), "data keys kept in memory"),
+            MAX_DATA_KEY_AGE_SECONDS=(str(MAX_DATA_KEY_AGE_SECONDS), "seconds that each is kept"),
+        ),
+        *_settings(
+            _INGEST,
+            ROWS_DELIVERY_STREAM="a Firehose that gets each event as a row ([rows](rows.md)); none without it",
+            ROWS_ACTIVITIES=("~all", "activities whose rows are delivered, separated by commas"),
+            ROWS_PER_RECORD=("1", "rows of one activity in a Firehose record, for a delivery stream that splits them"),
+        ),
+        *_settings(
+            _FINDINGS,
+            _SETUP,
+            DETECTIONS=("detections.json", "path of the compiled detections"),
+            DASHBOARDS_URL=(
+                "~`ENDPOINT/_dashboards`",
+                "target of the links in findings, and where saved objects are installed",
+            ),
+        ),
+        *_settings(
+            _FINDINGS,
+            ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
+            SECURITY_HUB=("true", "`false`: alerts and messages only"),
+            FINDINGS_ROLE="name of a role in the accounts of the databases; findings are imported there",
+            FINDINGS_SQL=("false", "`true`: SQL samples in findings, redacted by `REDACT`"),
+        ),
+        *_settings(
+            _SETUP,
+            DASHBOARDS_TENANT=("global", "tenant whose saved objects are installed"),
+            INGEST_ROLE_ARN="IAM role that gets the ingest function's role in OpenSearch",
+            FINDINGS_ROLE_ARN="IAM role that gets the findings function's role in OpenSearch",
+            MONITORS=("true", "`false`: no monitors; the schedule alone runs the detections"),
+            MONITOR_TOPIC_ARN="SNS topic that monitors notify",
+            CHANNEL_ROLE_ARN="the role that OpenSearch assumes for it",
+            INDEX_SHARDS=(
+                "~as installed",
+                "primary shards of a day ([more](deploy.md#shards-copies-and-refresh))",
+            ),
+            INDEX_REPLICAS=("~as installed", "a number, `auto` or `domain`"),
+            INDEX_WRITE_COPIES=("~as installed", "copies that acknowledge a write: a number, or `all`"),
+            INDEX_REFRESH_SECONDS=("~as installed", "seconds until an event is found"),
+            INDEX_CODEC=("~as installed", "compression: `default`, `best_compression`, `zstd` or `zstd_no_dict`"),
+            BACKUP_BUCKET=(_REQUIRED, "where the setup function keeps what it replaces"),
+        ),
+        *_settings(
+            _FIREHOSE,
+            OUTPUT_FORM=("s3", "`s3`, `splunk` or `opensearch` ([Firehose](firehose.md))"),
+            COMPRESS=("none", "`none` or `gzip`"),
+            ACTIVITIES=("~all", "activities that are delivered, separated by commas"),
+        ),
+    )
+}
+
+
 class Environment:
-    """Reads settings from a mapping and collects what is wrong, so that one error tells everything."""
+    """Reads settings from a mapping and collects what is wrong, so that one error names everything.
+
+    A default is that of the table. Raises KeyError for a name that is not in it.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.problems: list[str] = []
 
-    def optional(self, name: str, default: str = "") -> str:
+    def optional(self, name: str, default: str | None = None) -> str:
         """The value, or the default where it is missing or blank."""
-        return self._variables.get(name, "").strip() or default
+        known = SETTINGS[name].default
+        return self._variables.get(name, "").strip() or (known if default is None else default)
 
     def has(self, name: str) -> bool:
         """Whether it is set at all, to nothing included."""
@@ -44,25 +179,27 @@ class Environment:
             self.problem(name, "is missing", looks_like)
         return value
 
-    def choice(self, name: str, kinds: type[_EnumT], default: _EnumT) -> _EnumT:
+    def choice(self, name: str, kinds: type[_EnumT]) -> _EnumT:
         """One of an enumeration's values."""
-        value = self.optional(name, default.value)
+        value = self.optional(name)
         if value not in {kind.value for kind in kinds}:
             self.problem(name, "is unknown", " or ".join(kind.value for kind in kinds))
-            return default
+            return kinds(SETTINGS[name].default)
         return kinds(value)
 
-    def whole_number(self, name: str, default: int, smallest: int, largest: int) -> int:
-        """A number within bounds."""
-        value = self.optional(name, str(default))
+    def whole_number(self, name: str, smallest: int, largest: int) -> int:
+        """A number within bounds; 0 where there is no default."""
+        value = self.optional(name)
+        if not value:
+            return 0
         if not (value.isascii() and value.isdigit() and len(value) < 19) or not smallest <= int(value) <= largest:
-            self.problem(name, "is no such number", f"{smallest} to {largest}")
-            return default
+            self.problem(name, "is not a number", f"{smallest} to {largest}")
+            return smallest
         return int(value)
 
-    def flag(self, name: str, *, default: bool) -> bool:
+    def flag(self, name: str) -> bool:
         """`true` or `false`."""
-        value = self.optional(name, str(default).lower()).lower()
+        value = self.optional(name).lower()
         if value not in ("true", "false"):
             self.problem(name, "is unknown", "true or false")
         return value == "true"
@@ -81,13 +218,13 @@ def read_bucket(environment: Environment, name: str) -> str:
     """The name of a bucket that must be there."""
     bucket = environment.required(name, "the name of an S3 bucket")
     if bucket and not _BUCKET.fullmatch(bucket):
-        environment.problem(name, "is no bucket name", "my-dead-letters")
+        environment.problem(name, "is not a valid bucket name", "my-dead-letters")
     return bucket
 
 
 def read_index_prefix(environment: Environment) -> str:
     """INDEX_PREFIX: all that the deployment owns is named by it (`daswatch.indices`)."""
-    prefix = environment.optional("INDEX_PREFIX", DEFAULT_INDEX_PREFIX)
+    prefix = environment.optional("INDEX_PREFIX")
     what, looks_like = problem_of(prefix)
     if what:
         environment.problem("INDEX_PREFIX", what, looks_like)
@@ -97,7 +234,7 @@ def read_index_prefix(environment: Environment) -> str:
 
 def read_excluded_users(environment: Environment) -> frozenset[str]:
     """EXCLUDED_USERS: whose events are noise."""
-    return read_user_names(environment.optional("EXCLUDED_USERS", ",".join(sorted(DEFAULT_EXCLUDED_USERS))))
+    return read_user_names(environment.optional("EXCLUDED_USERS"))
 
 
 def read_hourly_indices(environment: Environment) -> HourlyIndices:
@@ -105,7 +242,7 @@ def read_hourly_indices(environment: Environment) -> HourlyIndices:
     try:
         return HourlyIndices.parse(environment.optional("INDEX_HOURLY"))
     except ValueError:
-        environment.problem("INDEX_HOURLY", "is no list of days in their order", LOOKS_LIKE)
+        environment.problem("INDEX_HOURLY", "is not a list of days in their order", LOOKS_LIKE)
         return DAILY
 
 
@@ -119,11 +256,33 @@ def read_activities(environment: Environment, name: str) -> frozenset[Activity]:
     return frozenset(Activity(part) for part in wanted) or frozenset(Activity)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How a stream is read: what is dropped and redacted, and what may be kept in memory."""
+
+    excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
+    redaction: Redaction = Redaction.OFF
+    max_plaintext_bytes: int = MAX_PLAINTEXT_BYTES
+    max_data_keys: int = MAX_DATA_KEYS
+    max_data_key_age_seconds: int = MAX_DATA_KEY_AGE_SECONDS
+
+    @classmethod
+    def read(cls, environment: Environment) -> StreamSettings:
+        """From EXCLUDED_USERS, REDACT, MAX_PLAINTEXT_BYTES, MAX_DATA_KEYS and MAX_DATA_KEY_AGE_SECONDS."""
+        return cls(
+            excluded_users=read_excluded_users(environment),
+            redaction=environment.choice("REDACT", Redaction),
+            max_plaintext_bytes=environment.whole_number("MAX_PLAINTEXT_BYTES", 1024, 1024**3),
+            max_data_keys=environment.whole_number("MAX_DATA_KEYS", 1, 100_000),
+            max_data_key_age_seconds=environment.whole_number("MAX_DATA_KEY_AGE_SECONDS", 1, 86_400),
+        )
+
+
 def _is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an unclosed bracket, a port that is no number
+    except ValueError:  # an unclosed bracket, a port that is not a number
         return False
 
 
@@ -142,11 +301,11 @@ class SearchEndpoint:
         """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _SECRET_ARN and _CA_BUNDLE."""
         url = environment.required("OPENSEARCH_ENDPOINT", "https://…, the domain's or collection's endpoint")
         if url and not _is_http(url):
-            environment.problem("OPENSEARCH_ENDPOINT", "is no URL", "https://…")
-        auth = environment.optional("OPENSEARCH_AUTH", "sigv4")
+            environment.problem("OPENSEARCH_ENDPOINT", "is not a URL", "https://…")
+        auth = environment.optional("OPENSEARCH_AUTH")
         if auth not in ("sigv4", "basic", "none"):
             environment.problem("OPENSEARCH_AUTH", "is unknown", "sigv4, basic or none")
-        service = environment.optional("OPENSEARCH_SERVICE", "es")
+        service = environment.optional("OPENSEARCH_SERVICE")
         if service not in ("es", "aoss"):
             environment.problem("OPENSEARCH_SERVICE", "is unknown", "es (a domain) or aoss (a Serverless collection)")
         secret_arn = environment.optional("OPENSEARCH_SECRET_ARN")
@@ -175,5 +334,5 @@ class DashboardsEndpoint:
         """From DASHBOARDS_URL, where domains and collections have theirs by default, and DASHBOARDS_TENANT."""
         url = environment.optional("DASHBOARDS_URL", f"{search.url}/_dashboards")
         if search.url and not _is_http(url):
-            environment.problem("DASHBOARDS_URL", "is no URL", "https://…, up to and including /_dashboards")
-        return cls(url.rstrip("/"), environment.optional("DASHBOARDS_TENANT", "global"))
+            environment.problem("DASHBOARDS_URL", "is not a URL", "https://…, up to and including /_dashboards")
+        return cls(url.rstrip("/"), environment.optional("DASHBOARDS_TENANT"))

@@ -139,15 +139,15 @@ def _partition_keys(query: str, row: Mapping[str, Any]) -> dict[str, str]:
     """What the query gives for a row; empty where a key has no value, which Firehose takes for a failure."""
     keys = {}
     for part in query.strip("{}").split(","):
-        found = _QUERY_KEY.fullmatch(part.strip())
-        if found is None:
+        key = _QUERY_KEY.fullmatch(part.strip())
+        if key is None:
             raise ValueError(f"{part} is more of JQ than is understood here")
-        value = row.get(found["name"] or found["quoted"])
-        if isinstance(value, str) and found["first"]:
-            value = value[int(found["first"]) : int(found["end"])]
+        value = row.get(key["name"] or key["quoted"])
+        if isinstance(value, str) and key["first"]:
+            value = value[int(key["first"]) : int(key["end"])]
         if not isinstance(value, str) or not value:
             return {}
-        keys[found["key"]] = value
+        keys[key["key"]] = value
     return keys
 
 

@@ -8,7 +8,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.documents.document import Document, Flattened, Flattening, flatten
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
@@ -22,7 +22,7 @@ def flattened(record: ProducedRecord, index_prefix: str) -> Flattened:
     arrived_at = iso_milliseconds(record.arrival)
     return flatten(
         read_monitoring_record(orjson.dumps(record.monitoring_record)),
-        activity_stream(record.database.stream_arn(REGION)),
+        stream_source(record.database.stream_arn(REGION)),
         record.database.version,
         arrived_at,
         Flattening(arrived_at, index_prefix=index_prefix),

@@ -192,7 +192,7 @@ def show_folders(
 def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check: FindingsCheck) -> None:
     """Show the findings in Security Hub, the most severe first; return whether they are those of the ledger."""
     table = _table("Findings in Security Hub", "severity", "finding", "engine", "who", "times", "first", "last", "")
-    for one in sorted(findings, key=_gravest_first):
+    for one in sorted(findings, key=_most_severe_first):
         label = one["FindingProviderFields"]["Severity"]["Label"]
         fields = one["ProductFields"]
         table.add_row(
@@ -222,7 +222,7 @@ def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check
             console.print(f"[red]{kind}: {detection} {user} on {resource_id}[/]", highlight=False)
 
 
-def _gravest_first(finding: Mapping[str, Any]) -> tuple[int, str, str]:
+def _most_severe_first(finding: Mapping[str, Any]) -> tuple[int, str, str]:
     label = finding["FindingProviderFields"]["Severity"]["Label"]
     return list(_SEVERITY_COLOURS).index(label), finding["Title"], finding["FirstObservedAt"]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_kinesis.client import KinesisClient
@@ -27,18 +28,20 @@ class TooManyRedeliveries(Exception):
     """The handler keeps naming records of a batch as not done."""
 
 
-@dataclass(slots=True)
-class InvocationContext:
-    """What Lambda gives a handler in addition to the event. A remaining time that does not shrink is enough here."""
+class InvocationContext(LambdaContext):
+    """What Lambda gives a handler in addition to the event. The remaining time does not shrink here."""
 
-    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
-    remaining_ms: int = 60_000
-    function_name: str = "ingest"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:ingest"
+    def __init__(
+        self,
+        remaining_ms: int = 60_000,
+        invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:ingest",
+    ) -> None:
+        self._aws_request_id = "00000000-0000-4000-8000-000000000000"
+        self._invoked_function_arn = invoked_function_arn
+        self._remaining_ms = remaining_ms
 
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining_ms
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override] # a static method there
+        return self._remaining_ms
 
 
 def publish(kinesis: KinesisClient, stream_name: str, records: Iterable[tuple[str, bytes]]) -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.clients import s3_client, security_hub_client, sns_client, sts_client
 from daswatch.aws.cloudwatch import Telemetry
@@ -28,19 +28,13 @@ from findings_lambda.settings import Settings, read_settings
 from findings_lambda.statements import StatementReader
 from findings_lambda.telemetry import SERVICE, emit
 
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-    invoked_function_arn: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 def scheduled(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run all enabled saved queries. Raises SettingsError, SearchUnavailable; the next run then asks the same again."""
-    function = _function(context.invoked_function_arn)
+    function = warm_function(context.invoked_function_arn)
     return _summary(function, function.runner.run(datetime.now(UTC), Deadline.of(context)), context)
 
 
@@ -49,7 +43,7 @@ def notified(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
 
     Raises SearchUnavailable, ArchiveUnavailable; Lambda then delivers the event again, which leads to the same alerts.
     """
-    function = _function(context.invoked_function_arn)
+    function = warm_function(context.invoked_function_arn)
     take = function.inbox.take_control_plane if "detail-type" in event else function.inbox.take_notifications
     return _summary(function, take(event, datetime.now(UTC), Deadline.of(context)), context)
 
@@ -96,6 +90,7 @@ def _summary(function: Function, report: RunReport, context: LambdaContext) -> d
 
 
 @cache
-def _function(invoked_function_arn: str) -> Function:
+def warm_function(invoked_function_arn: str) -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
     region, account_id = invoked_function_arn.split(":")[3:5]
     return Function(read_settings(os.environ), account_id, region)

@@ -69,8 +69,7 @@ class Inbox:
             self._keep([_dead_letter(0, event, exc, now)], now, deadline)
             report.malformed[exc.reason] = 1
             return report
-        head = canonical_json({"create": {"_index": document.index, "_id": document.id}})
-        self._write([Action(head + b"\n" + canonical_json(document.source) + b"\n", record=0)], deadline)
+        self._write([Action.create(document.index, document.id, canonical_json(document.source))], deadline)
         return report
 
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:

@@ -9,8 +9,6 @@ from daswatch.documents.redaction import Redaction
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
 
-DEFAULT_DETECTIONS = "detections.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -18,7 +16,7 @@ class Settings:
 
     search: SearchEndpoint
     dead_letter_bucket: str
-    detections: str = DEFAULT_DETECTIONS  # path of the compiled file
+    detections: str  # path of the compiled file
     index_prefix: str = DEFAULT_INDEX_PREFIX
     dashboards_url: str = ""
     alert_topic_arn: str = ""
@@ -38,14 +36,14 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         search=search,
         dead_letter_bucket=read_bucket(environment, "DEAD_LETTER_BUCKET"),
-        detections=environment.optional("DETECTIONS", DEFAULT_DETECTIONS),
+        detections=environment.optional("DETECTIONS"),
         index_prefix=read_index_prefix(environment),
         dashboards_url=environment.optional("DASHBOARDS_URL", f"{search.url}/_dashboards").rstrip("/"),
         alert_topic_arn=topic,
-        security_hub=environment.flag("SECURITY_HUB", default=True),
+        security_hub=environment.flag("SECURITY_HUB"),
         findings_role=environment.optional("FINDINGS_ROLE"),
-        findings_sql=environment.flag("FINDINGS_SQL", default=False),
-        redaction=environment.choice("REDACT", Redaction, Redaction.OFF),
+        findings_sql=environment.flag("FINDINGS_SQL"),
+        redaction=environment.choice("REDACT", Redaction),
     )
     environment.check()
     return settings

@@ -1,4 +1,4 @@
-"""Firehose's data transformation: Lambda's entry point. Wires the stages, and tells what they did."""
+"""Firehose's data transformation: Lambda's entry point. Wires the stages, and logs what they did."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from daswatch.aws.clients import kms_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.records.decryption import Decryptor
 from daswatch.times import iso_milliseconds
@@ -21,15 +21,8 @@ from firehose_lambda.telemetry import SERVICE, emit
 from firehose_lambda.transform import AnsweredRecord, Transformation, read_record
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from types_boto3_kms.client import KMSClient
-
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 class Answer(TypedDict):
@@ -44,18 +37,18 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     Raises SettingsError before it looks at a record, and DependencyError where KMS does not serve us: Firehose then
     tries the whole batch again, and keeps it as it came when that does not help.
     """
-    return invoke(_function(), event, context)
+    return invoke(warm_function(), event, context)
 
 
 class Function:
-    """What stays while the function is warm."""
+    """State kept between warm invocations."""
 
     def __init__(self, settings: Settings, kms: KMSClient) -> None:
         self._settings = settings
-        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.transformation = Transformation(
-            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
             form=settings.form,
             compression=settings.compression,
@@ -66,8 +59,8 @@ class Function:
         settings = self._settings
         return Flattening(
             ingested_at=iso_milliseconds(now),
-            excluded_users=settings.excluded_users,
-            redaction=settings.redaction,
+            excluded_users=settings.stream.excluded_users,
+            redaction=settings.stream.redaction,
         )
 
 
@@ -86,5 +79,6 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
 
 
 @cache
-def _function() -> Function:
+def warm_function() -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
     return Function(read_settings(os.environ), kms_client())

@@ -1,4 +1,4 @@
-"""What the transformation tells about an invocation: its report as a line, counts and durations."""
+"""What the transformation logs of an invocation: its report as a line, counts and durations."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from daswatch.aws.cloudwatch import Telemetry
 from daswatch.documents.noise import Noise
 from daswatch.indexing.drops import users_by_instance
 from daswatch.times import moment_of
-from firehose_lambda.transform import Report
+from firehose_lambda.transform import TransformReport
 
 SERVICE = "firehose"
 
 
-def emit(telemetry: Telemetry, report: Report, request_id: str, now: datetime) -> None:
+def emit(telemetry: Telemetry, report: TransformReport, request_id: str, now: datetime) -> None:
     """Emit the log line and metrics of one invocation."""
     telemetry.emit(_line(report, request_id), _counts(report), _durations(report, now))
 
 
-def _line(report: Report, request_id: str) -> dict[str, object]:
+def _line(report: TransformReport, request_id: str) -> dict[str, object]:
     line: dict[str, object] = {
         "level": "WARNING" if report.failed or report.without_room else "INFO",
         "message": "transformed",
@@ -46,7 +46,7 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
     return line
 
 
-def _counts(report: Report) -> dict[str, int]:
+def _counts(report: TransformReport) -> dict[str, int]:
     answered = report.unavailable is None
     return {
         "Records": report.records,
@@ -57,14 +57,14 @@ def _counts(report: Report) -> dict[str, int]:
         "EventsLeftOut": report.left_out,
         "RecordsDropped": _records(report, "Dropped"),
         "RecordsFailed": report.failed.total(),
-        "RecordsWithoutRoom": report.without_room,
-        "BatchesToDeliverAgain": 0 if answered else 1,
+        "RecordsOverResponseLimit": report.without_room,
+        "BatchesToRetry": 0 if answered else 1,
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,
     }
 
 
-def _durations(report: Report, now: datetime) -> dict[str, float]:
+def _durations(report: TransformReport, now: datetime) -> dict[str, float]:
     durations = {
         "DecryptDuration": report.decrypt_ms,
         "FlattenDuration": report.flatten_ms,
@@ -76,5 +76,5 @@ def _durations(report: Report, now: datetime) -> dict[str, float]:
     return durations
 
 
-def _records(report: Report, result: str) -> int:
+def _records(report: TransformReport, result: str) -> int:
     return sum(answer["result"] == result for answer in report.answers)

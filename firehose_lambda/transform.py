@@ -23,12 +23,12 @@ import orjson
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.rows import opensearch_form, row, shared_partition_keys, splunk_event
 from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import read_stream_record
 
 MAX_ANSWER_BYTES = 6 * 1024 * 1024  # Lambda's limit for what a synchronous call answers, as JSON
@@ -77,7 +77,7 @@ class FirehoseRecord:
 
 
 @dataclass(slots=True)
-class Report:
+class TransformReport:
     """What one invocation did."""
 
     records: int = 0
@@ -98,16 +98,16 @@ class Report:
     newest_event: str = ""
     unavailable: DependencyError | None = None  # why there is no answer: Firehose has to ask again
 
-    def count(self, opened: Opened) -> None:
-        """Take one opened record into account."""
-        self.events += opened.events
-        if opened.dropped:
-            self.dropped.update(opened.dropped)
-        for user, count in opened.dropped_users.items():
-            self.dropped_users[opened.instance_id, user.name] += count
-        self.decrypt_ms += opened.decrypt_seconds * 1000
-        self.flatten_ms += opened.flatten_seconds * 1000
-        self.newest_event = max(self.newest_event, opened.newest_event)
+    def count(self, decoded: DecodedRecord) -> None:
+        """Take one decoded record into account."""
+        self.events += decoded.events
+        if decoded.dropped:
+            self.dropped.update(decoded.dropped)
+        for user, count in decoded.dropped_users.items():
+            self.dropped_users[decoded.instance_id, user.name] += count
+        self.decrypt_ms += decoded.decrypt_seconds * 1000
+        self.flatten_ms += decoded.flatten_seconds * 1000
+        self.newest_event = max(self.newest_event, decoded.newest_event)
 
 
 class Room:
@@ -132,13 +132,13 @@ class Transformation:
     def __init__(
         self,
         *,
-        opener: Opener,
+        decoder: RecordDecoder,
         data_keys: DataKeys,
         form: Form,
         compression: Compression,
         activities: frozenset[Activity],
     ) -> None:
-        self._opener = opener
+        self._decoder = decoder
         self._data_keys = data_keys
         self._form = form
         self._compression = compression
@@ -146,21 +146,21 @@ class Transformation:
 
     def run(
         self, batch: Sequence[FirehoseRecord], stream_arn: str, flattening: Flattening, deadline: Deadline
-    ) -> Report:
+    ) -> TransformReport:
         """Answer one batch before the deadline.
 
         Where what we depend on fails, or time runs out, the report says so and the answers are not complete.
         """
         begun = time.perf_counter()
         calls, hits = self._data_keys.counts.calls, self._data_keys.counts.hits
-        report = Report(records=len(batch))
+        report = TransformReport(records=len(batch))
         room = Room(batch)
         for position, record in enumerate(batch):
             if deadline.remaining <= 0:
                 report.unavailable = TimeLimitReached(f"out of time after {position} of {len(batch)} records")
                 break
             try:
-                # The documents get no name here: they would stay beside those of the next record.
+                # The documents get no name here: they would stay in memory next to those of the next record.
                 answer = self._answer(
                     record, self._documents(record, stream_arn, flattening, report, deadline), room, position, report
                 )
@@ -184,19 +184,24 @@ class Transformation:
         return report
 
     def _documents(
-        self, record: FirehoseRecord, stream_arn: str, flattening: Flattening, report: Report, deadline: Deadline
+        self,
+        record: FirehoseRecord,
+        stream_arn: str,
+        flattening: Flattening,
+        report: TransformReport,
+        deadline: Deadline,
     ) -> list[Document]:
-        opened = self._opener.open(record.data, activity_stream(stream_arn), record.arrived_at, flattening, deadline)
-        report.count(opened)
-        if opened.flaw:
+        decoded = self._decoder.decode(record.data, stream_source(stream_arn), record.arrived_at, flattening, deadline)
+        report.count(decoded)
+        if decoded.defect:
             # One answer cannot hold both: the whole record is kept, its good events included.
-            raise RecordError(*opened.flaw)
-        wanted = [document for document in opened.documents if document.source["activity"] in self._activities]
-        report.left_out += len(opened.documents) - len(wanted)
+            raise RecordError(*decoded.defect)
+        wanted = [document for document in decoded.documents if document.source["activity"] in self._activities]
+        report.left_out += len(decoded.documents) - len(wanted)
         return wanted
 
     def _answer(
-        self, record: FirehoseRecord, documents: Sequence[Document], room: Room, position: int, report: Report
+        self, record: FirehoseRecord, documents: Sequence[Document], room: Room, position: int, report: TransformReport
     ) -> AnsweredRecord:
         answer: AnsweredRecord = {"recordId": record.id, "result": "Ok" if documents else "Dropped", "data": ""}
         if documents:
@@ -232,14 +237,14 @@ class Transformation:
 
 
 def read_record(raw: Mapping[str, Any], now: datetime) -> FirehoseRecord:
-    """Read Firehose's form of a record; `now` stands in for an arrival time that is not told.
+    """Read Firehose's form of a record; `now` stands in for an arrival time that is missing.
 
-    Firehose gives milliseconds, and beside its own time that of Kinesis. Raises KeyError without a recordId: there is
+    Firehose gives milliseconds, its own time and that of Kinesis. Raises KeyError without a recordId: there is
     nothing to answer to.
     """
     metadata = raw.get("kinesisRecordMetadata")
-    told = [one.get("approximateArrivalTimestamp") for one in (metadata, raw) if isinstance(one, Mapping)]
-    seconds = next((at / 1000 for at in told if isinstance(at, (int, float)) and 0 < at < _LATEST_MILLISECONDS), None)
+    times = [one.get("approximateArrivalTimestamp") for one in (metadata, raw) if isinstance(one, Mapping)]
+    seconds = next((at / 1000 for at in times if isinstance(at, (int, float)) and 0 < at < _LATEST_MILLISECONDS), None)
     kinesis = {"data": raw.get("data"), "approximateArrivalTimestamp": seconds}
     record = read_stream_record({"kinesis": kinesis}, now)
     return FirehoseRecord(raw["recordId"], record.data, record.arrived_at)

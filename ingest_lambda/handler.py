@@ -1,4 +1,4 @@
-"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and tells what they did."""
+"""Kinesis -> OpenSearch, and rows to Firehose: Lambda's entry point. Wires the stages, and logs what they did."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from daswatch.aws.clients import firehose_client, kms_client, s3_client
 from daswatch.aws.cloudwatch import Telemetry
@@ -17,32 +17,26 @@ from daswatch.aws.firehose import DeliveryStream
 from daswatch.aws.kms import DataKeys
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
-from ingest_lambda.ingest import Ingest, RowsDelivery
+from ingest_lambda.ingest import Ingest
 from ingest_lambda.settings import Settings, read_settings
+from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices
 from ingest_lambda.telemetry import SERVICE, emit
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from types_boto3_kms.client import KMSClient
 
 _SWITCH_SECONDS = 0.0001
 # How long an invocation takes at least that leaves records to be delivered again. Most of what fails at once waits for
 # a person, and Lambda delivers again without end: it would ask OpenSearch or KMS many times a second.
 _SHORTEST_FAILURE_SECONDS = 5.0
-
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 class BatchItemFailure(TypedDict):
@@ -62,11 +56,11 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
 
     Raises SettingsError before it looks at a record; afterwards every failure is in the answer.
     """
-    return invoke(_function(), event, context)
+    return invoke(warm_function(), event, context)
 
 
 class Function:
-    """What stays while the function is warm."""
+    """State kept between warm invocations."""
 
     def __init__(self, settings: Settings, kms: KMSClient, clock: Clock = time) -> None:
         # By default Python lets the thread that decrypts run on for 5 ms each time that the one which writes wants to
@@ -74,15 +68,17 @@ class Function:
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
         self.clock = clock
-        data_keys = DataKeys(kms, settings.max_data_keys, settings.max_data_key_age_seconds)
+        data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.ingest = Ingest(
-            opener=Opener(data_keys, Decryptor(settings.max_plaintext_bytes)),
+            decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
-            search=SearchGateway(search_client(settings.search), service=settings.search.service),
+            indices=OpenSearchIndices(
+                SearchGateway(search_client(settings.search), service=settings.search.service),
+                ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
+            ),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
-            executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk"),
-            rows=_rows_delivery(settings),
+            rows=_delivered_rows(settings),
         )
 
     def flattening(self, now: datetime) -> Flattening:
@@ -90,8 +86,8 @@ class Function:
         return Flattening(
             ingested_at=iso_milliseconds(now),
             index_prefix=settings.index_prefix,
-            excluded_users=settings.excluded_users,
-            redaction=settings.redaction,
+            excluded_users=settings.stream.excluded_users,
+            redaction=settings.stream.redaction,
             hourly=settings.hourly_indices,
         )
 
@@ -100,7 +96,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     """One invocation of a warm function."""
     deadline = Deadline.of(context, function.clock)
     now = datetime.now(UTC)
-    batch = [read_stream_record(raw, now) for raw in event.get("Records") or ()]
+    batch = [read_stream_record(raw, now, position) for position, raw in enumerate(event.get("Records") or ())]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
     emit(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
@@ -109,12 +105,12 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 
-def _rows_delivery(settings: Settings) -> RowsDelivery | None:
+def _delivered_rows(settings: Settings) -> DeliveredRows | None:
     """None where no rows are delivered: then nothing is done for any document."""
     if not settings.rows_delivery_stream:
         return None
     name, rows_per_record = settings.rows_delivery_stream, settings.rows_per_record
-    return RowsDelivery(
+    return DeliveredRows(
         DeliveryStream(firehose_client, name, rows_per_record=rows_per_record),
         settings.rows_activities,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="rows"),
@@ -122,5 +118,6 @@ def _rows_delivery(settings: Settings) -> RowsDelivery | None:
 
 
 @cache
-def _function() -> Function:
+def warm_function() -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
     return Function(read_settings(os.environ), kms_client())

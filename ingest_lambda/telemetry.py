@@ -1,22 +1,22 @@
-"""What the ingest function tells about an invocation: its report as a line, counts and durations."""
+"""What the ingest function logs of an invocation: its report as a line, counts and durations."""
 
 from __future__ import annotations
 
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.documents.noise import Noise
 from daswatch.indexing.drops import users_by_instance
-from ingest_lambda.ingest import Report
+from ingest_lambda.report import IngestReport
 
 SERVICE = "ingest"
 _NAME_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
 
 
-def emit(telemetry: Telemetry, report: Report, request_id: str) -> None:
-    """Emit the log line and metrics of one invocation."""
+def emit(telemetry: Telemetry, report: IngestReport, request_id: str) -> None:
+    """Log what one invocation did."""
     telemetry.emit(_line(report, request_id), _counts(report), _durations(report))
 
 
-def _line(report: Report, request_id: str) -> dict[str, object]:
+def _line(report: IngestReport, request_id: str) -> dict[str, object]:
     done = report.first_unwritten is None
     line: dict[str, object] = {
         "level": "INFO" if done else "ERROR",
@@ -44,49 +44,49 @@ def _line(report: Report, request_id: str) -> dict[str, object]:
         line["pulses_unwritten"] = report.pulses_unwritten
         line["drops_unwritten"] = report.drops_unwritten
         line["lost_cause"] = report.lost_cause
-    if report.untold:
+    if report.unindexed:
         line["level"] = "ERROR"
-        line["dead_letters_without_a_line"] = report.untold
+        line["dead_letters_not_indexed"] = report.unindexed
     if report.rows is not None:
         line |= {
             "rows": report.rows.put,
-            "rows_refused": len(report.rows.refused),
-            "rows_not_put": len(report.rows.unput),
+            "rows_refused": report.rows.refused,
+            "rows_not_put": report.rows.unsent,
             "firehose_calls": report.rows.calls,
-            "rows_ms": round(report.rows.seconds * 1000, 1),
+            "rows_ms": round(report.rows.ms, 1),
         }
         if report.rows.cause:
             line["rows_cause"] = report.rows.cause
     if not done:
-        line["deliver_again_from"] = report.first_unwritten
+        line["retry_from"] = report.first_unwritten
         line["cause"] = report.cause
     return line
 
 
-def _counts(report: Report) -> dict[str, int]:
+def _counts(report: IngestReport) -> dict[str, int]:
     counts = {
         "Records": report.records,
         "Events": report.events,
         "DocumentsWritten": report.written,
-        "DocumentsAlreadyThere": report.already_there,
+        "DocumentsDuplicate": report.already_there,
         "DroppedHeartbeats": report.dropped[Noise.HEARTBEAT],
         "DroppedAwsUsers": report.dropped[Noise.AWS_USER],
         "DeadLetters": report.dead_letters.total(),
         "PulsesUnwritten": report.pulses_unwritten,
-        "RecordsToDeliverAgain": 0 if report.first_unwritten is None else report.records - report.first_unwritten,
+        "RecordsToRetry": 0 if report.first_unwritten is None else report.records - report.first_unwritten,
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,
     }
     if report.rows is not None:
         counts |= {
             "RowsDelivered": report.rows.put,
-            "RowsRefused": len(report.rows.refused),
-            "RowsNotDelivered": len(report.rows.unput),
+            "RowsRefused": report.rows.refused,
+            "RowsNotDelivered": report.rows.unsent,
         }
     return counts
 
 
-def _durations(report: Report) -> dict[str, float]:
+def _durations(report: IngestReport) -> dict[str, float]:
     durations = {
         "DecryptDuration": report.decrypt_ms,
         "FlattenDuration": report.flatten_ms,
@@ -94,7 +94,7 @@ def _durations(report: Report) -> dict[str, float]:
         "TotalDuration": report.total_ms,
     }
     if report.rows is not None:
-        durations["RowsDuration"] = report.rows.seconds * 1000
+        durations["RowsDuration"] = report.rows.ms
     if report.newest_event_age_ms is not None:
         durations["NewestEventAge"] = report.newest_event_age_ms
     return durations

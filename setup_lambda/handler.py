@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_request, response_body
+from daswatch.activity_streams.custom_resources import ACTIVITY_STREAM, CONTENT, read_request
 from daswatch.aws.clients import kms_client, rds_client, s3_client
 from daswatch.aws.cloudformation import ResponseSender
 from daswatch.aws.cloudwatch import Telemetry
@@ -20,47 +19,26 @@ from daswatch.content.model import Plan
 from daswatch.content.plan import check_hourly
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
-from daswatch.errors import RequestError
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
 from setup_lambda.providers import ContentProvider, StreamProvider
-from setup_lambda.responder import Provider, provide, respond
+from setup_lambda.responder import Provider, respond
 from setup_lambda.settings import read_settings
 from setup_lambda.telemetry import SERVICE, emit
 
-
-class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context object."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """Respond to one request: at its ResponseURL, or as the result of a direct invocation, which Terraform makes.
-
-    Raises ResponseUndelivered; Lambda then invokes it again. Raises RequestError if a direct request fails: its reason
-    is the function's error.
-    """
-    telemetry = Telemetry(SERVICE)
+def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
+    """Respond to one request at its ResponseURL. Raises ResponseUndelivered; Lambda then invokes it again."""
     providers: dict[str, Provider] = {ACTIVITY_STREAM: StreamProvider(_streams), CONTENT: ContentProvider(_install)}
     seconds = context.get_remaining_time_in_millis() / 1000
-    request = read_request(event)
-    if request.is_direct:
-        report = provide(request, providers, seconds, time)
-    else:
-        report = respond(request, providers, ResponseSender(), seconds, time)
-    emit(telemetry, report, context.aws_request_id)
+    report = respond(read_request(event), providers, ResponseSender(), seconds, time)
+    emit(Telemetry(SERVICE), report, context.aws_request_id)
     if report.undelivered is not None:
         raise report.undelivered
-    if not request.is_direct:
-        return None
-    if not report.response.succeeded:
-        raise RequestError(report.response.reason)
-    result: dict[str, Any] = json.loads(response_body(request, report.response))
-    return result
 
 
 def _streams(deadline: Deadline) -> ActivityStreams:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from daswatch.content.model import WantedContent
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_bucket, read_index_prefix
 
-DEFAULT_DETECTIONS = "detections.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -19,7 +17,7 @@ class Settings:
     dashboards: DashboardsEndpoint
     wanted: WantedContent
     backup_bucket: str
-    detections: str = DEFAULT_DETECTIONS  # path of the compiled file
+    detections: str  # path of the compiled file
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -33,7 +31,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
             environment, index_prefix=read_index_prefix(environment), service=search.service, detections=()
         ),
         backup_bucket=read_bucket(environment, "BACKUP_BUCKET"),
-        detections=environment.optional("DETECTIONS", DEFAULT_DETECTIONS),
+        detections=environment.optional("DETECTIONS"),
     )
     environment.check()
     return settings

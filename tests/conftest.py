@@ -11,12 +11,14 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from opensearchpy import OpenSearch
 
 from daswatch.activity_streams import lifecycle
 from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.settings import SETTINGS
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode, node_or_external
 from demo.opensearch_home import VERSION_VARIABLE
@@ -25,34 +27,11 @@ from tests.fakes.proxy import Proxy
 from tests.fakes.rds import Rds, rds_with_streams
 from tests.harness.ingest import IngestFunction
 
+# Examples are the same in each run, and none fails because the machine is slow.
+settings.register_profile("daswatch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("daswatch")
+
 _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
-_SETTINGS = (
-    "EXCLUDED_USERS",
-    "DEAD_LETTER_BUCKET",
-    "REDACT",
-    "ROWS_DELIVERY_STREAM",
-    "ROWS_ACTIVITIES",
-    "ROWS_PER_RECORD",
-    "OUTPUT_FORM",
-    "ACTIVITIES",
-    "COMPRESS",
-    "DETECTIONS",
-    "ALERT_TOPIC_ARN",
-    "DASHBOARDS_URL",
-    "DASHBOARDS_TENANT",
-    "BACKUP_BUCKET",
-    "MONITORS",
-    "MONITOR_TOPIC_ARN",
-    "CHANNEL_ROLE_ARN",
-    "INGEST_ROLE_ARN",
-    "FINDINGS_ROLE_ARN",
-    "SECURITY_HUB",
-    "FINDINGS_ROLE",
-    "FINDINGS_SQL",
-    "MAX_PLAINTEXT_BYTES",
-    "MAX_DATA_KEYS",
-    "MAX_DATA_KEY_AGE_SECONDS",
-)
 _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 
 
@@ -85,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting and no AWS profile of the machine reaches a test."""
     for name in os.environ:
-        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in _SETTINGS:
+        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in SETTINGS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
@@ -135,7 +114,7 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what waits by the real clock: looks follow each other at once."""
-    monkeypatch.setattr(lifecycle, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

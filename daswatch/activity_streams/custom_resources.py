@@ -58,7 +58,6 @@ class Request:
     request_id: str
     logical_id: str
     response_url: str = field(repr=False)  # a secret
-    is_direct: bool  # the function's result is the response, as for Terraform
 
     @property
     def was_made(self) -> bool:
@@ -94,30 +93,19 @@ class Response:
 
 
 def read_request(event: object) -> Request:
-    """Read a request of CloudFormation, or a direct invocation, without trusting it.
-
-    A direct invocation has a resource type and no ResponseURL. Terraform's aws_lambda_invocation adds
-    {"tf": {"action": "create" | "update" | "delete", "prev_input": ...}} to the input in its lifecycle_scope CRUD;
-    without it the RequestType stands in the input.
-    """
+    """Read a request of CloudFormation without trusting it."""
     fields = _object(event)
-    resource_type = _text(fields.get("ResourceType"))
-    is_direct = "ResponseURL" not in fields and bool(resource_type)
-    kind, old_properties = _text(fields.get("RequestType")), _object(fields.get("OldResourceProperties"))
-    if is_direct and (lifecycle := _object(fields.get("tf"))):
-        kind = _text(lifecycle.get("action")).capitalize()
-        old_properties = _object(_object(lifecycle.get("prev_input")).get("ResourceProperties"))
+    kind = _text(fields.get("RequestType"))
     return Request(
         type=RequestType(kind) if kind in {known.value for known in RequestType} else None,
-        resource_type=resource_type,
+        resource_type=_text(fields.get("ResourceType")),
         physical_id=_text(fields.get("PhysicalResourceId")),
         properties=_object(fields.get("ResourceProperties")),
-        old_properties=old_properties,
+        old_properties=_object(fields.get("OldResourceProperties")),
         stack_id=_text(fields.get("StackId")),
         request_id=_text(fields.get("RequestId")),
         logical_id=_text(fields.get("LogicalResourceId")),
         response_url=_text(fields.get("ResponseURL")),
-        is_direct=is_direct,
     )
 
 

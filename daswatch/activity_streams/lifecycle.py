@@ -30,7 +30,7 @@ _NATIVE_FIELDS = ("oracle-", "sqlserver-")  # StartActivityStream: EngineNativeA
 # RDS's own engines without activity streams; of others, RDS is asked.
 _WITHOUT_STREAMS = ("mysql", "mariadb", "postgres", "db2-", "custom-")
 
-_FIRST_PAUSE_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 20.0
 
 AVAILABLE = "available"
@@ -405,7 +405,7 @@ def how_to_change(name: DatabaseName, found: Iterable[str]) -> str:
 
 def pauses() -> Iterator[float]:
     """How many seconds to wait between two looks, growing."""
-    pause = _FIRST_PAUSE_SECONDS
+    pause = FIRST_PAUSE_SECONDS
     while True:
         yield pause
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)

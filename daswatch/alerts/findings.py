@@ -1,11 +1,10 @@
-"""Alert -> finding in Security Hub's format (ASFF, 2018-10-08).
+"""Alert -> finding in the AWS Security Finding Format (ASFF, 2018-10-08).
 
-In: an alert, its detection (none for an analyst's own monitor) and where it is posted. Out: one finding. No clock: the
-same alert gives the same finding, so a retry repeats itself, and Security Hub ignores what it has seen (it compares
-UpdatedAt).
+In: an alert, its detection (None for an analyst's own monitor) and the target account. Out: one finding. It depends on
+no clock: the same alert gives the same finding, so retries are idempotent (Security Hub compares UpdatedAt).
 
-Whatever an event, a user or an analyst calls themselves fits: unprintable characters become spaces, blanks are left
-out, long values are cut. SQL is in a finding only as `statements`.
+Any name of an event, user or monitor is accepted: unprintable characters become spaces, empty values are omitted, long
+values are truncated. SQL is in a finding only as `statements`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from daswatch.indices import Indices
 SCHEMA_VERSION = "2018-10-08"
 PRODUCT = "Daswatch"
 
-# Of an analyst's own monitor, which names none.
+# Type of findings of analysts' own monitors.
 DEFAULT_TYPE = "Unusual Behaviors/Database"
 
 # Characters, as AwsSecurityFinding documents them.
@@ -39,14 +38,14 @@ MAX_VALUE = 2_048
 MAX_TYPES = 50
 MAX_STATEMENTS = 3
 
-# Bytes of one finding; AWS says 240 KB of whatever kind. Fifty values of rare characters could exceed it: then all are
-# cut to the next length.
+# Bytes of one finding: the limit is 240 KB. Fifty values of multi-byte characters could exceed it; then all are
+# truncated to the next length.
 MAX_BYTES = 240_000
 _VALUE_LENGTHS = (MAX_VALUE, 512, 128)
 
 HIDDEN = "(SQL, not shown)"
 
-_MAX_FACTS = 500  # of the description: the rest is for what the detection says
+_MAX_FACTS = 500  # of the description: the rest is for the detection's text
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _REGION = re.compile(r"(?=.{1,16}$)[a-z]{2,6}(?:-[a-z]{2,12}){1,2}-\d", re.ASCII)
@@ -55,16 +54,16 @@ _INSTANCE = re.compile(r"db-[A-Za-z0-9]{1,100}", re.ASCII)
 _TECHNIQUE = re.compile(r"t\d{4}(?:\.\d{3})?", re.ASCII)
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9 _./=+@-]", re.ASCII)
 
-# Activity streams of clusters are Aurora's. Those of instances are Oracle's or SQL Server's, of an edition that no
-# event has.
+# Activity streams of clusters are from Aurora; those of instances are from Oracle or SQL Server, whose edition is not
+# in the events.
 _CLUSTER_ENGINES = {"postgresql": "aurora-postgresql", "mysql": "aurora-mysql"}
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """Where a finding goes: the account and region whose Security Hub imports it, and where links lead.
+    """The account and region whose Security Hub imports a finding, and the target of its links.
 
-    `dashboards_url` is empty without OpenSearch Dashboards. Deployments with other prefixes have other ids.
+    `dashboards_url` is empty without OpenSearch Dashboards. The index prefix is part of finding ids.
     """
 
     account_id: str
@@ -76,10 +75,10 @@ class Posting:
 def finding(
     alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The finding of an alert. `statements` are samples of its SQL, redacted, where a setting allows them.
+    """Return the finding of an alert. `statements` are redacted samples of its SQL, if FINDINGS_SQL is set.
 
-    Severity and types are set in FindingProviderFields alone: Security Hub fills the fields of the same names at the
-    top from them, in new findings, and leaves them be once a customer has changed them.
+    Severity and types are set only in FindingProviderFields: Security Hub copies them to the top-level fields of new
+    findings, and keeps changes made by a customer.
     """
     arn_start = f"arn:{partition(posting.region)}:securityhub:{posting.region}:{posting.account_id}"
     asff: dict[str, Any] = {
@@ -116,9 +115,9 @@ def finding(
 
 
 def finding_id(alert: Alert, posting: Posting) -> str:
-    """The finding's id: one for each detection, database and group, for good.
+    """Return the permanent id of the finding: one for each detection, database and group.
 
-    It names the database's own account and region, also where the finding is posted elsewhere.
+    It contains the database's account and region, even if the finding is imported elsewhere.
     """
     account_id, region = _home(alert.database, posting)
     resource = _name(alert.database.resource_id) if alert.database.resource_id else "account"
@@ -126,21 +125,21 @@ def finding_id(alert: Alert, posting: Posting) -> str:
 
 
 def finding_bytes(asff: Mapping[str, Any]) -> int:
-    """The size of a finding as botocore sends it."""
+    """Return the size of a finding as botocore sends it."""
     return len(json.dumps(asff))
 
 
 def partition(region: str) -> str:
-    """The partition that a region belongs to."""
+    """Return the partition of a region."""
     if region.startswith("cn-"):
         return "aws-cn"
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def plain(text: str) -> str:
-    """Text in one line that can be shown.
+    """Return text as one printable line.
 
-    What cannot be printed (controls, lone surrogates, marks that turn the direction of writing) becomes a space.
+    Unprintable characters (controls, lone surrogates, direction marks) become spaces.
     """
     if text.isprintable():
         return text.strip()
@@ -148,7 +147,7 @@ def plain(text: str) -> str:
 
 
 def shortened(text: str, length: int, ellipsis: str = "…") -> str:
-    """At most so many characters, cut between words where there is a space near the end."""
+    """Truncate text to a length, between words if there is a space near the end."""
     if len(text) <= length:
         return text
     cut = text[: length - len(ellipsis)]
@@ -157,12 +156,12 @@ def shortened(text: str, length: int, ellipsis: str = "…") -> str:
 
 
 def shown_group(group: Mapping[str, str]) -> dict[str, str]:
-    """A group as it may be published: no SQL, and a word for an empty value."""
+    """Return a group for display: SQL hidden, empty values as `(none)`."""
     return {name: HIDDEN if holds_sql(name) and value else plain(value) or "(none)" for name, value in group.items()}
 
 
 def shown_actors(alert: Alert) -> dict[str, str]:
-    """Who and what took part, joined; no SQL."""
+    """Return the actors for display, joined, without SQL."""
     joined = {
         name: ", ".join(filter(None, map(plain, values)))
         for name, values in alert.actors.items()
@@ -172,9 +171,9 @@ def shown_actors(alert: Alert) -> dict[str, str]:
 
 
 def _name(text: str) -> str:
-    """A name as a part of an id: itself where it is a plain one, else what is plain of it and its hash.
+    """Return a name as a part of an id: unchanged if it is plain, else its plain characters and a hash.
 
-    A hash is marked by `~`, which no plain name has: two names never become one.
+    A hash is preceded by `~`, which plain names do not contain, so names never collide.
     """
     if _NAME.fullmatch(text):
         return text
@@ -188,7 +187,7 @@ def _generator_id(alert: Alert, detection: Detection | None) -> str:
 
 
 def _home(database: Database, posting: Posting) -> tuple[str, str]:
-    """The database's account and region; if unknown, those we post to."""
+    """Return the account and region of the database, by default those of the posting."""
     return (
         database.aws_account_id if _ACCOUNT_ID.fullmatch(database.aws_account_id) else posting.account_id,
         database.aws_region if _REGION.fullmatch(database.aws_region) else posting.region,
@@ -196,9 +195,9 @@ def _home(database: Database, posting: Posting) -> tuple[str, str]:
 
 
 def _resource(database: Database, posting: Posting) -> dict[str, Any]:
-    """What the finding is about.
+    """Return the resource of the finding.
 
-    RDS's own ARNs hold identifiers, which an activity stream does not have: the resource id stands in for them.
+    RDS ARNs contain identifiers, which activity streams do not have: the resource id is used instead.
     """
     account_id, region = _home(database, posting)
     place = {"Partition": partition(region), "Region": region}
@@ -227,7 +226,7 @@ def _resource(database: Database, posting: Posting) -> dict[str, Any]:
 
 
 def _description(alert: Alert, detection: Detection | None) -> str:
-    """What, why it matters, how often, who. The facts have room of their own: a long reason never takes it."""
+    """Return description, reason and facts. The facts have reserved space."""
     others = {name: values for name, values in shown_actors(alert).items() if name not in alert.group}
     facts = [
         f"{_times(alert.count)} between {alert.first_seen} and {alert.last_seen}",
@@ -235,9 +234,9 @@ def _description(alert: Alert, detection: Detection | None) -> str:
         plain(alert.note),
         _listed(others),
     ]
-    facts_text = shortened(". ".join(fact.rstrip(".") for fact in facts if fact) + ".", _MAX_FACTS)
-    said = " ".join(filter(None, map(plain, (detection.description, detection.why) if detection else (alert.title,))))
-    return f"{shortened(said, MAX_DESCRIPTION - len(facts_text) - 1)} {facts_text}".strip()
+    summary = shortened(". ".join(fact.rstrip(".") for fact in facts if fact) + ".", _MAX_FACTS)
+    text = " ".join(filter(None, map(plain, (detection.description, detection.why) if detection else (alert.title,))))
+    return f"{shortened(text, MAX_DESCRIPTION - len(summary) - 1)} {summary}".strip()
 
 
 def _listed(fields: Mapping[str, str]) -> str:
@@ -259,7 +258,7 @@ def _recommendation(detection: Detection | None) -> dict[str, str]:
 def _facts(
     alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """All that ProductFields hold, the most important first."""
+    """Yield the ProductFields, most important first."""
     database = alert.database
     yield "Detection", alert.detection
     yield "Count", str(alert.count)
@@ -294,7 +293,7 @@ def _product_fields(facts: Iterable[tuple[str, str]], value_length: int) -> dict
         value = shortened(plain(text), value_length)
         if not value:
             continue
-        if len(fields) == MAX_PRODUCT_FIELDS - 1:  # the last one has the number of those left out
+        if len(fields) == MAX_PRODUCT_FIELDS - 1:  # the last one is for the number of omitted fields
             left_out += 1
             continue
         fields[_key(name, fields)] = value
@@ -302,7 +301,7 @@ def _product_fields(facts: Iterable[tuple[str, str]], value_length: int) -> dict
 
 
 def _key(name: str, taken: Mapping[str, str]) -> str:
-    """A field's key; with a hash where it was changed and is taken already."""
+    """Return the key of a field, with a hash if it is a duplicate."""
     key = "daswatch/" + _NOT_IN_KEYS.sub("_", name)
     if len(key) <= MAX_KEY and key not in taken:
         return key

@@ -1,6 +1,6 @@
-"""Alerts -> messages for people, by e-mail or chat: short enough for a telephone, plain text, no SQL.
+"""Alerts -> notification messages for e-mail or chat: plain text, short, no SQL.
 
-A message is about one alert. Many new alerts at once share messages, so that a run never sends more than MAX_MESSAGES.
+A message is about one alert. Many new alerts share messages, so that a run sends at most MAX_MESSAGES.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Message:
 
 
 def shared(alerts: Sequence[Alert], most: int = MAX_MESSAGES) -> list[list[Alert]]:
-    """Which alerts share a message, the most severe first. Most messages are about one alert.
+    """Group alerts into messages, most severe first. Most messages are about one alert.
 
     More than MAX_ALIKE of one detection and database share one; what exceeds `most` messages shares the last.
     """
@@ -55,27 +55,27 @@ def shared(alerts: Sequence[Alert], most: int = MAX_MESSAGES) -> list[list[Alert
 
 
 def summary(alerts: Sequence[Alert], url: str) -> Message:
-    """The message about alerts that share one, the most severe first. `url` leads to the alerts."""
+    """Return the message about several alerts, most severe first. `url` is the link to the alerts."""
     listed = [_line(_in_one_line(alert)) for alert in alerts[:MAX_LISTED]]
     if more := len(alerts) - len(listed):
         listed.append(f"and {more} more")
     start = f"[{alerts[0].level.name}] {len(alerts)} new alerts: "
     titles = _ascii(", ".join(dict.fromkeys(alert.title or alert.detection for alert in alerts)))
-    sections = [[f"{len(alerts)} new alerts, the most severe first:"], listed, ["The alerts:", url] if url else []]
+    sections = [[f"{len(alerts)} new alerts, most severe first:"], listed, ["View the alerts:", url] if url else []]
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
     return Message(start + shortened(titles, MAX_SUBJECT - len(start), "..."), body + "\n")
 
 
 def message(alert: Alert, detection: Detection | None, url: str) -> Message:
-    """The message about an alert. `url` leads to its events; empty without OpenSearch Dashboards."""
+    """Return the message about an alert. `url` is the link to its events, empty without OpenSearch Dashboards."""
     sections = (list(section) for section in (_headline(alert), _facts(alert), _advice(alert, detection), _link(url)))
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
     return Message(_subject(alert), body + "\n")
 
 
 def _subject(alert: Alert) -> str:
-    """The bracket at its begin is punctuation, as SNS wants it, whatever the title is."""
-    # A resource id has some 30 characters; a longer one must not take the title's place.
+    """Return the subject. SNS requires it to start with a letter, number or punctuation: the bracket."""
+    # A resource id has about 30 characters; a longer one must not displace the title.
     database = shortened(_ascii(alert.database.resource_id or alert.database.aws_account_id), 40, "...")
     start, end = f"[{alert.level.name}] ", f" ({database})" if database else ""
     title = _ascii(alert.title) or _ascii(alert.detection)
@@ -83,7 +83,7 @@ def _subject(alert: Alert) -> str:
 
 
 def _severity(alert: Alert) -> tuple[int, bool, str, str]:
-    """Sorts the most severe first, and of these a summary of many groups."""
+    """Sort key: most severe first, and among these, summaries of many groups first."""
     return -alert.level.rank, GROUPS not in alert.metrics, alert.created_at, alert.id
 
 
@@ -115,21 +115,21 @@ def _facts(alert: Alert) -> Iterator[str]:
 
 def _advice(alert: Alert, detection: Detection | None) -> Iterator[str]:
     if detection is None:
-        yield _line(f"Found by the monitor {plain(alert.detection)}.")
+        yield _line(f"Raised by monitor {plain(alert.detection)}.")
         return
     if why := plain(detection.why):
         yield f"Why it matters: {shortened(why, _MAX_PARAGRAPH)}"
     steps = list(filter(None, map(plain, detection.runbook)))[:MAX_STEPS]
     if steps:
         yield ""
-        yield "What to do first:"
+        yield "First steps:"
         yield from (f"{number}. {shortened(step, _MAX_PARAGRAPH)}" for number, step in enumerate(steps, start=1))
 
 
 def _link(url: str) -> Iterator[str]:
     if url:
-        yield "The events:"
-        yield url  # a line of its own: no punctuation near it that a mail program takes for a part of it
+        yield "View the events:"
+        yield url  # on its own line, so that mail clients do not include punctuation in the link
 
 
 def _place(database: Database) -> str:
@@ -149,7 +149,7 @@ def _time(iso: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    """Text in ASCII: letters without their marks, and `?` for all other characters."""
+    """Return text in ASCII: letters without diacritics, and `?` for all other characters."""
     marks_apart = normalize("NFKD", plain(text))
     kept = "".join(character for character in marks_apart if not 0x300 <= ord(character) <= 0x36F)
     return plain(kept.encode("ascii", "replace").decode("ascii"))

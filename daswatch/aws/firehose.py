@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from daswatch.aws.calls import AwsError, Trouble, attempt
-from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.deadline import Deadline
+from daswatch.sending import Left, send_all
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
@@ -30,10 +30,6 @@ MAX_ROWS_PER_RECORD = 500  # past it, Firehose takes a record and then does not 
 _PACKED_BYTES = 64 * 1024
 # Below this there is no time left for a call to be answered.
 _SHORTEST_CALL_SECONDS = 0.5
-# A put of the pipeline may retry for this part of the time left: OpenSearch needs the rest.
-_SHARE_OF_TIME = 0.5
-_PIPELINE_BYTES = MAX_CALL_BYTES
-_PIPELINE_ROWS = 2_000
 
 TOO_LARGE = f"a row of more than {MAX_RECORD_BYTES // 1024:,} KiB"
 
@@ -42,13 +38,13 @@ TOO_LARGE = f"a row of more than {MAX_RECORD_BYTES // 1024:,} KiB"
 class Row:
     """A row and where it came from.
 
-    `line` is JSON ended by a newline; rows of one `activity` may share a Firehose record; `record` is the position of
-    the stream record; `event_id` names the row in a dead letter.
+    `line` is JSON ended by a newline; rows of one `activity` may share a Firehose record; `position` is that of the
+    stream record; `event_id` names the row in a dead letter.
     """
 
     line: bytes
     activity: str
-    record: int
+    position: int
     event_id: str
 
 
@@ -56,7 +52,7 @@ class Row:
 class RefusedRow:
     """A row that no delivery stream can take, and why: the stream record's position and the event's id name it."""
 
-    record: int
+    position: int
     event_id: str
     why: str
 
@@ -67,16 +63,21 @@ class PutResult:
 
     put: int = 0
     refused: list[RefusedRow] = field(default_factory=list)
-    unput: list[Row] = field(default_factory=list)
-    cause: str = ""  # why the unput are unput
+    unsent: list[Row] = field(default_factory=list)
+    cause: str = ""  # why the unsent are unsent
     calls: int = 0
     seconds: float = 0.0
+
+    @property
+    def blocked(self) -> bool:
+        """Whether rows stay unsent: what comes later would have to be delivered again anyway."""
+        return bool(self.unsent)
 
     def add(self, other: PutResult) -> None:
         """Take another result's outcomes into this one."""
         self.put += other.put
         self.refused += other.refused
-        self.unput += other.unput
+        self.unsent += other.unsent
         self.cause = self.cause or other.cause
         self.calls += other.calls
         self.seconds += other.seconds
@@ -95,15 +96,6 @@ class _Record:
     @property
     def size(self) -> int:
         return sum(len(row.line) for row in self.rows)
-
-
-class _CallFailed(Exception):
-    """A PutRecordBatch failed as a whole."""
-
-    def __init__(self, cause: str, *, passing: bool) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.passing = passing
 
 
 class DeliveryStream:
@@ -129,7 +121,7 @@ class DeliveryStream:
         """Put rows, with retries until the deadline; never raises for what Firehose answers.
 
         Refused are only rows that are too large by themselves. Whatever else Firehose says is about the stream, its key
-        or our permission, never about a row, and leaves rows unput.
+        or our permission, never about a row, and leaves rows unsent.
         """
         begun = time.perf_counter()
         result = PutResult()
@@ -138,127 +130,40 @@ class DeliveryStream:
             if len(row.line) <= MAX_RECORD_BYTES:
                 fitting.append(row)
             else:
-                result.refused.append(RefusedRow(row.record, row.event_id, TOO_LARGE))
-        pending = list(_calls(_packed(fitting, self._rows_per_record)))
-        pending.reverse()  # the oldest is put first
-        attempt = 0
-        while pending:
-            batch = pending.pop()
-            if deadline.remaining < _SHORTEST_CALL_SECONDS:
-                _give_up(result, [batch, *pending], "out of time")
-                break
-            again, passing = batch, True
-            result.calls += 1
-            try:
-                again, cause = self._send(batch, deadline)
-                result.put += sum(len(record.rows) for record in batch) - sum(len(record.rows) for record in again)
-            except _CallFailed as failure:
-                cause, passing = failure.cause, failure.passing
-            if not again:
-                attempt = 0
-                continue
-            if not passing or not self._wait(attempt, deadline):
-                _give_up(result, [again, *pending], cause)
-                break
-            attempt += 1
-            pending.append(again)
+                result.refused.append(RefusedRow(row.position, row.event_id, TOO_LARGE))
+        calls = _calls(_packed(fitting, self._rows_per_record))
+        left, result.cause = send_all(
+            calls,
+            lambda batch: self._send(batch, result, deadline),
+            deadline,
+            shortest=_SHORTEST_CALL_SECONDS,
+            chance=self._chance,
+        )
+        result.unsent = [row for batch in left for record in batch for row in record.rows]
         result.seconds = time.perf_counter() - begun
         return result
 
-    def _send(self, batch: Sequence[_Record], deadline: Deadline) -> tuple[list[_Record], str]:
-        """One call: the records that Firehose did not take, and its name for why."""
+    def _send(self, batch: Sequence[_Record], result: PutResult, deadline: Deadline) -> Left[Sequence[_Record]]:
+        """One call; what Firehose did not take, and its name for why."""
         records: list[RecordTypeDef] = [{"Data": record.data} for record in batch]
+        result.calls += 1
         try:
             answer = attempt(
                 lambda: self._client().put_record_batch(DeliveryStreamName=self._name, Records=records), deadline
             )
         except AwsError as exc:
             passing = exc.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME)
-            raise _CallFailed(f"Firehose PutRecordBatch: {exc.code}", passing=passing) from exc
-        # botocore takes an answer that was cut, or is no JSON, for an empty one.
-        told = answer.get("RequestResponses", [])
-        if len(told) != len(batch):
-            raise _CallFailed("Firehose PutRecordBatch: an answer that does not tell of each record", passing=True)
-        codes = [entry.get("ErrorCode", "") for entry in told]
+            return Left(again=batch, cause=f"Firehose PutRecordBatch: {exc.code}", stop=not passing)
+        # botocore takes an answer that was cut, or is not JSON, for an empty one.
+        answered = answer.get("RequestResponses", [])
+        if len(answered) != len(batch):
+            return Left(again=batch, cause="Firehose PutRecordBatch: an answer that does not name each record")
+        codes = [entry.get("ErrorCode", "") for entry in answered]
         again = [record for record, code in zip(batch, codes, strict=True) if code]
-        return again, f"Firehose PutRecordBatch: {next(filter(None, codes), '')}"
-
-    def _wait(self, attempt: int, deadline: Deadline) -> bool:
-        """Wait before the next attempt; False where the deadline leaves no time for one."""
-        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_CALL_SECONDS)
-
-
-class DeliveryPipeline:
-    """Collects rows and puts them from another thread: one put on its way, one being collected.
-
-    Where Firehose leaves rows unput, later ones are not tried: their records will be delivered again anyway.
-    """
-
-    def __init__(self, stream: DeliveryStream, executor: Executor, deadline: Deadline) -> None:
-        self._stream = stream
-        self._executor = executor
-        self._deadline = deadline
-        self._collected: list[Row] = []
-        self._bytes = 0
-        self._on_its_way: tuple[Future[PutResult], list[Row]] | None = None
-        self._landed: set[int] = set()
-        self._incomplete: set[int] = set()
-        self.result = PutResult()
-
-    def add(self, rows: Iterable[Row]) -> None:
-        """Take rows, in the order of their records; puts them as soon as a call is full."""
-        for row in rows:
-            self._collected.append(row)
-            self._bytes += len(row.line)
-            if self._bytes >= _PIPELINE_BYTES or len(self._collected) >= _PIPELINE_ROWS:
-                self.flush()
-        idle = self._on_its_way is None or self._on_its_way[0].done()
-        if idle and len(self._collected) >= MAX_RECORDS_PER_CALL:
-            self.flush()
-
-    def refuse(self, row: RefusedRow) -> None:
-        """Take note of a row that could not even be made."""
-        self.result.refused.append(row)
-
-    @property
-    def stuck(self) -> bool:
-        """Whether rows could not be put: what comes later would have to be delivered again anyway."""
-        if self._on_its_way is not None and self._on_its_way[0].done():
-            self._land()
-        return bool(self.result.unput)
-
-    def flush(self) -> None:
-        """Put what is collected; waits only for what is on its way already."""
-        self._land()
-        if self.result.unput:
-            self._incomplete |= {row.record for row in self._collected}
-        elif self._collected:
-            deadline = Deadline.after(self._deadline.remaining * _SHARE_OF_TIME, self._deadline.clock)
-            put = self._executor.submit(self._stream.put, self._collected, deadline)
-            self._on_its_way = put, self._collected
-        self._collected, self._bytes = [], 0
-
-    def finish(self) -> PutResult:
-        """Put what is left and wait for everything, but not up to the deadline."""
-        self.flush()
-        self._land()
-        return self.result
-
-    @property
-    def put_records(self) -> set[int]:
-        """The positions of the stream records whose rows are all in Firehose, as far as it has answered."""
-        refused = {row.record for row in self.result.refused}
-        return self._landed - self._incomplete - refused
-
-    def _land(self) -> None:
-        if self._on_its_way is None:
-            return
-        put, rows = self._on_its_way
-        self._on_its_way = None
-        result = put.result()  # it ends before its own deadline
-        self.result.add(result)
-        self._landed |= {row.record for row in rows}
-        self._incomplete |= {row.record for row in result.unput}
+        result.put += sum(len(record.rows) for record in batch) - sum(len(record.rows) for record in again)
+        if not again:
+            return Left()
+        return Left(again=again, cause=f"Firehose PutRecordBatch: {next(filter(None, codes))}")
 
 
 def _packed(rows: Iterable[Row], rows_per_record: int) -> list[_Record]:
@@ -277,7 +182,7 @@ def _packed(rows: Iterable[Row], rows_per_record: int) -> list[_Record]:
     return [_Record(tuple(pack)) for pack in packed]
 
 
-def _calls(records: Iterable[_Record]) -> Iterator[list[_Record]]:
+def _calls(records: Iterable[_Record]) -> Iterator[Sequence[_Record]]:
     """Records by PutRecordBatch call."""
     batch: list[_Record] = []
     size = 0
@@ -289,10 +194,3 @@ def _calls(records: Iterable[_Record]) -> Iterator[list[_Record]]:
         size += record.size
     if batch:
         yield batch
-
-
-def _give_up(result: PutResult, batches: Iterable[Sequence[_Record]], cause: str) -> None:
-    for batch in batches:
-        for record in batch:
-            result.unput += record.rows
-    result.cause = result.cause or cause

@@ -18,17 +18,15 @@ from daswatch.aws.calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.records.decryption import DataKey, data_key
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
+from daswatch.records.limits import MAX_DATA_KEY_AGE_SECONDS, MAX_DATA_KEYS
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
 
-DEFAULT_MAX_DATA_KEYS = 1_000
 MAX_WRAPPED_BYTES = (
     6_144  # CiphertextBlob of KMS Decrypt; a longer one is refused as the request's fault, not the key's
 )
-# How long a revoked KMS key still opens records of data keys already seen.
-DEFAULT_MAX_AGE_SECONDS = 900
 # KMS may be waited for during this part of the time left: what was opened before has to be written.
 _SHARE_OF_TIME = 0.5
 
@@ -57,8 +55,8 @@ class DataKeys:
     def __init__(
         self,
         client: KMSClient,
-        max_keys: int = DEFAULT_MAX_DATA_KEYS,
-        max_age_seconds: float = DEFAULT_MAX_AGE_SECONDS,
+        max_keys: int = MAX_DATA_KEYS,
+        max_age_seconds: float = MAX_DATA_KEY_AGE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -68,7 +66,7 @@ class DataKeys:
         self._entries: OrderedDict[tuple[str, str, bytes], _Entry] = OrderedDict()
         self.counts = KmsCounts()
 
-    def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey:
+    def unwrap(self, wrapped: bytes, stream: StreamSource, deadline: Deadline) -> DataKey:
         """The data key. Raises DecryptError where KMS refuses these bytes in this context, KmsUnavailable otherwise."""
         if not 1 <= len(wrapped) <= MAX_WRAPPED_BYTES:
             raise DecryptError(Reason.DATA_KEY_REFUSED, f"a wrapped data key of {len(wrapped):,} bytes")
@@ -87,7 +85,7 @@ class DataKeys:
             raise DecryptError(entry.answer.reason, entry.answer.detail)
         return entry.answer
 
-    def _ask(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey | DecryptError:
+    def _ask(self, wrapped: bytes, stream: StreamSource, deadline: Deadline) -> DataKey | DecryptError:
         self.counts.calls += 1
         context = stream.encryption_context
         try:

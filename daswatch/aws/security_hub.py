@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from daswatch.alerts.findings import MAX_BYTES, finding_bytes, partition
 from daswatch.aws.calls import AwsError, Trouble, ask, attempt, trouble_of
-from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.deadline import Deadline
+from daswatch.sending import OUT_OF_TIME, Left, send_all
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types_boto3_sts.client import STSClient
 
 Finding = Mapping[str, Any]
+_Batch = tuple[Finding, ...]
 
 # BatchImportFindings.
 MAX_FINDINGS_PER_CALL = 100
@@ -67,41 +68,21 @@ class _Fate(Enum):
     GIVE_UP = "give up"  # an operator has to act first
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    findings: tuple[Finding, ...]
-    attempt: int = 0
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(one["Id"] for one in self.findings)
-
-
-class _CallFailed(Exception):
-    """A call failed as a whole."""
-
-    def __init__(self, fate: _Fate, code: str) -> None:
-        super().__init__(code)
-        self.fate = fate
-        self.code = code
-
-
 @dataclass(slots=True)
-class _Progress:
-    """An import under way."""
+class _Import:
+    """What became of findings so far."""
 
-    pending: deque[_Batch]
     accepted: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     unsent: set[str] = field(default_factory=set)
     cause: str = ""  # why the unsent are unsent
-    trouble: str = ""  # why some are sent again; the cause of those that never got through
 
-    def answered(self, batch: _Batch, codes: Mapping[str, str]) -> None:
+    def answered(self, batch: _Batch, codes: Mapping[str, str]) -> Left[_Batch]:
         """Note each finding's fate; `codes` are the error codes of those that failed."""
-        again = []
-        for one in batch.findings:
-            name = one["Id"]
+        again: list[Finding] = []
+        trouble = ""
+        for finding in batch:
+            name = finding["Id"]
             if name not in codes:
                 self.accepted.add(name)
                 continue
@@ -109,37 +90,26 @@ class _Progress:
                 case _Fate.REFUSED:
                     self.refused[name] = codes[name]
                 case _Fate.RETRY:
-                    again.append(one)
-                    self.trouble = _overloaded(codes[name])
+                    again.append(finding)
+                    trouble = _overloaded(codes[name])
                 case _Fate.GIVE_UP:
                     self.unsent.add(name)
                     self.cause = _advice(codes[name], batch)
-        if again:
-            self.pending.append(_Batch(tuple(again), batch.attempt + 1))
+        return Left(again=tuple(again) or None, cause=trouble)
 
-    def failed(self, batch: _Batch, failure: _CallFailed) -> None:
+    def failed(self, batch: _Batch, exc: AwsError) -> Left[_Batch]:
         """Note that a call failed as a whole."""
-        match failure.fate:
-            case _Fate.REFUSED if len(batch.findings) == 1:
-                self.refused[batch.ids[0]] = failure.code
+        match _fate_of_call(exc):
+            case _Fate.REFUSED if len(batch) == 1:
+                self.refused[batch[0]["Id"]] = exc.code
+                return Left()
             case _Fate.REFUSED:
-                middle = len(batch.findings) // 2
-                self.pending.extendleft((_Batch(batch.findings[middle:]), _Batch(batch.findings[:middle])))
+                middle = len(batch) // 2
+                return Left(at_once=(batch[:middle], batch[middle:]))
             case _Fate.RETRY:
-                self.pending.append(_Batch(batch.findings, batch.attempt + 1))
-                self.trouble = _overloaded(failure.code)
+                return Left(again=batch, cause=_overloaded(exc.code))
             case _Fate.GIVE_UP:
-                self.give_up(batch, _advice(failure.code, batch))
-
-    def give_up(self, batch: _Batch, cause: str) -> None:
-        """Leave this batch, and all that wait."""
-        self.unsent.update(batch.ids, *(waiting.ids for waiting in self.pending))
-        self.pending.clear()
-        self.cause = self.cause or cause
-
-    def result(self, note: str) -> ImportResult:
-        """What became of the findings."""
-        return ImportResult(frozenset(self.accepted), self.refused, frozenset(self.unsent), self.cause or note)
+                return Left(again=batch, cause=_advice(exc.code, batch), stop=True)
 
 
 class SecurityHub:
@@ -163,32 +133,32 @@ class SecurityHub:
         that one bad finding is found and refused alone; what is retried waits until all others had their turn.
         """
         sendable, too_large = _sendable(findings)
-        progress = _Progress(deque(_batches(sendable)), refused=too_large)
-        calls = 0
-        while progress.pending:
-            batch = progress.pending.popleft()
-            wait = backoff_seconds(batch.attempt - 1, self._chance()) if batch.attempt else 0.0
-            if calls >= BURST_CALLS:
-                wait = max(wait, 1 / CALLS_PER_SECOND)
-            if not deadline.wait(wait, _SHORTEST_CALL_SECONDS):
-                progress.give_up(batch, progress.trouble or "Security Hub: out of time")
-                break
-            calls += 1
-            try:
-                progress.answered(batch, self._call(batch, deadline))
-            except _CallFailed as failure:
-                progress.failed(batch, failure)
-        return progress.result(self._note)
+        done = _Import(refused=too_large)
+        left, cause = send_all(
+            _batches(sendable),
+            lambda batch: self._send(batch, done, deadline),
+            deadline,
+            shortest=_SHORTEST_CALL_SECONDS,
+            chance=self._chance,
+            pace=lambda calls: 1 / CALLS_PER_SECOND if calls >= BURST_CALLS else 0.0,
+        )
+        done.unsent.update(finding["Id"] for batch in left for finding in batch)
+        if cause == OUT_OF_TIME:
+            cause = "Security Hub: out of time"
+        return ImportResult(
+            frozenset(done.accepted), done.refused, frozenset(done.unsent), done.cause or cause or self._note
+        )
 
-    def _call(self, batch: _Batch, deadline: Deadline) -> dict[str, str]:
-        """One call; the error codes of the findings that failed, by their ids."""
-        found = cast("Sequence[AwsSecurityFindingTypeDef]", list(batch.findings))
+    def _send(self, batch: _Batch, done: _Import, deadline: Deadline) -> Left[_Batch]:
+        found = cast("Sequence[AwsSecurityFindingTypeDef]", list(batch))
         try:
             answer = attempt(lambda: self._client.batch_import_findings(Findings=found), deadline)
         except AwsError as exc:
-            # Its cause may quote a finding: botocore's own check of the format does.
-            raise _CallFailed(_fate_of_call(exc), exc.code) from None
-        return _failed(batch, answer)
+            return done.failed(batch, exc)
+        codes = _failed(batch, answer)
+        if codes is None:
+            return Left(again=batch, cause=_overloaded("an answer that does not add up"))
+        return done.answered(batch, codes)
 
 
 class FindingAccounts:
@@ -295,16 +265,15 @@ def _batches(findings: Sequence[Finding]) -> list[_Batch]:
             room = MAX_CALL_BYTES
         batches[-1].append(one)
         room -= size
-    return [_Batch(tuple(batch)) for batch in batches]
+    return [tuple(batch) for batch in batches]
 
 
-def _failed(batch: _Batch, answer: BatchImportFindingsResponseTypeDef) -> dict[str, str]:
-    """The failed findings' error codes by id. An answer that does not add up says nothing: the batch is sent again."""
+def _failed(batch: _Batch, answer: BatchImportFindingsResponseTypeDef) -> dict[str, str] | None:
+    """The failed findings' error codes by id; None where the answer does not add up, which says nothing."""
     failed = {entry.get("Id", ""): entry.get("ErrorCode", "") for entry in answer.get("FailedFindings", [])}
-    expected = len(batch.findings) - len(failed)
-    if answer.get("SuccessCount") != expected or not failed.keys() <= set(batch.ids):
-        raise _CallFailed(_Fate.RETRY, "an answer that does not add up")
-    return failed
+    expected = len(batch) - len(failed)
+    adds_up = answer.get("SuccessCount") == expected and failed.keys() <= {finding["Id"] for finding in batch}
+    return failed if adds_up else None
 
 
 def _fate_of(code: str, status: int = 0) -> _Fate:
@@ -328,8 +297,8 @@ def _overloaded(code: str) -> str:
 
 
 def _advice(code: str, batch: _Batch) -> str:
-    """A cause with the action that it requires."""
-    account_id = batch.findings[0].get("AwsAccountId", "")
+    """A cause that says what has to be done."""
+    account_id = batch[0].get("AwsAccountId", "")
     if code.startswith(_NOT_ENABLED):
         return f"Security Hub answered {code}: enable it in account {account_id}, in the function's region"
     if trouble_of(code) is Trouble.DENIED:

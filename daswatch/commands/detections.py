@@ -99,15 +99,15 @@ def show(
             case View.PAGE:
                 Console(emoji=False).print(Markdown(pages.page(detection, samples_of(name))))
             case View.QUERY:
-                _write_or_tell(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
+                _write_or_explain(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
             case View.MONITOR:
                 body = monitor(detection, channel, own_indices()) if has_monitor(detection) else None
-                _write_or_tell(
+                _write_or_explain(
                     body, f"{name} has no monitor: only the scheduled runner can evaluate its kind, {detection.kind}"
                 )
             case View.SEARCH:
                 search = saved_searches.saved_search(detection, own_indices())
-                _write_or_tell(search, f"{name} has no saved search: it looks at no events")
+                _write_or_explain(search, f"{name} has no saved search: it looks at no events")
             case View.JSON:
                 write_json(asdict(detection))
 
@@ -282,7 +282,7 @@ def _query(detection: Detection) -> dict[str, Any] | None:
     return saved_query(detection, window)
 
 
-def _write_or_tell(content: Mapping[str, Any] | None, otherwise: str) -> None:
+def _write_or_explain(content: Mapping[str, Any] | None, otherwise: str) -> None:
     if content is None:
         typer.echo(otherwise)
     else:

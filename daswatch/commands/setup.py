@@ -112,7 +112,7 @@ def setup(
         environment.check()
         wanted = replace(
             wanted,
-            detections=_detections(tuning, detections or _path(environment.optional("DETECTIONS"))),
+            detections=_detections(tuning, detections or _path(environment.optional("DETECTIONS", ""))),
             monitors=wanted.monitors and not no_monitors,
         )
         check_opensearch(search_client(endpoint), endpoint.service)

@@ -211,7 +211,7 @@ def _text(value: object) -> str:
 
 
 def _number(environment: Environment, name: str, largest: int) -> int:
-    return environment.whole_number(name, 0, 1, largest) if environment.optional(name) else 0
+    return environment.whole_number(name, 1, largest)
 
 
 def _is_number(text: str, smallest: int, largest: int) -> bool:

@@ -149,7 +149,7 @@ class WantedContent:
             findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
             index_settings=IndexSettings.read(environment),
             hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
-            monitors=environment.flag("MONITORS", default=True),
+            monitors=environment.flag("MONITORS"),
             dashboards=dashboards,
         )
 

@@ -238,7 +238,7 @@ def _channel(wanted: WantedContent) -> list[Content]:
         sns["role_arn"] = wanted.channel_role_arn
     config = {
         "name": indices.titled("Daswatch"),
-        "description": "What monitors notify, for Daswatch's findings function",
+        "description": "Monitor notifications for the Daswatch findings function",
         "config_type": "sns",
         "is_enabled": True,
         "sns": sns,

@@ -1,8 +1,8 @@
-"""The samples of a detection: activity events that it must find, and near misses that it must not.
+"""The samples of a detection: activity events that it must match, and near misses that it must not match.
 
 A line of `match.ndjson` or `ignore.ndjson` is one sample: its steps follow one another and end at a given time. A step
-has only what differs from its engine's event in `_events.json`. Everything goes through the real flattening, so a
-rule is tested on what would be indexed.
+contains only the differences from the event of its engine in `_events.json`. Samples are flattened like real events, so
+a rule is tested on documents as indexed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orjson
 from daswatch.documents import control_plane
 from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.indices import Indices
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 
@@ -45,7 +45,7 @@ class Sample:
 
 
 def samples_of(detection: str) -> list[Sample]:
-    """All samples of a detection; none for those that look at no events."""
+    """Return all samples of a detection; none for those that do not query events."""
     folder = files("detections").joinpath(detection)
     found = []
     for expected in ("match", "ignore"):
@@ -71,7 +71,7 @@ def documents(
     if sample.engine == CONTROL_PLANE:
         index = Indices(flattening.index_prefix).control_plane
         return [control_plane.document(event, flattening.ingested_at, index) for event in events]
-    stream = activity_stream(f"arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-{resource_id}")
+    stream = stream_source(f"arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-{resource_id}")
     content = {
         "type": "DatabaseActivityMonitoringRecord",
         "clusterId": resource_id if sample.engine in _AURORA else "",

@@ -38,7 +38,7 @@ MAPPING_SETTINGS: Mapping[str, Any] = {
 }
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares templates with one another, not with what exists.
-_RESTORE = "docs/deploy.md, Changed by hand, restores it (`make deploy` alone sees no change)"
+_RESTORE = "docs/deploy.md, Drift, restores it (`make deploy` alone sees no change)"
 
 
 class CheckStatus(StrEnum):

@@ -12,21 +12,21 @@ from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.documents.noise import ExcludedUser, Noise
 from daswatch.errors import Reason
 from daswatch.records.decryption import DataKey, Decryptor
-from daswatch.records.envelope import ActivityStream, read_envelope
+from daswatch.records.envelope import StreamSource, read_envelope
 from daswatch.records.monitoring_record import read_monitoring_record
 
 
 class DataKeySource(Protocol):
-    """Whoever unwraps data keys: KMS behind its cache."""
+    """What unwraps data keys: KMS behind its cache."""
 
-    def unwrap(self, wrapped: bytes, stream: ActivityStream, deadline: Deadline) -> DataKey: ...
+    def unwrap(self, wrapped: bytes, stream: StreamSource, deadline: Deadline) -> DataKey: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A stream record, opened.
+class DecodedRecord:
+    """A stream record, decoded.
 
-    `flaw` tells of a part that could not be read although the rest could: the record is kept as a dead letter too.
+    `defect` names a part that could not be read although the rest could: the record is kept as a dead letter too.
     """
 
     instance_id: str
@@ -34,50 +34,50 @@ class Opened:
     documents: list[Document]
     dropped: Mapping[Noise, int]
     newest_event: str  # ISO 8601 in UTC, in milliseconds; empty without events
-    flaw: tuple[Reason, str] | None
+    defect: tuple[Reason, str] | None
     decrypt_seconds: float
     flatten_seconds: float
     dropped_users: Mapping[ExcludedUser, int] = field(default_factory=dict)
 
 
-class Opener:
+class RecordDecoder:
     """Opens stream records of any number of activity streams."""
 
     def __init__(self, data_keys: DataKeySource, decryptor: Decryptor) -> None:
         self._data_keys = data_keys
         self._decryptor = decryptor
 
-    def open(
-        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
-    ) -> Opened:
+    def decode(
+        self, data: str, stream: StreamSource, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> DecodedRecord:
         """Decode, decrypt, decompress, parse, filter and flatten.
 
-        Raises RecordError where the record can never be opened, DependencyError where KMS does not serve us.
+        Raises RecordError where the record can never be decoded, DependencyError where KMS does not serve us.
         """
         begun = time.perf_counter()
         envelope = read_envelope(data)
         key = self._data_keys.unwrap(envelope.wrapped_data_key, stream, deadline)
-        plaintext = self._decryptor.open(envelope.ciphertext, key)
+        plaintext = self._decryptor.decrypt(envelope.ciphertext, key)
         decrypted = time.perf_counter()
         record = read_monitoring_record(plaintext.content)
         trailing_bytes = plaintext.trailing_bytes
         del plaintext  # large: not while documents are made of it
         flattened = flatten(record, stream, envelope.version, arrived_at, flattening)
-        flaw = None
+        defect = None
         if record.flaws:
-            flaw = Reason.EVENT_NOT_AN_OBJECT, f"{record.flaws} entries of the list are no objects"
+            defect = Reason.EVENT_NOT_AN_OBJECT, f"{record.flaws} entries of the list are no objects"
         elif flattened.too_deep:
-            flaw = Reason.EVENT_TOO_DEEP, f"{flattened.too_deep} entries of the list are nested too deep"
+            defect = Reason.EVENT_TOO_DEEP, f"{flattened.too_deep} entries of the list are nested too deep"
         elif trailing_bytes:
-            flaw = Reason.TRAILING_BYTES, f"{trailing_bytes} bytes follow the message"
-        return Opened(
+            defect = Reason.TRAILING_BYTES, f"{trailing_bytes} bytes follow the message"
+        return DecodedRecord(
             instance_id=record.instance_id,
             events=len(record.events),
             documents=flattened.documents,
             dropped=flattened.dropped,
             dropped_users=flattened.dropped_users,
             newest_event=_newest(flattened.documents),
-            flaw=flaw,
+            defect=defect,
             decrypt_seconds=decrypted - begun,
             flatten_seconds=time.perf_counter() - decrypted,
         )

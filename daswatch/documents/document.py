@@ -27,7 +27,7 @@ from daswatch.documents.redaction import Redaction, read_statement, redacted
 from daswatch.documents.signals import signals_of
 from daswatch.hourly import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import Event, MonitoringRecord, engine_of, is_heartbeat
 from daswatch.sql.statements import CACHED_CHARACTERS, beginning
 
@@ -124,7 +124,7 @@ class Flattened:
 
 
 def flatten(
-    record: MonitoringRecord, stream: ActivityStream, version: str, arrived_at: str, flattening: Flattening
+    record: MonitoringRecord, stream: StreamSource, version: str, arrived_at: str, flattening: Flattening
 ) -> Flattened:
     """All events of one monitoring record, in their order, as documents.
 
@@ -223,7 +223,7 @@ def _count(counts: dict[Noise, int], reason: Noise) -> None:
     counts[reason] = counts.get(reason, 0) + 1
 
 
-def _common_fields(record: MonitoringRecord, stream: ActivityStream, version: str, ingested_at: str) -> dict[str, Any]:
+def _common_fields(record: MonitoringRecord, stream: StreamSource, version: str, ingested_at: str) -> dict[str, Any]:
     fields = {
         "resourceId": stream.resource_id,
         "awsAccountId": stream.account_id,

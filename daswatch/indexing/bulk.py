@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+import orjson
 
 
 class Fate(Enum):
@@ -21,15 +24,32 @@ class Fate(Enum):
 class Action:
     """One action of a bulk request.
 
-    `lines` is the action and its source, each ended by a newline; `record` is the position of the stream record it
-    comes from, or None where nothing is lost if it fails; `document_id` names it in a dead letter. `index` is where it
-    creates a document, or empty where a refusal is believed without a second look at the index.
+    `lines` is the action and its source, each ended by a newline. `document_id` names it in a dead letter. `index` is
+    empty where a refusal is believed without a second look at the index. `position` is that of the stream record in its
+    batch, where it comes from one. Nothing is lost without what is not `required`: it is tried once.
     """
 
     lines: bytes
-    record: int | None
     document_id: str = ""
     index: str = ""
+    position: int | None = None
+    required: bool = True
+
+    @classmethod
+    def create(
+        cls, index: str, document_id: str, source: bytes, *, position: int | None = None, required: bool = True
+    ) -> Action:
+        """Write a document once, and never again; `source` is its JSON."""
+        head = orjson.dumps({"create": {"_index": index, "_id": document_id}})
+        return cls(b"%b\n%b\n" % (head, source), document_id, index, position, required)
+
+    @classmethod
+    def put(
+        cls, index: str, document_id: str, source: bytes, condition: Mapping[str, object], *, required: bool = True
+    ) -> Action:
+        """Write a document in the place of another, under a condition: a version, a sequence number."""
+        head = orjson.dumps({"index": {"_index": index, "_id": document_id, **condition}})
+        return cls(b"%b\n%b\n" % (head, source), document_id, index, required=required)
 
 
 _PIPELINE_FAILS = "an ingest pipeline of the index fails: correct it, or take it out of the index's settings"

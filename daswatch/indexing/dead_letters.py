@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import orjson
-
 from daswatch.canonical import canonical_json
 from daswatch.errors import Reason
 from daswatch.indexing.bulk import Action
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 
 
@@ -29,23 +27,22 @@ class DeadLetter:
     reason: Reason
     detail: str
     document_ids: tuple[str, ...] = ()
-    stream: ActivityStream | None = None
+    stream: StreamSource | None = None
     shard_id: str = ""
     sequence_number: str = ""
 
     @classmethod
     def of(
         cls,
-        position: int,
         record: StreamRecord,
-        stream: ActivityStream | None,
+        stream: StreamSource | None,
         reason: Reason,
         detail: str,
         document_ids: tuple[str, ...] = (),
     ) -> DeadLetter:
         """Of a stream record."""
         return cls(
-            position,
+            record.position,
             record.raw,
             record.arrived_at,
             reason,
@@ -81,7 +78,6 @@ class DeadLetter:
 
     def action(self, object_uri: str, ingested_at: str, index: str) -> Action:
         """The line for the index."""
-        head = {"create": {"_index": index, "_id": self.id}}
         line = {
             "@timestamp": self.arrived_at,
             "ingestedAt": ingested_at,
@@ -96,4 +92,4 @@ class DeadLetter:
             "sequenceNumber": self.sequence_number[:200],
         }
         present = {name: value for name, value in line.items() if value}
-        return Action(orjson.dumps(head) + b"\n" + canonical_json(present) + b"\n", self.position, self.id, index)
+        return Action.create(index, self.id, canonical_json(present), position=self.position)

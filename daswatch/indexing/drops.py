@@ -17,7 +17,7 @@ import orjson
 from daswatch.canonical import canonical_json
 from daswatch.documents.noise import ExcludedUser, Noise
 from daswatch.indexing.bulk import Action
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 
 _LOGGED_CHARACTERS = 64  # an instance id is a payload's word: it gets no more room than a real one needs
@@ -28,7 +28,7 @@ class Drop:
     """How many events of one stream record were dropped; `position` is the record's place in the batch."""
 
     position: int
-    stream: ActivityStream
+    stream: StreamSource
     arrived_at: str
     reason: Noise
     count: int
@@ -36,7 +36,7 @@ class Drop:
     user: ExcludedUser | None = None
 
     @property
-    def kind(self) -> tuple[ActivityStream, str, Noise, ExcludedUser | None]:
+    def kind(self) -> tuple[StreamSource, str, Noise, ExcludedUser | None]:
         """What is counted together."""
         return self.stream, self.instance_id, self.reason, self.user
 
@@ -45,7 +45,7 @@ def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], ingested_at: s
     """The documents that report these drops; `batch` is what was written of the batch, and names it.
 
     `name` is what the index of each month begins with."""
-    by_kind: dict[tuple[ActivityStream, str, Noise, ExcludedUser | None], list[Drop]] = {}
+    by_kind: dict[tuple[StreamSource, str, Noise, ExcludedUser | None], list[Drop]] = {}
     for drop in drops:
         by_kind.setdefault(drop.kind, []).append(drop)
     return [_action(together, batch, ingested_at, name) for together in by_kind.values()]
@@ -54,7 +54,7 @@ def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], ingested_at: s
 def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: str, name: str) -> Action:
     newest = max(drop.arrived_at for drop in drops)
     first = drops[0]
-    head = {"create": {"_index": f"{name}-{newest[:7].replace('-', '.')}", "_id": _id(first, batch)}}
+    index = f"{name}-{newest[:7].replace('-', '.')}"
     document = {
         "@timestamp": newest,
         "ingestedAt": ingested_at,
@@ -68,7 +68,7 @@ def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: s
         "count": sum(drop.count for drop in drops),
     }
     kept = {name: value for name, value in document.items() if value != ""}
-    return Action(orjson.dumps(head) + b"\n" + orjson.dumps(kept) + b"\n", record=None)
+    return Action.create(index, _id(first, batch), orjson.dumps(kept), required=False)
 
 
 def _id(drop: Drop, batch: Sequence[StreamRecord]) -> str:

@@ -87,11 +87,11 @@ def probe(index: str, document_id: str = "") -> Action:
 
     Nothing is lost where it fails.
     """
-    head = {"_index": index, "_id": ID, "if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}
+    condition: dict[str, object] = {"if_seq_no": _SEQUENCE_NUMBER, "if_primary_term": 1}
     if document_id:
-        head["routing"] = document_id
+        condition["routing"] = document_id
     source = DEAD_LETTER if index.endswith(_DEAD_LETTERS) else EVENT
-    return Action(orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n", record=None, index=index)
+    return Action.put(index, ID, orjson.dumps(source), condition, required=False)
 
 
 def is_taken(fate: Fate) -> bool:
@@ -100,6 +100,6 @@ def is_taken(fate: Fate) -> bool:
 
 
 def refusal(index: str, status: int, error_type: str, reason: str) -> str:
-    """Why an index refuses its probe. OpenSearch's reason can be told: it quotes nothing but the probe."""
+    """Why an index refuses its probe. OpenSearch's reason may be logged: it quotes only the probe."""
     quoted = reason[:_REASON_CHARACTERS] or "no reason given"
     return f"{index} takes no document, not even an ordinary one: {quoted} (OpenSearch answered {status} {error_type})"

@@ -6,18 +6,19 @@ order: the time is the document's version as well, so that OpenSearch keeps the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 
 from daswatch.indexing.bulk import Action
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.times import moment_of, version_of
 
 INTERVAL = timedelta(seconds=20)
+_OF_EVENT = "/event"  # ends the id of the second document
 # Where documents have no versions: what is older would take the place of what another function wrote.
 _LATE = timedelta(minutes=5)
 
@@ -26,7 +27,7 @@ _LATE = timedelta(minutes=5)
 class Pulse:
     """What one invocation heard of one instance. Times are ISO 8601 in UTC, in milliseconds."""
 
-    stream: ActivityStream
+    stream: StreamSource
     instance_id: str
     last_seen: str
     last_event: str = ""
@@ -39,9 +40,9 @@ class Pulse:
         self.heartbeats += heartbeats
 
     def is_due(self, written: str | None) -> bool:
-        """Whether it is worth a request of its own, after one that told `written` as last seen.
+        """Whether it is worth a request of its own, after one that wrote `written` as last seen.
 
-        A silent instance is told after minutes; to write each heartbeat of it, one every two seconds, is of no use.
+        Silence is reported after minutes: writing each heartbeat, one every two seconds, would be of no use.
         """
         if written is None or self.last_event:
             return True
@@ -64,15 +65,17 @@ class Pulse:
             "awsAccountId": self.stream.account_id,
             "awsRegion": self.stream.region,
         }
-        times = [("lastSeen", self._id, self.last_seen), ("lastEvent", f"{self._id}/event", self.last_event)]
+        times = [("lastSeen", self._id, self.last_seen), ("lastEvent", self._id + _OF_EVENT, self.last_event)]
         actions = []
         for name, identity, time in times:
             if not time:
                 continue
-            head: dict[str, Any] = {"_index": index, "_id": identity}
-            if versioned:
-                head |= {"version": version_of(time), "version_type": "external"}
+            later = {"version": version_of(time), "version_type": "external"} if versioned else {}
             source = {field: value for field, value in {**instance, name: time}.items() if value}
-            lines = orjson.dumps({"index": head}) + b"\n" + orjson.dumps(source) + b"\n"
-            actions.append(Action(lines, record=None, document_id=self._id))
+            actions.append(Action.put(index, identity, orjson.dumps(source), later, required=False))
         return actions
+
+
+def instances(actions: Iterable[Action]) -> set[str]:
+    """The names of the instances whose documents these are."""
+    return {action.document_id.removesuffix(_OF_EVENT) for action in actions}

@@ -333,11 +333,11 @@ def _version(entry: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _action(alert: Alert, before: Stored | None, index: str) -> Action:
-    head: dict[str, Any] = {"_index": index, "_id": alert.id}
-    if before and before.version:
-        head |= {"if_seq_no": before.version[0], "if_primary_term": before.version[1]}
-    lines = orjson.dumps({"index" if before else "create": head}) + b"\n" + orjson.dumps(alert.document()) + b"\n"
-    return Action(lines, record=0, document_id=alert.id, index=index)
+    source = orjson.dumps(alert.document())
+    if before is None:
+        return Action.create(index, alert.id, source)
+    condition = dict(zip(("if_seq_no", "if_primary_term"), before.version or (), strict=False))
+    return Action.put(index, alert.id, source, condition)
 
 
 def _quiet(now: datetime, *, messages: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.indexing import probe
 from daswatch.indexing.bulk import (
@@ -34,6 +34,7 @@ from daswatch.indexing.bulk import (
     takes_no_ids,
 )
 from daswatch.opensearch.request import perform, request
+from daswatch.sending import OUT_OF_TIME, Left, send_all
 from daswatch.settings import Service
 
 # Below this there is no time left for a request to be answered.
@@ -41,7 +42,6 @@ _SHORTEST_REQUEST_SECONDS = 0.5
 _TOO_LARGE = 413
 # How long OpenSearch waits for the copies that must acknowledge a write, before it answers that they are missing.
 _SHARDS_WAIT = "5s"
-_OUT_OF_TIME = "out of time"
 # A document that fails this often while a probe in its shard is taken fails for its own sake; not where more documents
 # of one request do so.
 _ROUNDS = 5
@@ -59,7 +59,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class BulkResult:
-    """What became of the actions of one or more bulk requests; `written` counts those of stream records."""
+    """What became of the actions of one or more bulk requests; `written` counts what is required."""
 
     written: int = 0
     already_there: int = 0
@@ -67,10 +67,15 @@ class BulkResult:
     unwritten: list[Action] = field(default_factory=list)
     conflicts: list[Action] = field(default_factory=list)  # already there, or there in another version
     cause: str = ""  # why the unwritten are unwritten
-    lost: list[Action] = field(default_factory=list)  # what belongs to no stream record, and is not written
+    lost: list[Action] = field(default_factory=list)  # what is not required, and is not written
     lost_cause: str = ""
     requests: int = 0
     seconds: float = 0.0
+
+    @property
+    def blocked(self) -> bool:
+        """Whether what is required stays unwritten: what comes later would have to be delivered again anyway."""
+        return bool(self.unwritten)
 
     def add(self, other: BulkResult) -> None:
         """Take another result's outcomes into this one."""
@@ -88,7 +93,7 @@ class BulkResult:
     def give_up(self, actions: Iterable[Action], cause: str) -> None:
         """Note actions that are not written, and why."""
         for action in actions:
-            if action.record is None:
+            if not action.required:
                 self.lost.append(action)
                 self.lost_cause = self.lost_cause or cause
             else:
@@ -144,11 +149,11 @@ class SearchGateway:
         """Write actions, with retries until the deadline; never raises for what OpenSearch answers.
 
         A request that is too large, or malformed as a whole, is sent again in halves, so that one bad document is found
-        and refused alone. What belongs to no stream record, a pulse, is not waited for: the next one brings it again.
+        and refused alone. What is not required, a pulse, is not waited for: the next one brings it again.
         With `refresh`, searches find at once what was written; in a collection they find it some ten seconds later.
         """
         begun = time.perf_counter()
-        result = _Writing(self, deadline, refresh=refresh and not self.is_collection).run(actions)
+        result = _Writing(self, deadline, refresh=refresh and not self.is_collection).run(actions, self._chance)
         result.seconds = time.perf_counter() - begun
         return result
 
@@ -207,10 +212,6 @@ class SearchGateway:
             params["timeout"] = _SHARDS_WAIT
         return params | ({"refresh": "true"} if refresh else {})
 
-    def wait(self, attempt: int, deadline: Deadline) -> bool:
-        """Wait before the next attempt; False where the deadline leaves no time for one."""
-        return deadline.wait(backoff_seconds(attempt, self._chance()), _SHORTEST_REQUEST_SECONDS)
-
 
 class _Writing:
     """One call of `write`: what is pending, and what became of the rest."""
@@ -220,36 +221,28 @@ class _Writing:
         self._deadline = deadline
         self._refresh = refresh
         self._result = BulkResult()
-        self._pending: list[Sequence[Action]] = []
         self._taking: set[str] = set()  # indices that took a probe after a request failed as a whole
         self._rounds: Counter[tuple[str, str]] = Counter()  # how often a document failed next to a probe that was taken
         self._failures = 0  # requests that failed as a whole, and might for a document's sake
 
-    def run(self, actions: Sequence[Action]) -> BulkResult:
-        self._pending.append(actions)
-        attempt = 0
-        last = _OUT_OF_TIME
-        while self._pending:
-            batch = self._pending.pop()
-            if not batch:
-                continue
-            if self._no_time_left:
-                self._give_up_all(batch, last)
-                break
-            again: Sequence[Action]
-            try:
-                again, cause = self._sort(batch, self._send(batch))
-            except _RequestFailed as failure:
-                again, cause = self._after(failure, batch), failure.cause
-            if not again:
-                continue
-            if not self._gateway.wait(attempt, self._deadline):
-                self._give_up_all(again, cause)
-                break
-            attempt += 1
-            last = cause or last
-            self._pending.append(again)
+    def run(self, actions: Sequence[Action], chance: Callable[[], float]) -> BulkResult:
+        left, cause = send_all(
+            [actions] if actions else [],
+            self._send_batch,
+            self._deadline,
+            shortest=_SHORTEST_REQUEST_SECONDS,
+            chance=chance,
+        )
+        for batch in left:
+            self._result.give_up(batch, cause)
         return self._result
+
+    def _send_batch(self, batch: Sequence[Action]) -> Left[Sequence[Action]]:
+        try:
+            again, cause = self._sort(batch, self._send(batch))
+        except _RequestFailed as failure:
+            return self._after(failure, batch)
+        return Left(again=again or None, cause=cause)
 
     @property
     def _no_time_left(self) -> bool:
@@ -259,18 +252,12 @@ class _Writing:
         self._result.requests += 1
         return self._gateway.send(batch, self._deadline, with_reason=with_reason, refresh=self._refresh)
 
-    def _give_up_all(self, batch: Sequence[Action], cause: str) -> None:
-        """Give up a batch, and with it what is pending: it would fare no better."""
-        for actions in (batch, *self._pending):
-            self._result.give_up(actions, cause)
-        self._pending.clear()
-
     def _sort(self, batch: Sequence[Action], items: list[_Item]) -> tuple[list[Action], str]:
         """Note each action's fate; returns those to send again, and why."""
         result = self._result
         if items.count(_CREATED) == len(batch):
             self._note_taking(_indices(batch))
-            result.written += sum(action.record is not None for action in batch)
+            result.written += sum(action.required for action in batch)
             return [], ""
         again: list[Action] = []
         refused: list[Refusal] = []
@@ -280,11 +267,11 @@ class _Writing:
             match item.fate:
                 case Fate.WRITTEN | Fate.ALREADY_THERE:
                     self._note_taken(action, item)
-                case Fate.REFUSED if action.record is not None:
+                case Fate.REFUSED if action.required:
                     refused.append(Refusal(action, item.error_type))
-                case _ if item.may_be_its_own and action.record is not None and action.index:
+                case _ if item.may_be_its_own and action.required and action.index:
                     failed.append((action, item))
-                case Fate.RETRY if action.record is not None:
+                case Fate.RETRY if action.required:
                     again.append(action)
                     cause = item.cause
                 case _:
@@ -296,9 +283,9 @@ class _Writing:
     def _note_taken(self, action: Action, item: _Item) -> None:
         self._note_taking([action.index])
         if item.fate is Fate.WRITTEN:
-            self._result.written += action.record is not None
+            self._result.written += action.required
         else:
-            self._result.already_there += action.record is not None
+            self._result.already_there += action.required
             self._result.conflicts.append(action)
 
     def _repeat(self, failed: Sequence[tuple[Action, _Item]]) -> tuple[list[Action], str]:
@@ -315,7 +302,7 @@ class _Writing:
             return again, why
         actions = [action for action, _item in few]
         if self._no_time_left:
-            self._result.give_up(actions, _OUT_OF_TIME)
+            self._result.give_up(actions, OUT_OF_TIME)
             return again, why
         try:
             probed, items = self._send_next_to_probes(actions)
@@ -374,37 +361,37 @@ class _Writing:
         if self._gateway.is_collection:
             self._taking.update(indices)
 
-    def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Sequence[Action]:
+    def _after(self, failure: _RequestFailed, batch: Sequence[Action]) -> Left[Sequence[Action]]:
         """Note what a request's failure means for its actions; returns those to send again."""
+        again = Left(again=batch, cause=failure.cause)
         match failure.fate:
-            case Fate.RETRY if all(action.record is None for action in batch):
+            case Fate.RETRY if not any(action.required for action in batch):
                 self._result.give_up(batch, failure.cause)
-                return []
+                return Left()
             case Fate.RETRY if not (self._fails_again(failure) and _indices(batch)):
-                return batch
+                return again
             case Fate.REDELIVER:
-                self._give_up_all(batch, failure.cause)
-                return []
+                return Left(again=batch, cause=failure.cause, stop=True)
         unknown = _indices(batch) - self._taking
         if failure.status != _TOO_LARGE and unknown and not self._gateway.is_collection:
             # Before the guilty document is looked for: may a request of ordinary ones fail in the same way?
             try:
                 self._look(unknown, [])
             except _RequestFailed as second:
-                return batch if second.fate is Fate.RETRY else self._after(_of_the_domain(second), batch)
+                return again if second.fate is Fate.RETRY else self._after(_of_the_domain(second), batch)
         if failure.fate is Fate.RETRY and not _indices(batch) <= self._taking:
-            return batch
+            return again
         if len(batch) > 1:
             middle = len(batch) // 2
-            self._pending += [batch[middle:], batch[:middle]]
-            return []
+            return Left(at_once=(batch[:middle], batch[middle:]))
         (action,) = batch
-        if action.record is None:
+        if not action.required:
             self._result.give_up(batch, failure.cause)
-            return []
+            return Left()
         if failure.fate is Fate.RETRY and not self._is_to_blame(action):
-            return batch
-        return self._settle([Refusal(action, failure.error_type or failure.cause)], samples=False)[0]
+            return again
+        waiting, _ = self._settle([Refusal(action, failure.error_type or failure.cause)], samples=False)
+        return Left(again=waiting or None, cause=failure.cause)
 
     def _fails_again(self, failure: _RequestFailed) -> bool:
         """Whether requests failed so often, and in such a way, that a document may be the cause."""
@@ -428,7 +415,7 @@ class _Writing:
             return [], ""
         actions = [refusal.action for refusal in suspects]
         if self._no_time_left:
-            self._result.give_up(actions, _OUT_OF_TIME)
+            self._result.give_up(actions, OUT_OF_TIME)
             return [], ""
         firsts = {_kind(refusal): refusal.action for refusal in reversed(suspects)} if samples else {}
         if self._gateway.is_collection:
@@ -500,7 +487,7 @@ class _Writing:
 
 
 def _indices(actions: Iterable[Action]) -> set[str]:
-    return {action.index for action in actions if action.index}
+    return {action.index for action in actions if action.index and action.required}
 
 
 def _kind(refusal: Refusal) -> tuple[str, str]:
@@ -521,7 +508,7 @@ def _verdict(index: str, probed: _Item, document: _Item | None) -> tuple[Fate, s
     if is_full_shard(document.error_type, document.reason):
         return Fate.REDELIVER, f"{index}: {FULL_SHARD}"
     if probe.is_taken(document.fate):
-        return Fate.WRITTEN, _OUT_OF_TIME
+        return Fate.WRITTEN, OUT_OF_TIME
     return document.fate, document.cause
 
 

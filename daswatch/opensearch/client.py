@@ -23,7 +23,7 @@ from daswatch.errors import SearchUnavailable, SettingsError
 if TYPE_CHECKING:
     from daswatch.settings import SearchEndpoint
 
-_SECRET_SECONDS = 10.0  # between two readings of a password that is refused
+SECRET_SECONDS = 10.0  # between two readings of a password that is refused
 
 
 def search_client(endpoint: SearchEndpoint) -> OpenSearch:
@@ -114,7 +114,7 @@ class Password:
         Read at most once in a while: a refusal for another reason must not cause a call for each request.
         """
         with self._lock:
-            if self._headers == refused and self._clock() - self._read_at >= _SECRET_SECONDS:
+            if self._headers == refused and self._clock() - self._read_at >= SECRET_SECONDS:
                 try:
                     self._fetch(deadline)
                 except (SearchUnavailable, SettingsError):

@@ -338,6 +338,6 @@ def firing(detection: Detection, candidate: Candidate, details: Details, until: 
         metrics={} if silent else details.metrics,
         actors=details.actors,
         samples=details.samples,
-        note=f"last heard at {candidate.last_seen}" if silent else "",
+        note=f"last data received at {candidate.last_seen}" if silent else "",
         arrived_at=details.arrived_at,
     )

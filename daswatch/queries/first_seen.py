@@ -116,11 +116,8 @@ def sightings(
 
 
 def _sighting(name: str, document: Mapping[str, Any], index: str, *, versioned: bool) -> Action:
-    head: dict[str, Any] = {"_index": index, "_id": name}
-    if versioned:
-        head |= {"version": version_of(document["lastSeen"]), "version_type": "external"}
-    lines = orjson.dumps({"index": head}) + b"\n" + orjson.dumps(document) + b"\n"
-    return Action(lines, record=0, index=index)
+    later = {"version": version_of(document["lastSeen"]), "version_type": "external"} if versioned else {}
+    return Action.put(index, name, orjson.dumps(document), later)
 
 
 def _apart(earlier: str, later: str) -> timedelta:

@@ -56,7 +56,7 @@ def read_notification(text: str, detections: Mapping[str, Detection], now: datet
     detection = detections.get(name) if content.get("detection") else None
     if content.get("error"):
         failing = detections[FAILING] if FAILING in detections and detections[FAILING].enabled else None
-        return Notification(firings=(failing_query(failing, name, "an error", now),) if failing else ())
+        return Notification(firings=(failing_query(failing, name, "OpenSearch error", now),) if failing else ())
     try:
         if detection:
             pairs = tuple((detection, _candidate(detection, bucket)) for bucket in _list(content.get("groups")))
@@ -80,7 +80,7 @@ def failing_query(failing: Detection, name: str, cause: str, now: datetime) -> F
         first_seen=at,
         last_seen=at,
         count=1,
-        note=f"OpenSearch answers {cause} to the saved query {_named(name)}: it finds nothing until that is fixed",
+        note=f"Saved query {_named(name)} failed: {cause}. It detects nothing until this is fixed.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Storms: more groups of one detection and database at once than an analyst can look at become one summary.
+"""Storms: too many groups of one detection and database at once are combined into one summary.
 
 In: what fired now, and which alerts are open. Out: the groups that get an alert of their own, and a summary for each
 database and detection that has more. Every group costs a search, an alert, a finding and a part of a message, and a
@@ -15,9 +15,9 @@ from daswatch.alerts.findings import shortened, shown_group
 from daswatch.queries.saved_query import Candidate
 
 MAX_OPEN = 100  # alerts of one detection and database
-MAX_GROUPS = 1_000  # that one run looks at; beyond, each detection and database gets an equal share
+MAX_GROUPS = 1_000  # per run; beyond, each detection and database gets an equal share
 
-_FIRST_GROUPS = 5  # that a summary names
+_FIRST_GROUPS = 5  # listed in a summary
 _GROUP_LENGTH = 80
 
 
@@ -28,28 +28,28 @@ class Storm:
     detection: str
     summary: Candidate
     total: int  # groups that fired
-    kept: int  # of them with an alert of their own
-    first: tuple[Mapping[str, str], ...]  # the most severe of the others
+    kept: int  # with their own alerts
+    first: tuple[Mapping[str, str], ...]  # most severe of the others
 
     @property
     def alert_id(self) -> str:
-        """The id of the summary's alert."""
+        """The id of the summary alert."""
         return alert_id(self.detection, self.summary.resource_id, self.summary.group)
 
     def summarized(self, firing: Firing) -> Firing:
-        """The summary's firing, with the number of groups and the first of them."""
+        """Return the firing of the summary, with the number of groups and the first of them."""
         first = "; ".join(shortened(_text(group), _GROUP_LENGTH) for group in self.first)
-        own = f", {self.kept} of them with an alert of their own" if self.kept else ""
+        own = f", {self.kept} of them with their own alerts" if self.kept else ""
         return replace(
             firing,
             title=f"{firing.title} (many groups)",
             metrics={GROUPS: self.total},
-            note=f"{self.total} groups fired at once{own}. The first{' of the others' if self.kept else ''}: {first}",
+            note=f"{self.total} groups fired at once{own}. First of the {'others' if self.kept else 'groups'}: {first}",
         )
 
 
 def divide(found: Sequence[tuple[str, Candidate]], open_alerts: Collection[str]) -> tuple[list[int], list[Storm]]:
-    """Which of these groups, by detection, get an alert of their own, by position; and the storms of the others.
+    """Return the positions of the groups with their own alerts, and the storms of the others.
 
     Open alerts come first, so that they go on being updated; then the most severe groups. No detection and database
     gets more than MAX_OPEN open alerts, however many runs it takes: what fires beyond is the storm's.
@@ -81,7 +81,7 @@ def divide(found: Sequence[tuple[str, Candidate]], open_alerts: Collection[str])
 
 
 def _share(sizes: Sequence[int]) -> int:
-    """How many groups each detection and database may have, so that all together do not exceed MAX_GROUPS."""
+    """Return the limit per detection and database that keeps the total within MAX_GROUPS."""
     share = MAX_OPEN
     while share > 1 and sum(min(size, share) for size in sizes) > MAX_GROUPS:
         share -= 1

@@ -16,11 +16,10 @@ from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
 
 from daswatch.errors import DecryptError, Reason
-
-DEFAULT_MAX_PLAINTEXT_BYTES = 64 * 1024 * 1024
+from daswatch.records.limits import MAX_PLAINTEXT_BYTES
 
 _DATA_KEY_BYTES = 32
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # the header tells which; RDS writes gzip
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # the header says which; RDS writes gzip
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -57,7 +56,7 @@ def data_key(plaintext: bytes) -> DataKey:
 class Decryptor:
     """Opens messages; holds nothing but the Encryption SDK's settings, so one serves all streams."""
 
-    def __init__(self, max_plaintext_bytes: int = DEFAULT_MAX_PLAINTEXT_BYTES) -> None:
+    def __init__(self, max_plaintext_bytes: int = MAX_PLAINTEXT_BYTES) -> None:
         self._max_plaintext_bytes = max_plaintext_bytes
         self._client = EncryptionSDKClient(
             # ALLOW_DECRYPT: AWS's own samples relax it, since RDS may write non-committing messages.
@@ -65,7 +64,7 @@ class Decryptor:
             max_encrypted_data_keys=1,
         )
 
-    def open(self, ciphertext: bytes, key: DataKey) -> Plaintext:
+    def decrypt(self, ciphertext: bytes, key: DataKey) -> Plaintext:
         """Decrypt once and decompress. Raises DecryptError, whatever is wrong with the message."""
         source = BytesIO(ciphertext)
         try:

@@ -1,7 +1,7 @@
 """Stream record -> envelope: the first step, before any key is asked for.
 
 In: the base64 text that Lambda hands over for one Kinesis (or Firehose) record, and the ARN of the stream it came from.
-Out: an `Envelope`, and the `ActivityStream` with the encryption context under which KMS unwraps its data keys.
+Out: an `Envelope`, and the `StreamSource` with the encryption context under which KMS unwraps its data keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
 
 ENVELOPE_TYPE = "DatabaseActivityMonitoringRecords"
 
-# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix tells an Aurora cluster from an RDS instance. A
+# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix says whether it is a cluster or an instance. A
 # mapping with enhanced fan-out reads the stream through a consumer, whose ARN begins with the stream's.
 _STREAM_ARN = re.compile(
     r"arn:(?P<partition>aws[\w-]*):kinesis:(?P<region>[\w-]+):(?P<account>\d{12}):stream/"
@@ -30,7 +30,7 @@ _CONTEXT_KEY = {"cluster": "aws:rds:dbc-id", "db": "aws:rds:db-id"}
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityStream:
+class StreamSource:
     """Whose activity it is, all of it read from the stream's ARN."""
 
     resource_id: str
@@ -54,7 +54,7 @@ class Envelope:
 
 
 @lru_cache(maxsize=1024)
-def activity_stream(arn: str) -> ActivityStream:
+def stream_source(arn: str) -> StreamSource:
     """Read whose activity a stream carries from its ARN.
 
     Raises NotAnActivityStream where the stream is not named as RDS names activity streams: without the resource id
@@ -66,7 +66,7 @@ def activity_stream(arn: str) -> ActivityStream:
         raise NotAnActivityStream(arn if _ARN.fullmatch(arn) else "")
     if match is None:
         raise EnvelopeError(Reason.NOT_AN_ACTIVITY_STREAM, "the record does not name the stream that it comes from")
-    return ActivityStream(
+    return StreamSource(
         resource_id=match["resource"],
         context_key=_CONTEXT_KEY[match["kind"]],
         account_id=match["account"],

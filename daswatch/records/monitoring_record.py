@@ -1,7 +1,7 @@
 """The monitoring record's JSON -> activity events, for all engines.
 
 What a producer adds is kept: unknown fields of the monitoring record travel with its events. What cannot be read is
-told as a flaw and the rest goes on, so that one bad entry does not hide its neighbours.
+counted as a flaw and the rest goes on, so that one bad entry does not hide its neighbours.
 """
 
 from __future__ import annotations

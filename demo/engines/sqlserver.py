@@ -145,12 +145,12 @@ class SqlserverSession(Session):
         self.session_id = str(self._number)
         self._transaction = 5_500_000 + int(draw() * 900_000)
         shape = _shape(instance)
-        self._tells_client = not shape["serverVersion"].startswith("13.")
+        self._reports_client = not shape["serverVersion"].startswith("13.")
         self._base: Event = shape | {
-            "clientApplication": client.application if self._tells_client else None,
+            "clientApplication": client.application if self._reports_client else None,
             "databaseName": client.database,
             "dbUserName": client.user,
-            "remoteHost": client.host if self._tells_client else None,
+            "remoteHost": client.host if self._reports_client else None,
             "sessionId": self._number,
         }
         self._native: dict[str, Any] | None = None

@@ -132,7 +132,7 @@ def test_a_cluster_is_read_with_its_own_instances_only() -> None:
     assert POSTGRESQL.kinesis_stream_arn == ""
 
 
-def test_an_instance_tells_what_keeps_it_from_having_a_stream() -> None:
+def test_instance_names_what_keeps_it_from_a_stream() -> None:
     raw: DBInstanceTypeDef = {
         "DBInstanceIdentifier": "ledger",
         "DBInstanceArn": ORACLE.arn,
@@ -165,7 +165,7 @@ def test_classes_that_rds_does_not_list_are_left_to_rds() -> None:
     assert decide_start(WANTED, POSTGRESQL, Eligibility(None)).step is NextStep.START
 
 
-def test_aurora_serverless_of_the_first_kind_is_told_from_a_cluster_without_instances() -> None:
+def test_aurora_serverless_v1_is_no_cluster_without_instances() -> None:
     assert "engine mode serverless" in obstacle(
         replace(POSTGRESQL, engine_mode="serverless", instance_classes=frozenset())
     )
@@ -185,7 +185,7 @@ def test_aurora_serverless_of_the_first_kind_is_told_from_a_cluster_without_inst
         (WantedMode.ASYNC, BOTH, Mode.ASYNC),
     ],
 )
-def test_a_session_waits_for_the_stream_only_where_somebody_wants_it(
+def test_a_session_waits_for_the_stream_only_where_requested(
     wanted: WantedMode, allowed: frozenset[Mode] | None, mode: Mode | None
 ) -> None:
     assert chosen_mode(wanted, allowed) == mode
@@ -235,14 +235,14 @@ def test_a_stream_that_runs_is_taken_whatever_the_database_is_like() -> None:
     )
 
 
-def test_only_another_look_at_a_change_tells_that_it_is_under_way() -> None:
+def test_only_a_second_look_shows_a_change_under_way() -> None:
     assert seen(Asked.NOT_YET, Status.STARTING) is Asked.NOT_YET
     assert seen(Asked.AGREED, Status.STOPPED) is Asked.AGREED
     assert seen(Asked.AGREED, Status.STARTING) is Asked.UNDER_WAY
     assert seen(Asked.UNDER_WAY, Status.STOPPED) is Asked.UNDER_WAY
 
 
-def test_differences_are_told_by_subject_and_native_fields_only_where_there_are_any() -> None:
+def test_differences_are_named_by_subject() -> None:
     wanted = WantedStream("alias/das", WantedMode.SYNC, native_fields=True)
 
     found = differences(wanted, "arn:other", replace(ORACLE, stream=STARTED), KEY_ARN)
@@ -262,7 +262,7 @@ def test_keys_are_compared_by_arn_and_only_aliases_need_kms() -> None:
 
 
 def test_pauses_grow_up_to_a_limit() -> None:
-    told = list(islice(pauses(), 20))
+    shown = list(islice(pauses(), 20))
 
-    assert told == sorted(told)
-    assert (told[0], told[-1]) == (2, 20)
+    assert shown == sorted(shown)
+    assert (shown[0], shown[-1]) == (2, 20)

@@ -1,4 +1,4 @@
-"""The life of an alert: raised, told, updated, archived, and active again."""
+"""The life of an alert: raised, published, updated, archived, and active again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.builders.alerts import a_firing, an_alert, at, iso
 QUIET = 3600
 
 
-def told_at(alert: Alert, minutes: float) -> Alert:
+def published_at(alert: Alert, minutes: float) -> Alert:
     published = [Publication(alert, finding=True), Publication(alert, message=True)]
     for one in published:
         alert = mark_published(alert, one, at(minutes))
@@ -70,7 +70,7 @@ def test_late_events_of_the_episode_are_news_too() -> None:
     assert (after.first_seen, after.last_seen, after.count) == (iso(-9), iso(-1), 11)
 
 
-def test_an_episode_only_gets_graver() -> None:
+def test_an_episode_only_gets_more_severe() -> None:
     alert = an_alert(level=Level.HIGH)
 
     after = advance(alert, a_firing(level=Level.LOW, last_seen=iso(1), count=12), QUIET, at(2))
@@ -100,7 +100,7 @@ def test_alert_lasts_until_its_message_is_sent() -> None:
     assert not archived(alert, quiet, messages=True)
     assert archived(alert, quiet + 24 * 60, messages=True)
     assert archived(alert, quiet, messages=False)
-    assert archived(told_at(alert, 0), quiet, messages=True)
+    assert archived(published_at(alert, 0), quiet, messages=True)
 
 
 def test_what_a_window_still_holds_does_not_keep_it_alive() -> None:
@@ -144,7 +144,7 @@ def test_a_summary_keeps_the_larger_number_of_groups() -> None:
 
 
 def test_a_recurrence_opens_the_next_episode_under_the_same_id() -> None:
-    archived = advance(told_at(an_alert(), 0), None, QUIET, at(60))
+    archived = advance(published_at(an_alert(), 0), None, QUIET, at(60))
 
     again = advance(archived, a_firing(first_seen=iso(100), last_seen=iso(104), count=12), QUIET, at(105))
 
@@ -165,17 +165,17 @@ def test_what_is_known_about_the_database_is_kept() -> None:
     assert after.database == Database("cluster-SHOP", "123456789012", "eu-west-1", "postgresql")
 
 
-def test_a_new_alert_is_told_at_once() -> None:
+def test_a_new_alert_is_reported_at_once() -> None:
     assert due(an_alert(), at(), messages=True) == Due(finding=True, message=True)
     assert due(an_alert(), at(), messages=False) == Due(finding=True, message=False)
 
 
-def test_what_was_told_is_not_told_again() -> None:
-    assert not due(told_at(an_alert(), 0), at(300), messages=True)
+def test_what_was_published_is_not_published_again() -> None:
+    assert not due(published_at(an_alert(), 0), at(300), messages=True)
 
 
 def test_an_update_waits_for_fifteen_minutes_and_mails_nobody() -> None:
-    after = advance(told_at(an_alert(), 0), a_firing(last_seen=iso(1), count=11), QUIET, at(2))
+    after = advance(published_at(an_alert(), 0), a_firing(last_seen=iso(1), count=11), QUIET, at(2))
 
     assert after
     assert not due(after, at(14.9), messages=True)
@@ -183,22 +183,22 @@ def test_an_update_waits_for_fifteen_minutes_and_mails_nobody() -> None:
 
 
 @pytest.mark.parametrize("change", [{"level": Level.CRITICAL}, {"state": State.ARCHIVED}])
-def test_graver_and_archived_are_told_at_once(change: dict[str, Level | State]) -> None:
-    after = replace(told_at(an_alert(), 0), changed_at=iso(1), **change)  # type: ignore[arg-type]
+def test_more_severe_and_archived_are_reported_at_once(change: dict[str, Level | State]) -> None:
+    after = replace(published_at(an_alert(), 0), changed_at=iso(1), **change)  # type: ignore[arg-type]
 
     assert due(after, at(1), messages=True) == Due(finding=True, message=False)
 
 
-def test_a_recurrence_is_told_at_once_with_a_message() -> None:
-    archived = advance(told_at(an_alert(), 0), None, QUIET, at(60))
+def test_a_recurrence_is_reported_at_once_with_a_message() -> None:
+    archived = advance(published_at(an_alert(), 0), None, QUIET, at(60))
     assert archived
-    again = advance(told_at(archived, 60), a_firing(last_seen=iso(70)), QUIET, at(71))
+    again = advance(published_at(archived, 60), a_firing(last_seen=iso(70)), QUIET, at(71))
     assert again
 
     assert due(again, at(71), messages=True) == Due(finding=True, message=True)
 
 
-def test_while_one_runner_tells_no_other_does() -> None:
+def test_only_one_runner_publishes() -> None:
     alert = leased(an_alert(), at())
 
     assert not due(alert, at(1), messages=True)
@@ -277,7 +277,7 @@ def test_running_twice_is_running_once(minutes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "alert", [an_alert(), told_at(an_alert(note="why"), 3), leased(an_alert(arrived_at=iso()), at())]
+    "alert", [an_alert(), published_at(an_alert(note="why"), 3), leased(an_alert(arrived_at=iso()), at())]
 )
 def test_a_document_reads_back_as_the_alert(alert: Alert) -> None:
     assert Alert.of(alert.document()) == alert

@@ -34,8 +34,6 @@ POSTING = Posting(ACCOUNT, REGION, "https://search.example.org/_dashboards")
 # The seed is fixed: a failure is the same for everybody.
 thorough = settings(
     max_examples=150,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
 )
 
@@ -140,7 +138,7 @@ def test_nothing_of_an_episode_changes_the_id() -> None:
     assert finding_id(later, POSTING) == finding_id(an_alert(), POSTING)
 
 
-def test_the_id_tells_database_and_detection() -> None:
+def test_the_id_reports_database_and_detection() -> None:
     start, _, group = finding_id(an_alert(), POSTING).rpartition("/")
 
     assert start == f"das/{ACCOUNT}/{REGION}/cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ/bruteforce-success"
@@ -177,7 +175,7 @@ def test_another_detection_database_or_group_is_another_finding(change: dict[str
     assert finding_id(an_alert(**change), POSTING) != finding_id(an_alert(), POSTING)
 
 
-def test_a_finding_posted_centrally_keeps_its_id_and_tells_the_real_account() -> None:
+def test_a_finding_posted_centrally_keeps_its_id_and_reports_the_real_account() -> None:
     central = Posting(CENTRAL, "eu-central-1", "")
 
     made = finding(an_alert(), a_detection(), central)
@@ -191,7 +189,7 @@ def test_a_finding_posted_centrally_keeps_its_id_and_tells_the_real_account() ->
     assert problems(made) == []
 
 
-def test_posted_at_home_the_account_is_told_once() -> None:
+def test_posted_at_home_the_account_is_reported_once() -> None:
     assert fields_of(an_alert()).keys().isdisjoint({"daswatch/AccountId", "daswatch/Region"})
 
 
@@ -266,7 +264,7 @@ def test_the_generator_is_the_detection_in_its_version() -> None:
         (Database("db-A", ACCOUNT, REGION, "sqlserver"), "AwsRdsDbInstance", {"DbiResourceId": "db-A"}),
     ],
 )
-def test_a_database_tells_what_is_known_for_certain(database: Database, kind: str, details: dict[str, str]) -> None:
+def test_a_database_reports_what_is_known_for_certain(database: Database, kind: str, details: dict[str, str]) -> None:
     resource = resource_of(an_alert(database=database))
 
     assert resource["Type"] == kind
@@ -300,7 +298,7 @@ def test_an_archived_alert_archives_its_finding(state: State, expected: str) -> 
     assert finding(an_alert(state=state), None, POSTING)["RecordState"] == expected
 
 
-def test_the_description_tells_what_why_how_often_and_who() -> None:
+def test_the_description_reports_what_why_how_often_and_who() -> None:
     said = finding(an_alert(note="Seen late"), a_detection(), POSTING)["Description"]
 
     assert said == (
@@ -349,7 +347,7 @@ def test_the_source_is_the_search_in_dashboards() -> None:
     assert "SourceUrl" not in finding(an_alert(), a_detection(), Posting(ACCOUNT, REGION, ""))
 
 
-def test_product_fields_tell_the_facts() -> None:
+def test_product_fields_hold_the_facts() -> None:
     assert fields_of(an_alert()) == {
         "daswatch/Detection": "bruteforce-success",
         "daswatch/Count": "12",
@@ -369,7 +367,7 @@ def test_product_fields_tell_the_facts() -> None:
     }
 
 
-def test_an_empty_group_value_is_told_as_such() -> None:
+def test_an_empty_group_value_is_shown_as_such() -> None:
     assert fields_of(an_alert(group={"clientApplication": ""}))["daswatch/Group/clientApplication"] == "(none)"
 
 
@@ -385,13 +383,13 @@ def test_more_facts_than_fields_are_counted() -> None:
 def test_group_fields_with_like_names_stay_apart() -> None:
     group = {"a:b": "1", "a;b": "2", "x" * 200 + "1": "3", "x" * 200 + "2": "4"}
 
-    told = {name: value for name, value in fields_of(an_alert(group=group)).items() if "/Group/" in name}
+    printed = {name: value for name, value in fields_of(an_alert(group=group)).items() if "/Group/" in name}
 
-    assert sorted(told.values()) == ["1", "2", "3", "4"]
-    assert all(len(name) <= 128 for name in told)
+    assert sorted(printed.values()) == ["1", "2", "3", "4"]
+    assert all(len(name) <= 128 for name in printed)
 
 
-def test_statements_are_told_only_as_such_and_shortened() -> None:
+def test_statements_are_shown_only_as_such_and_shortened() -> None:
     made = finding(an_alert(), a_detection(), POSTING, ["SELECT ?", "", "x" * 5_000, "not this one"])
 
     fields = made["ProductFields"]

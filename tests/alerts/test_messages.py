@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.alerts.alert import GROUPS, Database
@@ -18,12 +18,12 @@ odd_text = st.one_of(
 )
 
 
-def test_a_message_tells_all_that_a_person_needs() -> None:
-    told = message(an_alert(), a_detection(), URL)
+def test_a_message_reports_all_that_a_person_needs() -> None:
+    shown = message(an_alert(), a_detection(), URL)
 
-    assert told.subject == "[HIGH] A login succeeded after many had failed (cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ)"
-    assert told.body == (
-        "HIGH: A login succeeded after many had failed\n"
+    assert shown.subject == "[HIGH] Successful login after repeated failures (cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ)"
+    assert shown.body == (
+        "HIGH: Successful login after repeated failures\n"
         "\n"
         "Database: postgresql cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ, account 123456789012, eu-west-1\n"
         "dbUserName: app\n"
@@ -36,23 +36,23 @@ def test_a_message_tells_all_that_a_person_needs() -> None:
         "\n"
         "Why it matters: This is what guessing looks like when it works.\n"
         "\n"
-        "What to do first:\n"
+        "First steps:\n"
         "1. Read the session that followed.\n"
         "2. Ask the account's owner.\n"
         "3. Change the password.\n"
         "\n"
-        "The events:\n"
+        "View the events:\n"
         f"{URL}\n"
     )
 
 
 def test_a_monitors_message_says_who_found_it() -> None:
-    told = message(an_alert(detection="my monitor", note="A trigger without a query", episode=1), None, "")
+    shown = message(an_alert(detection="my monitor", note="A trigger without a query", episode=1), None, "")
 
-    assert "Found by the monitor my monitor." in told.body
-    assert "A trigger without a query" in told.body
-    assert "Events: 12\n" in told.body
-    assert "The events:" not in told.body
+    assert "Raised by monitor my monitor." in shown.body
+    assert "A trigger without a query" in shown.body
+    assert "Events: 12\n" in shown.body
+    assert "View the events:" not in shown.body
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_monitors_message_says_who_found_it() -> None:
         (Database("db-A", engine="oracle"), "Database: oracle db-A\n"),
     ],
 )
-def test_what_nobody_told_is_left_out(database: Database, line: str) -> None:
+def test_what_is_unknown_is_left_out(database: Database, line: str) -> None:
     assert f"\n\n{line}" in message(an_alert(database=database), a_detection(), URL).body
 
 
@@ -105,7 +105,7 @@ def test_every_body_is_short_plain_text(title: str, group: dict[str, str], note:
 
 
 @pytest.mark.parametrize("field", ["commandText", "commandText.keyword", "paramList", "errorMessage"])
-def test_no_message_tells_sql(field: str) -> None:
+def test_no_message_has_sql(field: str) -> None:
     alert = an_alert(group={field: "SELECT secret"}, actors={field: ("SELECT secret",)})
 
     assert "secret" not in message(alert, a_detection(), URL).body
@@ -146,29 +146,28 @@ def test_a_shared_message_lists_the_most_severe_first() -> None:
         for n, level in enumerate(levels)
     ]
     (group,) = [group for group in shared(alerts) if len(group) > 1]
-    told = summary([alerts[-1], *group], URL)
+    shown = summary([alerts[-1], *group], URL)
 
-    lines = told.body.splitlines()
-    assert told.subject == f"[CRITICAL] {len(group) + 1} new alerts: Title critical, Title low"
-    assert lines[0] == f"{len(group) + 1} new alerts, the most severe first:"
+    lines = shown.body.splitlines()
+    assert shown.subject == f"[CRITICAL] {len(group) + 1} new alerts: Title critical, Title low"
+    assert lines[0] == f"{len(group) + 1} new alerts, most severe first:"
     assert lines[2] == "CRITICAL: Title critical, db-A, dbUserName app; remoteHost 203.0.113.9"
     assert lines[2 + MAX_LISTED] == f"and {len(group) + 1 - MAX_LISTED} more"
     assert lines[-1] == URL
 
 
-@settings(deadline=None)
 @given(odd_text, odd_text, odd_text, st.sampled_from(Level))
 def test_every_shared_message_is_one_that_sns_takes(title: str, value: str, detection: str, level: Level) -> None:
     fields = {"title": title, "detection": detection, "level": level, "group": {"dbUserName": value}}
 
-    told = summary([an_alert(**fields)] * (MAX_LISTED + 1), URL)
+    shown = summary([an_alert(**fields)] * (MAX_LISTED + 1), URL)
 
-    assert len(told.subject) < 100
-    assert all(" " <= character <= "~" for character in told.subject)
-    assert all(line.isprintable() and len(line) <= 200 for line in told.body.split("\n"))
+    assert len(shown.subject) < 100
+    assert all(" " <= character <= "~" for character in shown.subject)
+    assert all(line.isprintable() and len(line) <= 200 for line in shown.body.split("\n"))
 
 
-def test_no_shared_message_tells_sql() -> None:
+def test_no_shared_message_has_sql() -> None:
     alerts = [an_alert(group={"commandText": "SELECT secret"})] * 9
 
     assert "secret" not in summary(alerts, URL).body

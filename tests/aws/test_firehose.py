@@ -24,14 +24,15 @@ from daswatch.aws.firehose import (
     MAX_CALL_BYTES,
     MAX_RECORD_BYTES,
     TOO_LARGE,
-    DeliveryPipeline,
     DeliveryStream,
     PutResult,
     RefusedRow,
     Row,
 )
 from daswatch.deadline import Deadline
+from daswatch.pipeline import Pipeline
 from demo.aws import REGION, LocalAws
+from ingest_lambda.sinks import rows_pipeline
 from tests.fakes.clock import Clock
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ class Firehose:
 
 def answered(count: int, failed: dict[int, str]) -> dict[str, Any]:
     """PutRecordBatch's answer in which the records at these positions failed with these codes."""
-    told = [
+    shown = [
         {"ErrorCode": failed[position], "ErrorMessage": "Slow down."} if position in failed else {"RecordId": "49"}
         for position in range(count)
     ]
-    return {"FailedPutCount": len(failed), "Encrypted": False, "RequestResponses": told}
+    return {"FailedPutCount": len(failed), "Encrypted": False, "RequestResponses": shown}
 
 
 def service_error(code: str, status: int = 400) -> ClientError:
@@ -106,7 +107,7 @@ def test_a_row_is_a_record_of_its_own() -> None:
     result = put(firehose, given)
 
     assert firehose.calls == [[row.line for row in given]]
-    assert (result.put, result.calls, result.refused, result.unput) == (3, 1, [], [])
+    assert (result.put, result.calls, result.refused, result.unsent) == (3, 1, [], [])
 
 
 def test_without_rows_firehose_is_not_even_looked_for() -> None:
@@ -145,7 +146,7 @@ def test_a_row_that_no_record_can_hold_is_refused_alone() -> None:
 
     assert firehose.taken == [row.line for row in (*small, *largest)]
     assert result.refused == [RefusedRow(3, "id-3", TOO_LARGE)]
-    assert (result.put, result.unput, result.cause) == (3, [], "")
+    assert (result.put, result.unsent, result.cause) == (3, [], "")
 
 
 def test_rows_of_one_activity_can_share_a_record() -> None:
@@ -191,7 +192,7 @@ def test_of_a_partial_failure_only_what_failed_is_put_again(code: str) -> None:
     lines = [row.line for row in given]
     assert firehose.calls == [lines, [lines[1], lines[3]], [lines[3]]]
     assert sorted(firehose.taken) == lines
-    assert (result.put, result.calls, result.unput, result.cause) == (5, 3, [], "")
+    assert (result.put, result.calls, result.unsent, result.cause) == (5, 3, [], "")
     assert clock.slept == [0.05, 0.1]
 
 
@@ -203,7 +204,7 @@ def test_of_a_shared_record_that_failed_all_rows_are_put_again() -> None:
 
     assert [len(call) for call in firehose.calls] == [2, 1]
     assert b"".join(firehose.taken) == b"".join(row.line for row in [*given[3:], *given[:3]])
-    assert (result.put, result.unput) == (5, [])
+    assert (result.put, result.unsent) == (5, [])
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_what_may_pass_is_put_again_after_a_wait(failure: Any) -> None:
     result = put(firehose, given, clock=clock)
 
     assert firehose.calls == [[row.line for row in given]] * 3
-    assert (result.put, result.calls, result.unput) == (2, 3, [])
+    assert (result.put, result.calls, result.unsent) == (2, 3, [])
     assert clock.slept == [0.05, 0.1]
 
 
@@ -245,7 +246,7 @@ def test_what_may_pass_is_put_again_after_a_wait(failure: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_somebody_must_correct_leaves_all_rows_unput_at_once(failure: Exception) -> None:
+def test_what_must_be_corrected_leaves_all_rows_unput_at_once(failure: Exception) -> None:
     clock = Clock()
     firehose, given = Firehose([{}, failure]), rows(1_200)
 
@@ -254,7 +255,7 @@ def test_what_somebody_must_correct_leaves_all_rows_unput_at_once(failure: Excep
     assert len(firehose.calls) == 2
     assert clock.slept == []
     assert (result.put, result.refused) == (500, [])
-    assert sorted(row.record for row in result.unput) == list(range(500, 1_200))
+    assert sorted(row.position for row in result.unsent) == list(range(500, 1_200))
     assert result.cause.startswith("Firehose PutRecordBatch: ")
     assert getattr(failure, "response", {}).get("Error", {}).get("Code", "NoCredentialsError") in result.cause
 
@@ -270,7 +271,7 @@ def test_retries_end_with_the_time_and_leave_what_failed_unput() -> None:
 
     assert clock.now <= 9.5
     assert len(firehose.calls) > 5
-    assert (result.put, result.unput) == (3, [given[2]])
+    assert (result.put, result.unsent) == (3, [given[2]])
     assert result.cause == "Firehose PutRecordBatch: ServiceUnavailableException"
 
 
@@ -280,16 +281,16 @@ def test_with_no_time_left_nothing_is_tried() -> None:
     result = put(firehose, given, seconds=0.1)
 
     assert firehose.calls == []
-    assert (result.unput, result.cause) == (given, "out of time")
+    assert (result.unsent, result.cause) == (given, "out of time")
 
 
-def test_the_wait_begins_anew_after_a_success() -> None:
+def test_pause_grows_with_the_attempts_of_one_call() -> None:
     clock = Clock()
     failed = service_error("ThrottlingException")
 
     put(Firehose([failed, failed, {}, failed]), rows(1_000), clock=clock)
 
-    assert clock.slept == [0.05, 0.1, 0.05]
+    assert clock.slept == [0.05, 0.05, 0.1]
 
 
 # AWS's own contract.
@@ -313,7 +314,7 @@ def test_the_call_and_its_answer_are_awss() -> None:
         result = stream.put(given, Deadline.after(60, Clock()))
 
         stubber.assert_no_pending_responses()
-    assert (result.put, result.calls, result.unput) == (3, 3, [])
+    assert (result.put, result.calls, result.unsent) == (3, 3, [])
 
 
 @pytest.fixture
@@ -376,10 +377,12 @@ class Inline(Executor):
         return done
 
 
-def pipeline(firehose: Firehose, executor: Executor | None = None, clock: Clock | None = None) -> DeliveryPipeline:
+def pipeline(
+    firehose: Firehose, executor: Executor | None = None, clock: Clock | None = None
+) -> Pipeline[Row, PutResult]:
     clock = clock or Clock()
     stream = DeliveryStream(lambda: firehose, STREAM, chance=lambda: 0.5)  # type: ignore[arg-type,return-value]
-    return DeliveryPipeline(stream, executor or Inline(), Deadline.after(60, clock))
+    return rows_pipeline(stream, executor or Inline(), Deadline.after(60, clock))
 
 
 def test_the_pipeline_puts_every_row_once_and_in_order() -> None:
@@ -393,7 +396,6 @@ def test_the_pipeline_puts_every_row_once_and_in_order() -> None:
 
     assert firehose.taken == [row.line for row in given]
     assert result.put == 3_333
-    assert delivery.put_records == set(range(3_333))
 
 
 def test_rows_are_put_before_all_are_collected() -> None:
@@ -423,21 +425,18 @@ def test_after_a_failure_later_rows_are_not_tried() -> None:
     result = delivery.finish()
 
     assert len(firehose.calls) == 1
-    assert min(row.record for row in result.unput) == 0
-    assert delivery.put_records == set()
+    assert [row.position for row in result.unsent] == list(range(1_800))
 
 
-def test_the_pipeline_knows_which_records_are_put_wholly() -> None:
+def test_unsent_rows_name_their_records() -> None:
     firehose = Firehose([{0: "InternalFailure"}, service_error("AccessDeniedException")])
     delivery = pipeline(firehose)
     first, second, third = (rows(1, first=position) for position in range(3))
 
     delivery.add([*first, *second, *second, *third])
-    delivery.refuse(RefusedRow(2, "id-2", "TypeError"))
     result = delivery.finish()
 
-    assert [row.record for row in result.unput] == [0]
-    assert delivery.put_records == {1}
+    assert [row.position for row in result.unsent] == [0]
 
 
 def test_firehose_gets_half_of_the_time_that_is_left() -> None:

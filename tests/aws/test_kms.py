@@ -14,15 +14,15 @@ from botocore.stub import Stubber
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from tests.fakes.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
 
-CLUSTER = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
-OTHER_CLUSTER = ActivityStream("cluster-B", "aws:rds:dbc-id", "123456789012", "eu-west-1")
-INSTANCE = ActivityStream("cluster-A", "aws:rds:db-id", "123456789012", "eu-west-1")
+CLUSTER = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+OTHER_CLUSTER = StreamSource("cluster-B", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+INSTANCE = StreamSource("cluster-A", "aws:rds:db-id", "123456789012", "eu-west-1")
 PLAINTEXT = bytes(range(32))
 LATER = Deadline.after(3600, Clock())
 ONE_CALL = 0.9  # KMS gets a share of it, which suffices for no pause
@@ -51,14 +51,14 @@ class Kms:
         self.stub = Stubber(self.client)
         self.stub.activate()
 
-    def answers(self, wrapped: bytes, stream: ActivityStream = CLUSTER, plaintext: bytes = PLAINTEXT) -> None:
+    def answers(self, wrapped: bytes, stream: StreamSource = CLUSTER, plaintext: bytes = PLAINTEXT) -> None:
         """The next call must ask for this, and gets the key."""
         asked = {"CiphertextBlob": wrapped, "EncryptionContext": {stream.context_key: stream.resource_id}}
         self.stub.add_response("decrypt", {"Plaintext": plaintext, "KeyId": "key"}, asked)
 
     def fails(self, code: str, status: int = 400) -> None:
         """The next call fails."""
-        self.stub.add_client_error("decrypt", code, "told by KMS", status)
+        self.stub.add_client_error("decrypt", code, "shown by KMS", status)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_key_is_asked_for_once_with_the_streams_context(kms: Kms) -> None:
 
 
 @pytest.mark.parametrize("stream", [OTHER_CLUSTER, INSTANCE])
-def test_a_key_is_cached_for_its_own_context_only(kms: Kms, stream: ActivityStream) -> None:
+def test_a_key_is_cached_for_its_own_context_only(kms: Kms, stream: StreamSource) -> None:
     kms.answers(b"wrapped")
     kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
     kms.fails("InvalidCiphertextException")
@@ -228,7 +228,7 @@ def test_the_message_of_an_outage_does_not_quote_kms(kms: Kms) -> None:
     with pytest.raises(KmsUnavailable) as outage:
         kms.keys.unwrap(b"wrapped", CLUSTER, LATER)
 
-    assert "told by KMS" not in str(outage.value)
+    assert "shown by KMS" not in str(outage.value)
 
 
 @dataclass

@@ -66,12 +66,12 @@ class Hub:
 
     def accepts(self, count: int, failed: Mapping[str, str] | None = None) -> None:
         """The next call is answered so: `failed` are error codes by id."""
-        entries = [{"Id": name, "ErrorCode": code, "ErrorMessage": "told"} for name, code in (failed or {}).items()]
+        entries = [{"Id": name, "ErrorCode": code, "ErrorMessage": "shown"} for name, code in (failed or {}).items()]
         answer = {"SuccessCount": count, "FailedCount": len(entries), "FailedFindings": entries}
         self.stub.add_response("batch_import_findings", answer)
 
     def fails(self, code: str, status: int = 400) -> None:
-        self.stub.add_client_error("batch_import_findings", code, "quotes A login succeeded", status)
+        self.stub.add_client_error("batch_import_findings", code, "quotes Successful login", status)
 
     def send(self, batch: Sequence[Mapping[str, Any]], seconds: float = 30.0, note: str = "") -> ImportResult:
         hub = SecurityHub(self.client, lambda: 1.0, note)
@@ -227,7 +227,7 @@ def test_an_overloaded_security_hub_leaves_the_findings_for_later(hub: Hub) -> N
         ("SomethingNew", "SomethingNew"),
     ],
 )
-def test_what_needs_somebody_is_told_at_once(hub: Hub, code: str, advice: str) -> None:
+def test_what_needs_a_person_is_reported_at_once(hub: Hub, code: str, advice: str) -> None:
     hub.fails(code, 403)
 
     result = hub.send(findings(150))
@@ -235,11 +235,11 @@ def test_what_needs_somebody_is_told_at_once(hub: Hub, code: str, advice: str) -
     assert len(result.unsent) == 150
     assert result.refused == {}
     assert advice in result.cause
-    assert "A login succeeded" not in result.cause
+    assert "Successful login" not in result.cause
 
 
 @pytest.mark.parametrize("code", ["InvalidAccess", "SomethingNew"])
-def test_a_finding_that_needs_somebody_is_unsent_not_refused(hub: Hub, code: str) -> None:
+def test_a_finding_that_needs_a_person_is_unsent_not_refused(hub: Hub, code: str) -> None:
     """So Security Hub answers where it is not enabled."""
     hub.accepts(1, {"das/1": code})
 
@@ -358,7 +358,7 @@ def test_pacing_ends_at_the_deadline(hub: Hub) -> None:
     assert len(result.unsent) == 3 * MAX_FINDINGS_PER_CALL
 
 
-def test_a_note_is_told_where_there_is_no_graver_cause(hub: Hub) -> None:
+def test_a_note_is_reported_where_there_is_no_other_cause(hub: Hub) -> None:
     hub.accepts(1)
     hub.fails("AccessDeniedException", 403)
 
@@ -418,7 +418,7 @@ class Accounts:
         self.stub.add_response("assume_role", {"Credentials": credentials}, asked)
 
     def denies(self, code: str = "AccessDenied", status: int = 403) -> None:
-        self.stub.add_client_error("assume_role", code, "told by STS", status)
+        self.stub.add_client_error("assume_role", code, "shown by STS", status)
 
 
 def _accept_all(params: Mapping[str, Any], **_: object) -> tuple[Any, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The alert topic: what it is told, and what becomes of SNS's refusals."""
+"""The alert topic: what it gets, and what becomes of SNS's refusals."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def warm(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 
 def test_a_message_is_published_with_its_subject(client: SNSClient, stub: Stubber) -> None:
-    told = {"TopicArn": TOPIC, "Subject": "[HIGH] Guessed", "Message": "Look."}
-    stub.add_response("publish", {"MessageId": "1"}, told)
+    shown = {"TopicArn": TOPIC, "Subject": "[HIGH] Guessed", "Message": "Look."}
+    stub.add_response("publish", {"MessageId": "1"}, shown)
 
     AlertTopic(lambda: client, TOPIC).publish(Message("[HIGH] Guessed", "Look."), Deadline.after(60))
 
 
 @pytest.mark.parametrize("code", ["Throttling", "AuthorizationError", "NotFound", "KMSAccessDenied", "InternalError"])
-def test_what_sns_answers_is_told_by_its_code_alone(client: SNSClient, stub: Stubber, code: str) -> None:
+def test_what_sns_answers_is_reported_by_its_code_alone(client: SNSClient, stub: Stubber, code: str) -> None:
     stub.add_client_error("publish", code, "Invalid parameter: Message: Look.")
 
     with pytest.raises(TopicUnavailable, match=code) as error:
@@ -97,9 +97,9 @@ def test_the_client_is_made_at_the_first_message_and_kept(client: SNSClient, stu
 
 def test_a_message_arrives(warm: LocalAws) -> None:
     arn = sns_client().create_topic(Name="das-alerts-of-a-message")["TopicArn"]
-    told = message(an_alert(title="Überwachung"), a_detection(), "https://search.example.org/")
+    shown = message(an_alert(title="Überwachung"), a_detection(), "https://search.example.org/")
 
-    AlertTopic(sns_client, arn).publish(told, Deadline.after(60))
+    AlertTopic(sns_client, arn).publish(shown, Deadline.after(60))
 
     arrived = sns_backends[arn.split(":")[4]][REGION].topics[arn].sent_notifications
-    assert [(subject, body) for _, body, subject, *_ in arrived] == [(told.subject, told.body)]
+    assert [(subject, body) for _, body, subject, *_ in arrived] == [(shown.subject, shown.body)]

@@ -27,7 +27,7 @@ def a_firing(**changes: Any) -> Firing:
     """Ten failed logins of one user, the last one a minute ago."""
     fields: dict[str, Any] = {
         "detection": "bruteforce-user",
-        "title": "Many failed logins of one user from one host",
+        "title": "Brute-force login attempts on one account",
         "level": Level.MEDIUM,
         "database": DATABASE,
         "group": {"dbUserName": "shop_app", "remoteHost": "203.0.113.47"},
@@ -52,13 +52,13 @@ def a_detection(**changes: Any) -> Detection:
     fields: dict[str, Any] = {
         "name": "bruteforce-user",
         "id": "8a4f0c0e-52b7-4f0c-9b1e-1d6a5b7f9e01",
-        "title": "Many failed logins of one user from one host",
+        "title": "Brute-force login attempts on one account",
         "level": Level.MEDIUM,
         "status": "test",
         "kind": DetectionKind.THRESHOLD,
         "source": Source.EVENTS,
         "query": 'activity:"AUTH FAILURE"',
-        "description": "Somebody tried one account's password again and again.",
+        "description": "One account's password was tried again and again.",
         "why": "Guessing passwords is the cheapest way in.",
         "runbook": ("Find out whose host it is.",),
         "false_positives": ("A rotated password.",),

@@ -31,7 +31,7 @@ def values_of(source: Source, field: str) -> list[Any]:
 
 @cache
 def predicate(query: str) -> Predicate:
-    """A Lucene query of fields and values. AND beside OR needs parentheses: Lucene reads it as nobody does."""
+    """A Lucene query of fields and values. AND next to OR needs parentheses: Lucene has no precedence."""
     tokens = _tokens(query)
     found = _expression(tokens) if tokens else lambda _: True
     assert not tokens, f"{query}: what is {tokens}?"
@@ -59,7 +59,7 @@ def _expression(tokens: list[Any]) -> Predicate:
     while tokens and tokens[0] in ("AND", "OR"):
         joints.add(tokens.pop(0))
         parts.append(_term(tokens))
-    assert len(joints) <= 1, "AND beside OR without parentheses"
+    assert len(joints) <= 1, "AND next to OR without parentheses"
     combine = any if joints == {"OR"} else all
     return lambda source: combine(part(source) for part in parts)
 

@@ -29,7 +29,7 @@ from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitors import has_monitor
 from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode
@@ -52,7 +52,7 @@ suppressions:
 
 
 def detections(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
-    """Run a command as somebody with a wide terminal."""
+    """Run a command in a wide terminal."""
     return CliRunner().invoke(app, ["detections", *arguments], env={"COLUMNS": "240", **(env or {})})
 
 
@@ -81,7 +81,7 @@ def test_list_shows_every_detection_with_its_level() -> None:
         assert detection.enabled or detection.disabled_because[:40] in result.stdout
 
 
-def test_list_tells_machines_what_fires_and_what_is_enabled() -> None:
+def test_list_as_json_has_condition_and_state() -> None:
     rows = answer_of("list", "--output", "json")
 
     assert [row["name"] for row in rows] == NAMES
@@ -118,7 +118,7 @@ def test_a_suppression_that_has_expired_is_shown_apart(tuning: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("detections: {no-such: {level: high}}", "there is no detection 'no-such'"),
         ("detections: {mass-read: {settings: {rows: 3}}}", "there is no setting 'rows'"),
@@ -126,14 +126,14 @@ def test_a_suppression_that_has_expired_is_shown_apart(tuning: str) -> None:
         ("\udcff", "cannot be read (UnicodeDecodeError"),
     ],
 )
-def test_a_wrong_tuning_file_is_one_line_and_wrong_usage(text: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_tuning_file_is_one_line_and_wrong_usage(text: str, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "tuning.yml"
     path.write_text(text, "utf-8", errors="surrogateescape")
 
     result = detections("list", "--tuning", str(path))
 
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
 
@@ -149,19 +149,19 @@ def test_show_renders_the_page() -> None:
     result = detections("show", "bruteforce-user")
 
     assert result.exit_code == 0
-    assert "Many failed logins of one user from one host" in result.stdout
+    assert "Brute-force login attempts on one account" in result.stdout
     assert "Why it matters" in result.stdout
     assert "**" not in result.stdout
 
 
-def test_show_tells_the_saved_query_over_its_latest_window() -> None:
+def test_show_prints_the_saved_query_over_its_latest_window() -> None:
     body = answer_of("show", "bruteforce-user", "--as", "query")
 
     assert body["query"]["bool"]["filter"][-1] == {"range": {"@timestamp": {"gte": "now-720s", "lte": "now"}}}
     assert "groups" in body["aggs"]
 
 
-def test_show_tells_the_monitor_of_the_index_prefix() -> None:
+def test_show_prints_the_monitor_of_the_index_prefix() -> None:
     body = answer_of(
         "show", "bruteforce-user", "--as", "monitor", "--channel", "pager", env={"INDEX_PREFIX": "audit-events"}
     )
@@ -171,11 +171,11 @@ def test_show_tells_the_monitor_of_the_index_prefix() -> None:
     assert '"destination_id": "pager"' in json.dumps(body)
 
 
-def test_show_tells_the_saved_search() -> None:
+def test_show_prints_the_saved_search() -> None:
     assert answer_of("show", "bruteforce-user", "--as", "search")["id"] == "das-detection-bruteforce-user"
 
 
-def test_show_tells_all_that_is_compiled(tuning: str) -> None:
+def test_show_prints_all_that_is_compiled(tuning: str) -> None:
     shown = answer_of("show", "mass-read", "--as", "json", "--tuning", tuning)
 
     assert (shown["name"], shown["level"]) == ("mass-read", "critical")
@@ -183,7 +183,7 @@ def test_show_tells_all_that_is_compiled(tuning: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "view", "told"),
+    ("name", "view", "expected"),
     [
         ("bruteforce-success", "monitor", "has no monitor"),
         ("das-silent", "monitor", "has no monitor"),
@@ -191,11 +191,11 @@ def test_show_tells_all_that_is_compiled(tuning: str) -> None:
         ("das-failing", "query", "has no saved query"),
     ],
 )
-def test_show_says_why_there_is_none(name: str, view: str, told: str) -> None:
+def test_show_says_why_there_is_none(name: str, view: str, expected: str) -> None:
     result = detections("show", name, "--as", view)
 
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{name} {told}: ")
+    assert result.stdout.startswith(f"{name} {expected}: ")
     assert len(result.stdout.splitlines()) == 1
 
 
@@ -276,7 +276,7 @@ def test_compile_says_where_it_cannot_write(tmp_path: Path) -> None:
     assert "cannot be written" in result.stderr
 
 
-def test_an_index_prefix_that_is_none_is_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_wrong_index_prefix_is_named_before_any_write(tmp_path: Path) -> None:
     to = tmp_path / "detections.json"
 
     result = detections("compile", "--to", str(to), env={"INDEX_PREFIX": "No Prefix"})
@@ -295,7 +295,7 @@ def test_what_runs_somewhere_needs_an_endpoint(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["test", "backtest"])
-def test_an_endpoint_that_does_not_answer_is_told(command: str) -> None:
+def test_endpoint_without_an_answer_is_named(command: str) -> None:
     # Nothing listens on a port that only root could have.
     result = detections(
         command, "os-exec", env={"OPENSEARCH_ENDPOINT": "http://127.0.0.1:9", "OPENSEARCH_AUTH": "none"}
@@ -308,7 +308,7 @@ def test_an_endpoint_that_does_not_answer_is_told(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "told"),
+    ("begin", "end", "expected"),
     [
         ("yesterday", "now", "--from is not a time"),
         ("7d", "7x", "--to is not a time"),
@@ -316,11 +316,11 @@ def test_an_endpoint_that_does_not_answer_is_told(command: str) -> None:
         ("2033-05-03", "2033-05-03T00:00Z", "--from is not before --to"),
     ],
 )
-def test_a_span_that_is_none_is_told(begin: str, end: str, told: str) -> None:
+def test_wrong_span_is_named(begin: str, end: str, expected: str) -> None:
     result = detections("backtest", "--from", begin, "--to", end)
 
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert expected in result.stderr
 
 
 @pytest.fixture
@@ -381,7 +381,7 @@ def traffic(search: OpenSearch, node: AnyNode) -> Iterator[Traffic]:
 
     def actions() -> Iterator[dict[str, Any]]:
         for record in produce(23, START, 12_000, scenarios=EVERY_SCENARIO):
-            stream = activity_stream(record.database.stream_arn("eu-west-1"))
+            stream = stream_source(record.database.stream_arn("eu-west-1"))
             content = read_monitoring_record(orjson.dumps(record.monitoring_record))
             arrival, version = iso_milliseconds(record.arrival), record.database.version
             for entry in record.entries:
@@ -417,7 +417,7 @@ def test_a_backtest_finds_exactly_what_the_ledger_says(traffic: Traffic) -> None
 
 
 @pytest.mark.node
-def test_a_backtest_tells_when_how_often_and_for_whom(traffic: Traffic) -> None:
+def test_backtest_reports_times_counts_and_groups(traffic: Traffic) -> None:
     answer = answer_of("backtest", "bruteforce-user", *DAY, "--output", "json", env=traffic.env)
 
     (one,) = answer["detections"]
@@ -641,7 +641,7 @@ def test_without_a_history_nothing_is_new_and_that_is_said(history: History) -> 
 
 
 @pytest.mark.node
-def test_a_detection_that_cannot_be_run_is_told_and_the_others_are(history: History) -> None:
+def test_failing_detection_is_named_and_others_run(history: History) -> None:
     # GIVEN an index in which the rows are text, and cannot be added up
     body = {"mappings": {"properties": {"rowCount": {"type": "text"}}}}
     history.search.indices.create(index=f"{history.prefix}-2033.05.03", body=body)
@@ -656,7 +656,7 @@ def test_a_detection_that_cannot_be_run_is_told_and_the_others_are(history: Hist
 
 
 @pytest.mark.node
-def test_a_span_can_be_told_in_days_ago(history: History) -> None:
+def test_span_can_be_given_in_days_ago(history: History) -> None:
     now = datetime.now(UTC)
     minutes = (now - START).total_seconds() / 60
     history.add(*(minutes - 60 + second / 60 for second in range(12)), **FAILED)

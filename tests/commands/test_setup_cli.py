@@ -206,7 +206,7 @@ def test_compiled_detections_are_read(domain: Domain, tmp_path: Path, monkeypatc
         (["--tuning", __file__, "--detections", __file__], {"OPENSEARCH_ENDPOINT": "https://x"}, "exclude each other"),
     ],
 )
-def test_wrong_settings_are_told(arguments: list[str], env: Mapping[str, str], problem: str) -> None:
+def test_wrong_settings_are_named(arguments: list[str], env: Mapping[str, str], problem: str) -> None:
     result = daswatch("setup", *arguments, env=env)
 
     assert result.exit_code == 2
@@ -241,7 +241,7 @@ def test_an_export_becomes_readable_files_without_what_is_made_of_rules(tmp_path
 
 
 @pytest.mark.parametrize("content", [b"no json\n", b'{"id": "x"}\n', b"[]\n"])
-def test_a_file_that_is_no_export_is_told(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_not_an_export_is_named(tmp_path: Path, content: bytes) -> None:
     export = tmp_path / "export.ndjson"
     export.write_bytes(content)
 

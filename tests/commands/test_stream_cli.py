@@ -25,17 +25,17 @@ def stream(*arguments: str, answer: str | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=answer, env={"COLUMNS": "300"})
 
 
-def told(*arguments: str, code: int = 0) -> Any:
+def run_json(*arguments: str, code: int = 0) -> Any:
     """What a command prints for machines."""
     result = stream(*arguments, "--output", "json")
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
 
-def test_streams_are_started_side_by_side_and_told(rds: Rds) -> None:
+def test_streams_are_started_side_by_side(rds: Rds) -> None:
     names = [rds.cluster(), rds.instance(), rds.cluster("aurora-mysql")]
 
-    answer = told("start", *names, "--kms-key", rds.key, "--yes")
+    answer = run_json("start", *names, "--kms-key", rds.key, "--yes")
 
     assert [one["database"] for one in answer["databases"]] == names
     for name, one in zip(names, answer["databases"], strict=True):
@@ -48,8 +48,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(rds: Rds) -> None:
     new, running = rds.cluster(), rds.cluster()
     rds.run_stream(running)
 
-    starts = told("start", new, running, "--kms-key", rds.key, "--mode", "sync", "--dry-run")
-    stops = told("stop", new, running, "--dry-run")
+    starts = run_json("start", new, running, "--kms-key", rds.key, "--mode", "sync", "--dry-run")
+    stops = run_json("stop", new, running, "--dry-run")
 
     assert starts["dryRun"] is True
     assert [one["step"] for one in starts["databases"]] == ["start", "done"]
@@ -73,7 +73,7 @@ def test_one_refusal_keeps_no_other_database_from_its_stream(rds: Rds) -> None:
 def test_asking_without_waiting_is_done_when_rds_has_agreed(rds: Rds) -> None:
     rds.meanwhile = 50
 
-    answer = told("start", rds.cluster(), "--kms-key", rds.key, "--yes", "--wait", "0")
+    answer = run_json("start", rds.cluster(), "--kms-key", rds.key, "--yes", "--wait", "0")
 
     assert answer["databases"][0]["step"] == "wait"
     assert len(rds.calls) == 1
@@ -82,7 +82,7 @@ def test_asking_without_waiting_is_done_when_rds_has_agreed(rds: Rds) -> None:
 def test_what_is_not_done_in_time_fails(rds: Rds) -> None:
     rds.meanwhile = 10_000
 
-    assert told("start", rds.cluster(), "--kms-key", rds.key, "--yes", "--wait", "0.003", code=1)
+    assert run_json("start", rds.cluster(), "--kms-key", rds.key, "--yes", "--wait", "0.003", code=1)
 
 
 ORACLE = "RDS for Oracle clears the audit data that is there"
@@ -114,7 +114,7 @@ def test_nothing_starts_without_a_yes(rds: Rds, answer: str, why: str) -> None:
 
 
 def test_machines_are_refused_in_json_without_a_yes(rds: Rds) -> None:
-    answer = told("start", rds.instance(), "--kms-key", rds.key, code=1)
+    answer = run_json("start", rds.instance(), "--kms-key", rds.key, code=1)
 
     assert answer["error"]["problems"] == ["nothing was started: the question was not answered"]
     assert "--yes" in answer["error"]["next"]
@@ -124,7 +124,7 @@ def test_machines_are_refused_in_json_without_a_yes(rds: Rds) -> None:
 def test_a_dry_run_lists_the_effects_of_a_start(rds: Rds) -> None:
     name = rds.instance("sqlserver-ee", "15.00")
 
-    answer = told("start", name, "--kms-key", rds.key, "--dry-run")
+    answer = run_json("start", name, "--kms-key", rds.key, "--dry-run")
     table = stream("start", name, "--kms-key", rds.key, "--dry-run")
 
     assert "RDS for SQL Server locks the audit policy" in " ".join(answer["databases"][0]["effects"])
@@ -144,7 +144,7 @@ def test_nothing_is_asked_where_every_stream_runs(rds: Rds) -> None:
 def test_an_engine_without_streams_is_refused_by_name(rds: Rds, engine: str) -> None:
     name = rds.instance(engine, "8.0" if engine == "mysql" else "15.2" if engine == "postgres" else "10.6.8")
 
-    (one,) = told("start", name, "--kms-key", rds.key, "--yes", code=1)["databases"]
+    (one,) = run_json("start", name, "--kms-key", rds.key, "--yes", code=1)["databases"]
 
     assert one["step"] == "refuse"
     assert f"runs {engine}, which has no activity streams" in one["reason"]
@@ -174,10 +174,10 @@ def test_audit_stops_with_a_yes(rds: Rds, arguments: list[str], answer: str | No
 
 
 def test_nothing_is_asked_where_nothing_runs(rds: Rds) -> None:
-    assert told("stop", rds.cluster())["databases"][0]["step"] == "done"
+    assert run_json("stop", rds.cluster())["databases"][0]["step"] == "done"
 
 
-def test_the_status_of_all_databases_is_told_with_what_they_can_have(rds: Rds) -> None:
+def test_status_of_all_databases_has_their_modes(rds: Rds) -> None:
     names = [
         rds.cluster(),
         rds.cluster(instance_class="db.t3.medium"),
@@ -186,7 +186,7 @@ def test_the_status_of_all_databases_is_told_with_what_they_can_have(rds: Rds) -
     ]
     rds.run_stream(names[0], mode="sync")
 
-    by_name = {one["database"]: one for one in told("status")}
+    by_name = {one["database"]: one for one in run_json("status")}
     table = stream("status")
 
     running, small, oracle, postgres = (by_name[name] for name in names)
@@ -202,10 +202,10 @@ def test_the_status_of_all_databases_is_told_with_what_they_can_have(rds: Rds) -
         assert text in table.stdout
 
 
-def test_the_status_of_some_databases_is_told_in_their_order(rds: Rds) -> None:
+def test_status_of_some_databases_keeps_their_order(rds: Rds) -> None:
     names = [rds.instance(), rds.cluster()]
 
-    assert [one["database"] for one in told("status", *names)] == names
+    assert [one["database"] for one in run_json("status", *names)] == names
     assert stream("status", "cluster:nowhere").exit_code == 1
 
 
@@ -223,11 +223,11 @@ def test_the_status_comes_from_all_pages(rds: Rds, monkeypatch: pytest.MonkeyPat
     for _ in range(20):
         rds.instance()
 
-    assert names <= {one["database"] for one in told("status")}
+    assert names <= {one["database"] for one in run_json("status")}
     assert len(set(asked)) > 1
 
 
-def test_every_name_that_is_none_is_told_at_once() -> None:
+def test_every_wrong_name_is_reported_at_once() -> None:
     result = stream("start", "orders", "cluster:", "--kms-key", "x")
 
     assert result.exit_code == 2

@@ -40,7 +40,7 @@ FILES = [f"{kind}/{entry.name}" for kind in TYPES for entry in files("dashboards
 KNOWN = {(one.type, one.id): one for one in OBJECTS}
 VISUALIZATIONS = [one for one in OBJECTS if one.type == "visualization"]
 DASHBOARDS = [one for one in OBJECTS if one.type == "dashboard"]
-# Searches that answer an everyday question from Discover, and stand on no dashboard.
+# Searches that are opened from Discover and are not on a dashboard.
 EVERYDAY = {"das-table-changers", "das-session"}
 # The last migration of each type in Dashboards 2.19 and 3.x; what is older is migrated on import.
 MIGRATIONS = {"index-pattern": "7.6.0", "search": "7.9.3", "visualization": "7.10.0", "dashboard": "7.9.3"}
@@ -150,7 +150,7 @@ def test_what_it_refers_to_is_shipped(one: SavedObject) -> None:
 
 
 @pytest.mark.parametrize("one", OBJECTS, ids=by_id)
-def test_it_tells_which_question_it_answers(one: SavedObject) -> None:
+def test_object_has_title_and_description(one: SavedObject) -> None:
     assert one.title
     assert one.type == "index-pattern" or len(one.attributes["description"]) > 20
 
@@ -534,7 +534,7 @@ def test_no_id_leaves_its_folder(identity: str) -> None:
         (orjson.dumps(exported(id="first")), r"line 2: dashboard 'first' is there twice"),
     ],
 )
-def test_a_malformed_export_tells_the_line_and_what_is_wrong(line: bytes, problem: str) -> None:
+def test_malformed_export_names_line_and_problem(line: bytes, problem: str) -> None:
     content = orjson.dumps(exported(id="first")) + b"\n" + line + b"\n" + SUMMARY
 
     with pytest.raises(SavedObjectError) as raised:
@@ -550,6 +550,6 @@ def test_a_malformed_export_tells_the_line_and_what_is_wrong(line: bytes, proble
         (b'{"type":"dashboard","id":"other","attributes":{}}', "dashboard/mine.json: it holds dashboard 'other'"),
     ],
 )
-def test_a_malformed_file_tells_its_name(content: bytes, problem: str) -> None:
+def test_malformed_file_is_named(content: bytes, problem: str) -> None:
     with pytest.raises(SavedObjectError, match=re.escape(problem)):
         read_file(content, "dashboard/mine.json")

@@ -109,10 +109,10 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
     assert len(found) == 7
 
 
-# --- what a plan tells ---
+# --- what a plan shows ---
 
 
-def test_a_plan_is_told_in_rows() -> None:
+def test_plan_is_shown_in_rows() -> None:
     role = shipped_roles()[0]
     planned = Plan((PlannedStep(Operation.UPDATE, role, {}),), (LeftOut(ContentKind.MONITOR, 19, "no plugin"),))
 
@@ -188,12 +188,12 @@ def test_a_policy_of_an_earlier_release_is_updated() -> None:
 @pytest.mark.parametrize(
     "there",
     [
-        with_age("3650d").body,  # no mark: somebody's own, or a rewritten description
+        with_age("3650d").body,  # no mark: a team's own, or a rewritten description
         {"policy": {**with_age("3650d").body["policy"], "description": marked(POLICY.body)["policy"]["description"]}},
         {},
     ],
 )
-def test_a_policy_that_somebody_changed_stays(there: Mapping[str, Any]) -> None:
+def test_changed_policy_stays(there: Mapping[str, Any]) -> None:
     step = step_of(there)
 
     assert step.step is Operation.UNCHANGED
@@ -216,8 +216,8 @@ def test_a_monitor_as_it_was_installed_is_up_to_date() -> None:
     [
         (True, True, True, True),
         (True, True, False, False),  # the team's tuning
-        (True, False, True, False),  # somebody switched it off
-        (False, True, False, True),  # somebody switched it on
+        (True, False, True, False),  # a team switched it off
+        (False, True, False, True),  # a team switched it on
         (False, False, True, True),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None
     assert (wanted["enabled"], changed, why) == (False, True, "changed by the team, and kept: switched off")
 
 
-def test_a_monitor_that_tells_another_channel_is_changed() -> None:
+def test_monitor_of_another_channel_is_changed() -> None:
     assert updated(body(), monitor(a_detection(), "another", Indices()))[1]
 
 
@@ -284,7 +284,7 @@ def test_triggers_of_the_team_survive(position: int, changes: dict[str, Any]) ->
 
 def test_actions_of_the_team_survive_where_they_are() -> None:
     there = body()
-    slack = {"id": "slack", "name": "tell us", "destination_id": "slack", "throttle_enabled": False}
+    slack = {"id": "slack", "name": "notify us", "destination_id": "slack", "throttle_enabled": False}
     trigger_of(there)["actions"].insert(0, slack)
 
     wanted, changed, why = updated(body(**NEWER), there)
@@ -340,7 +340,7 @@ def earlier(enabled: bool = True, **changes: Any) -> dict[str, Any]:
     content = body(enabled=enabled, **changes)
     trigger = trigger_of(content)
     trigger["id"] = f"bruteforce-user-0123456789abcdef-{'on' if enabled else 'off'}"
-    trigger["actions"][0]["name"] = "tell Daswatch"
+    trigger["actions"][0]["name"] = "notify Daswatch"
     trigger["condition"]["script"]["source"] = "ctx.results[0].aggregations.groups.buckets.size() > 0"
     return content
 
@@ -453,9 +453,7 @@ def test_every_wrong_arn_is_named() -> None:
         ),
     ],
 )
-def test_dashboards_are_beside_the_endpoint_unless_told(
-    variables: Mapping[str, str], endpoint: DashboardsEndpoint
-) -> None:
+def test_dashboards_url_defaults_to_the_endpoint(variables: Mapping[str, str], endpoint: DashboardsEndpoint) -> None:
     environment = Environment(variables)
 
     assert DashboardsEndpoint.read(environment, SearchEndpoint("https://search.example.com")) == endpoint

@@ -14,7 +14,7 @@ from daswatch.content.model import Content, ContentKind, Operation
 from daswatch.content.plan import plan
 from daswatch.content.templates import shipped_content, shipped_roles
 from daswatch.documents.document import Flattening, flatten
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import read_monitoring_record
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
@@ -105,7 +105,7 @@ def test_every_field_of_a_document_is_in_the_mapping(event: dict[str, Any]) -> N
             "databaseActivityEventList": [event],
         }
     )
-    stream = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+    stream = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 
     (document,) = flatten(
         read_monitoring_record(content), stream, "1.1", "2031-03-04T00:00:00.000Z", Flattening("2031-03-04T00:00:00Z")
@@ -213,7 +213,7 @@ def planned(installed: Mapping[tuple[ContentKind, str], Mapping[str, Any]]) -> l
         ({}, Operation.UPDATE),
     ],
 )
-def test_a_plan_tells_what_would_change(there: Mapping[str, Any] | None, step: Operation) -> None:
+def test_plan_shows_what_would_change(there: Mapping[str, Any] | None, step: Operation) -> None:
     installed = {} if there is None else {(ContentKind.INDEX_TEMPLATE, "one"): there}
 
     assert planned(installed) == [step]

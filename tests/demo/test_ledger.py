@@ -44,7 +44,7 @@ def as_document(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def an_entry(entries: list[LedgerEntry], fate: str) -> LedgerEntry:
-    """One with a time of its own, so that a document can be told from others."""
+    """One with a time of its own, so that a document differs from others."""
     return next(entry for entry in entries if entry.fate == fate and entry.log_time)
 
 
@@ -119,7 +119,7 @@ def test_a_document_that_no_event_explains_is_unknown(
     ("name", "value"),
     [("activity", "OTHER"), ("outcome", "unknown"), ("engine", "mariadb"), ("activity", None)],
 )
-def test_a_wrong_class_is_told_with_what_was_expected(
+def test_wrong_class_names_the_expected_one(
     entries: list[LedgerEntry], documents: list[dict[str, Any]], name: str, value: str | None
 ) -> None:
     number = next(n for n, document in enumerate(documents) if document["activity"] == "AUTH FAILURE")

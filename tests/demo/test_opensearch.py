@@ -215,7 +215,7 @@ touch modules/analysis-common/lang-painless.jar
 
 
 def machine(tmp_path: Path, maven: str) -> dict[str, str]:
-    """An environment with that `mvn`, a cache of its own, and a file that tells how often `mvn` ran."""
+    """An environment with that `mvn`, a cache of its own, and a file that counts how often `mvn` ran."""
     executable(tmp_path / "tools" / "mvn", maven)
     return {
         "PATH": f"{tmp_path / 'tools'}:{os.defpath}",
@@ -315,7 +315,7 @@ def test_a_reserved_port_can_be_listened_on_and_is_given_to_nobody_else() -> Non
         reserved.close()
 
 
-def test_a_failed_start_is_told_by_the_lines_that_matter() -> None:
+def test_failed_start_shows_the_lines_that_matter() -> None:
     log = (
         "WARNING: Using incubator modules: jdk.incubator.vector\n"
         "[2026-11-21T07:09:31,008][INFO ][o.o.n.Node] JVM arguments [-XX:+ExitOnOutOfMemoryError]\n"

@@ -374,7 +374,7 @@ def test_identities_of_indexed_entries_are_unique(seen: list[Seen]) -> None:
     assert len(set(identities)) == len(identities)
 
 
-def test_entries_name_the_event_beside_them(seen: list[Seen]) -> None:
+def test_entries_name_the_event_next_to_them(seen: list[Seen]) -> None:
     for record, event, entry in seen:
         assert entry.engine == record.database.engine
         assert entry.log_time == event.get("logTime")

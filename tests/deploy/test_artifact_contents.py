@@ -41,7 +41,7 @@ def _session():
 
 
 class Tree:
-    """A tree of ours beside a folder of unpacked wheels."""
+    """A tree of ours next to a folder of unpacked wheels."""
 
     def __init__(self, folder: Path) -> None:
         self.root, self.wheels = folder / "root", folder / "wheels"

@@ -135,11 +135,11 @@ def test_native_modules_are_of_the_target(deployed: Built, function: str, archit
 def test_no_artifact_is_larger_than_it_may_be(deployed: Built, function: str, architecture: Architecture) -> None:
     with zipfile.ZipFile(deployed.zip(function, architecture)) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
-    (told,) = [
+    (shown,) = [
         one for one in deployed.manifest.artifacts if (one.function, one.architecture) == (function, architecture)
     ]
 
-    assert unpacked == told.written.unpacked
+    assert unpacked == shown.written.unpacked
     assert unpacked <= MAX_UNPACKED_BYTES
 
 
@@ -216,7 +216,7 @@ def test_a_python_that_does_not_exist_compiles_nothing() -> None:
 
 
 @every_function
-def test_entries_tell_neither_time_nor_builder(here: Built, function: str) -> None:
+def test_entries_hold_neither_time_nor_builder(here: Built, function: str) -> None:
     with zipfile.ZipFile(here.zip(function)) as archive:
         entries = archive.infolist()
         content = b"".join(archive.read(entry) for entry in entries)
@@ -254,13 +254,13 @@ def test_the_detections_lie_where_the_findings_function_looks(here: Built) -> No
     assert "detections.json" not in here.names("ingest_lambda")
 
 
-def test_the_manifest_tells_what_was_built(deployed: Built) -> None:
-    told = orjson.loads((deployed.dist / "manifest.json").read_bytes())
+def test_the_manifest_reports_what_was_built(deployed: Built) -> None:
+    shown = orjson.loads((deployed.dist / "manifest.json").read_bytes())
 
     paths = {f"{architecture}/{function}.zip" for architecture in Architecture for function in FUNCTIONS}
-    assert {one["path"] for one in told["artifacts"]} == paths
-    assert told["digest"] == deployed.manifest.digest
-    assert re.fullmatch("[0-9a-f]{32}", told["digest"])
+    assert {one["path"] for one in shown["artifacts"]} == paths
+    assert shown["digest"] == deployed.manifest.digest
+    assert re.fullmatch("[0-9a-f]{32}", shown["digest"])
 
 
 # What they do alone.
@@ -272,15 +272,15 @@ def test_every_function_is_run_alone_below() -> None:
 
 def run_alone(running: Lambda, runtime: Path, function: str) -> None:
     """End the process: all modules it has imported came from the artifact, Python or the runtime client."""
-    told = running.end()
-    files = {name: Path(file) for name, file in told["modules"].items() if file}
+    shown = running.end()
+    files = {name: Path(file) for name, file in shown["modules"].items() if file}
 
     def is_foreign(name: str, file: Path) -> bool:
-        of_python = any(file.is_relative_to(place) for place in told["path"]) and "site-packages" not in file.parts
+        of_python = any(file.is_relative_to(place) for place in shown["path"]) and "site-packages" not in file.parts
         of_the_runtime = file.is_relative_to(runtime) and name.partition(".")[0] in _OF_THE_RUNTIME
         return not (file.is_relative_to(running.task) or of_python or of_the_runtime)
 
-    assert not any("site-packages" in entry or "dist-packages" in entry for entry in told["path"])
+    assert not any("site-packages" in entry or "dist-packages" in entry for entry in shown["path"])
     assert {name: file for name, file in files.items() if is_foreign(name, file)} == {}
     for name in (f"{function}.handler", "botocore", "orjson"):
         assert files[name].is_relative_to(running.task)
@@ -398,9 +398,9 @@ def test_the_setup_artifact_answers_a_custom_resource(
             run_alone(running, runtime, function)
 
     assert answer.kind == "response", running.output
-    (told,) = answers.bodies
-    assert (told["Status"], told["PhysicalResourceId"]) == ("SUCCESS", event["PhysicalResourceId"])
-    assert told["RequestId"] == event["RequestId"]
+    (shown,) = answers.bodies
+    assert (shown["Status"], shown["PhysicalResourceId"]) == ("SUCCESS", event["PhysicalResourceId"])
+    assert shown["RequestId"] == event["RequestId"]
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_wrong_settings_are_the_runtimes_error(
     assert "OPENSEARCH_ENDPOINT" in answer.body["errorMessage"]
 
 
-# What the functions are called with, and told.
+# What the functions are called with, and shown.
 
 INGEST = "ingest_lambda.handler.handler"
 _OF_THE_RUNTIME = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
@@ -467,7 +467,7 @@ SETUP_SETTINGS = {
 def sns_event(message: str) -> dict[str, Any]:
     """What SNS hands to a function that is subscribed to a topic."""
     arn = f"arn:aws:sns:{REGION}:123456789012:daswatch-monitors"
-    told = {
+    shown = {
         "Type": "Notification",
         "MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e",
         "TopicArn": arn,
@@ -482,7 +482,7 @@ def sns_event(message: str) -> dict[str, Any]:
                 "EventSource": "aws:sns",
                 "EventVersion": "1.0",
                 "EventSubscriptionArn": f"{arn}:21be56ed-a058-49f5-8c98-aedd2564c486",
-                "Sns": told,
+                "Sns": shown,
             }
         ]
     }

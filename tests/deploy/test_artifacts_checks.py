@@ -57,7 +57,7 @@ def refusal(bucket: str, parameters: str, code: int = 2) -> str:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "shown"),
     [
         ("Databases=ledger CreateDomain=true", "Databases has 'ledger' (expected: cluster:<identifier>"),
         ("Databses=db:ledger", "no parameter Databses (did you mean Databases?)"),
@@ -78,16 +78,16 @@ def refusal(bucket: str, parameters: str, code: int = 2) -> str:
         ("Databases", "PARAMETERS has 'Databases'"),
     ],
 )
-def test_wrong_parameters_are_named_without_asking_aws(parameters: str, told: str) -> None:
-    assert told in refusal("my-artifacts", parameters)
+def test_wrong_parameters_are_named_without_asking_aws(parameters: str, shown: str) -> None:
+    assert shown in refusal("my-artifacts", parameters)
 
 
 @pytest.mark.parametrize("bucket", ["UPPER_case!", "ab", "a" * 64, "-a-b", "a..b", "10.0.0.1", "s3://bucket", "a/b"])
 def test_a_name_that_no_bucket_has_is_refused(bucket: str) -> None:
-    told = refusal(bucket, "Databases=db:a")
+    shown = refusal(bucket, "Databases=db:a")
 
-    assert f"failed: {bucket!r} is not a bucket name (expected: 3 to 63" in told
-    assert "AWS_PROFILE" not in told
+    assert f"failed: {bucket!r} is not a bucket name (expected: 3 to 63" in shown
+    assert "AWS_PROFILE" not in shown
 
 
 @pytest.mark.parametrize("bucket", ["my-artifacts", "a.b-c", "a1b", "a" * 63])
@@ -106,25 +106,25 @@ def test_no_bucket_and_no_region_are_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "shown"),
     [
         ("CreateDomain=true", "the template needs Databases"),
-        ("Databases=db:nowhere", "Give OpenSearchEndpoint and OpenSearchArn, or CreateDomain=true"),
+        ("Databases=db:nowhere", "Specify OpenSearchEndpoint and OpenSearchArn, or CreateDomain=true"),
         ("Databases=db:nowhere CreateDomain=true", f"there is no db:nowhere in {REGION}"),
     ],
 )
-def test_what_is_missing_is_named_before_the_build(bucket: str, parameters: str, told: str) -> None:
-    assert told in refusal(bucket, parameters)
+def test_what_is_missing_is_named_before_the_build(bucket: str, parameters: str, shown: str) -> None:
+    assert shown in refusal(bucket, parameters)
 
 
 def test_every_database_that_cannot_have_a_stream_is_named(bucket: str, rds: Rds) -> None:
     good, empty, mysql = rds.cluster(), rds.cluster(instances=0), rds.instance("mysql", "8.0")
 
-    told = refusal(bucket, f"Databases={good},{empty},{mysql} CreateDomain=true")
+    shown = refusal(bucket, f"Databases={good},{empty},{mysql} CreateDomain=true")
 
-    assert f"{empty} has no instance" in told
-    assert f"{mysql} runs mysql, which has no activity streams" in told
-    assert good not in told
+    assert f"{empty} has no instance" in shown
+    assert f"{mysql} runs mysql, which has no activity streams" in shown
+    assert good not in shown
     assert rds.calls == []
 
 
@@ -142,9 +142,9 @@ def test_databases_that_can_have_one_are_built_for(bucket: str, rds: Rds) -> Non
 
 
 def test_a_mode_that_the_engine_has_not_is_refused(bucket: str, rds: Rds) -> None:
-    told = refusal(bucket, f"Databases={rds.instance()} CreateDomain=true StreamMode=sync")
+    shown = refusal(bucket, f"Databases={rds.instance()} CreateDomain=true StreamMode=sync")
 
-    assert "oracle-ee has no mode sync here (expected: async)" in told
+    assert "oracle-ee has no mode sync here (expected: async)" in shown
 
 
 def test_machines_get_the_refusal_as_json() -> None:
@@ -175,17 +175,17 @@ def test_the_shortest_call_of_the_docs_fits() -> None:
 
 def test_values_of_the_stack_count_where_none_is_given() -> None:
     TEMPLATE.check_together({}, LEAST)
-    with pytest.raises(UsageError, match="OpenSearchAuth=basic needs OpenSearchSecretArn"):
+    with pytest.raises(UsageError, match="OpenSearchAuth=basic requires OpenSearchSecretArn"):
         TEMPLATE.check_together({"CreateDomain": "false", "OpenSearchAuth": "basic"}, {**LEAST, **ENDPOINT})
 
 
 ENDPOINT = {"OpenSearchEndpoint": "https://x", "OpenSearchArn": "arn"}
 RULES: list[tuple[Mapping[str, str], str]] = [
-    ({"CreateDomain": "false"}, "SomeOpenSearch"),
-    (ENDPOINT, "SomeOpenSearch"),
+    ({"CreateDomain": "false"}, "HasOpenSearch"),
+    (ENDPOINT, "HasOpenSearch"),
     ({"CreateDomain": "false", **ENDPOINT, "OpenSearchService": "aoss"}, "CollectionHasName"),
     ({"OpenSearchService": "aoss", "CollectionName": "audit"}, "CollectionHasName"),
-    ({"OpenSearchAuth": "basic", "OpenSearchSecretArn": "arn"}, "DomainKnowsRoles"),
+    ({"OpenSearchAuth": "basic", "OpenSearchSecretArn": "arn"}, "DomainUsesSigV4"),
     ({"CreateDomain": "false", **ENDPOINT, "OpenSearchAuth": "basic"}, "PasswordHasSecret"),
     ({"SplunkEndpoint": "https://splunk"}, "SplunkHasToken"),
 ]

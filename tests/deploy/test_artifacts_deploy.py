@@ -74,16 +74,16 @@ def test_the_template_finds_each_artifact_under_its_prefix(
     aws: LocalAws, bucket: str, template: Path, tmp_path: Path
 ) -> None:
     manifest = built(tmp_path / "dist")
-    told: list[tuple[str, int]] = []
+    shown: list[tuple[str, int]] = []
 
-    done = upload(aws.s3(), bucket, tmp_path / "dist", manifest, template, lambda *one: told.append(one))
+    done = upload(aws.s3(), bucket, tmp_path / "dist", manifest, template, lambda *one: shown.append(one))
 
     assert done.prefix == f"daswatch/{manifest.digest}"
     for architecture in ("arm64", "x86_64"):
         key = f"{done.prefix}/{architecture}/ingest_lambda.zip"
         stored = aws.s3().get_object(Bucket=bucket, Key=key)["Body"].read()
         assert stored == (tmp_path / "dist" / architecture / "ingest_lambda.zip").read_bytes()
-    assert set(done.sent) == keys(aws.s3(), bucket) == {key for key, _ in told}
+    assert set(done.sent) == keys(aws.s3(), bucket) == {key for key, _ in shown}
     assert done.sent[-1] == f"{done.prefix}/manifest.json"
     assert done.template_url.startswith(f"http://{bucket}.127.0.0.1:")
 
@@ -276,7 +276,7 @@ def test_a_stack_that_is_as_it_should_be_is_left_alone(stubbed: Stubbed, reason:
     assert stubbed.stack.prepare("https://t", {"ArtifactPrefix": "p"}, "c") == []
 
 
-def test_a_change_set_that_fails_tells_why(stubbed: Stubbed) -> None:
+def test_a_change_set_that_fails_reports_why(stubbed: Stubbed) -> None:
     stubbed.described("CREATE_COMPLETE")
     stubbed.prepared("FAILED", "Transform AWS::Serverless-2016-10-31 failed with: Invalid")
 
@@ -296,7 +296,7 @@ def test_a_stack_that_cannot_be_changed_says_what_to_do(stubbed: Stubbed, status
     assert next_step in caught.value.next_step
 
 
-def test_a_failing_stack_is_told_by_the_first_failing_resource(stubbed: Stubbed) -> None:
+def test_a_failing_stack_is_reported_by_the_first_failing_resource(stubbed: Stubbed) -> None:
     stubbed.happened(("daswatch", "UPDATE_COMPLETE", ""))
     stubbed.executed()
     stubbed.happened()
@@ -354,7 +354,7 @@ def test_a_parameter_without_a_value_is_asked_for() -> None:
     assert caught.value.next_step == 'PARAMETERS="Databases=..."'
 
 
-def test_outputs_are_told_by_name(stubbed: Stubbed) -> None:
+def test_outputs_are_reported_by_name(stubbed: Stubbed) -> None:
     outputs = [{"OutputKey": "AlertTopicArn", "OutputValue": "arn:aws:sns:eu-west-1:123456789012:daswatch-alerts"}]
     stubbed.described("CREATE_COMPLETE", outputs)
 

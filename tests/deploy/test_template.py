@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
-from daswatch.aws.firehose import PutResult
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment
@@ -23,9 +22,9 @@ from findings_lambda import telemetry as findings_telemetry
 from firehose_lambda import settings as firehose_settings
 from firehose_lambda import telemetry as firehose_telemetry
 from firehose_lambda import transform
-from ingest_lambda import ingest
 from ingest_lambda import settings as ingest_settings
 from ingest_lambda import telemetry as ingest_telemetry
+from ingest_lambda.report import IngestReport, RowsReport
 from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
 from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
 
@@ -36,7 +35,7 @@ AT_THEIR_DEFAULT = {
     "MAX_DATA_KEYS": "a guard, not a choice",
     "MAX_DATA_KEY_AGE_SECONDS": "a guard, not a choice",
     "DASHBOARDS_TENANT": "the global tenant is the one that everybody sees",
-    # Splunk takes plain events of all activities; S3's forms are for a Firehose that somebody makes by hand.
+    # Splunk takes plain events of all activities; S3's forms are for a Firehose that is made by hand.
     "ACTIVITIES": "all of them",
     "COMPRESS": "Splunk reads no gzip",
 }
@@ -81,7 +80,7 @@ def test_every_database_has_all_that_is_its_own_and_names_do_not_meet() -> None:
     theirs = {name.removesuffix("dbab1") for name in resources if name.endswith("dbab1")}
 
     assert ours == theirs
-    assert {"Stream", "Mapping", "ReadAccess", "Evidence", "Silent", "Unread", "Behind", "FarBehind"} <= ours
+    assert {"Stream", "Mapping", "ReadAccess", "Evidence", "Silent", "NotConsumed", "ConsumerLag"} <= ours
 
 
 # What IAM takes of the policies that a role has of its own, and of a managed one, without white space.
@@ -418,11 +417,11 @@ def test_evidence_cannot_be_deleted_and_expires() -> None:
     assert int(rule["ExpirationInDays"]) == 400
 
 
-# Who is told.
+# Notifications.
 
 
 @by_setup
-def test_every_alarm_tells_people(name: str) -> None:
+def test_every_alarm_reports_people(name: str) -> None:
     alarms = stack(name).of_type("AWS::CloudWatch::Alarm")
 
     assert alarms
@@ -433,8 +432,8 @@ def test_every_alarm_tells_people(name: str) -> None:
         assert "TreatMissingData" in resource.properties
 
 
-class Told:
-    """Takes what a function tells, in place of its telemetry."""
+class Emitted:
+    """Takes what a function emits, in place of its telemetry."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -444,12 +443,12 @@ class Told:
 
 
 @cache
-def told_metrics() -> dict[str, set[str]]:
-    """What each of our services tells, by its name as the metrics have it."""
-    ingested, found, transformed = Told(), Told(), Told()
-    ingest_telemetry.emit(ingested, ingest.Report(rows=PutResult()), "1")  # type: ignore[arg-type]
+def emitted_metrics() -> dict[str, set[str]]:
+    """What each of our services emits, by its name as the metrics have it."""
+    ingested, found, transformed = Emitted(), Emitted(), Emitted()
+    ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
-    firehose_telemetry.emit(transformed, transform.Report(), "1", datetime.now(UTC))  # type: ignore[arg-type]
+    firehose_telemetry.emit(transformed, transform.TransformReport(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     return {
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,
@@ -457,15 +456,15 @@ def told_metrics() -> dict[str, set[str]]:
     }
 
 
-def test_alarms_of_our_metrics_look_at_metrics_that_are_told() -> None:
+def test_alarms_of_our_metrics_look_at_metrics_that_are_emitted() -> None:
     ours = [one.properties for one in stack().of_type("AWS::CloudWatch::Alarm").values()]
     ours = [one for one in ours if one["Namespace"] == "Daswatch"]
 
-    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToDeliverAgain", "FailingDetections"}
+    assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToRetry", "FailingDetections"}
     for alarm in ours:
         ((dimension,)) = alarm["Dimensions"]
         assert dimension["Name"] == "service"
-        assert alarm["MetricName"] in told_metrics()[dimension["Value"]]
+        assert alarm["MetricName"] in emitted_metrics()[dimension["Value"]]
 
 
 def test_every_function_has_an_alarm_for_errors() -> None:
@@ -480,11 +479,11 @@ def test_every_function_has_an_alarm_for_errors() -> None:
 
 def test_silence_is_an_alarm_and_so_is_a_mapping_that_stands() -> None:
     alarms = stack().resources
-    silent, unread = alarms["Silentclusterorders"].properties, alarms["Unreadclusterorders"].properties
+    silent, idle = alarms["Silentclusterorders"].properties, alarms["NotConsumedclusterorders"].properties
 
     assert (silent["MetricName"], silent["TreatMissingData"]) == ("IncomingRecords", "breaching")
-    assert (unread["MetricName"], unread["TreatMissingData"]) == ("PolledEventCount", "breaching")
-    assert unread["Dimensions"] == [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}]
+    assert (idle["MetricName"], idle["TreatMissingData"]) == ("PolledEventCount", "breaching")
+    assert idle["Dimensions"] == [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}]
 
 
 # What is done to the streams from outside.
@@ -572,14 +571,14 @@ def test_a_deployment_reaches_the_saved_query_and_wakes_nobody() -> None:
     def listening(event: Mapping[str, Any]) -> set[str]:
         return {name for name, rule in rules().items() if takes(rule["EventPattern"], event)}
 
-    assert listening(by_hand) == {"OwnPartsChanged", "OwnPartsChangedByHand"}
-    assert listening(deployed) == {"OwnPartsChanged"}
+    assert listening(by_hand) == {"ComponentsChanged", "ComponentsChangedManually"}
+    assert listening(deployed) == {"ComponentsChanged"}
 
 
 def test_records_given_up_ring_one_alarm() -> None:
     """Hundreds of objects an hour are one alarm, which ends after an hour without any."""
-    records = stack().resources["GaveUpclusterorders"].properties
-    notifications = stack().resources["NotifiedGaveUpAlarm"].properties
+    records = stack().resources["RetriesExhaustedclusterorders"].properties
+    notifications = stack().resources["NotifiedRetriesExhaustedAlarm"].properties
 
     assert (records["MetricName"], records["Dimensions"]) == (
         "OnFailureDestinationDeliveredEventCount",
@@ -596,7 +595,7 @@ def test_records_given_up_ring_one_alarm() -> None:
 
 
 @by_setup
-def test_whoever_calls_a_function_may(name: str) -> None:
+def test_who_calls_a_function_may(name: str) -> None:
     made = stack(name)
     allowed = {
         (one.properties["FunctionName"], one.properties["SourceArn"])

@@ -72,7 +72,7 @@ OF_SERVICES: dict[str, Mapping[str, str]] = {
     "SetupRole": {
         **LOGS,
         **VPC,
-        "iam:PassRole": "OpenSearch asks it of whoever names a role in a channel",
+        "iam:PassRole": "OpenSearch asks it of who names a role in a channel",
     },
 }
 
@@ -136,7 +136,7 @@ def needing(calls: Calls, auth: str, secret_arn: str) -> dict[str, str]:
 
 @pytest.fixture
 def secret_arn(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A secret to sign in with; the node takes whoever comes."""
+    """A secret to sign in with; the node takes anyone."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.url)
     client = aws.session.client("secretsmanager", endpoint_url=aws.url)
     made = client.create_secret(
@@ -322,14 +322,14 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
         ask("Update", properties=properties, PhysicalResourceId=made, OldResourceProperties=properties)
         ask("Delete", properties=properties, PhysicalResourceId=made)
     ask("Create", properties={"Version": "1"}, resource_type="Custom::Content")
-    _somebody_changes(node, prefix)
+    _a_team_changes(node, prefix)
     ask("Update", properties={"Version": "2"}, resource_type="Custom::Content", PhysicalResourceId="das-content")
 
     given = {"Databases": f"{cluster},{instance}", "ActivityStreamKey": rds.key_arn}
     assert_exact(stack_for({}, **given, **needing(calls, auth, secret_arn)), "SetupRole", calls)
 
 
-def _somebody_changes(node: AnyNode, prefix: str) -> None:
+def _a_team_changes(node: AnyNode, prefix: str) -> None:
     client = OpenSearch(node.url)
     (found,) = client.transport.perform_request("GET", f"/_index_template/{prefix}")["index_templates"]
     changed = {**found["index_template"], "priority": 321}

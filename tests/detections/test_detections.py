@@ -72,7 +72,7 @@ def test_the_compiled_file_reads_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_detection_tells_what_an_analyst_needs(name: str) -> None:
+def test_detection_has_what_an_analyst_needs(name: str) -> None:
     detection = corpus()[name]
 
     assert UUID(detection.id).version == 4 or UUID(detection.id)

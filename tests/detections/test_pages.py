@@ -58,72 +58,72 @@ def headings(text: str) -> list[str]:
         (90 * 86_400, "90 days"),
     ],
 )
-def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, words: str) -> None:
+def test_duration_uses_largest_whole_unit(seconds: int, words: str) -> None:
     assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "10 or more events within 10 minutes, for one database, dbUserName and remoteHost"),
-        ({"group": ()}, "10 or more events within 10 minutes, for one database"),
+        ({}, "10 or more events within 10 minutes, per database, dbUserName and remoteHost"),
+        ({"group": ()}, "10 or more events within 10 minutes, per database"),
         (
             {"conditions": (Condition("distinct", 5, "dbUserName"),), "group": ("remoteHost",)},
-            "5 or more different values of dbUserName within 10 minutes, for one database and remoteHost",
+            "5 or more distinct values of dbUserName within 10 minutes, per database and remoteHost",
         ),
         (
             {"conditions": (Condition("sum", 1_000_000, "rowCount"), Condition("max", 1000, "rowCount")), "group": ()},
-            "rowCount adding up to 1,000,000 or more or one rowCount of 1,000 or more within 10 minutes, "
-            "for one database",
+            "a total rowCount of 1,000,000 or more or a single rowCount of 1,000 or more within 10 minutes, "
+            "per database",
         ),
         (
             {"conditions": (Condition("count", 1, query="x", level=Level.HIGH),), "group": ()},
-            "an event that the narrower query finds (high) within 10 minutes, for one database",
+            "an event matching the narrower query (high) within 10 minutes, per database",
         ),
         (
             {"kind": DetectionKind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
-            "each event; one alert for each database and dbUserName",
+            "each event, per database and dbUserName",
         ),
         (
             {"kind": DetectionKind.SEQUENCE, "sequence": EventSequence("a", 5, "b"), "group": ()},
-            "5 or more events of the first step, then one of the last, within 10 minutes, for one database",
+            "5 or more events of the first step, then one of the second, within 10 minutes, per database",
         ),
         (
             {"kind": DetectionKind.FIRST_SEEN, "first_seen": FirstSeen(30), "group": ("dbUserName",)},
-            "never seen before (learned for 30 days), for one database and dbUserName",
+            "never seen before (learning period: 30 days), per database and dbUserName",
         ),
         (
             {"kind": DetectionKind.FIRST_SEEN, "first_seen": FirstSeen(30, 90), "group": ("dbUserName",)},
-            "seen again after 90 days or more (learned for 30 days), for one database and dbUserName",
+            "seen again after 90 days or more (learning period: 30 days), per database and dbUserName",
         ),
         (
             {"kind": DetectionKind.SILENCE, "silent_seconds": 300, "forget_seconds": 7 * 86_400},
-            "an instance was not heard for 5 minutes; after 7 days it is taken for removed",
+            "no data from an instance for 5 minutes; not tracked after 7 days",
         ),
-        ({"kind": DetectionKind.FAILING}, "OpenSearch cannot run a saved query or a monitor"),
+        ({"kind": DetectionKind.FAILING}, "a saved query or a monitor fails to run"),
     ],
 )
-def test_when_it_fires_is_told_in_words(changes: dict[str, Any], words: str) -> None:
+def test_condition_in_words(changes: dict[str, Any], words: str) -> None:
     assert fires_in_words(a_detection(**changes)) == words
 
 
-def test_a_page_tells_everything_that_a_person_needs() -> None:
+def test_page_has_all_sections() -> None:
     text = page(
         a_detection(settings={"threshold": 10}), [Sample("bruteforce-user", "match", "ten of them", "oracle", ())]
     )
 
     assert headings(text) == [
-        "Many failed logins of one user from one host",
+        "Brute-force login attempts on one account",
         "Why it matters",
         "When it fires",
         "Settings",
-        "What to do",
-        "When it is nothing",
-        "What it does not see",
-        "Samples that it finds",
+        "Runbook",
+        "False positives",
+        "Blind spots",
+        "Matching samples",
         "ATT&CK and references",
     ]
-    for told in (
+    for part in (
         "level **medium**",
         "postgresql, mysql, oracle, sqlserver",
         "Guessing passwords is the cheapest way in.",
@@ -137,16 +137,16 @@ def test_a_page_tells_everything_that_a_person_needs() -> None:
         "[T1110.001](https://attack.mitre.org/techniques/T1110/001/)",
         "TTPs/Credential Access",
     ):
-        assert told in text
+        assert part in text
 
 
-def test_why_a_detection_is_not_enabled_is_told() -> None:
+def test_page_has_the_reason_for_disabling() -> None:
     text = page(a_detection(enabled=False, disabled_because="Only you know your hours."))
 
-    assert "**Not enabled.** Only you know your hours." in text
+    assert "**Disabled.** Only you know your hours." in text
 
 
-def test_suppressions_are_told_with_their_owner() -> None:
+def test_page_lists_suppressions_with_owner() -> None:
     suppression = Suppression({"dbUserName": ("a", "b")}, "Mira | platform", "The move.", "2031-06-30")
 
     assert r"| dbUserName a or b | The move. | Mira \| platform | 2031-06-30 |" in page(
@@ -176,12 +176,12 @@ def test_words_are_shown_as_they_are() -> None:
     assert r"- a \| b" in text
 
 
-def test_office_hours_are_told_in_words() -> None:
+def test_business_hours_in_words() -> None:
     params = {"zone": "Europe/Berlin", "from": 420, "to": 1170, "days": [1, 5]}
 
     text = page(a_detection(script={"script": {"script": {"source": "true", "params": params}}}))
 
-    assert "between 07:00 and 19:30 (Europe/Berlin) on a Monday or Friday" in text
+    assert "between 07:00 and 19:30 (Europe/Berlin) on Monday, Friday are excluded" in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -201,7 +201,7 @@ def test_every_detection_has_a_whole_page(name: str) -> None:
     detection = corpus()[name]
     text = page(detection, samples_of(name))
 
-    assert {"Why it matters", "When it fires", "What to do", "When it is nothing"} <= set(headings(text))
+    assert {"Why it matters", "When it fires", "Runbook", "False positives"} <= set(headings(text))
     assert not detection.query or detection.query in blocks(text, "`*text")
     assert not re.search(r"\n{3,}| $|\bNone\b", text, re.MULTILINE)
     for sample in samples_of(name):

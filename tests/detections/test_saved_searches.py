@@ -46,8 +46,8 @@ def test_it_is_found_under_the_detections_name() -> None:
     saved = made()
 
     assert (saved["type"], saved["id"]) == ("search", "das-detection-bruteforce-user")
-    assert saved["attributes"]["title"] == "Detection: Many failed logins of one user from one host"
-    assert saved["attributes"]["description"] == "Somebody tried one account's password again and again."
+    assert saved["attributes"]["title"] == "Detection: Brute-force login attempts on one account"
+    assert saved["attributes"]["description"] == "One account's password was tried again and again."
 
 
 def test_it_holds_the_detections_own_query_in_lucene() -> None:

@@ -21,7 +21,7 @@ from daswatch.times import iso_milliseconds
 from tests.harness.installed import remove
 
 RULE = """
-title: Somebody dropped a table
+title: Table dropped
 id: 5f0d7a34-1d0e-4d7c-8f3a-6d9b0a3f7c21
 name: table-drop
 status: test
@@ -132,7 +132,7 @@ def test_a_file_is_read_by_detection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("detections: [", "tuning:"),
         ("- a list", "the sections `detections` and `suppressions`"),
@@ -148,11 +148,11 @@ def test_a_file_is_read_by_detection() -> None:
         ("suppressions: [{detection: a, when: b, owner: b, reason: c, expires: 2031-01-01}]", "names fields"),
     ],
 )
-def test_a_wrong_file_is_told_with_what_to_correct(text: str, told: str) -> None:
+def test_invalid_file_error_has_the_fix(text: str, message: str) -> None:
     with pytest.raises(RuleError, match=r"^tuning") as error:
         read_tuning(text)
 
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_level_is_overridden() -> None:
@@ -189,19 +189,19 @@ def test_window_and_threshold_of_a_correlation_are_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{settings: {treshold: 3}}", "there is no setting 'treshold'; there are allowed-users, limit"),
         ("{settings: {allowed-users: release}}", "allowed-users is a list"),
         ("{settings: {limit: [1, 2]}}", "limit is one value"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_told(text: str, told: str) -> None:
-    with pytest.raises(RuleError, match=f"^table-drop: tuning: {told}"):
+def test_invalid_setting_is_named(text: str, message: str) -> None:
+    with pytest.raises(RuleError, match=f"^table-drop: tuning: {message}"):
         override(text)
 
 
-def test_a_detection_that_does_not_exist_is_told() -> None:
+def test_unknown_detection_is_named() -> None:
     with pytest.raises(RuleError, match="there is no detection 'table-drop'"):
         compile_all(read_tuning(SUPPRESSION))
 

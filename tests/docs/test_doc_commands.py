@@ -27,7 +27,7 @@ from tools.artifacts.manifest import NAME
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in (ROOT / "README.md", ROOT / "terraform" / "README.md", *(ROOT / "docs").glob("*.md"))
+    for path in (*ROOT.glob("*.md"), ROOT / "terraform" / "README.md", *(ROOT / "docs").glob("*.md"))
 )
 _MINUTES = 10 * 60  # what hangs, fails; no command has to be faster than that
 _SHELLS = ("sh", "bash", "shell", "console")
@@ -37,8 +37,8 @@ _OTHERS = ("mermaid", "json", "yaml", "hcl", "sql", "text", "dql", "lucene")
 OUTSIDE = {
     r"make (demo|bench|opensearch|pictures)\b.*": "takes minutes, or stays up; has tests of its own",
     r"make (check|test)\b.*": "runs these tests",
+    r"(uv build|pip install)\b.*": "installs from the index; tests/tools/test_wheel.py installs the wheel",
     r"git pull": "asks the project's own remote",
-    r"terraform .*": "Terraform and its provider are not a part of the development environment",
 }
 # What a page asks its reader to set or have, by name; each name has to be in the page's text.
 ASKED = {

@@ -1,4 +1,4 @@
-"""DQL as Dashboards translates it: the cases that its own tests and rules tell."""
+"""DQL as Dashboards translates it: the cases of its own tests and rules."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
     "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
     "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
     "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
-    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "does not exist", "Changed by hand"),
+    "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "does not exist", "Drift"),
     "a failed update": (
         function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
         BROKEN,
@@ -191,7 +191,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "deploy again",
     ),
     "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "run this again"),
-    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Changed by hand"),
+    "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Drift"),
     "a database gone": (streams(database=None), BROKEN, "no longer exists", "out of Databases"),
     "a database that may not be read": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
     "a stream stopped": (
@@ -231,7 +231,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "2026-11-25",
         "cancel-key-deletion",
     ),
-    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "Changed by hand"),
+    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
     "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
     "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "run this again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
@@ -239,14 +239,14 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         mapping(MaximumRetryAttempts=10),
         WARNING,
         "MaximumRetryAttempts is 10, not -1",
-        "Changed by hand",
+        "Drift",
     ),
-    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Changed by hand"),
-    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "Changed by hand"),
+    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Drift"),
+    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
     "evidence that failed": ([aws_checks.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
     "no subscription": ([aws_checks.topic_check("alert topic", [])], WARNING, "no subscription", "AlertEmail"),
     "a mail not confirmed": ([aws_checks.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
-    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "does not exist", "Changed by hand"),
+    "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "does not exist", "Drift"),
     "an alarm": (alarm(StateValue="ALARM"), BROKEN, "Records can never be indexed", "docs/deploy.md, Alarms"),
     "an alarm without data": (alarm(**FOREVER), WARNING, "INSUFFICIENT_DATA for 2 h", "metric"),
     "an alarm without actions": (alarm(ActionsEnabled=False), WARNING, "notifies no one", "enable-alarm-actions"),
@@ -254,7 +254,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         aws_checks.alarm_checks(ALARMS, [QUIET], NOW),
         BROKEN,
         "the alarm was deleted",
-        "Changed by hand",
+        "Drift",
     ),
     "no Security Hub": ([aws_checks.hub_check(GONE)], BROKEN, "does not exist", "enable-security-hub"),
     "no answer": (refused(0, "ConnectionError"), BROKEN, "ConnectionError", "inside only"),
@@ -364,7 +364,7 @@ def test_causes_come_before_their_consequences_and_grave_before_slight() -> None
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-3, "0 s"), (15, "15 s"), (200, "3 min"), (7200, "2 h"), (200_000, "2 days")]
 )
-def test_spans_of_time_are_told_in_words(seconds: float, words: str) -> None:
+def test_spans_of_time_are_shown_in_words(seconds: float, words: str) -> None:
     assert aws_checks.in_words(seconds) == words
 
 
@@ -402,9 +402,7 @@ def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None
     ("details", "message"),
     [({"StreamMode": "PROVISIONED"}, "provisioned"), ({"StreamMode": "ON_DEMAND"}, "on-demand"), ({}, "mode unknown")],
 )
-def test_the_mode_of_a_kinesis_stream_is_told_since_it_decides_what_the_stream_costs(
-    details: Mapping[str, str], message: str
-) -> None:
+def test_kinesis_mode_is_shown(details: Mapping[str, str], message: str) -> None:
     _, kinesis, _ = streams(kinesis={**KINESIS, "StreamModeDetails": details})
 
     assert kinesis.reason == f"ACTIVE, {message}, 1 shards"

@@ -11,7 +11,7 @@ from tests.harness.activities import ENGINES, ROWS, Row
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_the_page_tells_what_the_code_does(row: Row) -> None:
+def test_page_says_what_the_code_does(row: Row) -> None:
     assert (activity_of(row.event, row.engine), outcome_of(row.event, row.engine)) == (row.activity, row.outcome)
 
 

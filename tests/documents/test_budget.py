@@ -13,13 +13,13 @@ from daswatch.documents.budget import Budget
 from daswatch.documents.document import Flattened, Flattening, flatten
 from daswatch.documents.redaction import Redaction
 from daswatch.documents.signals import Signal
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.sql import accounts, batches, passwords, statements
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.harness.scanning import count_work
 
-STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 EVENTS = {
     "postgresql": postgresql_event,
     "mysql": mysql_event,

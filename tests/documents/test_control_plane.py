@@ -36,7 +36,7 @@ def mapping() -> dict[str, Any]:
     return mappings
 
 
-def test_a_document_tells_who_did_what_to_which_stream() -> None:
+def test_document_names_actor_call_and_stream() -> None:
     made = document(api_call(), INGESTED_AT, INDEX)
 
     assert (made.index, made.id) == ("das-control-plane", "b7c8d9e0-f1a2-4b3c-8d4e-5f60718293a4")
@@ -88,7 +88,7 @@ def test_a_call_that_was_refused_is_a_failure_with_its_code() -> None:
         ({"responseElements": {"dbClusterResourceId": "shop"}}, None),
     ],
 )
-def test_the_database_is_told_by_its_stream_or_its_resource_id(detail: dict[str, Any], resource_id: str | None) -> None:
+def test_database_is_known_by_stream_or_resource_id(detail: dict[str, Any], resource_id: str | None) -> None:
     assert source(**detail).get("resourceId") == resource_id
 
 
@@ -127,7 +127,7 @@ def test_the_caller_is_named_as_well_as_cloudtrail_can(identity: object, name: s
     assert source(userIdentity=identity).get("userIdentityArn") == name
 
 
-def test_account_and_region_are_eventbridges_where_cloudtrail_tells_none() -> None:
+def test_account_and_region_default_to_eventbridges() -> None:
     found = source(recipientAccountId=None, awsRegion=None)
 
     assert (found["awsAccountId"], found["awsRegion"]) == ("123456789012", "eu-west-1")
@@ -171,7 +171,7 @@ def test_an_id_that_is_no_name_is_hashed(event_id: str) -> None:
         (api_call(eventTime="0001-01-01T00:00:00+10:00") | {"time": ""}, Reason.ANOTHER_TYPE),
     ],
 )
-def test_an_event_that_tells_no_call_is_refused_with_a_reason(event: dict[str, Any], reason: Reason) -> None:
+def test_event_without_a_call_is_refused(event: dict[str, Any], reason: Reason) -> None:
     with pytest.raises(RecordError) as refused:
         document(event, INGESTED_AT, INDEX)
 

@@ -11,12 +11,12 @@ from daswatch.documents.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMEN
 from daswatch.documents.document import Document, Flattened, Flattening, flatten
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.documents.redaction import Redaction
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import MonitoringRecord, read_monitoring_record
 from daswatch.sql.passwords import REDACTED
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
-STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 ARRIVED_AT = "2031-03-04T11:22:40.000Z"
 INGESTED_AT = "2031-03-04T11:22:41.000Z"
 
@@ -170,9 +170,7 @@ def test_the_index_prefix_is_a_setting() -> None:
         (sqlserver_event(startTime="2031-03-04 11:22:33.4445556+00"), None),
     ],
 )
-def test_the_duration_is_end_minus_start_where_the_engine_tells_both(
-    event: dict[str, Any], duration: float | None
-) -> None:
+def test_duration_is_end_minus_start(event: dict[str, Any], duration: float | None) -> None:
     assert source(event).get("durationMs") == duration
 
 
@@ -388,7 +386,7 @@ def test_native_fields_keep_a_field_of_their_own_without_their_nulls() -> None:
 
 
 @pytest.mark.parametrize("depth", [250, 254, 300, 800])
-def test_very_deep_values_are_kept_or_told_but_never_fatal(depth: int) -> None:
+def test_very_deep_values_are_kept_or_noted(depth: int) -> None:
     nested = b'{"a":' * depth + b"1" + b"}" * depth
     content = orjson.dumps(
         {

@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from daswatch.documents.document import Flattening, flatten
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import read_monitoring_record
 from tests import ROOT
 
 CASES_FILE = ROOT / "tests" / "cases" / "engine_events.ndjson"
 CASES = [orjson.loads(line) for line in CASES_FILE.read_text("utf-8").splitlines()]
-STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

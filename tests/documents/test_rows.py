@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.documents.rows import folder_of, opensearch_form, partition_keys, row, shared_partition_keys, splunk_event
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import Event, MonitoringRecord
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
-STREAM = activity_stream("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")
+STREAM = stream_source("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")
 ARRIVED_AT = "2031-03-05T00:00:01.500Z"
 EVENTS = (postgresql_event(), mysql_event(), oracle_event(), sqlserver_event())
 
@@ -84,7 +84,7 @@ def test_no_text_breaks_a_line_or_gets_lost(text: str) -> None:
         assert rb"unpaired \ud800" in line
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.text(st.characters(), max_size=30), st.one_of(st.none(), st.integers(), st.text(st.characters())))
 def test_every_form_holds_whatever_an_event_says(text: str, odd: object) -> None:
     documents = documents_of(
@@ -199,7 +199,7 @@ def test_splunk_gets_the_row_with_its_time_host_source_and_sourcetype() -> None:
     }
 
 
-def test_splunks_host_is_the_database_where_the_instance_is_not_told() -> None:
+def test_splunks_host_is_the_database_without_an_instance() -> None:
     assert orjson.loads(splunk_event(document()))["host"] == "cluster-A"
 
 

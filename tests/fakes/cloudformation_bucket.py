@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/daswatch/6b2c1a00-0000-11f0-8000-0a0000000001"
-SIGNATURE = "Signature=not-to-be-told%3D"  # stands for what makes the URL a secret
+SIGNATURE = "Signature=not-to-be-logged%3D"  # stands for what makes the URL a secret
 
 
 @dataclass

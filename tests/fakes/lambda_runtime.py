@@ -31,19 +31,19 @@ _RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
 _TIMEOUT_SECONDS = 60
 _POLL_SECONDS = 0.1
 
-# Runs a handler as /var/runtime/bootstrap does; at the end it tells where every module came from.
+# Runs a handler as /var/runtime/bootstrap does; at the end it writes where every module came from.
 _BOOTSTRAP = """
 import atexit, json, sys
 
-task, runtime, told, handler = sys.argv[1:]
+task, runtime, shown, handler = sys.argv[1:]
 before = list(sys.path)
 
-def tell():
+def write():
     modules = {name: getattr(one, "__file__", None) for name, one in list(sys.modules.items())}
-    with open(told, "w") as file:
+    with open(shown, "w") as file:
         json.dump({"path": before, "modules": modules}, file)
 
-atexit.register(tell)
+atexit.register(write)
 sys.path[:0] = [task]
 sys.path.append(runtime)
 from awslambdaric.__main__ import main
@@ -193,8 +193,8 @@ class Lambda:
         """End the process; where it had searched for modules before, and each module's file."""
         self.api.end()
         self._process.wait(_TIMEOUT_SECONDS)
-        told: dict[str, Any] = json.loads(self._modules.read_text("utf-8"))
-        return told
+        shown: dict[str, Any] = json.loads(self._modules.read_text("utf-8"))
+        return shown
 
     @property
     def output(self) -> str:
@@ -203,7 +203,7 @@ class Lambda:
 
     @property
     def log(self) -> dict[str, Any]:
-        """The line that tells of the last invocation."""
+        """The line about the last invocation."""
         lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
         return next(line for line in reversed(lines) if "request_id" in line)
 

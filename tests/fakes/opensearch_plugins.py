@@ -28,7 +28,7 @@ READS = frozenset({("POST", "/_search"), ("POST", "/_bulk_get"), ("POST", "/_exp
 
 
 def failure(status: int, kind: str, reason: str) -> Response:
-    """A failure as OpenSearch tells it."""
+    """A failure as OpenSearch words it."""
     return Response.of_json(status, {"error": {"type": kind, "reason": reason}, "status": status})
 
 
@@ -333,7 +333,7 @@ class Policies:
         raise Unexpected(request)
 
     def put(self, name: str, policy: Mapping[str, Any]) -> None:
-        """As somebody's own request does it, over what is there."""
+        """As a user's own request does it, over what is there."""
         there = self.policies.get(name)
         params = {"if_seq_no": [str(there["_seq_no"])], "if_primary_term": ["1"]} if there else {}
         assert self._write(name, params, policy).status < 300
@@ -413,16 +413,16 @@ class Dashboards:
         self.objects[one["type"], one["id"]] = {**one, **added, "attributes": attributes}
 
     def _error(self, one: Mapping[str, Any], known: set[tuple[str, str]], overwrite: bool) -> dict[str, Any] | None:
-        told = {"id": one["id"], "type": one["type"], "title": one["attributes"].get("title")}
+        shown = {"id": one["id"], "type": one["type"], "title": one["attributes"].get("title")}
         missing = [
             {"type": ref["type"], "id": ref["id"]} for ref in one["references"] if (ref["type"], ref["id"]) not in known
         ]
         if one["id"] in self.refused:
-            return {**told, "error": {"type": "unsupported_type"}}
+            return {**shown, "error": {"type": "unsupported_type"}}
         if missing:
-            return {**told, "error": {"type": "missing_references", "references": missing}}
+            return {**shown, "error": {"type": "missing_references", "references": missing}}
         if not overwrite and (one["type"], one["id"]) in self.objects:
-            return {**told, "error": {"type": "conflict"}}
+            return {**shown, "error": {"type": "conflict"}}
         return None
 
     def _export(self, content: Mapping[str, Any]) -> Response:
@@ -536,7 +536,7 @@ class Domain:
         def behave(exchange: Exchange) -> Response:
             try:
                 return answer(exchange.request)
-            except Exception as exc:  # noqa: BLE001 - it is told when the domain closes
+            except Exception as exc:  # noqa: BLE001 - it is raised when the domain closes
                 self.unexpected.append(f"{type(exc).__name__}: {exc}")
                 return failure(500, "unexpected", "the stand-in does not know this")
 

@@ -28,7 +28,7 @@ LOOPBACK: Final = "127.0.0.1"
 UPSTREAM_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
 JOIN_SECONDS: Final = 10.0
-# Of one connection only, and set anew by `http.client` and by the server.
+# Of one connection only, and set again by `http.client` and by the server.
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a RST
 

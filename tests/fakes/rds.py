@@ -160,7 +160,7 @@ class Rds:
         return str(model.dbi_resource_id if name.startswith("db:") else model.db_cluster_resource_id)
 
     def run_stream(self, name: str, status: str = "started", mode: str = "async", key: str = "") -> None:
-        """Somebody else has started a stream."""
+        """Another user has started a stream."""
         model = self._model(name)
         model.activity_streams = _Stream([status], mode, key or self.key_arn)
 

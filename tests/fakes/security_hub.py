@@ -73,7 +73,7 @@ def _problems(finding: Mapping[str, Any]) -> Iterator[str]:
         yield report.generate_report()
         return
     yield from (f"{name} is missing" for name in sorted(REQUIRED - finding.keys()))
-    yield from (f"{name} is not ours to tell" for name in sorted(FORBIDDEN & finding.keys()))
+    yield from (f"{name} is not ours to set" for name in sorted(FORBIDDEN & finding.keys()))
     yield from _bad_texts("finding", finding)
     yield from (
         f"{name} is longer than {length}" for name, length in LENGTHS.items() if len(finding.get(name, "")) > length
@@ -209,7 +209,7 @@ def an_alert(**changes: Any) -> Alert:
     """An alert as the detection of a guessed password raises it."""
     alert = Alert(
         detection="bruteforce-success",
-        title="A login succeeded after many had failed",
+        title="Successful login after repeated failures",
         level=Level.HIGH,
         database=Database("cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", ACCOUNT, REGION, "postgresql"),
         group={"dbUserName": "app", "remoteHost": "203.0.113.9"},
@@ -235,7 +235,7 @@ def a_detection(**changes: Any) -> Detection:
     detection = Detection(
         name="bruteforce-success",
         id="e7d4b0a1-3f9c-4a8e-9a50-5c2d8e6f7b03",
-        title="A login succeeded after many had failed",
+        title="Successful login after repeated failures",
         level=Level.HIGH,
         status="test",
         kind=DetectionKind.SEQUENCE,

@@ -1,4 +1,4 @@
-"""Bad input on a real node: a clear reason, the record kept as delivered, its neighbours indexed, nothing lost or told.
+"""Bad input on a real node: a clear reason, the record kept as delivered, its neighbors indexed, nothing lost.
 
 Every case stands between two good records of the same batch.
 """
@@ -328,14 +328,14 @@ def invoke_between_neighbours(ingest: IngestFunction, bad: Mapping[str, Any]) ->
     documents = ingest.documents()
     assert answer == []
     assert {BEFORE, AFTER} <= {document.get("commandText") for document in documents}
-    assert_nothing_told(ingest)
+    assert_nothing_logged(ingest)
     return [document for document in documents if document.get("commandText") not in (BEFORE, AFTER)]
 
 
-def assert_nothing_told(ingest: IngestFunction) -> None:
+def assert_nothing_logged(ingest: IngestFunction) -> None:
     """No SQL, no key, no payload in anything printed."""
-    for told in (SECRET, "select", "t_bad", "databaseActivity", "AYAB", "AYAD", "Traceback"):
-        assert told not in ingest.printed
+    for word in (SECRET, "select", "t_bad", "databaseActivity", "AYAB", "AYAD", "Traceback"):
+        assert word not in ingest.printed
 
 
 def as_json(record: object) -> Any:
@@ -402,7 +402,7 @@ def test_what_is_no_record_at_all_is_kept_and_stops_nothing(ingest: IngestFuncti
     ["\ud800", 2**70, float("nan"), {"a": [[[["x"]]]]}, orjson.loads(b"[" * 900 + b"]" * 900), {1: "one"}],
     ids=["surrogate", "big", "nan", "deep", "very deep", "key"],
 )
-def test_a_dead_letter_is_kept_whatever_lambda_delivers_beside_it(ingest: IngestFunction, odd: object) -> None:
+def test_dead_letter_is_kept_with_odd_neighbors(ingest: IngestFunction, odd: object) -> None:
     bad = {**ingest.delivered(b"no envelope"), "eventID": odd, "more": odd}
     bad["kinesis"] = {**bad["kinesis"], "partitionKey": odd}
 
@@ -516,7 +516,7 @@ def kept_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def test_deep_nesting_hides_neither_its_event_nor_the_events_beside_it(ingest: IngestFunction) -> None:
+def test_deep_nesting_hides_no_event(ingest: IngestFunction) -> None:
     depths = (10, 100, 253, 254, 255, 500, 1000)  # JSON is read to 1,024 levels, and written to some 900
     content = to_json(monitoring_record(*(bad_event(pid=depth, deep=f"DEPTH-{depth}") for depth in depths)))
     for depth in depths:
@@ -546,7 +546,7 @@ def test_a_batch_of_nothing_but_bad_records_is_done(ingest: IngestFunction) -> N
 
     assert len(ingest.dead_letters()) == len(bad)
     assert ingest.log["dead_letters"] == reasons_of(DEAD)
-    assert_nothing_told(ingest)
+    assert_nothing_logged(ingest)
 
 
 def reasons_of(cases: Mapping[str, tuple[Make, str]]) -> dict[str, int]:

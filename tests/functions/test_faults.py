@@ -1,7 +1,7 @@
 """What breaks while a batch is ingested, and that nothing is lost or doubled by it; on a real node.
 
 Lambda's part is played as Lambda does it: a batch is delivered again from the record that the answer names, the whole
-batch where the function died without an answer. What is random comes from a seed, which each assertion tells.
+batch where the function died without an answer. What is random comes from a seed, which each assertion names.
 """
 
 from __future__ import annotations
@@ -338,7 +338,7 @@ def test_a_fault_that_stays_names_the_first_record_not_written(
     assert behind_proxy.invoke(*records) == [sequence_number(records[1])]
 
     assert set(statement_ids(behind_proxy)) >= set(range(EARLY))
-    assert behind_proxy.log["deliver_again_from"] == 1
+    assert behind_proxy.log["retry_from"] == 1
     proxy.behave()
     assert behind_proxy.invoke(*records[1:]) == []
     assert statement_ids(behind_proxy) == list(range(EARLY + 2))
@@ -403,7 +403,7 @@ def test_a_batch_that_takes_too_long_is_answered_in_time_and_goes_on_from_the_re
     done = len(records) - len(left)
     assert 0 < done < len(records)
     assert set(statement_ids(behind_proxy)) >= set(range(done * EARLY))
-    # What the function gave up may arrive late, beside its redelivery.
+    # What the function gave up may arrive late, together with its redelivery.
     proxy.behave()
     assert behind_proxy.invoke(*left) == []
     assert statement_ids(behind_proxy) == list(range(len(records) * EARLY))

@@ -29,7 +29,7 @@ from tests.harness.runs import DETECTIONS
 pytestmark = pytest.mark.node
 
 
-def test_the_schedule_raises_and_tells_in_one_line(findings: FindingsFunction) -> None:
+def test_the_schedule_raises_and_logs_one_line(findings: FindingsFunction) -> None:
     findings.attack()
 
     answer = findings.scheduled()
@@ -67,7 +67,7 @@ def test_no_statement_reaches_a_finding_unless_a_setting_says_so(findings: Findi
     assert not any("Statement" in name for finding in raised for name in finding["ProductFields"])
 
 
-def test_with_the_setting_the_statement_is_told_redacted(findings: FindingsFunction) -> None:
+def test_with_the_setting_the_statement_is_reported_redacted(findings: FindingsFunction) -> None:
     findings.configure(FINDINGS_SQL="true", REDACT="literals")
     sample = next(one for one in samples_of("mass-read") if one.expected == "match" and one.engine == "postgresql")
     findings.happen(sample, datetime.now(UTC))
@@ -144,7 +144,7 @@ def test_an_analysts_monitor_with_groups_becomes_a_finding_for_each(findings: Fi
 
 @pytest.mark.parametrize("template", [MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS])
 @pytest.mark.parametrize("results", [{}, {"results": []}], ids=["its script failed", "its search failed"])
-def test_a_monitor_with_an_error_is_told_as_failing(
+def test_a_monitor_with_an_error_is_shown_as_failing(
     findings: FindingsFunction, template: str, results: dict[str, Any]
 ) -> None:
     body = {"size": 0, "aggs": {"groups": {"composite": {"sources": [{"engine": {"terms": {"field": "engine"}}}]}}}}
@@ -190,7 +190,7 @@ def test_a_notification_that_did_not_come_over_sns_is_a_dead_letter(findings: Fi
     assert findings.log["malformed"] == {"not-a-notification": 1}
 
 
-def test_stopping_a_stream_is_told_by_the_next_run(findings: FindingsFunction) -> None:
+def test_stopping_a_stream_is_reported_by_the_next_run(findings: FindingsFunction) -> None:
     sample = next(one for one in samples_of("das-tamper-control-plane") if one.expected == "match")
     base = base_events()["control-plane"]
     changed = sample.steps[0].get("event", {})
@@ -217,7 +217,7 @@ def test_a_malformed_call_of_aws_is_a_dead_letter(findings: FindingsFunction) ->
 
 def test_a_notification_of_ours_without_such_events_raises_nothing(findings: FindingsFunction) -> None:
     findings.attack()
-    key = {"resourceId": findings.resource_id, "dbUserName": "somebody else", "remoteHost": "203.0.113.47"}
+    key = {"resourceId": findings.resource_id, "dbUserName": "another user", "remoteHost": "203.0.113.47"}
     now = datetime.now(UTC).timestamp() * 1000
     group = {"key": key, "doc_count": 99, "first": {"value": now - 60_000}, "last": {"value": now}}
 

@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import Opened, Opener
+from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, Noise
 from daswatch.documents.redaction import Redaction
 from daswatch.documents.rows import row, splunk_event
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
+from daswatch.settings import StreamSettings
 from demo.aws import REGION, LocalAws
 from demo.ledger import LedgerEntry, compare
 from demo.rds import envelope, seal
@@ -41,8 +42,8 @@ from firehose_lambda.transform import (
     Compression,
     FirehoseRecord,
     Form,
-    Report,
     Transformation,
+    TransformReport,
 )
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.fakes.clock import Clock
@@ -370,12 +371,12 @@ def test_the_ceiling_on_the_decompressed_size_is_a_setting(firehose: FirehoseFun
 
 
 def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: FirehoseFunction) -> None:
-    class Broken(Opener):
-        def open(self, data: str, *arguments: Any) -> Opened:
+    class Broken(RecordDecoder):
+        def decode(self, data: str, *arguments: Any) -> DecodedRecord:
             raise ZeroDivisionError(SECRET)
 
     function = Function(Settings(), firehose.aws.kms())
-    function.transformation._opener = Broken(None, None)  # type: ignore[arg-type]
+    function.transformation._decoder = Broken(None, None)  # type: ignore[arg-type]
 
     answer = invoke(function, firehose_event([firehose_record(b"x")], STREAM_ARN), InvocationContext())
 
@@ -403,7 +404,7 @@ def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_
 
     line = orjson.loads(capsys.readouterr().out)
     assert (line["level"], line["cause"]) == ("ERROR", f"KMS Decrypt: {code}")
-    assert (line["BatchesToDeliverAgain"], line["RowsDelivered"]) == ([1.0], [0.0])
+    assert (line["BatchesToRetry"], line["RowsDelivered"]) == ([1.0], [0.0])
 
 
 def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFunction) -> None:
@@ -447,7 +448,7 @@ def test_what_does_not_fit_into_the_answer_is_given_back(firehose: FirehoseFunct
     assert content_of(answers[3]) == batch[3]
     assert 5 * 1024 * 1024 < lambdas_bytes(answers) <= MAX_ANSWER_BYTES
     assert (firehose.log["without_room"], firehose.log["failed"]) == (1, {})
-    assert (firehose.metrics["RecordsWithoutRoom"], firehose.log["level"]) == (1, "WARNING")
+    assert (firehose.metrics["RecordsOverResponseLimit"], firehose.log["level"]) == (1, "WARNING")
 
 
 def test_compressed_the_same_batch_fits_and_reads_back_as_one_gzip_object(firehose: FirehoseFunction) -> None:
@@ -487,20 +488,20 @@ def test_a_record_whose_rows_alone_pass_the_limit_is_given_back(
 LATER = Deadline.after(3600, Clock())
 
 
-class Prepared(Opener):
+class Prepared(RecordDecoder):
     """Opens what a test says a record holds: so many bytes of SQL, nothing, or a failure."""
 
     def __init__(self, outcomes: Mapping[str, int | None]) -> None:
         self._outcomes = outcomes
 
-    def open(
-        self, data: str, stream: ActivityStream, arrived_at: str, flattening: Flattening, deadline: Deadline
-    ) -> Opened:
+    def decode(
+        self, data: str, stream: StreamSource, arrived_at: str, flattening: Flattening, deadline: Deadline
+    ) -> DecodedRecord:
         size = self._outcomes[data[:6]]
         if size is None:
             raise DecryptError(Reason.NOT_DECRYPTABLE, "as the test says")
         documents = [document_of(size)] if size else []
-        return Opened("db-WRITER", len(documents), documents, {Noise.HEARTBEAT: 1}, "", None, 0.0, 0.0)
+        return DecodedRecord("db-WRITER", len(documents), documents, {Noise.HEARTBEAT: 1}, "", None, 0.0, 0.0)
 
 
 def document_of(size: int) -> Document:
@@ -515,11 +516,11 @@ def document_of(size: int) -> Document:
     return Document("das-events-2031.03.04", f"id-{size}", source)
 
 
-def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compression: Compression) -> Report:
+def transformed(batch: Sequence[tuple[str, int, int | None]], form: Form, compression: Compression) -> TransformReport:
     """Answer a batch of (record id, bytes of the original, bytes of SQL in it)."""
     outcomes = {f"{number:06}": size for number, (_, _, size) in enumerate(batch)}
     transformation = Transformation(
-        opener=Prepared(outcomes),
+        decoder=Prepared(outcomes),
         data_keys=DataKeys(None),  # type: ignore[arg-type]
         form=form,
         compression=compression,
@@ -543,7 +544,7 @@ batches = st.lists(st.tuples(st.text(max_size=20), originals, sizes), max_size=1
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=60)
 @given(batches, st.sampled_from(Form), st.booleans())
 def test_any_answer_fits_and_answers_each_record_once_in_order(
     batch: list[tuple[str, int, int | None]], form: Form, compress: bool
@@ -570,7 +571,7 @@ def test_any_answer_fits_and_answers_each_record_once_in_order(
 
 
 def test_the_answer_is_filled_to_the_last_bytes_and_no_further() -> None:
-    def answered(size: int) -> Report:
+    def answered(size: int) -> TransformReport:
         batch = [("first", 400, None), ("second", 400, size), ("third", 400, None)]
         return transformed(batch, Form.S3, Compression.NONE)
 
@@ -639,7 +640,7 @@ def test_rows_and_events_are_those_of_the_library() -> None:
     assert content_of(events) == splunk_event(document)
 
 
-# Settings and what is told.
+# Settings and logs.
 
 
 def test_no_setting_is_needed() -> None:
@@ -665,11 +666,13 @@ def test_every_setting_is_read() -> None:
         form=Form.S3,
         compression=Compression.GZIP,
         activities=frozenset({Activity.DDL, Activity.AUTH_FAILURE}),
-        excluded_users=frozenset({"Backup"}),
-        redaction=Redaction.HASH,
-        max_plaintext_bytes=2048,
-        max_data_keys=7,
-        max_data_key_age_seconds=60,
+        stream=StreamSettings(
+            excluded_users=frozenset({"Backup"}),
+            redaction=Redaction.HASH,
+            max_plaintext_bytes=2048,
+            max_data_keys=7,
+            max_data_key_age_seconds=60,
+        ),
     )
 
 
@@ -678,10 +681,10 @@ def test_a_blank_list_is_the_default(blank: str) -> None:
     settings = read_settings({"ACTIVITIES": blank, "EXCLUDED_USERS": blank if "," not in blank else ""})
 
     assert settings.activities == frozenset(Activity)
-    assert settings.excluded_users == DEFAULT_EXCLUDED_USERS
+    assert settings.stream.excluded_users == DEFAULT_EXCLUDED_USERS
 
 
-def test_an_unknown_activity_is_told_with_those_that_exist() -> None:
+def test_unknown_activity_lists_valid_ones() -> None:
     with pytest.raises(SettingsError) as error:
         read_settings({"ACTIVITIES": "DDL,SELECT"})
 
@@ -697,7 +700,7 @@ def test_only_s3_reads_gzip_members(form: str) -> None:
         read_settings({"OUTPUT_FORM": form, "COMPRESS": "gzip"})
 
 
-def test_all_problems_are_told_at_once_before_a_record_is_looked_at(firehose: FirehoseFunction) -> None:
+def test_all_setting_problems_are_reported_first(firehose: FirehoseFunction) -> None:
     names = ("OUTPUT_FORM", "COMPRESS", "ACTIVITIES", "REDACT", "MAX_DATA_KEYS")
     firehose.configure(**dict.fromkeys(names, "nonsense"))
 
@@ -708,7 +711,7 @@ def test_all_problems_are_told_at_once_before_a_record_is_looked_at(firehose: Fi
     assert "nonsense" not in str(error.value)
 
 
-def test_one_line_tells_counts_and_milliseconds_and_no_content(firehose: FirehoseFunction) -> None:
+def test_log_line_has_counts_and_durations_only(firehose: FirehoseFunction) -> None:
     event = postgresql_event(commandText=f"select '{SECRET}'", dbUserName=SECRET)
 
     firehose.invoke(firehose.sealed(event, HEARTBEAT), firehose.sealed(HEARTBEAT), b"bad")
@@ -739,4 +742,4 @@ def test_a_batch_of_nothing_is_answered_with_nothing(firehose: FirehoseFunction)
 def test_an_event_that_is_not_firehoses_fails_instead_of_answering_nothing(firehose: FirehoseFunction) -> None:
     with pytest.raises(KeyError):
         handler({"Records": []}, InvocationContext())
-    assert handler_module._function.cache_info().currsize == 1
+    assert handler_module.warm_function.cache_info().currsize == 1

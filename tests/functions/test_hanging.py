@@ -1,7 +1,7 @@
 """Each function while one of its dependencies does not answer: it ends in time, and the next run goes on.
 
 A dependency accepts connections and never answers, or its packets vanish, or it answers late. The relay's silence has
-no end, so the limit tells a bounded wait from one that is not, and not a fast machine from a slow one.
+no end, so the limit separates a bounded wait from an endless one, not a fast machine from a slow one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -206,10 +205,8 @@ ELSEWHERE = "arn:aws:lambda:eu-west-1:210987654321:function:findings"  # the dat
 
 
 def scheduled(name: str, remaining_ms: int) -> None:
-    context = InvocationContext(remaining_ms=remaining_ms)
-    if name == "sts":
-        context = replace(context, invoked_function_arn=ELSEWHERE)
-    findings_handler.scheduled({}, context)
+    own = InvocationContext(remaining_ms)
+    findings_handler.scheduled({}, InvocationContext(remaining_ms, ELSEWHERE) if name == "sts" else own)
 
 
 def notified(remaining_ms: int) -> None:

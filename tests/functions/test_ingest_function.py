@@ -1,4 +1,4 @@
-"""What the ingest function promises beside its main path, on a real node."""
+"""What the ingest function promises next to its main path, on a real node."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_events_of_awss_users_are_dropped_and_counted(ingest: IngestFunction) ->
     assert ingest.log["events"] == 6
 
 
-def test_what_was_dropped_is_told_once_for_each_database(ingest: IngestFunction) -> None:
+def test_drops_are_counted_once_for_each_database(ingest: IngestFunction) -> None:
     noise = postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")
     other = ingest.database(name="B")
     batch = [
@@ -87,7 +87,7 @@ def test_what_was_dropped_is_told_once_for_each_database(ingest: IngestFunction)
     assert dropped(ingest) == {(ingest.database().resource_id, "aws-user"): 3, (other.resource_id, "aws-user"): 1}
 
 
-def test_what_is_delivered_again_tells_of_its_drops_then(ingest: IngestFunction) -> None:
+def test_redelivered_record_counts_its_drops_then(ingest: IngestFunction) -> None:
     noise, database = postgresql_event(dbUserName="rdsadmin", remoteHost="localhost"), ingest.database()
     batch = [ingest.record([noise]), ingest.record([noise, postgresql_event(logTime=DAY_TWO)])]
 
@@ -285,7 +285,7 @@ def test_without_templates_nothing_is_written_and_the_log_says_what_to_do(ingest
         assert answer == [sequence_number(records[0])]
         assert "daswatch setup" in ingest.log["cause"]
         assert ingest.prefix in ingest.log["cause"]
-        assert ingest.metrics["RecordsToDeliverAgain"] == 3
+        assert ingest.metrics["RecordsToRetry"] == 3
         assert not ingest.search.indices.exists(index=f"{ingest.prefix}-2031.03.04")
 
     assert ingest.invoke(*records) == []
@@ -374,12 +374,12 @@ def test_settings_that_are_missing_or_wrong_are_all_named_before_any_record_is_r
     monkeypatch.delenv("DEAD_LETTER_BUCKET")
     ingest.configure(REDACT="everything", MAX_PLAINTEXT_BYTES="64 MB")
 
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as error:
         handler({"Records": [ingest.record([postgresql_event()])]}, InvocationContext())
 
     for name in ("OPENSEARCH_ENDPOINT", "DEAD_LETTER_BUCKET", "REDACT", "MAX_PLAINTEXT_BYTES"):
-        assert name in str(told.value)
-    assert "everything" not in str(told.value)
+        assert name in str(error.value)
+    assert "everything" not in str(error.value)
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": []}])
@@ -397,12 +397,12 @@ METRICS = {
     "Records": "Count",
     "Events": "Count",
     "DocumentsWritten": "Count",
-    "DocumentsAlreadyThere": "Count",
+    "DocumentsDuplicate": "Count",
     "DroppedHeartbeats": "Count",
     "DroppedAwsUsers": "Count",
     "DeadLetters": "Count",
     "PulsesUnwritten": "Count",
-    "RecordsToDeliverAgain": "Count",
+    "RecordsToRetry": "Count",
     "KmsCalls": "Count",
     "DataKeyCacheHits": "Count",
     "DecryptDuration": "Milliseconds",
@@ -413,7 +413,7 @@ METRICS = {
 }
 
 
-def test_one_line_tells_of_an_invocation_and_carries_its_metrics(ingest: IngestFunction) -> None:
+def test_log_line_carries_the_metrics(ingest: IngestFunction) -> None:
     known = ingest.record([postgresql_event(pid=1)])
     ingest.invoke(known)
     ingest.printed = ""
@@ -430,7 +430,7 @@ def test_one_line_tells_of_an_invocation_and_carries_its_metrics(ingest: IngestF
         ingest.delivered(b"no envelope"),
     )
 
-    (line,) = (orjson.loads(told) for told in ingest.printed.splitlines())
+    (line,) = (orjson.loads(line) for line in ingest.printed.splitlines())
     assert set(line) >= LOG_KEYS
     assert line["level"] == "INFO"
     counts = {name: line[name] for name in ("records", "events", "written", "already_there", "heartbeats")}
@@ -444,19 +444,19 @@ def test_one_line_tells_of_an_invocation_and_carries_its_metrics(ingest: IngestF
     assert {metric["Name"]: metric["Unit"] for metric in definition["Metrics"]} == METRICS
     assert ingest.metrics["DocumentsWritten"] == 1
     assert ingest.metrics["DeadLetters"] == 1
-    assert ingest.metrics["RecordsToDeliverAgain"] == 0
+    assert ingest.metrics["RecordsToRetry"] == 0
 
 
-def test_what_is_delivered_again_is_told_as_an_error(ingest: IngestFunction) -> None:
+def test_redelivery_is_logged_as_an_error(ingest: IngestFunction) -> None:
     records = [ingest.record([postgresql_event(pid=pid)]) for pid in range(2)]
     ingest.configure(OPENSEARCH_ENDPOINT="http://127.0.0.1:9")
 
     ingest.invoke(*records)
 
     assert ingest.log["level"] == "ERROR"
-    assert ingest.log["deliver_again_from"] == 0
+    assert ingest.log["retry_from"] == 0
     assert "OpenSearch" in ingest.log["cause"]
-    assert ingest.metrics["RecordsToDeliverAgain"] == 2
+    assert ingest.metrics["RecordsToRetry"] == 2
 
 
 def going_well(_: IngestFunction) -> None:
@@ -528,7 +528,7 @@ def forbidden(records: list[dict[str, Any]], plaintext: bytes, wrapped: bytes) -
     yield "the ciphertext", orjson.loads(base64.b64decode(records[0]["kinesis"]["data"]))["databaseActivityEvents"][:40]
 
 
-def test_nothing_but_our_own_line_is_told_even_of_bad_records(ingest: IngestFunction) -> None:
+def test_bad_records_log_only_our_own_line(ingest: IngestFunction) -> None:
     good = ingest.record([postgresql_event()])
     fields = orjson.loads(base64.b64decode(good["kinesis"]["data"]))
     ciphertext = base64.b64encode(base64.b64decode(fields["databaseActivityEvents"])[:-20]).decode()
@@ -542,7 +542,7 @@ def test_nothing_but_our_own_line_is_told_even_of_bad_records(ingest: IngestFunc
     assert len(ingest.printed.splitlines()) == 1
 
 
-def test_a_service_that_fails_is_told_by_its_name_without_its_text(ingest: IngestFunction) -> None:
+def test_failing_service_is_named_without_its_text(ingest: IngestFunction) -> None:
     mapping = {"properties": {"commandText": {"type": "keyword"}}}  # takes statements, but not such a long one
     ingest.search.indices.create(index=f"{ingest.prefix}-2031.03.04", body={"mappings": mapping})
 
@@ -702,9 +702,9 @@ def test_the_pulse_never_goes_backwards(ingest: IngestFunction) -> None:
     for record in (newer, older, silent):
         ingest.invoke(record)
 
-    told = ingest.pulses()["db-WRITER"]
-    assert told["lastSeen"] == "2031-02-27T23:08:20.000Z"
-    assert told["lastEvent"] == "2031-03-04T12:00:00.000Z"
+    pulse = ingest.pulses()["db-WRITER"]
+    assert pulse["lastSeen"] == "2031-02-27T23:08:20.000Z"
+    assert pulse["lastEvent"] == "2031-03-04T12:00:00.000Z"
 
 
 def test_each_instance_has_its_own_pulse(ingest: IngestFunction) -> None:
@@ -735,6 +735,6 @@ def test_the_last_event_is_the_newest_however_many_digits_its_time_has(ingest: I
 def test_events_of_awss_own_users_are_seen_but_are_no_event(ingest: IngestFunction) -> None:
     ingest.invoke(ingest.record([postgresql_event(dbUserName="rdsadmin", remoteHost="localhost")]))
 
-    told = ingest.pulses()["db-WRITER"]
-    assert "lastSeen" in told
-    assert "lastEvent" not in told
+    pulse = ingest.pulses()["db-WRITER"]
+    assert "lastSeen" in pulse
+    assert "lastEvent" not in pulse

@@ -1,4 +1,4 @@
-"""Rows by activity: from encrypted records through Firehose into S3 folders, beside a real OpenSearch."""
+"""Rows by activity: from encrypted records through Firehose into S3 folders, with a real OpenSearch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from demo.delivery import (
 )
 from demo.rds import KmsDataKeys, seal
 from demo.traffic import produce
-from ingest_lambda import ingest as ingest_module
+from ingest_lambda import sinks
 from ingest_lambda.settings import ALL_ACTIVITIES, read_settings
 from tests import ROOT
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
@@ -96,8 +96,8 @@ def failing_records(text: bytes, code: str) -> Behaviour:
         kept = [record for record, fails in zip(call["Records"], failed, strict=True) if not fails]
         if kept:
             exchange.forward(orjson.dumps({**call, "Records": kept}))
-        told = [{"ErrorCode": code, "ErrorMessage": "x"} if fails else {"RecordId": "49"} for fails in failed]
-        return Response.of_json(200, {"FailedPutCount": sum(failed), "Encrypted": False, "RequestResponses": told})
+        answers = [{"ErrorCode": code, "ErrorMessage": "x"} if fails else {"RecordId": "49"} for fails in failed]
+        return Response.of_json(200, {"FailedPutCount": sum(failed), "Encrypted": False, "RequestResponses": answers})
 
     return behave
 
@@ -218,13 +218,13 @@ def test_noise_is_in_no_folder(rows: Rows) -> None:
 
 
 @pytest.mark.node
-def test_without_the_setting_nothing_is_called_and_nothing_is_told(
+def test_without_the_setting_nothing_is_called_or_logged(
     rows: Rows, firehose: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_rows(_: object) -> bytes:
         raise AssertionError("a row was made")
 
-    monkeypatch.setattr(ingest_module, "row", no_rows)
+    monkeypatch.setattr(sinks, "row", no_rows)
     calls = firehose.on(lambda _: True, drop)
     rows.ingest.configure(ROWS_DELIVERY_STREAM="")
 
@@ -297,7 +297,7 @@ def test_opensearchs_work_is_not_lost_while_firehose_fails(rows: Rows, firehose:
 
     assert indexed(rows.ingest) == list(range(1_201))
     log = rows.ingest.log
-    assert log["deliver_again_from"] == 1
+    assert log["retry_from"] == 1
     assert log["cause"] == log["rows_cause"]
     assert log["rows_cause"].startswith("Firehose PutRecordBatch: ")
     assert rows.ingest.metrics["RowsNotDelivered"] > 0
@@ -310,7 +310,7 @@ def test_opensearchs_work_is_not_lost_while_firehose_fails(rows: Rows, firehose:
 
 
 @pytest.mark.node
-def test_a_delivery_stream_that_is_missing_is_told(rows: Rows) -> None:
+def test_missing_delivery_stream_is_named(rows: Rows) -> None:
     rows.ingest.configure(ROWS_DELIVERY_STREAM="no-such-stream")
     record = rows.ingest.record(events(1))
 
@@ -318,7 +318,7 @@ def test_a_delivery_stream_that_is_missing_is_told(rows: Rows) -> None:
 
     assert rows.ingest.log["level"] == "ERROR"
     assert "ResourceNotFoundException" in rows.ingest.log["cause"]
-    assert rows.ingest.metrics["RecordsToDeliverAgain"] == 1
+    assert rows.ingest.metrics["RecordsToRetry"] == 1
 
 
 # Failures of OpenSearch, and of both.
@@ -442,9 +442,7 @@ def test_rows_that_firehose_did_not_take_are_put_by_the_next_delivery_and_only_t
 
 
 @pytest.mark.node
-def test_where_both_fail_the_earlier_record_is_named_and_both_causes_are_told(
-    rows: Rows, firehose: Proxy, opensearch: Proxy
-) -> None:
+def test_both_sinks_failing_reports_earliest_record(rows: Rows, firehose: Proxy, opensearch: Proxy) -> None:
     records = [rows.ingest.record(events(1, first=number, databaseName=f"db{number}")) for number in range(3)]
     firehose.on(put_record_batch, failing_records(b'"db1"', "InternalFailure"))
     opensearch.on(bulk_with(b'"db2"'), refuse("denied", 403))
@@ -467,7 +465,7 @@ def test_where_both_fail_the_earlier_record_is_named_and_both_causes_are_told(
 
 @pytest.mark.node
 def test_what_a_warm_function_remembers_is_bounded(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "_REMEMBERED_RECORDS", 2)
+    monkeypatch.setattr(sinks, "REMEMBERED_RECORDS", 2)
     records = [rows.ingest.record(events(1, first=number)) for number in range(4)]
     with Proxy(rows.ingest.url) as opensearch:
         rows.ingest.configure(OPENSEARCH_ENDPOINT=opensearch.url)
@@ -549,7 +547,7 @@ def test_a_document_that_makes_no_row_is_a_dead_letter_and_its_neighbours_go_on(
             raise RecursionError("s3cret")
         return row(document)
 
-    monkeypatch.setattr(ingest_module, "row", failing)
+    monkeypatch.setattr(sinks, "row", failing)
 
     assert rows.ingest.invoke(rows.ingest.record(events(3))) == []
 
@@ -615,10 +613,10 @@ def test_the_activities_are_a_list(value: str, activities: set[Activity]) -> Non
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_should_look_like(name: str, value: str, expected: str) -> None:
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as error:
         read_settings(LEAST | {name: value})
 
-    (problem,) = told.value.problems
+    (problem,) = error.value.problems
     assert problem.startswith(f"{name} ")
     assert expected in problem
 
@@ -820,8 +818,8 @@ def test_every_column_of_the_table_is_in_the_rows_and_holds_what_the_index_holds
     by_id = {hit["_id"]: hit["_source"] for hit in rows.ingest.hits()}
     seen: set[str] = set()
     assert len(found) == len(by_id) == 5
-    for told in found:
-        values = dict(zip([*table.fields.values(), "activity"], told, strict=True))
+    for found_row in found:
+        values = dict(zip([*table.fields.values(), "activity"], found_row, strict=True))
         source = by_id[values.pop("eventId")]
         for field, value in values.items():
             seen |= {field} if value is not None else set()

@@ -26,7 +26,7 @@ from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.first_seen import Sighting, sighting_id, sightings
 from daswatch.queries.saved_query import Candidate
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.times import iso_milliseconds
 from tests.builders.alerts import a_detection
 from tests.harness.installed import remove
@@ -34,7 +34,7 @@ from tests.harness.installed import remove
 pytestmark = pytest.mark.node
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)
-STREAM = ActivityStream("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
 DETECTION = a_detection(kind=DetectionKind.FIRST_SEEN, group=("dbUserName",), window_seconds=0)
 
 

@@ -43,8 +43,6 @@ def tried(examples: int) -> Callable[[_Test], _Test]:
     """So many invocations. The fixture may be shared by examples: each has events of its own, with a number."""
     return settings(
         max_examples=examples,
-        deadline=None,
-        derandomize=True,
         phases=[Phase.explicit, Phase.generate],  # add Phase.shrink for the smallest failure: it takes minutes
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,

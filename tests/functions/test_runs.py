@@ -1,4 +1,4 @@
-"""Runs of the saved queries on a real node: what is raised, told and archived, whatever crashes in between."""
+"""Runs of the saved queries on a real node: what is raised, published and archived, whatever crashes in between."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_attack_becomes_one_alert_one_finding_and_one_message(harness: RunHar
     )
 
 
-def test_a_second_run_tells_nothing_again(harness: RunHarness) -> None:
+def test_a_second_run_publishes_nothing_again(harness: RunHarness) -> None:
     harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
     harness.run(minutes(1))
     harness.mails()
@@ -167,7 +167,7 @@ def test_a_sequence_in_the_wrong_order_is_none(harness: RunHarness) -> None:
     assert not harness.alerts()
 
 
-def test_a_failing_detection_is_told_and_stops_no_other(harness: RunHarness) -> None:
+def test_a_failing_detection_is_reported_and_stops_no_other(harness: RunHarness) -> None:
     only(harness, "bruteforce-user", "superuser-grant")
     broken = replace(harness.detections[1], query='commandText:"unbalanced')
     harness.detections[1] = broken
@@ -186,7 +186,7 @@ def test_a_failing_detection_is_told_and_stops_no_other(harness: RunHarness) -> 
     assert "superuser-grant" in {alert.detection for alert in harness.alerts().values()}
 
 
-def test_a_silent_instance_is_told_until_it_is_heard_again(harness: RunHarness) -> None:
+def test_a_silent_instance_is_reported_until_it_is_heard_again(harness: RunHarness) -> None:
     only(harness, "das-silent")
 
     def heard(at: datetime) -> None:
@@ -212,7 +212,7 @@ def test_a_silent_instance_is_told_until_it_is_heard_again(harness: RunHarness) 
     assert alert.state is State.ARCHIVED
 
 
-def test_first_seen_is_quiet_while_it_learns_and_tells_what_is_new_afterwards(harness: RunHarness) -> None:
+def test_first_seen_is_quiet_while_it_learns_and_reports_what_is_new_afterwards(harness: RunHarness) -> None:
     only(harness, "first-seen-application")
     steps = sample("first-seen-application").steps
     engine = sample("first-seen-application").engine
@@ -314,7 +314,7 @@ class _Interleaved(Steps):
             self._harness.run(minutes(1))
 
 
-def test_an_expired_suppression_is_told(harness: RunHarness) -> None:
+def test_an_expired_suppression_is_reported(harness: RunHarness) -> None:
     tuning = read_tuning(
         "suppressions:\n"
         "  - {detection: bruteforce-user, when: {dbUserName: svc_invoicing}, owner: dba, reason: test,"

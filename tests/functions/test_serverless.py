@@ -118,7 +118,7 @@ def test_collection_runs_the_whole_path(deployment: Deployment) -> None:
 
     findings.notified(tampering())
     assert findings.log["level"] == "INFO"
-    function = findings_handler._function("arn:aws:lambda:eu-west-1:123456789012:function:findings")
+    function = findings_handler.warm_function("arn:aws:lambda:eu-west-1:123456789012:function:findings")
     deployment.pass_time()
     examined = deployment.daswatch("doctor", "--endpoint-only")
     assert examined.exit_code == 0, examined.output

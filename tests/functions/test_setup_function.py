@@ -105,7 +105,7 @@ def test_a_domain_that_keeps_refusing_is_not_waited_for_forever(setup: Setup, bu
     assert 200 < setup.clock.now <= 300
 
 
-def test_what_waiting_does_not_mend_is_not_waited_for(setup: Setup, bucket: AnswerBucket) -> None:
+def test_what_waiting_does_not_fix_is_not_waited_for(setup: Setup, bucket: AnswerBucket) -> None:
     setup.content = failing(1, 400)
 
     assert setup.answer(a_content_request(bucket))["Status"] == "FAILED"
@@ -167,7 +167,7 @@ def test_a_bucket_that_fails_for_a_while_gets_the_answer_once(setup: Setup, buck
 
 
 @pytest.mark.parametrize(("statuses", "attempts"), [([503] * 9, 5), ([403], 1)])
-def test_an_answer_that_nobody_takes_fails_the_invocation_without_telling_the_url(
+def test_an_answer_that_nobody_takes_fails_the_invocation_without_the_url(
     bucket: AnswerBucket, capsys: pytest.CaptureFixture[str], statuses: list[int], attempts: int
 ) -> None:
     bucket.statuses = statuses
@@ -191,7 +191,7 @@ def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setu
     assert SIGNATURE not in "".join(traceback.format_exception(undelivered))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(event=events)
 def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket: AnswerBucket, event: object) -> None:
     fields: dict[str, Any] = dict(event) if isinstance(event, Mapping) else {"RequestType": event}
@@ -214,7 +214,7 @@ def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
+def test_the_handler_switches_a_stream_on_and_logs_one_line_without_the_url(
     rds: Rds, bucket: AnswerBucket, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -227,8 +227,8 @@ def test_the_handler_switches_a_stream_on_and_tells_one_line_without_the_url(
     out, err = capfd.readouterr()
     (line,) = out.splitlines()
     assert bucket.answer["Status"] == "SUCCESS"
-    told = json.loads(line)
-    assert (told["message"], told["resource_type"], told["ResourcesProvided"]) == (
+    shown = json.loads(line)
+    assert (shown["message"], shown["resource_type"], shown["ResourcesProvided"]) == (
         "custom resource ready",
         ACTIVITY_STREAM,
         [1.0],
@@ -294,7 +294,7 @@ def test_missing_settings_are_all_named_in_the_answer(bucket: AnswerBucket, caps
     assert json.loads(capsys.readouterr().out)["level"] == "ERROR"
 
 
-def test_a_secret_that_is_not_there_is_told(
+def test_a_secret_that_is_not_there_is_reported(
     aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "detections.json").write_bytes(dump([]))
@@ -313,11 +313,11 @@ def test_a_secret_that_is_not_there_is_told(
 
     handler_module.handler(a_content_request(bucket), InvocationContext())
 
-    told = "Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: ResourceNotFoundException"
-    assert bucket.answer["Reason"] == told
+    shown = "Secrets Manager GetSecretValue of OPENSEARCH_SECRET_ARN: ResourceNotFoundException"
+    assert bucket.answer["Reason"] == shown
 
 
 @pytest.mark.parametrize("event", [None, {}, [], {"RequestType": "Create"}])
-def test_without_a_url_the_handler_fails_so_that_somebody_looks(event: Any) -> None:
+def test_without_a_url_the_handler_fails_visibly(event: Any) -> None:
     with pytest.raises(ResponseUndelivered, match="no ResponseURL"):
         handler_module.handler(event, InvocationContext())

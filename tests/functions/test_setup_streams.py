@@ -27,7 +27,7 @@ def setup(bucket: AnswerBucket) -> Setup:
 
 
 @pytest.mark.parametrize("engine", ["aurora-postgresql", "aurora-mysql", "oracle-ee", "sqlserver-ee"])
-def test_a_stream_is_switched_on_and_told(rds: Rds, setup: Setup, engine: str) -> None:
+def test_a_stream_is_switched_on_and_reported(rds: Rds, setup: Setup, engine: str) -> None:
     name = rds.cluster(engine) if engine.startswith("aurora") else rds.instance(engine)
     resource_id = rds.resource_id(name)
 
@@ -117,7 +117,7 @@ def test_a_database_can_be_named_by_its_arn_and_a_key_by_its_alias(rds: Rds, set
 
 
 @pytest.mark.parametrize("status", ["started", "starting"])
-def test_a_stream_of_somebody_else_is_adopted_with_its_own_key(rds: Rds, setup: Setup, status: str) -> None:
+def test_a_foreign_stream_is_adopted_with_its_own_key(rds: Rds, setup: Setup, status: str) -> None:
     name, other = rds.cluster(), rds.aws.create_key()
     rds.run_stream(name, mode="sync", key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{other}")
     if status == "starting":
@@ -195,7 +195,7 @@ def test_a_policy_that_was_just_made_is_waited_for(rds: Rds, setup: Setup) -> No
     assert len(rds.calls) == 6
 
 
-def test_a_denial_that_lasts_is_told_after_a_minute_or_two(rds: Rds, setup: Setup) -> None:
+def test_a_denial_that_lasts_is_reported_after_a_minute_or_two(rds: Rds, setup: Setup) -> None:
     rds.faults = [RDSClientError("AccessDenied", "not authorized to perform rds:StartActivityStream")] * 50
 
     answer = setup.stream("Create", rds.cluster(), rds.key)
@@ -204,7 +204,7 @@ def test_a_denial_that_lasts_is_told_after_a_minute_or_two(rds: Rds, setup: Setu
     assert 60 < setup.clock.now < 120
 
 
-def test_what_rds_refuses_is_told_in_its_own_words(rds: Rds, setup: Setup) -> None:
+def test_what_rds_refuses_is_reported_in_its_own_words(rds: Rds, setup: Setup) -> None:
     answer = setup.stream("Create", rds.cluster(), "11111111-2222-4333-8444-555555555555")
 
     assert answer["Status"] == "FAILED"
@@ -339,7 +339,7 @@ def test_a_failed_move_to_another_database_keeps_the_old_resource(rds: Rds, setu
 
 
 @pytest.mark.parametrize("more", [{}, {"OnDelete": "retain"}, {"OnDelete": "STOPP"}, {"Mode": "nonsense"}])
-def test_deletion_leaves_the_stream_running_unless_told(rds: Rds, setup: Setup, more: dict[str, str]) -> None:
+def test_deletion_leaves_the_stream_running_unless_requested(rds: Rds, setup: Setup, more: dict[str, str]) -> None:
     name = rds.cluster()
     made = setup.stream("Create", name, rds.key)["PhysicalResourceId"]
 
@@ -358,7 +358,7 @@ def test_retaining_asks_nothing_of_aws(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("renamed", [False, True])
-def test_deletion_stops_the_stream_where_it_is_told_so(rds: Rds, setup: Setup, renamed: bool) -> None:
+def test_deletion_stops_the_stream_where_requested(rds: Rds, setup: Setup, renamed: bool) -> None:
     name = rds.cluster()
     made = setup.stream("Create", name, rds.key)["PhysicalResourceId"]
     now = rds.rename(name) if renamed else name

@@ -1,7 +1,7 @@
 """A deployment to look at: its parts in moto, its stack by botocore's model, its index on the real node.
 
 moto's CloudFormation makes neither alarms nor Firehoses nor what a custom resource stands for, so the stack itself is
-told by a stubbed client, whose requests and answers botocore validates.
+answered by a stubbed client, whose requests and answers botocore validates.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Deployed:
             self.search.indices.delete(index=index, params={"ignore_unavailable": "true"})
 
     def cloudformation(self) -> Any:
-        """A client that tells of this stack, in two pages."""
+        """A client that describes this stack, in two pages."""
         client = boto3.client("cloudformation", REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
         stub = Stubber(client)
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]

@@ -1,6 +1,6 @@
 """DQL as the search bar of OpenSearch Dashboards understands it, for tests: text -> query DSL.
 
-Dashboards translates DQL in the browser, so nothing on a node can tell whether a recipe is right. Written after its
+Dashboards translates DQL in the browser, so no node can check whether a recipe is right. Written after its
 grammar and its rules (src/plugins/data/common/opensearch_query/kuery in opensearch-project/OpenSearch-Dashboards).
 Left out is what our index has no use for: nested fields, scripted fields, time zones.
 """
@@ -28,7 +28,7 @@ _CONSTANTS: dict[str, bool | None] = {"null": None, "true": True, "false": False
 
 
 class DqlError(ValueError):
-    """Text that Dashboards refuses; tells where."""
+    """Text that Dashboards refuses; says where."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class FindingsFunction(RunHarness):
         """Set settings; the next invocation is a cold start."""
         for name, value in settings.items():
             self._monkeypatch.setenv(name, value)
-        handler_module._function.cache_clear()
+        handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
 
     def close(self) -> None:

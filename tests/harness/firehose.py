@@ -87,7 +87,7 @@ class FirehoseFunction:
 
     def cold_start(self) -> None:
         """Forget everything that a warm function keeps."""
-        handler_module._function.cache_clear()
+        handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
 
     def database(self, engine: Engine = "postgresql", *, signed: bool = False) -> Database:

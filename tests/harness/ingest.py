@@ -74,7 +74,7 @@ class IngestFunction:
 
     def cold_start(self) -> None:
         """Forget everything that a warm function keeps."""
-        handler_module._function.cache_clear()
+        handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
 
     def database(self, engine: Engine = "postgresql", *, signed: bool = False, name: str = "A") -> Database:
@@ -118,7 +118,7 @@ class IngestFunction:
 
     def invoke(self, *records: Mapping[str, Any], remaining_ms: int = 60_000) -> list[str]:
         """Invoke the handler; the sequence numbers that its answer names."""
-        function = handler_module._function()
+        function = handler_module.warm_function()
         function.clock = self.clock
         answer = handler_module.invoke(
             function, {"Records": list(records)}, InvocationContext(remaining_ms=remaining_ms)
@@ -203,15 +203,15 @@ SECRET = "s3cret-of-the-payload"
 @contextmanager
 def everything_logged(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
     """All that any logger says when the function's root logger is at this level, as Lambda's own setting makes it."""
-    told = io.StringIO()
+    logged = io.StringIO()
     root = logging.getLogger()
-    before, output = root.level, logging.StreamHandler(told)
+    before, output = root.level, logging.StreamHandler(logged)
     # moto serves from threads of this process; it is no part of the function.
     output.addFilter(lambda line: not line.threadName or "process_request_thread" not in line.threadName)
     root.addHandler(output)
     root.setLevel(level)
     try:
-        yield told
+        yield logged
     finally:
         root.removeHandler(output)
         root.setLevel(before)

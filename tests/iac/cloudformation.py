@@ -142,10 +142,10 @@ class Resource:
 
 
 class Stack:
-    """The template with parameters. What only AWS could tell, such as an ARN it makes up, is `<Resource.Attribute>`."""
+    """The template with parameters. What only AWS knows, such as an ARN it makes up, is `<Resource.Attribute>`."""
 
     def __init__(self, given: Mapping[str, str], names: Mapping[str, str] | None = None) -> None:
-        """`names` tells what a resource's Ref (`Topic`) or attribute (`Topic.Arn`) is, where a test wants it real."""
+        """`names` says what a resource's Ref (`Topic`) or attribute (`Topic.Arn`) is, where a test wants it real."""
         source = read_template()
         self.parameters = parameters_of(source, given)
         self.expanded = expanded(source, self.parameters)
@@ -189,7 +189,7 @@ class Stack:
         return [statement for document in documents for statement in document["Statement"]]
 
     def resolved_template(self, kinds: Callable[[str], bool] = lambda kind: True) -> dict[str, Any]:
-        """A plain template of the resources of these types: what only AWS can tell is a function again."""
+        """A plain template of the resources of these types: what only AWS knows is a function again."""
         return {
             "AWSTemplateFormatVersion": "2010-09-09",
             "Resources": {

@@ -96,7 +96,7 @@ def test_the_wait_is_spread_from_nothing_on(attempt: int) -> None:
     assert max(waits) < 5
 
 
-# The gateway, in front of a transport that answers as it is told.
+# The gateway, in front of a transport that answers as scripted.
 
 
 @dataclass
@@ -123,10 +123,10 @@ def all_written(lines: list[bytes]) -> dict[str, Any]:
     return {"errors": False, "items": [{"create": {"status": 201}}] * len(lines)}
 
 
-def statuses(*told: int | tuple[int, str]) -> dict[str, Any]:
+def statuses(*given: int | tuple[int, str]) -> dict[str, Any]:
     """A bulk answer with these statuses, and error types where there are any."""
     items = []
-    for status in told:
+    for status in given:
         number, error_type = status if isinstance(status, tuple) else (status, "")
         error = {"error": {"type": error_type}} if number >= 300 else {}
         items.append({"create": {"status": number, **error}})
@@ -134,7 +134,7 @@ def statuses(*told: int | tuple[int, str]) -> dict[str, Any]:
 
 
 def actions(count: int) -> list[Action]:
-    return [Action(b"action %d\n" % position, position) for position in range(count)]
+    return [Action(b"action %d\n" % position, position=position) for position in range(count)]
 
 
 def write(
@@ -158,7 +158,7 @@ def test_an_answer_without_errors_is_all_written() -> None:
 
 
 def test_a_document_that_belongs_to_no_record_is_not_counted() -> None:
-    result = write(Endpoint([all_written]), [*actions(2), Action(b"pulse\n", None)])
+    result = write(Endpoint([all_written]), [*actions(2), Action(b"pulse\n", required=False)])
 
     assert result.written == 2
 
@@ -273,7 +273,7 @@ Fault = Callable[[str, bytes], "tuple[int, str, str] | None"]
 
 def document(position: int, index: str = INDEX, source: bytes = b"{}") -> Action:
     head = b'{"create":{"_index":"%s","_id":"%d"}}\n' % (index.encode(), position)
-    return Action(head + source + b"\n", position, str(position), index)
+    return Action(head + source + b"\n", str(position), index, position)
 
 
 def domain(fault: Fault) -> Callable[[list[bytes]], dict[str, Any]]:
@@ -679,7 +679,7 @@ def test_error_that_is_no_name_is_not_quoted() -> None:
 def test_pulse_that_is_refused_is_lost_with_its_cause() -> None:
     answer = statuses(201, (500, "null_pointer_exception"))
 
-    result = write(Endpoint([answer]), [*actions(1), Action(b"pulse\n", None)])
+    result = write(Endpoint([answer]), [*actions(1), Action(b"pulse\n", required=False)])
 
     assert (result.written, len(result.lost), result.unwritten) == (1, 1, [])
     assert "null_pointer_exception" in result.lost_cause
@@ -729,7 +729,7 @@ def test_without_time_nothing_is_sent() -> None:
 @pytest.mark.parametrize("answer", [statuses(201, 429), statuses(201, 503)], ids=["429", "503"])
 def test_what_belongs_to_no_record_is_not_waited_for(answer: dict[str, Any]) -> None:
     clock = Clock()
-    given = [*actions(1), Action(b"pulse\n", None)]
+    given = [*actions(1), Action(b"pulse\n", required=False)]
 
     result = write(Endpoint([answer]), given, clock=clock)
 

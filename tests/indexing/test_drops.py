@@ -1,4 +1,4 @@
-"""What is told of dropped events: one document for each batch, database and reason, the same for each delivery."""
+"""What is counted of dropped events: one document for each batch, database and reason, the same for each delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.drops import Drop, actions
 from daswatch.indices import Indices
-from daswatch.records.envelope import ActivityStream
+from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord, read_stream_record
 
 NOW = "2031-03-04T11:30:00.000Z"
@@ -26,8 +26,8 @@ BATCH = [
 ]
 
 
-def stream(name: str = "cluster-A") -> ActivityStream:
-    return ActivityStream(name, "aws:rds:dbc-id", "123456789012", "eu-west-1")
+def stream(name: str = "cluster-A") -> StreamSource:
+    return StreamSource(name, "aws:rds:dbc-id", "123456789012", "eu-west-1")
 
 
 def drop(
@@ -71,7 +71,7 @@ def test_the_drops_of_one_database_are_added_up() -> None:
         "origin": "local",
         "count": 5,
     }
-    assert action.record is None
+    assert not action.required
 
 
 def test_each_database_has_a_document_of_its_own() -> None:
@@ -100,7 +100,7 @@ def test_another_batch_has_other_ids(batch: list[StreamRecord]) -> None:
     assert ids([drop(1)], BATCH) != ids([drop(1)], batch)
 
 
-def test_without_drops_nothing_is_told() -> None:
+def test_without_drops_nothing_is_written() -> None:
     assert actions([], BATCH, NOW, Indices().drops) == []
 
 

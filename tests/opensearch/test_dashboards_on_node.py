@@ -32,7 +32,7 @@ from daswatch.indexing.drops import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.templates import ContentGateway
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
@@ -78,22 +78,22 @@ class World:
 
 
 def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> list[dict[str, Any]]:
-    """What is told of drops, where each record was a batch of its own."""
-    told = []
+    """What is counted of drops, where each record was a batch of its own."""
+    given = []
     for number, (record, one) in enumerate(zip(records, made, strict=True)):
         at = iso_milliseconds(record.arrival)
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
         counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
-        told += drops.actions(counted, batch, at, Indices().drops)
-    return [line_of(action) for action in told]
+        given += drops.actions(counted, batch, at, Indices().drops)
+    return [line_of(action) for action in given]
 
 
 def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
     pulses: dict[tuple[str, str], Pulse] = {}
     for record in records:
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         pulse = pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
         pulse.heard(at, 1, at if record.entries else "")
     actions = (pulse.actions(Indices().pulse, versioned=True, now=START) for pulse in pulses.values())
@@ -105,10 +105,10 @@ def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
     for number, (record, reason) in enumerate(
         zip(records, [Reason.NOT_GZIP, Reason.NOT_JSON, Reason.NOT_GZIP], strict=False)
     ):
-        stream = activity_stream(record.database.stream_arn(REGION)) if number else None
+        stream = stream_source(record.database.stream_arn(REGION)) if number else None
         at = iso_milliseconds(record.arrival)
         raw = StreamRecord({"n": number}, "", "", f"4900{number}", "shardId-000000000000", at)
-        letter = DeadLetter.of(0, raw, stream, reason, "it does not open")
+        letter = DeadLetter.of(raw, stream, reason, "it does not open")
         letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at, Indices().dead_letters)))
     return letters
 
@@ -182,7 +182,7 @@ def world(search: OpenSearch) -> Iterator[World]:
 
 
 def counted_once(sources: Sequence[Source]) -> list[Source]:
-    """Without the rows that tell a statement's objects once more."""
+    """Without the rows that repeat a statement's objects."""
     return [source for source in sources if source.get("class") != "AUX"]
 
 
@@ -386,7 +386,7 @@ def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
     assert shown(world, "das-drops-count") == [(sum(entry.fate == "aws-user" for entry in entries),)]
 
 
-def test_a_new_statement_comes_first_and_tells_when_it_was_first_seen(world: World) -> None:
+def test_a_new_statement_comes_first_and_reports_when_it_was_first_seen(world: World) -> None:
     hashes: dict[str, list[int]] = defaultdict(list)
     for source in counted_once(world.sources["das-events-*"]):
         if "statementHash" in source:
@@ -411,8 +411,8 @@ def test_who_reads_and_changes_the_most_rows(world: World) -> None:
     assert all(total == rows[key] for key, total in found.items())
 
 
-def test_only_active_alerts_need_somebody_now(world: World) -> None:
-    # The gravest comes first, though it is neither the newest nor the most frequent one.
+def test_only_active_alerts_need_a_person_now(world: World) -> None:
+    # The most severe comes first, though it is neither the newest nor the most frequent one.
     assert [(row[0], row[3]) for row in shown(world, "das-alerts-active")] == [
         ("critical", "dbUserName cy"),
         ("high", "dbUserName anna"),
@@ -427,7 +427,7 @@ def test_one_session_is_found_in_its_order(world: World) -> None:
     session = Counter(source["sessionId"] for source in counted_once(world.sources["das-events-*"])).most_common(1)[0][
         0
     ]
-    only = {"match_phrase": {"sessionId": session}}  # what a click on the + beside it adds
+    only = {"match_phrase": {"sessionId": session}}  # what a click on the + next to it adds
     narrowed = {**request.body, "query": {"bool": {"filter": [request.body["query"], only]}}}
 
     hits = world.search.search(index=world.indices[request.index], body=narrowed)["hits"]["hits"]

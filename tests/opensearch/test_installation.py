@@ -257,7 +257,7 @@ def test_a_channel_that_may_not_publish_to_sns_is_left_out(place: Place) -> None
 @pytest.mark.parametrize(
     ("changes", "why"), [({"monitors": False}, "not wanted"), ({"alert_topic_arn": ""}, "MONITOR_TOPIC_ARN")]
 )
-def test_monitors_without_anybody_to_tell_are_left_out(place: Place, changes: dict[str, Any], why: str) -> None:
+def test_monitors_without_a_topic_are_left_out(place: Place, changes: dict[str, Any], why: str) -> None:
     plan = place.install(**changes)
 
     assert why in {one.kind: one.why for one in plan.left_out}[ContentKind.MONITOR]
@@ -282,7 +282,7 @@ def test_a_collection_gets_templates_and_saved_objects_and_is_asked_nothing_else
 # --- what users decided ---
 
 
-def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
+def test_a_monitor_switched_off_stays_off(place: Place) -> None:
     place.install()
     monitor_of(place)["enabled"] = False
 
@@ -300,7 +300,7 @@ def test_a_monitor_that_somebody_switched_off_stays_off(place: Place) -> None:
 def test_a_schedule_and_actions_of_ones_own_survive_an_update(place: Place) -> None:
     place.install()
     schedule = {"period": {"interval": 10, "unit": "MINUTES"}}
-    own = {"id": "slack", "name": "tell us", "destination_id": "slack"}
+    own = {"id": "slack", "name": "notify us", "destination_id": "slack"}
     monitor_of(place)["schedule"] = schedule
     monitor_of(place)["triggers"][0]["query_level_trigger"]["actions"].append(own)
     place.change(ONE, query='activity:"AUTH FAILURE" AND dbUserName:*')
@@ -369,7 +369,7 @@ def test_a_replaced_monitor_is_backed_up(place: Place) -> None:
     assert orjson.loads(place.saved[f"monitor/daswatch-{place.indices.stem}-{ONE}.json"]) == before
 
 
-def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
+def test_a_channel_switched_off_stays_off_whatever_the_topic(place: Place) -> None:
     place.install()
     place.domain.notifications.channels[place.channel]["is_enabled"] = False
     assert not place.plan().changes
@@ -384,7 +384,7 @@ def test_a_channel_that_somebody_switched_off_stays_off_whatever_the_topic(place
     )
 
 
-def test_a_retention_policy_that_somebody_changed_is_never_replaced(place: Place) -> None:
+def test_a_retention_policy_that_was_changed_is_never_replaced(place: Place) -> None:
     place.install()
     policy = policy_of(place)
     policy["states"][1]["transitions"] = []  # nothing is ever deleted
@@ -416,7 +416,7 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
     assert not place.plan().changes
 
 
-def test_a_saved_object_that_somebody_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
+def test_a_saved_object_that_was_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
     place.install()
     place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
@@ -447,7 +447,7 @@ def test_a_refreshed_list_of_fields_is_no_change(place: Place) -> None:
     assert not place.plan().changes
 
 
-def test_a_template_that_somebody_changed_is_backed_up(place: Place, search: OpenSearch) -> None:
+def test_a_template_that_was_changed_is_backed_up(place: Place, search: OpenSearch) -> None:
     place.install()
     prefix = place.wanted.index_prefix
     body = search.indices.get_index_template(name=prefix)["index_templates"][0]["index_template"]
@@ -582,20 +582,20 @@ def test_nothing_is_replaced_when_it_cannot_be_backed_up(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "shown"),
     [
         (Response(200, {"content-type": "text/html"}, b"<html>log in</html>"), "not the API of Dashboards"),
         (Response.of_json(401, {"statusCode": 401, "message": "Authentication required"}), "Authentication required"),
     ],
 )
-def test_what_is_no_dashboards_is_told(place: Place, answer: Response, told: str) -> None:
+def test_what_is_no_dashboards_is_reported(place: Place, answer: Response, shown: str) -> None:
     place.domain.recover(DASHBOARDS, lambda request: answer)
 
-    with pytest.raises(DashboardsUnavailable, match=told):
+    with pytest.raises(DashboardsUnavailable, match=shown):
         place.plan()
 
 
-def test_dashboards_that_do_not_answer_are_told(node: AnyNode) -> None:
+def test_dashboards_that_do_not_answer_are_reported(node: AnyNode) -> None:
     installation = Installation.at(
         SearchEndpoint(node.url, auth="none"), DashboardsEndpoint("http://127.0.0.1:9/_dashboards")
     )

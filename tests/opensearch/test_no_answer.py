@@ -207,7 +207,7 @@ def test_a_region_that_does_not_exist_is_the_cause(arguments: tuple[str, ...]) -
     assert error["problems"][0].startswith("AWS_REGION: eu-wset-9 is not a region of AWS (did you mean eu-west-1")
 
 
-def test_regions_are_told_from_typing_errors() -> None:
+def test_regions_are_reported_from_typing_errors() -> None:
     assert unknown_region("eu-west-1") == unknown_region("us-gov-west-1") == unknown_region("cn-north-1") == ""
     assert unknown_region("mars") == "mars is not a region of AWS"
 

@@ -138,7 +138,7 @@ def guarded(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]
     for name, value in {**aws.environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.url}.items():
         monkeypatch.setenv(name, value)
     clients.session.cache_clear()
-    monkeypatch.setattr(opensearch_client, "_SECRET_SECONDS", 0.0)
+    monkeypatch.setattr(opensearch_client, "SECRET_SECONDS", 0.0)
     with Proxy(aws.url) as proxy:
         yield Guarded(aws, proxy)
 
@@ -152,7 +152,7 @@ def _writing(endpoint: SearchEndpoint) -> Callable[[], object]:
     gateway = SearchGateway(search_client(endpoint))
 
     def write() -> None:
-        result = gateway.write([Action(b'{"create":{"_index":"i","_id":"1"}}\n{}\n', 0, "1")], Deadline.after(60))
+        result = gateway.write([Action(b'{"create":{"_index":"i","_id":"1"}}\n{}\n', "1")], Deadline.after(60))
         if result.unwritten:
             raise SearchUnavailable(result.cause)
 

@@ -132,7 +132,7 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
 def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:
     first, second, third = (ingest.record([postgresql_event(statementId=number)]) for number in (1, 2, 3))
     secret_arn = os.environ["OPENSEARCH_SECRET_ARN"]
-    ingest.monkeypatch.setattr(opensearch_client, "_SECRET_SECONDS", 0.0)
+    ingest.monkeypatch.setattr(opensearch_client, "SECRET_SECONDS", 0.0)
     secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
     name = orjson.loads(secrets_manager.get_secret_value(SecretId=secret_arn)["SecretString"])["username"]
     assert ingest.invoke(first) == []
@@ -160,7 +160,7 @@ def test_drops_can_be_counted_with_the_ingest_role(admin: OpenSearch, users: Use
 
 
 def bulk_of(index: str, action: str = "create") -> Callable[[OpenSearch], Any]:
-    """A bulk whose one item is refused, told as opensearch-py tells a refused request."""
+    """A bulk whose one item is refused, as opensearch-py raises a refused request."""
 
     def send(client: OpenSearch) -> None:
         source: dict[str, Any] = {"doc": {}} if action == "update" else {}
@@ -274,7 +274,7 @@ def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
     assert not installation.plan(wanted).changes
 
 
-def test_who_may_not_manage_roles_is_told_what_to_do(admin: OpenSearch, users: Users) -> None:
+def test_who_may_not_manage_roles_is_reported_what_to_do(admin: OpenSearch, users: Users) -> None:
     body = {"cluster_permissions": ["indices:admin/index_template/get", "cluster:admin/component_template/get"]}
     admin.transport.perform_request("PUT", "/_plugins/_security/api/roles/t-looks", body=body)
     admin.transport.perform_request(
@@ -289,7 +289,7 @@ def test_who_may_not_manage_roles_is_told_what_to_do(admin: OpenSearch, users: U
         installation.plan(WantedContent(ingest_role_arn=INGEST_ARN, dashboards=False))
 
 
-def test_a_role_that_somebody_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:
+def test_a_role_that_was_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:
     role, wanted = findings_role("t-wide-events"), WantedContent(index_prefix="t-wide-events", dashboards=False)
     path = f"/_plugins/_security/api/roles/{role}"
     admin.transport.perform_request("PUT", path, body={"cluster_permissions": ["*"]})

@@ -229,7 +229,7 @@ def test_without_time_left_nothing_is_asked(harness: RunHarness) -> None:
     assert client.refused == 0
 
 
-def test_only_windows_in_which_a_group_fires_are_told(harness: RunHarness) -> None:
+def test_only_windows_in_which_a_group_fires_are_reported(harness: RunHarness) -> None:
     """Failures that are far apart are enough for the whole time, and for no window of it."""
     burst = failures(1, 12)
     slow = {**burst.steps[0], "apart": 600, "each": {"dbUserName": ["slow"]}}

@@ -201,7 +201,7 @@ def test_slices_that_do_not_overlap_are_added_up() -> None:
     assert episode.count == 5
 
 
-def test_an_alert_is_as_grave_as_its_gravest_part() -> None:
+def test_alert_has_its_most_severe_level() -> None:
     found = [a_candidate(540, 545, level=Level.HIGH), a_candidate(546, 547)]
 
     assert [one.level for one in episodes(a_detection(), found, DAY.begin)] == [Level.HIGH]
@@ -269,7 +269,7 @@ def test_a_database_that_comes_up_in_the_span_is_learned_first() -> None:
     assert [one.group["dbUserName"] for one in sightings.new([a_sighting("kim", 6, resource_id="db-NEW")])] == ["kim"]
 
 
-def test_an_absence_is_told_where_the_value_is_known() -> None:
+def test_absence_is_reported_for_known_values() -> None:
     sightings = Sightings(first_seen(absent_days=20))
     sightings.learn([a_sighting("away", -25), a_sighting("here", -3)], iso(-30 * 1440))
 

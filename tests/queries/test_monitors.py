@@ -72,7 +72,7 @@ def trigger(content: Mapping[str, Any]) -> dict[str, Any]:
         (DetectionKind.FAILING, False),
     ],
 )
-def test_only_what_one_search_can_tell_has_a_monitor(kind: DetectionKind, possible: bool) -> None:
+def test_monitor_only_where_one_search_suffices(kind: DetectionKind, possible: bool) -> None:
     assert has_monitor(a_detection(kind=kind)) is possible
 
 

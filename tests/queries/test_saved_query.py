@@ -168,7 +168,7 @@ def test_a_sequence_of_more_events_than_are_looked_at_is_complete() -> None:
     assert completed(GUESSED, details_of("fff", count=2_001))
 
 
-def test_the_gravest_condition_that_holds_tells_the_level() -> None:
+def test_level_is_of_the_most_severe_condition() -> None:
     detection = a_detection(conditions=(Condition("count", 1), Condition("distinct", 5, "objects", level=Level.HIGH)))
 
     assert level_of(detection, [3, 4]) is Level.MEDIUM

@@ -55,7 +55,7 @@ def test_a_storm_becomes_one_summary_with_the_count() -> None:
     assert (storm.summary.count, storm.summary.level) == (10_039, Level.LOW)
     firing = storm.summarized(a_firing(group={}))
     assert firing.metrics == {GROUPS: 10_000}
-    assert firing.note.startswith("10000 groups fired at once, 100 of them with an alert of their own.")
+    assert firing.note.startswith("10000 groups fired at once, 100 of them with their own alerts.")
     assert "dbUserName user_00098" in firing.note
 
 
@@ -116,7 +116,7 @@ def test_a_summary_shows_no_sql() -> None:
     assert "secret" not in storm.summarized(a_firing(group={})).note
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 250), min_size=1, max_size=8),
     open_share=st.floats(0, 1),

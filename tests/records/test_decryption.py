@@ -1,4 +1,4 @@
-"""Ciphertext -> JSON, with real cryptography: everything that RDS may write opens, everything else is told apart."""
+"""Ciphertext -> JSON, with real cryptography: what RDS may write opens, everything else has its own reason."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_rds_seals_opens_whatever_its_size_and_suite(
 ) -> None:
     content = os.urandom(size)
 
-    plaintext = decryptor.open(message(gzip.compress(content), signed=signed), key)
+    plaintext = decryptor.decrypt(message(gzip.compress(content), signed=signed), key)
 
     assert plaintext.content == content
     assert plaintext.trailing_bytes == 0
@@ -90,14 +90,14 @@ def test_what_rds_seals_opens_whatever_its_size_and_suite(
 def test_every_algorithm_suite_opens(decryptor: Decryptor, key: DataKey, suite: Algorithm, frame_length: int) -> None:
     ciphertext = message_of_suite(suite, frame_length=frame_length)
 
-    assert decryptor.open(ciphertext, key).content == CONTENT
+    assert decryptor.decrypt(ciphertext, key).content == CONTENT
 
 
 def test_the_envelope_of_the_producer_opens(decryptor: Decryptor, key: DataKey) -> None:
     database = Database("postgresql", "cluster-A", ("db-A",), "1.1", "a")
     sealed = orjson.loads(seal(CONTENT, database, RdsDataKey(plaintext=KEY, wrapped=b"wrapped")))
 
-    plaintext = decryptor.open(base64.b64decode(sealed["databaseActivityEvents"]), key)
+    plaintext = decryptor.decrypt(base64.b64decode(sealed["databaseActivityEvents"]), key)
 
     assert plaintext.content == CONTENT
 
@@ -109,7 +109,7 @@ def test_a_flipped_bit_never_opens(decryptor: Decryptor, key: DataKey, signed: b
     ciphertext[where] ^= 0x04
 
     with pytest.raises(DecryptError) as refusal:
-        decryptor.open(bytes(ciphertext), key)
+        decryptor.decrypt(bytes(ciphertext), key)
 
     assert refusal.value.reason is Reason.NOT_DECRYPTABLE
 
@@ -121,14 +121,14 @@ def test_a_truncated_message_never_opens(decryptor: Decryptor, key: DataKey, sig
     end = int(len(ciphertext) * kept) if isinstance(kept, float) else kept
 
     with pytest.raises(DecryptError) as refusal:
-        decryptor.open(ciphertext[:end], key)
+        decryptor.decrypt(ciphertext[:end], key)
 
     assert refusal.value.reason is Reason.NOT_DECRYPTABLE
 
 
 def test_another_data_key_does_not_open_it(decryptor: Decryptor) -> None:
     with pytest.raises(DecryptError) as refusal:
-        decryptor.open(message(gzip.compress(CONTENT)), data_key(bytes(32)))
+        decryptor.decrypt(message(gzip.compress(CONTENT)), data_key(bytes(32)))
 
     assert refusal.value.reason is Reason.NOT_DECRYPTABLE
 
@@ -138,21 +138,21 @@ def test_a_key_of_another_name_does_not_open_it(decryptor: Decryptor, key: DataK
     suite = Algorithm.AES_256_GCM_IV12_TAG16_HKDF_SHA256
 
     with pytest.raises(DecryptError) as refusal:
-        decryptor.open(message_of_suite(suite, provider=provider, name=name), key)
+        decryptor.decrypt(message_of_suite(suite, provider=provider, name=name), key)
 
     assert refusal.value.reason is Reason.NOT_DECRYPTABLE
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
 def test_bytes_behind_the_message_are_counted(decryptor: Decryptor, key: DataKey, signed: bool) -> None:
-    plaintext = decryptor.open(message(gzip.compress(CONTENT), signed=signed) + b"seven b", key)
+    plaintext = decryptor.decrypt(message(gzip.compress(CONTENT), signed=signed) + b"seven b", key)
 
     assert plaintext.content == CONTENT
     assert plaintext.trailing_bytes == 7
 
 
 def test_bytes_behind_the_gzip_member_are_counted(decryptor: Decryptor, key: DataKey) -> None:
-    plaintext = decryptor.open(message(gzip.compress(CONTENT) + b"five!") + b"three", key)
+    plaintext = decryptor.decrypt(message(gzip.compress(CONTENT) + b"five!") + b"three", key)
 
     assert plaintext.content == CONTENT
     assert plaintext.trailing_bytes == 10
@@ -206,7 +206,7 @@ def test_every_member_is_decompressed_and_the_rest_counted(compressed: bytes, co
         pytest.param(gzip.compress(b"x" * 51) * 2, Reason.TOO_LARGE, id="two members over the ceiling together"),
     ],
 )
-def test_what_does_not_decompress_is_told_apart(compressed: bytes, reason: Reason) -> None:
+def test_what_does_not_decompress_has_its_reason(compressed: bytes, reason: Reason) -> None:
     with pytest.raises(DecryptError) as refusal:
         decompress(compressed, 100)
 

@@ -1,4 +1,4 @@
-"""Stream record -> envelope: what is read, what is refused and why, and whose activity a stream's ARN tells."""
+"""Stream record -> envelope: what is read, what is refused and why, and whose activity a stream carries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
-from daswatch.records.envelope import ActivityStream, Envelope, activity_stream, read_envelope
+from daswatch.records.envelope import Envelope, StreamSource, read_envelope, stream_source
 
 
 def delivered(content: object) -> str:
@@ -111,28 +111,28 @@ def test_the_detail_of_a_refusal_quotes_nothing_of_the_record() -> None:
     [
         (
             "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-ABCD123456",
-            ActivityStream("cluster-ABCD123456", "aws:rds:dbc-id", "123456789012", "eu-west-1"),
+            StreamSource("cluster-ABCD123456", "aws:rds:dbc-id", "123456789012", "eu-west-1"),
         ),
         (
             "arn:aws:kinesis:us-gov-west-1:123456789012:stream/aws-rds-das-db-ABCD",
-            ActivityStream("db-ABCD", "aws:rds:db-id", "123456789012", "us-gov-west-1"),
+            StreamSource("db-ABCD", "aws:rds:db-id", "123456789012", "us-gov-west-1"),
         ),
         (
             "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/aws-rds-das-db-X",
-            ActivityStream("db-X", "aws:rds:db-id", "123456789012", "cn-north-1"),
+            StreamSource("db-X", "aws:rds:db-id", "123456789012", "cn-north-1"),
         ),
         (
             "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-ABCD123456/consumer/audit_1.x-y:1700000000",
-            ActivityStream("cluster-ABCD123456", "aws:rds:dbc-id", "123456789012", "eu-west-1"),
+            StreamSource("cluster-ABCD123456", "aws:rds:dbc-id", "123456789012", "eu-west-1"),
         ),
     ],
 )
-def test_the_arn_tells_whose_activity_it_is(arn: str, stream: ActivityStream) -> None:
-    assert activity_stream(arn) == stream
+def test_arn_names_whose_activity_it_is(arn: str, stream: StreamSource) -> None:
+    assert stream_source(arn) == stream
 
 
 def test_the_encryption_context_binds_a_key_to_its_database() -> None:
-    stream = activity_stream("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")
+    stream = stream_source("arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A")
 
     assert stream.encryption_context == {"aws:rds:dbc-id": "cluster-A"}
 
@@ -156,20 +156,20 @@ def test_the_encryption_context_binds_a_key_to_its_database() -> None:
 )
 def test_another_source_is_the_mappings_fault(arn: str) -> None:
     with pytest.raises(NotAnActivityStream, match="delete the event source mapping"):
-        activity_stream(arn)
+        stream_source(arn)
 
 
 def test_another_source_is_named_only_if_it_is_an_arn() -> None:
     with pytest.raises(NotAnActivityStream, match="stream/clicks is not an activity stream"):
-        activity_stream("arn:aws:kinesis:eu-west-1:123456789012:stream/clicks")
+        stream_source("arn:aws:kinesis:eu-west-1:123456789012:stream/clicks")
     with pytest.raises(NotAnActivityStream) as refusal:
-        activity_stream("select 's3cret'")
+        stream_source("select 's3cret'")
 
     assert "s3cret" not in str(refusal.value)
 
 
 def test_record_without_a_source_is_refused() -> None:
     with pytest.raises(EnvelopeError) as refusal:
-        activity_stream("")
+        stream_source("")
 
     assert refusal.value.reason is Reason.NOT_AN_ACTIVITY_STREAM

@@ -73,7 +73,7 @@ def test_hostile_text_gets_its_answer(engine: str, unit: str) -> None:
 @given(
     st.sampled_from(ENGINES), st.lists(st.sampled_from([*UNITS, *HEADS, " ", ";", "t", "1", "rdsadmin "]), max_size=60)
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_generated_text_gets_its_answer(engine: str, units: list[str]) -> None:
     text = "".join(units)
 

@@ -52,9 +52,7 @@ def test_work_is_linear_in_repeated_units(engine: str, unit: str, work: Work) ->
     assert calls <= 20 * LENGTH
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     engine=st.sampled_from(ENGINES),
     prefix=st.sampled_from(PREFIXES),

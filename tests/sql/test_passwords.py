@@ -162,7 +162,7 @@ def password_statements(draw: st.DrawFn, *sets: dict[str, list[str]]) -> tuple[s
     return engine, "".join(part + draw(words_between) for part in cased).replace("<concatenated>", "||")
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(password_statements(TEMPLATES, VARIABLES))
 def test_no_canary_stays_in_any_spelling(statement: tuple[str, str]) -> None:
     engine, text = statement
@@ -173,7 +173,7 @@ def test_no_canary_stays_in_any_spelling(statement: tuple[str, str]) -> None:
     assert found.found
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(password_statements(TEMPLATES), st.integers(0, 100))
 def test_a_statement_cut_anywhere_shows_no_password(statement: tuple[str, str], percent: int) -> None:
     engine, text = statement

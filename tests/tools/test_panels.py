@@ -107,7 +107,7 @@ def test_pills_are_filters_unless_they_are_switched_off() -> None:
     assert (query["filter"], query["must_not"]) == ([TIME, only], [without])
 
 
-def test_a_pill_may_hold_its_condition_beside_its_meta() -> None:
+def test_a_pill_may_hold_its_condition_next_to_its_meta() -> None:
     condition = {"exists": {"field": "objects"}}
 
     assert asked(chart(COUNT, filters=[pill(condition)])).body["query"]["bool"]["filter"] == [TIME, condition]

@@ -30,7 +30,7 @@ from aws_encryption_sdk.materials_managers.default import DefaultCryptoMaterials
 from opensearchpy import OpenSearch
 from types_boto3_kms.client import KMSClient
 
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from demo.aws import REGION, LocalAws
 from demo.rds import KmsDataKeys
 from demo.stream import InvocationContext
@@ -88,7 +88,7 @@ class SampleTransformation:
         return {"records": [self._handle(record, event["sourceKinesisStreamArn"]) for record in event["records"]]}
 
     def _handle(self, record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
-        stream = activity_stream(stream_arn)
+        stream = stream_source(stream_arn)
         envelope = json.loads(base64.b64decode(record["data"]))
         ciphertext = base64.b64decode(envelope["databaseActivityEvents"])
         answer = self._kms.decrypt(

@@ -17,16 +17,16 @@ from opensearchpy import OpenSearch, RequestsHttpConnection
 from daswatch.aws.kms import DataKeys
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
-from daswatch.documents.decoder import Opener
+from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.records.decryption import Decryptor
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 from demo.aws import REGION
 from demo.stream import InvocationContext
 from ingest_lambda import handler as handler_module
-from ingest_lambda.ingest import bulk_action
 from ingest_lambda.settings import read_settings
+from ingest_lambda.sinks import document_action
 from tools.benchmarks.kms import LocalKms
 from tools.benchmarks.workload import Workload
 
@@ -141,16 +141,16 @@ class Limit:
 
 def serialised(workload: Workload, kms: LocalKms, prefix: str, actions_per_bulk: int) -> list[bytes]:
     """The bulk bodies of a workload's documents, by the function's own flattening."""
-    opener = Opener(DataKeys(kms.client()), Decryptor())
+    decoder = RecordDecoder(DataKeys(kms.client()), Decryptor())
     flattening, later = Flattening("2031-03-04T00:00:00.000Z", prefix), Deadline.after(3600)
     lines: list[bytes] = []
     bodies: list[bytes] = []
     for batch in workload.batches:
         for record in batch:
-            stream = activity_stream(record["eventSourceARN"])
-            opened = opener.open(record["kinesis"]["data"], stream, "2031-03-04T00:00:00.000Z", flattening, later)
-            for document in opened.documents:
-                lines.append(bulk_action(document, 0).lines)
+            stream = stream_source(record["eventSourceARN"])
+            decoded = decoder.decode(record["kinesis"]["data"], stream, "2031-03-04T00:00:00.000Z", flattening, later)
+            for document in decoded.documents:
+                lines.append(document_action(document, 0).lines)
                 if len(lines) == actions_per_bulk:
                     bodies.append(b"".join(lines))
                     lines = []

@@ -27,7 +27,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
-from daswatch.records.envelope import activity_stream, read_envelope
+from daswatch.records.envelope import read_envelope, stream_source
 from demo.aws import REGION, LocalAws
 from demo.rds import GZIP_LEVEL, KmsDataKeys, seal, to_json
 from demo.stream import lambda_record_of
@@ -308,7 +308,7 @@ class DecryptAlone:
         for batch in load.batches:
             for record in batch:
                 envelope = read_envelope(record["kinesis"]["data"])
-                stream = activity_stream(record["eventSourceARN"])
+                stream = stream_source(record["eventSourceARN"])
                 key = data_keys.unwrap(envelope.wrapped_data_key, stream, later)
                 self._prepared.append((envelope.ciphertext, key.master_key))
 

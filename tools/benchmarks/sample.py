@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 from types_boto3_kms.client import KMSClient
 
 from daswatch.records.decryption import data_key
-from daswatch.records.envelope import activity_stream
+from daswatch.records.envelope import stream_source
 
 _KEYWORDS = ("pid", "dbUserName", "databaseName", "command", "commandText")
 _TIMES = ("logTime", "startTime", "endTime")
@@ -50,7 +50,7 @@ class SampleLambda:
         return sum(self._handle(record) for record in records)
 
     def _handle(self, record: dict[str, Any]) -> int:
-        stream = activity_stream(record["eventSourceARN"])
+        stream = stream_source(record["eventSourceARN"])
         envelope = json.loads(base64.b64decode(record["kinesis"]["data"]))
         ciphertext = base64.b64decode(envelope["databaseActivityEvents"])
         answer = self._kms.decrypt(

@@ -1,4 +1,4 @@
-"""`make pictures`: draw every dashboard from its definition and a node's answers, and regenerate `docs/dashboards.md`.
+"""`make pictures`: render each dashboard from its definition and a node's responses; regenerate `docs/dashboards.md`.
 
 Exits with 1, and one line that says what to do, where Chromium or what OpenSearch needs is absent.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from opensearchpy import OpenSearch
+from PIL import Image
 from rich.console import Console
 
 from daswatch.content.dashboards import SavedObject, shipped_objects
@@ -26,7 +28,6 @@ from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
 from tools.pictures.layout import WIDTH, Panel, panels_of, span_of
 from tools.pictures.pages import Answered, page_height, page_html, requests_by_panel
 from tools.pictures.panels import Objects, TimeSpan, by_key, rows_of
-from tools.pictures.png import with_palette
 from tools.pictures.week import NOW, fill
 
 
@@ -68,9 +69,11 @@ def _draw_all(console: Console, pages: Path | None) -> None:
 
 
 def _keep(console: Console, browser: Browser, dashboard: SavedObject, panels: list[Panel], html: str) -> None:
-    png = with_palette(browser.picture(html, WIDTH, page_height(panels)))
-    (PICTURES / f"{dashboard.id}.png").write_bytes(png)
-    console.print(f"{dashboard.title}: {len(panels)} panels, {len(png) / 1000:,.0f} kB")
+    path = PICTURES / f"{dashboard.id}.png"
+    # Pages have few colors, and pictures in a repository should be small.
+    picture = Image.open(BytesIO(browser.picture(html, WIDTH, page_height(panels)))).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    console.print(f"{dashboard.title}: {len(panels)} panels, {path.stat().st_size / 1000:,.0f} kB")
 
 
 def _answers(

@@ -335,7 +335,7 @@ def _time_axis(chart: Chart) -> Spec:
     return {
         "field": "x",
         "type": "temporal",
-        "title": f"per {_told(interval_of(chart.request))}",
+        "title": f"per {_interval_text(interval_of(chart.request))}",
         "scale": {"type": "utc", "domain": [_iso(chart.span.begin), _iso(chart.span.end)], "nice": False},
         "axis": {
             "grid": False,
@@ -353,7 +353,7 @@ def ticks(span: TimeSpan, step: timedelta) -> list[datetime]:
     return [first + number * step for number in range((span.end - first) // step + 1)]
 
 
-def _told(interval: timedelta) -> str:
+def _interval_text(interval: timedelta) -> str:
     minutes = interval // timedelta(minutes=1)
     if minutes and minutes % 60 == 0:
         return f"{minutes // 60} hours" if minutes > 60 else "hour"

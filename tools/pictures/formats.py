@@ -29,13 +29,13 @@ def formatted(value: Any, column: Column, pattern: SavedObject | None = None) ->
 
 
 def is_numeric(column: Column, values: list[Any]) -> bool:
-    """Whether the column's values are to be set to the right."""
+    """Whether the column's values are right-aligned."""
     present = [value for value in values if value is not None]
     return column.role == "metric" and bool(present) and all(isinstance(value, int | float) for value in present)
 
 
 def moment_of(value: Any) -> datetime | None:
-    """Parse a time in ISO 8601, with any number of digits; None for any other text."""
+    """Parse an ISO 8601 time with any number of digits; None if it is not one."""
     if not isinstance(value, str) or not value.endswith("Z") or len(value) < len("2026-03-05T16:00Z"):
         return None
     try:

@@ -23,7 +23,6 @@ PADDING = 10  # px within a panel
 _AGO = re.compile(r"now-(\d+)([mhdw])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _WEEK = timedelta(weeks=1)
-_SENTENCE_END = re.compile(r"(?<=[.?])\s+")
 
 
 class PictureError(DaswatchError):
@@ -80,7 +79,7 @@ def span_of(dashboard: SavedObject, now: datetime) -> TimeSpan:
     """The time with which a dashboard opens. Raises PictureError."""
     chosen = dashboard.attributes["timeFrom"], dashboard.attributes["timeTo"]
     if chosen == ("now/w", "now/w"):
-        # Weeks begin on Sunday, unless Dashboards' setting dateFormat:dow is changed.
+        # Weeks begin on Sunday, the default of Dashboards' setting dateFormat:dow.
         sunday = now.date() - timedelta(days=now.isoweekday() % 7)
         begin = datetime.combine(sunday, time(), now.tzinfo)
         return TimeSpan(begin, begin + _WEEK - timedelta(milliseconds=1))
@@ -97,15 +96,3 @@ def span_text(dashboard: SavedObject) -> str:
         return "This week"
     ago = _AGO.fullmatch(begin)
     return f"Last {ago[1]} {_UNITS[ago[2]]}" if ago else str(begin)
-
-
-def question_of(one: SavedObject) -> str:
-    """The question that an object answers: its title, or the first of its description; empty where there is none."""
-    sentences = _SENTENCE_END.split(str(one.attributes.get("description", "")))
-    return next((text for text in (one.title, *sentences) if text.endswith("?")), "")
-
-
-def remark_of(one: SavedObject) -> str:
-    """The rest of its description, after the question."""
-    sentences = _SENTENCE_END.split(str(one.attributes.get("description", "")))
-    return " ".join(text for text in sentences if text != question_of(one))

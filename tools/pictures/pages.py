@@ -47,13 +47,13 @@ def page_html(
         f"<style>{style}</style></head>"
         f'<body style="width:{WIDTH}px;height:{page_height(list(panels))}px">'
         f'<header style="height:{HEADER - MARGIN}px"><h1>{escape(dashboard.title)}</h1>'
-        f'<div class="question">{escape(str(dashboard.attributes["description"]))}</div>'
-        f'<div class="span"><b>{escape(span_text(dashboard))}</b> {escape(_told(span))}</div></header>'
+        f'<div class="description">{escape(str(dashboard.attributes["description"]))}</div>'
+        f'<div class="span"><b>{escape(span_text(dashboard))}</b> {escape(_span_text(span))}</div></header>'
         f"{body}<footer>{escape(CREDIT)}</footer><script>{script}</script></body></html>"
     )
 
 
-def _told(span: TimeSpan) -> str:
+def _span_text(span: TimeSpan) -> str:
     return f"{span.begin:%b} {span.begin.day}, {span.begin:%H:%M} – {span.end:%b} {span.end.day}, {span.end:%H:%M}"
 
 

@@ -236,7 +236,7 @@ def _lucene(query: Mapping[str, Any], zone: str) -> dict[str, Any]:
 
 
 def _of_pill(pill: Mapping[str, Any]) -> Any:
-    """A pill's condition is under `query`, or next to its `meta`."""
+    """Return a pill's condition: under `query`, or next to its `meta`."""
     return pill.get("query") or {name: value for name, value in pill.items() if name not in ("meta", "$state")}
 
 

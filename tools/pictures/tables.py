@@ -1,7 +1,7 @@
-"""Panels that are not charts, as HTML: tables, saved searches, metrics, controls, texts.
+"""Panels other than charts, as HTML: tables, saved searches, metrics, controls, text.
 
-Every value comes from a database's users, so every value is escaped. What does not fit into a panel is shortened in
-the browser: the widest columns become narrower, and the footer has the number of all rows.
+Values come from database users, so all are escaped. Content that does not fit a panel is shortened in the browser: the
+widest columns become narrower, and the footer shows how many rows there are.
 """
 
 from __future__ import annotations

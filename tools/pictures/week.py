@@ -37,7 +37,7 @@ from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
-from daswatch.records.envelope import ActivityStream, activity_stream, read_envelope
+from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
@@ -133,10 +133,10 @@ def _of_spell(seed: int, spell: Spell) -> Iterator[ProducedRecord]:
 
 @dataclass(slots=True)
 class Watched:
-    """What is written about records in addition to their documents."""
+    """Pulses and drops of records, in addition to their documents."""
 
     pulses: dict[tuple[str, str], Pulse]
-    drops: dict[tuple[int, ActivityStream], list[Drop]]
+    drops: dict[tuple[int, StreamSource], list[Drop]]
     records: int = 0
 
     @classmethod
@@ -147,7 +147,7 @@ class Watched:
     def take(self, record: ProducedRecord) -> None:
         """One more record was heard."""
         self.records += 1
-        stream = activity_stream(record.database.stream_arn(REGION))
+        stream = stream_source(record.database.stream_arn(REGION))
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
         fates = Counter(entry.fate for entry in record.entries)
         pulse = self.pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
@@ -160,7 +160,7 @@ class Watched:
             )
 
     def drop_actions(self) -> Iterator[Action]:
-        """What the ingest function writes about each batch: heartbeats only update the pulse."""
+        """Yield the drops that the ingest function writes for each batch; heartbeats only update the pulse."""
         for (batch, _), found in self.drops.items():
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
@@ -191,7 +191,7 @@ def fill(
             search.indices.delete(index=Indices().runs)
         before = at
         progress(f"Running the saved queries as of {at:%A %H:%M}")
-        if at == NOW:  # the pulse has no history, only the last record
+        if at == NOW:  # the pulse has no history: only the last data
             index = Indices().pulse
             write(
                 search,
@@ -241,7 +241,7 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
     """Bulk actions, to be found at once."""
     answer = search.bulk(body=b"".join(action.lines for action in actions), params={"refresh": "true"})
     if answer["errors"]:
-        raise RuntimeError(f"OpenSearch refused documents about the streams: {answer['items'][:1]}")
+        raise RuntimeError(f"OpenSearch rejected pulses or drops: {answer['items'][:1]}")
 
 
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
@@ -253,19 +253,19 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
     )
     for number, (database, ago, text) in enumerate(spoiled):
         at = iso_milliseconds(now - ago)
-        stream = activity_stream(database.stream_arn(REGION))
+        stream = stream_source(database.stream_arn(REGION))
         raw = StreamRecord({"kinesis": {"data": text}}, text, "", f"4966301247{number}", "shardId-000000000000", at)
         try:
             read_envelope(text)
         except RecordError as exc:
-            letter = DeadLetter.of(0, raw, stream, exc.reason, exc.detail)
+            letter = DeadLetter.of(raw, stream, exc.reason, exc.detail)
             yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at, Indices().dead_letters)
         else:
             raise RuntimeError("a spoiled stream record can be read")
 
 
 def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
-    """Attempts to stop a stream while the saved queries run, and a planned change."""
+    """Yield denied attempts to stop a stream while the saved queries run, and a planned change."""
     base = base_events()["control-plane"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
     calls: tuple[tuple[timedelta, dict[str, Any]], ...] = (
@@ -284,10 +284,10 @@ def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
     )
     for number, (ago, detail) in enumerate(calls):
         at = iso_milliseconds(now - ago)
-        detail = {
+        changed = {
             **base["detail"],
             "eventTime": at,
             "eventID": f"b7c8d9e0-f1a2-4b3c-8d4e-5f607182930{number}",
             **detail,
         }
-        yield control_plane.document({**base, "time": at, "detail": detail}, at, Indices().control_plane)
+        yield control_plane.document({**base, "time": at, "detail": changed}, at, Indices().control_plane)

@@ -1,0 +1,67 @@
+"""What one invocation of the ingest function did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from daswatch.documents.decoder import DecodedRecord
+from daswatch.documents.noise import Noise
+from daswatch.errors import Reason
+
+
+@dataclass(slots=True)
+class RowsReport:
+    """What became of the rows of one batch; `calls` counts PutRecordBatch, failed ones included."""
+
+    put: int = 0
+    refused: int = 0
+    unsent: int = 0
+    calls: int = 0
+    ms: float = 0.0
+    cause: str = ""  # why the unsent are unsent
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """Counts and durations of one batch. `index_ms` runs alongside the other stages."""
+
+    records: int = 0
+    events: int = 0
+    written: int = 0
+    already_there: int = 0
+    dropped: Counter[Noise] = field(default_factory=Counter)
+    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
+    dead_letters: Counter[Reason] = field(default_factory=Counter)
+    unindexed: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
+    pulses_unwritten: int = 0
+    drops_unwritten: int = 0  # counts of dropped events, not these themselves
+    lost_cause: str = ""  # why pulses or counts are unwritten
+    heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
+    kms_calls: int = 0
+    kms_hits: int = 0
+    bulk_requests: int = 0
+    decrypt_ms: float = 0.0
+    flatten_ms: float = 0.0
+    index_ms: float = 0.0
+    total_ms: float = 0.0
+    newest_event_age_ms: float | None = None
+    rows: RowsReport | None = None  # None where no rows are delivered
+    first_unwritten: int | None = None  # position of the first record that has to be delivered again
+    cause: str = ""  # and why
+
+    def retry_from(self, position: int, cause: str) -> None:
+        """Note that the record at this position, and so every later one, has to be delivered again."""
+        if self.first_unwritten is None or position < self.first_unwritten:
+            self.first_unwritten = position
+        self.cause = self.cause or cause
+
+    def count(self, decoded: DecodedRecord) -> None:
+        """Take one decoded record into account."""
+        self.events += decoded.events
+        if decoded.dropped:
+            self.dropped.update(decoded.dropped)
+        for user, count in decoded.dropped_users.items():
+            self.dropped_users[decoded.instance_id, user.name] += count
+        self.decrypt_ms += decoded.decrypt_seconds * 1000
+        self.flatten_ms += decoded.flatten_seconds * 1000
