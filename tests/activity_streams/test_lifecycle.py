@@ -205,7 +205,7 @@ def test_a_session_waits_for_the_stream_only_where_requested(
         (Status.STOPPING, Asked.NOT_YET, NextStep.WAIT, NextStep.WAIT),
     ],
 )
-def test_the_next_step_follows_from_the_status_and_from_what_was_asked(
+def test_next_step_follows_from_status_and_request(
     status: Status, asked: Asked, start: NextStep, stop: NextStep
 ) -> None:
     database = with_status(status)
@@ -227,7 +227,7 @@ def test_a_database_that_is_worked_on_is_waited_for(status: str) -> None:
     assert decide_start(WANTED, replace(POSTGRESQL, status=status), Eligibility(BOTH)).step is NextStep.WAIT
 
 
-def test_a_stream_that_runs_is_taken_whatever_the_database_is_like() -> None:
+def test_running_stream_is_accepted_for_any_database() -> None:
     database = replace(with_status(Status.STARTED), status="stopped", engine_version="0")
 
     assert decide_start(WANTED, database, Eligibility(frozenset(), "any")) == Decision(

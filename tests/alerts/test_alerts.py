@@ -256,9 +256,8 @@ def test_no_message_for_what_is_over() -> None:
     group=st.dictionaries(st.sampled_from(["dbUserName", "remoteHost", "objects"]), st.text(max_size=30)),
     other=st.dictionaries(st.sampled_from(["dbUserName", "remoteHost", "objects"]), st.text(max_size=30)),
 )
-def test_groups_that_differ_have_other_ids_and_equal_ones_the_same(
-    group: dict[str, str], other: dict[str, str]
-) -> None:
+def test_alert_ids_follow_from_groups(group: dict[str, str], other: dict[str, str]) -> None:
+    """Groups that differ have different ids, equal ones the same."""
     reordered = dict(reversed(group.items()))
 
     assert a_firing(group=group).alert_id == a_firing(group=reordered).alert_id

@@ -175,7 +175,8 @@ def test_another_detection_database_or_group_is_another_finding(change: dict[str
     assert finding_id(an_alert(**change), POSTING) != finding_id(an_alert(), POSTING)
 
 
-def test_a_finding_posted_centrally_keeps_its_id_and_reports_the_real_account() -> None:
+def test_central_finding_keeps_its_id_and_account() -> None:
+    """A finding posted centrally keeps its id and names the database's account."""
     central = Posting(CENTRAL, "eu-central-1", "")
 
     made = finding(an_alert(), a_detection(), central)
@@ -236,7 +237,8 @@ def test_customers_severity_and_workflow_are_left_alone() -> None:
     assert made.keys().isdisjoint({"Severity", "Types", "Workflow", "Note", "VerificationState"})
 
 
-def test_the_type_is_the_detections_or_for_a_monitor_a_general_one() -> None:
+def test_type_is_the_detections_or_a_general_one() -> None:
+    """A monitor of an analyst has the general one."""
     assert finding(an_alert(), a_detection(), POSTING)["FindingProviderFields"]["Types"] == list(a_detection().types)
     assert finding(an_alert(), None, POSTING)["FindingProviderFields"]["Types"] == [DEFAULT_TYPE]
 

@@ -139,7 +139,7 @@ def test_of_one_id_the_last_finding_is_sent(hub: Hub) -> None:
     assert result.accepted == {"das/0"}
 
 
-def test_one_invalid_finding_is_refused_and_its_neighbours_are_accepted(hub: Hub) -> None:
+def test_one_invalid_finding_does_not_affect_the_others(hub: Hub) -> None:
     hub.accepts(2, {"das/1": "InvalidInput"})
 
     result = hub.send(findings(3))
@@ -206,7 +206,7 @@ def test_an_overloaded_security_hub_is_asked_again(hub: Hub, code: str, status: 
     assert hub.clock.slept == [0.1]
 
 
-def test_an_overloaded_security_hub_leaves_the_findings_for_later(hub: Hub) -> None:
+def test_overloaded_security_hub_leaves_findings_unsent(hub: Hub) -> None:
     for _ in range(5):
         hub.fails("TooManyRequestsException", 429)
 
@@ -514,7 +514,7 @@ def test_each_account_has_its_own_credentials(accounts: Accounts) -> None:
     ]
 
 
-def test_where_the_role_may_not_be_assumed_findings_are_ours_and_the_result_says_why(accounts: Accounts) -> None:
+def test_denied_role_posts_to_our_own_account_with_the_cause(accounts: Accounts) -> None:
     assuming = accounts.with_role()
     accounts.denies()
 

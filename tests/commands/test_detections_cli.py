@@ -103,7 +103,7 @@ def test_list_shows_what_a_tuning_file_changes(tuning: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["show", "mass-read"], ["list", "--output", "json"]])
-def test_a_suppression_that_has_expired_is_warned_of_with_its_owner(arguments: list[str], tuning: str) -> None:
+def test_expired_suppression_is_a_warning_with_its_owner(arguments: list[str], tuning: str) -> None:
     result = detections(*arguments, "--tuning", tuning)
 
     (warning,) = result.stderr.splitlines()
@@ -552,7 +552,7 @@ SUCCEEDED = {"activity": "CONNECT", "outcome": "success"}
 
 
 @pytest.mark.node
-def test_a_burst_is_one_alert_and_the_next_one_after_the_quiet_time_another(history: History) -> None:
+def test_burst_after_the_quiet_time_is_another_alert(history: History) -> None:
     history.add(*(minute / 10 for minute in range(12)), **FAILED)
     history.add(*(30 + minute / 10 for minute in range(12)), **FAILED)
     history.add(*(300 + minute / 10 for minute in range(12)), **FAILED)

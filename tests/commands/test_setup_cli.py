@@ -226,7 +226,8 @@ def test_pack_writes_an_importable_file(tmp_path: Path) -> None:
     assert read_ndjson(to.read_bytes()) == expected
 
 
-def test_an_export_becomes_readable_files_without_what_is_made_of_rules(tmp_path: Path) -> None:
+def test_unpack_leaves_out_saved_searches_of_rules(tmp_path: Path) -> None:
+    """An export becomes readable files, without the objects that are compiled from rules."""
     export, to = tmp_path / "export.ndjson", tmp_path / "dashboards"
     objects = shipped_objects(Indices(), compile_all())
     export.write_bytes(ndjson(objects) + b'{"exportedCount":1,"missingRefCount":0,"missingReferences":[]}')
@@ -262,7 +263,7 @@ def test_an_objects_id_leads_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.node
-def test_an_export_has_what_is_shipped_and_what_it_refers_to_by_now(domain: Domain, tmp_path: Path) -> None:
+def test_export_has_shipped_objects_and_their_references(domain: Domain, tmp_path: Path) -> None:
     done("setup")
     pattern = domain.dashboards.objects["index-pattern", f"{own().saved_object_start}events"]
     pattern["attributes"]["title"] = "edited-*"

@@ -189,7 +189,7 @@ def test_every_dashboard_has_the_same_head(one: SavedObject) -> None:
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=by_id)
-def test_a_control_never_empties_a_panel_that_does_not_know_its_field(one: SavedObject) -> None:
+def test_control_never_empties_a_panel_without_its_field(one: SavedObject) -> None:
     # No alerts because of a user that was chosen would be a lie.
     shown = [KNOWN[panel["type"], panel["id"]] for panel in panels(one)]
     chosen = {field for control in shown for field in controlled_fields(control)}
@@ -211,7 +211,8 @@ def test_the_navigation_leads_to_every_dashboard() -> None:
     assert sorted(links) == sorted(one.id for one in DASHBOARDS)
 
 
-def test_only_what_every_index_knows_comes_along_to_the_next_dashboard() -> None:
+def test_only_fields_of_every_index_follow_a_drill_down() -> None:
+    """Only filters on fields that every index has are carried to the next dashboard."""
     pinned = [one for one in VISUALIZATIONS if one.attributes["visState"]["params"].get("pinFilters")]
     chosen = {field for one in pinned for field in controlled_fields(one)}
 

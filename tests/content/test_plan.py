@@ -85,7 +85,7 @@ def test_no_saved_object_is_planned_for_who_wants_none() -> None:
 # --- collections ---
 
 
-def test_a_collection_gets_no_setting_but_analysis_and_a_codec_that_it_knows() -> None:
+def test_collection_gets_analysis_and_codec_settings_only() -> None:
     templates = for_collection(shipped_content())
     settings = [one.body["template"].get("settings", {}).get("index", {}) for one in templates]
 
@@ -229,7 +229,7 @@ def test_whether_a_monitor_runs_is_whose_decision_came_last(
     assert updated(body(enabled=wanted), there)[0]["enabled"] is result
 
 
-def test_a_monitor_without_our_trigger_is_replaced_and_not_switched_on() -> None:
+def test_monitor_without_our_trigger_is_replaced_disabled() -> None:
     there = {**body(), "enabled": False, "triggers": []}
 
     wanted, changed, why = updated(body(), there)

@@ -43,7 +43,7 @@ def test_no_shard_is_too_large(volume: Volume) -> None:
 
 
 @given(VOLUMES)
-def test_an_index_for_each_hour_is_proposed_where_a_day_has_too_many_shards(volume: Volume) -> None:
+def test_hourly_indices_for_days_with_too_many_shards(volume: Volume) -> None:
     needed = sizing(volume)
 
     assert needed.indices_per_day == (24 if needed.hourly else 1)

@@ -76,7 +76,7 @@ def test_no_field_is_ever_guessed(name: str) -> None:
 @pytest.mark.parametrize(
     "content", [c for c in shipped_content() if c.kind is ContentKind.INDEX_TEMPLATE], ids=lambda c: c.name
 )
-def test_every_index_template_has_a_version_that_the_function_can_ask_for(content: Content) -> None:
+def test_index_templates_have_a_version(content: Content) -> None:
     assert content.body["version"] >= 1
 
 
@@ -166,7 +166,7 @@ def test_an_index_is_sorted_by_fields_that_exist() -> None:
     assert set(sort["field"]) <= set(event_fields())
 
 
-def test_the_fields_of_dead_letters_and_pulses_are_in_their_mappings() -> None:
+def test_mappings_have_fields_of_dead_letters_and_pulses() -> None:
     letters = shipped("das-dead-letters")["template"]["mappings"]["properties"]
     pulses = shipped("das-pulse")["template"]["mappings"]["properties"]
 

@@ -283,7 +283,7 @@ def test_without_an_index_the_build_says_what_to_look_at(monkeypatch: pytest.Mon
     assert "check the connection to the package index" in caught.value.next_step
 
 
-def test_without_a_wheel_for_the_target_the_build_says_what_to_choose(tmp_path: Path) -> None:
+def test_missing_wheel_suggests_another_target(tmp_path: Path) -> None:
     (tmp_path / "index").mkdir()
     requirements = tmp_path / "requirements.txt"
     (tmp_path / "index" / "orjson-3.11.0-cp313-cp313-win_amd64.whl").write_bytes(b"")

@@ -235,9 +235,7 @@ def test_entries_hold_neither_time_nor_builder(here: Built, function: str) -> No
         ("findings_lambda", {"s3", "secretsmanager", "securityhub", "sns", "sts"}),
     ],
 )
-def test_botocore_knows_the_services_that_the_function_calls_and_no_other(
-    here: Built, function: str, services: set[str]
-) -> None:
+def test_botocore_has_the_called_services_only(here: Built, function: str, services: set[str]) -> None:
     names = [name.split("/") for name in here.names(function) if name.startswith("botocore/data/")]
 
     assert {parts[2] for parts in names if len(parts) > 3} == services
@@ -347,7 +345,7 @@ def harness(search: OpenSearch, aws: LocalAws) -> Iterator[RunHarness]:
 
 
 @pytest.mark.node
-def test_the_findings_artifact_runs_its_saved_queries_on_the_schedule(
+def test_findings_artifact_runs_saved_queries(
     here: Built, runtime: Path, harness: RunHarness, node: AnyNode, tmp_path: Path
 ) -> None:
     sample = next(one for one in samples_of("bruteforce-user") if one.expected == "match")
@@ -367,7 +365,7 @@ def test_the_findings_artifact_runs_its_saved_queries_on_the_schedule(
 
 
 @pytest.mark.node
-def test_the_findings_artifact_takes_notifications_and_calls_of_aws(
+def test_findings_artifact_takes_notifications_and_events(
     here: Built, runtime: Path, harness: RunHarness, node: AnyNode, tmp_path: Path
 ) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

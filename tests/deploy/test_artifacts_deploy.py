@@ -115,7 +115,7 @@ def test_a_bucket_that_is_not_there_says_how_to_make_one(aws: LocalAws) -> None:
     assert "aws s3 mb" in caught.value.next_step
 
 
-def test_a_bucket_of_another_region_is_refused_before_anything_is_sent() -> None:
+def test_bucket_of_another_region_is_refused_first() -> None:
     s3 = boto3.client("s3", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")
     with Stubber(s3) as stubber:
         stubber.add_response("head_bucket", {"BucketRegion": "us-east-2"}, {"Bucket": "far"})
@@ -296,7 +296,7 @@ def test_a_stack_that_cannot_be_changed_says_what_to_do(stubbed: Stubbed, status
     assert next_step in caught.value.next_step
 
 
-def test_a_failing_stack_is_reported_by_the_first_failing_resource(stubbed: Stubbed) -> None:
+def test_failed_stack_reports_the_first_failed_resource(stubbed: Stubbed) -> None:
     stubbed.happened(("daswatch", "UPDATE_COMPLETE", ""))
     stubbed.executed()
     stubbed.happened()

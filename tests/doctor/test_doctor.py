@@ -342,7 +342,7 @@ def test_problem_is_reported_with_its_fix(name: str) -> None:
     assert fix in worst.fix
 
 
-def test_a_setup_that_only_ever_fails_in_parts_names_each_database() -> None:
+def test_partly_failed_setup_names_each_database() -> None:
     two = replace(STACK, parameters={**PARAMETERS, "Databases": "cluster:orders, db:ledger-2"})
 
     assert [one.name for one in two.databases] == ["cluster:orders", "db:ledger-2"]
@@ -350,7 +350,7 @@ def test_a_setup_that_only_ever_fails_in_parts_names_each_database() -> None:
     assert missing.name == "db:ledger-2"
 
 
-def test_causes_come_before_their_consequences_and_grave_before_slight() -> None:
+def test_severe_problems_and_causes_come_first() -> None:
     checks = [
         aws_checks.broken(Subject.DATA, "pulse", "silent", "…"),
         aws_checks.warning(Subject.STACK, "stack", "changing", "…"),
@@ -381,7 +381,7 @@ def test_a_mapping_is_held_against_what_the_template_sets() -> None:
         assert one.properties["DestinationConfig"]["OnFailure"]["Destination"]
 
 
-def test_what_belongs_to_a_database_is_found_under_the_templates_names() -> None:
+def test_resources_of_a_database_have_the_templates_names() -> None:
     given = {"Databases": "cluster:orders,db:ledger-2", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
     template = Template(given)
     resources = [

@@ -70,7 +70,7 @@ def searches_of_a_quiet_run(harness: RunHarness) -> int:
     return len([one for one in harness.detections if one.enabled and one.kind != "failing"]) + 1
 
 
-def test_a_runner_that_was_away_finds_what_one_that_was_not_finds(harness: RunHarness) -> None:
+def test_interrupted_runner_finds_the_same(harness: RunHarness) -> None:
     """Over eight hours of traffic with every scenario, and groups that fire again after a while."""
     begin = NOW - timedelta(hours=8)
     records = produce(7, begin, 20_000, events_per_second=20_000 / (8 * 3600), heartbeats=False)
@@ -142,7 +142,7 @@ def test_an_episode_that_began_in_a_backlog_is_whole(harness: RunHarness) -> Non
     assert alert.episode == later.episode == 1
 
 
-def test_episodes_of_many_groups_that_began_in_a_backlog_are_whole(harness: RunHarness) -> None:
+def test_episodes_of_many_groups_in_a_backlog_are_whole(harness: RunHarness) -> None:
     """Their begins are searched for together."""
     harness.detections = [DETECTIONS["superuser-grant"]]
     harness.run(NOW - timedelta(hours=20))
@@ -320,9 +320,7 @@ def test_a_slice_that_cannot_be_asked_about_is_tried_again(
     assert "superuser-grant" in {alert.detection for alert in harness.alerts().values()}
 
 
-def test_late_events_that_cannot_be_searched_for_are_looked_for_again(
-    harness: RunHarness, proxy: Proxy, behind: OpenSearch
-) -> None:
+def test_failed_search_for_late_events_is_repeated(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
     def without_hours(exchange: Exchange) -> Response:
         if b'"hours"' not in exchange.request.body:
             return exchange.forward()

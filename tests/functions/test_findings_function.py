@@ -126,7 +126,7 @@ def test_an_analysts_monitor_with_hits_becomes_a_finding(findings: FindingsFunct
     assert len(findings.findings()) == 1
 
 
-def test_an_analysts_monitor_with_groups_becomes_a_finding_for_each(findings: FindingsFunction) -> None:
+def test_analysts_monitor_raises_a_finding_for_each_group(findings: FindingsFunction) -> None:
     findings.attack()
     findings.attack("bruteforce-user", "FAILED_CONNECT")
     sources = [{name: {"terms": {"field": name}}} for name in ("resourceId", "dbUserName")]
@@ -168,9 +168,7 @@ def test_a_monitor_with_an_error_is_shown_as_failing(
         ('{"detection": "bruteforce-user", "groups": [{"key": {"x": 1}}]}', "not-a-notification"),
     ],
 )
-def test_a_malformed_notification_becomes_a_dead_letter_with_a_reason(
-    findings: FindingsFunction, message: str, reason: str
-) -> None:
+def test_malformed_notification_is_a_dead_letter(findings: FindingsFunction, message: str, reason: str) -> None:
     findings.notified(sns(message))
     findings.notified(sns(message))
 
@@ -184,7 +182,7 @@ def test_a_malformed_notification_becomes_a_dead_letter_with_a_reason(
     assert not findings.alerts()
 
 
-def test_a_notification_that_did_not_come_over_sns_is_a_dead_letter(findings: FindingsFunction) -> None:
+def test_event_of_another_source_is_a_dead_letter(findings: FindingsFunction) -> None:
     findings.notified({"Records": [{"body": "from a queue"}]})
 
     assert findings.log["malformed"] == {"not-a-notification": 1}
@@ -215,7 +213,8 @@ def test_a_malformed_call_of_aws_is_a_dead_letter(findings: FindingsFunction) ->
     assert findings.dead_letters()
 
 
-def test_a_notification_of_ours_without_such_events_raises_nothing(findings: FindingsFunction) -> None:
+def test_notification_without_events_raises_nothing(findings: FindingsFunction) -> None:
+    """Groups of our own monitors are confirmed by OpenSearch."""
     findings.attack()
     key = {"resourceId": findings.resource_id, "dbUserName": "another user", "remoteHost": "203.0.113.47"}
     now = datetime.now(UTC).timestamp() * 1000

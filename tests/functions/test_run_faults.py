@@ -591,7 +591,7 @@ def test_a_late_event_in_a_backlog_raises_what_is_over(harness: RunHarness) -> N
     assert alert.first_seen < before.first_seen
 
 
-def test_a_late_event_long_before_an_open_episode_is_not_counted_into_it(harness: RunHarness) -> None:
+def test_late_event_long_before_an_open_episode_is_not_counted(harness: RunHarness) -> None:
     only(harness, "superuser-grant")
     grant = sample("superuser-grant")
     harness.happen(grant, minutes(0))

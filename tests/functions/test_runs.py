@@ -78,7 +78,8 @@ def test_a_second_run_publishes_nothing_again(harness: RunHarness) -> None:
     assert len(harness.alerts()) == 1
 
 
-def test_an_alert_is_updated_after_fifteen_minutes_archived_after_quiet_and_active_again(harness: RunHarness) -> None:
+def test_alert_lifecycle(harness: RunHarness) -> None:
+    """Updated after fifteen minutes, archived after the quiet time, and active again."""
     only(harness, "bruteforce-user")
     attack = sample("bruteforce-user", FAILED_LOGINS)
     harness.happen(attack, NOW)
@@ -212,7 +213,7 @@ def test_a_silent_instance_is_reported_until_it_is_heard_again(harness: RunHarne
     assert alert.state is State.ARCHIVED
 
 
-def test_first_seen_is_quiet_while_it_learns_and_reports_what_is_new_afterwards(harness: RunHarness) -> None:
+def test_first_seen_raises_after_learning(harness: RunHarness) -> None:
     only(harness, "first-seen-application")
     steps = sample("first-seen-application").steps
     engine = sample("first-seen-application").engine
@@ -341,7 +342,7 @@ def test_an_index_that_nobody_made_is_no_failure(harness: RunHarness) -> None:
     assert report.raised == 0
 
 
-def test_a_detection_that_fails_for_long_makes_no_other_look_back(harness: RunHarness) -> None:
+def test_failing_detection_delays_no_other(harness: RunHarness) -> None:
     only(harness, "bruteforce-user", "superuser-grant")
     harness.happen(sample("bruteforce-user", FAILED_LOGINS), minutes(-300), arrived=minutes(0))
     harness.detections[1] = replace(harness.detections[1], query='commandText:"unbalanced')
@@ -356,7 +357,7 @@ def test_a_detection_that_fails_for_long_makes_no_other_look_back(harness: RunHa
     assert report.searches <= 6
 
 
-def test_a_detection_that_failed_for_days_looks_at_them_when_it_works_again(harness: RunHarness) -> None:
+def test_repaired_detection_catches_up_with_days(harness: RunHarness) -> None:
     only(harness, "superuser-grant")
     works = harness.detections[0]
     harness.detections[0] = replace(works, query='commandText:"unbalanced')

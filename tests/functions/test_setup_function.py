@@ -124,9 +124,7 @@ def test_an_unknown_type_is_refused_and_its_deletion_succeeds(setup: Setup, buck
     assert (deleted["Status"], deleted["PhysicalResourceId"]) == ("SUCCESS", "x")
 
 
-def test_an_unexpected_error_is_answered_without_its_text_and_located_in_the_log(
-    setup: Setup, bucket: AnswerBucket
-) -> None:
+def test_unexpected_error_has_its_location_in_the_log_alone(setup: Setup, bucket: AnswerBucket) -> None:
     def broken(request: Request, deadline: Deadline) -> Response:
         raise KeyError("a secret in an error")
 
@@ -167,7 +165,7 @@ def test_a_bucket_that_fails_for_a_while_gets_the_answer_once(setup: Setup, buck
 
 
 @pytest.mark.parametrize(("statuses", "attempts"), [([503] * 9, 5), ([403], 1)])
-def test_an_answer_that_nobody_takes_fails_the_invocation_without_the_url(
+def test_undeliverable_response_raises_without_url(
     bucket: AnswerBucket, capsys: pytest.CaptureFixture[str], statuses: list[int], attempts: int
 ) -> None:
     bucket.statuses = statuses
@@ -184,7 +182,7 @@ def test_an_answer_that_nobody_takes_fails_the_invocation_without_the_url(
 
 
 @pytest.mark.parametrize("url", ["", "ftp://example.com/x", "https://[", "http://127.0.0.1:1/x?" + SIGNATURE])
-def test_where_there_is_nobody_to_answer_the_report_says_so_without_the_url(setup: Setup, url: str) -> None:
+def test_unreachable_url_is_reported_without_it(setup: Setup, url: str) -> None:
     undelivered = setup.run(a_request(url, resource_type=CONTENT)).undelivered
 
     assert undelivered is not None
@@ -214,7 +212,7 @@ def test_whatever_the_request_holds_there_is_exactly_one_answer(rds: Rds, bucket
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_the_handler_switches_a_stream_on_and_logs_one_line_without_the_url(
+def test_handler_starts_a_stream_and_logs_one_line(
     rds: Rds, bucket: AnswerBucket, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -240,7 +238,7 @@ def test_the_handler_switches_a_stream_on_and_logs_one_line_without_the_url(
 
 
 @pytest.mark.node
-def test_the_handler_installs_content_once_and_keeps_what_it_replaces(
+def test_handler_installs_content_once_with_backups(
     node: AnyNode, aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     name = f"t{secrets.token_hex(6)}-events"

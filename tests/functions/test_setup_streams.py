@@ -104,7 +104,7 @@ def test_native_fields_go_to_engines_that_have_them_only(rds: Rds, setup: Setup)
     assert [one.get("EngineNativeAuditFieldsIncluded") for one in rds.started] == [True, None]
 
 
-def test_a_database_can_be_named_by_its_arn_and_a_key_by_its_alias(rds: Rds, setup: Setup) -> None:
+def test_database_by_arn_and_key_by_alias(rds: Rds, setup: Setup) -> None:
     alias = "alias/das-" + rds.key[:8]
     rds.aws.kms().create_alias(AliasName=alias, TargetKeyId=rds.key)
     name = rds.cluster()
@@ -176,7 +176,7 @@ def test_a_database_that_became_busy_is_asked_again(rds: Rds, setup: Setup) -> N
         ),
     ],
 )
-def test_what_cannot_have_a_stream_is_refused_at_once_with_the_reason(
+def test_ineligible_database_is_refused_at_once(
     rds: Rds, setup: Setup, database: Callable[[Rds], str], reason: str
 ) -> None:
     answer = setup.stream("Create", database(rds), rds.key)
@@ -220,7 +220,7 @@ def test_a_start_that_rds_gives_up_fails(rds: Rds, setup: Setup) -> None:
     assert len(rds.calls) == 1
 
 
-def test_a_start_that_takes_too_long_is_answered_within_the_time_and_adopted_later(rds: Rds, setup: Setup) -> None:
+def test_slow_start_is_answered_in_time_and_adopted_later(rds: Rds, setup: Setup) -> None:
     name = rds.cluster()
     rds.meanwhile = 200
 
@@ -237,7 +237,7 @@ def test_a_start_that_takes_too_long_is_answered_within_the_time_and_adopted_lat
 # Updates
 
 
-def test_an_update_that_changes_nothing_about_the_stream_succeeds(rds: Rds, setup: Setup) -> None:
+def test_update_without_changes_of_the_stream_succeeds(rds: Rds, setup: Setup) -> None:
     name = rds.cluster()
     made = setup.stream("Create", name, rds.key)["PhysicalResourceId"]
 
@@ -255,9 +255,7 @@ def test_another_name_of_the_same_key_is_no_change(rds: Rds, setup: Setup) -> No
 
 
 @pytest.mark.parametrize("subject", ["key", "mode"])
-def test_another_key_or_mode_of_a_running_stream_is_refused_and_rolls_back(
-    rds: Rds, setup: Setup, subject: str
-) -> None:
+def test_changed_key_or_mode_is_refused_and_rolls_back(rds: Rds, setup: Setup, subject: str) -> None:
     name, other = rds.cluster(), rds.aws.create_key()
     before = {"KmsKeyId": rds.key, "Mode": "async"}
     after = before | ({"KmsKeyId": other} if subject == "key" else {"Mode": "sync"})
@@ -291,7 +289,7 @@ def test_native_fields_of_a_running_stream_cannot_change_either(rds: Rds, setup:
     assert "native audit fields are off" in answer["Reason"]
 
 
-def test_an_adopted_stream_stays_adopted_whatever_the_properties_say(rds: Rds, setup: Setup) -> None:
+def test_adopted_stream_stays_adopted(rds: Rds, setup: Setup) -> None:
     name, running, other = rds.cluster(), rds.aws.create_key(), rds.aws.create_key()
     rds.run_stream(name, key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{running}")
     made = setup.stream("Create", name, rds.key)["PhysicalResourceId"]
@@ -303,7 +301,7 @@ def test_an_adopted_stream_stays_adopted_whatever_the_properties_say(rds: Rds, s
     assert f"not with {other}" in answer["Data"]["Note"]
 
 
-def test_an_update_starts_a_stream_that_was_stopped_with_the_new_properties(rds: Rds, setup: Setup) -> None:
+def test_update_starts_a_stopped_stream(rds: Rds, setup: Setup) -> None:
     name, other = rds.cluster(), rds.aws.create_key()
     made = setup.stream("Create", name, rds.key)["PhysicalResourceId"]
     rds.stream(name).statuses = ["stopped"]
@@ -314,7 +312,7 @@ def test_an_update_starts_a_stream_that_was_stopped_with_the_new_properties(rds:
     assert answer["Data"]["KmsKeyArn"].endswith(other)
 
 
-def test_another_database_is_another_resource_and_the_old_stream_stays(rds: Rds, setup: Setup) -> None:
+def test_another_database_is_another_resource(rds: Rds, setup: Setup) -> None:
     first, second = rds.cluster(), rds.instance()
     made = setup.stream("Create", first, rds.key)["PhysicalResourceId"]
 
@@ -326,7 +324,7 @@ def test_another_database_is_another_resource_and_the_old_stream_stays(rds: Rds,
     assert rds.stream(first).status == "started"
 
 
-def test_a_failed_move_to_another_database_keeps_the_old_resource(rds: Rds, setup: Setup) -> None:
+def test_failed_move_keeps_the_old_resource(rds: Rds, setup: Setup) -> None:
     first = rds.cluster()
     made = setup.stream("Create", first, rds.key)["PhysicalResourceId"]
 
@@ -408,7 +406,7 @@ def test_a_stream_that_is_still_stopping_holds_no_stack(rds: Rds, setup: Setup) 
     assert (answer["Status"], answer["Reason"]) == ("SUCCESS", "the activity stream is stopping")
 
 
-def test_a_stream_that_rds_does_not_stop_is_not_said_to_be_stopped(rds: Rds, setup: Setup) -> None:
+def test_stream_that_rds_does_not_stop_is_a_failure(rds: Rds, setup: Setup) -> None:
     name = rds.cluster()
     made = setup.stream("Create", name, rds.key)["PhysicalResourceId"]
     rds.faults = [RDSClientError("AccessDenied", "not authorized to perform rds:StopActivityStream")]

@@ -386,7 +386,7 @@ def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
     assert shown(world, "das-drops-count") == [(sum(entry.fate == "aws-user" for entry in entries),)]
 
 
-def test_a_new_statement_comes_first_and_reports_when_it_was_first_seen(world: World) -> None:
+def test_new_statement_comes_first_with_its_first_time(world: World) -> None:
     hashes: dict[str, list[int]] = defaultdict(list)
     for source in counted_once(world.sources["das-events-*"]):
         if "statementHash" in source:

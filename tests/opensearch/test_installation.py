@@ -190,7 +190,7 @@ def test_a_plan_only_reads(place: Place) -> None:
     assert place.domain.writes == []
 
 
-def test_saved_objects_are_imported_at_once_for_the_global_tenant(place: Place) -> None:
+def test_saved_objects_are_one_import_for_the_global_tenant(place: Place) -> None:
     place.install()
 
     assert place.domain.dashboards.imports == 1
@@ -198,7 +198,7 @@ def test_saved_objects_are_imported_at_once_for_the_global_tenant(place: Place) 
 
 
 @pytest.mark.parametrize("service", ["es", "aoss"])
-def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
+def test_requests_to_dashboards_are_signed(
     place: Place, service: Literal["es", "aoss"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": REGION}.items():
@@ -231,7 +231,7 @@ def test_requests_to_dashboards_are_signed_as_those_to_opensearch(
         (DASHBOARDS, {ContentKind.SAVED_OBJECT}, "no Dashboards answers"),
     ],
 )
-def test_what_the_endpoint_has_no_place_for_is_left_out_with_the_reason(
+def test_unsupported_content_is_left_out_with_the_reason(
     place: Place, prefix: str, kinds: set[ContentKind], why: str
 ) -> None:
     place.domain.without(prefix)
@@ -264,7 +264,7 @@ def test_monitors_without_a_topic_are_left_out(place: Place, changes: dict[str, 
     assert not [write for write in place.domain.writes if ALERTING in write or NOTIFICATIONS in write]
 
 
-def test_a_collection_gets_templates_and_saved_objects_and_is_asked_nothing_else(place: Place) -> None:
+def test_collection_gets_templates_and_saved_objects_only(place: Place) -> None:
     for prefix in (ALERTING, NOTIFICATIONS, POLICIES):
         place.domain.fail(prefix, failure(403, "security_exception", "no"))
 
@@ -397,9 +397,7 @@ def test_a_retention_policy_that_was_changed_is_never_replaced(place: Place) -> 
     assert policy_of(place)["states"][1]["transitions"] == []
 
 
-def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retention_policy_of_an_earlier_release_is_replaced(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def earlier(prefix: str, settings: IndexSettings) -> list[Any]:
         text = orjson.dumps([one.body for one in shipped_content(prefix)]).replace(b'"400d"', b'"100d"')
         return [replace(one, body=body) for one, body in zip(shipped_content(prefix), orjson.loads(text), strict=True)]
@@ -416,7 +414,7 @@ def test_a_retention_policy_as_an_earlier_release_installed_it_is_replaced(
     assert not place.plan().changes
 
 
-def test_a_saved_object_that_was_changed_is_backed_up_as_an_importable_export(place: Place) -> None:
+def test_changed_saved_object_is_backed_up_as_an_export(place: Place) -> None:
     place.install()
     place.domain.dashboards.objects[place.pattern]["attributes"]["title"] = "mine-*"
 
@@ -429,7 +427,7 @@ def test_a_saved_object_that_was_changed_is_backed_up_as_an_importable_export(pl
     assert not place.plan().changes
 
 
-def test_an_object_that_cannot_even_be_read_is_backed_up_as_it_is_and_replaced(place: Place) -> None:
+def test_unreadable_object_is_backed_up_and_replaced(place: Place) -> None:
     place.install()
     search = f"{place.indices.saved_object_start}detection-{ONE}"
     place.domain.dashboards.objects["search", search]["attributes"] = {"kibanaSavedObjectMeta": "broken"}

@@ -227,9 +227,7 @@ def test_the_findings_role_may_not(signed_in: Mapping[str, OpenSearch], what: st
         (BY_NOBODY | BY_FINDINGS)[what](signed_in[FINDINGS_ARN])
 
 
-def test_the_findings_function_can_do_its_work_with_its_role_alone(
-    admin: OpenSearch, users: Users, aws: LocalAws
-) -> None:
+def test_findings_function_works_with_its_role_alone(admin: OpenSearch, users: Users, aws: LocalAws) -> None:
     now = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
     place = RunHarness(admin, aws, [replace(one, enabled=True) for one in compile_all()])
     try:

@@ -100,7 +100,7 @@ def test_a_details_query_that_fails_keeps_what_was_found() -> None:
     assert (len(answer.episodes), answer.failure) == (1, "OpenSearch answered 503")
 
 
-def test_an_endpoint_that_is_gone_is_not_asked_for_each_detection() -> None:
+def test_unreachable_endpoint_is_asked_once() -> None:
     names = {f"detection-{number}" for number in range(20)}
     asked = Asked(names)
 
@@ -124,7 +124,7 @@ def test_a_span_falls_into_days_that_end_at_midnight() -> None:
     ]
 
 
-def test_a_window_of_a_span_ends_a_nanosecond_before_the_next_begins() -> None:
+def test_window_ends_a_nanosecond_before_the_next_begins() -> None:
     window = DAY.window
 
     assert (window.start, window.end) == ("2033-05-03T00:00:00.000Z", "2033-05-03T23:59:59.999999999Z")
@@ -140,7 +140,7 @@ def test_the_windows_of_a_day_are_those_of_the_scheduled_runner() -> None:
     assert len(asked) == 24 * 60 / 2  # a window of ten minutes is evaluated every two
 
 
-def test_slices_of_a_detection_without_a_window_follow_one_another_over_the_day() -> None:
+def test_slices_without_a_window_cover_the_day() -> None:
     windows = day_slice(an_event_detection(quiet_seconds=3600), DAY).windows
 
     assert len(windows) == 48

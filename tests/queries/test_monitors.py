@@ -90,7 +90,7 @@ def test_severity_is_the_level_in_the_plugins_numbers(level: Level, severity: st
     assert trigger(body(a_detection(level=level)))["severity"] == severity
 
 
-def test_a_detection_that_is_not_enabled_has_a_monitor_that_is_not() -> None:
+def test_disabled_detection_has_a_disabled_monitor() -> None:
     assert body(a_detection(enabled=False))["enabled"] is False
 
 

@@ -159,11 +159,12 @@ def details_of(happened: str, count: int | None = None) -> Details:
         ("", False),
     ],
 )
-def test_a_sequence_is_complete_when_the_last_step_comes_after_enough_others(happened: str, complete: bool) -> None:
+def test_sequence_is_complete_after_enough_first_steps(happened: str, complete: bool) -> None:
+    """The last step comes after enough others."""
     assert completed(GUESSED, details_of(happened)) is complete
 
 
-def test_a_sequence_of_more_events_than_are_looked_at_is_complete() -> None:
+def test_sequence_of_more_events_than_are_read_is_complete() -> None:
     """Failures after the success would hide it otherwise."""
     assert completed(GUESSED, details_of("fff", count=2_001))
 
