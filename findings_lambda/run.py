@@ -21,15 +21,15 @@ class RunReport:
     archived: int = 0
     conflicts: int = 0
     failing: dict[str, str] = field(default_factory=dict)  # detection -> cause
-    behind: dict[str, str] = field(default_factory=dict)  # detection -> what arrived later has still to be looked at
-    superseded: int = 0  # episodes of a backlog that ended before one which is known already
+    behind: dict[str, str] = field(default_factory=dict)  # detection -> since when events are not evaluated
+    superseded: int = 0  # episodes of a backlog that ended before a known one
     refused_alerts: dict[str, str] = field(default_factory=dict)
     refused_sightings: dict[str, str] = field(default_factory=dict)  # detection -> OpenSearch's name for the reason
     unwritten: dict[str, str] = field(default_factory=dict)  # detection -> why its alerts or sightings are not written
     storms: dict[str, int] = field(default_factory=dict)  # id of a summary -> groups that fired
     expired_suppressions: list[str] = field(default_factory=list)
     malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications
-    full_notifications: int = 0  # of monitors that found more groups than a message takes, or just as many
+    full_notifications: int = 0  # with as many groups as a message takes
     sent: NotificationResult = field(default_factory=NotificationResult)
     since: str = ""
     query_ms: float = 0.0

@@ -1,11 +1,10 @@
-"""One run of all saved queries: what arrived, what fires, which alerts that makes, and what has to be published.
+"""Runs all saved queries: events that arrived -> firings -> alerts -> what has to be published.
 
-The order makes every crash harmless, and no service holds up another. Alerts are written first, over the version that
-was read; then what was seen, of the detections whose alerts are written; then how far the run came. Only then they are
-published, messages before findings, and each portion is noted before the next goes out. Whatever is interrupted is
-found again by the next run: what was not looked at by `das-runs`, what was not published by `das-alerts`, which holds
-that it is due from the moment that the alert is written. A message alone can go out twice: where the function ends
-after SNS took it and before that is noted.
+The order makes every crash harmless, and no service delays another. Alerts are written first, over the version that
+was read; then the sightings of the detections whose alerts are written; then the progress of the run. Only then alerts
+are published, messages before findings, and each portion is noted before the next is sent. The next run resumes what
+was interrupted: `das-runs` has what was not evaluated, `das-alerts` what was not published, from the moment that an
+alert is written. Only a message can go out twice: if the function ends after SNS accepted it and before that is noted.
 """
 
 from __future__ import annotations
@@ -42,24 +41,24 @@ from findings_lambda.notifier import Notifier
 from findings_lambda.run import Run, RunReport
 
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
-# as one that has nothing to catch up with. A slice is looked at as a whole.
+# as one without a backlog. A slice is evaluated as a whole.
 _BACKLOG_SEARCHES = 36
-_BACKLOG_SHARE = 2.0  # and that much of the time that the rest of the run took
-_BACKLOG_SECONDS = 20.0  # left to the function, without which no slice is begun
-_ASKING = 0.6  # what questions may take of the time left: their alerts have to be written, too
-_LATE_SEARCHES = 18  # about late events, of one look
-_NOTHING = datetime.min.replace(tzinfo=UTC)  # no late event was looked at
-_LATE = "late-arrivals"  # what fails where it cannot be searched for them
+_BACKLOG_SHARE = 2.0  # and that share of the time that the rest of the run took
+_BACKLOG_SECONDS = 20.0  # that the function must have left to begin a slice
+_ASKING = 0.6  # share of the time left for questions: their alerts have to be written, too
+_LATE_SEARCHES = 18  # about late events, in one request
+_NOTHING = datetime.min.replace(tzinfo=UTC)  # no late event was evaluated
+_LATE = "late-arrivals"  # the name of the failure if they cannot be searched for
 _SIGHTINGS = 1_000  # in one request
 
-# What writes that are refused may take of the time left: the rest goes on without them. The last seconds are for noting
+# Share of the time left that refused writes may take: the rest goes on without them. The last seconds are for noting
 # what was published.
 _WRITING = 0.5
 _NOTE_SECONDS = 3.0
 
 
 class DetectionRunner:
-    """The saved queries with what they need; one for as long as the function is warm."""
+    """The saved queries with their dependencies; one for as long as the function is warm."""
 
     def __init__(
         self,
