@@ -574,7 +574,7 @@ def _present(backlogs: Mapping[str, Backlog | None]) -> dict[str, Backlog]:
 
 
 def _unit(asked: Sequence[Detection], noted: Progress, failed: Iterable[str]) -> list[Detection]:
-    """The detections whose oldest slice is looked at next: the same for all of them."""
+    """Return the detections whose oldest slice is next: the same for all of them."""
     lagging = [
         (detection, noted.backlogs[detection.name])
         for detection in asked

@@ -23,7 +23,7 @@ from tools.artifacts.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was found: what the start does to databases whose stream does not run, and which could not be looked at."""
+    """What was found: what the start does to databases whose stream does not run, and which could not be checked."""
 
     effects: dict[DatabaseName, tuple[str, ...]]
     unseen: dict[DatabaseName, str]
