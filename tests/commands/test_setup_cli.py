@@ -201,7 +201,7 @@ def test_compiled_detections_are_read(domain: Domain, tmp_path: Path, monkeypatc
     [
         ([], {}, "OPENSEARCH_ENDPOINT is missing"),
         ([], {"MONITOR_TOPIC_ARN": "topic"}, "MONITOR_TOPIC_ARN is not an ARN"),
-        ([], {"DASHBOARDS_URL": "dashboards", "OPENSEARCH_ENDPOINT": "https://x"}, "DASHBOARDS_URL is no URL"),
+        ([], {"DASHBOARDS_URL": "dashboards", "OPENSEARCH_ENDPOINT": "https://x"}, "DASHBOARDS_URL is not a URL"),
         ([], {"DETECTIONS": "none.json", "OPENSEARCH_ENDPOINT": "https://x"}, "none.json cannot be read"),
         (["--tuning", __file__, "--detections", __file__], {"OPENSEARCH_ENDPOINT": "https://x"}, "exclude each other"),
     ],

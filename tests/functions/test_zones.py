@@ -25,6 +25,8 @@ from tests.fakes.clock import Clock
 from tests.harness.ingest import IngestFunction
 from tests.harness.installed import remove
 
+pytestmark = [pytest.mark.node, pytest.mark.versions]
+
 THREE_ZONES = {
     "node.attr.zone": "a",
     "cluster.routing.allocation.awareness.attributes": "zone",
