@@ -169,7 +169,7 @@ def test_files_that_are_read_come_with_the_code_that_reads_them(tree: Tree) -> N
     tree.handler(
         """
         from importlib.resources import files
-        FILE = "detections.json"
+        SETTING = "DETECTIONS"
         def f():
             return files("index_templates").joinpath("index")
         """

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from daswatch.settings import SETTINGS
 from tools.artifacts.errors import PackagingError
 from tools.artifacts.imports import Finder, Module, Reached, constants, reached
 from tools.artifacts.services import services_of
 from tools.artifacts.wheels import Distribution, by_file, distributions
 
-# The compiled detections lie at the root, where the functions' settings look for them.
-DETECTIONS_FILE = "detections.json"
+# The compiled detections lie at the root of the functions that read this setting, where its default looks for them.
+_DETECTIONS = "DETECTIONS"
+DETECTIONS_FILE = SETTINGS[_DETECTIONS].default
 _OURS = "daswatch"
 
 # Else the findings function would carry 15 MB more. urllib3's module begins with `import OpenSSL`, which is not locked;
@@ -76,7 +78,8 @@ def contents(function: str, root: Path, wheels: Path, detections: bytes) -> Cont
         for name in found[distribution].files:
             if is_carried(name, services):
                 files[name], owners[name] = wheels / name, distribution
-    if DETECTIONS_FILE in constants([one.path for one in ours.values() if one.path]):
+    own = [one.path for name, one in ours.items() if one.path and name.partition(".")[0] == function]
+    if _DETECTIONS in constants(own):
         files[DETECTIONS_FILE], owners[DETECTIONS_FILE] = detections, _OURS
     for module in graph.modules.values():
         _check_carried(function, module, files, root, wheels)
