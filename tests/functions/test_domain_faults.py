@@ -161,7 +161,7 @@ def assert_waits(ingest: IngestFunction, batch: list[dict[str, Any]], words: str
     line = ingest.log
     assert words in line["cause"]
     assert line["level"] == "ERROR"
-    assert line["bulk_requests"] <= 4
+    assert line["bulk_requests"] <= 10  # a few for the batch, however they were cut, and not one for each document
     assert line["dead_letters"] == {}
     assert ingest.dead_letters() == []
     prefix = f"dead-letters/{ingest.database().resource_id}/"
