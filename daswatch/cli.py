@@ -1,7 +1,7 @@
 """`daswatch`: the command line. Each command reads the same settings from the environment as the functions do.
 
-Exit codes: `daswatch.commands.failures.Exit`. A command's modules are imported when it is called: boto3, opensearch-py
-and pySigma take most of a second, which no command waits for that does not use them.
+Exit codes: `daswatch.commands.error_messages.Exit`. A command's modules are imported when it is called: boto3,
+opensearch-py and pySigma take most of a second, which no command waits for that does not use them.
 """
 
 from __future__ import annotations

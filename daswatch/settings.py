@@ -13,7 +13,7 @@ from daswatch.documents.activity import Activity
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, read_user_names
 from daswatch.documents.redaction import Redaction
 from daswatch.errors import SettingsError
-from daswatch.hourly import DAILY, LOOKS_LIKE, HourlyIndices
+from daswatch.hourly_indices import DAILY, LOOKS_LIKE, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX, problem_of
 from daswatch.records.limits import MAX_DATA_KEY_AGE_SECONDS, MAX_DATA_KEYS, MAX_PLAINTEXT_BYTES
 

@@ -22,10 +22,10 @@ from daswatch.opensearch.client import search_client
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
 from findings_lambda.notifier import Notifier
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 from findings_lambda.settings import Settings, read_settings
-from findings_lambda.statements import StatementReader
+from findings_lambda.sql_samples import StatementReader
 from findings_lambda.telemetry import SERVICE, emit
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.queries.notifications import Notification, read_notification
+from daswatch.queries.monitor_notifications import Notification, read_notification
 from daswatch.times import iso_milliseconds
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 
 

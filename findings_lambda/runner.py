@@ -25,7 +25,7 @@ from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
-from daswatch.queries.notifications import FAILING, Notification, failing_query
+from daswatch.queries.monitor_notifications import FAILING, Notification, failing_query
 from daswatch.queries.saved_query import (
     Candidate,
     Window,
@@ -38,7 +38,7 @@ from daswatch.queries.saved_query import (
 from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
 from findings_lambda.notifier import Notifier
-from findings_lambda.run import Run, RunReport
+from findings_lambda.run_report import Run, RunReport
 
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
 # as one without a backlog. A slice is evaluated as a whole.

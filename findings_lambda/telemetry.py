@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daswatch.aws.cloudwatch import Telemetry
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 
 SERVICE = "findings"
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.documents.noise import Noise
-from daswatch.indexing.drops import users_by_instance
+from daswatch.indexing.dropped_events import users_by_instance
 from daswatch.times import moment_of
 from firehose_lambda.transform import TransformReport
 

@@ -26,7 +26,7 @@ from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
-from daswatch.documents.rows import opensearch_form, row, shared_partition_keys, splunk_event
+from daswatch.documents.row_formats import opensearch_form, row, shared_partition_keys, splunk_event
 from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
 from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import read_stream_record

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from daswatch.aws.firehose import MAX_ROWS_PER_RECORD
 from daswatch.documents.activity import Activity
-from daswatch.hourly import DAILY, HourlyIndices
+from daswatch.hourly_indices import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import (
     Environment,

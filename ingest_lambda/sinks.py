@@ -19,17 +19,17 @@ from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import DecodedRecord
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import Noise
-from daswatch.documents.rows import row
+from daswatch.documents.row_formats import row
 from daswatch.errors import DependencyError, Reason, TemplatesMissing
-from daswatch.indexing import drops
+from daswatch.indexing import dropped_events
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
-from daswatch.indexing.drops import Drop
+from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse, instances
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import BulkResult, SearchGateway
-from daswatch.pipeline import Limits, Pipeline
 from daswatch.records.kinesis import StreamRecord
+from daswatch.request_pipeline import Limits, Pipeline
 from daswatch.times import moment_of
 from ingest_lambda.report import IngestReport, RowsReport
 
@@ -187,7 +187,7 @@ class OpenSearchSink:
         counted = [drop for drop in self._drops if drop.position < done]
         if not counted:
             return
-        actions = drops.actions(counted, batch[:done], self._flattening.ingested_at, self._own.drops)
+        actions = dropped_events.actions(counted, batch[:done], self._flattening.ingested_at, self._own.drops)
         result = self._indices.search.write(actions, self._deadline)
         self._report.bulk_requests += result.requests
         self._report.drops_unwritten = len(result.lost)

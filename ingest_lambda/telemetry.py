@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.documents.noise import Noise
-from daswatch.indexing.drops import users_by_instance
+from daswatch.indexing.dropped_events import users_by_instance
 from ingest_lambda.report import IngestReport
 
 SERVICE = "ingest"

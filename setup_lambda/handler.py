@@ -20,8 +20,8 @@ from daswatch.content.plan import check_hourly
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import load_file
 from daswatch.opensearch.client import search_client
-from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
+from daswatch.opensearch.version_check import check_opensearch
 from setup_lambda.providers import ContentProvider, StreamProvider
 from setup_lambda.responder import Provider, respond
 from setup_lambda.settings import read_settings

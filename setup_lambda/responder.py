@@ -9,9 +9,9 @@ from pathlib import PurePath
 
 from daswatch.activity_streams.custom_resources import NOTHING_MADE, Request, RequestType, Response, response_body
 from daswatch.aws.cloudformation import ResponseSender
-from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Clock, Deadline
 from daswatch.errors import DaswatchError, RequestError, ResponseUndelivered, TimeLimitReached
+from daswatch.time_limit import OutOfTime, within
 
 Provider = Callable[[Request, Deadline], Response]
 

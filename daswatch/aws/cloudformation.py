@@ -8,9 +8,9 @@ from __future__ import annotations
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline
 from daswatch.errors import ResponseUndelivered
+from daswatch.time_limit import OutOfTime, within
 
 _CONNECT_SECONDS = 3.0
 _ATTEMPT_SECONDS = 8.0

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from daswatch.aws.calls import AwsError, Trouble, attempt
+from daswatch.aws.api_calls import AwsError, Trouble, attempt
 from daswatch.deadline import Deadline
-from daswatch.sending import Left, send_all
+from daswatch.retry import Left, send_all
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daswatch.aws.calls import AwsError, ask
+from daswatch.aws.api_calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.records.decryption import DataKey, data_key

@@ -18,8 +18,8 @@ from daswatch.activity_streams.lifecycle import (
     Status,
     WantedStream,
 )
-from daswatch.aws.calls import AwsError, Trouble, ask, attempt
-from daswatch.aws.causes import LASTING, no_answer
+from daswatch.aws.api_calls import AwsError, Trouble, ask, attempt
+from daswatch.aws.error_causes import LASTING, no_answer
 from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from daswatch.aws.calls import AwsError, ask
+from daswatch.aws.api_calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import ArchiveUnavailable
 

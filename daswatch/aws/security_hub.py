@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from daswatch.alerts.findings import MAX_BYTES, finding_bytes, partition
-from daswatch.aws.calls import AwsError, Trouble, ask, attempt, trouble_of
+from daswatch.aws.api_calls import AwsError, Trouble, ask, attempt, trouble_of
 from daswatch.deadline import Deadline
-from daswatch.sending import OUT_OF_TIME, Left, send_all
+from daswatch.retry import OUT_OF_TIME, Left, send_all
 
 if TYPE_CHECKING:
     from types_boto3_securityhub.client import SecurityHubClient

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from daswatch.alerts.messages import Message
-from daswatch.aws.calls import AwsError, ask
+from daswatch.aws.api_calls import AwsError, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import TopicUnavailable
 

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from daswatch.commands.failures import ExplainedError, Failure, explain
+from daswatch.commands.error_messages import ExplainedError, Failure, explain
 from daswatch.errors import SettingsError
 from daswatch.indices import Indices
 from daswatch.settings import Environment, read_index_prefix

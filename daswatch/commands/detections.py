@@ -24,14 +24,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from daswatch.commands.console import Output, errors_as_exit_codes, own_indices, progress, write_file, write_json
-from daswatch.detections import pages, saved_searches
+from daswatch.detections import reference_pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
 from daswatch.errors import SettingsError
 from daswatch.opensearch.backtest_runs import BacktestRun
 from daswatch.opensearch.client import search_client
-from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.sample_runs import SampleResult, SampleRun
+from daswatch.opensearch.version_check import check_opensearch
 from daswatch.queries import backtests
 from daswatch.queries.backtests import Backtest, Period
 from daswatch.queries.monitors import has_monitor, monitor
@@ -97,9 +97,11 @@ def show(
         (detection,) = _chosen(compiled(tuning), [name])
         match view:
             case View.PAGE:
-                Console(emoji=False).print(Markdown(pages.page(detection, samples_of(name))))
+                Console(emoji=False).print(Markdown(reference_pages.page(detection, samples_of(name))))
             case View.QUERY:
-                _write_or_explain(_query(detection), f"{name} has no saved query: {pages.fires_in_words(detection)}")
+                _write_or_explain(
+                    _query(detection), f"{name} has no saved query: {reference_pages.fires_in_words(detection)}"
+                )
             case View.MONITOR:
                 body = monitor(detection, channel, own_indices()) if has_monitor(detection) else None
                 _write_or_explain(
@@ -186,8 +188,10 @@ def compile_(
         indices = own_indices()
         files = {to: dump(detections)}
         if docs:
-            files |= {docs / f"{one.name}.md": pages.page(one, samples_of(one.name)).encode() for one in detections}
-            files[docs / "index.md"] = pages.index(detections).encode()
+            files |= {
+                docs / f"{one.name}.md": reference_pages.page(one, samples_of(one.name)).encode() for one in detections
+            }
+            files[docs / "index.md"] = reference_pages.index(detections).encode()
         if monitors:
             bodies = [monitor(one, channel, indices) for one in detections if has_monitor(one)]
             files[monitors] = orjson.dumps(bodies, option=orjson.OPT_INDENT_2)
@@ -307,7 +311,7 @@ def _row(detection: Detection, today: str) -> dict[str, Any]:
         "level": detection.level,
         "kind": detection.kind,
         "engines": detection.engines,
-        "fires": pages.fires_in_words(detection),
+        "fires": reference_pages.fires_in_words(detection),
         "enabled": detection.enabled,
         "disabledBecause": "" if detection.enabled else detection.disabled_because,
         "suppressions": [

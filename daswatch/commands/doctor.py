@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.aws.causes import no_answer
 from daswatch.aws.clients import cloudformation_client
-from daswatch.aws.deployment import Deployment
+from daswatch.aws.deployment_lookup import Deployment
+from daswatch.aws.error_causes import no_answer
 from daswatch.aws.session import unknown_region
 from daswatch.commands.console import Output, errors_as_exit_codes, progress, write_json
 from daswatch.commands.detections import compiled
-from daswatch.commands.failures import Exit
+from daswatch.commands.error_messages import Exit
 from daswatch.content.model import WantedContent
 from daswatch.doctor import aws_checks, deployment, endpoint_checks
 from daswatch.doctor.aws_checks import Check, CheckStatus, Subject
@@ -34,8 +34,8 @@ from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavaila
 from daswatch.indices import Indices
 from daswatch.opensearch.arrivals import ArrivalsGateway
 from daswatch.opensearch.client import search_client
-from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
+from daswatch.opensearch.version_check import check_opensearch
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 # The setup function's settings of the endpoint; the environment overrides them.

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.aws.causes import no_answer
+from daswatch.aws.error_causes import no_answer
 from daswatch.commands.console import Output, errors_as_exit_codes, progress, report, write_json
 from daswatch.commands.detections import compiled
-from daswatch.commands.failures import Exit, Failure
+from daswatch.commands.error_messages import Exit, Failure
 from daswatch.commands.sizing import propose
 from daswatch.content.model import ContentKind, Operation, Plan, PlannedStep, PlanRow, WantedContent
 from daswatch.content.plan import check_hourly
@@ -26,8 +26,8 @@ from daswatch.content.sizing import Volume
 from daswatch.detections.detection import Detection, load_file
 from daswatch.errors import DashboardsUnavailable, DaswatchError, SearchUnavailable, SettingsError
 from daswatch.opensearch.client import search_client
-from daswatch.opensearch.identity import check_opensearch
 from daswatch.opensearch.installation import Installation
+from daswatch.opensearch.version_check import check_opensearch
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
 _COLORS = {Operation.CREATE.value: "green", Operation.UPDATE.value: "yellow", Operation.UNCHANGED.value: "dim"}

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from daswatch.commands.console import Output, write_json
 from daswatch.content.sizing import GIB, SHARDS_PER_HEAP_GIB, Sizing, Volume, sizing
-from daswatch.hourly import NOTICE, OPEN
+from daswatch.hourly_indices import NOTICE, OPEN
 
 
 def propose(volume: Volume, today: date, output: Output) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from daswatch.content.index_settings import IndexSettings
 from daswatch.detections.detection import Detection
-from daswatch.hourly import HourlyIndices
+from daswatch.hourly_indices import HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import Environment, read_hourly_indices
 

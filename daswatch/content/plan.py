@@ -17,7 +17,7 @@ from daswatch.content.model import Content, ContentKind, LeftOut, Operation, Pla
 from daswatch.content.retention import fingerprint, mark_of
 from daswatch.content.templates import for_collection, shipped_content, shipped_roles
 from daswatch.errors import SettingsError
-from daswatch.hourly import NOTICE, HourlyIndices
+from daswatch.hourly_indices import NOTICE, HourlyIndices
 from daswatch.indices import Indices
 from daswatch.queries.monitors import has_monitor, monitor, monitor_name, updated
 

@@ -1,7 +1,7 @@
 """Look-ups of a deployment in AWS -> checks, each with its status, the reason, and the fix.
 
-`daswatch.aws.deployment` looks up, `daswatch.commands.doctor` shows. `daswatch.doctor.endpoint_checks` does the same
-for the OpenSearch endpoint. The functions here know neither AWS nor a clock.
+`daswatch.aws.deployment_lookup` looks up, `daswatch.commands.doctor` shows. `daswatch.doctor.endpoint_checks` does the
+same for the OpenSearch endpoint. The functions here know neither AWS nor a clock.
 """
 
 from __future__ import annotations

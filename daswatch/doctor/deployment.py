@@ -1,6 +1,6 @@
 """A deployment as values: the stack, the resources of each database, and look-ups that failed.
 
-In: CloudFormation's answers, by `daswatch.aws.deployment`. Out: the input of `daswatch.doctor.aws_checks`.
+In: CloudFormation's answers, by `daswatch.aws.deployment_lookup`. Out: the input of `daswatch.doctor.aws_checks`.
 """
 
 from __future__ import annotations

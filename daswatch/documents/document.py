@@ -25,7 +25,7 @@ from daswatch.documents.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
 from daswatch.documents.redaction import Redaction, read_statement, redacted
 from daswatch.documents.signals import signals_of
-from daswatch.hourly import DAILY, HourlyIndices
+from daswatch.hourly_indices import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import Event, MonitoringRecord, engine_of, is_heartbeat

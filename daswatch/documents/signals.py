@@ -8,7 +8,7 @@ from functools import lru_cache
 from daswatch.documents.activity import Activity
 from daswatch.documents.noise import AWS_USERS, is_foreign_use
 from daswatch.records.monitoring_record import Event
-from daswatch.sql.accounts import gives_name
+from daswatch.sql.account_names import gives_name
 
 # A user is made by DCL, within code (EXEC), or with a part of a batch that weighs less than the rest of it. In MySQL's
 # tables of users it can be written.

@@ -17,7 +17,9 @@ class Fate(Enum):
     ALREADY_THERE = "already there"  # its id exists: an earlier delivery wrote it
     RETRY = "retry"  # overloaded or failing over: soon it may work
     REDELIVER = "redeliver"  # blocked, closed, denied: waiting within this invocation is no use
-    REFUSED = "refused"  # this document is not taken; whose fault that is, a probe shows (daswatch/indexing/probe.py)
+    REFUSED = (
+        "refused"  # this document is not taken; whose fault that is, a probe shows (daswatch/indexing/write_probe.py)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def fate_of(status: int, error_type: str) -> Fate:
 
 def may_be_its_own(status: int, error_type: str) -> bool:
     """Whether a document may itself cause a failure that its fate takes for OpenSearch's: a bug that it meets, or a
-    pipeline that cannot process it. Repetition next to a probe shows which (daswatch/indexing/probe.py)."""
+    pipeline that cannot process it. Repetition next to a probe shows which (daswatch/indexing/write_probe.py)."""
     return status == 500 or error_type in _PIPELINE_FAULTS
 
 

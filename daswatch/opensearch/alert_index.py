@@ -26,9 +26,9 @@ from daswatch.detections.detection import Level
 from daswatch.errors import SearchUnavailable
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
-from daswatch.opensearch.answers import whole, whole_items
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.request import request
+from daswatch.opensearch.responses import whole, whole_items
 from daswatch.queries.backlog import Backlog
 from daswatch.queries.first_seen import Sighting
 from daswatch.settings import Service

@@ -14,8 +14,8 @@ from daswatch.content.model import Content, ContentKind, PlannedStep
 from daswatch.content.plan import Found
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.opensearch.answers import whole
 from daswatch.opensearch.request import command_deadline, request
+from daswatch.opensearch.responses import whole
 from daswatch.opensearch.templates import NO_SUCH_API, NOT_FOUND
 from daswatch.queries.monitors import installed_of
 

@@ -11,8 +11,8 @@ from opensearchpy import OpenSearch
 from daswatch.doctor.endpoint_checks import InstancePulse, RecentEvents, RunnerProgress, Shards
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
-from daswatch.opensearch.answers import whole
 from daswatch.opensearch.request import command_deadline, request
+from daswatch.opensearch.responses import whole
 from daswatch.times import moment_of
 
 _INSTANCES = 1000  # a stack watches 14 databases; Aurora has 16 instances at most

@@ -20,7 +20,7 @@ from opensearchpy.exceptions import SerializationError, TransportError
 
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
-from daswatch.indexing import probe
+from daswatch.indexing import write_probe
 from daswatch.indexing.bulk import (
     FULL_SHARD,
     NO_IDS,
@@ -34,7 +34,7 @@ from daswatch.indexing.bulk import (
     takes_no_ids,
 )
 from daswatch.opensearch.request import perform, request
-from daswatch.sending import OUT_OF_TIME, Left, send_all
+from daswatch.retry import OUT_OF_TIME, Left, send_all
 from daswatch.settings import Service
 
 # Below this there is no time left for a request to be answered.
@@ -312,7 +312,7 @@ class _Writing:
             waiting, cause = self._wait_for_domain(few)
             return again + waiting, why or cause
         for action, is_taking, item in zip(actions, probed, items, strict=True):
-            if probe.is_taken(item.fate):
+            if write_probe.is_taken(item.fate):
                 self._note_taken(action, item)
             elif item.fate is Fate.REFUSED or not item.may_be_its_own:
                 again.append(action)  # it fails in another way now
@@ -334,9 +334,9 @@ class _Writing:
         """
         if self._gateway.is_collection:
             return [action.index in self._taking for action in actions], self._send(actions)
-        probes = [probe.probe(action.index, action.document_id) for action in actions]
+        probes = [write_probe.probe(action.index, action.document_id) for action in actions]
         items = self._send([*probes, *actions], with_reason=True)
-        return [probe.is_taken(item.fate) for item in items[: len(probes)]], items[len(probes) :]
+        return [write_probe.is_taken(item.fate) for item in items[: len(probes)]], items[len(probes) :]
 
     def _is_to_blame(self, action: Action) -> bool:
         """Whether a document has failed often enough while its neighborhood was well."""
@@ -463,7 +463,9 @@ class _Writing:
         else:
             cause = next((NO_IDS for item in items if takes_no_ids(item.reason)), "")
         taken = {
-            action.index for action, item in zip(firsts.values(), items, strict=False) if probe.is_taken(item.fate)
+            action.index
+            for action, item in zip(firsts.values(), items, strict=False)
+            if write_probe.is_taken(item.fate)
         }
         again: list[Action] = []
         for refusal in suspects:
@@ -479,10 +481,10 @@ class _Writing:
 
         One request; where it is answered, what is not taken is in the answers. Raises _RequestFailed.
         """
-        asked = [probe.probe(index) for index in sorted(indices)]
+        asked = [write_probe.probe(index) for index in sorted(indices)]
         items = self._send([*asked, *again], with_reason=True)
         probed = {action.index: item for action, item in zip(asked, items, strict=False)}
-        self._taking |= {index for index, item in probed.items() if probe.is_taken(item.fate)}
+        self._taking |= {index for index, item in probed.items() if write_probe.is_taken(item.fate)}
         return probed, items[len(asked) :]
 
 
@@ -499,15 +501,15 @@ def _verdict(index: str, probed: _Item, document: _Item | None) -> tuple[Fate, s
 
     `document` is None where it was not sent again.
     """
-    if not probe.is_taken(probed.fate):
+    if not write_probe.is_taken(probed.fate):
         if probed.fate is Fate.REFUSED:
-            return Fate.REDELIVER, probe.refusal(index, probed.status, probed.error_type, probed.reason)
+            return Fate.REDELIVER, write_probe.refusal(index, probed.status, probed.error_type, probed.reason)
         return probed.fate, probed.cause
     if document is None:
         return Fate.REFUSED, ""
     if is_full_shard(document.error_type, document.reason):
         return Fate.REDELIVER, f"{index}: {FULL_SHARD}"
-    if probe.is_taken(document.fate):
+    if write_probe.is_taken(document.fate):
         return Fate.WRITTEN, OUT_OF_TIME
     return document.fate, document.cause
 
@@ -516,7 +518,7 @@ def _of_the_domain(failure: _RequestFailed) -> _RequestFailed:
     """A failure of a request in which an ordinary document stood."""
     if failure.fate is not Fate.REFUSED:
         return failure
-    cause = probe.refusal("the endpoint", failure.status, failure.error_type, failure.reason)
+    cause = write_probe.refusal("the endpoint", failure.status, failure.error_type, failure.reason)
     return _RequestFailed(Fate.REDELIVER, cause, status=failure.status, error_type=failure.error_type)
 
 

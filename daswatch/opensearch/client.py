@@ -15,7 +15,7 @@ from opensearchpy.serializer import JSONSerializer, TextSerializer
 from requests_aws4auth import AWS4Auth
 from urllib3 import Timeout, make_headers
 
-from daswatch.aws.calls import AwsError, Trouble, ask
+from daswatch.aws.api_calls import AwsError, Trouble, ask
 from daswatch.aws.clients import secrets_manager_client, session
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable, SettingsError

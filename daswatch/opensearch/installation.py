@@ -17,7 +17,7 @@ from daswatch.content.model import Content, ContentKind, Plan, PlannedStep, Want
 from daswatch.content.plan import Found, wanted_content, whole_plan
 from daswatch.deadline import Deadline
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable
-from daswatch.indexing import probe
+from daswatch.indexing import write_probe
 from daswatch.indexing.bulk import NO_IDS, takes_no_ids
 from daswatch.indices import Indices
 from daswatch.opensearch.alerting import AlertingGateway
@@ -124,7 +124,7 @@ class Installation:
         if wanted.service != "aoss":
             return
         index = Indices(wanted.index_prefix).dead_letters
-        lines = [{"create": {"_index": index, "_id": probe.ID}}, {"@timestamp": "not a time"}]
+        lines = [{"create": {"_index": index, "_id": write_probe.ID}}, {"@timestamp": "not a time"}]
         body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
         answer = request(self._search, "POST", "/_bulk", deadline=self._until(), body=body, with_reason=True)
         items = answer.get("items", []) if isinstance(answer, Mapping) else []

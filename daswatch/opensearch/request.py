@@ -10,9 +10,9 @@ from opensearchpy.exceptions import ConnectionError as SearchConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 from urllib3 import Timeout
 
-from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
+from daswatch.time_limit import OutOfTime, within
 
 # A node that hangs costs this much; the next attempt may meet another one.
 LONGEST_REQUEST_SECONDS = 30.0

@@ -23,8 +23,8 @@ from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.indices import Indices
-from daswatch.opensearch.answers import whole
 from daswatch.opensearch.request import request
+from daswatch.opensearch.responses import whole
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
 from daswatch.queries.first_seen import Sighting, by_network, is_new, sighting_id
 from daswatch.queries.saved_query import Candidate, Window, event_window

@@ -15,8 +15,8 @@ from daswatch.alerts.alert import Database, Firing
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.errors import SearchUnavailable
-from daswatch.opensearch.answers import TIMED_OUT, failure_of
 from daswatch.opensearch.request import request
+from daswatch.opensearch.responses import TIMED_OUT, failure_of
 from daswatch.queries.backlog import Arrivals, Span, spans
 from daswatch.queries.backtests import episodes
 from daswatch.queries.saved_query import (

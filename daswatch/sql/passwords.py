@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from daswatch.sql.secret_places import (
+from daswatch.sql.secret_locations import (
     CALLS,
     CATALOG_COLUMNS,
     COMMAND_LINES,

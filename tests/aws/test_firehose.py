@@ -30,7 +30,7 @@ from daswatch.aws.firehose import (
     Row,
 )
 from daswatch.deadline import Deadline
-from daswatch.pipeline import Pipeline
+from daswatch.request_pipeline import Pipeline
 from demo.aws import REGION, LocalAws
 from ingest_lambda.sinks import rows_pipeline
 from tests.fakes.clock import Clock

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
-from daswatch.aws import clients, deployment
+from daswatch.aws import clients, deployment_lookup
 from daswatch.cli import app
 from daswatch.doctor import endpoint_checks
 from demo.aws import REGION
@@ -40,7 +40,7 @@ def deployed(rds: Rds, node: AnyNode, search: OpenSearch, monkeypatch: pytest.Mo
     one.forget()
     one.fill()
     monkeypatch.setattr(endpoint_checks, "SHARDS_PER_HEAP_GIB", 10_000)  # the node has the indices of other tests, too
-    monkeypatch.setattr(deployment, "cloudformation_client", lambda: one.cloudformation())
+    monkeypatch.setattr(deployment_lookup, "cloudformation_client", lambda: one.cloudformation())
     yield one
     one.forget()
 
@@ -246,7 +246,7 @@ def test_denied_look_up_is_unknown_and_others_go_on(deployed: Deployed, monkeypa
         stub.activate()
         return client
 
-    monkeypatch.setattr(deployment, "kms_client", denied)
+    monkeypatch.setattr(deployment_lookup, "kms_client", denied)
 
     answer = doctor()
 

@@ -16,7 +16,7 @@ from daswatch.content.retention import fingerprint, mark_of, marked
 from daswatch.content.templates import for_collection, shipped_content, shipped_roles
 from daswatch.detections.detection import Level
 from daswatch.errors import SettingsError
-from daswatch.hourly import HourlyIndices
+from daswatch.hourly_indices import HourlyIndices
 from daswatch.indices import Indices
 from daswatch.queries.monitors import installed_of, monitor, updated
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint

@@ -21,7 +21,7 @@ from daswatch.content.sizing import (
     Volume,
     sizing,
 )
-from daswatch.hourly import NOTICE
+from daswatch.hourly_indices import NOTICE
 from tests import ROOT
 
 VOLUMES = st.builds(

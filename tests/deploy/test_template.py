@@ -16,7 +16,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
 from daswatch.settings import Environment
-from findings_lambda import run as findings_run
+from findings_lambda import run_report as findings_run
 from findings_lambda import settings as findings_settings
 from findings_lambda import telemetry as findings_telemetry
 from firehose_lambda import settings as firehose_settings

@@ -15,7 +15,7 @@ from daswatch.documents.redaction import Redaction
 from daswatch.documents.signals import Signal
 from daswatch.records.envelope import StreamSource
 from daswatch.records.monitoring_record import read_monitoring_record
-from daswatch.sql import accounts, batches, passwords, statements
+from daswatch.sql import account_names, batches, passwords, statements
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.harness.scanning import count_work
 
@@ -91,7 +91,7 @@ def test_work_of_a_record_has_a_bound(
 ) -> None:
     """What all patterns pass is bounded by the budget, and by a few looks at the record for what it begins with."""
     events = SHAPES[shape](EVENTS[engine])
-    work = count_work(monkeypatch, accounts, activity, batches, document, passwords, redaction, statements)
+    work = count_work(monkeypatch, account_names, activity, batches, document, passwords, redaction, statements)
 
     result = flattened(*events, characters=CHARACTERS, redaction=mode)
 

@@ -10,7 +10,7 @@ from daswatch.documents.activity import activity_of
 from daswatch.documents.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
 from daswatch.documents.signals import Signal, signals_of
 from daswatch.records.monitoring_record import engine_of
-from daswatch.sql.accounts import gives_name
+from daswatch.sql.account_names import gives_name
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
 GIVEN = [

@@ -18,7 +18,7 @@ from daswatch.opensearch.alert_index import AlertIndex, Progress
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of
 from demo.traffic import produce
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 from tests.fakes.proxy import Exchange, Proxy, Request, Response, answer
 from tests.harness.runs import DETECTIONS, FAILED_LOGINS, RunHarness, sample
 

@@ -25,7 +25,7 @@ from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, Noise
 from daswatch.documents.redaction import Redaction
-from daswatch.documents.rows import row, splunk_event
+from daswatch.documents.row_formats import row, splunk_event
 from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
 from daswatch.records.envelope import StreamSource
 from daswatch.settings import StreamSettings

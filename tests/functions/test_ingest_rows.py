@@ -19,7 +19,7 @@ import pytest
 from daswatch.aws.firehose import TOO_LARGE
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document
-from daswatch.documents.rows import folder_of, row
+from daswatch.documents.row_formats import folder_of, row
 from daswatch.errors import SettingsError
 from demo.aws import LocalAws
 from demo.delivery import (

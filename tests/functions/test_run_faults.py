@@ -21,10 +21,10 @@ from daswatch.detections.detection import Condition, DetectionKind, Level
 from daswatch.detections.samples import Sample
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch import alert_index
-from daswatch.queries.notifications import read_notification
+from daswatch.queries.monitor_notifications import read_notification
 from daswatch.queries.storms import MAX_OPEN
 from daswatch.times import iso_milliseconds
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 from tests.builders.alerts import a_detection, an_alert
 from tests.fakes.clock import Clock
 from tests.fakes.proxy import Exchange, Predicate, Proxy, Response, sequence, withhold

@@ -12,7 +12,7 @@ from daswatch.detections.detection import Detection, Level
 from daswatch.detections.samples import Sample, documents
 from daswatch.detections.sigma import compile_rule, read_tuning, rule_folders
 from daswatch.documents.document import Flattening
-from daswatch.hourly import HourlyIndices
+from daswatch.hourly_indices import HourlyIndices
 from daswatch.times import iso_milliseconds
 from tests.harness.runs import (
     DETECTIONS,

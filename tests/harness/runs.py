@@ -29,7 +29,7 @@ from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from findings_lambda.notifier import Notifier
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 from tests.fakes.clock import Clock
 from tests.harness.installed import remove

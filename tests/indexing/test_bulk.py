@@ -14,7 +14,7 @@ from opensearchpy.exceptions import ConnectionTimeout, SerializationError, Trans
 from daswatch.content.templates import event_index
 from daswatch.deadline import Deadline, backoff_seconds
 from daswatch.indexing.bulk import Action, Fate, cause_of, fate_of, fate_of_request
-from daswatch.indexing.probe import EVENT
+from daswatch.indexing.write_probe import EVENT
 from daswatch.opensearch.bulk import BulkResult, SearchGateway
 from daswatch.settings import Service
 from tests.fakes.clock import Clock

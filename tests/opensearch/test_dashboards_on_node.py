@@ -25,10 +25,10 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened
 from daswatch.documents.noise import Noise
 from daswatch.errors import Reason
-from daswatch.indexing import drops
+from daswatch.indexing import dropped_events
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
-from daswatch.indexing.drops import Drop
+from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.templates import ContentGateway
@@ -85,7 +85,7 @@ def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> li
         stream = stream_source(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
         counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
-        given += drops.actions(counted, batch, at, Indices().drops)
+        given += dropped_events.actions(counted, batch, at, Indices().drops)
     return [line_of(action) for action in given]
 
 

@@ -24,7 +24,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import by_name
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DashboardsUnavailable, SearchUnavailable, SettingsError
-from daswatch.hourly import DAILY, HourlyIndices
+from daswatch.hourly_indices import DAILY, HourlyIndices
 from daswatch.indices import Indices
 from daswatch.opensearch.client import dashboards_client
 from daswatch.opensearch.dashboards import DashboardsGateway

@@ -26,12 +26,12 @@ from opensearchpy.exceptions import ConnectionTimeout
 from typer.testing import CliRunner, Result
 
 from daswatch.aws import clients
-from daswatch.aws.causes import NEXT_STEPS, Cause, no_answer
+from daswatch.aws.error_causes import NEXT_STEPS, Cause, no_answer
 from daswatch.aws.session import aws_session, unknown_region
 from daswatch.cli import app
-from daswatch.commands.failures import Exit, Failure, explain
+from daswatch.commands.error_messages import Exit, Failure, explain
 from daswatch.errors import DashboardsUnavailable, RdsUnavailable, SearchUnavailable, SettingsError
-from daswatch.opensearch.identity import check_opensearch
+from daswatch.opensearch.version_check import check_opensearch
 from tests.fakes.rds import Rds
 
 REGION = "eu-west-1"

@@ -26,6 +26,7 @@ from daswatch.documents.document import Flattening
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.queries.monitor_notifications import read_notification
 from daswatch.queries.monitors import (
     CONDITION,
     CONDITION_ON_HITS,
@@ -36,7 +37,6 @@ from daswatch.queries.monitors import (
     monitor_name,
     most_groups,
 )
-from daswatch.queries.notifications import read_notification
 from daswatch.queries.saved_query import ARRIVAL_OVERLAP, Window, event_window
 from daswatch.times import iso_milliseconds
 from tests.builders.alerts import a_detection

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daswatch.documents.activity import Activity, activity_of
 from daswatch.documents.noise import AWS_USERS
-from daswatch.sql.accounts import gives_name
+from daswatch.sql.account_names import gives_name
 from daswatch.sql.batches import batch_statements
 
 ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daswatch.sql.passwords import REDACTED, fragment_without_passwords, without_passwords
-from daswatch.sql.secret_places import CALLS, HINTS, SECRET_NAMES
+from daswatch.sql.secret_locations import CALLS, HINTS, SECRET_NAMES
 from demo.traffic import produce
 from tests.corpus import ENGINES, statements
 

@@ -8,7 +8,7 @@ ArtifactError           names the problem and what to do next
 
 from __future__ import annotations
 
-from daswatch.commands.failures import Exit, ExplainedError
+from daswatch.commands.error_messages import Exit, ExplainedError
 
 
 class ArtifactError(ExplainedError):

@@ -28,7 +28,7 @@ from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
 from findings_lambda.notifier import Notifier
-from findings_lambda.run import RunReport
+from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 from tools.benchmarks.figures import Figures
 from tools.benchmarks.workload import SEED, START

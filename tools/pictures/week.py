@@ -28,10 +28,10 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Document
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.errors import RecordError
-from daswatch.indexing import drops
+from daswatch.indexing import dropped_events
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
-from daswatch.indexing.drops import Drop
+from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.alert_index import AlertIndex
@@ -165,7 +165,7 @@ class Watched:
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
             record = StreamRecord({}, "", "", str(batch), "shardId-000000000000", newest)
-            yield from drops.actions(found, [record], newest, Indices().drops)
+            yield from dropped_events.actions(found, [record], newest, Indices().drops)
 
 
 def fill(

@@ -104,7 +104,7 @@ def explain(exc: Exception, variables: Mapping[str, str]) -> Failure | None:
 
 def _of_opensearch(exc: SearchUnavailable | DashboardsUnavailable, variables: Mapping[str, str]) -> Failure:
     # Here, as below: a command that succeeds does not wait for these imports.
-    from daswatch.aws.causes import NEXT_STEPS, Cause, no_answer
+    from daswatch.aws.error_causes import NEXT_STEPS, Cause, no_answer
 
     url = variables.get("OPENSEARCH_ENDPOINT", "").strip().rstrip("/")
     name, foreign = "OpenSearch", Cause.NOT_OPENSEARCH
@@ -130,7 +130,7 @@ def _with_context(problem: str, exc: Exception) -> str:
 def _of_aws(exc: Exception) -> Failure | None:
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 
-    from daswatch.aws.causes import NEXT_STEPS, no_answer, origins
+    from daswatch.aws.error_causes import NEXT_STEPS, no_answer, origins
 
     errors = [one for one in origins(exc) if isinstance(one, BotoCoreError | ClientError)]
     if not errors:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daswatch.hourly import DAILY, HourlyIndices
+from daswatch.hourly_indices import DAILY, HourlyIndices
 
 DAYS = st.dates(date(2020, 1, 1), date(2021, 1, 1))
 

@@ -14,7 +14,7 @@ from daswatch.aws import clients
 from daswatch.cli import app
 from daswatch.detections.detection import dump
 from daswatch.errors import LEAST_OPENSEARCH
-from daswatch.opensearch.identity import is_too_old
+from daswatch.opensearch.version_check import is_too_old
 from demo.opensearch_home import RELEASES
 from demo.stream import InvocationContext
 from setup_lambda import handler as handler_module

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daswatch.alerts.alert import Firing, group_text
 from daswatch.detections.detection import DetectionKind, Level
 from daswatch.errors import NotificationError, Reason
-from daswatch.queries.notifications import FAILING, Notification, read_notification
+from daswatch.queries.monitor_notifications import FAILING, Notification, read_notification
 from daswatch.queries.saved_query import Candidate
 from tests.builders.alerts import NOW, a_detection, iso
 

@@ -16,14 +16,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from opensearchpy.exceptions import ConnectionTimeout
 
-from daswatch.aws.calls import OUT_OF_TIME, AwsError, Trouble, ask, attempt, trouble_of
+from daswatch.aws.api_calls import OUT_OF_TIME, AwsError, Trouble, ask, attempt, trouble_of
 from daswatch.aws.session import aws_session
-from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.request import perform, request
 from daswatch.settings import SearchEndpoint
+from daswatch.time_limit import OutOfTime, within
 from tests.fakes.clock import Clock, ends_within
 from tests.fakes.relay import Relay
 

@@ -11,7 +11,7 @@ import pytest
 from daswatch.content.templates import shipped_content
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.indexing.bulk import Action
-from daswatch.indexing.drops import Drop, actions
+from daswatch.indexing.dropped_events import Drop, actions
 from daswatch.indices import Indices
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord, read_stream_record

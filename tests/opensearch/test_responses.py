@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daswatch.errors import SearchUnavailable
-from daswatch.opensearch.answers import failure_of, whole, whole_items
+from daswatch.opensearch.responses import failure_of, whole, whole_items
 
 WHOLE = {"total": 3, "successful": 3, "skipped": 2, "failed": 0}
 

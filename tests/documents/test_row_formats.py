@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document, Flattening, flatten
-from daswatch.documents.rows import folder_of, opensearch_form, partition_keys, row, shared_partition_keys, splunk_event
+from daswatch.documents.row_formats import (
+    folder_of,
+    opensearch_form,
+    partition_keys,
+    row,
+    shared_partition_keys,
+    splunk_event,
+)
 from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import Event, MonitoringRecord
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event

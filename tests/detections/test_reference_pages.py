@@ -25,7 +25,7 @@ from daswatch.detections.detection import (
     Level,
     Suppression,
 )
-from daswatch.detections.pages import duration, fires_in_words, index, page
+from daswatch.detections.reference_pages import duration, fires_in_words, index, page
 from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
 from daswatch.opensearch.sample_runs import SampleRun

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daswatch.activity_streams.lifecycle import RdsDatabase
-from daswatch.aws.calls import AwsError, Trouble, ask
-from daswatch.aws.causes import NEXT_STEPS, no_answer
+from daswatch.aws.api_calls import AwsError, Trouble, ask
 from daswatch.aws.clients import (
     cloudformation_client,
     cloudwatch_client,
@@ -19,6 +18,7 @@ from daswatch.aws.clients import (
     security_hub_client,
     sns_client,
 )
+from daswatch.aws.error_causes import NEXT_STEPS, no_answer
 from daswatch.aws.rds import ActivityStreams
 from daswatch.deadline import Deadline
 from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack

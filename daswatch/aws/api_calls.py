@@ -13,8 +13,8 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
-from daswatch.bounded import OutOfTime, within
 from daswatch.deadline import Deadline, backoff_seconds
+from daswatch.time_limit import OutOfTime, within
 
 _T = TypeVar("_T")
 
