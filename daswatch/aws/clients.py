@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
     from types_boto3_sts.client import STSClient
 
-# What bounds a call is its deadline (`daswatch.time_limit`), and what retries it `api_calls.py`: botocore's retries and pauses know no
-# deadline. These end the connection of a call that was given up. An attempt to connect ends within what a function
-# keeps back for its answer: later it could succeed, and send a message that was given up.
+# What bounds a call is its deadline (`daswatch.time_limit`), and what retries it `api_calls.py`: botocore's retries and
+# pauses know no deadline. These end the connection of a call that was given up. An attempt to connect ends within what
+# a function keeps back for its answer: later it could succeed, and send a message that was given up.
 _AWS = Config(
     connect_timeout=2,
     read_timeout=30,
