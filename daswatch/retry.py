@@ -48,7 +48,8 @@ def send_all(
     while pending:
         batch, attempt = pending.popleft()
         pause = backoff_seconds(attempt - 1, chance()) if attempt else 0.0
-        if not deadline.wait(max(pause, pace(calls)), shortest):
+        waited = deadline.wait(max(pause, pace(calls)), shortest)
+        if not waited or deadline.remaining < shortest:  # a pause may last longer than it should
             return [batch, *(waiting for waiting, _ in pending)], cause or OUT_OF_TIME
         calls += 1
         left = send(batch)

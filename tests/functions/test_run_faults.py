@@ -405,7 +405,7 @@ def test_a_flood_of_groups_becomes_one_summary(harness: RunHarness) -> None:
     assert not any(one.pending for one in alerts.values())
     assert len(harness.findings()) == MAX_OPEN + 2
     mails = harness.mails()
-    assert [mail[:10] for mail in mails] == ["[HIGH] Som", "[LOW] 101 "]
+    assert [mail[:10] for mail in mails] == ["[HIGH] Sup", "[LOW] 101 "]
     assert since(harness) == iso_milliseconds(minutes(1))
 
     harness.happen(flood(10_000, first=10_000), minutes(2))
