@@ -6,7 +6,6 @@ python -m tools.language   # names each place; exit code 1 where there is one
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ _WORDS = {
     r"beside": "alongside, next to, in addition to",
 }
 _PATTERN = re.compile("|".join(rf"\b(?P<w{number}>{words})\b" for number, words in enumerate(_WORDS)), re.IGNORECASE)
+_NOT_OURS = {"__pycache__", "build", "dist", "node_modules"}
 _EXEMPT = ("tests/corpus/", "tests/tools/test_language.py", "tools/language.py")  # other people's words, and these
 
 
@@ -34,17 +34,24 @@ def problems(text: str) -> Iterator[tuple[int, str, str]]:
             yield number, match[0], advice[int((match.lastgroup or "w0")[1:])]
 
 
+def files(root: Path) -> Iterator[Path]:
+    """What is written in a tree: neither environments and caches, nor what is built."""
+    for path in sorted(root.iterdir()):
+        if path.name in _NOT_OURS or (path.name.startswith(".") and path.name != ".github"):
+            continue
+        if path.is_dir():
+            yield from files(path)
+        elif path.suffix in _SUFFIXES and not path.relative_to(ROOT).as_posix().startswith(_EXEMPT):
+            yield path
+
+
 def main() -> int:
     """Check every file of the project."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = 0
-    for name in listed.splitlines():
-        path = ROOT / name
-        if path.suffix not in _SUFFIXES or name.startswith(_EXEMPT) or not path.is_file():
-            continue
+    for path in files(ROOT):
         for number, word, instead in problems(path.read_text("utf-8")):
             found += 1
-            print(f"{name}:{number}: {word!r}: write {instead}")
+            print(f"{path.relative_to(ROOT)}:{number}: {word!r}: write {instead}")
     return 1 if found else 0
 
 
