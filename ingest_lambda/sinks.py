@@ -118,7 +118,7 @@ class OpenSearchSink:
         self._pulses: dict[tuple[str, str], Pulse] = {}
         self._due: list[Pulse] = []
         search = indices.search
-        self._pipeline = Pipeline[Action, BulkResult](
+        self._pipeline = Pipeline(
             lambda actions: search.write(actions, deadline), BulkResult(), _size, _BULK, indices.executor
         )
 
@@ -297,7 +297,7 @@ def rows_pipeline(stream: DeliveryStream, executor: Executor, deadline: Deadline
             return PutResult(unsent=list(rows), cause=pipeline.result.cause)
         return stream.put(rows, deadline.part(_SHARE_OF_PUT))
 
-    pipeline = Pipeline[Row, PutResult](put, PutResult(), lambda row: len(row.line), _PUT, executor)
+    pipeline = Pipeline(put, PutResult(), lambda row: len(row.line), _PUT, executor)
     return pipeline
 
 
