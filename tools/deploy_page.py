@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests import ROOT
 from tests.iac.cloudformation import Stack, read_template
+from tools.markers import replaced
 
 PAGE = ROOT / "docs" / "deploy.md"
 GB = 1024**3
@@ -252,11 +253,10 @@ def with_tables(page: str) -> str:
     """Return the page with its tables regenerated. Raises ValueError where a marker is missing."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}: made by python -m tools.deploy_page -->", f"<!-- end of {name} -->"
-        before, found, rest = page.partition(begin)
-        _, ends, after = rest.partition(end)
-        if not found or not ends:
+        with_table = replaced(page, begin, end, table())
+        if with_table is None:
             raise ValueError(f"the page has no markers for {name}")
-        page = f"{before}{begin}\n{table()}\n{end}{after}"
+        page = with_table
     return page
 
 

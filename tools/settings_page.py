@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daswatch.settings import SETTINGS, Reader, Setting
+from tools.markers import replaced
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings: made by python -m tools.settings_page -->", "<!-- end of settings -->"
@@ -23,11 +24,10 @@ def table() -> str:
 
 def with_table(page: str) -> str:
     """The page with the table of the code. Raises ValueError where the page has no place for it."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    found = replaced(page, BEGIN, END, f"\n{table()}\n")
+    if found is None:
         raise ValueError(f"{PAGE.name} has no place for the table: {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    return found
 
 
 def _row(setting: Setting) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from daswatch.content.dashboards import SavedObject
+from tools.markers import replaced
 from tools.pictures.layout import Panel, PictureError, panels_of, span_text
 from tools.pictures.panels import by_key
 
@@ -19,11 +20,10 @@ _FIRST = ("das-overview", "das-findings", "das-logins", "das-privileges", "das-d
 
 def with_dashboards(text: str, objects: Iterable[SavedObject]) -> str:
     """Return the document with the text between its markers regenerated. Raises PictureError where it has none."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    found = replaced(text, BEGIN, END, dashboards_text(objects))
+    if found is None:
         raise PictureError(f"{DOCUMENT.name} has no {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{dashboards_text(objects)}\n{END}{after}"
+    return found
 
 
 def dashboards_text(objects: Iterable[SavedObject]) -> str:
