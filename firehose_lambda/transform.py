@@ -23,9 +23,8 @@ import orjson
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import DecodedRecord, RecordDecoder
+from daswatch.documents.decoder import DecodedRecord, DecodingCounts, RecordDecoder
 from daswatch.documents.document import Document, Flattening
-from daswatch.documents.noise import Noise
 from daswatch.documents.row_formats import opensearch_form, row, shared_partition_keys, splunk_event
 from daswatch.errors import DependencyError, NotAnActivityStream, Reason, RecordError, TimeLimitReached
 from daswatch.records.envelope import stream_source
@@ -77,36 +76,24 @@ class FirehoseRecord:
 
 
 @dataclass(slots=True)
-class TransformReport:
+class TransformReport(DecodingCounts):
     """What one invocation did."""
 
     records: int = 0
     answers: list[AnsweredRecord] = field(default_factory=list)
-    events: int = 0
     delivered: int = 0  # rows
     left_out: int = 0  # events of activities that are not asked for
-    dropped: Counter[Noise] = field(default_factory=Counter)
-    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
     failed: Counter[Reason] = field(default_factory=Counter)
     without_room: int = 0  # records whose rows did not fit into the answer
     kms_calls: int = 0
     kms_hits: int = 0
-    decrypt_ms: float = 0.0
-    flatten_ms: float = 0.0
     rows_ms: float = 0.0
     total_ms: float = 0.0
     newest_event: str = ""
     unavailable: DependencyError | None = None  # why there is no answer: Firehose has to ask again
 
     def count(self, decoded: DecodedRecord) -> None:
-        """Take one decoded record into account."""
-        self.events += decoded.events
-        if decoded.dropped:
-            self.dropped.update(decoded.dropped)
-        for user, count in decoded.dropped_users.items():
-            self.dropped_users[decoded.instance_id, user.name] += count
-        self.decrypt_ms += decoded.decrypt_seconds * 1000
-        self.flatten_ms += decoded.flatten_seconds * 1000
+        DecodingCounts.count(self, decoded)
         self.newest_event = max(self.newest_event, decoded.newest_event)
 
 

@@ -25,7 +25,7 @@ from daswatch.opensearch.bulk import BulkResult
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 from ingest_lambda.report import IngestReport
-from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices, Sink, retry
+from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices, Sink
 
 _PARALLEL_PUTS = 8
 _SHARE_OF_S3 = 0.5  # of the time left: the lines about dead letters need the rest
@@ -136,7 +136,7 @@ class Ingest:
             except DependencyError as exc:
                 report.retry_from(letter.position, str(exc))
         result = self._indices.search.write(actions, deadline) if actions else BulkResult()
-        retry(report, result)
+        report.retry_unwritten(result)
         report.unindexed = len(result.refused)
         unwritten = {action.position for action in result.unwritten}
         report.dead_letters.update(letter.reason for letter in kept if letter.position not in unwritten)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from daswatch.documents.decoder import DecodedRecord
-from daswatch.documents.noise import Noise
+from daswatch.documents.decoder import DecodingCounts
 from daswatch.errors import Reason
+from daswatch.opensearch.bulk import BulkResult
 
 
 @dataclass(slots=True)
@@ -23,15 +23,12 @@ class RowsReport:
 
 
 @dataclass(slots=True)
-class IngestReport:
+class IngestReport(DecodingCounts):
     """Counts and durations of one batch. `index_ms` runs alongside the other stages."""
 
     records: int = 0
-    events: int = 0
     written: int = 0
     already_there: int = 0
-    dropped: Counter[Noise] = field(default_factory=Counter)
-    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
     dead_letters: Counter[Reason] = field(default_factory=Counter)
     unindexed: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
     pulses_unwritten: int = 0
@@ -41,8 +38,6 @@ class IngestReport:
     kms_calls: int = 0
     kms_hits: int = 0
     bulk_requests: int = 0
-    decrypt_ms: float = 0.0
-    flatten_ms: float = 0.0
     index_ms: float = 0.0
     total_ms: float = 0.0
     newest_event_age_ms: float | None = None
@@ -56,12 +51,8 @@ class IngestReport:
             self.first_unwritten = position
         self.cause = self.cause or cause
 
-    def count(self, decoded: DecodedRecord) -> None:
-        """Take one decoded record into account."""
-        self.events += decoded.events
-        if decoded.dropped:
-            self.dropped.update(decoded.dropped)
-        for user, count in decoded.dropped_users.items():
-            self.dropped_users[decoded.instance_id, user.name] += count
-        self.decrypt_ms += decoded.decrypt_seconds * 1000
-        self.flatten_ms += decoded.flatten_seconds * 1000
+    def retry_unwritten(self, result: BulkResult) -> None:
+        """Note the records of what a bulk left unwritten."""
+        for action in result.unwritten:
+            if action.position is not None:
+                self.retry_from(action.position, result.cause)

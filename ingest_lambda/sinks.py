@@ -162,7 +162,7 @@ class OpenSearchSink:
                 (pulse.stream.resource_id, pulse.instance_id): pulse.last_seen for pulse in self._due
             }
         report = self._report
-        retry(report, result)
+        report.retry_unwritten(result)
         report.written, report.already_there = result.written, result.already_there
         report.bulk_requests, report.index_ms = result.requests, result.seconds * 1000
         # The next batch brings a pulse again; where none is ever written, nothing else would show it.
@@ -304,13 +304,6 @@ def rows_pipeline(stream: DeliveryStream, executor: Executor, deadline: Deadline
 def document_action(document: Document, position: int) -> Action:
     """The action that writes a document once, and never again."""
     return Action.create(document.index, document.id, orjson.dumps(document.source), position=position)
-
-
-def retry(report: IngestReport, result: BulkResult) -> None:
-    """Note the records of what a bulk left unwritten."""
-    for action in result.unwritten:
-        if action.position is not None:
-            report.retry_from(action.position, result.cause)
 
 
 def _dropped(record: StreamRecord, decoded: DecodedRecord) -> list[Drop]:

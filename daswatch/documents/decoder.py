@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,6 +39,27 @@ class DecodedRecord:
     decrypt_seconds: float
     flatten_seconds: float
     dropped_users: Mapping[ExcludedUser, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DecodingCounts:
+    """What was decoded in one invocation."""
+
+    events: int = 0
+    dropped: Counter[Noise] = field(default_factory=Counter)
+    dropped_users: Counter[tuple[str, str]] = field(default_factory=Counter)  # by instance id and user
+    decrypt_ms: float = 0.0
+    flatten_ms: float = 0.0
+
+    def count(self, decoded: DecodedRecord) -> None:
+        """Take one decoded record into account."""
+        self.events += decoded.events
+        if decoded.dropped:
+            self.dropped.update(decoded.dropped)
+        for user, count in decoded.dropped_users.items():
+            self.dropped_users[decoded.instance_id, user.name] += count
+        self.decrypt_ms += decoded.decrypt_seconds * 1000
+        self.flatten_ms += decoded.flatten_seconds * 1000
 
 
 class RecordDecoder:
