@@ -8,6 +8,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.documents.document import Document, Flattened, Flattening, flatten
+from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
@@ -40,12 +41,9 @@ def index_all(client: OpenSearch, documents: Iterable[Document]) -> int:
     count = 0
     lines: list[bytes] = []
     for document in documents:
-        lines += [
-            orjson.dumps({"create": {"_index": document.index, "_id": document.id}}),
-            orjson.dumps(document.source),
-        ]
+        lines.append(Action.create(document.index, document.id, orjson.dumps(document.source)).lines)
         count += 1
-        if len(lines) == 2 * _DOCUMENTS_PER_BULK:
+        if len(lines) == _DOCUMENTS_PER_BULK:
             _send(client, lines)
             lines = []
     if lines:
@@ -54,6 +52,6 @@ def index_all(client: OpenSearch, documents: Iterable[Document]) -> int:
 
 
 def _send(client: OpenSearch, lines: list[bytes]) -> None:
-    answer = client.bulk(body=b"\n".join(lines) + b"\n", params={"filter_path": "errors"})
+    answer = client.bulk(body=b"".join(lines), params={"filter_path": "errors"})
     if answer["errors"]:
         raise RuntimeError("OpenSearch refused documents of the producer's traffic")

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.canonical import canonical_json
@@ -22,6 +21,7 @@ from daswatch.detections.detection import Detection, DetectionKind, Source
 from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
+from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.request import request
 from daswatch.opensearch.responses import whole
@@ -147,12 +147,12 @@ class SampleRun:
     def _write(self, indexed: Sequence[Document]) -> None:
         if not indexed:
             return  # a sample of events that are dropped
-        lines = []
+        body = b""
         for document in indexed:
             target = self._control_plane if document.index == self._control_plane else self._events
-            lines += [orjson.dumps({"create": {"_index": target, "_id": document.id}}), canonical_json(document.source)]
+            body += Action.create(target, document.id, canonical_json(document.source)).lines
         refresh = {"refresh": "true"} if self._service == "es" else {}
-        answer = self._request("POST", "/_bulk", b"\n".join(lines) + b"\n", refresh)
+        answer = self._request("POST", "/_bulk", body, refresh)
         if answer["errors"]:
             raise SearchUnavailable("OpenSearch refused to index the samples")
         if not refresh:
