@@ -36,29 +36,14 @@ from daswatch.opensearch.arrivals import ArrivalsGateway
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.installation import Installation
 from daswatch.opensearch.version_check import check_opensearch
-from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
+from daswatch.settings import SETTINGS, DashboardsEndpoint, Environment, Reader, SearchEndpoint, read_index_prefix
 
-# The setup function's settings of the endpoint; the environment overrides them.
-SETTINGS = (
-    "OPENSEARCH_ENDPOINT",
-    "OPENSEARCH_SERVICE",
-    "OPENSEARCH_AUTH",
-    "OPENSEARCH_SECRET_ARN",
-    "OPENSEARCH_CA_BUNDLE",
-    "DASHBOARDS_URL",
-    "DASHBOARDS_TENANT",
-    "INDEX_PREFIX",
-    "INDEX_SHARDS",
-    "INDEX_REPLICAS",
-    "INDEX_REFRESH_SECONDS",
-    "INDEX_CODEC",
-    "INDEX_WRITE_COPIES",
-    "MONITORS",
-    "MONITOR_TOPIC_ARN",
-    "CHANNEL_ROLE_ARN",
-    "INGEST_ROLE_ARN",
-    "FINDINGS_ROLE_ARN",
-)
+# What the setup function knows of the endpoint, and the environment may set otherwise. Not what only an installation
+# needs; which days are hourly is read at the endpoint.
+_OF_AN_INSTALLATION = {"BACKUP_BUCKET", "DETECTIONS", "INDEX_HOURLY"}
+_ENDPOINT_SETTINGS = [
+    name for name, setting in SETTINGS.items() if Reader.SETUP in setting.read_by and name not in _OF_AN_INSTALLATION
+]
 _SETUP_FUNCTION = "SetupFunction"
 _COLORS = {
     CheckStatus.OK: "green",
@@ -217,8 +202,8 @@ def _endpoint_steps(
     variables: Mapping[str, str], stack: Lookup[Stack], tuning: Path | None, now: datetime
 ) -> list[Step]:
     """Raises SettingsError, RuleError."""
-    own = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
-    settings = {**{name: variables[name] for name in SETTINGS if name in variables}, **own}
+    own = {name: os.environ[name] for name in _ENDPOINT_SETTINGS if os.environ.get(name)}
+    settings = {**{name: variables[name] for name in _ENDPOINT_SETTINGS if name in variables}, **own}
     if not settings.get("OPENSEARCH_ENDPOINT"):
         return [("OpenSearch", lambda: [_no_endpoint()])]
     environment = Environment(settings)
