@@ -11,11 +11,14 @@ import gzip
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+
+from demo.aws import REGION
+from demo.rds import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
@@ -119,6 +122,34 @@ def delivered_rows(s3: S3Client, bucket: str) -> Iterator[tuple[dict[str, str], 
         folders = dict(part.split("=", 1) for part in key.split("/")[1:-1])
         for line in gzip.decompress(content).splitlines():
             yield folders, orjson.loads(line)
+
+
+def transformation_record(data: str, sequence_number: str, arrival: datetime) -> dict[str, Any]:
+    """A stream record as Firehose hands it to a transformation, `data` in base64. Times are in milliseconds."""
+    milliseconds = round(arrival.timestamp() * 1000)
+    return {
+        "recordId": f"{sequence_number}0000000000",
+        "approximateArrivalTimestamp": milliseconds + 900,
+        "data": data,
+        "kinesisRecordMetadata": {
+            "sequenceNumber": sequence_number,
+            "subsequenceNumber": 0,
+            "partitionKey": "1",
+            "shardId": "shardId-000000000000",
+            "approximateArrivalTimestamp": milliseconds,
+        },
+    }
+
+
+def transformation_event(records: Sequence[Mapping[str, Any]], stream_arn: str) -> dict[str, Any]:
+    """A batch as Firehose hands it over, of a Firehose that reads a Kinesis stream."""
+    return {
+        "invocationId": "00000000-0000-4000-8000-000000000000",
+        "sourceKinesisStreamArn": stream_arn,
+        "deliveryStreamArn": f"arn:aws:firehose:{REGION}:{ACCOUNT_ID}:deliverystream/activity-rows",
+        "region": REGION,
+        "records": list(records),
+    }
 
 
 def _keys(s3: S3Client, bucket: str, prefix: str) -> list[str]:

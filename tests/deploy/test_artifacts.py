@@ -28,10 +28,11 @@ from daswatch.detections.detection import load
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
+from demo.delivery import transformation_event
 from demo.opensearch import AnyNode
 from tests.builders.events import oracle_event, postgresql_event
 from tests.fakes.lambda_runtime import Lambda, runtime_client
-from tests.harness.firehose import FirehoseFunction, firehose_event, firehose_record, rows_of
+from tests.harness.firehose import FirehoseFunction, firehose_record, rows_of
 from tests.harness.ingest import IngestFunction
 from tests.harness.runs import RunHarness
 from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
@@ -322,7 +323,7 @@ def test_the_firehose_artifact_answers_with_rows(
 ) -> None:
     producer = FirehoseFunction(aws, kms_key_id, secrets.token_hex(6), monkeypatch, capsys)
     records = [firehose_record(producer.sealed(postgresql_event())), firehose_record(b"not an envelope", 1)]
-    event = firehose_event(records, producer.database().stream_arn(REGION))
+    event = transformation_event(records, producer.database().stream_arn(REGION))
     handler = "firehose_lambda.handler.handler"
 
     with Lambda(here.zip("firehose_lambda"), handler, aws.environment, tmp_path, runtime) as running:

@@ -30,6 +30,7 @@ from daswatch.errors import DecryptError, KmsUnavailable, Reason, SettingsError
 from daswatch.records.envelope import StreamSource
 from daswatch.settings import StreamSettings
 from demo.aws import REGION, LocalAws
+from demo.delivery import transformation_event
 from demo.ledger import LedgerEntry, compare
 from demo.rds import envelope, seal
 from demo.stream import InvocationContext
@@ -47,7 +48,7 @@ from firehose_lambda.transform import (
 )
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 from tests.fakes.clock import Clock
-from tests.harness.firehose import ARRIVAL, FirehoseFunction, content_of, firehose_event, firehose_record, rows_of
+from tests.harness.firehose import ARRIVAL, FirehoseFunction, content_of, firehose_record, rows_of
 
 SECRET = "s3cret-of-the-payload"
 HEARTBEAT = {"type": "heartbeat"}
@@ -145,7 +146,7 @@ def test_a_row_without_a_time_of_its_own_takes_its_arrivals_in_kinesis(firehose:
 def test_without_kinesis_arrival_it_takes_firehoses(firehose: FirehoseFunction, metadata: object) -> None:
     record = {**firehose_record(firehose.sealed(postgresql_event(logTime=None))), "kinesisRecordMetadata": metadata}
 
-    (answer,) = firehose.invoke_event(firehose_event([record], firehose.database().stream_arn(REGION)))
+    (answer,) = firehose.invoke_event(transformation_event([record], firehose.database().stream_arn(REGION)))
 
     assert rows_of(answer)[0]["@timestamp"] == "2031-03-04T11:22:41.025Z"
 
@@ -155,7 +156,7 @@ def test_without_any_arrival_it_takes_the_invocations_time(firehose: FirehoseFun
     record = firehose_record(firehose.sealed(postgresql_event(logTime=None)))
     record |= {"approximateArrivalTimestamp": arrival, "kinesisRecordMetadata": None}
 
-    (answer,) = firehose.invoke_event(firehose_event([record], firehose.database().stream_arn(REGION)))
+    (answer,) = firehose.invoke_event(transformation_event([record], firehose.database().stream_arn(REGION)))
 
     (row,) = rows_of(answer)
     assert row["@timestamp"] == row["ingestedAt"]
@@ -342,13 +343,15 @@ def test_a_record_that_cannot_be_read_is_given_back_and_its_neighbours_go_on(
 def test_a_record_without_data_is_given_back_without(firehose: FirehoseFunction, data: object) -> None:
     record = {**firehose_record(b""), "data": data}
 
-    (answer,) = firehose.invoke_event(firehose_event([record], firehose.database().stream_arn(REGION)))
+    (answer,) = firehose.invoke_event(transformation_event([record], firehose.database().stream_arn(REGION)))
 
     assert (answer["result"], answer["data"]) == ("ProcessingFailed", "")
 
 
 def test_without_the_streams_arn_every_record_is_given_back(firehose: FirehoseFunction) -> None:
-    event = firehose_event([firehose_record(firehose.sealed(postgresql_event()), 1), firehose_record(b"", 2)], "x")
+    event = transformation_event(
+        [firehose_record(firehose.sealed(postgresql_event()), 1), firehose_record(b"", 2)], "x"
+    )
     direct_put = {name: value for name, value in event.items() if name != "sourceKinesisStreamArn"}
 
     for one in (event, direct_put):
@@ -378,7 +381,7 @@ def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: F
     function = Function(Settings(), firehose.aws.kms())
     function.transformation._decoder = Broken(None, None)  # type: ignore[arg-type]
 
-    answer = invoke(function, firehose_event([firehose_record(b"x")], STREAM_ARN), InvocationContext())
+    answer = invoke(function, transformation_event([firehose_record(b"x")], STREAM_ARN), InvocationContext())
 
     assert answer["records"][0]["result"] == "ProcessingFailed"
     assert answer["records"][0]["data"] == base64.b64encode(b"x").decode()
@@ -392,7 +395,7 @@ def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_
     firehose: FirehoseFunction, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
     kms = boto3.client("kms", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
-    event = firehose_event(
+    event = transformation_event(
         [firehose_record(firehose.sealed(postgresql_event()))], firehose.database().stream_arn(REGION)
     )
     function = Function(Settings(), kms)
@@ -408,7 +411,7 @@ def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_
 
 
 def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFunction) -> None:
-    event = firehose_event(
+    event = transformation_event(
         [firehose_record(firehose.sealed(postgresql_event()))], firehose.database().stream_arn(REGION)
     )
     kms = boto3.client("kms", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")

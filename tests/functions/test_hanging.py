@@ -25,7 +25,7 @@ from daswatch.detections.sigma import compile_all
 from daswatch.errors import DependencyError, KmsUnavailable, ResponseUndelivered, SearchUnavailable
 from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
-from demo.delivery import create_delivery_stream
+from demo.delivery import create_delivery_stream, transformation_event
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
@@ -37,7 +37,7 @@ from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.rds import Rds
 from tests.fakes.relay import Relay
 from tests.harness.findings import FindingsFunction, sns
-from tests.harness.firehose import FirehoseFunction, firehose_event, firehose_record
+from tests.harness.firehose import FirehoseFunction, firehose_record
 from tests.harness.ingest import IngestFunction, sequence_number
 from tests.harness.installed import remove
 from tests.harness.rows import Rows
@@ -186,7 +186,7 @@ def firehose(
 @pytest.mark.parametrize("silence", SILENCES)
 def test_firehose_gets_a_failure_while_kms_is_silent(firehose: FirehoseFunction, silence: Silence) -> None:
     record = firehose_record(firehose.sealed(postgresql_event()))
-    event = firehose_event([record], firehose.database().stream_arn("eu-west-1"))
+    event = transformation_event([record], firehose.database().stream_arn("eu-west-1"))
     with relayed(firehose.aws.url) as relay:
         firehose.configure(AWS_ENDPOINT_URL_KMS=relay.url)
         silence(relay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +14,9 @@ import pytest
 
 from daswatch.aws import clients
 from demo.aws import REGION, LocalAws
+from demo.delivery import transformation_event, transformation_record
 from demo.ledger import Engine
-from demo.rds import ACCOUNT_ID, AURORA, Database, DataKey, KmsDataKeys, seal
+from demo.rds import AURORA, Database, DataKey, KmsDataKeys, seal
 from demo.stream import InvocationContext
 from firehose_lambda import handler as handler_module
 
@@ -25,32 +26,9 @@ _SEQUENCE_NUMBER = "4964098740984709847098{number:034d}"
 
 
 def firehose_record(data: bytes | str, number: int = 0, arrival: datetime = ARRIVAL) -> dict[str, Any]:
-    """One record as Firehose hands it over, `data` in base64 unless it is text already. Times are in milliseconds."""
-    milliseconds = round(arrival.timestamp() * 1000)
-    sequence_number = _SEQUENCE_NUMBER.format(number=number)
-    return {
-        "recordId": f"{sequence_number}0000000000",
-        "approximateArrivalTimestamp": milliseconds + 900,
-        "data": data if isinstance(data, str) else base64.b64encode(data).decode("ascii"),
-        "kinesisRecordMetadata": {
-            "sequenceNumber": sequence_number,
-            "subsequenceNumber": 0,
-            "partitionKey": "1",
-            "shardId": "shardId-000000000000",
-            "approximateArrivalTimestamp": milliseconds,
-        },
-    }
-
-
-def firehose_event(records: Sequence[Mapping[str, Any]], stream_arn: str) -> dict[str, Any]:
-    """A batch as Firehose hands it over, of a Firehose that reads a Kinesis stream."""
-    return {
-        "invocationId": "00000000-0000-4000-8000-000000000000",
-        "sourceKinesisStreamArn": stream_arn,
-        "deliveryStreamArn": f"arn:aws:firehose:{REGION}:{ACCOUNT_ID}:deliverystream/activity-rows",
-        "region": REGION,
-        "records": list(records),
-    }
+    """One record as Firehose hands it over, `data` in base64 unless it is text already."""
+    text = data if isinstance(data, str) else base64.b64encode(data).decode("ascii")
+    return transformation_record(text, _SEQUENCE_NUMBER.format(number=number), arrival)
 
 
 def content_of(answer: Mapping[str, Any]) -> bytes:
@@ -122,7 +100,7 @@ class FirehoseFunction:
     def invoke(self, *data: bytes | str, database: Database | None = None) -> list[dict[str, Any]]:
         """Invoke the handler with a batch of these stream records; its answers."""
         records = [firehose_record(one, number) for number, one in enumerate(data)]
-        return self.invoke_event(firehose_event(records, (database or self.database()).stream_arn(REGION)))
+        return self.invoke_event(transformation_event(records, (database or self.database()).stream_arn(REGION)))
 
     def invoke_event(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Invoke the handler with this event; checks what Firehose checks of every answer."""

@@ -20,18 +20,14 @@ from daswatch.detections.samples import documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
 from daswatch.indices import Indices
-from daswatch.opensearch.alert_index import AlertIndex
-from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
-from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
-from findings_lambda.runner import DetectionRunner
 from tools.benchmarks.figures import Figures
 from tools.benchmarks.workload import SEED, START
+from tools.runner import detection_runner
 
 Step = Callable[[str], None]
 
@@ -153,21 +149,7 @@ def _until_caught_up(step: Step, client: OpenSearch, moment: datetime) -> Iterat
 
 
 def _run(client: OpenSearch, now: datetime) -> _Cost:
-    runner = DetectionRunner(
-        detections=compile_all(),
-        queries=SavedQueries(client),
-        alert_index=AlertIndex(client, _INDICES),
-        search=SearchGateway(client),
-        notifier=Notifier(
-            accounts=None,
-            topic=None,
-            region="",
-            dashboards_url="",
-            indices=_INDICES,
-            statements=None,
-        ),
-        indices=_INDICES,
-    )
+    runner = detection_runner(client, compile_all(), _INDICES)
     before, begun = _cpu_seconds(client), time.perf_counter()
     report = runner.run(now, Deadline.after(_SECONDS))
     cost = _Cost(report, _cpu_seconds(client) - before, time.perf_counter() - begun)

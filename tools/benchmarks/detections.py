@@ -24,8 +24,6 @@ from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.document import Flattening
 from daswatch.indices import Indices
-from daswatch.opensearch.alert_index import AlertIndex
-from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.backlog import Arrivals
@@ -35,10 +33,10 @@ from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
 from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
-from findings_lambda.notifier import Notifier
 from findings_lambda.runner import DetectionRunner
 from tools.benchmarks.figures import Figures
 from tools.benchmarks.workload import SEED, START
+from tools.runner import detection_runner
 
 Step = Callable[[str], None]
 
@@ -196,21 +194,7 @@ def _runner(client: OpenSearch, aws: LocalAws) -> DetectionRunner:
     security_hub = aws.session.client("securityhub", endpoint_url=aws.url)
     sts = aws.session.client("sts", endpoint_url=aws.url)
     accounts = FindingAccounts("123456789012", REGION, lambda credentials: security_hub, lambda: sts, "")
-    return DetectionRunner(
-        detections=compile_all(),
-        queries=SavedQueries(client),
-        alert_index=AlertIndex(client, _ARRIVAL),
-        search=SearchGateway(client),
-        notifier=Notifier(
-            accounts=accounts,
-            topic=None,
-            region=REGION,
-            dashboards_url="",
-            indices=_ARRIVAL,
-            statements=None,
-        ),
-        indices=_ARRIVAL,
-    )
+    return detection_runner(client, compile_all(), _ARRIVAL, accounts)
 
 
 def _findings(aws: LocalAws) -> list[str]:

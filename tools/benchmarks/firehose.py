@@ -32,6 +32,7 @@ from types_boto3_kms.client import KMSClient
 
 from daswatch.records.envelope import stream_source
 from demo.aws import REGION, LocalAws
+from demo.delivery import transformation_event, transformation_record
 from demo.rds import KmsDataKeys
 from demo.stream import InvocationContext
 from demo.traffic import DATABASES, fixed_records
@@ -182,37 +183,11 @@ def _firehose_events(records: Sequence[Mapping[str, Any]]) -> Iterator[dict[str,
         for record in of_stream:
             length = len(record["kinesis"]["data"]) // 4 * 3
             if batch and size + length > _BUFFER_BYTES:
-                yield _firehose_event(batch, stream_arn)
+                yield transformation_event(batch, stream_arn)
                 batch, size = [], 0
-            batch.append(_firehose_record(record["kinesis"]["data"], record["kinesis"]["sequenceNumber"]))
+            batch.append(transformation_record(record["kinesis"]["data"], record["kinesis"]["sequenceNumber"], START))
             size += length
-        yield _firehose_event(batch, stream_arn)
-
-
-def _firehose_record(data: str, sequence_number: str) -> dict[str, Any]:
-    milliseconds = int(START.timestamp() * 1000)
-    return {
-        "recordId": f"{sequence_number}0000000000",
-        "approximateArrivalTimestamp": milliseconds,
-        "data": data,
-        "kinesisRecordMetadata": {
-            "sequenceNumber": sequence_number,
-            "subsequenceNumber": 0,
-            "partitionKey": "1",
-            "shardId": "shardId-000000000000",
-            "approximateArrivalTimestamp": milliseconds,
-        },
-    }
-
-
-def _firehose_event(records: list[dict[str, Any]], stream_arn: str) -> dict[str, Any]:
-    return {
-        "invocationId": "00000000-0000-4000-8000-000000000000",
-        "sourceKinesisStreamArn": stream_arn,
-        "deliveryStreamArn": f"arn:aws:firehose:{REGION}:123456789012:deliverystream/activity-rows",
-        "region": REGION,
-        "records": records,
-    }
+        yield transformation_event(batch, stream_arn)
 
 
 def _peak_memory() -> dict[str, float]:
@@ -233,9 +208,9 @@ def _peak_memory() -> dict[str, float]:
                 events += next(produced).monitoring_record["databaseActivityEventList"]
                 data = expanding(events, keys, len(records))
             size += len(data)
-            records.append(_firehose_record(base64.b64encode(data).decode("ascii"), str(10**20 + len(records))))
+            records.append(transformation_record(base64.b64encode(data).decode(), str(10**20 + len(records)), START))
         event_file = Path(folder) / "buffer.json"
-        event_file.write_bytes(orjson.dumps(_firehose_event(records, database.stream_arn(REGION))))
+        event_file.write_bytes(orjson.dumps(transformation_event(records, database.stream_arn(REGION))))
         environment = {**os.environ, **aws.environment}
         plain = child_process("firehose", event_file, {**environment, "COMPRESS": "none"})
         compressed = child_process("firehose", event_file, {**environment, "COMPRESS": "gzip"})

@@ -34,9 +34,6 @@ from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.opensearch.alert_index import AlertIndex
-from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
@@ -44,8 +41,8 @@ from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all
 from demo.scenarios import SCENARIOS, Scenario
 from demo.traffic import DATABASES, ProducedRecord, produce
-from findings_lambda.notifier import Notifier
 from findings_lambda.runner import DetectionRunner
+from tools.runner import detection_runner
 
 NOW = datetime(2026, 3, 5, 16, tzinfo=UTC)  # a Thursday
 DAYS = 7
@@ -220,21 +217,7 @@ def runner(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -
     accounts = FindingAccounts(
         ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: session.client("sts", endpoint_url=url), ""
     )
-    return DetectionRunner(
-        detections=detections,
-        queries=SavedQueries(search),
-        alert_index=AlertIndex(search, Indices()),
-        search=SearchGateway(search),
-        notifier=Notifier(
-            accounts=accounts,
-            topic=topic,
-            region=REGION,
-            dashboards_url=DASHBOARDS_URL,
-            indices=Indices(),
-            statements=None,
-        ),
-        indices=Indices(),
-    )
+    return detection_runner(search, detections, Indices(), accounts, topic, DASHBOARDS_URL)
 
 
 def write(search: OpenSearch, actions: Iterable[Action]) -> None:
