@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from daswatch.records.monitoring_record import Event
 from daswatch.sql.batches import batch_statements
-from daswatch.sql.statements import code_of, leading_words, without_comments, words_outside_parentheses
+from daswatch.sql.statements import code_of, contains_any, leading_words, without_comments, words_outside_parentheses
 
 _CACHED_TEXTS = 4096
 _CACHED_CHARACTERS = 2048
@@ -272,7 +272,7 @@ def _reads_and_writes(event: Event) -> bool:
     # Most statements are done with here.
     if "with" not in lowered and "copy" not in lowered:
         return False
-    if not any(verb in lowered for verb in _VERBS_OF_WRITES):
+    if not contains_any(lowered, _VERBS_OF_WRITES):
         return False
     if _command(event) == "EXPLAIN":
         return _from_cache(text, "postgresql") is Activity.DML

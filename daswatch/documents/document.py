@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from daswatch.canonical import canonical_json
 from daswatch.documents.activity import Activity, activity_of, is_continuation, outcome_of
@@ -91,8 +91,7 @@ _LONGEST_HOST = 255  # characters
 _WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """An activity event as indexed: `source` is what OpenSearch keeps under `id` in `index`."""
 
     index: str
@@ -133,7 +132,9 @@ def flatten(
     common = _common_fields(record, stream, version, flattening.ingested_at)
     instance = f"{stream.resource_id}/{record.instance_id}/".encode("utf-8", "replace")
     flattened = Flattened()
-    times_seen: dict[bytes, int] = {}
+    # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
+    undated = f"{UNDATED}-{arrived_at[:7].replace('-', '.')}"
+    times_seen: dict[str, int] = {}
     budget = Budget(flattening.characters)
     size_of_unknown = len(canonical_json(record.unknown_fields)) if record.unknown_fields else 0
     for event in record.events:
@@ -143,7 +144,8 @@ def flatten(
         engine = engine_of(event, version)
         text = event.get("commandText")
         length = len(text) if isinstance(text, str) else 0
-        longest = MAX_CONTINUATION if is_continuation(event, engine) else MAX_STATEMENT
+        continued = is_continuation(event, engine)
+        longest = MAX_CONTINUATION if continued else MAX_STATEMENT
         scanned = length <= longest and budget.takes(length)
         # What an event is, and whose, is looked at in any case.
         seen = event if scanned else {**event, "commandText": beginning(event["commandText"], _most(length, budget))}
@@ -160,15 +162,17 @@ def flatten(
         except RecursionError:
             flattened.too_deep += 1
             continue
-        ordinal = times_seen.get(content, 0)
-        times_seen[content] = ordinal + 1
-
         moment, timestamp, note = _own_time(event)
+        id_ = document_id(content, 0, moment)
+        ordinal = times_seen.get(id_, 0)
+        times_seen[id_] = ordinal + 1
+        if ordinal:
+            id_ = document_id(content, ordinal, moment)
         source = {
             "@timestamp": timestamp or arrived_at,
             "engine": engine,
-            "activity": activity.value,
-            "outcome": outcome_of(event, engine).value,
+            "activity": str(activity),
+            "outcome": str(outcome_of(event, engine)),
             **common,
         }
         signals = signals_of(seen, engine, activity, flattening.excluded_users, watched_name=watched_name)
@@ -182,22 +186,20 @@ def flatten(
                 unknown["monitoringRecord"] = record.unknown_fields
         if unknown:
             _keep_unknown(unknown, source)
-        notes = [text for text in (note, "" if scanned else "statement-too-long") if text]
-        if is_continuation(source, engine):
+        notes = [note] if note else []
+        if not scanned:
+            notes.append("statement-too-long")
+        if continued:
             notes.append("statement-continued")
         if notes:
             source["ingestNotes"] = notes
-        _derive(source, engine, activity, moment, budget, scanned=scanned)
+        _derive(source, engine, activity, moment, budget, hashed=scanned and not continued)
         source = redacted(source, engine, flattening.redaction, scanned=scanned, budget=budget)
         if budget.refused:
             source["ingestNotes"] = [*notes, "values-too-long"]
             budget.refused = False
-        # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
-        undated = f"{UNDATED}-{arrived_at[:7].replace('-', '.')}"
         period = flattening.hourly.suffix(timestamp) if timestamp else undated
-        flattened.documents.append(
-            Document(f"{flattening.index_prefix}-{period}", document_id(content, ordinal, moment), source)
-        )
+        flattened.documents.append(Document(f"{flattening.index_prefix}-{period}", id_, source))
     return flattened
 
 
@@ -269,13 +271,11 @@ def _copy_fields(event: Event, source: dict[str, Any]) -> dict[str, Any]:
     unknown: dict[str, Any] = {}
     for name, value in event.items():
         kind = _FIELDS.get(name)
-        if isinstance(value, str):
-            if not value:
-                continue
-            if kind == _TEXT:
+        if kind == _TEXT and isinstance(value, str):
+            if value:
                 source[name] = value
-                continue
-        elif value is None or value == []:
+            continue
+        if value is None or value == "" or value == []:
             continue
         if kind == _TEXT:
             if isinstance(value, int) and not isinstance(value, bool):
@@ -310,9 +310,9 @@ def _as_text(value: object) -> str:
 
 
 def _derive(
-    source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None, budget: Budget, *, scanned: bool
+    source: dict[str, Any], engine: str, activity: Activity, moment: datetime | None, budget: Budget, *, hashed: bool
 ) -> None:
-    """Add what follows from AWS's fields. A statement has a hash where it is whole and may be `scanned`."""
+    """Add what follows from AWS's fields. A statement is `hashed` where it is whole and may be scanned."""
     objects = _objects(source, engine, activity, budget)
     if objects:
         source["objects"] = objects
@@ -321,8 +321,7 @@ def _derive(
     if remote_ip:
         source["remoteIp"] = remote_ip
     text = source.get("commandText")
-    whole = scanned and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX"
-    if text and whole and not is_continuation(source, engine):
+    if text and hashed and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX":
         source["statementHash"] = read_statement(text, engine).hash
     duration = _duration_ms(source, engine, moment)
     if duration is not None:

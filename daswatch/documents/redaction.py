@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from daswatch.canonical import canonical_json
 from daswatch.documents.activity import is_continuation
@@ -204,8 +204,7 @@ class Redaction(StrEnum):
     HASH = "hash"  # no SQL at all: `statementHash` alone shows which statements are equal
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A statement without its passwords, whether there were any, and its hash."""
 
     text: str
@@ -250,8 +249,8 @@ def redacted(
         elif may_hold_password(message, known):
             changes["errorMessage"] = fragments.looked_into(message)
     for name in FREE_FIELDS:
-        if name in document:
-            value = document[name]
+        value = document.get(name)
+        if value is not None:
             if sets_password and isinstance(value, dict):
                 value = {key: REDACTED if _BINDS.search(key) else item for key, item in value.items()}
             changes[name] = _free(value, fragments, redaction, native=name == "engineNativeAuditFields")

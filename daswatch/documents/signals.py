@@ -9,6 +9,7 @@ from daswatch.documents.activity import Activity
 from daswatch.documents.noise import AWS_USERS, is_foreign_use
 from daswatch.records.monitoring_record import Event
 from daswatch.sql.account_names import gives_name
+from daswatch.sql.statements import contains_any
 
 # A user is made by DCL, within code (EXEC), or with a part of a batch that weighs less than the rest of it. In MySQL's
 # tables of users it can be written.
@@ -65,5 +66,4 @@ def _runs_text(event: Event, engine: str, activity: Activity) -> bool:
     text = event.get("commandText")
     if engine != "postgresql" or activity not in (Activity.DQL, Activity.DML) or not isinstance(text, str):
         return False
-    lowered = text.lower()
-    return any(word in lowered for word in _RUNNING_TEXT)
+    return contains_any(text.lower(), _RUNNING_TEXT)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from daswatch.sql.statements import without_comments
+from daswatch.sql.statements import contains_any, without_comments
 
 _COMMON = "rds"  # AWS's names begin so: one search for all of them
 _ESCAPING = frozenset({"postgresql", "oracle"})
@@ -51,11 +51,11 @@ def gives_name(text: str, engine: str, names: frozenset[str]) -> bool:
     if engine in _ESCAPING and "u&" in lowered:
         text = _ESCAPED_NAME.sub(_unescaped, text)
         lowered = text.lower()
-    dynamic = any(word in lowered for word in _DYNAMIC_OF_ENGINE.get(engine, _DYNAMIC))
+    dynamic = contains_any(lowered, _DYNAMIC_OF_ENGINE.get(engine, _DYNAMIC))
     if dynamic and ("0x" in lowered or "x'" in lowered):
         text = lowered = _TEXT_IN_HEXADECIMAL.sub(_read, lowered)
-    named = any(part in lowered for part in _parts(names))
-    if not named and not (dynamic and any(mark in lowered for mark in _COMPOSING)):
+    named = contains_any(lowered, _parts(names))
+    if not named and not (dynamic and contains_any(lowered, _COMPOSING)):
         return False  # as nearly always
     code = without_comments(text, engine)
     if named:
@@ -118,7 +118,7 @@ def _makes_account(letters: str) -> bool:
     if "identified" in letters and "grant" in letters:
         return True
     makes = "create" in letters or "rename" in letters or ("alter" in letters and "name" in letters)
-    return makes and any(kind in letters for kind in _KIND_WORDS)
+    return makes and contains_any(letters, _KIND_WORDS)
 
 
 def _is_compared(pieces: list[str], number: int) -> bool:

@@ -30,6 +30,7 @@ from daswatch.sql.secret_locations import (
 )
 from daswatch.sql.statements import (
     QUOTES,
+    contains_any,
     escaped,
     known_engine,
     replaced,
@@ -330,11 +331,7 @@ class _Edits:
 
 def may_hold_password(text: str, engine: str) -> bool:
     """Whether a closer look is needed. It never is for most texts, so this is all that they cost."""
-    lower = text.lower()
-    for hint in HINTS[engine]:  # noqa: SIM110 a generator would cost as much again
-        if hint in lower:
-            return True
-    return False
+    return contains_any(text.lower(), HINTS[engine])
 
 
 def without_passwords(text: str, engine: str) -> Cleaned:
@@ -487,7 +484,7 @@ def _edits(text: str, engine: str, depth: int, budget: _Budget) -> _Edits:
         lower = lower.replace("*/", "  ")
     walk = _Walk(text, lower, engine, _Edits(), budget, depth)
     walk.walk()
-    connecting = any(word in lower for word in _CONNECTING) or ("server" in lower and bool(_SERVER.search(lower)))
+    connecting = contains_any(lower, _CONNECTING) or ("server" in lower and bool(_SERVER.search(lower)))
     for start, end, kind in inner:
         _edit_inner(walk, start, end, kind, connecting)
     walk.resolve()

@@ -9,13 +9,14 @@ removes whatever any setting makes a literal (docs/decisions/0022-text.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 
 # Statements repeat, so a cache spares most scans. Longer texts stay out of it: it must not grow past some 16 MiB.
 CACHED_STATEMENTS = 4096
 CACHED_CHARACTERS = 2048
+_CACHED_SHAPES = 1024  # statements without their literals; a database has some hundreds
 _CACHED_NAME = 64  # characters
 
 ENGINES = ("postgresql", "mysql", "oracle", "sqlserver")
@@ -44,7 +45,7 @@ _BACKSLASHED = r"(?<={0})(?:[^{0}\\]++|\\[\s\S]|{0}{0})*+\\?+{0}?+"
 _UNCERTAIN_QUOTED = rf"(?<={{0}})(?:[^{{0}}\\]++|{{0}}{{0}}|\\[^{{0}}])*+(?:\\{_TO_THE_END}|{{0}}?+)"
 _NAME = r'(?<=")(?:[^"]++|"")*+"?+'
 # Whatever begins with a digit, in all spellings: 1.5e-3, 0xFF, 1_000, 2d. Digits within a word are not a number: t_1.
-_NUMBER = r"(?<=\d)(?<![\w$#@]\d)(?:[\w.]|(?<=[eE])[+-](?=\d))*+"
+_NUMBER = r"(?<=\d)(?<![\w$#@]\d)(?:[\w.]++|(?<=[eE])[+-](?=\d))*+"
 _BRACKETED = {"[": "]", "{": "}", "<": ">", "(": ")"}
 _ORACLE_Q = "|".join(
     rf"{re.escape(opening)}[\s\S]*?(?:{re.escape(closing)}'|\Z)" for opening, closing in _BRACKETED.items()
@@ -158,6 +159,15 @@ _NOT_PLAIN = {
     "mysql": re.compile(r"[`#]|--|/\*"),
     "oracle": re.compile(r"[\"]|--|/\*"),
     "sqlserver": re.compile(r"[\"\[]|--|/\*"),
+}
+# What holds nothing of that but names that are words, which neither a hash nor redaction changes.
+_PLAIN_BUT_FOR_NAMES = {
+    "postgresql": re.compile(
+        r"(?:[^\"'$/\\-]++|'[^'\\]*+'|\"[a-z_][a-z0-9_]*+\"(?!\")|\$(?=\d)|-(?!-)|/(?!\*))*+", re.ASCII
+    ),
+    "mysql": re.compile(r"(?:[^`\"'#/\\-]++|'[^'\\]*+'|\"[^\"\\]*+\"|`[A-Za-z_]\w*+`(?!`)|-(?!-)|/(?!\*))*+", re.ASCII),
+    "oracle": re.compile(r"(?:[^\"'/-]++|(?<![qQ])'[^']*+'|\"[a-z_][a-z0-9_]*+\"(?!\")|-(?!-)|/(?!\*))*+"),
+    "sqlserver": re.compile(r"(?:[^\"'\[/-]++|'[^']*+'|\[[A-Za-z_]\w*+\](?!\])|-(?!-)|/(?!\*))*+", re.ASCII),
 }
 _NAME_OR_COMMENT = re.compile(r"[\"]|--|/\*")
 _UNCERTAIN = {"postgresql": "\\", "mysql": "\\", "oracle": "\r", "sqlserver": "\r"}
@@ -344,6 +354,23 @@ def statement_hash(text: str, engine: str) -> str:
     """
     engine = known_engine(engine)
     bare = _strip(_readable(text, engine), engine, encoded_names=True)
+    return (_cached_shape_hash if len(bare) <= CACHED_CHARACTERS else _shape_hash)(bare, engine)
+
+
+def without_literals(text: str, engine: str) -> str:
+    """The statement with `?` for each literal and without comments: both hold what people typed.
+
+    What only the session's settings would show to be a literal or not is removed too, if need be all that follows.
+    """
+    engine = known_engine(engine)
+    readable, certain = _certain(_readable(text, engine), engine, text)
+    bare = _strip(readable, engine, certain=True)
+    bare = (_cached_without_bare_words if len(bare) <= CACHED_CHARACTERS else _without_bare_words)(bare, engine)
+    return bare if certain or bare.endswith("?") else f"{bare}?"
+
+
+def _shape_hash(bare: str, engine: str) -> str:
+    """The hash of a statement that has `?` for its literals."""
     if engine == "mysql" and "*/" in bare:
         bare = bare.replace("*/", " ")  # the end of an executable comment, which was read as code
     bare = " ".join(bare.split())
@@ -363,14 +390,8 @@ def statement_hash(text: str, engine: str) -> str:
     return blake2b((plain + tables).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def without_literals(text: str, engine: str) -> str:
-    """The statement with `?` for each literal and without comments: both hold what people typed.
-
-    What only the session's settings would show to be a literal or not is removed too, if need be all that follows.
-    """
-    engine = known_engine(engine)
-    readable, certain = _certain(_readable(text, engine), engine, text)
-    bare = _strip(readable, engine, certain=True)
+def _without_bare_words(bare: str, engine: str) -> str:
+    """A statement that has `?` for its literals with `?` for the words too that stand for text without quotes."""
     if engine == "sqlserver":
         bare = _FIRST_CALL.sub(_without_bare_arguments, _EXECUTE.sub(_without_bare_arguments, bare), count=1)
     elif engine == "postgresql":
@@ -379,7 +400,19 @@ def without_literals(text: str, engine: str) -> str:
             bare = _ROUTINE_SET.sub(_without_bare_values, bare)
     elif engine == "oracle":
         bare = _ORACLE_SET.sub(_without_parameters, bare)
-    return bare if certain or bare.endswith("?") else f"{bare}?"
+    return bare
+
+
+_cached_shape_hash = lru_cache(maxsize=_CACHED_SHAPES)(_shape_hash)
+_cached_without_bare_words = lru_cache(maxsize=_CACHED_SHAPES)(_without_bare_words)
+
+
+def contains_any(text: str, parts: Iterable[str]) -> bool:
+    """Whether one of these parts is in the text: what nearly all texts are asked before anything costs more."""
+    for part in parts:  # noqa: SIM110 a generator would cost as much again
+        if part in text:
+            return True
+    return False
 
 
 def beginning(text: str, length: int) -> str:
@@ -522,14 +555,10 @@ def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
 
 
 def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool = False, depth: int = 0) -> str:
-    if certain and _UNCERTAIN[engine] in text:
-        scanner, plain = _CERTAIN_STRIPPERS[engine], False
-    else:
-        scanner, plain = _STRIPPERS[engine], not _NOT_PLAIN[engine].search(text)
-    if plain:
-        # Most statements: nothing to keep, so no decision for each match.
-        bare = _LITERAL_SCANNERS[engine].sub("?", text)
-    else:
+    uncertain = certain and _UNCERTAIN[engine] in text
+    bare = None if uncertain else _plain(text, engine)
+    if bare is None:
+        scanner = (_CERTAIN_STRIPPERS if uncertain else _STRIPPERS)[engine]
         code = _code_positions(text) if engine == "postgresql" and "$" in text and depth < _CODE_DEPTH else frozenset()
 
         if engine == "postgresql" and not code and not _NAME_OR_COMMENT.search(text):
@@ -553,6 +582,17 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
 
         bare = replaced(text, engine, scanner, replacement)
     return _without_prefixes(bare)
+
+
+@lru_cache(maxsize=1)
+def _plain(text: str, engine: str) -> str | None:
+    """Most statements: with `?` for each match of one scan, since nothing else is in them that has to be kept apart.
+
+    A document asks for its hash, then for its text.
+    """
+    if _NOT_PLAIN[engine].search(text) and not _PLAIN_BUT_FOR_NAMES[engine].fullmatch(text):
+        return None
+    return _LITERAL_SCANNERS[engine].sub("?", text)
 
 
 def _without_prefixes(bare: str) -> str:
