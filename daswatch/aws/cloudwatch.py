@@ -27,11 +27,15 @@ class Telemetry:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def emit(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
-        """Write one line: fields to search in logs, metrics that are counts, and metrics in milliseconds."""
+        """Write one line: fields to search in logs, metrics that are counts, and metrics in milliseconds.
+
+        A count of 0 is no metric: a sum is the same without it, and most invocations see one heartbeat and nothing else.
+        """
         for name, value in line.items():
             self._metrics.add_metadata(name, value)
         for name, count in counts.items():
-            self._metrics.add_metric(name, MetricUnit.Count, count)
+            if count:
+                self._metrics.add_metric(name, MetricUnit.Count, count)
         for name, milliseconds in durations.items():
             self._metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
         self._metrics.flush_metrics()

@@ -441,7 +441,7 @@ def test_pulse_that_is_not_written_is_counted_with_its_cause(ingest: IngestFunct
         proxy.behave()
         assert ingest.invoke(heartbeat) == []
         assert ingest.log["level"] == "INFO"
-        assert ingest.metrics["PulsesUnwritten"] == 0
+        assert "PulsesUnwritten" not in ingest.metrics
         assert list(ingest.pulses()) == ["db-WRITER"]
 
 

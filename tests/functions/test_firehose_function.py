@@ -182,7 +182,7 @@ def test_a_warm_function_asks_kms_once(firehose: FirehoseFunction) -> None:
     firehose.invoke(firehose.sealed(postgresql_event()))
 
     assert (first["KmsCalls"], first["DataKeyCacheHits"]) == (1, 4)
-    assert (firehose.metrics["KmsCalls"], firehose.metrics["DataKeyCacheHits"]) == (0, 1)
+    assert ("KmsCalls" in firehose.metrics, firehose.metrics["DataKeyCacheHits"]) == (False, 1)
 
 
 def test_redaction_is_a_setting(firehose: FirehoseFunction) -> None:
@@ -407,7 +407,7 @@ def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_
 
     line = orjson.loads(capsys.readouterr().out)
     assert (line["level"], line["cause"]) == ("ERROR", f"KMS Decrypt: {code}")
-    assert (line["BatchesToRetry"], line["RowsDelivered"]) == ([1.0], [0.0])
+    assert (line["BatchesToRetry"], "RowsDelivered" in line) == ([1.0], False)
 
 
 def test_what_comes_after_an_outage_is_answered_as_ever(firehose: FirehoseFunction) -> None:

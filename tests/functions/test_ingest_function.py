@@ -401,9 +401,6 @@ METRICS = {
     "DroppedHeartbeats": "Count",
     "DroppedAwsUsers": "Count",
     "DeadLetters": "Count",
-    "PulsesUnwritten": "Count",
-    "RecordsToRetry": "Count",
-    "KmsCalls": "Count",
     "DataKeyCacheHits": "Count",
     "DecryptDuration": "Milliseconds",
     "FlattenDuration": "Milliseconds",
@@ -444,7 +441,6 @@ def test_log_line_carries_the_metrics(ingest: IngestFunction) -> None:
     assert {metric["Name"]: metric["Unit"] for metric in definition["Metrics"]} == METRICS
     assert ingest.metrics["DocumentsWritten"] == 1
     assert ingest.metrics["DeadLetters"] == 1
-    assert ingest.metrics["RecordsToRetry"] == 0
 
 
 def test_redelivery_is_logged_as_an_error(ingest: IngestFunction) -> None:
