@@ -169,6 +169,10 @@ class RdsUnavailable(DependencyError):
     """RDS throttles, does not answer, or denies us the call."""
 
 
+class FleetUnavailable(DependencyError):
+    """An account or its regions cannot be looked at."""
+
+
 class ResponseUndelivered(DependencyError):
     """CloudFormation's bucket did not take the response: the stack waits, so it has to be sent again."""
 

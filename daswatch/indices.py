@@ -2,8 +2,8 @@
 
 A prefix is a stem and `-events`. Events are in `<stem>-events-…`, alerts in `<stem>-alerts`, and so on; templates,
 roles, policies, monitors and saved objects have the stem as well. Deployments with different prefixes share nothing:
-`-events` and `-drops`, the only names with something behind them, are refused within a stem, so no pattern of one
-deployment matches a name of another (docs/decisions/0024).
+`-events`, `-drops` and `-posture`, the only names with something behind them, are refused within a stem, so no pattern
+of one deployment matches a name of another (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 DEFAULT_INDEX_PREFIX = "das-events"
 DEFAULT_STEM = "das"
 PREFIX_EXPECTED = "lower case letters, digits, _ and single hyphens, ending in -events, like das-events"
-STEM_EXPECTED = "nothing in front of the last -events that holds -events or -drops: another deployment's patterns match"
+STEM_EXPECTED = (
+    "nothing in front of the last -events that holds -events, -drops or -posture: another deployment's patterns match"
+)
 
 _ENDING = "-events"
 _PREFIX = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9_]+)*-events")
 _LONGEST = 60  # the subject of a monitor's message, which SNS bounds, has the stem in it
-_PATTERNED = ("-events", "-drops")  # what has days or months behind it
+_PATTERNED = ("-events", "-drops", "-posture")  # what has days or months behind it
 
 
 def problem_of(prefix: str) -> tuple[str, str]:
@@ -91,6 +93,16 @@ class Indices:
     def drops(self) -> str:
         """The template of what was dropped; each month has an index, named by it and the month."""
         return f"{self.stem}-drops"
+
+    @property
+    def databases(self) -> str:
+        """The index of all databases, by account, region and resource id."""
+        return f"{self.stem}-databases"
+
+    @property
+    def posture(self) -> str:
+        """The template of the posture's history; each month has an index, named by it and the month."""
+        return f"{self.stem}-posture"
 
     @property
     def saved_object_start(self) -> str:

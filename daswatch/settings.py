@@ -17,6 +17,8 @@ from daswatch.hourly_indices import DAILY, LOOKS_LIKE, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX, problem_of
 from daswatch.records.limits import MAX_DATA_KEY_AGE_SECONDS, MAX_DATA_KEYS, MAX_PLAINTEXT_BYTES
 
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"[a-z]{2,6}(?:-[a-z]{2,12}){1,2}-\d", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 SearchAuth = Literal["sigv4", "basic", "none"]
@@ -31,6 +33,7 @@ class Reader(StrEnum):
     FINDINGS = "findings"
     SETUP = "setup"  # `daswatch setup` and `daswatch doctor` read the same
     FIREHOSE = "Firehose transformation"
+    POSTURE = "posture"  # `daswatch inventory` and `daswatch posture` read the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def _settings(*readers: Reader, **meanings: str | tuple[str, str]) -> Iterator[S
 
 
 _REQUIRED = "required"
-_INGEST, _FINDINGS, _SETUP, _FIREHOSE = Reader
+_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE = Reader
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -63,6 +66,7 @@ SETTINGS = {
             _INGEST,
             _FINDINGS,
             _SETUP,
+            _POSTURE,
             OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
             OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
             OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
@@ -148,6 +152,13 @@ SETTINGS = {
             OUTPUT_FORM=("s3", "`s3`, `splunk` or `opensearch` ([Firehose](firehose.md))"),
             COMPRESS=("none", "`none` or `gzip`"),
             ACTIVITIES=("~all", "activities that are delivered, separated by commas"),
+        ),
+        *_settings(
+            _POSTURE,
+            FLEET_ACCOUNTS=("~its own", "accounts that are looked at, separated by commas; `organization`: all of it"),
+            FLEET_REGIONS=("~all enabled", "regions that are looked at, separated by commas"),
+            FLEET_ROLE="name of a role in the other accounts, which looks at their databases",
+            DEMAND_SYNC=("false", "`true`: an asynchronous stream is not enough"),
         ),
     )
 }
@@ -276,6 +287,42 @@ class StreamSettings:
             max_data_keys=environment.whole_number("MAX_DATA_KEYS", 1, 100_000),
             max_data_key_age_seconds=environment.whole_number("MAX_DATA_KEY_AGE_SECONDS", 1, 86_400),
         )
+
+
+ORGANIZATION = "organization"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetScope:
+    """Which databases are looked at, and what is demanded of them.
+
+    Without `accounts` it is our own account, without `regions` all that are enabled.
+    """
+
+    accounts: tuple[str, ...] = ()
+    organization: bool = False
+    regions: tuple[str, ...] = ()
+    role: str = ""
+    demands_sync: bool = False
+
+    @classmethod
+    def read(cls, environment: Environment) -> FleetScope:
+        """From FLEET_ACCOUNTS, FLEET_REGIONS, FLEET_ROLE and DEMAND_SYNC."""
+        accounts = _listed(environment.optional("FLEET_ACCOUNTS"))
+        organization = accounts == (ORGANIZATION,)
+        if not organization and not all(_ACCOUNT_ID.fullmatch(one) for one in accounts):
+            environment.problem("FLEET_ACCOUNTS", "is unknown", "ids of 12 digits, or organization")
+        regions = _listed(environment.optional("FLEET_REGIONS"))
+        if not all(_REGION.fullmatch(one) for one in regions):
+            environment.problem("FLEET_REGIONS", "is unknown", "eu-west-1,us-east-1")
+        role = environment.optional("FLEET_ROLE")
+        if (organization or len(accounts) > 1) and not role:
+            environment.problem("FLEET_ROLE", "is missing", "the name of a role in the other accounts")
+        return cls(() if organization else accounts, organization, regions, role, environment.flag("DEMAND_SYNC"))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
 def _is_http(url: str) -> bool:

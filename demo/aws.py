@@ -1,5 +1,4 @@
-"""AWS's services on this machine: moto behind real HTTP, for Firehose, Kinesis, KMS, S3, Security Hub, SNS
-and STS.
+"""AWS's services on this machine: moto behind real HTTP, for those of SERVICES.
 
 Only what AWS itself runs is stood in for. Clients find it by boto3's own AWS_ENDPOINT_URL_<SERVICE>, so the code under
 demonstration does not see a difference.
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 REGION = "eu-west-1"
 DEAD_LETTER_BUCKET = "daswatch-dead-letters"
-SERVICES = ("FIREHOSE", "KINESIS", "KMS", "S3", "SECURITYHUB", "SNS", "STS")
+SERVICES = ("EC2", "FIREHOSE", "KINESIS", "KMS", "ORGANIZATIONS", "RDS", "S3", "SECURITYHUB", "SNS", "STS")
 
 
 class LocalAws:

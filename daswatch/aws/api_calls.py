@@ -6,9 +6,10 @@ botocore's own retries are off (`clients.py`): they and the pauses between them 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
@@ -130,3 +131,23 @@ def ask(
                 raise
             before = exc
         tries += 1
+
+
+def ask_pages(
+    call: Callable[..., Mapping[str, Any]],
+    entries: str,
+    deadline: Callable[[], Deadline],
+    token: str = "Marker",  # noqa: S107
+    **parameters: Any,
+) -> list[Any]:
+    """All entries of a call that answers in pages; `token` is what leads to the next. Raises AwsError.
+
+    Each page is a call with a deadline of its own: one that is throttled does not begin from the first again.
+    """
+    found: list[Any] = []
+    while True:
+        page = ask(partial(call, **parameters), deadline())
+        found += page.get(entries, ())
+        if not page.get(token):
+            return found
+        parameters[token] = page[token]

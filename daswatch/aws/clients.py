@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types_boto3_kinesis.client import KinesisClient
     from types_boto3_kms.client import KMSClient
     from types_boto3_lambda.client import LambdaClient
+    from types_boto3_organizations.client import OrganizationsClient
     from types_boto3_rds.client import RDSClient
     from types_boto3_s3.client import S3Client
     from types_boto3_secretsmanager.client import SecretsManagerClient
@@ -69,11 +70,33 @@ def lambda_client() -> LambdaClient:
     return session().client("lambda", config=_AWS)
 
 
+def organizations_client() -> OrganizationsClient:
+    """Organizations: one endpoint for all regions of a partition."""
+    return session().client("organizations", config=_AWS)
+
+
 def rds_client() -> RDSClient:
     """RDS in the function's region. Raises SettingsError without a region."""
     if not session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the databases, like eu-west-1)"])
     return session().client("rds", config=_AWS)
+
+
+def regional_client(service: Any, region: str | None = None, credentials: Mapping[str, str] | None = None) -> Any:
+    """A service in a region, by default the function's and as its role.
+
+    `credentials` are those of another role, with AssumeRole's names.
+    """
+    if credentials is None:
+        return session().client(service, region_name=region, config=_AWS)
+    return session().client(
+        service,
+        region_name=region,
+        config=_AWS,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
 
 
 def s3_client() -> S3Client:
@@ -87,19 +110,9 @@ def secrets_manager_client() -> SecretsManagerClient:
 
 
 def security_hub_client(credentials: Mapping[str, str] | None = None) -> SecurityHubClient:
-    """Security Hub in the function's region, by default as the function's role.
-
-    `credentials` are those of another role, with AssumeRole's names.
-    """
-    if credentials is None:
-        return session().client("securityhub", config=_AWS)
-    return session().client(
-        "securityhub",
-        config=_AWS,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+    """Security Hub in the function's region, by default as the function's role."""
+    client: SecurityHubClient = regional_client("securityhub", credentials=credentials)
+    return client
 
 
 def sns_client() -> SNSClient:

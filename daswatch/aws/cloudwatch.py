@@ -29,7 +29,7 @@ class Telemetry:
     def emit(self, line: Mapping[str, object], counts: Mapping[str, int], durations: Mapping[str, float]) -> None:
         """Write one line: fields to search in logs, metrics that are counts, and metrics in milliseconds.
 
-        A count of 0 is no metric: a sum is the same without it, and most invocations see one heartbeat and nothing else.
+        A count of 0 is no metric: a sum is the same without it, and most invocations see nothing but a heartbeat.
         """
         for name, value in line.items():
             self._metrics.add_metadata(name, value)

@@ -18,10 +18,11 @@ from daswatch.activity_streams.lifecycle import (
     Status,
     WantedStream,
 )
-from daswatch.aws.api_calls import AwsError, Trouble, ask, attempt
+from daswatch.aws.api_calls import AwsError, Trouble, ask, ask_pages, attempt
 from daswatch.aws.error_causes import LASTING, no_answer
 from daswatch.deadline import Deadline
 from daswatch.errors import RdsUnavailable, StreamRefused
+from daswatch.fleet.database import FleetDatabase, databases_of
 
 if TYPE_CHECKING:
     from types_boto3_kms.client import KMSClient
@@ -33,7 +34,6 @@ _NOT_FOUND = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoun
 _BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault")
 _COMMAND_SECONDS = 60.0  # a call of a command; RDS answers slowly where there are many databases
 _FIRST_ANSWER_SECONDS = 30.0
-_OTHER_SERVICES = ("neptune", "docdb")  # RDS describes their clusters and instances too
 
 
 class _Busy(Exception):
@@ -82,15 +82,9 @@ class ActivityStreams:
         instances = self._instances(_filters("dbi-resource-id", resource_id))
         return next((lifecycle.instance(raw) for raw in instances), None)
 
-    def find_all(self) -> list[RdsDatabase]:
-        """All clusters, and all instances that belong to none. Raises RdsUnavailable."""
-        instances = self._instances()
-        clusters = self._pages("describe_db_clusters", "DBClusters")
-        found = [
-            *(lifecycle.cluster(raw, instances) for raw in clusters),
-            *(lifecycle.instance(raw) for raw in instances if not raw.get("DBClusterIdentifier")),
-        ]
-        return [database for database in found if database.engine not in _OTHER_SERVICES]
+    def find_all(self) -> list[FleetDatabase]:
+        """All clusters, and all instances that belong to none. Raises StreamRefused, RdsUnavailable."""
+        return databases_of(self._pages("describe_db_clusters", "DBClusters"), self._instances())
 
     def eligibility(self, database: RdsDatabase) -> Eligibility:
         """In which modes the database can have a stream. Raises RdsUnavailable."""
@@ -176,9 +170,8 @@ class ActivityStreams:
         return self._supported[asked]
 
     def _pages(self, call: Any, entries: str, **parameters: Any) -> list[Any]:
-        pages = self._rds.get_paginator(call).paginate(**parameters)
         try:
-            return ask(lambda: [entry for page in pages for entry in page.get(entries, [])], self._until())
+            return ask_pages(getattr(self._rds, call), entries, self._until, **parameters)
         except AwsError as exc:
             if exc.code in _NOT_FOUND:
                 return []

@@ -138,7 +138,7 @@ def status(
     with errors_as_exit_codes(output):
         names = _names(databases or [])
         gateway = ActivityStreams(reached(rds_client()), kms_client)
-        found = [gateway.find(name) for name in names] if names else gateway.find_all()
+        found = [gateway.find(name) for name in names] if names else [one.rds for one in gateway.find_all()]
         rows = [(database, gateway.eligibility(database)) for database in found]
         if output is Output.JSON:
             write_json([_row(database, eligible) for database, eligible in rows])

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
-from typing import Any, NamedTuple
+from typing import Any
 
 from daswatch.canonical import canonical_json
 from daswatch.documents.activity import Activity, activity_of, is_continuation, outcome_of
@@ -91,7 +91,8 @@ _LONGEST_HOST = 255  # characters
 _WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
-class Document(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Document:
     """An activity event as indexed: `source` is what OpenSearch keeps under `id` in `index`."""
 
     index: str

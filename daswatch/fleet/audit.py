@@ -1,0 +1,119 @@
+"""One run over the fleet: what was known, what AWS says now and when each stream was last heard -> all documents.
+
+The command and the function do the same with it: read, look, decide here, write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from daswatch.fleet.database import Document, Facts, Place
+from daswatch.fleet.inventory import Look, NameMoved, updated
+from daswatch.fleet.posture import Coverage, Judgement, Verdict, coverage, judged
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When a database was last heard, and when it last did something: ISO 8601 in UTC, empty if never."""
+
+    last_seen: str = ""
+    last_event: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The documents of all databases, by id, as a run leaves them; `changed` are those that it looked at.
+
+    `unseen` are places that could not be looked at, with the reason: an empty region stands for a whole account.
+    """
+
+    at: str
+    documents: Mapping[str, Document]
+    changed: frozenset[str]
+    moved: tuple[NameMoved, ...] = ()
+    unseen: Mapping[Place, str] = field(default_factory=dict)
+
+    @property
+    def present(self) -> list[Document]:
+        """The documents of databases that are not gone, by place and name."""
+        there = (one for one in self.documents.values() if "goneSince" not in one)
+        return sorted(there, key=lambda one: (one["awsAccountId"], one["awsRegion"], one["databaseIdentifier"]))
+
+    @property
+    def coverage(self) -> Coverage:
+        """The coverage of the whole fleet."""
+        return coverage(self.documents.values())
+
+
+def audited(
+    known: Mapping[str, Document],
+    looks: Iterable[Look],
+    heard: Mapping[str, Heard] | None,
+    now: str,
+    *,
+    demands_sync: bool = False,
+) -> Audit:
+    """Judge the fleet. `known` are documents by id, `heard` is by resource id, None without an endpoint to ask; `now` is
+    ISO 8601 in UTC.
+
+    A database that could not be looked at keeps its document, and its verdict becomes unknown in what is returned: it
+    is not written.
+    """
+    looks = list(looks)
+    update = updated(known, looks, now)
+    facts = {id_: one for look in looks for id_, one in look.facts.items()}
+    documents: dict[str, Document] = {}
+    for id_, document in update.documents.items():
+        if "goneSince" in document:
+            documents[id_] = document
+            continue
+        last = (heard or {}).get(document["resourceId"], Heard())
+        own = replace(
+            facts.get(id_, Facts()),
+            last_pulse=None if heard is None else last.last_seen,
+            pulse_before=known.get(id_, {}).get("lastPulse", ""),
+        )
+        judgement = judged(document, own, now, demands_sync=demands_sync)
+        documents[id_] = _with_verdict(document, judgement, last, now)
+    for id_, document in known.items():
+        if id_ not in documents:
+            why = _why_unseen(document, update.unseen)
+            unknown = {"verdict": Verdict.UNKNOWN.value, "verdictReason": f"it could not be looked at: {why}"}
+            documents[id_] = document if "goneSince" in document else {**document, **unknown}
+    return Audit(now, documents, frozenset(update.documents), update.moved, update.unseen)
+
+
+def _with_verdict(document: Document, judgement: Judgement, last: Heard, now: str) -> Document:
+    before = document.get("verdict")
+    verdict = judgement.verdict.value
+    added = {
+        "lastPulse": last.last_seen or document.get("lastPulse", ""),
+        "lastEvent": last.last_event or document.get("lastEvent", ""),
+        "verdict": verdict,
+        "verdictReason": judgement.reason,
+        "verdictSince": document.get("verdictSince", now) if before == verdict else now,
+    }
+    return {**document, **{name: value for name, value in added.items() if value}}
+
+
+def _why_unseen(document: Document, unseen: Mapping[Place, str]) -> str:
+    account_id = document["awsAccountId"]
+    places = (Place(account_id, document["awsRegion"]), Place(account_id, ""))
+    return next((unseen[place] for place in places if place in unseen), "its account or region is not looked at")
+
+
+def history_of(audit: Audit) -> dict[str, dict[str, Any]]:
+    """The documents of `das-posture-*` of a run, by id: how many databases of a place and engine have each verdict."""
+    fields = ("awsAccountId", "awsRegion", "engine", "verdict")
+    counts = Counter(tuple(one.get(name, "") for name in fields) for one in audit.present)
+    return {
+        "/".join((audit.at, *values)): {
+            "@timestamp": audit.at,
+            **dict(zip(fields, values, strict=True)),
+            "databases": count,
+        }
+        for values, count in counts.items()
+    }

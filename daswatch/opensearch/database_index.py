@@ -1,0 +1,89 @@
+"""OpenSearch: the documents of all databases, the history of their posture, and when each was last heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+
+from daswatch.deadline import Deadline
+from daswatch.errors import SearchUnavailable
+from daswatch.fleet.audit import Audit, Heard, history_of
+from daswatch.fleet.database import Document
+from daswatch.indexing.bulk import Action
+from daswatch.indices import Indices
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.request import request
+from daswatch.opensearch.responses import whole
+from daswatch.settings import Service
+from daswatch.times import version_of
+
+_PAGE = 1_000
+_BULK = 500  # documents in one request: some 2 KB each
+_ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
+_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+
+
+class DatabaseIndex:
+    """The inventory of one deployment. Raises SearchUnavailable."""
+
+    def __init__(self, client: OpenSearch, indices: Indices, service: Service = "es") -> None:
+        self._client = client
+        self._indices = indices
+        self._service = service
+
+    def read(self, deadline: Deadline, fields: tuple[str, ...] = ()) -> dict[str, Document]:
+        """All documents by id, or some `fields` of each."""
+        body: dict[str, Any] = {"size": _PAGE, "sort": [{name: "asc"} for name in _ORDER]}
+        if fields:
+            body["_source"] = list(fields)
+        return {hit["_id"]: hit["_source"] for hit in self._hits(self._indices.databases, body, deadline)}
+
+    def heard(self, deadline: Deadline) -> dict[str, Heard]:
+        """When each database was last heard, by resource id: any of its instances counts."""
+        heard: dict[str, Heard] = {}
+        sources: dict[str, Any] = {"size": _PAGE, "sources": [{"id": {"terms": {"field": "resourceId"}}}]}
+        latest = {name: {"max": {"field": name}} for name in ("lastSeen", "lastEvent")}
+        while True:
+            body = {"size": 0, "aggs": {"databases": {"composite": sources, "aggs": latest}}}
+            found = self._search(self._indices.pulse, body, deadline).get("aggregations", {}).get("databases", {})
+            for one in found.get("buckets", ()):
+                times = (one[name].get("value_as_string") or "" for name in latest)
+                heard[one["key"]["id"]] = Heard(*times)
+            if not found.get("after_key"):
+                return heard
+            sources["after"] = found["after_key"]
+
+    def write(self, audit: Audit, deadline: Deadline) -> None:
+        """Write what a run looked at, and its history. Of two runs, the later one stays."""
+        later = {"version": version_of(audit.at), "version_type": "external"} if self._service == "es" else {}
+        actions = [
+            Action.put(self._indices.databases, id_, orjson.dumps(audit.documents[id_]), later)
+            for id_ in sorted(audit.changed)
+        ]
+        index = f"{self._indices.posture}-{audit.at[:7].replace('-', '.')}"
+        actions += [Action.create(index, id_, orjson.dumps(one)) for id_, one in history_of(audit).items()]
+        gateway = SearchGateway(self._client, service=self._service)
+        for begin in range(0, len(actions), _BULK):
+            result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)
+            if result.unwritten or result.refused:
+                count = len(result.unwritten) + len(result.refused)
+                cause = result.cause or ", ".join(sorted({one.error_type for one in result.refused}))
+                raise SearchUnavailable(f"{count} documents of the inventory are not written: {cause}")
+
+    def _hits(self, index: str, body: dict[str, Any], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
+        while True:
+            hits = self._search(index, body, deadline)["hits"]["hits"]
+            yield from hits
+            if len(hits) < _PAGE:
+                return
+            body["search_after"] = hits[-1]["sort"]
+
+    def _search(self, index: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+        path = f"/{index}/_search"
+        answer = request(
+            self._client, "POST", path, deadline=deadline, params=_LENIENT, body=dict(body), with_reason=True
+        )
+        return whole(answer, index)

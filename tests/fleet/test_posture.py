@@ -1,0 +1,232 @@
+"""The posture: one verdict with its reason for every state of a database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from daswatch.activity_streams.lifecycle import Eligibility
+from daswatch.fleet.audit import Heard, audited, history_of
+from daswatch.fleet.database import Facts, FleetDatabase, Place, document_of
+from daswatch.fleet.inventory import Look
+from daswatch.fleet.posture import Coverage, Verdict, coverage_by, judged
+from tests.builders.fleet import PLACE, cluster, instance
+
+NOW = "2031-03-04T12:00:00.000Z"
+RECENT, LATE, LATER = "2031-03-04T11:59:30.000Z", "2031-03-04T11:00:00.000Z", "2031-03-04T11:10:00.000Z"
+HEARD = Facts(last_pulse=RECENT)
+
+
+@pytest.mark.parametrize(
+    ("database", "facts", "verdict", "reason"),
+    [
+        (cluster(), HEARD, "covered", "its activity stream is on, and its records arrive"),
+        (cluster(ActivityStreamStatus="stopped"), Facts(), "off", "its activity stream is off"),
+        (cluster(ActivityStreamStatus="stopping"), HEARD, "off", "its activity stream is stopping"),
+        (cluster(ActivityStreamStatus="starting"), Facts(), "starting", "its activity stream is starting"),
+        (
+            instance(Engine="postgres", ActivityStreamStatus="stopped"),
+            Facts(Eligibility(frozenset(), "runs postgres, which has no activity streams")),
+            "not-eligible",
+            "runs postgres, which has no activity streams",
+        ),
+        (
+            cluster(ActivityStreamStatus="stopped"),
+            Facts(unknown="AccessDenied"),
+            "unknown",
+            "its activity stream is off, and may be impossible: AccessDenied",
+        ),
+        (
+            cluster(),
+            replace(HEARD, key_state="PendingDeletion"),
+            "key-unusable",
+            "the key of its activity stream is pending deletion: nothing can be decrypted",
+        ),
+        (
+            cluster(),
+            replace(HEARD, key_state="Enabled"),
+            "covered",
+            "its activity stream is on, and its records arrive",
+        ),
+        (
+            cluster(),
+            Facts(last_pulse=None),
+            "unknown",
+            "its activity stream is on; without OPENSEARCH_ENDPOINT, arrivals are unknown",
+        ),
+        (cluster(), Facts(), "not-consumed", "its activity stream is on, and nothing of it has ever arrived"),
+        (cluster(), Facts(last_pulse=LATE), "silent", "nothing of it has arrived for 60 minutes"),
+        (cluster(), Facts(last_pulse=LATE, pulse_before=LATE), "silent", "nothing of it has arrived for 60 minutes"),
+        (cluster(), Facts(last_pulse=LATER, pulse_before=LATE), "lagging", "its records arrive 50 minutes late"),
+        (
+            instance(Engine="sqlserver-ee", ActivityStreamPolicyStatus="unlocked"),
+            HEARD,
+            "policy-unlocked",
+            "its audit policy is unlocked: what is audited can be changed",
+        ),
+        (
+            instance(Engine="sqlserver-ee", ActivityStreamPolicyStatus="locked"),
+            HEARD,
+            "covered",
+            "its activity stream is on, and its records arrive",
+        ),
+    ],
+)
+def test_verdict_names_its_reason(database: FleetDatabase, facts: Facts, verdict: str, reason: str) -> None:
+    found = judged(document_of(database), facts, NOW)
+
+    assert (found.verdict, found.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("since", "verdict"), [("2031-03-04T11:50:00.000Z", "starting"), ("2031-03-04T11:00:00.000Z", "not-consumed")]
+)
+def test_new_stream_has_some_minutes_until_its_first_heartbeat(since: str, verdict: str) -> None:
+    assert judged({**document_of(cluster()), "streamSince": since}, Facts(), NOW).verdict == verdict
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [("async", "asynchronous"), ("sync", "covered")])
+def test_synchronous_mode_can_be_demanded(mode: str, verdict: str) -> None:
+    document = document_of(cluster(ActivityStreamMode=mode))
+
+    assert judged(document, HEARD, NOW, demands_sync=True).verdict == verdict
+    assert judged(document, HEARD, NOW).verdict == "covered"
+
+
+def tagged(**tags: str) -> FleetDatabase:
+    names = {"why": "daswatch:exception", "until": "daswatch:exception-until"}
+    pairs = [{"Key": names[name], "Value": value} for name, value in tags.items()]
+    return cluster(ActivityStreamStatus="stopped", TagList=pairs)
+
+
+@pytest.mark.parametrize(
+    ("database", "verdict", "reason"),
+    [
+        (
+            tagged(why="moves to Aurora in May", until="2031-05-31"),
+            "excepted",
+            "moves to Aurora in May (until 2031-05-31); its activity stream is off",
+        ),
+        (
+            tagged(why="test data", until="2031-03-04"),
+            "excepted",
+            "test data (until 2031-03-04); its activity stream is off",
+        ),
+        (
+            tagged(why="test data", until="2031-03-03"),
+            "off",
+            "its activity stream is off; its exception ended on 2031-03-03",
+        ),
+        (
+            tagged(why="test data"),
+            "off",
+            "its activity stream is off; its exception has no end "
+            "(expected: tag daswatch:exception-until, like 2031-12-31)",
+        ),
+        (
+            tagged(why="test data", until="next year"),
+            "off",
+            "its activity stream is off; its exception has no end "
+            "(expected: tag daswatch:exception-until, like 2031-12-31)",
+        ),
+        (tagged(until="2031-05-31"), "off", "its activity stream is off"),
+    ],
+)
+def test_owner_can_except_a_database_for_a_time(database: FleetDatabase, verdict: str, reason: str) -> None:
+    found = judged(document_of(database), Facts(), NOW)
+
+    assert (found.verdict, found.reason) == (verdict, reason)
+
+
+def test_exception_of_an_audited_database_is_not_needed() -> None:
+    tags = [{"Key": "daswatch:exception", "Value": "old"}, {"Key": "daswatch:exception-until", "Value": "2031-05-31"}]
+
+    assert judged(document_of(cluster(TagList=tags)), HEARD, NOW).verdict == "covered"
+
+
+def test_coverage_counts_what_a_stream_is_expected_of() -> None:
+    counts: dict[str, int] = {
+        Verdict.COVERED: 3,
+        Verdict.OFF: 1,
+        Verdict.NOT_ELIGIBLE: 5,
+        Verdict.EXCEPTED: 2,
+        Verdict.UNKNOWN: 2,
+    }
+
+    found = Coverage(counts)
+
+    assert (found.covered, found.expected, found.percent) == (3, 6, 50.0)
+    assert Coverage({Verdict.NOT_ELIGIBLE: 1}).percent == 100.0
+
+
+def test_coverage_by_tag_has_those_without_it() -> None:
+    documents: list[dict[str, object]] = [
+        {"verdict": "covered", "tags": {"env": "prod"}},
+        {"verdict": "off", "tags": {"env": "prod"}},
+        {"verdict": "covered"},
+    ]
+
+    found = coverage_by(documents, "tags.env")
+
+    assert {value: one.percent for value, one in found.items()} == {"": 100.0, "prod": 50.0}
+
+
+OTHER = Place("210987654321", "us-east-1")
+
+
+def test_audit_judges_what_it_saw_and_says_of_what_it_did_not() -> None:
+    on, off, elsewhere = cluster("orders"), cluster("stock", ActivityStreamStatus="stopped"), cluster(place=OTHER)
+    heard = {on.rds.resource_id: Heard(RECENT, LATE)}
+    first = audited({}, [Look(PLACE, (on, off)), Look(OTHER, (elsewhere,))], heard, LATER)
+
+    audit = audited(first.documents, [Look(PLACE, (on, off)), Look(OTHER, failure="AccessDenied")], heard, NOW)
+
+    verdicts = {one["databaseIdentifier"] + one["awsRegion"]: one["verdict"] for one in audit.present}
+    assert verdicts == {"orderseu-west-1": "covered", "stockeu-west-1": "off", "ordersus-east-1": "unknown"}
+    assert audit.changed == {on.id, off.id}
+    document = audit.documents[on.id]
+    assert (document["lastPulse"], document["lastEvent"], document["verdictSince"]) == (RECENT, LATE, LATER)
+    assert audit.documents[elsewhere.id]["verdictReason"] == "it could not be looked at: AccessDenied"
+
+
+def test_account_that_cannot_be_looked_at_is_the_reason_for_all_its_regions() -> None:
+    elsewhere = cluster(place=OTHER)
+    known = audited({}, [Look(OTHER, (elsewhere,))], {}, LATER).documents
+
+    audit = audited(known, [Look(Place(OTHER.account_id, ""), failure="no role")], {}, NOW)
+
+    assert audit.documents[elsewhere.id]["verdictReason"] == "it could not be looked at: no role"
+
+
+def test_verdict_has_its_time_since_when_it_changed() -> None:
+    known = audited({}, [Look(PLACE, (cluster(DbClusterResourceId="cluster-A"),))], {}, LATER).documents
+    stopped = cluster(DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped")
+
+    (document,) = audited(known, [Look(PLACE, (stopped,))], {}, NOW).documents.values()
+
+    assert (document["verdict"], document["verdictSince"]) == ("off", NOW)
+
+
+def test_history_counts_the_verdicts_of_each_place_and_engine() -> None:
+    databases = (cluster("a", ActivityStreamStatus="stopped"), cluster("b", ActivityStreamStatus="stopped"), instance())
+    audit = audited({}, [Look(PLACE, databases)], {}, NOW)
+
+    assert history_of(audit) == {
+        f"{NOW}/123456789012/eu-west-1/postgresql/off": {
+            "@timestamp": NOW,
+            "awsAccountId": "123456789012",
+            "awsRegion": "eu-west-1",
+            "engine": "postgresql",
+            "verdict": "off",
+            "databases": 2,
+        },
+        f"{NOW}/123456789012/eu-west-1/oracle/not-consumed": {
+            "@timestamp": NOW,
+            "awsAccountId": "123456789012",
+            "awsRegion": "eu-west-1",
+            "engine": "oracle",
+            "verdict": "not-consumed",
+            "databases": 1,
+        },
+    }
