@@ -41,7 +41,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing to OpenSe
 def run_audit(accounts: Sequence[str] | None, regions: Sequence[str] | None, *, dry_run: bool) -> Audit:
     """Look at the fleet, judge it and write it. Raises SettingsError, FleetUnavailable, SearchUnavailable.
 
-    Without OPENSEARCH_ENDPOINT nothing is known before, nothing is written, and nobody knows what arrives.
+    Without OPENSEARCH_ENDPOINT nothing is known before, nothing is written, and what arrives is unknown.
     """
     environment = Environment({**os.environ, **_asked("FLEET_ACCOUNTS", accounts), **_asked("FLEET_REGIONS", regions)})
     scope = FleetScope.read(environment)

@@ -56,8 +56,9 @@ def audited(
     *,
     demands_sync: bool = False,
 ) -> Audit:
-    """Judge the fleet. `known` are documents by id, `heard` is by resource id, None without an endpoint to ask; `now` is
-    ISO 8601 in UTC.
+    """Judge the fleet. `known` are documents by id, `now` is ISO 8601 in UTC.
+
+    `heard` is by resource id, and None without an endpoint to ask.
 
     A database that could not be looked at keeps its document, and its verdict becomes unknown in what is returned: it
     is not written.

@@ -81,7 +81,7 @@ class FleetDatabase:
 class Facts:
     """What is known of a database besides its document. `key_state` is KMS's, empty where it is not known.
 
-    `last_pulse` is ISO 8601 in UTC, empty if nothing was ever heard, None if nobody could be asked; `pulse_before` is
+    `last_pulse` is ISO 8601 in UTC, empty if nothing was ever heard, None without an endpoint to ask; `pulse_before` is
     that of the run before.
     `unknown` says why RDS did not say whether the database can have a stream.
     """

@@ -14,7 +14,7 @@ from typing import Any
 from daswatch.activity_streams.lifecycle import Status
 from daswatch.fleet.database import Document, Facts, FleetDatabase, Place, document_of
 
-# What the inventory adds to what a region describes. All else of a known document is described anew.
+# What the inventory adds to what a region describes. All else of a document is as described now.
 _KEPT = (
     "firstSeen",
     "formerIdentifiers",
@@ -106,7 +106,7 @@ def _last_had(document: Document) -> tuple[bool, str]:
 
 
 def _seen_again(document: Document, before: Document | None, now: str, *, is_first: bool) -> dict[str, Any]:
-    """A document with what is known of its database. At the `first` look at a place, no stream is taken for a new one."""
+    """A document with what is known of its database. At the first look at a place no stream is taken for a new one."""
     was_on = is_first if before is None else before["streamStatus"] == Status.STARTED
     before = before or {}
     kept = {name: before[name] for name in _KEPT if name in before}

@@ -1,8 +1,8 @@
 """The posture of each database: whether it is audited, and if not, why.
 
 In: a document of the inventory, what RDS offers it, the state of its key, and when its stream was last heard. Out: one
-verdict with its reason. Whether records arrive is judged by the pulse alone: a stream that nobody reads, reads late or
-that has stopped sending looks alike in RDS.
+verdict with its reason. Whether records arrive is judged by the pulse alone: in RDS, a stream that is not read, is read
+late or has stopped sending looks the same.
 """
 
 from __future__ import annotations

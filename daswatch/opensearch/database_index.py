@@ -56,15 +56,16 @@ class DatabaseIndex:
                 return heard
             sources["after"] = found["after_key"]
 
-    def write(self, audit: Audit, deadline: Deadline) -> None:
-        """Write what a run looked at, and its history. Of two runs, the later one stays."""
+    def write(self, audit: Audit, deadline: Deadline, *, with_history: bool = True) -> None:
+        """Write what a run looked at, and its history if it looked at everything. Of two runs, the later one stays."""
         later = {"version": version_of(audit.at), "version_type": "external"} if self._service == "es" else {}
         actions = [
             Action.put(self._indices.databases, id_, orjson.dumps(audit.documents[id_]), later)
             for id_ in sorted(audit.changed)
         ]
         index = f"{self._indices.posture}-{audit.at[:7].replace('-', '.')}"
-        actions += [Action.create(index, id_, orjson.dumps(one)) for id_, one in history_of(audit).items()]
+        if with_history:
+            actions += [Action.create(index, id_, orjson.dumps(one)) for id_, one in history_of(audit).items()]
         gateway = SearchGateway(self._client, service=self._service)
         for begin in range(0, len(actions), _BULK):
             result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)

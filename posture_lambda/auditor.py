@@ -1,0 +1,85 @@
+"""One run over the fleet: read what is known, look at AWS, judge, write.
+
+A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
+within a minute. The scheduled run looks at everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from daswatch.aws.fleet import FleetLookup
+from daswatch.deadline import Deadline
+from daswatch.errors import RequestError
+from daswatch.fleet.audit import Audit, audited
+from daswatch.fleet.database import Place
+from daswatch.fleet.inventory import place_of
+from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.times import iso_milliseconds
+
+# Kept for writing, whatever the regions do.
+_SHARE_OF_LOOKING = 0.7
+
+
+class LookupFactory(Protocol):
+    """Makes the lookup of some regions, all enabled ones where none is named."""
+
+    def __call__(self, regions: tuple[str, ...]) -> FleetLookup: ...
+
+
+@dataclass(slots=True)
+class PostureReport:
+    """What one invocation did."""
+
+    audit: Audit
+    is_whole: bool  # whether all accounts and regions were looked at
+    total_ms: float = 0.0
+    causes: list[str] = field(default_factory=list)
+
+
+class Auditor:
+    """Keeps the inventory and the posture of one deployment."""
+
+    def __init__(
+        self,
+        lookup: LookupFactory,
+        accounts: Callable[[Deadline], list[str]],
+        index: DatabaseIndex,
+        regions: tuple[str, ...] = (),
+        *,
+        demands_sync: bool = False,
+    ) -> None:
+        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled."""
+        self._lookup = lookup
+        self._accounts = accounts
+        self._index = index
+        self._regions = regions
+        self._demands_sync = demands_sync
+
+    def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
+        """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same."""
+        begun = deadline.clock.monotonic()
+        known = self._index.read(deadline)
+        heard = self._index.heard(deadline)
+        looking = deadline.part(_SHARE_OF_LOOKING)
+        if place:
+            known = {id_: one for id_, one in known.items() if place_of(one) == place}
+            looks = self._lookup((place.region,)).look([place.account_id], looking)
+        else:
+            looks = self._lookup(self._regions).look(self._accounts(looking), looking)
+        audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
+        self._index.write(audit, deadline, with_history=place is None)
+        return PostureReport(audit, place is None, (deadline.clock.monotonic() - begun) * 1000)
+
+
+def read_place(event: Mapping[str, Any]) -> Place | None:
+    """The place of an event of RDS from EventBridge; None for a schedule's. Raises RequestError."""
+    if event.get("source") != "aws.rds":
+        return None
+    account_id, region = event.get("account"), event.get("region")
+    if not isinstance(account_id, str) or not isinstance(region, str) or not account_id or not region:
+        raise RequestError("the event of RDS names no account or no region")
+    return Place(account_id, region)

@@ -1,0 +1,61 @@
+"""RDS in all accounts and regions -> inventory and posture. Only wires components."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from daswatch.aws.clients import organizations_client, regional_client, sts_client
+from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.fleet import FleetLookup, organization_accounts
+from daswatch.deadline import Deadline
+from daswatch.indices import Indices
+from daswatch.opensearch.client import search_client
+from daswatch.opensearch.database_index import DatabaseIndex
+from posture_lambda.auditor import Auditor, read_place
+from posture_lambda.settings import Settings, read_settings
+from posture_lambda.telemetry import SERVICE, emit
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Audit all accounts and regions, or the one of an RDS event. Raises SettingsError, SearchUnavailable,
+    FleetUnavailable, RequestError."""
+    function = warm_function(context.invoked_function_arn)
+    report = function.auditor.run(read_place(event), datetime.now(UTC), Deadline.of(context))
+    emit(function.telemetry, report, context.aws_request_id)
+    return {"databases": len(report.audit.present), "coveredPercent": round(report.audit.coverage.percent, 1)}
+
+
+class Function:
+    """State kept between warm invocations."""
+
+    def __init__(self, settings: Settings, account_id: str, region: str) -> None:
+        scope = settings.scope
+        client = search_client(settings.search)
+
+        def accounts(deadline: Deadline) -> list[str]:
+            if scope.organization:
+                return organization_accounts(organizations_client(), deadline)
+            return list(scope.accounts) or [account_id]
+
+        self.telemetry = Telemetry(SERVICE)
+        self.auditor = Auditor(
+            lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
+            accounts=accounts,
+            index=DatabaseIndex(client, Indices(settings.index_prefix), settings.search.service),
+            regions=scope.regions,
+            demands_sync=scope.demands_sync,
+        )
+
+
+@cache
+def warm_function(invoked_function_arn: str) -> Function:
+    """The function of this environment, the same for as long as it is warm. Raises SettingsError."""
+    region, account_id = invoked_function_arn.split(":")[3:5]
+    return Function(read_settings(os.environ), account_id, region)

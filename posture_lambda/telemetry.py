@@ -1,0 +1,31 @@
+"""What the posture function logs of an invocation."""
+
+from __future__ import annotations
+
+from daswatch.aws.cloudwatch import Telemetry
+from posture_lambda.auditor import PostureReport
+
+SERVICE = "posture"
+
+
+def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
+    """Emit the log line and metrics of one run. Counts of the whole fleet come from whole runs only."""
+    audit = report.audit
+    found = audit.coverage
+    line: dict[str, object] = {
+        "level": "WARNING" if audit.unseen else "INFO",
+        "message": "fleet audited" if report.is_whole else "one region audited",
+        "request_id": request_id,
+        "databases": len(audit.present),
+        "verdicts": dict(found.counts),
+        "covered_percent": round(found.percent, 1),
+        "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
+        "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
+        "total_ms": round(report.total_ms, 1),
+    }
+    counts = {
+        "Databases": len(audit.present),
+        "DatabasesNotCovered": found.expected - found.covered,
+        "PlacesNotLookedAt": len(audit.unseen),
+    }
+    telemetry.emit(line, counts if report.is_whole else {}, {"PostureDuration": report.total_ms})
