@@ -1,4 +1,4 @@
-"""One run over the fleet: read what is known, look at AWS, judge, write.
+"""One run over the fleet: read what is known, look at AWS, judge, write, publish.
 
 A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
 within a minute. The scheduled run looks at everything.
@@ -19,8 +19,9 @@ from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.times import iso_milliseconds
+from posture_lambda.findings import PostureFindings, PublishedFindings
 
-# Kept for writing, whatever the regions do.
+# The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
 
 
@@ -36,8 +37,8 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
+    findings: PublishedFindings = field(default_factory=PublishedFindings)
     total_ms: float = 0.0
-    causes: list[str] = field(default_factory=list)
 
 
 class Auditor:
@@ -49,14 +50,19 @@ class Auditor:
         accounts: Callable[[Deadline], list[str]],
         index: DatabaseIndex,
         regions: tuple[str, ...] = (),
+        findings: PostureFindings | None = None,
         *,
         demands_sync: bool = False,
     ) -> None:
-        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled."""
+        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
+
+        Without `findings`, none are published.
+        """
         self._lookup = lookup
         self._accounts = accounts
         self._index = index
         self._regions = regions
+        self._findings = findings
         self._demands_sync = demands_sync
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
@@ -72,7 +78,8 @@ class Auditor:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         self._index.write(audit, deadline, with_history=place is None)
-        return PostureReport(audit, place is None, (deadline.clock.monotonic() - begun) * 1000)
+        published = self._findings.publish(audit, deadline) if self._findings else PublishedFindings()
+        return PostureReport(audit, place is None, published, (deadline.clock.monotonic() - begun) * 1000)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:
