@@ -148,3 +148,25 @@ def test_thousand_databases_take_ten_calls(fleet: Fleet) -> None:
     assert fleet.hub.calls == [100] * 10
     assert fleet.run(5).findings.accepted == 0
     assert fleet.hub.sent == 1_000
+
+
+def test_trend_has_the_last_run_of_each_day(fleet: Fleet) -> None:
+    on, off = ({"DbClusterResourceId": name} for name in ("cluster-A", "cluster-B"))
+    fleet.databases = [cluster("a", **_stopped(on)), cluster("b", **_stopped(off))]
+    fleet.run(-24 * 60)
+    fleet.run(0)
+    fleet.databases[0] = cluster("a", **_stopped(on, "starting"))
+    fleet.run(30)
+    fleet.run(40, PLACE)
+
+    trend = fleet.index.trend(Deadline.after(10), {"awsAccountId": [ACCOUNT], "awsRegion": []})
+
+    assert {at: dict(one.counts) for at, one in trend.items()} == {
+        "2031-03-03T12:00:00.000Z": {"off": 2},
+        "2031-03-04T12:30:00.000Z": {"off": 1, "starting": 1},
+    }
+    assert fleet.index.trend(Deadline.after(10), {"awsAccountId": ["210987654321"]}) == {}
+
+
+def _stopped(names: Mapping[str, str], status: str = "stopped") -> dict[str, Any]:
+    return {**names, "ActivityStreamStatus": status}
