@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -36,6 +37,10 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
+
+
+# Clients may be used from several threads; the session that makes them may not.
+_MAKING_A_CLIENT = Lock()
 
 
 def cloudformation_client() -> Any:
@@ -87,16 +92,14 @@ def regional_client(service: Any, region: str | None = None, credentials: Mappin
 
     `credentials` are those of another role, with AssumeRole's names.
     """
-    if credentials is None:
-        return session().client(service, region_name=region, config=_AWS)
-    return session().client(
-        service,
-        region_name=region,
-        config=_AWS,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+    names = {
+        "aws_access_key_id": "AccessKeyId",
+        "aws_secret_access_key": "SecretAccessKey",
+        "aws_session_token": "SessionToken",
+    }
+    as_role = {parameter: credentials[name] for parameter, name in names.items()} if credentials else {}
+    with _MAKING_A_CLIENT:
+        return session().client(service, region_name=region, config=_AWS, **as_role)
 
 
 def s3_client() -> S3Client:
