@@ -97,7 +97,7 @@ def regional_client(service: Any, region: str | None = None, credentials: Mappin
         "aws_secret_access_key": "SecretAccessKey",
         "aws_session_token": "SessionToken",
     }
-    as_role = {parameter: credentials[name] for parameter, name in names.items()} if credentials else {}
+    as_role: dict[str, Any] = {parameter: credentials[name] for parameter, name in names.items()} if credentials else {}
     with _MAKING_A_CLIENT:
         return session().client(service, region_name=region, config=_AWS, **as_role)
 
