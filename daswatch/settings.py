@@ -145,6 +145,7 @@ SETTINGS = {
             DASHBOARDS_TENANT=("global", "tenant whose saved objects are installed"),
             INGEST_ROLE_ARN="IAM role that gets the ingest function's role in OpenSearch",
             FINDINGS_ROLE_ARN="IAM role that gets the findings function's role in OpenSearch",
+            POSTURE_ROLE_ARN="IAM role that gets the posture function's role in OpenSearch",
             MONITORS=("true", "`false`: no monitors; the schedule alone runs the detections"),
             MONITOR_TOPIC_ARN="SNS topic that monitors notify",
             CHANNEL_ROLE_ARN="the role that OpenSearch assumes for it",

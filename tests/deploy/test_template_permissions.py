@@ -411,7 +411,7 @@ def test_no_wildcard_where_a_resource_can_be_named(name: str) -> None:
 def test_serverless_says_in_its_own_policy_who_may_what() -> None:
     functions, setup = json.loads(Stack(SERVERLESS).resources["CollectionAccess"].properties["Policy"])
 
-    assert functions["Principal"] == ["<IngestRole.Arn>", "<FindingsRole.Arn>"]
+    assert functions["Principal"] == ["<IngestRole.Arn>", "<FindingsRole.Arn>", "<PostureRole.Arn>"]
     assert setup["Principal"] == ["<SetupRole.Arn>"]
     assert not [one for rule in functions["Rules"] for one in rule["Permission"] if "Delete" in one or "*" in one]
     assert {one for rule in functions["Rules"] for one in rule["Resource"]} == {
