@@ -1,4 +1,6 @@
-"""One run over the fleet: read what is known, look at AWS, judge, write.
+"""One run over the fleet: read what is known, look at AWS, judge, write, name earlier events.
+
+Events that were indexed before the name of their database was known get it here, some in each run.
 
 A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
 within a minute. The scheduled run looks at everything.
@@ -17,7 +19,9 @@ from daswatch.errors import RequestError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
+from daswatch.fleet.names import Names
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.times import iso_milliseconds
 
 # Kept for writing, whatever the regions do.
@@ -36,6 +40,7 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
+    named: Named = field(default_factory=Named)
     total_ms: float = 0.0
     causes: list[str] = field(default_factory=list)
 
@@ -48,14 +53,21 @@ class Auditor:
         lookup: LookupFactory,
         accounts: Callable[[Deadline], list[str]],
         index: DatabaseIndex,
+        earlier_events: EarlierEvents,
         regions: tuple[str, ...] = (),
         *,
+        tags: tuple[str, ...] = (),
         demands_sync: bool = False,
     ) -> None:
-        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled."""
+        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
+
+        `tags` are those that events carry.
+        """
         self._lookup = lookup
         self._accounts = accounts
         self._index = index
+        self._earlier_events = earlier_events
+        self._tags = tags
         self._regions = regions
         self._demands_sync = demands_sync
 
@@ -72,7 +84,8 @@ class Auditor:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         self._index.write(audit, deadline, with_history=place is None)
-        return PostureReport(audit, place is None, (deadline.clock.monotonic() - begun) * 1000)
+        named = self._earlier_events.name(Names.of(audit.documents.values(), self._tags), deadline)
+        return PostureReport(audit, place is None, named, (deadline.clock.monotonic() - begun) * 1000)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

@@ -15,6 +15,7 @@ from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents
 from posture_lambda.auditor import Auditor, read_place
 from posture_lambda.settings import Settings, read_settings
 from posture_lambda.telemetry import SERVICE, emit
@@ -38,6 +39,7 @@ class Function:
     def __init__(self, settings: Settings, account_id: str, region: str) -> None:
         scope = settings.scope
         client = search_client(settings.search)
+        indices = Indices(settings.index_prefix)
 
         def accounts(deadline: Deadline) -> list[str]:
             if scope.organization:
@@ -48,7 +50,9 @@ class Function:
         self.auditor = Auditor(
             lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
             accounts=accounts,
-            index=DatabaseIndex(client, Indices(settings.index_prefix), settings.search.service),
+            index=DatabaseIndex(client, indices, settings.search.service),
+            earlier_events=EarlierEvents(client, indices, settings.search.service),
+            tags=settings.event_tags,
             regions=scope.regions,
             demands_sync=scope.demands_sync,
         )

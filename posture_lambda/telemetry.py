@@ -13,7 +13,7 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     audit = report.audit
     found = audit.coverage
     line: dict[str, object] = {
-        "level": "WARNING" if audit.unseen else "INFO",
+        "level": "WARNING" if audit.unseen or report.named.cause else "INFO",
         "message": "fleet audited" if report.is_whole else "one region audited",
         "request_id": request_id,
         "databases": len(audit.present),
@@ -21,8 +21,11 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "covered_percent": round(found.percent, 1),
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
+        "events_named": report.named.events,
         "total_ms": round(report.total_ms, 1),
     }
+    if report.named.cause:
+        line["names_cause"] = report.named.cause
     counts = {
         "Databases": len(audit.present),
         "DatabasesNotCovered": found.expected - found.covered,
