@@ -37,10 +37,7 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
-
-
-# Clients may be used from several threads; the session that makes them may not.
-_MAKING_A_CLIENT = Lock()
+_making = Lock()
 
 
 def cloudformation_client() -> Any:
@@ -92,14 +89,16 @@ def regional_client(service: Any, region: str | None = None, credentials: Mappin
 
     `credentials` are those of another role, with AssumeRole's names.
     """
-    names = {
-        "aws_access_key_id": "AccessKeyId",
-        "aws_secret_access_key": "SecretAccessKey",
-        "aws_session_token": "SessionToken",
-    }
-    as_role: dict[str, Any] = {parameter: credentials[name] for parameter, name in names.items()} if credentials else {}
-    with _MAKING_A_CLIENT:
-        return session().client(service, region_name=region, config=_AWS, **as_role)
+    given = credentials or {}
+    with _making:  # threads may share a client of boto3, and not the session that makes it
+        return session().client(
+            service,
+            region_name=region,
+            config=_AWS,
+            aws_access_key_id=given.get("AccessKeyId"),
+            aws_secret_access_key=given.get("SecretAccessKey"),
+            aws_session_token=given.get("SessionToken"),
+        )
 
 
 def s3_client() -> S3Client:
