@@ -19,6 +19,7 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
 from findings_lambda.notifier import Notifier
@@ -74,6 +75,8 @@ class Function:
                 statements=statements.read if settings.findings_sql else None,
             ),
             indices=indices,
+            databases=DatabaseIndex(client, indices, settings.search.service),
+            tags=settings.event_tags,
         )
         self.inbox = Inbox(
             detections=detections,

@@ -18,10 +18,12 @@ from daswatch.alerts.alert import Alert, Due, Firing, Publication, State, change
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind, Source, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
+from daswatch.fleet.names import Names, fields_read
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
@@ -54,6 +56,7 @@ _SIGHTINGS = 1_000  # in one request
 # Share of the time left that refused writes may take: the rest goes on without them. The last seconds are for noting
 # what was published.
 _WRITING = 0.5
+_NAMES_SECONDS = 5.0  # for the names of databases: alerts are raised without them too
 _NOTE_SECONDS = 3.0
 
 
@@ -69,6 +72,8 @@ class DetectionRunner:
         search: SearchGateway,
         notifier: Notifier,
         indices: Indices,
+        databases: DatabaseIndex,
+        tags: Sequence[str] = (),
     ) -> None:
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
@@ -77,6 +82,8 @@ class DetectionRunner:
         self._search = search
         self._notifier = notifier
         self._indices = indices
+        self._databases = databases
+        self._tags = tags
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> RunReport:
@@ -482,6 +489,7 @@ class DetectionRunner:
         What has to be published of the alerts is added to the run.
         """
         report, has_topic = run.report, self._notifier.has_topic
+        firings = self._named(firings, run)
         fired = {firing.alert_id for firing in firings}
         stored = {alert_id: one for alert_id in fired if (one := read.get(alert_id))}
         if unread := sorted(fired - read.keys()):
@@ -504,6 +512,20 @@ class DetectionRunner:
             if change.due and (change.after.id in written.ids or not change.written)
         )
         return {_detection_of(alert_id) for alert_id in (written.conflicts | written.unwritten) & fired}
+
+    def _named(self, firings: Sequence[Firing], run: Run) -> Sequence[Firing]:
+        """Firings with their databases as they are called now; without names if these cannot be read."""
+        resource_ids = {one.database.resource_id for one in firings} - {""}
+        if not resource_ids or run.report.names_cause:
+            return firings
+        try:
+            deadline = run.deadline.at_most(_NAMES_SECONDS)
+            found = self._databases.read(deadline, fields_read(self._tags), resource_ids)
+        except SearchUnavailable as exc:
+            run.report.names_cause = str(exc)
+            return firings
+        names = Names.of(found.values(), self._tags)
+        return [replace(one, database=names.named(one.database)) for one in firings]
 
     def _send_messages(self, run: Run) -> None:
         """Publish the messages that are due, and note each before the next one goes out."""

@@ -1,4 +1,6 @@
-"""One run over the fleet: read what is known, look at AWS, judge, write, publish.
+"""One run over the fleet: read what is known, look at AWS, judge, write, publish, name earlier events.
+
+Events that were indexed before the name of their database was known get it here, some in each run.
 
 A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
 within a minute. The scheduled run looks at everything.
@@ -17,12 +19,16 @@ from daswatch.errors import RequestError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
+from daswatch.fleet.names import Names
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.times import iso_milliseconds
 from posture_lambda.findings import PostureFindings, PublishedFindings
 
 # The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
+# Of what is left then: a Security Hub that is overloaded leaves time to name events.
+_SHARE_OF_PUBLISHING = 0.6
 
 
 class LookupFactory(Protocol):
@@ -38,6 +44,7 @@ class PostureReport:
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
     findings: PublishedFindings = field(default_factory=PublishedFindings)
+    named: Named = field(default_factory=Named)
     total_ms: float = 0.0
 
 
@@ -49,18 +56,22 @@ class Auditor:
         lookup: LookupFactory,
         accounts: Callable[[Deadline], list[str]],
         index: DatabaseIndex,
+        earlier_events: EarlierEvents,
         regions: tuple[str, ...] = (),
         findings: PostureFindings | None = None,
         *,
+        tags: tuple[str, ...] = (),
         demands_sync: bool = False,
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-        Without `findings`, none are published.
+        `tags` are those that events carry. Without `findings`, none are published.
         """
         self._lookup = lookup
         self._accounts = accounts
         self._index = index
+        self._earlier_events = earlier_events
+        self._tags = tags
         self._regions = regions
         self._findings = findings
         self._demands_sync = demands_sync
@@ -78,8 +89,10 @@ class Auditor:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         self._index.write(audit, deadline, with_history=place is None)
-        published = self._findings.publish(audit, deadline) if self._findings else PublishedFindings()
-        return PostureReport(audit, place is None, published, (deadline.clock.monotonic() - begun) * 1000)
+        publishing = deadline.part(_SHARE_OF_PUBLISHING)
+        published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
+        named = self._earlier_events.name(Names.of(audit.documents.values(), self._tags), deadline)
+        return PostureReport(audit, place is None, published, named, (deadline.clock.monotonic() - begun) * 1000)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

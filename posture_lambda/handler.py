@@ -16,6 +16,7 @@ from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents
 from posture_lambda.auditor import Auditor, read_place
 from posture_lambda.findings import PostureFindings
 from posture_lambda.settings import Settings, read_settings
@@ -40,13 +41,13 @@ class Function:
     def __init__(self, settings: Settings, account_id: str, region: str) -> None:
         scope = settings.scope
         client = search_client(settings.search)
+        indices = Indices(settings.index_prefix)
 
         def accounts(deadline: Deadline) -> list[str]:
             if scope.organization:
                 return organization_accounts(organizations_client(), deadline)
             return list(scope.accounts) or [account_id]
 
-        indices = Indices(settings.index_prefix)
         index = DatabaseIndex(client, indices, settings.search.service)
         hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)
@@ -54,6 +55,8 @@ class Function:
             lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
             accounts=accounts,
             index=index,
+            earlier_events=EarlierEvents(client, indices, settings.search.service),
+            tags=settings.event_tags,
             regions=scope.regions,
             findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.settings import Environment, FleetScope, SearchEndpoint, read_index_prefix
+from daswatch.settings import (
+    DEFAULT_EVENT_TAGS,
+    Environment,
+    FleetScope,
+    SearchEndpoint,
+    read_event_tags,
+    read_index_prefix,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,7 @@ class Settings:
     security_hub: bool = True
     findings_role: str = ""
     index_prefix: str = DEFAULT_INDEX_PREFIX
+    event_tags: tuple[str, ...] = DEFAULT_EVENT_TAGS
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -29,6 +37,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         security_hub=environment.flag("SECURITY_HUB"),
         findings_role=environment.optional("FINDINGS_ROLE"),
         index_prefix=read_index_prefix(environment),
+        event_tags=read_event_tags(environment),
     )
     environment.check()
     return settings

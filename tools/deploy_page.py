@@ -37,7 +37,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 27  # of the ingest and the findings function
+OUR_METRICS = 31  # of the ingest, findings and posture functions
 MAPPING_METRICS = 7  # that EventCount names
 
 
@@ -133,6 +133,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that the "
     "role trusts the findings function's role.",
     "FindingsRefused": "The log of the findings function has Security Hub's reason. Report it as a bug.",
+    "DatabasesNotCovered": "Run `daswatch posture`: it lists each database with the reason and the remedy.",
+    "PlacesNotLookedAt": "The log of the posture function names each account or region with its cause (docs/fleet.md).",
     "RecordsFailed": "The objects under `splunk/` contain the reason; the evidence has the records.",
     "RecordsOverResponseLimit": "Lower BufferSizeInMBs of the Splunk Firehose stream (docs/firehose.md).",
     "BatchesToRetry": "Check that the stream's key is enabled (`daswatch doctor`).",
@@ -142,10 +144,12 @@ ALARM_FIXES: Mapping[str, str] = {
     "`aws/lambda/` in the dead-letter bucket.",
     "NotifiedRetriesExhausted": "The log of the notified function has the cause. The scheduled saved queries find the "
     "same events.",
+    "PostureErrors": "Check the log of the posture function; usually OpenSearch does not respond.",
     "SetupErrors": "Check the log of the setup function and the stack events, correct the error and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
     "FindingsThrottled": "Raise the same quota; the next run covers skipped ones.",
     "NotifiedThrottled": "Raise the same quota; Lambda retries automatically.",
+    "PostureThrottled": "Raise the same quota; the next run audits all databases.",
     "SetupThrottled": "Raise the same quota, then deploy again.",
     "IngestDestinationFailures": "Check the dead-letter bucket's policy and key. The records are in the evidence.",
     "NotifiedDestinationFailures": "Check the same bucket. The monitors' alerts are also in OpenSearch: Alerting, "

@@ -12,6 +12,7 @@ from daswatch.detections.detection import Detection
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from demo.aws import REGION
 from findings_lambda.notifier import Notifier
@@ -41,4 +42,5 @@ def detection_runner(
             statements=None,
         ),
         indices=indices,
+        databases=DatabaseIndex(search, indices),
     )

@@ -120,6 +120,7 @@ class WantedContent:
     channel_role_arn: str = ""  # that the Notifications plugin assumes to publish there
     ingest_role_arn: str = ""  # of the ingest function
     findings_role_arn: str = ""  # of the findings function
+    posture_role_arn: str = ""  # of the posture function
     index_settings: IndexSettings = field(default_factory=IndexSettings)
     hourly: HourlyIndices | None = None  # None: whatever the functions have
     monitors: bool = True
@@ -135,7 +136,7 @@ class WantedContent:
         detections: tuple[Detection, ...],
         dashboards: bool = True,
     ) -> WantedContent:
-        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, INGEST_ROLE_ARN, FINDINGS_ROLE_ARN; indices' settings.
+        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, the ARNs of the functions' roles; indices' settings.
 
         INDEX_HOURLY counts where it is set, to nothing included.
         """
@@ -147,6 +148,7 @@ class WantedContent:
             channel_role_arn=_arn(environment, "CHANNEL_ROLE_ARN", "arn:aws:iam::…:role/…"),
             ingest_role_arn=_arn(environment, "INGEST_ROLE_ARN", "arn:aws:iam::…:role/…"),
             findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            posture_role_arn=_arn(environment, "POSTURE_ROLE_ARN", "arn:aws:iam::…:role/…"),
             index_settings=IndexSettings.read(environment),
             hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
             monitors=environment.flag("MONITORS"),

@@ -57,6 +57,11 @@ def findings_role(index_prefix: str) -> str:
     return f"{index_prefix}-findings"
 
 
+def posture_role(index_prefix: str) -> str:
+    """Name of the posture function's role."""
+    return f"{index_prefix}-posture"
+
+
 def wanted_content(wanted: WantedContent) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
@@ -213,6 +218,7 @@ def _arns(wanted: WantedContent) -> dict[str, tuple[str, str]]:
     return {
         ingest_role(wanted.index_prefix): (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
         findings_role(wanted.index_prefix): (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
+        posture_role(wanted.index_prefix): (wanted.posture_role_arn, "POSTURE_ROLE_ARN"),
     }
 
 
@@ -226,7 +232,7 @@ def _mappings(wanted: WantedContent) -> list[Content]:
 
 def _unmapped(wanted: WantedContent) -> list[LeftOut]:
     settings = [setting for arn, setting in _arns(wanted).values() if not arn]
-    why = f"the role has no users: set {' and '.join(settings)}"
+    why = f"the role has no users: set {', '.join(settings)}"
     return [LeftOut(ContentKind.ROLE_MAPPING, len(settings), why)] if settings else []
 
 

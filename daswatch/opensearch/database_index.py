@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -35,11 +35,15 @@ class DatabaseIndex:
         self._indices = indices
         self._service = service
 
-    def read(self, deadline: Deadline, fields: tuple[str, ...] = ()) -> dict[str, Document]:
-        """All documents by id, or some `fields` of each."""
+    def read(
+        self, deadline: Deadline, fields: tuple[str, ...] = (), resource_ids: Collection[str] = ()
+    ) -> dict[str, Document]:
+        """All documents by id, or some `fields` of each; with `resource_ids`, those of these databases."""
         body: dict[str, Any] = {"size": _PAGE, "sort": [{name: "asc"} for name in _ORDER]}
         if fields:
             body["_source"] = list(fields)
+        if resource_ids:
+            body["query"] = {"terms": {"resourceId": sorted(resource_ids)}}
         return {hit["_id"]: hit["_source"] for hit in self._hits(self._indices.databases, body, deadline)}
 
     def heard(self, deadline: Deadline) -> dict[str, Heard]:

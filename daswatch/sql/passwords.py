@@ -30,6 +30,7 @@ from daswatch.sql.secret_locations import (
 )
 from daswatch.sql.statements import (
     QUOTES,
+    Patterns,
     contains_any,
     escaped,
     known_engine,
@@ -137,15 +138,19 @@ _VALUES = {
 }
 # The words that mean something, and the ends of statements; the others are passed within a match, up to the text's end.
 _IN_WORD = r"[\w$#@]"
-_TOKENS: dict[str, re.Pattern[str]] = {}
-for _engine, _kinds in _KINDS.items():
-    _phrase = rf"(?:{'|'.join(PHRASES[_engine]) or '(?!)'})(?!{_IN_WORD})"
-    _word = rf"{_any_of(word for word in _kinds if word != ';')}(?!{_IN_WORD})"
-    _name = rf"{_IN_WORD}*?{_any_of(SECRET_NAMES)}(?!{_IN_WORD})"
-    _TOKENS[_engine] = re.compile(
-        rf"(?:[^\w$#@;]++|(?!{_phrase}|{_word}|{_name}){_IN_WORD}++)*+"
-        rf"(?:(?P<phrase>{_phrase})|(?P<word>{_word}|{_name})|(?P<end>;)[;\s]*+|\Z)"
+
+
+def _tokens(engine: str) -> str:
+    phrase = rf"(?:{'|'.join(PHRASES[engine]) or '(?!)'})(?!{_IN_WORD})"
+    word = rf"{_any_of(word for word in _KINDS[engine] if word != ';')}(?!{_IN_WORD})"
+    name = rf"{_IN_WORD}*?{_any_of(SECRET_NAMES)}(?!{_IN_WORD})"
+    return (
+        rf"(?:[^\w$#@;]++|(?!{phrase}|{word}|{name}){_IN_WORD}++)*+"
+        rf"(?:(?P<phrase>{phrase})|(?P<word>{word}|{name})|(?P<end>;)[;\s]*+|\Z)"
     )
+
+
+_TOKENS = Patterns({engine: _tokens(engine) for engine in _KINDS})
 _CREATED = re.compile(r"\s*+(?:or\s++(?:replace|alter)\s++)?+(?P<what>[^\W\d][\w$#@]*+)(?P<mapping>\s++mapping\b)?+")
 _OPTION = re.compile(rf"(?<![\w$#@\x02])(?P<name>[\w$#@\x02]++)\"?+\s*+(?P<value>{_STRING})")
 _BEFORE = 60  # characters: what may stand between a keyword and the statement's beginning or a call's package

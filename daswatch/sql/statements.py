@@ -9,7 +9,7 @@ removes whatever any setting makes a literal (docs/decisions/0022-text.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -122,20 +122,37 @@ _DOLLAR_QUOTED = (
 )
 
 
-def _scanner(engine: str, comments: str, literals: str, first: str) -> re.Pattern[str]:
+class Patterns(dict[str, re.Pattern[str]]):
+    """Patterns by engine or word, each compiled when it is first needed.
+
+    All of them take 0.1 s of a cold start, and a deployment seldom has more than two engines.
+    """
+
+    def __init__(self, expressions: Mapping[str, str]) -> None:
+        super().__init__()
+        self.expressions = expressions
+
+    def __missing__(self, key: str) -> re.Pattern[str]:
+        pattern = self[key] = re.compile(self.expressions[key])
+        return pattern
+
+
+def _scanner(engine: str, comments: str, literals: str, first: str) -> str:
     maybe_name = f"|{_SQLSERVER_NAME}" if engine == "sqlserver" else ""
     dollar_quoted = f"|(?P<dollar>{_DOLLAR_QUOTED})" if engine == "postgresql" else ""
-    return re.compile(
+    return (
         rf"{first}(?:(?P<literal>{literals})|(?P<comment>{comments})"
         rf"|(?P<name>{_NAMES[engine]}){maybe_name}{dollar_quoted})"
     )
 
 
-def _scanners(comments: dict[str, str], literals: dict[str, str], first: dict[str, str]) -> dict[str, re.Pattern[str]]:
-    return {
-        engine: _scanner(engine, comments[engine], rf"{_NUMBER}|{literals[engine]}", first[engine])
-        for engine in ENGINES
-    }
+def _scanners(comments: dict[str, str], literals: dict[str, str], first: dict[str, str]) -> Patterns:
+    return Patterns(
+        {
+            engine: _scanner(engine, comments[engine], rf"{_NUMBER}|{literals[engine]}", first[engine])
+            for engine in ENGINES
+        }
+    )
 
 
 SCANNERS = _scanners(_COMMENTS, _LITERALS, _FIRST)
@@ -148,11 +165,13 @@ _CERTAIN_STRIPPERS = _scanners(_UNCERTAIN_COMMENTS, _UNCERTAIN_LITERALS, _FIRST_
 # Quotes and comments alone: no numbers, no parameters, and of SQL Server's names in brackets those that hold a quote.
 _FIRST_QUOTE = {engine: re.sub("0-9|[?:]", "", first) for engine, first in _FIRST.items()}
 _FIRST_QUOTE["sqlserver"] = r"(?:[-/'\"]|\[(?![\w$#@ .]*+\](?!\])))"
-QUOTES = {
-    engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], first)
-    for engine, first in _FIRST_QUOTE.items()
-}
-_LITERAL_SCANNERS = {engine: re.compile(rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})") for engine in ENGINES}
+QUOTES = Patterns(
+    {
+        engine: _scanner(engine, _COMMENTS[engine], _QUOTED_LITERALS[engine], first)
+        for engine, first in _FIRST_QUOTE.items()
+    }
+)
+_LITERAL_SCANNERS = Patterns({engine: rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})" for engine in ENGINES})
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
 _NOT_PLAIN = {
     "postgresql": re.compile(r"[\"]|\$(?!\d)|--|/\*"),
@@ -307,20 +326,22 @@ _NOT_A_TABLE = (
 _MYSQL_NAME = rf"{_NOT_A_TABLE}[\w.$`]++"
 
 
-def _mysql_tables(behind: str) -> re.Pattern[str]:
+def _mysql_tables(behind: str) -> str:
     """Names, with their aliases, behind one of these words.
 
     No statement has more than a few words between; without a limit a text of these words alone is read again and again.
     """
-    return re.compile(
+    return (
         rf"(?:{behind}) "
         r"(?:(?:table|tables|if|not|exists|only|ignore|low_priority|high_priority|delayed|quick|into|from) ){0,6}+"
         rf"(?P<names>{_MYSQL_NAME}(?: (?:as )?+{_MYSQL_NAME})?+(?: ?, ?{_MYSQL_NAME}(?: (?:as )?+{_MYSQL_NAME})?+)*+)"
     )
 
 
-_MYSQL_TABLES = _mysql_tables(_MYSQL_BEHIND)
-_MYSQL_TABLES_TOO = {first: _mysql_tables(behind) for first, behind in _MYSQL_BEHIND_TOO.items()}
+_ANYWHERE = ""
+_MYSQL_TABLES = Patterns(
+    {first: _mysql_tables(behind) for first, behind in {_ANYWHERE: _MYSQL_BEHIND, **_MYSQL_BEHIND_TOO}.items()}
+)
 # A derived table: what stands behind its parenthesis is its alias, unless a column's can stand there.
 _MYSQL_DERIVED = re.compile(
     rf"\) ?(?:as )?+(?P<names>{_MYSQL_NAME})"
@@ -496,7 +517,7 @@ def _mark(_match: re.Match[str]) -> str:
 
 
 def known_engine(engine: str) -> str:
-    return engine if engine in SCANNERS else _OTHER_ENGINE
+    return engine if engine in ENGINES else _OTHER_ENGINE
 
 
 def _readable(text: str, engine: str) -> str:
@@ -695,11 +716,11 @@ def _encoded_name(name: str, engine: str) -> str:
 
 def _mysql_tables_in_mixed_case(bare: str, plain: str) -> Iterator[str]:
     """The names of tables and their aliases that are not in lower case; `plain` is the text `bare` in lower case."""
-    patterns = [_MYSQL_TABLES]
+    patterns = [_MYSQL_TABLES[_ANYWHERE]]
     words = plain[:_NAME_WITHIN].split(" ", 2)
     for first in (words[0], " ".join(words[:2])):
-        if first in _MYSQL_TABLES_TOO:
-            patterns.append(_MYSQL_TABLES_TOO[first])
+        if first in _MYSQL_BEHIND_TOO:
+            patterns.append(_MYSQL_TABLES[first])
     if "from (" in plain or "join (" in plain:
         patterns.append(_MYSQL_DERIVED)
     for pattern in patterns:

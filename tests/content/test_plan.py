@@ -39,7 +39,7 @@ def test_content_comes_in_the_order_of_installation() -> None:
 
     assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(ContentKind).index)
     assert {one.kind for one in content} == set(ContentKind)
-    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 1)]
+    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 2)]
 
 
 def test_names_are_unique_within_a_kind() -> None:
@@ -61,7 +61,7 @@ def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
 @pytest.mark.parametrize(
     ("wanted", "kind", "why"),
     [
-        (WantedContent(), ContentKind.ROLE_MAPPING, "set INGEST_ROLE_ARN and FINDINGS_ROLE_ARN"),
+        (WantedContent(), ContentKind.ROLE_MAPPING, "set INGEST_ROLE_ARN, FINDINGS_ROLE_ARN, POSTURE_ROLE_ARN"),
         (WantedContent(detections=(a_detection(),)), ContentKind.MONITOR, "set MONITOR_TOPIC_ARN"),
         (
             WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, monitors=False),
@@ -106,7 +106,7 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
 
     assert found.pop("das-events") == {"dynamic": False, "properties": events}
     assert found == {name: shipped[name] for name in found}
-    assert len(found) == 7
+    assert len(found) == 9
 
 
 # --- what a plan shows ---
@@ -433,7 +433,7 @@ def test_what_is_wanted_is_read_from_the_environment() -> None:
 
 
 def test_every_wrong_arn_is_named() -> None:
-    names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN")
+    names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN", "POSTURE_ROLE_ARN")
     environment = Environment(dict.fromkeys(names, "x"))
     WantedContent.read(environment, index_prefix="audit-events", service="es", detections=())
 

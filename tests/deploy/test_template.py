@@ -15,6 +15,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
+from daswatch.fleet.audit import audited
 from daswatch.settings import Environment
 from findings_lambda import run_report as findings_run
 from findings_lambda import settings as findings_settings
@@ -25,6 +26,8 @@ from firehose_lambda import transform
 from ingest_lambda import settings as ingest_settings
 from ingest_lambda import telemetry as ingest_telemetry
 from ingest_lambda.report import IngestReport, RowsReport
+from posture_lambda import telemetry as posture_telemetry
+from posture_lambda.auditor import PostureReport
 from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
 from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
 
@@ -445,11 +448,14 @@ class Emitted:
 @cache
 def emitted_metrics() -> dict[str, set[str]]:
     """What each of our services emits, by its name as the metrics have it."""
-    ingested, found, transformed = Emitted(), Emitted(), Emitted()
+    ingested, found, transformed, audited_ = Emitted(), Emitted(), Emitted(), Emitted()
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
     firehose_telemetry.emit(transformed, transform.TransformReport(), "1", datetime.now(UTC))  # type: ignore[arg-type]
+    audit = audited({}, [], {}, "2031-03-04T12:00:00.000Z")
+    posture_telemetry.emit(audited_, PostureReport(audit, is_whole=True), "1")  # type: ignore[arg-type]
     return {
+        posture_telemetry.SERVICE: audited_.names,
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,
         firehose_telemetry.SERVICE: transformed.names,

@@ -22,7 +22,7 @@ from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.setups import EVERYTHING, SAMPLES_KEY, stack
 
 STREAM = "aws-rds-das-cluster-ORDERS"
-CODE = ("ingest_lambda", "findings_lambda", "setup_lambda", "firehose_lambda")
+CODE = ("ingest_lambda", "findings_lambda", "setup_lambda", "firehose_lambda", "posture_lambda")
 
 # moto's CloudFormation does not know these. The tests make them by their service's API, or hold them against its model.
 BY_API = {

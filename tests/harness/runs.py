@@ -23,8 +23,10 @@ from daswatch.documents.document import Document, Flattening
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.settings import DEFAULT_EVENT_TAGS
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
@@ -142,6 +144,8 @@ class RunHarness:
                 statements=None,
             ),
             indices=self.indices,
+            databases=DatabaseIndex(search, self.indices),
+            tags=DEFAULT_EVENT_TAGS,
         )
 
     def run(

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from daswatch.sql.statements import Patterns
+
 
 @dataclass
 class Work:
@@ -71,6 +73,9 @@ def count_work(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> Work:
     work = Work()
     for module in modules:
         for name, value in vars(module).copy().items():
+            if isinstance(value, Patterns):
+                for key in value.expressions:
+                    assert value[key]
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, CountedPattern(value, work))
             elif isinstance(value, dict) and any(isinstance(item, re.Pattern) for item in value.values()):

@@ -176,6 +176,9 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
+_ATTACKS_PER_DATABASE = 50
+
+
 def _attack(client: OpenSearch, grant: Sample, arrivals: dict[str, float], done: threading.Event) -> None:
     chance = random.Random(SEED)
     number = 0
@@ -187,7 +190,9 @@ def _attack(client: OpenSearch, grant: Sample, arrivals: dict[str, float], done:
         attack = replace(grant, steps=steps)
         flattening = Flattening(iso_milliseconds(now), index_prefix=_ARRIVAL.prefix)
         arrivals[user] = time.time()
-        index_all(client, documents(attack, "cluster-BENCH", now, flattening))
+        # A database with more alerts than this would get one summary for the rest.
+        resource_id = f"cluster-BENCH{number // _ATTACKS_PER_DATABASE}"
+        index_all(client, documents(attack, resource_id, now, flattening))
 
 
 def _runner(client: OpenSearch, aws: LocalAws) -> DetectionRunner:
