@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -36,6 +37,7 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
+_making = Lock()
 
 
 def cloudformation_client() -> Any:
@@ -87,16 +89,16 @@ def regional_client(service: Any, region: str | None = None, credentials: Mappin
 
     `credentials` are those of another role, with AssumeRole's names.
     """
-    if credentials is None:
-        return session().client(service, region_name=region, config=_AWS)
-    return session().client(
-        service,
-        region_name=region,
-        config=_AWS,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+    given = credentials or {}
+    with _making:  # threads may share a client of boto3, and not the session that makes it
+        return session().client(
+            service,
+            region_name=region,
+            config=_AWS,
+            aws_access_key_id=given.get("AccessKeyId"),
+            aws_secret_access_key=given.get("SecretAccessKey"),
+            aws_session_token=given.get("SessionToken"),
+        )
 
 
 def s3_client() -> S3Client:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from daswatch.activity_streams.lifecycle import Eligibility, Status
+from daswatch.activity_streams.lifecycle import Eligibility, Status, obstacle
 from daswatch.alerts.findings import partition
 from daswatch.aws.api_calls import AwsError, ask, ask_pages
 from daswatch.aws.rds import ActivityStreams
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 SESSION_NAME = "daswatch-inventory"
 
-# A place that answers nothing in this time is left for the next run.
+# A place that is not looked at in this time is left for the next run.
 PLACE_SECONDS = 60.0
+# One call with its retries: where one API of a place hangs, there is time left for the others.
+_CALL_SECONDS = 25.0
 # Regions throttle by account and region, so that these do not disturb each other.
 _AT_ONCE = 12
 
@@ -41,7 +43,8 @@ def organization_accounts(client: OrganizationsClient, deadline: Deadline) -> li
         accounts = ask_pages(client.list_accounts, "Accounts", lambda: deadline, token="NextToken")
     except AwsError as exc:
         raise FleetUnavailable(f"Organizations ListAccounts: {exc.code}: {exc.words}") from exc
-    return sorted(one["Id"] for one in accounts if one.get("Status", "ACTIVE") == "ACTIVE")
+    # State replaces Status, which AWS ceases to send.
+    return sorted(one["Id"] for one in accounts if (one.get("State") or one.get("Status")) == "ACTIVE")
 
 
 class FleetLookup:
@@ -69,11 +72,8 @@ class FleetLookup:
     ) -> list[Look]:
         """Look at all regions of these accounts, each once. Never raises for what AWS answers."""
         with ThreadPoolExecutor(_AT_ONCE, "fleet") as pool:
-            waiting = [
-                pool.submit(look)
-                for looks in pool.map(partial(self._looks_at, deadline=deadline), dict.fromkeys(accounts))
-                for look in looks
-            ]
+            opened = [pool.submit(self._looks_at, account_id, deadline) for account_id in dict.fromkeys(accounts)]
+            waiting = [pool.submit(look) for account in as_completed(opened) for look in account.result()]
             done = []
             for one in as_completed(waiting):
                 done.append(one.result())
@@ -119,45 +119,56 @@ class FleetLookup:
     def _look_at(self, place: Place, credentials: Credentials | None, deadline: Deadline) -> Look:
         deadline = deadline.at_most(PLACE_SECONDS)
 
-        def client(service: str) -> Any:
-            return self._client(service, place.region, credentials)
+        def until() -> Deadline:
+            return deadline.at_most(_CALL_SECONDS)
 
-        streams = ActivityStreams(client("rds"), lambda: client("kms"), lambda: deadline)
+        def kms() -> Any:
+            return self._client("kms", place.region, credentials)
+
+        streams = ActivityStreams(self._client("rds", place.region, credentials), kms, until)
         try:
             databases = streams.find_all()
         except (StreamRefused, RdsUnavailable) as exc:
             return Look(place, failure=str(exc))
-        key_states = _KeyStates(lambda: client("kms"), deadline)
-        facts = {one.id: _facts(one, streams, key_states) for one in databases}
-        return Look(place, tuple(databases), facts)
+        except (KeyError, TypeError, ValueError) as exc:
+            return Look(place, failure=f"RDS describes a database that cannot be read: {type(exc).__name__}: {exc}")
+        facts = _FactsOfPlace(streams, cache(kms), until)
+        return Look(place, tuple(databases), {one.id: facts.of(one) for one in databases})
 
 
-def _facts(database: FleetDatabase, streams: ActivityStreams, key_states: _KeyStates) -> Facts:
-    stream = database.rds.stream
-    if stream.status is not Status.STOPPED:
-        return Facts(key_state=key_states.of(stream.kms_key_id))
-    try:
-        return Facts(streams.eligibility(database.rds))
-    except (StreamRefused, RdsUnavailable) as exc:
-        return Facts(Eligibility(), unknown=str(exc))
+class _FactsOfPlace:
+    """What RDS and KMS say of the databases of one place; each question is asked once, refused ones too."""
 
-
-class _KeyStates:
-    """The states of keys in one region, each asked for once; empty where KMS does not say."""
-
-    def __init__(self, kms: Callable[[], Any], deadline: Deadline) -> None:
+    def __init__(self, streams: ActivityStreams, kms: Callable[[], Any], until: Callable[[], Deadline]) -> None:
+        self._streams = streams
         self._kms = kms
-        self._deadline = deadline
-        self._known: dict[str, str] = {}
+        self._until = until
+        self._key_states: dict[str, str] = {}
+        self._refused: dict[tuple[str, str, frozenset[str]], str] = {}
 
-    def of(self, key_id: str) -> str:
-        if key_id and key_id not in self._known:
+    def of(self, database: FleetDatabase) -> Facts:
+        rds = database.rds
+        if rds.stream.status is not Status.STOPPED:
+            return Facts(key_state=self._key_state(rds.stream.kms_key_id))
+        question = (rds.engine, rds.engine_version, rds.instance_classes)
+        if question not in self._refused or obstacle(rds):
             try:
-                answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._deadline)
-                self._known[key_id] = answer.get("KeyMetadata", {}).get("KeyState", "")
-            except AwsError:
-                self._known[key_id] = ""
-        return self._known.get(key_id, "")
+                return Facts(self._streams.eligibility(rds))
+            except (StreamRefused, RdsUnavailable) as exc:
+                self._refused[question] = str(exc)
+        return Facts(Eligibility(), unknown=self._refused[question])
+
+    def _key_state(self, key_id: str) -> str:
+        """KMS's state of a key, NotFound after its deletion; empty where KMS does not say."""
+        if not key_id:
+            return ""
+        if key_id not in self._key_states:
+            try:
+                answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())
+                self._key_states[key_id] = answer.get("KeyMetadata", {}).get("KeyState", "")
+            except AwsError as exc:
+                self._key_states[key_id] = "NotFound" if exc.code.startswith("NotFound") else ""
+        return self._key_states[key_id]
 
 
 def own_account(client: STSClient, deadline: Deadline) -> str:

@@ -173,7 +173,8 @@ class ActivityStreams:
         try:
             return ask_pages(getattr(self._rds, call), entries, self._until, **parameters)
         except AwsError as exc:
-            if exc.code in _NOT_FOUND:
+            # Of a filter's value; where all are asked for it is a page that is gone, and not the end of the list.
+            if exc.code in _NOT_FOUND and parameters.get("Filters"):
                 return []
             if exc.trouble is Trouble.DENIED:
                 raise _Denied(f"RDS {call}: {exc.code}: {exc.words}") from exc

@@ -78,7 +78,7 @@ def audited(
             pulse_before=known.get(id_, {}).get("lastPulse", ""),
         )
         judgement = judged(document, own, now, demands_sync=demands_sync)
-        documents[id_] = _with_verdict(document, judgement, last, now)
+        documents[id_] = _with_verdict(document, judgement, own, last, now)
     for id_, document in known.items():
         if id_ not in documents:
             why = _why_unseen(document, update.unseen)
@@ -87,10 +87,12 @@ def audited(
     return Audit(now, documents, frozenset(update.documents), update.moved, update.unseen)
 
 
-def _with_verdict(document: Document, judgement: Judgement, last: Heard, now: str) -> Document:
+def _with_verdict(document: Document, judgement: Judgement, facts: Facts, last: Heard, now: str) -> Document:
     before = document.get("verdict")
     verdict = judgement.verdict.value
     added = {
+        "streamModes": sorted(facts.eligibility.modes or ()),  # in which it could start
+        "streamKeyState": facts.key_state,
         "lastPulse": last.last_seen or document.get("lastPulse", ""),
         "lastEvent": last.last_event or document.get("lastEvent", ""),
         "verdict": verdict,

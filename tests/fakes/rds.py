@@ -1,5 +1,7 @@
 """RDS behind HTTP: moto's, with the activity streams that it lacks, as strict as the real ones are documented to be.
 
+One `Rds` is an account and region; `at` is the same in another one.
+
 What StartActivityStream refuses: a database that is not available, a stream that is not stopped, a cluster without
 instances, a class or mode that the orderable options do not list, a key that KMS does not have. A status changes while
 it is looked at, as moto's own do. botocore validates every request and parses every answer.
@@ -10,9 +12,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from moto.core.responses import ActionResult
 from moto.kms.models import kms_backends
@@ -48,7 +52,7 @@ class _Stream:
 
 @dataclass
 class Rds:
-    """The databases of this test, and what has been asked of their streams."""
+    """The databases of this test in one account and region, and what has been asked of the streams of all."""
 
     aws: LocalAws
     key: str
@@ -58,10 +62,26 @@ class Rds:
     calls: list[tuple[str, str]] = field(default_factory=list)
     started: list[dict[str, Any]] = field(default_factory=list)
     faults: list[RDSClientError] = field(default_factory=list)  # of the next calls that start or stop
+    account: str = ACCOUNT
+    region: str = REGION
+
+    def at(self, account: str = ACCOUNT, region: str = REGION) -> Rds:
+        """The same RDS in another account or region."""
+        return replace(self, account=account, region=region)
 
     @property
     def client(self) -> RDSClient:
-        return self.aws.session.client("rds", endpoint_url=self.aws.url)
+        client: RDSClient = self.any_client("rds")
+        return client
+
+    def any_client(self, service: Any) -> Any:
+        """A service in this account and region: moto knows the account by the role that was assumed."""
+        if self.account == ACCOUNT:
+            return self.aws.session.client(service, region_name=self.region, endpoint_url=self.aws.url)
+        sts = self.aws.session.client("sts", endpoint_url=self.aws.url)
+        role = sts.assume_role(RoleArn=f"arn:aws:iam::{self.account}:role/test", RoleSessionName="test")["Credentials"]
+        session = boto3.Session(role["AccessKeyId"], role["SecretAccessKey"], role["SessionToken"], self.region)
+        return session.client(service, endpoint_url=self.aws.url)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,7 +89,7 @@ class Rds:
 
     @property
     def key_arn(self) -> str:
-        return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{self.key}"
+        return f"arn:aws:kms:{self.region}:{self.account}:key/{self.key}"
 
     def cluster(
         self,
@@ -115,6 +135,23 @@ class Rds:
         model.dbi_resource_id = f"db-{secrets.token_hex(13).upper()}"  # moto's are all the same
         return f"db:{name}"
 
+    def copies(self, name: str, count: int) -> set[str]:
+        """More databases like this one, without instances; moto needs a second for some of its own."""
+        made = set()
+        for _ in range(count):
+            model = copy(self._model(name))
+            identifier = f"m-{secrets.token_hex(5)}"
+            if isinstance(model, DBCluster):
+                model.db_cluster_identifier = identifier
+                model.db_cluster_resource_id = f"cluster-{secrets.token_hex(13).upper()}"
+                self._backend.clusters[identifier] = model
+            else:
+                model.db_instance_identifier = identifier
+                model.dbi_resource_id = f"db-{secrets.token_hex(13).upper()}"
+                self._backend.databases[identifier] = model
+            made.add(f"{name.partition(':')[0]}:{identifier}")
+        return made
+
     def known(self, name: str) -> str:
         """A database under a name that a document has: a cluster of Aurora PostgreSQL, an instance of Oracle."""
         kind, _, identifier = name.partition(":")
@@ -144,11 +181,11 @@ class Rds:
         """A database that other tests must not find."""
         kind, _, identifier = name.partition(":")
         if kind == "cluster":
-            _backend().databases.pop(f"{identifier}-0")
-            _backend().clusters.pop(identifier)
+            self._backend.databases.pop(f"{identifier}-0")
+            self._backend.clusters.pop(identifier)
         else:
-            _backend().databases.pop(identifier)
-        for kept in (_backend().database_snapshots, _backend().cluster_snapshots):
+            self._backend.databases.pop(identifier)
+        for kept in (self._backend.database_snapshots, self._backend.cluster_snapshots):
             for snapshot in [one for one in kept if one.startswith(f"rds:{identifier}")]:  # moto's, of this minute
                 del kept[snapshot]
 
@@ -178,24 +215,29 @@ class Rds:
             )
         return f"{kind}:{other}"
 
+    @property
+    def _backend(self) -> RDSBackend:
+        return rds_backends[self.account][self.region]
+
     def _model(self, name: str) -> Any:
         kind, _, identifier = name.partition(":")
-        return (_backend().clusters if kind == "cluster" else _backend().databases)[identifier]
+        return (self._backend.clusters if kind == "cluster" else self._backend.databases)[identifier]
 
     def start(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        model, stream = self._asked("StartActivityStream", parameters)
+        here, model, stream = self._asked("StartActivityStream", parameters)
+        backend = here._backend
         cluster = isinstance(model, DBCluster)
         if stream.status != "stopped" or model.status != "available":
             raise _invalid(cluster, f"{parameters['ResourceArn']} is not in a state to start an activity stream")
         members = [
             one
-            for one in _backend().databases.values()
+            for one in backend.databases.values()
             if cluster and one.db_cluster_identifier == model.db_cluster_identifier
         ]
         if cluster and not members:
             raise _invalid(cluster, "the cluster has no instances")
         classes = {one.db_instance_class for one in members} if cluster else {model.db_instance_class}
-        options = _orderable(_backend(), model.engine, model.engine_version)
+        options = _orderable(backend, model.engine, model.engine_version)
         own = [one for one in options if one.get("DBInstanceClass") in (None, *classes)]
         if not any(parameters["Mode"] in option["SupportedActivityStreamModes"] for option in own):
             raise RDSClientError("InvalidParameterCombination", f"{model.engine} has no mode {parameters['Mode']}")
@@ -205,25 +247,40 @@ class Rds:
         self.started.append(parameters)
         ends = "stopped" if self.gives_up else "started"
         model.activity_streams = _Stream(
-            [*self.before, *["starting"] * self.meanwhile, ends], parameters["Mode"], _key(parameters), native
+            [*self.before, *["starting"] * self.meanwhile, ends],
+            parameters["Mode"],
+            here._key(parameters["KmsKeyId"]),
+            native,
         )
         return {"Status": "starting", "KinesisStreamName": _stream_name(model), "Mode": parameters["Mode"]}
 
     def stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        model, stream = self._asked("StopActivityStream", parameters)
+        _, model, stream = self._asked("StopActivityStream", parameters)
         if stream.status != "started":
             raise _invalid(isinstance(model, DBCluster), "the activity stream is not started")
         stream.statuses = [*["stopping"] * self.meanwhile, "stopped"]
         return {"Status": "stopping", "KinesisStreamName": _stream_name(model), "KmsKeyId": stream.key}
 
-    def _asked(self, call: str, parameters: dict[str, Any]) -> tuple[Any, _Stream]:
+    def _asked(self, call: str, parameters: dict[str, Any]) -> tuple[Rds, Any, _Stream]:
         arn = parameters["ResourceArn"]
         self.calls.append((call, arn))
         assert parameters["ApplyImmediately"] is True
         if self.faults:
             raise self.faults.pop(0)
-        model = self._model(":".join(arn.split(":")[5:]))
-        return model, _stream(model)
+        _, _, _, region, account, *name = arn.split(":")
+        here = self.at(account, region)
+        model = here._model(":".join(name))
+        return here, model, _stream(model)
+
+    def _key(self, name: str) -> str:
+        """The key's ARN, as RDS describes it."""
+        backend = kms_backends[self.account][self.region]
+        try:
+            return str(backend.describe_key(backend.any_id_to_key_id(name)).arn)
+        except Exception as exc:
+            raise RDSClientError(
+                "KMSKeyNotAccessibleFault", f"the key {name} does not exist or is not enabled"
+            ) from exc
 
 
 @contextmanager
@@ -238,6 +295,8 @@ def rds_with_streams(aws: LocalAws, key: str) -> Iterator[Rds]:
             RDSResponse, "stop_activity_stream", lambda self: ActionResult(rds.stop(self.params)), raising=False
         )
         patch.setattr(RDSBackend, "describe_orderable_db_instance_options", _orderable)
+        clusters = RDSResponse.describe_db_clusters
+        patch.setattr(RDSResponse, "describe_db_clusters", lambda self: _page(clusters(self), self.params))
         patch.setitem(
             DBCluster.SUPPORTED_FILTERS,
             "db-cluster-resource-id",
@@ -247,6 +306,18 @@ def rds_with_streams(aws: LocalAws, key: str) -> Iterator[Rds]:
             for name, reader in _FIELDS.items():
                 patch.setattr(model, name, property(reader), raising=False)
         yield rds
+
+
+def _page(clusters: ActionResult, parameters: dict[str, Any]) -> ActionResult:
+    """One page of clusters: moto's come in one. The marker is the name that the page before ends with."""
+    found: dict[str, list[DBCluster]] = clusters.result  # type: ignore[assignment]
+    left = sorted(
+        (one for one in found["DBClusters"] if one.db_cluster_identifier > parameters.get("Marker", "")),
+        key=lambda one: str(one.db_cluster_identifier),
+    )
+    page = left[: parameters.get("MaxRecords", 100)]
+    more = {"Marker": page[-1].db_cluster_identifier} if len(left) > len(page) else {}
+    return ActionResult({"DBClusters": page, **more})
 
 
 _ORDERABLE = RDSBackend.describe_orderable_db_instance_options
@@ -285,19 +356,5 @@ _FIELDS = {
 }
 
 
-def _key(parameters: dict[str, Any]) -> str:
-    """The key's ARN, as RDS describes it."""
-    backend = kms_backends[ACCOUNT][REGION]
-    name = parameters["KmsKeyId"]
-    try:
-        return str(backend.describe_key(backend.any_id_to_key_id(name)).arn)
-    except Exception as exc:
-        raise RDSClientError("KMSKeyNotAccessibleFault", f"the key {name} does not exist or is not enabled") from exc
-
-
 def _invalid(cluster: bool, message: str) -> RDSClientError:
     return RDSClientError("InvalidDBClusterStateFault" if cluster else "InvalidDBInstanceState", message)
-
-
-def _backend() -> RDSBackend:
-    return rds_backends[ACCOUNT][REGION]
