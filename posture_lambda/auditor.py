@@ -72,8 +72,13 @@ class Auditor:
         self._demands_sync = demands_sync
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
-        """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same."""
+        """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same.
+
+        A place whose region is not looked at by schedule changes nothing.
+        """
         begun = deadline.clock.monotonic()
+        if place and self._regions and place.region not in self._regions:
+            return PostureReport(audited({}, (), {}, iso_milliseconds(now)), is_whole=False)
         known = self._index.read(deadline)
         heard = self._index.heard(deadline)
         looking = deadline.part(_SHARE_OF_LOOKING)
