@@ -135,9 +135,13 @@ SETTINGS = {
         ),
         *_settings(
             _FINDINGS,
-            ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
-            SECURITY_HUB=("true", "`false`: alerts and messages only"),
+            _POSTURE,
+            SECURITY_HUB=("true", "`false`: no findings; alerts, messages and verdicts only"),
             FINDINGS_ROLE="name of a role in the accounts of the databases; findings are imported there",
+        ),
+        *_settings(
+            _FINDINGS,
+            ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
             FINDINGS_SQL=("false", "`true`: SQL samples in findings, redacted by `REDACT`"),
         ),
         *_settings(

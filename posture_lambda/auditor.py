@@ -1,6 +1,10 @@
+<<<<<<< HEAD
 """One run over the fleet: read what is known, look at AWS, judge, write, name earlier events.
 
 Events that were indexed before the name of their database was known get it here, some in each run.
+=======
+"""One run over the fleet: read what is known, look at AWS, judge, write, publish.
+>>>>>>> remedy
 
 A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
 within a minute. The scheduled run looks at everything.
@@ -23,8 +27,9 @@ from daswatch.fleet.names import Names
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.times import iso_milliseconds
+from posture_lambda.findings import PostureFindings, PublishedFindings
 
-# Kept for writing, whatever the regions do.
+# The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
 
 
@@ -40,9 +45,12 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
+<<<<<<< HEAD
     named: Named = field(default_factory=Named)
+=======
+    findings: PublishedFindings = field(default_factory=PublishedFindings)
+>>>>>>> remedy
     total_ms: float = 0.0
-    causes: list[str] = field(default_factory=list)
 
 
 class Auditor:
@@ -55,13 +63,18 @@ class Auditor:
         index: DatabaseIndex,
         earlier_events: EarlierEvents,
         regions: tuple[str, ...] = (),
+        findings: PostureFindings | None = None,
         *,
         tags: tuple[str, ...] = (),
         demands_sync: bool = False,
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
+<<<<<<< HEAD
         `tags` are those that events carry.
+=======
+        Without `findings`, none are published.
+>>>>>>> remedy
         """
         self._lookup = lookup
         self._accounts = accounts
@@ -69,6 +82,7 @@ class Auditor:
         self._earlier_events = earlier_events
         self._tags = tags
         self._regions = regions
+        self._findings = findings
         self._demands_sync = demands_sync
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
@@ -89,8 +103,13 @@ class Auditor:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         self._index.write(audit, deadline, with_history=place is None)
+<<<<<<< HEAD
         named = self._earlier_events.name(Names.of(audit.documents.values(), self._tags), deadline)
         return PostureReport(audit, place is None, named, (deadline.clock.monotonic() - begun) * 1000)
+=======
+        published = self._findings.publish(audit, deadline) if self._findings else PublishedFindings()
+        return PostureReport(audit, place is None, published, (deadline.clock.monotonic() - begun) * 1000)
+>>>>>>> remedy
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

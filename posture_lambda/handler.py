@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.clients import organizations_client, regional_client, sts_client
+from daswatch.aws.clients import organizations_client, regional_client, security_hub_client, sts_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.fleet import FleetLookup, organization_accounts
+from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents
 from posture_lambda.auditor import Auditor, read_place
+from posture_lambda.findings import PostureFindings
 from posture_lambda.settings import Settings, read_settings
 from posture_lambda.telemetry import SERVICE, emit
 
@@ -46,14 +48,22 @@ class Function:
                 return organization_accounts(organizations_client(), deadline)
             return list(scope.accounts) or [account_id]
 
+        indices = Indices(settings.index_prefix)
+        index = DatabaseIndex(client, indices, settings.search.service)
+        hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)
         self.auditor = Auditor(
             lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
             accounts=accounts,
+<<<<<<< HEAD
             index=DatabaseIndex(client, indices, settings.search.service),
             earlier_events=EarlierEvents(client, indices, settings.search.service),
             tags=settings.event_tags,
+=======
+            index=index,
+>>>>>>> remedy
             regions=scope.regions,
+            findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,
         )
 

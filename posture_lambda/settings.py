@@ -22,6 +22,8 @@ class Settings:
 
     search: SearchEndpoint
     scope: FleetScope
+    security_hub: bool = True
+    findings_role: str = ""
     index_prefix: str = DEFAULT_INDEX_PREFIX
     event_tags: tuple[str, ...] = DEFAULT_EVENT_TAGS
 
@@ -32,6 +34,8 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         search=SearchEndpoint.read(environment),
         scope=FleetScope.read(environment),
+        security_hub=environment.flag("SECURITY_HUB"),
+        findings_role=environment.optional("FINDINGS_ROLE"),
         index_prefix=read_index_prefix(environment),
         event_tags=read_event_tags(environment),
     )

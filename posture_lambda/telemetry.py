@@ -12,8 +12,13 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     """Emit the log line and metrics of one run. Counts of the whole fleet come from whole runs only."""
     audit = report.audit
     found = audit.coverage
+    findings = report.findings
     line: dict[str, object] = {
+<<<<<<< HEAD
         "level": "WARNING" if audit.unseen or report.named.cause else "INFO",
+=======
+        "level": "WARNING" if audit.unseen or findings.unsent or findings.refused or findings.causes else "INFO",
+>>>>>>> remedy
         "message": "fleet audited" if report.is_whole else "one region audited",
         "request_id": request_id,
         "databases": len(audit.present),
@@ -21,7 +26,14 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "covered_percent": round(found.percent, 1),
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
+<<<<<<< HEAD
         "events_named": report.named.events,
+=======
+        "findings": findings.accepted,
+        "findings_refused": findings.refused,
+        "findings_unsent": findings.unsent,
+        "causes": sorted(findings.causes),
+>>>>>>> remedy
         "total_ms": round(report.total_ms, 1),
     }
     if report.named.cause:
@@ -31,4 +43,5 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "DatabasesNotCovered": found.expected - found.covered,
         "PlacesNotLookedAt": len(audit.unseen),
     }
-    telemetry.emit(line, counts if report.is_whole else {}, {"PostureDuration": report.total_ms})
+    of_findings = {"FindingsUnsent": findings.unsent, "FindingsRefused": len(findings.refused)}
+    telemetry.emit(line, {**(counts if report.is_whole else {}), **of_findings}, {"PostureDuration": report.total_ms})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,17 +15,28 @@ from rich.table import Table
 
 from daswatch.activity_streams.lifecycle import DatabaseName, WantedMode
 from daswatch.commands.console import Output, errors_as_exit_codes, write_json
-from daswatch.commands.fleet_run import Accounts, DryRun, Regions, print_unseen, run_audit
-from daswatch.commands.stream import Format, read_names
+from daswatch.commands.fleet_run import Accounts, DryRun, Regions, print_unseen, read_trend, run_audit
+from daswatch.commands.stream import read_names
 from daswatch.errors import SettingsError
 from daswatch.fleet.audit import Audit
 from daswatch.fleet.database import Document
 from daswatch.fleet.posture import Coverage, Verdict, coverage_by
 from daswatch.fleet.remedy import Remedy, RemedyForm, remedy_of
+from daswatch.fleet.report import by_urgency, csv_of, html_of
 
 app = typer.Typer(add_completion=False)
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-z0-9-]+", re.ASCII)
+
+
+class ReportOutput(StrEnum):
+    """Output format: for a terminal, for programs, for a spreadsheet, or a page to keep."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
 
 COLORS = {
     Verdict.COVERED: "green",
@@ -36,12 +49,6 @@ COLORS = {
     Verdict.UNKNOWN: "magenta",
 }
 _FAILING = "bold red"
-# What needs an action stands first.
-_ORDER = (
-    *(Verdict.KEY_UNUSABLE, Verdict.SILENT, Verdict.NOT_CONSUMED, Verdict.OFF, Verdict.UNKNOWN, Verdict.LAGGING),
-    *(Verdict.POLICY_UNLOCKED, Verdict.ASYNCHRONOUS, Verdict.STARTING, Verdict.EXCEPTED, Verdict.NOT_ELIGIBLE),
-    Verdict.COVERED,
-)
 _GROUPS = {"account": "awsAccountId", "region": "awsRegion", "engine": "engine"}
 
 
@@ -65,26 +72,33 @@ def run(
     ] = "",
     mode: Annotated[WantedMode, typer.Option(help="Mode of a new stream.")] = WantedMode.AUTO,
     dry_run: DryRun = False,
-    output: Format = Output.TABLE,
+    output: Annotated[ReportOutput, typer.Option("--output", help="Output format.")] = ReportOutput.TABLE,
 ) -> None:
     """Judge every database: audited, or why not. Accounts and regions are those of FLEET_ACCOUNTS and FLEET_REGIONS.
 
     With --remedy, nothing is written. Exit code 1 if a database that could be audited is not, or something could not be
     looked at.
     """
-    with errors_as_exit_codes(output):
+    is_json = output is ReportOutput.JSON
+    with errors_as_exit_codes(Output.JSON if is_json else Output.TABLE):
         if remedy:
-            _show_remedies(read_names(remedy), account, region, form, _key_arn(kms_key), mode, output)
+            _show_remedies(read_names(remedy), account, region, form, _key_arn(kms_key), mode, as_json=is_json)
             return
         audit = run_audit(account, region, dry_run=dry_run)
         groups = {**_GROUPS, **{f"tag {name}": f"tags.{name}" for name in by_tag or ()}}
         by_group = {name: coverage_by(audit.present, field) for name, field in groups.items()}
-        if output is Output.JSON:
-            write_json(_json(audit, by_group))
-        else:
-            console = Console(emoji=False)
-            console.print(verdict_table(audit.present, audit.coverage))
-            console.print(_coverage_table(by_group))
+        match output:
+            case ReportOutput.JSON:
+                write_json(_json(audit, by_group))
+            case ReportOutput.CSV:
+                sys.stdout.write(csv_of(audit))
+            case ReportOutput.HTML:
+                sys.stdout.write(html_of(audit, by_group, read_trend(account, region)))
+            case ReportOutput.TABLE:
+                console = Console(emoji=False)
+                console.print(verdict_table(audit.present, audit.coverage))
+                console.print(_coverage_table(by_group))
+        if output is not ReportOutput.JSON:
             print_unseen(audit)
         if audit.unseen or audit.coverage.covered < audit.coverage.expected:
             raise typer.Exit(1)
@@ -103,7 +117,8 @@ def _show_remedies(
     form: RemedyForm | None,
     key: str,
     mode: WantedMode,
-    output: Output,
+    *,
+    as_json: bool,
 ) -> None:
     """Look at the places of these databases, or at all where a name has none, and show what to do about each."""
     if all(name.account_id for name in names):
@@ -112,7 +127,7 @@ def _show_remedies(
     audit = run_audit(accounts, regions, dry_run=True)
     found = {name: [one for one in audit.present if _is_named(one, name)] for name in names}
     remedies = [(one, remedy_of(one, mode, key)) for documents in found.values() for one in documents]
-    if output is Output.JSON:
+    if as_json:
         write_json([_remedy_json(one, remedy, form) for one, remedy in remedies])
     else:
         console = Console(emoji=False, soft_wrap=True, highlight=False)
@@ -192,7 +207,7 @@ def verdict_table(documents: Sequence[Document], found: Coverage) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("database", "account", "region", "engine", "verdict", "why"):
         table.add_column(column, overflow="fold")
-    for one in sorted(documents, key=lambda one: _ORDER.index(Verdict(one["verdict"]))):
+    for one in by_urgency(documents):
         verdict = Verdict(one["verdict"])
         color = COLORS.get(verdict, _FAILING)
         table.add_row(

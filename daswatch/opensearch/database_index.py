@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Collection, Iterator, Mapping
+=======
+from collections.abc import Iterator, Mapping, Sequence
+>>>>>>> remedy
 from typing import Any
 
 import orjson
@@ -12,6 +16,7 @@ from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.fleet.audit import Audit, Heard, history_of
 from daswatch.fleet.database import Document
+from daswatch.fleet.posture import Coverage
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
@@ -60,16 +65,49 @@ class DatabaseIndex:
                 return heard
             sources["after"] = found["after_key"]
 
+    def trend(self, deadline: Deadline, filters: Mapping[str, Sequence[str]], days: int = 90) -> dict[str, Coverage]:
+        """The coverage of each day's last run by its time, of all databases or those with some values of fields."""
+        databases = {"databases": {"sum": {"field": "databases"}}}
+        verdicts = {"verdicts": {"terms": {"field": "verdict", "size": 50}, "aggs": databases}}
+        last = {"terms": {"field": "@timestamp", "size": 1, "order": {"_key": "desc"}}, "aggs": verdicts}
+        of_a_day = {"field": "@timestamp", "calendar_interval": "day", "min_doc_count": 1}
+        wanted = [
+            {"range": {"@timestamp": {"gte": f"now-{days}d/d"}}},
+            *({"terms": {field: list(values)}} for field, values in filters.items() if values),
+        ]
+        body = {
+            "size": 0,
+            "query": {"bool": {"filter": wanted}},
+            "aggs": {"days": {"date_histogram": of_a_day, "aggs": {"last": last}}},
+        }
+        found = self._search(f"{self._indices.posture}-*", body, deadline).get("aggregations", {}).get("days", {})
+        runs = [run for day in found.get("buckets", ()) for run in day["last"]["buckets"]]
+        return {
+            run["key_as_string"]: Coverage(
+                {one["key"]: int(one["databases"]["value"]) for one in run["verdicts"]["buckets"]}
+            )
+            for run in runs
+        }
+
     def write(self, audit: Audit, deadline: Deadline, *, with_history: bool = True) -> None:
         """Write what a run looked at, and its history if it looked at everything. Of two runs, the later one stays."""
-        later = {"version": version_of(audit.at), "version_type": "external"} if self._service == "es" else {}
-        actions = [
-            Action.put(self._indices.databases, id_, orjson.dumps(audit.documents[id_]), later)
-            for id_ in sorted(audit.changed)
-        ]
+        actions = self._puts({id_: audit.documents[id_] for id_ in audit.changed}, version_of(audit.at))
         index = f"{self._indices.posture}-{audit.at[:7].replace('-', '.')}"
         if with_history:
             actions += [Action.create(index, id_, orjson.dumps(one)) for id_, one in history_of(audit).items()]
+        self._write(actions, deadline)
+
+    def note(self, documents: Mapping[str, Document], at: str, deadline: Deadline) -> None:
+        """Write documents of the run of that time again, with what became of them. Those of a later run stay."""
+        self._write(self._puts(documents, version_of(at) + 1), deadline)
+
+    def _puts(self, documents: Mapping[str, Document], version: int) -> list[Action]:
+        later = {"version": version, "version_type": "external"} if self._service == "es" else {}
+        return [
+            Action.put(self._indices.databases, id_, orjson.dumps(one), later) for id_, one in sorted(documents.items())
+        ]
+
+    def _write(self, actions: Sequence[Action], deadline: Deadline) -> None:
         gateway = SearchGateway(self._client, service=self._service)
         for begin in range(0, len(actions), _BULK):
             result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)

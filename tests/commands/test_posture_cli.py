@@ -84,3 +84,15 @@ def test_what_cannot_be_looked_up_is_named(rds: Rds, arguments: tuple[str, ...],
 
     assert result.exit_code == 2
     assert problem in result.output
+
+
+def test_report_is_all_of_stdout(rds: Rds) -> None:
+    name = rds.cluster().removeprefix("cluster:")
+
+    page, table = posture("--output", "html"), posture("--output", "csv")
+
+    assert (page.exit_code, table.exit_code) == (1, 1), "a database is not covered"
+    assert page.stdout.startswith("<!DOCTYPE html>")
+    assert page.stdout.endswith("</html>\n")
+    assert f"cluster:{name}" in page.stdout
+    assert f",{name}," in table.stdout
