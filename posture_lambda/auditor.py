@@ -1,10 +1,6 @@
-<<<<<<< HEAD
-"""One run over the fleet: read what is known, look at AWS, judge, write, name earlier events.
+"""One run over the fleet: read what is known, look at AWS, judge, write, publish, name earlier events.
 
 Events that were indexed before the name of their database was known get it here, some in each run.
-=======
-"""One run over the fleet: read what is known, look at AWS, judge, write, publish.
->>>>>>> remedy
 
 A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
 within a minute. The scheduled run looks at everything.
@@ -45,11 +41,8 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
-<<<<<<< HEAD
     named: Named = field(default_factory=Named)
-=======
     findings: PublishedFindings = field(default_factory=PublishedFindings)
->>>>>>> remedy
     total_ms: float = 0.0
 
 
@@ -61,7 +54,7 @@ class Auditor:
         lookup: LookupFactory,
         accounts: Callable[[Deadline], list[str]],
         index: DatabaseIndex,
-        earlier_events: EarlierEvents,
+        earlier_events: EarlierEvents | None = None,
         regions: tuple[str, ...] = (),
         findings: PostureFindings | None = None,
         *,
@@ -70,11 +63,8 @@ class Auditor:
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-<<<<<<< HEAD
-        `tags` are those that events carry.
-=======
-        Without `findings`, none are published.
->>>>>>> remedy
+        `tags` are those that events carry. Without `findings`, none are published, without
+        `earlier_events`, none are named.
         """
         self._lookup = lookup
         self._accounts = accounts
@@ -103,13 +93,10 @@ class Auditor:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         self._index.write(audit, deadline, with_history=place is None)
-<<<<<<< HEAD
-        named = self._earlier_events.name(Names.of(audit.documents.values(), self._tags), deadline)
-        return PostureReport(audit, place is None, named, (deadline.clock.monotonic() - begun) * 1000)
-=======
         published = self._findings.publish(audit, deadline) if self._findings else PublishedFindings()
-        return PostureReport(audit, place is None, published, (deadline.clock.monotonic() - begun) * 1000)
->>>>>>> remedy
+        names = Names.of(audit.documents.values(), self._tags)
+        named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
+        return PostureReport(audit, place is None, named, published, (deadline.clock.monotonic() - begun) * 1000)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

@@ -55,13 +55,9 @@ class Function:
         self.auditor = Auditor(
             lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
             accounts=accounts,
-<<<<<<< HEAD
-            index=DatabaseIndex(client, indices, settings.search.service),
+            index=index,
             earlier_events=EarlierEvents(client, indices, settings.search.service),
             tags=settings.event_tags,
-=======
-            index=index,
->>>>>>> remedy
             regions=scope.regions,
             findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,

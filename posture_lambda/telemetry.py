@@ -13,12 +13,9 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     audit = report.audit
     found = audit.coverage
     findings = report.findings
+    troubled = audit.unseen or report.named.cause or findings.unsent or findings.refused or findings.causes
     line: dict[str, object] = {
-<<<<<<< HEAD
-        "level": "WARNING" if audit.unseen or report.named.cause else "INFO",
-=======
-        "level": "WARNING" if audit.unseen or findings.unsent or findings.refused or findings.causes else "INFO",
->>>>>>> remedy
+        "level": "WARNING" if troubled else "INFO",
         "message": "fleet audited" if report.is_whole else "one region audited",
         "request_id": request_id,
         "databases": len(audit.present),
@@ -26,14 +23,11 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "covered_percent": round(found.percent, 1),
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
-<<<<<<< HEAD
         "events_named": report.named.events,
-=======
         "findings": findings.accepted,
         "findings_refused": findings.refused,
         "findings_unsent": findings.unsent,
         "causes": sorted(findings.causes),
->>>>>>> remedy
         "total_ms": round(report.total_ms, 1),
     }
     if report.named.cause:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Collection, Iterator, Mapping
-=======
-from collections.abc import Iterator, Mapping, Sequence
->>>>>>> remedy
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
