@@ -22,6 +22,7 @@ from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
@@ -60,6 +61,7 @@ class Function:
         queries = SavedQueries(client)
         statements = StatementReader(queries, indices.events, settings.redaction)
         accounts = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
+        names = NameLookup(DatabaseIndex(client, indices, settings.search.service), settings.event_tags)
         self.telemetry = Telemetry(SERVICE)
         self.runner = DetectionRunner(
             detections=list(detections.values()),
@@ -75,8 +77,7 @@ class Function:
                 statements=statements.read if settings.findings_sql else None,
             ),
             indices=indices,
-            databases=DatabaseIndex(client, indices, settings.search.service),
-            tags=settings.event_tags,
+            names=names,
         )
         self.inbox = Inbox(
             detections=detections,
@@ -84,6 +85,7 @@ class Function:
             search=search,
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
             indices=indices,
+            names=names,
         )
 
 

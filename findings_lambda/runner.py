@@ -18,12 +18,10 @@ from daswatch.alerts.alert import Alert, Due, Firing, Publication, State, change
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind, Source, by_name
 from daswatch.errors import SearchUnavailable, TemplatesMissing
-from daswatch.fleet.names import Names, fields_read
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
@@ -39,6 +37,7 @@ from daswatch.queries.saved_query import (
 )
 from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import Run, RunReport
 
@@ -56,7 +55,6 @@ _SIGHTINGS = 1_000  # in one request
 # Share of the time left that refused writes may take: the rest goes on without them. The last seconds are for noting
 # what was published.
 _WRITING = 0.5
-_NAMES_SECONDS = 5.0  # for the names of databases: alerts are raised without them too
 _NOTE_SECONDS = 3.0
 
 
@@ -72,8 +70,7 @@ class DetectionRunner:
         search: SearchGateway,
         notifier: Notifier,
         indices: Indices,
-        databases: DatabaseIndex,
-        tags: Sequence[str] = (),
+        names: NameLookup,
     ) -> None:
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
@@ -82,8 +79,7 @@ class DetectionRunner:
         self._search = search
         self._notifier = notifier
         self._indices = indices
-        self._databases = databases
-        self._tags = tags
+        self._names = names
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> RunReport:
@@ -519,12 +515,10 @@ class DetectionRunner:
         if not resource_ids or run.report.names_cause:
             return firings
         try:
-            deadline = run.deadline.at_most(_NAMES_SECONDS)
-            found = self._databases.read(deadline, fields_read(self._tags), resource_ids)
+            names = self._names.read(resource_ids, run.deadline)
         except SearchUnavailable as exc:
             run.report.names_cause = str(exc)
             return firings
-        names = Names.of(found.values(), self._tags)
         return [replace(one, database=names.named(one.database)) for one in firings]
 
     def _send_messages(self, run: Run) -> None:

@@ -43,8 +43,8 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
-    findings: PublishedFindings = field(default_factory=PublishedFindings)
     named: Named = field(default_factory=Named)
+    findings: PublishedFindings = field(default_factory=PublishedFindings)
     total_ms: float = 0.0
 
 
@@ -56,7 +56,7 @@ class Auditor:
         lookup: LookupFactory,
         accounts: Callable[[Deadline], list[str]],
         index: DatabaseIndex,
-        earlier_events: EarlierEvents,
+        earlier_events: EarlierEvents | None = None,
         regions: tuple[str, ...] = (),
         findings: PostureFindings | None = None,
         *,
@@ -65,7 +65,8 @@ class Auditor:
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-        `tags` are those that events carry. Without `findings`, none are published.
+        `tags` are those that events carry. Without `findings`, none are published, without
+        `earlier_events`, none are named.
         """
         self._lookup = lookup
         self._accounts = accounts
@@ -77,8 +78,13 @@ class Auditor:
         self._demands_sync = demands_sync
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
-        """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same."""
+        """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same.
+
+        A place whose region is not looked at by schedule changes nothing.
+        """
         begun = deadline.clock.monotonic()
+        if place and self._regions and place.region not in self._regions:
+            return PostureReport(audited({}, (), {}, iso_milliseconds(now)), is_whole=False)
         known = self._index.read(deadline)
         heard = self._index.heard(deadline)
         looking = deadline.part(_SHARE_OF_LOOKING)
@@ -91,8 +97,9 @@ class Auditor:
         self._index.write(audit, deadline, with_history=place is None)
         publishing = deadline.part(_SHARE_OF_PUBLISHING)
         published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
-        named = self._earlier_events.name(Names.of(audit.documents.values(), self._tags), deadline)
-        return PostureReport(audit, place is None, published, named, (deadline.clock.monotonic() - begun) * 1000)
+        names = Names.of(audit.documents.values(), self._tags)
+        named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
+        return PostureReport(audit, place is None, named, published, (deadline.clock.monotonic() - begun) * 1000)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

@@ -22,11 +22,11 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "covered_percent": round(found.percent, 1),
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
+        "events_named": report.named.events,
         "findings": findings.accepted,
         "findings_refused": findings.refused,
         "findings_unsent": findings.unsent,
         "findings_causes": sorted(findings.causes),
-        "events_named": report.named.events,
         "total_ms": round(report.total_ms, 1),
     }
     if report.named.cause:

@@ -25,6 +25,7 @@ from demo.opensearch_home import VERSION_VARIABLE
 from tests.fakes.cloudformation_bucket import AnswerBucket, answer_bucket
 from tests.fakes.proxy import Proxy
 from tests.fakes.rds import Rds, rds_with_streams
+from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
 
 # Examples are the same in each run, and none fails because the machine is slow.
@@ -109,6 +110,14 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
             monkeypatch.setenv(name, value)
         clients.session.cache_clear()
         yield running
+
+
+@pytest.fixture
+def fleet(search: OpenSearch, node: AnyNode, rds: Rds, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """Databases in an account and indices that no other test has."""
+    running = Fleet(search, node.url, rds, monkeypatch)
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
+from daswatch.settings import DEFAULT_EVENT_TAGS
 from demo.aws import REGION
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.runner import DetectionRunner
 
@@ -42,5 +44,5 @@ def detection_runner(
             statements=None,
         ),
         indices=indices,
-        databases=DatabaseIndex(search, indices),
+        names=NameLookup(DatabaseIndex(search, indices), DEFAULT_EVENT_TAGS),
     )

@@ -120,6 +120,11 @@ class Flattening:
     hourly: HourlyIndices = DAILY
     names: DatabaseNames | None = None  # not a part of any id: an event has the same before its database is known
 
+    def name_of(self, stream: StreamSource, instance_id: str = "") -> Mapping[str, Any]:
+        """The fields that whatever is indexed of a database has by its name."""
+        names = self.names
+        return names.fields(stream.account_id, stream.region, stream.resource_id, instance_id) if names else {}
+
 
 @dataclass(slots=True)
 class Flattened:
@@ -238,10 +243,8 @@ def _count(counts: dict[Noise, int], reason: Noise) -> None:
 def _common_fields(
     record: MonitoringRecord, stream: StreamSource, version: str, flattening: Flattening
 ) -> dict[str, Any]:
-    names = flattening.names
-    place = stream.account_id, stream.region, stream.resource_id
     fields = {
-        **(names.fields(*place, record.instance_id) if names else {}),
+        **flattening.name_of(stream, record.instance_id),
         "resourceId": stream.resource_id,
         "awsAccountId": stream.account_id,
         "awsRegion": stream.region,

@@ -306,13 +306,9 @@ def test_options_are_asked_once_for_each_class(rds: Rds, proxy: Proxy, account: 
     assert unknown == {""} if behaviour is forward else all("AccessDenied" in one for one in unknown)
 
 
-def key_in(there: Rds) -> str:
-    return str(there.any_client("kms").create_key()["KeyMetadata"]["Arn"])
-
-
 def test_states_of_keys_are_asked_once(rds: Rds, proxy: Proxy, account: str) -> None:
     there = rds.at(account, REGIONS[0])
-    keys = {"Enabled": key_in(there), "Disabled": key_in(there), "PendingDeletion": key_in(there)}
+    keys = {"Enabled": there.new_key(), "Disabled": there.new_key(), "PendingDeletion": there.new_key()}
     there.any_client("kms").disable_key(KeyId=keys["Disabled"].rpartition("/")[2])
     there.any_client("kms").schedule_key_deletion(KeyId=keys["PendingDeletion"].rpartition("/")[2])
     keys["NotFound"] = keys["Enabled"][:-1] + ("0" if keys["Enabled"][-1] != "0" else "1")

@@ -152,6 +152,10 @@ class Rds:
             made.add(f"{name.partition(':')[0]}:{identifier}")
         return made
 
+    def new_key(self) -> str:
+        """The ARN of a key in this account and region."""
+        return str(self.any_client("kms").create_key()["KeyMetadata"]["Arn"])
+
     def known(self, name: str) -> str:
         """A database under a name that a document has: a cluster of Aurora PostgreSQL, an instance of Oracle."""
         kind, _, identifier = name.partition(":")
@@ -201,10 +205,10 @@ class Rds:
         model = self._model(name)
         model.activity_streams = _Stream([status], mode, key or self.key_arn)
 
-    def rename(self, name: str) -> str:
-        """The database gets another name and keeps its resource id."""
+    def rename(self, name: str, to: str = "") -> str:
+        """The database gets another name, by default any, and keeps its resource id."""
         kind, _, identifier = name.partition(":")
-        other = f"r-{secrets.token_hex(5)}"
+        other = to.partition(":")[2] or f"r-{secrets.token_hex(5)}"
         if kind == "cluster":
             self.client.modify_db_cluster(
                 DBClusterIdentifier=identifier, NewDBClusterIdentifier=other, ApplyImmediately=True

@@ -30,6 +30,7 @@ from daswatch.settings import DEFAULT_EVENT_TAGS
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
@@ -144,8 +145,7 @@ class RunHarness:
                 statements=None,
             ),
             indices=self.indices,
-            databases=DatabaseIndex(search, self.indices),
-            tags=DEFAULT_EVENT_TAGS,
+            names=NameLookup(DatabaseIndex(search, self.indices), DEFAULT_EVENT_TAGS),
         )
 
     def run(
