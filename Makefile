@@ -39,7 +39,7 @@ format: $(VENV)/ready
 bench: $(VENV)/ready  ## speed, side by side; writes tools/benchmarks/latest.json
 	$(RUN) -m tools.benchmarks $(ARGS)
 
-pictures: $(VENV)/ready  ## regenerate the images in docs/dashboards.md; needs Chromium
+pictures: $(VENV)/ready  ## regenerate the images in docs; needs Chromium
 	$(RUN) -m tools.pictures $(ARGS)
 
 opensearch: $(VENV)/ready  ## the node alone, in the foreground

@@ -73,6 +73,7 @@ th, td { text-align: left; vertical-align: top; padding: 5px 10px 5px 0; border-
 td:last-child { overflow-wrap: anywhere; }
 th { font-weight: 600; color: #56646f; border-bottom-color: #aab4bd; } td.n, th.n { text-align: right; }
 .groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 4px 32px; }
+.day { white-space: nowrap; }
 .v { white-space: nowrap; border-radius: 3px; padding: 1px 7px; font-weight: 600; border: 1px solid; }
 .pass { color: #0b6b3a; background: #e8f5ee; } .fail { color: #a3201a; background: #fdecea; }
 .warn { color: #7a5200; background: #fff5dd; } .none { color: #4a5763; background: #eef1f4; }
@@ -204,7 +205,7 @@ def _databases(documents: Sequence[Document]) -> Iterator[str]:
         (
             (
                 _badge(Verdict(one["verdict"])),
-                _time(one["verdictSince"]) if "verdictSince" in one else "",
+                _since(one),
                 f"{_text(one['databaseKind'])}:{_text(one['databaseIdentifier'])}<br>"
                 f"<small>{_text(one['resourceId'])}</small>",
                 f"{_text(one['awsAccountId'])}<br>{_text(one['awsRegion'])}",
@@ -214,6 +215,11 @@ def _databases(documents: Sequence[Document]) -> Iterator[str]:
             for one in by_urgency(documents)
         ),
     )
+
+
+def _since(document: Document) -> str:
+    day, _, time = _time(document["verdictSince"]).partition(" ") if "verdictSince" in document else ("", "", "")
+    return f'<span class="day">{day}</span> {time}'
 
 
 def _remedy(document: Document) -> str:

@@ -17,7 +17,7 @@ from daswatch.content.dashboards import SavedObject, shipped_objects
 from daswatch.documents.noise import Noise
 from daswatch.indices import Indices
 from demo.traffic import produce
-from tools.pictures.browser import Browser, BrowserError
+from tools.pictures.browser import SCALE, Browser, BrowserError
 from tools.pictures.charts import (
     CHARTS,
     PALETTE,
@@ -35,6 +35,7 @@ from tools.pictures.formats import formatted
 from tools.pictures.layout import MARGIN, WIDTH, Panel, PictureError, panels_of, span_of
 from tools.pictures.pages import CREDIT, Answered, page_height, page_html
 from tools.pictures.panels import Column, PanelSearch, TimeSpan, by_key, requests_of, rows_of
+from tools.pictures.report import REPORT, REPORT_HEIGHT, REPORT_WIDTH
 from tools.pictures.week import NOW, Watched, control_plane_calls, run_times, spells
 
 OBJECTS = shipped_objects(Indices())
@@ -137,7 +138,17 @@ def test_dashboard_has_description_and_picture(one: SavedObject) -> None:
 
 
 def test_no_picture_is_of_a_dashboard_that_is_gone() -> None:
-    assert {path.stem for path in PICTURES.iterdir()} == {one.id for one in DASHBOARDS}
+    assert {path.stem for path in PICTURES.iterdir()} == {REPORT, *(one.id for one in DASHBOARDS)}
+
+
+def test_picture_of_the_report_is_small_and_as_large_as_the_page() -> None:
+    path = PICTURES / f"{REPORT}.png"
+
+    with Image.open(path) as picture:
+        width, height = picture.size
+    assert abs(width - REPORT_WIDTH * SCALE) <= 1
+    assert abs(height - REPORT_HEIGHT * SCALE) <= 1
+    assert 20_000 < path.stat().st_size < LARGEST_PICTURE
 
 
 @pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.one.id)

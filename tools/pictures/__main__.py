@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from PIL import Image
 from rich.console import Console
 
-from daswatch.content.dashboards import SavedObject, shipped_objects
+from daswatch.content.dashboards import shipped_objects
 from daswatch.content.templates import shipped_content
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DaswatchError
@@ -28,6 +28,7 @@ from tools.pictures.document import DOCUMENT, PICTURES, with_dashboards
 from tools.pictures.layout import WIDTH, Panel, panels_of, span_of
 from tools.pictures.pages import Answered, page_height, page_html, requests_by_panel
 from tools.pictures.panels import Objects, TimeSpan, by_key, rows_of
+from tools.pictures.report import REPORT, REPORT_HEIGHT, REPORT_WIDTH, report_html
 from tools.pictures.week import NOW, fill
 
 
@@ -35,12 +36,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the pictures; the exit code."""
     parser = argparse.ArgumentParser(prog="make pictures", description=__doc__.partition("\n")[0])
     parser.add_argument("--text", action="store_true", help="only the text of docs/dashboards.md, no pictures")
+    parser.add_argument("--report", action="store_true", help="only the picture of the posture report")
     parser.add_argument("--pages", type=Path, help="a folder in which the pages are kept as HTML")
     options = parser.parse_args(arguments)
     console = Console(file=sys.stdout)
     try:
         if not options.text:
-            _draw_all(console, options.pages)
+            browser = Browser.found()
+            _keep(
+                console,
+                "Posture report",
+                PICTURES / f"{REPORT}.png",
+                browser.picture(report_html(), REPORT_WIDTH, REPORT_HEIGHT),
+            )
+            if options.report:
+                return 0
+            _draw_all(console, browser, options.pages)
         _write_text(console)
     except DaswatchError as exc:
         console.print(f"[red]{exc}[/]", highlight=False)
@@ -48,15 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _draw_all(console: Console, pages: Path | None) -> None:
-    browser = Browser.found()
+def _draw_all(console: Console, browser: Browser, pages: Path | None) -> None:
     objects = by_key(shipped_objects(Indices()))
     with console.status("Starting OpenSearch …") as status, node_or_external() as node, LocalAws() as aws:
         search = OpenSearch(node.url, timeout=60)
         ContentGateway(search).install_all(shipped_content())
         events = fill(search, aws, compile_all(), progress=lambda text: status.update(f"{text} …"))
         console.print(f"{events:,} events in OpenSearch")
-        PICTURES.mkdir(parents=True, exist_ok=True)
         for dashboard in (one for one in objects.values() if one.type == "dashboard"):
             status.update(f"Drawing {dashboard.title} …")
             panels, span = panels_of(dashboard, objects), span_of(dashboard, NOW)
@@ -64,16 +73,15 @@ def _draw_all(console: Console, pages: Path | None) -> None:
             if pages:
                 pages.mkdir(parents=True, exist_ok=True)
                 (pages / f"{dashboard.id}.html").write_text(html, "utf-8")
-            _keep(console, browser, dashboard, panels, html)
+            drawn = browser.picture(html, WIDTH, page_height(panels))
+            _keep(console, f"{dashboard.title}: {len(panels)} panels", PICTURES / f"{dashboard.id}.png", drawn)
         search.close()
 
 
-def _keep(console: Console, browser: Browser, dashboard: SavedObject, panels: list[Panel], html: str) -> None:
-    path = PICTURES / f"{dashboard.id}.png"
+def _keep(console: Console, title: str, path: Path, drawn: bytes) -> None:
     # Pages have few colors, and pictures in a repository should be small.
-    picture = Image.open(BytesIO(browser.picture(html, WIDTH, page_height(panels)))).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-    console.print(f"{dashboard.title}: {len(panels)} panels, {path.stat().st_size / 1000:,.0f} kB")
+    Image.open(BytesIO(drawn)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    console.print(f"{title}, {path.stat().st_size / 1000:,.0f} kB")
 
 
 def _answers(
