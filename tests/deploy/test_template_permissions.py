@@ -188,6 +188,7 @@ def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
     stack = stack_for(
         streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
         | {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
+        IndexPrefix=ingest.prefix,
         **needing(calls, auth, secret_arn),
     )
     assert_exact(stack, "IngestRole", calls)
