@@ -27,6 +27,8 @@ from posture_lambda.findings import PostureFindings, PublishedFindings
 
 # The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
+# Of what is left then: a Security Hub that is overloaded leaves time to name events.
+_SHARE_OF_PUBLISHING = 0.6
 
 
 class LookupFactory(Protocol):
@@ -93,7 +95,8 @@ class Auditor:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         self._index.write(audit, deadline, with_history=place is None)
-        published = self._findings.publish(audit, deadline) if self._findings else PublishedFindings()
+        publishing = deadline.part(_SHARE_OF_PUBLISHING)
+        published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
         names = Names.of(audit.documents.values(), self._tags)
         named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
         return PostureReport(audit, place is None, named, published, (deadline.clock.monotonic() - begun) * 1000)

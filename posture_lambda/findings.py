@@ -33,6 +33,11 @@ class PublishedFindings:
     unsent: int = 0
     causes: set[str] = field(default_factory=set)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether something is to be looked into."""
+        return bool(self.refused or self.unsent or self.causes)
+
 
 class PostureFindings:
     """Publishes to Security Hub. `region` is that of the Security Hub: the function's."""

@@ -48,7 +48,6 @@ class Function:
                 return organization_accounts(organizations_client(), deadline)
             return list(scope.accounts) or [account_id]
 
-        indices = Indices(settings.index_prefix)
         index = DatabaseIndex(client, indices, settings.search.service)
         hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)

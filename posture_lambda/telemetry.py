@@ -13,9 +13,8 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     audit = report.audit
     found = audit.coverage
     findings = report.findings
-    troubled = audit.unseen or report.named.cause or findings.unsent or findings.refused or findings.causes
     line: dict[str, object] = {
-        "level": "WARNING" if troubled else "INFO",
+        "level": "WARNING" if audit.unseen or report.named.cause or findings.has_failed else "INFO",
         "message": "fleet audited" if report.is_whole else "one region audited",
         "request_id": request_id,
         "databases": len(audit.present),
@@ -27,7 +26,7 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "findings": findings.accepted,
         "findings_refused": findings.refused,
         "findings_unsent": findings.unsent,
-        "causes": sorted(findings.causes),
+        "findings_causes": sorted(findings.causes),
         "total_ms": round(report.total_ms, 1),
     }
     if report.named.cause:
@@ -37,5 +36,5 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "DatabasesNotCovered": found.expected - found.covered,
         "PlacesNotLookedAt": len(audit.unseen),
     }
-    of_findings = {"FindingsUnsent": findings.unsent, "FindingsRefused": len(findings.refused)}
+    of_findings = {"ComplianceFindingsUnsent": findings.unsent, "ComplianceFindingsRefused": len(findings.refused)}
     telemetry.emit(line, {**(counts if report.is_whole else {}), **of_findings}, {"PostureDuration": report.total_ms})

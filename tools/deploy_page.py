@@ -133,6 +133,9 @@ ALARM_FIXES: Mapping[str, str] = {
     "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that the "
     "role trusts the findings function's role.",
     "FindingsRefused": "The log of the findings function has Security Hub's reason. Report it as a bug.",
+    "ComplianceFindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and "
+    "that the role trusts the posture function's role.",
+    "ComplianceFindingsRefused": "The log of the posture function has Security Hub's reason. Report it as a bug.",
     "DatabasesNotCovered": "Run `daswatch posture`: it lists each database with the reason and the remedy.",
     "PlacesNotLookedAt": "The log of the posture function names each account or region with its cause (docs/fleet.md).",
     "RecordsFailed": "The objects under `splunk/` contain the reason; the evidence has the records.",

@@ -19,6 +19,7 @@ from daswatch.fleet.database import FleetDatabase, Place
 from daswatch.fleet.inventory import Look
 from daswatch.indices import Indices
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents
 from daswatch.opensearch.templates import ContentGateway
 from posture_lambda.auditor import Auditor, PostureReport
 from posture_lambda.findings import PostureFindings
@@ -56,15 +57,16 @@ class Hub:
 class Fleet:
     """An auditor whose regions hold what a test says."""
 
-    def __init__(self, index: DatabaseIndex, hub: Hub, indices: Indices) -> None:
+    def __init__(self, search: OpenSearch, hub: Hub, indices: Indices) -> None:
         self.databases: list[FleetDatabase] = []
-        self.index = index
+        self.index = index = DatabaseIndex(search, indices)
         self.hub = hub
         accounts = FindingAccounts(ACCOUNT, REGION, lambda _: cast(Any, hub), _no_sts, "")
         self.auditor = Auditor(
             lookup=lambda regions: cast(FleetLookup, self),
             accounts=lambda deadline: [ACCOUNT],
             index=index,
+            earlier_events=EarlierEvents(search, indices),
             findings=PostureFindings(accounts, index, REGION, indices),
         )
 
@@ -83,7 +85,7 @@ def _no_sts() -> Any:
 def fleet(search: OpenSearch) -> Iterator[Fleet]:
     indices = Indices(f"t{secrets.token_hex(4)}-events")
     ContentGateway(search).install_all(shipped_content(indices.prefix))
-    yield Fleet(DatabaseIndex(search, indices), Hub(), indices)
+    yield Fleet(search, Hub(), indices)
     search.indices.delete(index=f"{indices.databases},{indices.posture}-*", ignore_unavailable=True)
 
 
