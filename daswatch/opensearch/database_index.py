@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -67,7 +67,8 @@ class DatabaseIndex:
             "query": {"bool": {"filter": wanted}},
             "aggs": {"days": {"date_histogram": of_a_day, "aggs": {"last": last}}},
         }
-        found = self._search(f"{self._indices.posture}-*", body, deadline).get("aggregations", {}).get("days", {})
+        answer = search(self._client, f"{self._indices.posture}-*", body, deadline)
+        found = answer.get("aggregations", {}).get("days", {})
         runs = [run for day in found.get("buckets", ()) for run in day["last"]["buckets"]]
         return {
             run["key_as_string"]: Coverage(
