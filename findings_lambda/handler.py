@@ -19,7 +19,6 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
-from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
 from findings_lambda.name_lookup import NameLookup
@@ -61,7 +60,7 @@ class Function:
         queries = SavedQueries(client)
         statements = StatementReader(queries, indices.events, settings.redaction)
         accounts = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
-        names = NameLookup(DatabaseIndex(client, indices, settings.search.service), settings.event_tags)
+        names = NameLookup(client, indices, settings.event_tags)
         self.telemetry = Telemetry(SERVICE)
         self.runner = DetectionRunner(
             detections=list(detections.values()),

@@ -37,7 +37,7 @@ from daswatch.queries.saved_query import (
 )
 from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
-from findings_lambda.name_lookup import NameLookup
+from findings_lambda.name_lookup import NameLookup, named
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import Run, RunReport
 
@@ -519,7 +519,7 @@ class DetectionRunner:
         except SearchUnavailable as exc:
             run.report.names_cause = str(exc)
             return firings
-        return [replace(one, database=names.named(one.database)) for one in firings]
+        return [replace(one, database=named(one.database, names)) for one in firings]
 
     def _send_messages(self, run: Run) -> None:
         """Publish the messages that are due, and note each before the next one goes out."""

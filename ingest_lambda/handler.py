@@ -22,7 +22,6 @@ from daswatch.documents.document import Flattening
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
-from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.learned_names import LearnedNames
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
@@ -73,10 +72,8 @@ class Function:
         self.clock = clock
         data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
-        databases = DatabaseIndex(
-            search_client(settings.search), Indices(settings.index_prefix), settings.search.service
-        )
-        self.names = LearnedNames(databases, settings.event_tags)
+        indices = Indices(settings.index_prefix)
+        self.names = LearnedNames(search_client(settings.search), indices, settings.event_tags)
         self.ingest = Ingest(
             decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,

@@ -12,7 +12,6 @@ from daswatch.detections.detection import Detection
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.settings import DEFAULT_EVENT_TAGS
 from demo.aws import REGION
@@ -44,5 +43,5 @@ def detection_runner(
             statements=None,
         ),
         indices=indices,
-        names=NameLookup(DatabaseIndex(search, indices), DEFAULT_EVENT_TAGS),
+        names=NameLookup(search, indices, DEFAULT_EVENT_TAGS),
     )

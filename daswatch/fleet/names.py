@@ -6,11 +6,11 @@ An activity stream knows resource ids alone: `cluster-…` of the database, `db-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from daswatch.alerts.alert import Database
-from daswatch.fleet.database import Document
+if TYPE_CHECKING:
+    from daswatch.fleet.database import Document
 
 IDENTIFIER, INSTANCE, TAGS = NAME_FIELDS = ("databaseIdentifier", "instanceIdentifier", "databaseTags")
 
@@ -46,29 +46,22 @@ class Names:
         )
 
     def fields(self, account_id: str, region: str, resource_id: str, instance_id: str = "") -> Mapping[str, Any]:
-        """The fields of one database's events: databaseIdentifier, instanceIdentifier and databaseTags, as known."""
+        """The fields of one database's events: databaseIdentifier, instanceIdentifier and databaseTags, as known.
+
+        Where account or region is empty, as in a monitor's notification, the resource id decides, if one has it.
+        """
         found = self.databases.get((account_id, region, resource_id))
+        if found is None and resource_id and not (account_id and region):
+            alike = [
+                one
+                for (account, where, own), one in self.databases.items()
+                if own == resource_id and account_id in ("", account) and region in ("", where)
+            ]
+            found = alike[0] if len(alike) == 1 else None
         if found is None:
             return {}
         instance = found.instances.get(instance_id)
         return {**found.fields, INSTANCE: instance} if instance else found.fields
-
-    def named(self, database: Database) -> Database:
-        """The database of an alert with its identifier and tags.
-
-        A monitor's notification names neither account nor region: there, the resource id alone decides.
-        """
-        found = [
-            one
-            for (account_id, region, resource_id), one in self.databases.items()
-            if resource_id == database.resource_id
-            and database.aws_account_id in ("", account_id)
-            and database.aws_region in ("", region)
-        ]
-        if len(found) != 1:
-            return database
-        fields = found[0].fields
-        return replace(database, identifier=fields[IDENTIFIER], tags=tuple(fields.get(TAGS, ())))
 
     @property
     def resource_ids(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,15 +16,11 @@ from daswatch.fleet.posture import Coverage
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.request import request
-from daswatch.opensearch.responses import whole
+from daswatch.opensearch.database_documents import PAGE, read_documents, search
 from daswatch.settings import Service
 from daswatch.times import version_of
 
-_PAGE = 1_000
 _BULK = 500  # documents in one request: some 2 KB each
-_ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 class DatabaseIndex:
@@ -35,25 +31,20 @@ class DatabaseIndex:
         self._indices = indices
         self._service = service
 
-    def read(
-        self, deadline: Deadline, fields: tuple[str, ...] = (), resource_ids: Collection[str] = ()
-    ) -> dict[str, Document]:
-        """All documents by id, or some `fields` of each; with `resource_ids`, those of these databases."""
-        body: dict[str, Any] = {"size": _PAGE, "sort": [{name: "asc"} for name in _ORDER]}
-        if fields:
-            body["_source"] = list(fields)
-        if resource_ids:
-            body["query"] = {"terms": {"resourceId": sorted(resource_ids)}}
-        return {hit["_id"]: hit["_source"] for hit in self._hits(self._indices.databases, body, deadline)}
+    def read(self, deadline: Deadline) -> dict[str, Document]:
+        """All documents by id."""
+        return read_documents(self._client, self._indices.databases, deadline)
 
     def heard(self, deadline: Deadline) -> dict[str, Heard]:
         """When each database was last heard, by resource id: any of its instances counts."""
         heard: dict[str, Heard] = {}
-        sources: dict[str, Any] = {"size": _PAGE, "sources": [{"id": {"terms": {"field": "resourceId"}}}]}
+        sources: dict[str, Any] = {"size": PAGE, "sources": [{"id": {"terms": {"field": "resourceId"}}}]}
         latest = {name: {"max": {"field": name}} for name in ("lastSeen", "lastEvent")}
         while True:
             body = {"size": 0, "aggs": {"databases": {"composite": sources, "aggs": latest}}}
-            found = self._search(self._indices.pulse, body, deadline).get("aggregations", {}).get("databases", {})
+            found = (
+                search(self._client, self._indices.pulse, body, deadline).get("aggregations", {}).get("databases", {})
+            )
             for one in found.get("buckets", ()):
                 times = (one[name].get("value_as_string") or "" for name in latest)
                 heard[one["key"]["id"]] = Heard(*times)
@@ -76,7 +67,8 @@ class DatabaseIndex:
             "query": {"bool": {"filter": wanted}},
             "aggs": {"days": {"date_histogram": of_a_day, "aggs": {"last": last}}},
         }
-        found = self._search(f"{self._indices.posture}-*", body, deadline).get("aggregations", {}).get("days", {})
+        answer = search(self._client, f"{self._indices.posture}-*", body, deadline)
+        found = answer.get("aggregations", {}).get("days", {})
         runs = [run for day in found.get("buckets", ()) for run in day["last"]["buckets"]]
         return {
             run["key_as_string"]: Coverage(
@@ -111,18 +103,3 @@ class DatabaseIndex:
                 count = len(result.unwritten) + len(result.refused)
                 cause = result.cause or ", ".join(sorted({one.error_type for one in result.refused}))
                 raise SearchUnavailable(f"{count} documents of the inventory are not written: {cause}")
-
-    def _hits(self, index: str, body: dict[str, Any], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
-        while True:
-            hits = self._search(index, body, deadline)["hits"]["hits"]
-            yield from hits
-            if len(hits) < _PAGE:
-                return
-            body["search_after"] = hits[-1]["sort"]
-
-    def _search(self, index: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        path = f"/{index}/_search"
-        answer = request(
-            self._client, "POST", path, deadline=deadline, params=_LENIENT, body=dict(body), with_reason=True
-        )
-        return whole(answer, index)

@@ -22,8 +22,7 @@ from daswatch.fleet.names import IDENTIFIER, INSTANCE, NAME_FIELDS, Names
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.request import request
-from daswatch.opensearch.responses import whole
+from daswatch.opensearch.database_documents import search
 from daswatch.settings import Service
 
 # A run names so many events at most, and takes so long for it: the next one goes on.
@@ -31,7 +30,6 @@ _PAGE = 2_000
 _PAGES = 25
 _LONGEST_SECONDS = 60.0
 _SHORTEST_SECONDS = 5.0
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 _PLACE = ("awsAccountId", "awsRegion", "resourceId")
 
 
@@ -107,10 +105,8 @@ class EarlierEvents:
                 }
             },
         }
-        pattern = f"{self._indices.prefix}-*"
-        path = f"/{pattern}/_search"
-        answer = request(self._client, "POST", path, deadline=deadline, params=_LENIENT, body=body, with_reason=True)
-        hits: list[Mapping[str, Any]] = whole(answer, pattern)["hits"]["hits"]
+        found = search(self._client, f"{self._indices.prefix}-*", body, deadline)
+        hits: list[Mapping[str, Any]] = found["hits"]["hits"]
         return hits
 
 

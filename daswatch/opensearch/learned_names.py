@@ -13,10 +13,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opensearchpy import OpenSearch
+
 from daswatch.deadline import Clock, Deadline
 from daswatch.errors import DaswatchError
 from daswatch.fleet.names import Names, fields_read
-from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.indices import Indices
+from daswatch.opensearch.database_documents import read_documents
 
 READ_EVERY_SECONDS = 180.0
 _LONGEST_READING_SECONDS = 30.0
@@ -25,11 +28,12 @@ _LONGEST_READING_SECONDS = 30.0
 class LearnedNames:
     """The names of one deployment's databases, for as long as a function is warm.
 
-    `index` has a client of its own: a reading that hangs holds no connection that a write needs.
+    `client` is its own: a reading that hangs holds no connection that a write needs.
     """
 
-    def __init__(self, index: DatabaseIndex, tags: Sequence[str], clock: Clock = time) -> None:
-        self._index = index
+    def __init__(self, client: OpenSearch, indices: Indices, tags: Sequence[str], clock: Clock = time) -> None:
+        self._client = client
+        self._index = indices.databases
         self._tags = tags
         self._clock = clock
         self._names = Names()
@@ -64,7 +68,7 @@ class LearnedNames:
     def _read(self) -> None:
         try:
             deadline = Deadline.after(_LONGEST_READING_SECONDS)
-            documents = self._index.read(deadline, fields_read(self._tags))
+            documents = read_documents(self._client, self._index, deadline, fields_read(self._tags))
             self._names = Names.of(documents.values(), self._tags)
         except DaswatchError as exc:
             self._failed(str(exc))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from daswatch.alerts.alert import Database
 from daswatch.fleet.database import Document, FleetDatabase, Place, databases_of, document_of
 from daswatch.fleet.names import Names, fields_read
+from findings_lambda.name_lookup import named
 from tests.builders.fleet import PLACE, cluster, instance, raw_cluster, raw_instance
 
 TAGS = ("env", "team", "data-classification")
@@ -100,8 +101,8 @@ def test_alert_gets_identifier_and_tags() -> None:
     known = names(found)
     whole = Database(found.rds.resource_id, *HERE, "postgresql")
 
-    assert known.named(whole) == replace(whole, identifier="orders", tags=("env=prod",))
-    assert known.named(Database(found.rds.resource_id)).identifier == "orders"  # of a monitor's notification
+    assert named(whole, known) == replace(whole, identifier="orders", tags=("env=prod",))
+    assert named(Database(found.rds.resource_id), known).identifier == "orders"  # of a monitor's notification
 
 
 def test_alert_of_another_database_stays_unnamed() -> None:
@@ -115,4 +116,4 @@ def test_alert_of_another_database_stays_unnamed() -> None:
         Database(found.rds.resource_id),  # which of the two is not said
         Database(""),
     ):
-        assert known.named(database) == database
+        assert named(database, known) == database

@@ -319,7 +319,7 @@ def test_names_are_read_in_a_collection(ingest: IngestFunction) -> None:
     keep(ingest, named(ingest.database()))
     with Collection(ingest.url) as collection:
         client = OpenSearch(collection.url)
-        learned = learned_names.LearnedNames(DatabaseIndex(client, ingest.indices, "aoss"), TAGS)
+        learned = learned_names.LearnedNames(client, ingest.indices, TAGS)
         learned.refresh()
         assert learned._reading is not None
         learned._reading.join(30)

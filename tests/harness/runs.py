@@ -23,7 +23,6 @@ from daswatch.documents.document import Document, Flattening
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.settings import DEFAULT_EVENT_TAGS
@@ -145,7 +144,7 @@ class RunHarness:
                 statements=None,
             ),
             indices=self.indices,
-            names=NameLookup(DatabaseIndex(search, self.indices), DEFAULT_EVENT_TAGS),
+            names=NameLookup(search, self.indices, DEFAULT_EVENT_TAGS),
         )
 
     def run(

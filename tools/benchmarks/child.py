@@ -1,6 +1,6 @@
 """What is measured in a process of its own: the cold start, its baseline, and the peak memory. Prints one JSON line.
 
-Usage: python -m tools.benchmarks.child cold|baseline|memory|firehose EVENT_FILE
+Usage: python -m tools.benchmarks.child cold|baseline|memory|firehose|inventory EVENT_FILE
 """
 
 from __future__ import annotations
@@ -69,6 +69,32 @@ def firehose(event_file: str) -> dict[str, float]:
     return {"mb": _peak_mb(), "before_mb": before, "given_back": answer.count('"ProcessingFailed"')}
 
 
+def inventory(_: str) -> dict[str, float]:
+    """One run of the posture function over a generated fleet, as it works: read, look, judge, write."""
+    from datetime import UTC, datetime
+
+    from daswatch.deadline import Deadline
+    from daswatch.indices import Indices
+    from daswatch.opensearch.client import search_client
+    from daswatch.opensearch.database_index import DatabaseIndex
+    from daswatch.settings import Environment, SearchEndpoint
+    from posture_lambda.auditor import Auditor
+    from tools.benchmarks.fleet import ACCOUNTS, ANSWER_SECONDS, DATABASES, GeneratedFleet
+
+    fleet = GeneratedFleet(answer_seconds=ANSWER_SECONDS)
+    bound = fleet.bound
+    before = _peak_mb()
+    index = DatabaseIndex(search_client(SearchEndpoint.read(Environment(os.environ))), Indices())
+    auditor = Auditor(fleet.lookup, lambda _: list(ACCOUNTS), index)
+    begun = time.perf_counter()
+    audit = auditor.run(None, datetime.now(UTC), Deadline.after(600)).audit
+    seconds = time.perf_counter() - begun
+    if audit.unseen or len(audit.present) < DATABASES * 0.85:  # those of other services are none of ours
+        raise SystemExit(f"{len(audit.present)} databases were found, and not looked at: {audit.unseen}")
+    calls = sum(fleet.calls.values())
+    return {"seconds": seconds, "calls": calls, "bound": bound, "mb": _peak_mb(), "before_mb": before}
+
+
 def _peak_mb() -> float:
     """Of this process since it began: `ru_maxrss` starts with what the parent had when it forked."""
     with open("/proc/self/status", encoding="ascii") as status:
@@ -77,5 +103,7 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    what = {"cold": cold, "baseline": baseline, "memory": memory, "firehose": firehose}[sys.argv[1]]
+    what = {"cold": cold, "baseline": baseline, "memory": memory, "firehose": firehose, "inventory": inventory}[
+        sys.argv[1]
+    ]
     sys.stderr.write(json.dumps(what(sys.argv[2])))
