@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.clients import organizations_client, regional_client, security_hub_client, sts_client
+from daswatch.aws.clients import fleet_client, organizations_client, security_hub_client, sts_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.fleet import FleetLookup, organization_accounts
 from daswatch.aws.security_hub import FindingAccounts
@@ -52,7 +52,7 @@ class Function:
         hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)
         self.auditor = Auditor(
-            lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
+            lookup=lambda regions: FleetLookup(account_id, region, fleet_client, sts_client, scope.role, regions),
             accounts=accounts,
             index=index,
             earlier_events=EarlierEvents(client, indices, settings.search.service),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -38,6 +38,7 @@ _AWS = Config(
     max_pool_connections=8,
 )
 _making = Lock()
+FleetService = Literal["ec2", "kms", "rds"]
 
 
 def cloudformation_client() -> Any:
@@ -84,21 +85,30 @@ def rds_client() -> RDSClient:
     return session().client("rds", config=_AWS)
 
 
-def regional_client(service: Any, region: str | None = None, credentials: Mapping[str, str] | None = None) -> Any:
-    """A service in a region, by default the function's and as its role.
+def fleet_client(service: FleetService, region: str, credentials: Mapping[str, str] | None) -> Any:
+    """A service that describes databases, in any region.
 
-    `credentials` are those of another role, with AssumeRole's names.
+    `credentials` are those of another role, with AssumeRole's names; None for the function's own.
     """
-    given = credentials or {}
+    given = {"region_name": region, **_as_role(credentials)}
     with _making:  # threads may share a client of boto3, and not the session that makes it
-        return session().client(
-            service,
-            region_name=region,
-            config=_AWS,
-            aws_access_key_id=given.get("AccessKeyId"),
-            aws_secret_access_key=given.get("SecretAccessKey"),
-            aws_session_token=given.get("SessionToken"),
-        )
+        match service:  # literals: the build of the artifacts reads the services here
+            case "ec2":
+                return session().client("ec2", **given)
+            case "kms":
+                return session().client("kms", **given)
+            case "rds":
+                return session().client("rds", **given)
+
+
+def _as_role(credentials: Mapping[str, str] | None) -> dict[str, Any]:
+    given = credentials or {}
+    return {
+        "config": _AWS,
+        "aws_access_key_id": given.get("AccessKeyId"),
+        "aws_secret_access_key": given.get("SecretAccessKey"),
+        "aws_session_token": given.get("SessionToken"),
+    }
 
 
 def s3_client() -> S3Client:
@@ -112,9 +122,11 @@ def secrets_manager_client() -> SecretsManagerClient:
 
 
 def security_hub_client(credentials: Mapping[str, str] | None = None) -> SecurityHubClient:
-    """Security Hub in the function's region, by default as the function's role."""
-    client: SecurityHubClient = regional_client("securityhub", credentials=credentials)
-    return client
+    """Security Hub in the function's region.
+
+    `credentials` are those of another role, with AssumeRole's names; None for the function's own.
+    """
+    return session().client("securityhub", **_as_role(credentials))
 
 
 def sns_client() -> SNSClient:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from daswatch.activity_streams.lifecycle import Eligibility, Status, obstacle
 from daswatch.alerts.findings import partition
 from daswatch.aws.api_calls import AwsError, ask, ask_pages
+from daswatch.aws.clients import FleetService
 from daswatch.aws.rds import ActivityStreams
 from daswatch.deadline import Deadline
 from daswatch.errors import FleetUnavailable, RdsUnavailable, StreamRefused
@@ -34,7 +35,7 @@ _CALL_SECONDS = 25.0
 _AT_ONCE = 12
 
 Credentials = Mapping[str, str]
-ClientFactory = Callable[[str, str, Credentials | None], Any]  # service, region, credentials of another role
+ClientFactory = Callable[[FleetService, str, Credentials | None], Any]  # service, region, credentials of another role
 
 
 def organization_accounts(client: OrganizationsClient, deadline: Deadline) -> list[str]:

@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from opensearchpy import OpenSearch
 
-from daswatch.aws.clients import regional_client
+from daswatch.aws.clients import FleetService, fleet_client, sts_client
 from daswatch.aws.fleet import Credentials, FleetLookup
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
@@ -94,9 +94,7 @@ class GeneratedFleet:
 
     def lookup(self, regions: tuple[str, ...] = ()) -> FleetLookup:
         """A look at it from the first account."""
-        return FleetLookup(
-            ACCOUNTS[0], REGIONS[0], self._client, lambda: self._client("sts", REGIONS[0], None), "inventory", regions
-        )
+        return FleetLookup(ACCOUNTS[0], REGIONS[0], self._client, self._sts_client, "inventory", regions)
 
     def look(self, deadline: Deadline) -> list[Look]:
         """Look at all accounts and regions."""
@@ -177,9 +175,15 @@ class GeneratedFleet:
         if members and random.random() < 0.02:
             region.doomed += members
 
-    def _client(self, service: str, region: str, credentials: Credentials | None) -> Any:
-        client = regional_client(service, region, credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET})
+    def _client(self, service: FleetService, region: str, credentials: Credentials | None) -> Any:
         place = Place(credentials["AccessKeyId"] if credentials else ACCOUNTS[0], region)
+        client = fleet_client(service, region, credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET})
+        return self._answered(client, place, service)
+
+    def _sts_client(self) -> Any:
+        return self._answered(sts_client(), Place(ACCOUNTS[0], REGIONS[0]), "sts")
+
+    def _answered(self, client: Any, place: Place, service: str) -> Any:
         client.meta.events.register("before-send", cast(Callable[..., None], partial(self._answer, place, service)))
         return client
 
