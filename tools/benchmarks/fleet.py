@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from opensearchpy import OpenSearch
 
-from daswatch.aws.clients import FleetService, fleet_client, sts_client
+from daswatch.aws.clients import FleetService, fleet_client, session
 from daswatch.aws.fleet import Credentials, FleetLookup
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
@@ -181,7 +181,8 @@ class GeneratedFleet:
         return self._answered(client, place, service)
 
     def _sts_client(self) -> Any:
-        return self._answered(sts_client(), Place(ACCOUNTS[0], REGIONS[0]), "sts")
+        given = {"aws_access_key_id": ACCOUNTS[0], "aws_secret_access_key": _SECRET["SecretAccessKey"]}
+        return self._answered(session().client("sts", REGIONS[0], **given), Place(ACCOUNTS[0], REGIONS[0]), "sts")
 
     def _answered(self, client: Any, place: Place, service: str) -> Any:
         client.meta.events.register("before-send", cast(Callable[..., None], partial(self._answer, place, service)))
