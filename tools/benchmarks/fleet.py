@@ -181,7 +181,7 @@ class GeneratedFleet:
         return self._answered(client, place, service)
 
     def _sts_client(self) -> Any:
-        given = {"aws_access_key_id": ACCOUNTS[0], "aws_secret_access_key": _SECRET["SecretAccessKey"]}
+        given: dict[str, Any] = {"aws_access_key_id": ACCOUNTS[0], "aws_secret_access_key": _SECRET["SecretAccessKey"]}
         return self._answered(session().client("sts", REGIONS[0], **given), Place(ACCOUNTS[0], REGIONS[0]), "sts")
 
     def _answered(self, client: Any, place: Place, service: str) -> Any:
