@@ -7,21 +7,24 @@ within a minute. The scheduled run looks at everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from daswatch.aws.fleet import FleetLookup
+from daswatch.aws.moves import Follower, Step
 from daswatch.deadline import Deadline
 from daswatch.errors import RequestError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
+from daswatch.fleet.moves import followed, follows
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.times import iso_milliseconds
 
 # Kept for writing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
+_SHARE_OF_FOLLOWING = 0.5  # of what is left then
 
 
 class LookupFactory(Protocol):
@@ -36,6 +39,7 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
+    steps: tuple[Step, ...] = ()  # of streams that follow names
     total_ms: float = 0.0
     causes: list[str] = field(default_factory=list)
 
@@ -51,13 +55,18 @@ class Auditor:
         regions: tuple[str, ...] = (),
         *,
         demands_sync: bool = False,
+        follower: Follower | None = None,
     ) -> None:
-        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled."""
+        """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
+
+        Without `follower` no stream follows a name.
+        """
         self._lookup = lookup
         self._accounts = accounts
         self._index = index
         self._regions = regions
         self._demands_sync = demands_sync
+        self._follower = follower
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
         """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same.
@@ -76,8 +85,19 @@ class Auditor:
         else:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
+        audit, steps = self._follow(audit, deadline.part(_SHARE_OF_FOLLOWING))
         self._index.write(audit, deadline, with_history=place is None)
-        return PostureReport(audit, place is None, (deadline.clock.monotonic() - begun) * 1000)
+        return PostureReport(audit, place is None, steps, (deadline.clock.monotonic() - begun) * 1000)
+
+    def _follow(self, audit: Audit, deadline: Deadline) -> tuple[Audit, tuple[Step, ...]]:
+        if self._follower is None:
+            return audit, ()
+        steps = [self._follower.advance(one, deadline) for one in follows(audit.documents, audit.changed, audit.at)]
+        after = {
+            step.follow.id: followed(audit.documents[step.follow.id], step.asked, audit.at, done=step.done)
+            for step in steps
+        }
+        return replace(audit, documents={**audit.documents, **after}), tuple(steps)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.clients import organizations_client, regional_client, sts_client
+from daswatch.aws.clients import lambda_client, organizations_client, regional_client, sts_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.fleet import FleetLookup, organization_accounts
+from daswatch.aws.moves import Follower
 from daswatch.deadline import Deadline
+from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
@@ -51,7 +53,13 @@ class Function:
             index=DatabaseIndex(client, Indices(settings.index_prefix), settings.search.service),
             regions=scope.regions,
             demands_sync=scope.demands_sync,
+            follower=self._follower(settings, Place(account_id, region)) if settings.follow_names else None,
         )
+
+    @staticmethod
+    def _follower(settings: Settings, own: Place) -> Follower:
+        lookup = FleetLookup(own.account_id, own.region, regional_client, sts_client, settings.scope.role)
+        return Follower(own, lookup, lambda_client)
 
 
 @cache

@@ -16,6 +16,7 @@ class Settings:
     search: SearchEndpoint
     scope: FleetScope
     index_prefix: str = DEFAULT_INDEX_PREFIX
+    follow_names: bool = False
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -25,6 +26,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         search=SearchEndpoint.read(environment),
         scope=FleetScope.read(environment),
         index_prefix=read_index_prefix(environment),
+        follow_names=environment.flag("FOLLOW_NAMES"),
     )
     environment.check()
     return settings
