@@ -21,6 +21,8 @@ _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _REGION = re.compile(r"[a-z]{2,6}(?:-[a-z]{2,12}){1,2}-\d", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
+DEFAULT_EVENT_TAGS = ("env", "team", "data-classification")
+
 SearchAuth = Literal["sigv4", "basic", "none"]
 Service = Literal["es", "aoss"]  # a domain, or a Serverless collection
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
@@ -96,6 +98,15 @@ SETTINGS = {
         ),
         *_settings(
             _INGEST,
+            _FINDINGS,
+            _POSTURE,
+            EVENT_TAGS=(
+                ",".join(DEFAULT_EVENT_TAGS),
+                "tags of a database that its events and alerts carry, as `databaseTags`, separated by commas",
+            ),
+        ),
+        *_settings(
+            _INGEST,
             _FIREHOSE,
             EXCLUDED_USERS=(
                 ",".join(sorted(DEFAULT_EXCLUDED_USERS)),
@@ -124,9 +135,13 @@ SETTINGS = {
         ),
         *_settings(
             _FINDINGS,
-            ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
-            SECURITY_HUB=("true", "`false`: alerts and messages only"),
+            _POSTURE,
+            SECURITY_HUB=("true", "`false`: no findings; alerts, messages and verdicts only"),
             FINDINGS_ROLE="name of a role in the accounts of the databases; findings are imported there",
+        ),
+        *_settings(
+            _FINDINGS,
+            ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
             FINDINGS_SQL=("false", "`true`: SQL samples in findings, redacted by `REDACT`"),
         ),
         *_settings(
@@ -251,6 +266,14 @@ def read_index_prefix(environment: Environment) -> str:
 def read_excluded_users(environment: Environment) -> frozenset[str]:
     """EXCLUDED_USERS: whose events are noise."""
     return read_user_names(environment.optional("EXCLUDED_USERS"))
+
+
+def read_event_tags(environment: Environment) -> tuple[str, ...]:
+    """EVENT_TAGS: the tags of databases that their events carry."""
+    tags = _listed(environment.optional("EVENT_TAGS"))
+    if any("=" in name or "*" in name for name in tags):
+        environment.problem("EVENT_TAGS", "is not a list of the names of tags", ",".join(DEFAULT_EVENT_TAGS))
+    return tags
 
 
 def read_hourly_indices(environment: Environment) -> HourlyIndices:

@@ -36,14 +36,18 @@ from rich.progress import (
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Detection, by_name, dump
 from daswatch.detections.sigma import compile_all
+from daswatch.indices import Indices
+from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.request import command_deadline
 from daswatch.opensearch.templates import ContentGateway
-from demo.aws import LocalAws
+from demo.aws import REGION, LocalAws
 from demo.delivery import create_delivery_stream, delivered_rows, sort_into_folders
 from demo.findings import all_findings, check_findings, expected_findings
+from demo.fleet import describe_fleet
 from demo.ledger import LedgerEntry, compare
 from demo.opensearch import LocalOpenSearchError, node_or_external
 from demo.parts import Parts
-from demo.rds import Database, KmsDataKeys, seal
+from demo.rds import ACCOUNT_ID, Database, KmsDataKeys, seal
 from demo.show import (
     DASHBOARDS_URL,
     show_activities,
@@ -52,6 +56,7 @@ from demo.show import (
     show_findings,
     show_folders,
     show_latest_ddl,
+    show_posture,
     show_where,
 )
 from demo.stream import InvocationContext, deliver, publish
@@ -87,11 +92,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parts = Parts(console)
         records = _make(console, options.seed, options.events)
         entries = [entry for record in records for entry in record.entries]
-        arns = _publish(console, aws, records)
+        key_id = aws.create_key()
+        arns = _publish(console, aws, key_id, records)
+        with parts.part("inventory"):
+            describe_fleet(aws, DATABASES, f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{key_id}")
+            _audit(console)
         log: list[dict[str, Any]] = []
         right = []
         with parts.part("ingest"):
             log = _ingest(console, aws, arns, _count_with_replays(records))
+        with parts.part("posture"):
+            client.indices.refresh(index="das-*")
+            _audit(console)  # events that came before the names were known get theirs
+            client.indices.refresh(index="das-*")
+            right.append(_show_posture(console, client))
         with parts.part("searches"):
             client.indices.refresh(index="das-*")
             show_activities(console, client, INDEX)
@@ -121,6 +135,7 @@ def _point_settings_at(url: str, aws: LocalAws, detections: Path) -> None:
         DEAD_LETTER_BUCKET=aws.create_dead_letter_bucket(),
         ROWS_DELIVERY_STREAM=create_delivery_stream(aws.firehose(), ROWS_STREAM, aws.create_bucket(ROWS_BUCKET)),
         ROWS_PER_RECORD="500",
+        FLEET_REGIONS=f"{REGION},us-east-1",
         DETECTIONS=str(detections),
         ALERT_TOPIC_ARN=aws.create_topic(),
         DASHBOARDS_URL=DASHBOARDS_URL,
@@ -145,9 +160,9 @@ def _make(console: Console, seed: int, events: int) -> list[ProducedRecord]:
     return records
 
 
-def _publish(console: Console, aws: LocalAws, records: Sequence[ProducedRecord]) -> list[str]:
+def _publish(console: Console, aws: LocalAws, key_id: str, records: Sequence[ProducedRecord]) -> list[str]:
     """Seal the records as RDS does and put them into Kinesis; the streams' ARNs."""
-    data_keys = KmsDataKeys(aws.kms(), aws.create_key(), _RECORDS_PER_DATA_KEY)
+    data_keys = KmsDataKeys(aws.kms(), key_id, _RECORDS_PER_DATA_KEY)
     kinesis = aws.kinesis()
     arns = []
     with _progress(console) as progress:
@@ -185,6 +200,21 @@ def _ingest(console: Console, aws: LocalAws, arns: Sequence[str], records: int) 
                 progress.advance(task, done)
     lines = [orjson.loads(line) for line in printed.getvalue().splitlines()]
     return [line for line in lines if "records" in line]
+
+
+def _audit(console: Console) -> None:
+    """Run the posture function as its schedule does."""
+    from posture_lambda.handler import handler  # reads its settings at the first call, as on Lambda
+
+    with console.status("Auditing the fleet …"), contextlib.redirect_stdout(io.StringIO()):
+        handler({}, InvocationContext())
+
+
+def _show_posture(console: Console, client: OpenSearch) -> bool:
+    index = DatabaseIndex(client, Indices())
+    nameless = {"query": {"bool": {"must_not": {"exists": {"field": "databaseIdentifier"}}}}}
+    documents = [one for one in index.read(command_deadline()).values() if "goneSince" not in one]
+    return show_posture(console, documents, client.count(index=INDEX, body=nameless)["count"], len(DATABASES))
 
 
 def _sort_rows(console: Console, aws: LocalAws, client: OpenSearch, records: Sequence[ProducedRecord]) -> bool:

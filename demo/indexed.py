@@ -8,17 +8,43 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.documents.document import Document, Flattened, Flattening, flatten
+from daswatch.fleet.names import Names
 from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
+from demo.rds import ACCOUNT_ID, Database
 from demo.traffic import ProducedRecord
 
 _DOCUMENTS_PER_BULK = 2_000
 
 
-def flattened(record: ProducedRecord, index_prefix: str) -> Flattened:
+def names_of(databases: Iterable[Database]) -> Names:
+    """The databases as an inventory names them, each instance by its number."""
+    return Names.of(
+        (
+            {
+                "databaseIdentifier": one.name,
+                "resourceId": one.resource_id,
+                "awsAccountId": ACCOUNT_ID,
+                "awsRegion": REGION,
+                "instances": [
+                    {
+                        "resourceId": instance_id,
+                        "instanceIdentifier": f"{one.name}-{number}" if one.cluster_id else one.name,
+                    }
+                    for number, instance_id in enumerate(one.instance_ids, start=1)
+                ],
+                "tags": {"env": "prod"},
+            }
+            for one in databases
+        ),
+        ("env",),
+    )
+
+
+def flattened(record: ProducedRecord, index_prefix: str, names: Names | None = None) -> Flattened:
     """What the ingest function makes of a record, and what it drops, as if it had it at once when it arrived."""
     arrived_at = iso_milliseconds(record.arrival)
     return flatten(
@@ -26,7 +52,7 @@ def flattened(record: ProducedRecord, index_prefix: str) -> Flattened:
         stream_source(record.database.stream_arn(REGION)),
         record.database.version,
         arrived_at,
-        Flattening(arrived_at, index_prefix=index_prefix),
+        Flattening(arrived_at, index_prefix=index_prefix, names=names),
     )
 
 

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from daswatch.commands.posture import verdict_table
+from daswatch.fleet.posture import coverage
 from demo.findings import FindingsCheck
 from demo.ledger import Comparison
 from demo.opensearch_home import wanted_release
@@ -85,7 +87,7 @@ def show_failed_logins(console: Console, client: OpenSearch, index: str) -> None
                             {"field": "dbUserName", "missing": "-"},
                             {"field": "remoteHost", "missing": "-"},
                             {"field": "engine"},
-                            {"field": "resourceId"},
+                            {"field": "databaseIdentifier", "missing": "-"},
                         ],
                         "size": 10,
                     },
@@ -104,7 +106,7 @@ def show_failed_logins(console: Console, client: OpenSearch, index: str) -> None
             f"[red]{escape(user)}[/]",
             escape(host),
             engine,
-            database,
+            escape(database),
             str(bucket["doc_count"]),
             _clock(bucket["first"]["value_as_string"]),
             _clock(bucket["last"]["value_as_string"]),
@@ -122,7 +124,7 @@ def show_latest_ddl(console: Console, client: OpenSearch, index: str) -> None:
             "sort": [{"@timestamp": "desc"}],
         },
     )
-    table = _table("Latest DDL", "time", "user", "engine", "outcome", "statement")
+    table = _table("Latest DDL", "time", "user", "engine", "database", "outcome", "statement")
     for hit in answer["hits"]["hits"]:
         document: Mapping[str, Any] = hit["_source"]
         statement = " ".join(document.get("commandText", document.get("command", "")).split())
@@ -131,6 +133,7 @@ def show_latest_ddl(console: Console, client: OpenSearch, index: str) -> None:
             _clock(document["@timestamp"]),
             escape(document.get("dbUserName", "-")),
             document["engine"],
+            escape(document.get("databaseIdentifier", "-")),
             f"[{colour}]{document['outcome']}[/]",
             escape(statement if len(statement) <= 70 else statement[:69] + "…"),
         )
@@ -191,7 +194,9 @@ def show_folders(
 
 def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check: FindingsCheck) -> None:
     """Show the findings in Security Hub, the most severe first; return whether they are those of the ledger."""
-    table = _table("Findings in Security Hub", "severity", "finding", "engine", "who", "times", "first", "last", "")
+    table = _table(
+        *("Findings in Security Hub", "severity", "finding", "engine", "database", "who", "times", "first", "last", "")
+    )
     for one in sorted(findings, key=_most_severe_first):
         label = one["FindingProviderFields"]["Severity"]["Label"]
         fields = one["ProductFields"]
@@ -199,6 +204,7 @@ def show_findings(console: Console, findings: Sequence[Mapping[str, Any]], check
             f"[{_SEVERITY_COLOURS[label]}]{label}[/]",
             escape(one["Title"]),
             fields.get("daswatch/Engine", ""),
+            escape(fields.get("daswatch/Database", "-")),
             escape(_who(fields)),
             fields["daswatch/Count"],
             _clock(one["FirstObservedAt"]),
@@ -230,6 +236,17 @@ def _most_severe_first(finding: Mapping[str, Any]) -> tuple[int, str, str]:
 def _who(fields: Mapping[str, str]) -> str:
     group = [value for name, value in fields.items() if name.startswith("daswatch/Group/")]
     return " from ".join(group) if len(group) == 2 else ", ".join(group)
+
+
+def show_posture(console: Console, documents: Sequence[Mapping[str, Any]], nameless: int, expected: int) -> bool:
+    """The verdict on each database of the fleet; whether as many as expected are covered and all events have a name."""
+    found = coverage(documents)
+    console.print(verdict_table(documents, found))
+    if found.covered != expected:
+        console.print(f"[red]{found.covered} databases are covered, {expected} streams are read[/]")
+    if nameless:
+        console.print(f"[red]{nameless:,} events have no name of their database[/]")
+    return found.covered == expected and not nameless
 
 
 def show_where(console: Console, url: str, index: str) -> None:

@@ -21,6 +21,7 @@ from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
@@ -59,6 +60,7 @@ class Function:
         queries = SavedQueries(client)
         statements = StatementReader(queries, indices.events, settings.redaction)
         accounts = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
+        names = NameLookup(client, indices, settings.event_tags)
         self.telemetry = Telemetry(SERVICE)
         self.runner = DetectionRunner(
             detections=list(detections.values()),
@@ -74,6 +76,7 @@ class Function:
                 statements=statements.read if settings.findings_sql else None,
             ),
             indices=indices,
+            names=names,
         )
         self.inbox = Inbox(
             detections=detections,
@@ -81,6 +84,7 @@ class Function:
             search=search,
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
             indices=indices,
+            names=names,
         )
 
 

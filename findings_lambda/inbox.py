@@ -23,6 +23,7 @@ from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.queries.monitor_notifications import Notification, read_notification
 from daswatch.times import iso_milliseconds
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 
@@ -38,12 +39,14 @@ class Inbox:
         search: SearchGateway,
         bucket: DeadLetterBucket,
         indices: Indices,
+        names: NameLookup,
     ) -> None:
         self._detections = detections
         self._runner = runner
         self._search = search
         self._bucket = bucket
         self._indices = indices
+        self._names = names
 
     def take_notifications(self, event: Mapping[str, Any], now: datetime, deadline: Deadline) -> RunReport:
         """Raise the alerts of an SNS event's notifications. Raises SearchUnavailable, ArchiveUnavailable."""
@@ -69,8 +72,19 @@ class Inbox:
             self._keep([_dead_letter(0, event, exc, now)], now, deadline)
             report.malformed[exc.reason] = 1
             return report
-        self._write([Action.create(document.index, document.id, canonical_json(document.source))], deadline)
+        source = {**document.source, **self._name_of(document.source, report, deadline)}
+        self._write([Action.create(document.index, document.id, canonical_json(source))], deadline)
         return report
+
+    def _name_of(self, call: Mapping[str, Any], report: RunReport, deadline: Deadline) -> Mapping[str, Any]:
+        """The name of the database that a call is about, if that is known."""
+        resource_id = call.get("resourceId", "")
+        try:
+            names = self._names.read({resource_id} - {""}, deadline)
+        except SearchUnavailable as exc:
+            report.names_cause = str(exc)
+            return {}
+        return names.fields(call.get("awsAccountId", ""), call.get("awsRegion", ""), resource_id)
 
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:
         """Write the events to S3, then their lines to OpenSearch: a line always refers to an object that exists."""

@@ -26,6 +26,7 @@ class RunReport:
     refused_alerts: dict[str, str] = field(default_factory=dict)
     refused_sightings: dict[str, str] = field(default_factory=dict)  # detection -> OpenSearch's name for the reason
     unwritten: dict[str, str] = field(default_factory=dict)  # detection -> why its alerts or sightings are not written
+    names_cause: str = ""  # why the names of databases could not be read: alerts go without
     storms: dict[str, int] = field(default_factory=dict)  # id of a summary -> groups that fired
     expired_suppressions: list[str] = field(default_factory=list)
     malformed: dict[str, int] = field(default_factory=dict)  # reason -> notifications

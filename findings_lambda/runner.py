@@ -37,6 +37,7 @@ from daswatch.queries.saved_query import (
 )
 from daswatch.queries.storms import Storm, divide
 from daswatch.times import iso_milliseconds, moment_of
+from findings_lambda.name_lookup import NameLookup, named
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import Run, RunReport
 
@@ -69,6 +70,7 @@ class DetectionRunner:
         search: SearchGateway,
         notifier: Notifier,
         indices: Indices,
+        names: NameLookup,
     ) -> None:
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
@@ -77,6 +79,7 @@ class DetectionRunner:
         self._search = search
         self._notifier = notifier
         self._indices = indices
+        self._names = names
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> RunReport:
@@ -482,6 +485,7 @@ class DetectionRunner:
         What has to be published of the alerts is added to the run.
         """
         report, has_topic = run.report, self._notifier.has_topic
+        firings = self._named(firings, run)
         fired = {firing.alert_id for firing in firings}
         stored = {alert_id: one for alert_id in fired if (one := read.get(alert_id))}
         if unread := sorted(fired - read.keys()):
@@ -504,6 +508,18 @@ class DetectionRunner:
             if change.due and (change.after.id in written.ids or not change.written)
         )
         return {_detection_of(alert_id) for alert_id in (written.conflicts | written.unwritten) & fired}
+
+    def _named(self, firings: Sequence[Firing], run: Run) -> Sequence[Firing]:
+        """Firings with their databases as they are called now; without names if these cannot be read."""
+        resource_ids = {one.database.resource_id for one in firings} - {""}
+        if not resource_ids or run.report.names_cause:
+            return firings
+        try:
+            names = self._names.read(resource_ids, run.deadline)
+        except SearchUnavailable as exc:
+            run.report.names_cause = str(exc)
+            return firings
+        return [replace(one, database=named(one.database, names)) for one in firings]
 
     def _send_messages(self, run: Run) -> None:
         """Publish the messages that are due, and note each before the next one goes out."""

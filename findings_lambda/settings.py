@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from daswatch.documents.redaction import Redaction
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.settings import Environment, SearchEndpoint, read_bucket, read_index_prefix
+from daswatch.settings import (
+    DEFAULT_EVENT_TAGS,
+    Environment,
+    SearchEndpoint,
+    read_bucket,
+    read_event_tags,
+    read_index_prefix,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,7 @@ class Settings:
     findings_role: str = ""  # the name of a role in other accounts
     findings_sql: bool = False
     redaction: Redaction = Redaction.OFF
+    event_tags: tuple[str, ...] = DEFAULT_EVENT_TAGS
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -44,6 +52,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         findings_role=environment.optional("FINDINGS_ROLE"),
         findings_sql=environment.flag("FINDINGS_SQL"),
         redaction=environment.choice("REDACT", Redaction),
+        event_tags=read_event_tags(environment),
     )
     environment.check()
     return settings

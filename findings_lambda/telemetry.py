@@ -37,6 +37,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
         "refused_alerts": report.refused_alerts,
         "refused_sightings": report.refused_sightings,
         "storms": report.storms,
+        "names_cause": report.names_cause,
         "refused_findings": sent.refused,
         "unsent_findings": sent.unsent,
         "unrecorded": sent.unrecorded,

@@ -19,8 +19,10 @@ from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
+from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.learned_names import LearnedNames
 from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
@@ -70,6 +72,8 @@ class Function:
         self.clock = clock
         data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
+        indices = Indices(settings.index_prefix)
+        self.names = LearnedNames(search_client(settings.search), indices, settings.event_tags)
         self.ingest = Ingest(
             decoder=RecordDecoder(data_keys, Decryptor(settings.stream.max_plaintext_bytes)),
             data_keys=data_keys,
@@ -89,15 +93,18 @@ class Function:
             excluded_users=settings.stream.excluded_users,
             redaction=settings.stream.redaction,
             hourly=settings.hourly_indices,
+            names=self.names,
         )
 
 
 def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
     """One invocation of a warm function."""
     deadline = Deadline.of(context, function.clock)
+    function.names.refresh()
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now, position) for position, raw in enumerate(event.get("Records") or ())]
     report = function.ingest.run(batch, function.flattening(now), now, deadline)
+    report.names_unread, report.names_cause = function.names.failures()
     emit(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}

@@ -131,7 +131,8 @@ class Ingest:
         index = Indices(flattening.index_prefix).dead_letters
         for letter, put in zip(letters, stored, strict=True):
             try:
-                actions.append(letter.action(put.result(), flattening.ingested_at, index))
+                name = flattening.name_of(letter.stream) if letter.stream else {}
+                actions.append(letter.action(put.result(), flattening.ingested_at, index, name))
                 kept.append(letter)
             except DependencyError as exc:
                 report.retry_from(letter.position, str(exc))

@@ -34,6 +34,8 @@ class IngestReport(DecodingCounts):
     pulses_unwritten: int = 0
     drops_unwritten: int = 0  # counts of dropped events, not these themselves
     lost_cause: str = ""  # why pulses or counts are unwritten
+    names_unread: int = 0  # readings of the names of databases that failed: what is unknown goes without one
+    names_cause: str = ""
     heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
     kms_calls: int = 0
     kms_hits: int = 0

@@ -11,11 +11,13 @@ from daswatch.documents.activity import Activity
 from daswatch.hourly_indices import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import (
+    DEFAULT_EVENT_TAGS,
     Environment,
     SearchEndpoint,
     StreamSettings,
     read_activities,
     read_bucket,
+    read_event_tags,
     read_hourly_indices,
     read_index_prefix,
 )
@@ -34,6 +36,7 @@ class Settings:
     stream: StreamSettings = field(default_factory=StreamSettings)
     index_prefix: str = DEFAULT_INDEX_PREFIX
     hourly_indices: HourlyIndices = DAILY
+    event_tags: tuple[str, ...] = DEFAULT_EVENT_TAGS
     rows_delivery_stream: str = ""  # empty: no rows are delivered
     rows_activities: frozenset[Activity] = ALL_ACTIVITIES
     rows_per_record: int = 1
@@ -48,6 +51,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         index_prefix=read_index_prefix(environment),
         stream=StreamSettings.read(environment),
         hourly_indices=read_hourly_indices(environment),
+        event_tags=read_event_tags(environment),
         rows_delivery_stream=_delivery_stream(environment),
         rows_activities=read_activities(environment, "ROWS_ACTIVITIES"),
         rows_per_record=environment.whole_number("ROWS_PER_RECORD", 1, MAX_ROWS_PER_RECORD),

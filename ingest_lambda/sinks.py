@@ -153,7 +153,8 @@ class OpenSearchSink:
         self._due = [pulse for instance, pulse in self._pulses.items() if pulse.is_due(written.get(instance))]
         versioned = not self._indices.search.is_collection
         for pulse in self._due:
-            self._pipeline.add(pulse.actions(self._own.pulse, versioned=versioned, now=self._now))
+            name = self._flattening.name_of(pulse.stream, pulse.instance_id)
+            self._pipeline.add(pulse.actions(self._own.pulse, versioned=versioned, now=self._now, name=name))
 
     def finish(self) -> list[DeadLetter]:
         result = self._pipeline.finish()
@@ -187,7 +188,7 @@ class OpenSearchSink:
         counted = [drop for drop in self._drops if drop.position < done]
         if not counted:
             return
-        actions = dropped_events.actions(counted, batch[:done], self._flattening.ingested_at, self._own.drops)
+        actions = dropped_events.actions(counted, batch[:done], self._flattening, self._own.drops)
         result = self._indices.search.write(actions, self._deadline)
         self._report.bulk_requests += result.requests
         self._report.drops_unwritten = len(result.lost)

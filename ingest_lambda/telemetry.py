@@ -44,6 +44,9 @@ def _line(report: IngestReport, request_id: str) -> dict[str, object]:
         line["pulses_unwritten"] = report.pulses_unwritten
         line["drops_unwritten"] = report.drops_unwritten
         line["lost_cause"] = report.lost_cause
+    if report.names_unread:
+        line["names_unread"] = report.names_unread
+        line["names_cause"] = report.names_cause
     if report.unindexed:
         line["level"] = "ERROR"
         line["dead_letters_not_indexed"] = report.unindexed

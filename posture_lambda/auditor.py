@@ -1,4 +1,6 @@
-"""One run over the fleet: read what is known, look at AWS, judge, write.
+"""One run over the fleet: read what is known, look at AWS, judge, follow, write, publish, name earlier events.
+
+Events that were indexed before the name of their database was known get it here, some in each run.
 
 A run for an event of RDS looks at that event's account and region alone, so that a new or renamed database is known
 within a minute. The scheduled run looks at everything.
@@ -19,12 +21,17 @@ from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
 from daswatch.fleet.moves import followed, follows
+from daswatch.fleet.names import Names
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.times import iso_milliseconds
+from posture_lambda.findings import PostureFindings, PublishedFindings
 
-# Kept for writing, whatever the regions do.
+# The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
 _SHARE_OF_FOLLOWING = 0.5  # of what is left then
+# Of what is left then: a Security Hub that is overloaded leaves time to name events.
+_SHARE_OF_PUBLISHING = 0.6
 
 
 class LookupFactory(Protocol):
@@ -39,9 +46,10 @@ class PostureReport:
 
     audit: Audit
     is_whole: bool  # whether all accounts and regions were looked at
+    named: Named = field(default_factory=Named)
+    findings: PublishedFindings = field(default_factory=PublishedFindings)
     steps: tuple[Step, ...] = ()  # of streams that follow names
     total_ms: float = 0.0
-    causes: list[str] = field(default_factory=list)
 
 
 class Auditor:
@@ -52,19 +60,26 @@ class Auditor:
         lookup: LookupFactory,
         accounts: Callable[[Deadline], list[str]],
         index: DatabaseIndex,
+        earlier_events: EarlierEvents | None = None,
         regions: tuple[str, ...] = (),
+        findings: PostureFindings | None = None,
         *,
+        tags: tuple[str, ...] = (),
         demands_sync: bool = False,
         follower: Follower | None = None,
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-        Without `follower` no stream follows a name.
+        `tags` are those that events carry. Without `findings`, none are published, without `earlier_events`, none are
+        named, and without `follower`, no stream follows a name.
         """
         self._lookup = lookup
         self._accounts = accounts
         self._index = index
+        self._earlier_events = earlier_events
+        self._tags = tags
         self._regions = regions
+        self._findings = findings
         self._demands_sync = demands_sync
         self._follower = follower
 
@@ -87,7 +102,11 @@ class Auditor:
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
         audit, steps = self._follow(audit, deadline.part(_SHARE_OF_FOLLOWING))
         self._index.write(audit, deadline, with_history=place is None)
-        return PostureReport(audit, place is None, steps, (deadline.clock.monotonic() - begun) * 1000)
+        publishing = deadline.part(_SHARE_OF_PUBLISHING)
+        published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
+        names = Names.of(audit.documents.values(), self._tags)
+        named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
+        return PostureReport(audit, place is None, named, published, steps, (deadline.clock.monotonic() - begun) * 1000)
 
     def _follow(self, audit: Audit, deadline: Deadline) -> tuple[Audit, tuple[Step, ...]]:
         if self._follower is None:

@@ -8,16 +8,25 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.clients import lambda_client, organizations_client, regional_client, sts_client
+from daswatch.aws.clients import (
+    lambda_client,
+    organizations_client,
+    regional_client,
+    security_hub_client,
+    sts_client,
+)
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.fleet import FleetLookup, organization_accounts
 from daswatch.aws.moves import Follower
+from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
 from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.earlier_events import EarlierEvents
 from posture_lambda.auditor import Auditor, read_place
+from posture_lambda.findings import PostureFindings
 from posture_lambda.settings import Settings, read_settings
 from posture_lambda.telemetry import SERVICE, emit
 
@@ -40,18 +49,24 @@ class Function:
     def __init__(self, settings: Settings, account_id: str, region: str) -> None:
         scope = settings.scope
         client = search_client(settings.search)
+        indices = Indices(settings.index_prefix)
 
         def accounts(deadline: Deadline) -> list[str]:
             if scope.organization:
                 return organization_accounts(organizations_client(), deadline)
             return list(scope.accounts) or [account_id]
 
+        index = DatabaseIndex(client, indices, settings.search.service)
+        hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)
         self.auditor = Auditor(
             lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
             accounts=accounts,
-            index=DatabaseIndex(client, Indices(settings.index_prefix), settings.search.service),
+            index=index,
+            earlier_events=EarlierEvents(client, indices, settings.search.service),
+            tags=settings.event_tags,
             regions=scope.regions,
+            findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,
             follower=self._follower(settings, Place(account_id, region)) if settings.follow_names else None,
         )

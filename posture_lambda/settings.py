@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daswatch.indices import DEFAULT_INDEX_PREFIX
-from daswatch.settings import Environment, FleetScope, SearchEndpoint, read_index_prefix
+from daswatch.settings import (
+    DEFAULT_EVENT_TAGS,
+    Environment,
+    FleetScope,
+    SearchEndpoint,
+    read_event_tags,
+    read_index_prefix,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +22,11 @@ class Settings:
 
     search: SearchEndpoint
     scope: FleetScope
+    security_hub: bool = True
+    findings_role: str = ""
     index_prefix: str = DEFAULT_INDEX_PREFIX
     follow_names: bool = False
+    event_tags: tuple[str, ...] = DEFAULT_EVENT_TAGS
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -25,8 +35,11 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         search=SearchEndpoint.read(environment),
         scope=FleetScope.read(environment),
+        security_hub=environment.flag("SECURITY_HUB"),
+        findings_role=environment.optional("FINDINGS_ROLE"),
         index_prefix=read_index_prefix(environment),
         follow_names=environment.flag("FOLLOW_NAMES"),
+        event_tags=read_event_tags(environment),
     )
     environment.check()
     return settings

@@ -12,8 +12,9 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     """Emit the log line and metrics of one run. Counts of the whole fleet come from whole runs only."""
     audit = report.audit
     found = audit.coverage
+    findings = report.findings
     line: dict[str, object] = {
-        "level": "WARNING" if audit.unseen else "INFO",
+        "level": "WARNING" if audit.unseen or report.named.cause or findings.has_failed else "INFO",
         "message": "fleet audited" if report.is_whole else "one region audited",
         "request_id": request_id,
         "databases": len(audit.present),
@@ -22,11 +23,19 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
         "followed": [f"{one.follow.place}: {one.follow.name}: {one.what}" for one in report.steps],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
+        "events_named": report.named.events,
+        "findings": findings.accepted,
+        "findings_refused": findings.refused,
+        "findings_unsent": findings.unsent,
+        "findings_causes": sorted(findings.causes),
         "total_ms": round(report.total_ms, 1),
     }
+    if report.named.cause:
+        line["names_cause"] = report.named.cause
     counts = {
         "Databases": len(audit.present),
         "DatabasesNotCovered": found.expected - found.covered,
         "PlacesNotLookedAt": len(audit.unseen),
     }
-    telemetry.emit(line, counts if report.is_whole else {}, {"PostureDuration": report.total_ms})
+    of_findings = {"ComplianceFindingsUnsent": findings.unsent, "ComplianceFindingsRefused": len(findings.refused)}
+    telemetry.emit(line, {**(counts if report.is_whole else {}), **of_findings}, {"PostureDuration": report.total_ms})

@@ -16,7 +16,9 @@ PURE = [path for path in LIBRARY if path.name != "cli.py" and path.parent.name !
 CORE = [path for path in PURE if path.parent.name not in ("aws", "opensearch")]
 LAMBDAS = sorted(ROOT.glob("*_lambda/*.py"))
 DATA = sorted(
-    path for folder in ("dashboards", "detections", "index_templates") for path in (ROOT / folder).rglob("*.py")
+    path
+    for folder in ("dashboards", "detections", "index_templates", "remediation")
+    for path in (ROOT / folder).rglob("*.py")
 )
 SHIPPED = [*LIBRARY, *LAMBDAS, *DATA]
 

@@ -37,7 +37,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 31  # of the ingest, findings and posture functions
+OUR_METRICS = 33  # of the ingest, findings and posture functions
 MAPPING_METRICS = 7  # that EventCount names
 
 
@@ -133,6 +133,9 @@ ALARM_FIXES: Mapping[str, str] = {
     "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that the "
     "role trusts the findings function's role.",
     "FindingsRefused": "The log of the findings function has Security Hub's reason. Report it as a bug.",
+    "ComplianceFindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and "
+    "that the role trusts the posture function's role.",
+    "ComplianceFindingsRefused": "The log of the posture function has Security Hub's reason. Report it as a bug.",
     "DatabasesNotCovered": "Run `daswatch posture`: it lists each database with the reason and the remedy.",
     "PlacesNotLookedAt": "The log of the posture function names each account or region with its cause (docs/fleet.md).",
     "RecordsFailed": "The objects under `splunk/` contain the reason; the evidence has the records.",

@@ -13,7 +13,9 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
+from daswatch.settings import DEFAULT_EVENT_TAGS
 from demo.aws import REGION
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.runner import DetectionRunner
 
@@ -41,4 +43,5 @@ def detection_runner(
             statements=None,
         ),
         indices=indices,
+        names=NameLookup(search, indices, DEFAULT_EVENT_TAGS),
     )

@@ -330,21 +330,21 @@ def decide_start(
     return Decision(NextStep.START, f"the activity stream is stopped: it starts in mode {mode}", mode)
 
 
-def effects_of_start(database: RdsDatabase, mode: Mode | None) -> tuple[str, ...]:
+def effects_of_start(kind: DatabaseKind, engine: str, mode: Mode | None) -> tuple[str, ...]:
     """What a start does to the database besides recording, in words.
 
     Sources: "Starting a database activity stream" of the user guides of Aurora and RDS (we start immediately, not in
     the maintenance window), "Configuring unified auditing for Oracle Database", and ModifyActivityStream.
     """
-    what = "every instance of the cluster" if database.name.kind is DatabaseKind.CLUSTER else "the instance"
+    what = "every instance of the cluster" if kind is DatabaseKind.CLUSTER else "the instance"
     effects = [f"{what} restarts right away"]
-    if database.engine.startswith("oracle-"):
+    if engine.startswith("oracle-"):
         effects += [
             "RDS for Oracle clears the audit data that is there: back it up first",
             "it revokes rights on the audit trail: while the stream runs, unified audit records cannot be purged and "
             "unified audit policies cannot be changed",
         ]
-    if database.engine.startswith("sqlserver-"):
+    if engine.startswith("sqlserver-"):
         effects.append(
             "RDS for SQL Server locks the audit policy while the stream runs: change it before, or unlock it"
         )

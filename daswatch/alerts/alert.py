@@ -43,12 +43,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The database of the events. `engine` and account are empty if no event has them."""
+    """The database of the events. `engine` and account are empty if no event has them.
+
+    `identifier` and `tags`, each like `env=prod`, are those of the inventory, empty if it does not know the database.
+    """
 
     resource_id: str
     aws_account_id: str = ""
     aws_region: str = ""
     engine: str = ""
+    identifier: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,8 @@ class Alert:
                 aws_account_id=document.get("awsAccountId", ""),
                 aws_region=document.get("awsRegion", ""),
                 engine=document.get("engine", ""),
+                identifier=document.get("databaseIdentifier", ""),
+                tags=tuple(document.get("databaseTags", ())),
             ),
             group=dict(document["group"]),
             state=State(document["state"]),
@@ -209,12 +216,14 @@ class Alert:
         )
 
 
-def _database_fields(database: Database) -> dict[str, str]:
+def _database_fields(database: Database) -> dict[str, Any]:
     return {
         "resourceId": database.resource_id,
         "awsAccountId": database.aws_account_id,
         "awsRegion": database.aws_region,
         "engine": database.engine,
+        "databaseIdentifier": database.identifier,
+        "databaseTags": list(database.tags),
     }
 
 
@@ -334,6 +343,8 @@ def _known(now: Database, before: Database) -> Database:
         now.aws_account_id or before.aws_account_id,
         now.aws_region or before.aws_region,
         now.engine or before.engine,
+        now.identifier or before.identifier,
+        now.tags if now.identifier else before.tags,
     )
 
 

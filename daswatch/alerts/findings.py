@@ -197,28 +197,39 @@ def _home(database: Database, posting: Posting) -> tuple[str, str]:
 def _resource(database: Database, posting: Posting) -> dict[str, Any]:
     """Return the resource of the finding.
 
-    RDS ARNs contain identifiers, which activity streams do not have: the resource id is used instead.
+    RDS ARNs contain identifiers, which activity streams do not have: the resource id stands in for one that the
+    inventory does not know. It is in the details in any case.
     """
     account_id, region = _home(database, posting)
     place = {"Partition": partition(region), "Region": region}
     arn_start = f"arn:{partition(region)}:rds:{region}:{account_id}"
-    resource_id = database.resource_id
+    resource_id, identifier = database.resource_id, plain(database.identifier)
+    pairs = (tag.partition("=") for tag in map(plain, database.tags))
+    tags = {name: value for name, _, value in pairs if name and value}  # Security Hub refuses an empty one
+    known = {"Tags": tags} if tags else {}
     if _CLUSTER.fullmatch(resource_id):
         details = {"DbClusterResourceId": resource_id}
+        if identifier:
+            details["DbClusterIdentifier"] = identifier
         if engine := _CLUSTER_ENGINES.get(database.engine):
             details["Engine"] = engine
         return {
             "Type": "AwsRdsDbCluster",
-            "Id": f"{arn_start}:cluster:{resource_id}",
+            "Id": f"{arn_start}:cluster:{identifier or resource_id}",
             **place,
+            **known,
             "Details": {"AwsRdsDbCluster": details},
         }
     if _INSTANCE.fullmatch(resource_id):
+        details = {"DbiResourceId": resource_id}
+        if identifier:
+            details["DBInstanceIdentifier"] = identifier
         return {
             "Type": "AwsRdsDbInstance",
-            "Id": f"{arn_start}:db:{resource_id}",
+            "Id": f"{arn_start}:db:{identifier or resource_id}",
             **place,
-            "Details": {"AwsRdsDbInstance": {"DbiResourceId": resource_id}},
+            **known,
+            "Details": {"AwsRdsDbInstance": details},
         }
     if resource_id:
         return {"Type": "Other", "Id": _name(resource_id), **place}
@@ -270,6 +281,8 @@ def _facts(
         yield "Techniques", ", ".join(tag.upper() for tag in detection.attack if _TECHNIQUE.fullmatch(tag))
         yield "Tactics", ", ".join(tag for tag in detection.attack if not _TECHNIQUE.fullmatch(tag))
     yield "Engine", database.engine
+    yield "Database", database.identifier
+    yield "Tags", ", ".join(database.tags)
     if database.aws_account_id != posting.account_id:
         yield "AccountId", database.aws_account_id
     if database.aws_region != posting.region:

@@ -75,8 +75,9 @@ def message(alert: Alert, detection: Detection | None, url: str) -> Message:
 
 def _subject(alert: Alert) -> str:
     """Return the subject. SNS requires it to start with a letter, number or punctuation: the bracket."""
-    # A resource id has about 30 characters; a longer one must not displace the title.
-    database = shortened(_ascii(alert.database.resource_id or alert.database.aws_account_id), 40, "...")
+    # A resource id has about 30 characters; a longer name must not displace the title.
+    own = alert.database
+    database = shortened(_ascii(own.identifier or own.resource_id or own.aws_account_id), 40, "...")
     start, end = f"[{alert.level.name}] ", f" ({database})" if database else ""
     title = _ascii(alert.title) or _ascii(alert.detection)
     return start + shortened(title, MAX_SUBJECT - len(start) - len(end), "...") + end
@@ -89,7 +90,7 @@ def _severity(alert: Alert) -> tuple[int, bool, str, str]:
 
 def _in_one_line(alert: Alert) -> str:
     group = "; ".join(f"{name} {value}" for name, value in shown_group(alert.group).items())
-    place = plain(alert.database.resource_id)
+    place = plain(alert.database.identifier or alert.database.resource_id)
     what = f"{alert.level.name}: {plain(alert.title) or plain(alert.detection)}"
     return ", ".join(filter(None, (what, place, group, plain(alert.note) if GROUPS in alert.metrics else "")))
 
@@ -102,6 +103,8 @@ def _headline(alert: Alert) -> Iterator[str]:
 
 def _facts(alert: Alert) -> Iterator[str]:
     yield _line(_place(alert.database))
+    if alert.database.tags:
+        yield _line(f"Tags: {', '.join(alert.database.tags)}")
     group = shown_group(alert.group)
     others = {name: values for name, values in shown_actors(alert).items() if name not in group}
     yield from [_line(f"{name}: {value}") for name, value in group.items()][:MAX_LINES]
@@ -136,7 +139,8 @@ def _place(database: Database) -> str:
     account = f"account {database.aws_account_id}" if database.aws_account_id else ""
     if not database.resource_id:
         return ", ".join(filter(None, (account or "account unknown", database.aws_region))).capitalize()
-    named = " ".join(filter(None, (database.engine, database.resource_id)))
+    name = f"{database.identifier} ({database.resource_id})" if database.identifier else database.resource_id
+    named = " ".join(filter(None, (database.engine, name)))
     return "Database: " + ", ".join(filter(None, (named, account, database.aws_region)))
 
 

@@ -37,7 +37,7 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
-_making = Lock()
+_making = Lock()  # threads may share a client of boto3, and not the session that makes it
 
 
 def cloudformation_client() -> Any:
@@ -84,21 +84,29 @@ def rds_client() -> RDSClient:
     return session().client("rds", config=_AWS)
 
 
-def regional_client(service: Any, region: str | None = None, credentials: Mapping[str, str] | None = None) -> Any:
-    """A service in a region, by default the function's and as its role.
+def regional_client(service: str, region: str, credentials: Mapping[str, str] | None = None) -> Any:
+    """EC2, KMS or RDS in a region, as the function's role or as another one, with AssumeRole's names."""
+    where = _where(region, credentials)
+    with _making:
+        match service:
+            case "ec2":
+                return session().client("ec2", **where)
+            case "kms":
+                return session().client("kms", **where)
+            case "rds":
+                return session().client("rds", **where)
+    raise ValueError(service)
 
-    `credentials` are those of another role, with AssumeRole's names.
-    """
+
+def _where(region: str | None, credentials: Mapping[str, str] | None) -> dict[str, Any]:
     given = credentials or {}
-    with _making:  # threads may share a client of boto3, and not the session that makes it
-        return session().client(
-            service,
-            region_name=region,
-            config=_AWS,
-            aws_access_key_id=given.get("AccessKeyId"),
-            aws_secret_access_key=given.get("SecretAccessKey"),
-            aws_session_token=given.get("SessionToken"),
-        )
+    return {
+        "region_name": region,
+        "config": _AWS,
+        "aws_access_key_id": given.get("AccessKeyId"),
+        "aws_secret_access_key": given.get("SecretAccessKey"),
+        "aws_session_token": given.get("SessionToken"),
+    }
 
 
 def s3_client() -> S3Client:
@@ -113,8 +121,8 @@ def secrets_manager_client() -> SecretsManagerClient:
 
 def security_hub_client(credentials: Mapping[str, str] | None = None) -> SecurityHubClient:
     """Security Hub in the function's region, by default as the function's role."""
-    client: SecurityHubClient = regional_client("securityhub", credentials=credentials)
-    return client
+    with _making:
+        return session().client("securityhub", **_where(None, credentials))
 
 
 def sns_client() -> SNSClient:

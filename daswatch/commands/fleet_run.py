@@ -18,6 +18,7 @@ from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.inventory import Look
+from daswatch.fleet.posture import Coverage
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
@@ -45,19 +46,30 @@ def run_audit(accounts: Sequence[str] | None, regions: Sequence[str] | None, *, 
     """
     environment = Environment({**os.environ, **_asked("FLEET_ACCOUNTS", accounts), **_asked("FLEET_REGIONS", regions)})
     scope = FleetScope.read(environment)
-    prefix = read_index_prefix(environment)
-    endpoint = SearchEndpoint.read(environment) if environment.optional("OPENSEARCH_ENDPOINT") else None
-    environment.check()
-    index = None
-    if endpoint:
-        index = DatabaseIndex(search_client(endpoint), Indices(prefix), endpoint.service)
+    index = _index(environment)
     known = index.read(command_deadline()) if index else {}
     heard = index.heard(command_deadline()) if index else None
     looks = _look(scope)
     audit = audited(known, looks, heard, iso_milliseconds(datetime.now(UTC)), demands_sync=scope.demands_sync)
     if index and not dry_run:
-        index.write(audit, Deadline.after(_SECONDS))
+        # What was asked for in part is no point of the trend.
+        index.write(audit, Deadline.after(_SECONDS), with_history=not accounts and not regions)
     return audit
+
+
+def read_trend(accounts: Sequence[str] | None, regions: Sequence[str] | None) -> dict[str, Coverage]:
+    """The coverage of earlier runs by their time; nothing without OPENSEARCH_ENDPOINT. Raises SearchUnavailable."""
+    index = _index(Environment(os.environ))
+    filters = {"awsAccountId": accounts or (), "awsRegion": regions or ()}
+    return index.trend(command_deadline(), filters) if index else {}
+
+
+def _index(environment: Environment) -> DatabaseIndex | None:
+    """The inventory at OPENSEARCH_ENDPOINT. Raises SettingsError with all that is wrong in the environment."""
+    prefix = read_index_prefix(environment)
+    endpoint = SearchEndpoint.read(environment) if environment.optional("OPENSEARCH_ENDPOINT") else None
+    environment.check()
+    return DatabaseIndex(search_client(endpoint), Indices(prefix), endpoint.service) if endpoint else None
 
 
 def _asked(name: str, values: Sequence[str] | None) -> dict[str, str]:

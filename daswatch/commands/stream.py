@@ -82,7 +82,7 @@ def start(
     the start is not confirmed.
     """
     with errors_as_exit_codes(output):
-        names = _names(databases)
+        names = read_names(databases)
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         switches = [Switch(gateway, name, WantedStream(kms_key.strip(), mode, native_fields)) for name in names]
         _look(switches)
@@ -113,7 +113,7 @@ def stop(
     """
     with errors_as_exit_codes(output):
         gateway = ActivityStreams(reached(rds_client()), kms_client)
-        switches = [Switch(gateway, name, None) for name in _names(databases)]
+        switches = [Switch(gateway, name, None) for name in read_names(databases)]
         _look(switches)
         running = [str(switch.name) for switch in switches if not switch.settled]
         if not dry_run and running:
@@ -136,7 +136,7 @@ def status(
     Exit code 1 if a named database does not exist.
     """
     with errors_as_exit_codes(output):
-        names = _names(databases or [])
+        names = read_names(databases or [])
         gateway = ActivityStreams(reached(rds_client()), kms_client)
         found = [gateway.find(name) for name in names] if names else [one.rds for one in gateway.find_all()]
         rows = [(database, gateway.eligibility(database)) for database in found]
@@ -149,7 +149,7 @@ def status(
 def _starting(switches: Iterable[Switch]) -> dict[DatabaseName, tuple[str, ...]]:
     """The databases whose stream starts now, with what that does to each."""
     return {
-        switch.name: effects_of_start(switch.database, switch.decision.mode)
+        switch.name: effects_of_start(switch.name.kind, switch.database.engine, switch.decision.mode)
         for switch in switches
         if switch.database is not None and switch.decision.step is NextStep.START
     }
@@ -167,7 +167,7 @@ def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
             console.print(f"[yellow]warning:[/] {name}: {escape(effect)}")
 
 
-def _names(databases: Iterable[str]) -> list[DatabaseName]:
+def read_names(databases: Iterable[str]) -> list[DatabaseName]:
     """Return each once. Raises SettingsError that lists all invalid names."""
     names, problems = [], []
     for text in databases:

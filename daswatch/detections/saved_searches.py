@@ -17,6 +17,7 @@ from daswatch.indices import Indices
 # The time comes first without being named.
 _COLUMNS: Mapping[Source, tuple[str, ...]] = {
     Source.EVENTS: (
+        "databaseIdentifier",
         "dbUserName",
         "remoteHost",
         "clientApplication",
@@ -32,6 +33,7 @@ _COLUMNS: Mapping[Source, tuple[str, ...]] = {
         "userIdentityArn",
         "sourceIPAddress",
         "target",
+        "databaseIdentifier",
         "resourceId",
         "awsAccountId",
         "awsRegion",

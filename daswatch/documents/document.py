@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from daswatch.canonical import canonical_json
 from daswatch.documents.activity import Activity, activity_of, is_continuation, outcome_of
@@ -100,6 +100,14 @@ class Document:
     source: dict[str, Any]
 
 
+class DatabaseNames(Protocol):
+    """What databases are called (`daswatch.fleet.names`)."""
+
+    def fields(self, account_id: str, region: str, resource_id: str, instance_id: str = "") -> Mapping[str, Any]:
+        """The fields that a database's events have by its name: none, as long as it is unknown."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Flattening:
     """What is the same for all documents of an invocation. Times are ISO 8601 in UTC."""
@@ -110,6 +118,12 @@ class Flattening:
     redaction: Redaction = Redaction.OFF
     characters: int = MAX_RECORD  # of the texts of one record that are looked into
     hourly: HourlyIndices = DAILY
+    names: DatabaseNames | None = None  # not a part of any id: an event has the same before its database is known
+
+    def name_of(self, stream: StreamSource, instance_id: str = "") -> Mapping[str, Any]:
+        """The fields that whatever is indexed of a database has by its name."""
+        names = self.names
+        return names.fields(stream.account_id, stream.region, stream.resource_id, instance_id) if names else {}
 
 
 @dataclass(slots=True)
@@ -130,7 +144,7 @@ def flatten(
 
     `arrived_at` stands in as the time of events that have none of their own.
     """
-    common = _common_fields(record, stream, version, flattening.ingested_at)
+    common = _common_fields(record, stream, version, flattening)
     instance = f"{stream.resource_id}/{record.instance_id}/".encode("utf-8", "replace")
     flattened = Flattened()
     # Without a time of its own by the month of arrival: an index that never ends could not be deleted either.
@@ -226,15 +240,18 @@ def _count(counts: dict[Noise, int], reason: Noise) -> None:
     counts[reason] = counts.get(reason, 0) + 1
 
 
-def _common_fields(record: MonitoringRecord, stream: StreamSource, version: str, ingested_at: str) -> dict[str, Any]:
+def _common_fields(
+    record: MonitoringRecord, stream: StreamSource, version: str, flattening: Flattening
+) -> dict[str, Any]:
     fields = {
+        **flattening.name_of(stream, record.instance_id),
         "resourceId": stream.resource_id,
         "awsAccountId": stream.account_id,
         "awsRegion": stream.region,
         "clusterId": record.cluster_id,
         "instanceId": record.instance_id,
         "version": version,
-        "ingestedAt": ingested_at,
+        "ingestedAt": flattening.ingested_at,
     }
     return {name: value for name, value in fields.items() if value}
 

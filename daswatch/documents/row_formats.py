@@ -28,7 +28,10 @@ _SPLUNK_INDEXED = {
     "das_outcome": "outcome",
     "das_resource_id": "resourceId",
 }
-_SAME_IN_A_RECORD = ("awsAccountId", "awsRegion", "clusterId", "ingestedAt", "instanceId", "resourceId", "version")
+_SAME_IN_A_RECORD = (
+    *("awsAccountId", "awsRegion", "clusterId", "databaseIdentifier", "databaseTags", "ingestedAt", "instanceId"),
+    *("instanceIdentifier", "resourceId", "version"),
+)
 
 
 def row(document: Document) -> bytes:

@@ -27,7 +27,8 @@ class Heard:
 class Audit:
     """The documents of all databases, by id, as a run leaves them; `changed` are those that it looked at.
 
-    `unseen` are places that could not be looked at, with the reason: an empty region stands for a whole account.
+    `seen` are the places that were looked at, `unseen` those that could not be, with the reason: an empty region stands
+    for a whole account.
     """
 
     at: str
@@ -35,6 +36,7 @@ class Audit:
     changed: frozenset[str]
     moved: tuple[NameMoved, ...] = ()
     unseen: Mapping[Place, str] = field(default_factory=dict)
+    seen: frozenset[Place] = frozenset()
 
     @property
     def present(self) -> list[Document]:
@@ -78,19 +80,22 @@ def audited(
             pulse_before=known.get(id_, {}).get("lastPulse", ""),
         )
         judgement = judged(document, own, now, demands_sync=demands_sync)
-        documents[id_] = _with_verdict(document, judgement, last, now)
+        documents[id_] = _with_verdict(document, judgement, own, last, now)
     for id_, document in known.items():
         if id_ not in documents:
             why = _why_unseen(document, update.unseen)
             unknown = {"verdict": Verdict.UNKNOWN.value, "verdictReason": f"it could not be looked at: {why}"}
             documents[id_] = document if "goneSince" in document else {**document, **unknown}
-    return Audit(now, documents, frozenset(update.documents), update.moved, update.unseen)
+    seen = frozenset(look.place for look in looks if not look.failure)
+    return Audit(now, documents, frozenset(update.documents), update.moved, update.unseen, seen)
 
 
-def _with_verdict(document: Document, judgement: Judgement, last: Heard, now: str) -> Document:
+def _with_verdict(document: Document, judgement: Judgement, facts: Facts, last: Heard, now: str) -> Document:
     before = document.get("verdict")
     verdict = judgement.verdict.value
     added = {
+        "streamModes": sorted(facts.eligibility.modes or ()),  # in which it could start
+        "streamKeyState": facts.key_state,
         "lastPulse": last.last_seen or document.get("lastPulse", ""),
         "lastEvent": last.last_event or document.get("lastEvent", ""),
         "verdict": verdict,

@@ -52,6 +52,7 @@ class Member:
     identifier: str
     instance_class: str
     is_writer: bool = True
+    resource_id: str = ""  # `db-…`, by which activity streams name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,12 @@ def _of_cluster(raw: DBClusterTypeDef, members: Sequence[DBInstanceTypeDef]) -> 
     return FleetDatabase(
         rds=lifecycle.cluster(raw, members),
         members=tuple(
-            Member(one["DBInstanceIdentifier"], one["DBInstanceClass"], one["DBInstanceIdentifier"] in writers)
+            Member(
+                one["DBInstanceIdentifier"],
+                one["DBInstanceClass"],
+                one["DBInstanceIdentifier"] in writers,
+                one.get("DbiResourceId", ""),
+            )
             for one in sorted(members, key=lambda one: one["DBInstanceIdentifier"])
         ),
         tags=_tags(raw),
@@ -130,7 +136,7 @@ def _of_cluster(raw: DBClusterTypeDef, members: Sequence[DBInstanceTypeDef]) -> 
 def _of_instance(raw: DBInstanceTypeDef) -> FleetDatabase:
     return FleetDatabase(
         rds=lifecycle.instance(raw),
-        members=(Member(raw["DBInstanceIdentifier"], raw["DBInstanceClass"]),),
+        members=(Member(raw["DBInstanceIdentifier"], raw["DBInstanceClass"], resource_id=raw["DbiResourceId"]),),
         tags=_tags(raw),
         endpoint=raw.get("Endpoint", {}).get("Address", ""),
         multi_az=raw.get("MultiAZ", False),
@@ -163,6 +169,7 @@ def document_of(database: FleetDatabase) -> dict[str, Any]:
                 "instanceIdentifier": one.identifier,
                 "instanceClass": one.instance_class,
                 "role": "writer" if one.is_writer else "reader",
+                **({"resourceId": one.resource_id} if one.resource_id else {}),
             }
             for one in database.members
         ],

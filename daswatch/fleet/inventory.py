@@ -27,6 +27,7 @@ _KEPT = (
     "lastEvent",
     "verdict",
     "verdictSince",
+    "findingState",
 )
 
 
@@ -116,6 +117,8 @@ def _seen_again(document: Document, before: Document | None, now: str, *, is_fir
     was_on = is_first if before is None else before["streamStatus"] == Status.STARTED
     before = before or {}
     kept = {name: before[name] for name in _KEPT if name in before}
+    if "goneSince" in before:  # what it was before it was gone is not what it has been since
+        kept.pop("verdictSince", None)
     seen = {"firstSeen": now, **kept, **document, "lastSeen": now}
     name = before.get("databaseIdentifier")
     if name and name != document["databaseIdentifier"]:

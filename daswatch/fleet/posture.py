@@ -46,6 +46,12 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # it could not be looked at
 
 
+# What needs an action stands first.
+BY_URGENCY = (
+    *(Verdict.KEY_UNUSABLE, Verdict.SILENT, Verdict.NOT_CONSUMED, Verdict.OFF, Verdict.UNKNOWN, Verdict.LAGGING),
+    *(Verdict.POLICY_UNLOCKED, Verdict.ASYNCHRONOUS, Verdict.STARTING, Verdict.EXCEPTED, Verdict.NOT_ELIGIBLE),
+    Verdict.COVERED,
+)
 # What no stream is expected of.
 EXEMPT = frozenset({Verdict.NOT_ELIGIBLE, Verdict.EXCEPTED})
 

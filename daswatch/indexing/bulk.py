@@ -53,6 +53,12 @@ class Action:
         head = orjson.dumps({"index": {"_index": index, "_id": document_id, **condition}})
         return cls(b"%b\n%b\n" % (head, source), document_id, index, required=required)
 
+    @classmethod
+    def add_fields(cls, index: str, document_id: str, fields: bytes) -> Action:
+        """Add fields, a JSON object, to a document that is there: it keeps its id, and is not made where it is gone."""
+        head = orjson.dumps({"update": {"_index": index, "_id": document_id}})
+        return cls(b'%b\n{"doc":%b}\n' % (head, fields), document_id)
+
 
 _PIPELINE_FAILS = "an ingest pipeline of the index fails: correct it, or take it out of the index's settings"
 # What OpenSearch calls a fault of the domain, and what to do about it. None of these is the document's fault, and none

@@ -76,8 +76,8 @@ class DeadLetter:
             }
         )
 
-    def action(self, object_uri: str, ingested_at: str, index: str) -> Action:
-        """The line for the index."""
+    def action(self, object_uri: str, ingested_at: str, index: str, name: Mapping[str, Any] | None = None) -> Action:
+        """The line for the index, with the fields of its database's name."""
         line = {
             "@timestamp": self.arrived_at,
             "ingestedAt": ingested_at,
@@ -88,6 +88,7 @@ class DeadLetter:
             "resourceId": self.stream.resource_id if self.stream else "",
             "awsAccountId": self.stream.account_id if self.stream else "",
             "awsRegion": self.stream.region if self.stream else "",
+            **(name or {}),
             "shardId": self.shard_id[:200],
             "sequenceNumber": self.sequence_number[:200],
         }

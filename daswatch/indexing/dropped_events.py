@@ -15,6 +15,7 @@ from hashlib import blake2b
 import orjson
 
 from daswatch.canonical import canonical_json
+from daswatch.documents.document import Flattening
 from daswatch.documents.noise import ExcludedUser, Noise
 from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import StreamSource
@@ -41,27 +42,28 @@ class Drop:
         return self.stream, self.instance_id, self.reason, self.user
 
 
-def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], ingested_at: str, name: str) -> list[Action]:
+def actions(drops: Iterable[Drop], batch: Sequence[StreamRecord], flattening: Flattening, name: str) -> list[Action]:
     """The documents that report these drops; `batch` is what was written of the batch, and names it.
 
     `name` is what the index of each month begins with."""
     by_kind: dict[tuple[StreamSource, str, Noise, ExcludedUser | None], list[Drop]] = {}
     for drop in drops:
         by_kind.setdefault(drop.kind, []).append(drop)
-    return [_action(together, batch, ingested_at, name) for together in by_kind.values()]
+    return [_action(together, batch, flattening, name) for together in by_kind.values()]
 
 
-def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], ingested_at: str, name: str) -> Action:
+def _action(drops: Sequence[Drop], batch: Sequence[StreamRecord], flattening: Flattening, name: str) -> Action:
     newest = max(drop.arrived_at for drop in drops)
     first = drops[0]
     index = f"{name}-{newest[:7].replace('-', '.')}"
     document = {
         "@timestamp": newest,
-        "ingestedAt": ingested_at,
+        "ingestedAt": flattening.ingested_at,
         "resourceId": first.stream.resource_id,
         "awsAccountId": first.stream.account_id,
         "awsRegion": first.stream.region,
         "instanceId": first.instance_id,
+        **flattening.name_of(first.stream, first.instance_id),
         "reason": first.reason.value,
         "dbUserName": first.user.name if first.user else "",
         "origin": first.user.origin.value if first.user else "",

@@ -6,10 +6,11 @@ order: the time is the document's version as well, so that OpenSearch keeps the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 
 import orjson
 
@@ -55,8 +56,10 @@ class Pulse:
         # OpenSearch takes 512 bytes; a real name has some 60.
         return name if len(name) <= 100 else blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
-    def actions(self, index: str, *, versioned: bool, now: datetime) -> list[Action]:
-        """What moves the instance's documents forward; without versions nothing that is late."""
+    def actions(
+        self, index: str, *, versioned: bool, now: datetime, name: Mapping[str, Any] | None = None
+    ) -> list[Action]:
+        """What moves the instance's documents forward, with the fields of its name; without versions nothing late."""
         if not versioned and now - moment_of(self.last_seen) > _LATE:
             return []
         instance = {
@@ -64,14 +67,15 @@ class Pulse:
             "instanceId": self.instance_id,
             "awsAccountId": self.stream.account_id,
             "awsRegion": self.stream.region,
+            **(name or {}),
         }
         times = [("lastSeen", self._id, self.last_seen), ("lastEvent", self._id + _OF_EVENT, self.last_event)]
         actions = []
-        for name, identity, time in times:
+        for field, identity, time in times:
             if not time:
                 continue
             later = {"version": version_of(time), "version_type": "external"} if versioned else {}
-            source = {field: value for field, value in {**instance, name: time}.items() if value}
+            source = {key: value for key, value in {**instance, field: time}.items() if value}
             actions.append(Action.put(index, identity, orjson.dumps(source), later, required=False))
         return actions
 

@@ -29,6 +29,9 @@ _COMMON = {
     "resourceId": "cluster-PROBE",
     "awsAccountId": "123456789012",
     "awsRegion": "eu-west-1",
+    "databaseIdentifier": "probe",
+    "instanceIdentifier": "probe-1",
+    "databaseTags": ["env=probe"],
 }
 # Each field of the template, in the type in which it is written; text is neither a number nor an address.
 EVENT: Mapping[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,18 +12,15 @@ from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
 from daswatch.fleet.audit import Audit, Heard, history_of
 from daswatch.fleet.database import Document
+from daswatch.fleet.posture import Coverage
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.request import request
-from daswatch.opensearch.responses import whole
+from daswatch.opensearch.database_documents import PAGE, read_documents, search
 from daswatch.settings import Service
 from daswatch.times import version_of
 
-_PAGE = 1_000
 _BULK = 500  # documents in one request: some 2 KB each
-_ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 class DatabaseIndex:
@@ -34,21 +31,20 @@ class DatabaseIndex:
         self._indices = indices
         self._service = service
 
-    def read(self, deadline: Deadline, fields: tuple[str, ...] = ()) -> dict[str, Document]:
-        """All documents by id, or some `fields` of each."""
-        body: dict[str, Any] = {"size": _PAGE, "sort": [{name: "asc"} for name in _ORDER]}
-        if fields:
-            body["_source"] = list(fields)
-        return {hit["_id"]: hit["_source"] for hit in self._hits(self._indices.databases, body, deadline)}
+    def read(self, deadline: Deadline) -> dict[str, Document]:
+        """All documents by id."""
+        return read_documents(self._client, self._indices.databases, deadline)
 
     def heard(self, deadline: Deadline) -> dict[str, Heard]:
         """When each database was last heard, by resource id: any of its instances counts."""
         heard: dict[str, Heard] = {}
-        sources: dict[str, Any] = {"size": _PAGE, "sources": [{"id": {"terms": {"field": "resourceId"}}}]}
+        sources: dict[str, Any] = {"size": PAGE, "sources": [{"id": {"terms": {"field": "resourceId"}}}]}
         latest = {name: {"max": {"field": name}} for name in ("lastSeen", "lastEvent")}
         while True:
             body = {"size": 0, "aggs": {"databases": {"composite": sources, "aggs": latest}}}
-            found = self._search(self._indices.pulse, body, deadline).get("aggregations", {}).get("databases", {})
+            found = (
+                search(self._client, self._indices.pulse, body, deadline).get("aggregations", {}).get("databases", {})
+            )
             for one in found.get("buckets", ()):
                 times = (one[name].get("value_as_string") or "" for name in latest)
                 heard[one["key"]["id"]] = Heard(*times)
@@ -56,16 +52,50 @@ class DatabaseIndex:
                 return heard
             sources["after"] = found["after_key"]
 
+    def trend(self, deadline: Deadline, filters: Mapping[str, Sequence[str]], days: int = 90) -> dict[str, Coverage]:
+        """The coverage of each day's last run by its time, of all databases or those with some values of fields."""
+        databases = {"databases": {"sum": {"field": "databases"}}}
+        verdicts = {"verdicts": {"terms": {"field": "verdict", "size": 50}, "aggs": databases}}
+        last = {"terms": {"field": "@timestamp", "size": 1, "order": {"_key": "desc"}}, "aggs": verdicts}
+        of_a_day = {"field": "@timestamp", "calendar_interval": "day", "min_doc_count": 1}
+        wanted = [
+            {"range": {"@timestamp": {"gte": f"now-{days}d/d"}}},
+            *({"terms": {field: list(values)}} for field, values in filters.items() if values),
+        ]
+        body = {
+            "size": 0,
+            "query": {"bool": {"filter": wanted}},
+            "aggs": {"days": {"date_histogram": of_a_day, "aggs": {"last": last}}},
+        }
+        answer = search(self._client, f"{self._indices.posture}-*", body, deadline)
+        found = answer.get("aggregations", {}).get("days", {})
+        runs = [run for day in found.get("buckets", ()) for run in day["last"]["buckets"]]
+        return {
+            run["key_as_string"]: Coverage(
+                {one["key"]: int(one["databases"]["value"]) for one in run["verdicts"]["buckets"]}
+            )
+            for run in runs
+        }
+
     def write(self, audit: Audit, deadline: Deadline, *, with_history: bool = True) -> None:
         """Write what a run looked at, and its history if it looked at everything. Of two runs, the later one stays."""
-        later = {"version": version_of(audit.at), "version_type": "external"} if self._service == "es" else {}
-        actions = [
-            Action.put(self._indices.databases, id_, orjson.dumps(audit.documents[id_]), later)
-            for id_ in sorted(audit.changed)
-        ]
+        actions = self._puts({id_: audit.documents[id_] for id_ in audit.changed}, version_of(audit.at))
         index = f"{self._indices.posture}-{audit.at[:7].replace('-', '.')}"
         if with_history:
             actions += [Action.create(index, id_, orjson.dumps(one)) for id_, one in history_of(audit).items()]
+        self._write(actions, deadline)
+
+    def note(self, documents: Mapping[str, Document], at: str, deadline: Deadline) -> None:
+        """Write documents of the run of that time again, with what became of them. Those of a later run stay."""
+        self._write(self._puts(documents, version_of(at) + 1), deadline)
+
+    def _puts(self, documents: Mapping[str, Document], version: int) -> list[Action]:
+        later = {"version": version, "version_type": "external"} if self._service == "es" else {}
+        return [
+            Action.put(self._indices.databases, id_, orjson.dumps(one), later) for id_, one in sorted(documents.items())
+        ]
+
+    def _write(self, actions: Sequence[Action], deadline: Deadline) -> None:
         gateway = SearchGateway(self._client, service=self._service)
         for begin in range(0, len(actions), _BULK):
             result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)
@@ -73,18 +103,3 @@ class DatabaseIndex:
                 count = len(result.unwritten) + len(result.refused)
                 cause = result.cause or ", ".join(sorted({one.error_type for one in result.refused}))
                 raise SearchUnavailable(f"{count} documents of the inventory are not written: {cause}")
-
-    def _hits(self, index: str, body: dict[str, Any], deadline: Deadline) -> Iterator[Mapping[str, Any]]:
-        while True:
-            hits = self._search(index, body, deadline)["hits"]["hits"]
-            yield from hits
-            if len(hits) < _PAGE:
-                return
-            body["search_after"] = hits[-1]["sort"]
-
-    def _search(self, index: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        path = f"/{index}/_search"
-        answer = request(
-            self._client, "POST", path, deadline=deadline, params=_LENIENT, body=dict(body), with_reason=True
-        )
-        return whole(answer, index)

@@ -23,7 +23,7 @@ from daswatch.alerts.alert import (
     mark_published,
 )
 from daswatch.detections.detection import Level
-from tests.builders.alerts import a_firing, an_alert, at, iso
+from tests.builders.alerts import DATABASE, a_firing, an_alert, at, iso
 
 QUIET = 3600
 
@@ -33,6 +33,31 @@ def published_at(alert: Alert, minutes: float) -> Alert:
     for one in published:
         alert = mark_published(alert, one, at(minutes))
     return alert
+
+
+def test_name_of_a_database_is_kept_and_replaced() -> None:
+    named = replace(DATABASE, identifier="shop", tags=("env=prod",))
+    renamed = replace(DATABASE, identifier="shop-old")
+    alert = an_alert(database=named)
+
+    unnamed = advance(alert, a_firing(last_seen=iso(1)), 3600, at(2))
+    assert unnamed
+    assert unnamed.database == named  # the inventory could not be read
+    after = advance(unnamed, a_firing(last_seen=iso(3), database=renamed), 3600, at(4))
+    assert after
+    assert after.database == renamed
+    assert after.id == alert.id
+
+
+def test_alert_is_read_with_its_name() -> None:
+    alert = an_alert(database=replace(DATABASE, identifier="shop", tags=("env=prod", "team=shop")))
+
+    document = alert.document()
+
+    assert document["databaseIdentifier"] == "shop"
+    assert document["databaseTags"] == ["env=prod", "team=shop"]
+    assert Alert.of(document) == alert
+    assert {"databaseIdentifier", "databaseTags"}.isdisjoint(an_alert().document())
 
 
 def test_a_firing_opens_an_alert() -> None:

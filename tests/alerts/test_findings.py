@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -192,6 +193,52 @@ def test_central_finding_keeps_its_id_and_account() -> None:
 
 def test_posted_at_home_the_account_is_reported_once() -> None:
     assert fields_of(an_alert()).keys().isdisjoint({"daswatch/AccountId", "daswatch/Region"})
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "engine", "arn_end", "details"),
+    [
+        (
+            "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            "postgresql",
+            "cluster:orders",
+            {
+                "AwsRdsDbCluster": {
+                    "DbClusterResourceId": "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                    "DbClusterIdentifier": "orders",
+                    "Engine": "aurora-postgresql",
+                }
+            },
+        ),
+        (
+            "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            "oracle",
+            "db:orders",
+            {
+                "AwsRdsDbInstance": {
+                    "DbiResourceId": "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                    "DBInstanceIdentifier": "orders",
+                }
+            },
+        ),
+    ],
+)
+def test_known_database_has_its_own_arn(
+    resource_id: str, engine: str, arn_end: str, details: dict[str, dict[str, str]]
+) -> None:
+    unnamed = Database(resource_id, ACCOUNT, REGION, engine)
+    named = replace(unnamed, identifier="orders", tags=("env=prod", "team=a=b", "empty="))
+
+    made = finding(an_alert(database=named), a_detection(), POSTING)
+
+    (resource,) = made["Resources"]
+    assert resource["Id"] == f"arn:aws:rds:{REGION}:{ACCOUNT}:{arn_end}"
+    assert resource["Details"] == details
+    assert resource["Tags"] == {"env": "prod", "team": "a=b"}
+    assert made["ProductFields"]["daswatch/Database"] == "orders"
+    assert made["ProductFields"]["daswatch/Tags"] == "env=prod, team=a=b, empty="
+    assert made["Id"] == finding(an_alert(database=unnamed), a_detection(), POSTING)["Id"]
+    assert problems(made) == []
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,11 @@ def test_a_monitors_message_says_who_found_it() -> None:
         (Database(""), "Account unknown\n"),
         (Database("db-A"), "Database: db-A\n"),
         (Database("db-A", engine="oracle"), "Database: oracle db-A\n"),
+        (Database("db-A", engine="oracle", identifier="ledger"), "Database: oracle ledger (db-A)\n"),
+        (
+            Database("db-A", identifier="ledger", tags=("env=prod", "team=a")),
+            "Database: ledger (db-A)\nTags: env=prod, team=a\n",
+        ),
     ],
 )
 def test_what_is_unknown_is_left_out(database: Database, line: str) -> None:
@@ -80,6 +85,13 @@ def test_what_is_unknown_is_left_out(database: Database, line: str) -> None:
 )
 def test_the_subject_is_ascii_in_one_short_line(title: str, subject: str) -> None:
     assert message(an_alert(title=title, database=Database("db-A")), None, "").subject == subject
+
+
+def test_messages_name_the_database() -> None:
+    alerts = [an_alert(database=Database("db-A", identifier="ledger"), group={"x": str(n)}) for n in range(2)]
+
+    assert message(alerts[0], None, "").subject.endswith(" (ledger)")
+    assert summary(alerts, "").body.count(", ledger, ") == 2
 
 
 @given(odd_text, odd_text, odd_text, st.sampled_from(Level))

@@ -51,7 +51,16 @@ _UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552
 _ELF = b"\x7fELF"
 _MACHINES = {Architecture.X86_64: 0x3E, Architecture.ARM64: 0xB7}  # e_machine of the ELF header
 _NATIVE_NAME = re.compile(r"\.(abi3|cpython-313-(?P<machine>\w+)-linux-gnu)\.so$")
-_TREE = ("daswatch", "detections", "index_templates", "dashboards", "pyproject.toml", "uv.lock", *FUNCTIONS)
+_TREE = (
+    "daswatch",
+    "detections",
+    "index_templates",
+    "dashboards",
+    "remediation",
+    "pyproject.toml",
+    "uv.lock",
+    *FUNCTIONS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,17 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
+from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.delivery import create_delivery_stream
 from demo.opensearch import AnyNode
 from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
+from posture_lambda import handler as posture_handler
 from setup_lambda import handler as setup_handler
 from tests.builders.events import oracle_event, postgresql_event
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
@@ -68,6 +72,7 @@ OF_SERVICES: dict[str, Mapping[str, str]] = {
         },
     },
     "FindingsRole": {**LOGS, **GAVE_UP, **VPC},
+    "PostureRole": {**LOGS, **VPC},
     "TransformRole": {**LOGS, **VPC},
     "SetupRole": {
         **LOGS,
@@ -183,6 +188,7 @@ def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
     stack = stack_for(
         streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
         | {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
+        IndexPrefix=ingest.prefix,
         **needing(calls, auth, secret_arn),
     )
     assert_exact(stack, "IngestRole", calls)
@@ -337,6 +343,49 @@ def _a_team_changes(node: AnyNode, prefix: str) -> None:
     client.close()
 
 
+@pytest.mark.node
+@SIGN_IN
+def test_the_posture_function_may_do_what_it_does_and_nothing_more(
+    node: AnyNode,
+    search: OpenSearch,
+    rds: Rds,
+    monkeypatch: pytest.MonkeyPatch,
+    secret_arn: str,
+    auth: str,
+) -> None:
+    prefix = f"p{secrets.token_hex(4)}-events"
+    ContentGateway(search).install_all(shipped_content(prefix))
+    audited, off = rds.cluster(), rds.instance()
+    rds.run_stream(audited)
+    settings = {
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": auth,
+        "OPENSEARCH_SECRET_ARN": secret_arn,
+        "INDEX_PREFIX": prefix,
+        "FLEET_ACCOUNTS": "organization",
+        "FLEET_ROLE": EVERYTHING["MemberRoleName"],
+    }
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    clients.session.cache_clear()
+    calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
+    organizations = rds.aws.session.client("organizations", endpoint_url=rds.aws.url)
+    with suppress(organizations.exceptions.AlreadyInOrganizationException):
+        organizations.create_organization(FeatureSet="ALL")
+        organizations.create_account(AccountName="shop", Email="shop@example.com")
+
+    posture_handler.warm_function.cache_clear()
+    with recorded(calls):
+        found = posture_handler.handler({}, InvocationContext())
+    posture_handler.warm_function.cache_clear()
+
+    assert found["databases"] >= 2
+    for name in (audited, off):
+        rds.forget(name)
+    given = {"IndexPrefix": prefix, "FleetAccounts": "organization", **needing(calls, auth, secret_arn)}
+    assert_exact(stack_for({}, **given), "PostureRole", calls)
+
+
 def test_who_may_not_stop_a_stream_cannot() -> None:
     granted = grants(Stack({**EVERYTHING, "OnStackDeletion": "retain"}).statements("SetupRole"))
 
@@ -386,12 +435,18 @@ def test_every_role_is_looked_at_here(name: str) -> None:
 # What names no single resource, and why it cannot.
 WILDCARDS = {
     ("*", "rds:DescribeOrderableDBInstanceOptions"): "it is about engines",
+    **{
+        ("*", action): "the inventory is to find what is not known yet"
+        for action in ("ec2:DescribeRegions", "kms:DescribeKey", "rds:DescribeDBClusters", "rds:DescribeDBInstances")
+    },
+    ("*", "organizations:ListAccounts"): "it has no resources",
     (f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*", "rds:DescribeDBClusters"): "by filters",
     (f"arn:aws:rds:{REGION}:{ACCOUNT}:db:*", "rds:DescribeDBInstances"): "by filters",
     ("arn:aws:iam::*:role/daswatch-findings", "sts:AssumeRole"): "accounts are known when there are events",
     **{("*", action): "Lambda checks it before there is an interface" for action in VPC},
 }
 _BELOW = ("/dead-letters/*", "/aws/lambda/*", "/backups/*", "/rows/*", "/rows-failed/*", "/evidence/*", "/splunk/*")
+_PATTERNS = ("das-events-*/_search",)  # OpenSearch's own, in a path that is asked as it is
 
 
 @pytest.mark.parametrize("name", SETUPS)
@@ -401,7 +456,7 @@ def test_no_wildcard_where_a_resource_can_be_named(name: str) -> None:
     for role in stack.of_type("AWS::IAM::Role"):
         for grant in grants(stack.statements(role)):
             assert "*" not in grant.action
-            if "*" not in grant.resource or grant.resource.endswith((*_BELOW, "/evidence-failed/*")):
+            if "*" not in grant.resource or grant.resource.endswith((*_BELOW, *_PATTERNS, "/evidence-failed/*")):
                 continue
             if grant.action in ("es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut") and role == "SetupRole":
                 continue  # content of all kinds, below one domain

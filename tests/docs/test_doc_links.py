@@ -10,7 +10,9 @@ import pytest
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), ROOT / "terraform" / "README.md", *(ROOT / "docs").rglob("*.md")])
-_ANYWHERE = "daswatch|demo|tests|tools|docs|dashboards|detections|index_templates|athena|terraform|[a-z]+_lambda"
+_ANYWHERE = (
+    "daswatch|demo|tests|tools|docs|dashboards|detections|index_templates|remediation|athena|terraform|[a-z]+_lambda"
+)
 _IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 

@@ -87,6 +87,7 @@ def _problems(finding: Mapping[str, Any]) -> Iterator[str]:
     yield from _bad_provider_fields(finding.get("FindingProviderFields", {}))
     yield from _bad_product_fields(finding.get("ProductFields", {}))
     yield from _bad_resources(finding)
+    yield from _bad_compliance(finding.get("Compliance", {}))
     recommendation = finding.get("Remediation", {}).get("Recommendation", {})
     if len(recommendation.get("Text", "")) > 512:
         yield "Recommendation.Text is longer than 512"
@@ -189,12 +190,26 @@ def _bad_resources(finding: Mapping[str, Any]) -> Iterator[str]:
             yield "a resource's type, id or region is too long"
         if details and set(details) - {kind, "Other"}:
             yield f"a resource of type {kind} has details of another type"
+        tags = resource.get("Tags", {})
+        if len(tags) > 50 or any(len(key) > 128 or len(value) > 256 for key, value in tags.items()):
+            yield "a resource's tags are too many or too long"
+        if any(key.lower().startswith("aws:") for key in tags):
+            yield "a resource's tag is AWS's own"
         if resource.get("Partition") != _partition(resource.get("Region", "")):
             yield "a resource's partition has no such region"
         if kind in ("AwsRdsDbCluster", "AwsRdsDbInstance") and not _RESOURCE_ARN.fullmatch(resource["Id"]):
             yield "a database's id is not an ARN"
         if details.get("AwsRdsDbCluster", {}).get("Engine", "aurora") not in CLUSTER_ENGINES:
             yield "no such engine of clusters"
+
+
+def _bad_compliance(compliance: Mapping[str, Any]) -> Iterator[str]:
+    if compliance and compliance.get("Status") not in ("PASSED", "WARNING", "FAILED", "NOT_AVAILABLE"):
+        yield "Compliance.Status"
+    if len(compliance.get("RelatedRequirements", [])) > 32:
+        yield "Compliance.RelatedRequirements has more than 32"
+    if any("ReasonCode" not in reason for reason in compliance.get("StatusReasons", [])):
+        yield "a reason without its code"
 
 
 @cache

@@ -38,8 +38,18 @@ def test_document_has_what_region_describes() -> None:
         "engineMode": "provisioned",
         "status": "available",
         "instances": [
-            {"instanceIdentifier": "orders-1", "instanceClass": "db.r6g.large", "role": "writer"},
-            {"instanceIdentifier": "orders-2", "instanceClass": "db.r6g.xlarge", "role": "reader"},
+            {
+                "instanceIdentifier": "orders-1",
+                "instanceClass": "db.r6g.large",
+                "role": "writer",
+                "resourceId": members[1]["DbiResourceId"],
+            },
+            {
+                "instanceIdentifier": "orders-2",
+                "instanceClass": "db.r6g.xlarge",
+                "role": "reader",
+                "resourceId": members[0]["DbiResourceId"],
+            },
         ],
         "tags": {"env": "prod", "team": "shop"},
         "endpoint": "orders.cluster-x.rds.amazonaws.com",

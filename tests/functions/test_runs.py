@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from opensearchpy import OpenSearch
 
 from daswatch.alerts.alert import State
 from daswatch.detections.detection import Detection, Level
@@ -14,6 +15,7 @@ from daswatch.detections.sigma import compile_rule, read_tuning, rule_folders
 from daswatch.documents.document import Flattening
 from daswatch.hourly_indices import HourlyIndices
 from daswatch.times import iso_milliseconds
+from tests.fakes.proxy import Proxy, answer
 from tests.harness.runs import (
     DETECTIONS,
     FAILED_LOGINS,
@@ -64,6 +66,60 @@ def test_an_attack_becomes_one_alert_one_finding_and_one_message(harness: RunHar
         1,
         {},
     )
+
+
+def name_databases(harness: RunHarness, identifier: str) -> None:
+    """The inventory knows the database of the samples."""
+    document = {
+        "databaseIdentifier": identifier,
+        "resourceId": harness.resource_id,
+        "awsAccountId": "123456789012",
+        "awsRegion": "eu-west-1",
+        "tags": {"env": "prod", "cost": "7"},
+    }
+    harness.search.index(index=harness.indices.databases, id="a", body=document, params={"refresh": "true"})
+
+
+def test_alert_finding_and_message_name_the_database(harness: RunHarness) -> None:
+    name_databases(harness, "shop-prod")
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+
+    report = harness.run(minutes(1))
+
+    (alert,) = harness.alerts().values()
+    assert (alert.database.identifier, alert.database.tags) == ("shop-prod", ("env=prod",))
+    (finding,) = harness.findings().values()
+    assert finding["Resources"][0]["Id"] == "arn:aws:rds:eu-west-1:123456789012:cluster:shop-prod"
+    (mail,) = harness.mails()
+    assert "shop-prod" in str(mail)
+    assert report.names_cause == ""
+
+
+def test_renamed_database_keeps_its_finding(harness: RunHarness) -> None:
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+    harness.run(minutes(1))
+    (before,) = harness.findings()
+    name_databases(harness, "shop-prod")
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), minutes(20))
+
+    harness.run(minutes(21))
+
+    ((id_, finding),) = harness.findings().items()
+    assert id_ == before
+    assert finding["Resources"][0]["Id"].endswith(":cluster:shop-prod")
+
+
+def test_alerts_are_raised_while_names_cannot_be_read(harness: RunHarness, proxy: Proxy, behind: OpenSearch) -> None:
+    name_databases(harness, "shop-prod")
+    proxy.on(lambda request: "-databases/_search" in request.path, answer(403))
+    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+
+    report = harness.run(minutes(1), search=behind)
+
+    (alert,) = harness.alerts().values()
+    assert alert.database.identifier == ""
+    assert len(harness.findings()) == len(harness.mails()) == 1
+    assert "403" in report.names_cause
 
 
 def test_a_second_run_publishes_nothing_again(harness: RunHarness) -> None:

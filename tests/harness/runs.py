@@ -25,9 +25,11 @@ from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.settings import DEFAULT_EVENT_TAGS
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
+from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
@@ -142,6 +144,7 @@ class RunHarness:
                 statements=None,
             ),
             indices=self.indices,
+            names=NameLookup(search, self.indices, DEFAULT_EVENT_TAGS),
         )
 
     def run(

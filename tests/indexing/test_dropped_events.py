@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from daswatch.content.templates import shipped_content
+from daswatch.documents.document import Flattening
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
+from daswatch.fleet.names import Names
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dropped_events import Drop, actions
 from daswatch.indices import Indices
@@ -17,6 +19,14 @@ from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord, read_stream_record
 
 NOW = "2031-03-04T11:30:00.000Z"
+DATABASE = {
+    "databaseIdentifier": "orders",
+    "resourceId": "cluster-A",
+    "awsAccountId": "123456789012",
+    "awsRegion": "eu-west-1",
+    "instances": [{"instanceIdentifier": "orders-1", "resourceId": "db-A"}],
+    "tags": {"env": "prod"},
+}
 BATCH = [
     read_stream_record(
         {"eventID": f"shardId-000:{number}", "kinesis": {"sequenceNumber": str(number)}},
@@ -48,12 +58,15 @@ def parts(action: Action) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def ids(drops: list[Drop], batch: list[StreamRecord]) -> list[str]:
-    return [parts(action)[0]["_id"] for action in actions(drops, batch, NOW, Indices().drops)]
+    return [parts(action)[0]["_id"] for action in actions(drops, batch, Flattening(NOW), Indices().drops)]
 
 
 def test_the_drops_of_one_database_are_added_up() -> None:
     (action,) = actions(
-        [drop(0, count=2), drop(1, count=3, arrived_at="2031-04-01T00:00:00.000Z")], BATCH, NOW, Indices().drops
+        [drop(0, count=2), drop(1, count=3, arrived_at="2031-04-01T00:00:00.000Z")],
+        BATCH,
+        Flattening(NOW),
+        Indices().drops,
     )
 
     head, document = parts(action)
@@ -101,11 +114,12 @@ def test_another_batch_has_other_ids(batch: list[StreamRecord]) -> None:
 
 
 def test_without_drops_nothing_is_written() -> None:
-    assert actions([], BATCH, NOW, Indices().drops) == []
+    assert actions([], BATCH, Flattening(NOW), Indices().drops) == []
 
 
 def test_every_field_is_in_the_mapping() -> None:
     template = next(content.body for content in shipped_content() if content.name == "das-drops")["template"]
-    (action,) = actions([drop()], BATCH, NOW, Indices().drops)
+    flattening = Flattening(NOW, names=Names.of([DATABASE], ("env",)))
+    (action,) = actions([drop()], BATCH, flattening, Indices().drops)
 
     assert set(parts(action)[1]) == set(template["mappings"]["properties"])

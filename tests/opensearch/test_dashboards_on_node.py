@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,9 +22,10 @@ from daswatch.content.dashboards import SavedObject, shipped_objects
 from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import Level
 from daswatch.documents import control_plane
-from daswatch.documents.document import Flattened
+from daswatch.documents.document import Flattened, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.errors import Reason
+from daswatch.fleet.names import Names
 from daswatch.indexing import dropped_events
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
@@ -36,10 +37,10 @@ from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
-from demo.indexed import flattened, index_all
+from demo.indexed import flattened, index_all, names_of
 from demo.ledger import LedgerEntry
 from demo.traffic import ProducedRecord, produce
-from tests.builders.alerts import a_firing
+from tests.builders.alerts import DATABASE, a_firing
 from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.harness.installed import remove
@@ -77,7 +78,7 @@ class World:
         return answer
 
 
-def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> list[dict[str, Any]]:
+def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened], names: Names) -> list[dict[str, Any]]:
     """What is counted of drops, where each record was a batch of its own."""
     given = []
     for number, (record, one) in enumerate(zip(records, made, strict=True)):
@@ -85,22 +86,30 @@ def drops_of(records: Sequence[ProducedRecord], made: Sequence[Flattened]) -> li
         stream = stream_source(record.database.stream_arn(REGION))
         batch = [StreamRecord({}, "", "", str(number), "shardId-000000000000", at)]
         counted = [Drop(0, stream, at, Noise.AWS_USER, count, user=user) for user, count in one.dropped_users.items()]
-        given += dropped_events.actions(counted, batch, at, Indices().drops)
+        given += dropped_events.actions(counted, batch, Flattening(at, names=names), Indices().drops)
     return [line_of(action) for action in given]
 
 
-def pulses_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
+def pulses_of(records: Sequence[ProducedRecord], names: Names) -> list[dict[str, Any]]:
     pulses: dict[tuple[str, str], Pulse] = {}
     for record in records:
         instance, at = record.monitoring_record["instanceId"], iso_milliseconds(record.arrival)
         stream = stream_source(record.database.stream_arn(REGION))
         pulse = pulses.setdefault((stream.resource_id, instance), Pulse(stream, instance, at))
         pulse.heard(at, 1, at if record.entries else "")
-    actions = (pulse.actions(Indices().pulse, versioned=True, now=START) for pulse in pulses.values())
+    actions = (
+        pulse.actions(
+            Indices().pulse,
+            versioned=True,
+            now=START,
+            name=Flattening("", names=names).name_of(pulse.stream, pulse.instance_id),
+        )
+        for pulse in pulses.values()
+    )
     return [line_of(action) for own in actions for action in own]
 
 
-def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
+def dead_letters_of(records: Sequence[ProducedRecord], names: Names) -> list[dict[str, Any]]:
     letters = []
     for number, (record, reason) in enumerate(
         zip(records, [Reason.NOT_GZIP, Reason.NOT_JSON, Reason.NOT_GZIP], strict=False)
@@ -109,7 +118,8 @@ def dead_letters_of(records: Sequence[ProducedRecord]) -> list[dict[str, Any]]:
         at = iso_milliseconds(record.arrival)
         raw = StreamRecord({"n": number}, "", "", f"4900{number}", "shardId-000000000000", at)
         letter = DeadLetter.of(raw, stream, reason, "it does not open")
-        letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at, Indices().dead_letters)))
+        name = Flattening(at, names=names).name_of(stream) if stream else {}
+        letters.append(line_of(letter.action(f"s3://dead/{letter.object_key}", at, Indices().dead_letters, name)))
     return letters
 
 
@@ -130,6 +140,7 @@ def alerts() -> list[dict[str, Any]]:
             detection=f"detection-{level.value}",
             title=f"Something {level.value}",
             level=level,
+            database=replace(DATABASE, identifier="shop", tags=("env=prod",)) if user != "ben" else DATABASE,
             group={"dbUserName": user},
             first_seen=iso_milliseconds(at - timedelta(minutes=1)),
             last_seen=iso_milliseconds(at),
@@ -146,7 +157,8 @@ def alerts() -> list[dict[str, Any]]:
 def control_plane_calls() -> list[dict[str, Any]]:
     at = iso_milliseconds(START + timedelta(minutes=2))
     calls = [api_call(eventTime=at), api_call(eventTime=at, eventName="DisableKey", errorCode="AccessDenied")]
-    return [control_plane.document(call, at, Indices().control_plane).source for call in calls]
+    found = [control_plane.document(call, at, Indices().control_plane).source for call in calls]
+    return [{**found[0], "databaseIdentifier": "shop", "databaseTags": ["env=prod"]}, *found[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -157,15 +169,19 @@ def world(search: OpenSearch) -> Iterator[World]:
     ContentGateway(search).install_all(content)
     templates = {one.name: one.body["template"] for one in shipped_content() if "template" in one.body}
     records = list(produce(7, START, EVENTS))
-    made = [flattened(record, prefix) for record in records]
+    first = records[0].database
+    # One is not in the inventory.
+    databases = {one.database.resource_id: one.database for one in records if one.database != first}
+    names = names_of(databases.values())
+    made = [flattened(record, prefix, names) for record in records]
     documents = [document for one in made for document in one.documents]
     index_all(search, documents)
     small = {
         "das-alerts": alerts(),
         "das-control-plane": control_plane_calls(),
-        "das-dead-letters": dead_letters_of(records),
-        "das-drops": drops_of(records, made),
-        "das-pulse": pulses_of(records),
+        "das-dead-letters": dead_letters_of(records, names),
+        "das-drops": drops_of(records, made, names),
+        "das-pulse": pulses_of(records, names),
     }
     titles = {identity: KNOWN["index-pattern", identity].title for identity in (*small, "das-events")}
     indices = {titles[name]: f"{own.stem}-panel-{name}" for name in small} | {titles["das-events"]: f"{prefix}-*"}
@@ -377,7 +393,10 @@ def test_every_database_and_instance_of_the_producer_is_covered(world: World) ->
 
     assert shown(world, "das-covered") == [(len(databases), len(instances))]
     assert {row[0] for row in shown(world, "das-pulse-instances")} == instances
-    assert {row[0] for row in shown(world, "das-databases")} == set(databases)
+    known = {one.resource_id: one.name for one in databases.values() if one != world.records[0].database}
+    names = {row[1]: row[0] for row in shown(world, "das-databases")}
+    assert names.keys() == databases.keys()
+    assert {resource_id: name for resource_id, name in names.items() if resource_id in known} == known
 
 
 def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:
@@ -413,7 +432,7 @@ def test_who_reads_and_changes_the_most_rows(world: World) -> None:
 
 def test_only_active_alerts_need_a_person_now(world: World) -> None:
     # The most severe comes first, though it is neither the newest nor the most frequent one.
-    assert [(row[0], row[3]) for row in shown(world, "das-alerts-active")] == [
+    assert [(row[0], row[4]) for row in shown(world, "das-alerts-active")] == [
         ("critical", "dbUserName cy"),
         ("high", "dbUserName anna"),
         ("medium", "dbUserName ben"),

@@ -19,12 +19,17 @@ from opensearchpy.exceptions import AuthorizationException
 
 from daswatch.content.model import ContentKind, Operation, WantedContent
 from daswatch.content.plan import findings_role, ingest_role
+from daswatch.deadline import Deadline
 from daswatch.detections.samples import samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.fleet.names import Names
 from daswatch.opensearch import client as opensearch_client
+from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.opensearch.installation import Installation
-from demo.aws import LocalAws
+from demo.aws import REGION, LocalAws
 from demo.opensearch_security import SecuredNode
+from demo.rds import ACCOUNT_ID
+from ingest_lambda.handler import warm_function
 from tests.builders.events import postgresql_event
 from tests.harness.ingest import IngestFunction
 from tests.harness.runs import RunHarness
@@ -33,6 +38,7 @@ pytestmark = pytest.mark.node
 
 INGEST_ARN = "arn:aws:iam::123456789012:role/daswatch-ingest"
 FINDINGS_ARN = "arn:aws:iam::123456789012:role/daswatch-findings"
+POSTURE_ARN = "arn:aws:iam::123456789012:role/daswatch-posture"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,16 @@ def install(admin: OpenSearch, prefix: str) -> None:
     assert not installation.plan(wanted).changes
 
 
+def named_database(resource_id: str) -> dict[str, Any]:
+    """What names are made of in a document of the inventory."""
+    return {
+        "databaseIdentifier": "orders",
+        "resourceId": resource_id,
+        "awsAccountId": ACCOUNT_ID,
+        "awsRegion": REGION,
+    }
+
+
 @pytest.fixture
 def ingest(
     secured: SecuredNode,
@@ -127,6 +143,40 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
     assert len(ingest.documents()) == 1
     assert len(ingest.dead_letters()) == 1
     assert ingest.pulses()["db-WRITER"]["lastEvent"]
+
+
+def test_ingest_function_reads_names_with_its_role_alone(admin: OpenSearch, ingest: IngestFunction) -> None:
+    document = named_database(ingest.database().resource_id)
+    admin.index(index=ingest.indices.databases, body=document, params={"refresh": "true"})
+    names = warm_function().names
+    names.refresh()
+    assert names._reading is not None
+    names._reading.join(30)
+
+    assert ingest.invoke(ingest.record([postgresql_event()])) == []
+
+    assert "names_unread" not in ingest.log
+    assert [one["databaseIdentifier"] for one in ingest.documents()] == ["orders"]
+
+
+def test_posture_function_names_events_with_its_role_alone(
+    admin: OpenSearch, users: Users, ingest: IngestFunction
+) -> None:
+    ingest.invoke(ingest.record([postgresql_event()]))
+    admin.indices.refresh(index=f"{ingest.prefix}-*")
+    role = f"{ingest.prefix}-posture"
+    admin.transport.perform_request(
+        "PUT", f"/_plugins/_security/api/rolesmapping/{role}", body={"backend_roles": [f"{POSTURE_ARN}-{role}"]}
+    )
+    client = users.client(f"{POSTURE_ARN}-{role}")
+    names = Names.of([named_database(ingest.database().resource_id)], ("env",))
+
+    assert EarlierEvents(client, ingest.indices).name(names, Deadline.after(60)) == Named(1)
+
+    assert [one["databaseIdentifier"] for one in ingest.documents()] == ["orders"]
+    for refused in (bulk_of(f"{ingest.prefix}-2031.03.04", "delete"), bulk_of(ingest.indices.alerts)):
+        with pytest.raises(AuthorizationException):
+            refused(client)
 
 
 def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:
@@ -195,11 +245,13 @@ BY_INGEST: dict[str, Callable[[OpenSearch], Any]] = {
     "write an alert": bulk_of("das-alerts"),
     "delete a pulse": bulk_of("das-pulse", "delete"),
     "read a dead letter": lambda client: client.search(index="das-dead-letters"),
+    "name a database": bulk_of("das-databases"),
 }
 BY_FINDINGS: dict[str, Callable[[OpenSearch], Any]] = {
     "write an event": bulk_of("das-events-2031.03.04"),
     "write a pulse": bulk_of("das-pulse", "update"),
     "delete an alert": bulk_of("das-alerts", "delete"),
+    "name a database": bulk_of("das-databases"),
     "read a dead letter": lambda client: client.search(index="das-dead-letters"),
 }
 
@@ -208,7 +260,7 @@ BY_FINDINGS: dict[str, Callable[[OpenSearch], Any]] = {
 def signed_in(admin: OpenSearch, users: Users) -> dict[str, OpenSearch]:
     """Clients with either role; what they are refused exists."""
     install(admin, "das-events")
-    for index in ("das-events-2031.03.04", "das-alerts", "das-pulse", "das-dead-letters", "payroll"):
+    for index in ("das-events-2031.03.04", "das-alerts", "das-pulse", "das-dead-letters", "das-databases", "payroll"):
         if not admin.indices.exists(index=index):
             admin.indices.create(index=index)
         admin.index(index=index, id="x", body={}, params={"refresh": "true"})

@@ -52,7 +52,7 @@ def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: Wan
         if decision.step is NextStep.REFUSE:
             problems.append(decision.reason)
         elif decision.step is NextStep.START:
-            looked.effects[name] = effects_of_start(database, decision.mode)
+            looked.effects[name] = effects_of_start(database.name.kind, database.engine, decision.mode)
     if problems:
         raise UsageError(
             "; ".join(problems),

@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from opensearchpy import OpenSearch
 
-from daswatch.aws.clients import regional_client
+from daswatch.aws.clients import regional_client, sts_client
 from daswatch.aws.fleet import Credentials, FleetLookup
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
@@ -178,7 +178,8 @@ class GeneratedFleet:
             region.doomed += members
 
     def _client(self, service: str, region: str, credentials: Credentials | None) -> Any:
-        client = regional_client(service, region, credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET})
+        given = credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET}
+        client = sts_client() if service == "sts" else regional_client(service, region, given)
         place = Place(credentials["AccessKeyId"] if credentials else ACCOUNTS[0], region)
         client.meta.events.register("before-send", cast(Callable[..., None], partial(self._answer, place, service)))
         return client
@@ -223,6 +224,7 @@ class GeneratedFleet:
         return _xml(call, {f"{item}s": page, **more}, item=item)
 
 
+_KEYS = {"AWS_ACCESS_KEY_ID": "generated", "AWS_SECRET_ACCESS_KEY": "generated"}
 _SECRET = {"SecretAccessKey": "generated", "SessionToken": "generated"}
 _ITEMS = {"TagList": "Tag", "DBClusterMembers": "DBClusterMember", "SupportedActivityStreamModes": "member"}
 
@@ -266,7 +268,7 @@ class _Raw:
 def inventory(step: Callable[[str], None], client: OpenSearch, url: str, figures: Figures) -> None:
     """A first and a second run over 1,000 databases of 150 places, each of a process of its own."""
     ContentGateway(client).install_all(shipped_content())
-    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "none", "AWS_REGION": REGIONS[0]}
+    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "none", "AWS_REGION": REGIONS[0], **_KEYS}
     step("inventory: 1,000 databases")
     first = child_process("inventory", Path(os.devnull), {**os.environ, **settings})
     again = child_process("inventory", Path(os.devnull), {**os.environ, **settings})

@@ -25,7 +25,7 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import base_events
 from daswatch.documents import control_plane
-from daswatch.documents.document import Document
+from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.errors import RecordError
 from daswatch.indexing import dropped_events
@@ -162,7 +162,7 @@ class Watched:
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
             record = StreamRecord({}, "", "", str(batch), "shardId-000000000000", newest)
-            yield from dropped_events.actions(found, [record], newest, Indices().drops)
+            yield from dropped_events.actions(found, [record], Flattening(newest), Indices().drops)
 
 
 def fill(

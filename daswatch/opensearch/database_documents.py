@@ -1,0 +1,51 @@
+"""OpenSearch: the documents of all databases, for what reads them all, and for what needs the names of some."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opensearchpy import OpenSearch
+
+from daswatch.deadline import Deadline
+from daswatch.opensearch.request import request
+from daswatch.opensearch.responses import whole
+
+if TYPE_CHECKING:
+    from daswatch.fleet.database import Document
+
+PAGE = 1_000
+_ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
+_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+
+
+def read_documents(
+    client: OpenSearch,
+    index: str,
+    deadline: Deadline,
+    fields: Collection[str] = (),
+    resource_ids: Collection[str] = (),
+) -> dict[str, Document]:
+    """All documents by id, or some `fields` of each; with `resource_ids`, those of these databases.
+
+    Raises SearchUnavailable.
+    """
+    body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
+    if fields:
+        body["_source"] = list(fields)
+    if resource_ids:
+        body["query"] = {"terms": {"resourceId": sorted(resource_ids)}}
+    documents: dict[str, Document] = {}
+    while True:
+        hits = search(client, index, body, deadline)["hits"]["hits"]
+        documents |= {hit["_id"]: hit["_source"] for hit in hits}
+        if len(hits) < PAGE:
+            return documents
+        body["search_after"] = hits[-1]["sort"]
+
+
+def search(client: OpenSearch, index: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """The answer to a search, if it is whole; nothing is found where there is no index. Raises SearchUnavailable."""
+    path = f"/{index}/_search"
+    answer = request(client, "POST", path, deadline=deadline, params=_LENIENT, body=dict(body), with_reason=True)
+    return whole(answer, index)

@@ -1,0 +1,5 @@
+provider "aws" {
+  alias               = "$label"
+  region              = $region
+  allowed_account_ids = [$account]
+}
