@@ -1,4 +1,4 @@
-"""One run over the fleet: read what is known, look at AWS, judge, write, publish, name earlier events.
+"""One run over the fleet: read what is known, look at AWS, judge, follow, write, publish, name earlier events.
 
 Events that were indexed before the name of their database was known get it here, some in each run.
 
@@ -9,16 +9,18 @@ within a minute. The scheduled run looks at everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from daswatch.aws.fleet import FleetLookup
+from daswatch.aws.moves import Follower, Step
 from daswatch.deadline import Deadline
 from daswatch.errors import RequestError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
+from daswatch.fleet.moves import followed, follows
 from daswatch.fleet.names import Names
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents, Named
@@ -27,6 +29,7 @@ from posture_lambda.findings import PostureFindings, PublishedFindings
 
 # The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
+_SHARE_OF_FOLLOWING = 0.5  # of what is left then
 # Of what is left then: a Security Hub that is overloaded leaves time to name events.
 _SHARE_OF_PUBLISHING = 0.6
 
@@ -45,6 +48,7 @@ class PostureReport:
     is_whole: bool  # whether all accounts and regions were looked at
     named: Named = field(default_factory=Named)
     findings: PublishedFindings = field(default_factory=PublishedFindings)
+    steps: tuple[Step, ...] = ()  # of streams that follow names
     total_ms: float = 0.0
 
 
@@ -62,11 +66,12 @@ class Auditor:
         *,
         tags: tuple[str, ...] = (),
         demands_sync: bool = False,
+        follower: Follower | None = None,
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-        `tags` are those that events carry. Without `findings`, none are published, without
-        `earlier_events`, none are named.
+        `tags` are those that events carry. Without `findings`, none are published, without `earlier_events`, none are
+        named, and without `follower`, no stream follows a name.
         """
         self._lookup = lookup
         self._accounts = accounts
@@ -76,6 +81,7 @@ class Auditor:
         self._regions = regions
         self._findings = findings
         self._demands_sync = demands_sync
+        self._follower = follower
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
         """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same.
@@ -94,12 +100,23 @@ class Auditor:
         else:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
         audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
+        audit, steps = self._follow(audit, deadline.part(_SHARE_OF_FOLLOWING))
         self._index.write(audit, deadline, with_history=place is None)
         publishing = deadline.part(_SHARE_OF_PUBLISHING)
         published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
         names = Names.of(audit.documents.values(), self._tags)
         named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
-        return PostureReport(audit, place is None, named, published, (deadline.clock.monotonic() - begun) * 1000)
+        return PostureReport(audit, place is None, named, published, steps, (deadline.clock.monotonic() - begun) * 1000)
+
+    def _follow(self, audit: Audit, deadline: Deadline) -> tuple[Audit, tuple[Step, ...]]:
+        if self._follower is None:
+            return audit, ()
+        steps = [self._follower.advance(one, deadline) for one in follows(audit.documents, audit.changed, audit.at)]
+        after = {
+            step.follow.id: followed(audit.documents[step.follow.id], step.asked, audit.at, done=step.done)
+            for step in steps
+        }
+        return replace(audit, documents={**audit.documents, **after}), tuple(steps)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

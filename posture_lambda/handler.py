@@ -8,11 +8,19 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.clients import fleet_client, organizations_client, security_hub_client, sts_client
+from daswatch.aws.clients import (
+    lambda_client,
+    organizations_client,
+    regional_client,
+    security_hub_client,
+    sts_client,
+)
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.fleet import FleetLookup, organization_accounts
+from daswatch.aws.moves import Follower
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
+from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
@@ -52,7 +60,7 @@ class Function:
         hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)
         self.auditor = Auditor(
-            lookup=lambda regions: FleetLookup(account_id, region, fleet_client, sts_client, scope.role, regions),
+            lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
             accounts=accounts,
             index=index,
             earlier_events=EarlierEvents(client, indices, settings.search.service),
@@ -60,7 +68,13 @@ class Function:
             regions=scope.regions,
             findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,
+            follower=self._follower(settings, Place(account_id, region)) if settings.follow_names else None,
         )
+
+    @staticmethod
+    def _follower(settings: Settings, own: Place) -> Follower:
+        lookup = FleetLookup(own.account_id, own.region, regional_client, sts_client, settings.scope.role)
+        return Follower(own, lookup, lambda_client)
 
 
 @cache

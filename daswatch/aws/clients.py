@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -37,8 +37,7 @@ _AWS = Config(
     tcp_keepalive=True,
     max_pool_connections=8,
 )
-_making = Lock()
-FleetService = Literal["ec2", "kms", "rds"]
+_making = Lock()  # threads may share a client of boto3, and not the session that makes it
 
 
 def cloudformation_client() -> Any:
@@ -85,25 +84,24 @@ def rds_client() -> RDSClient:
     return session().client("rds", config=_AWS)
 
 
-def fleet_client(service: FleetService, region: str, credentials: Mapping[str, str] | None) -> Any:
-    """A service that describes databases, in any region.
-
-    `credentials` are those of another role, with AssumeRole's names; None for the function's own.
-    """
-    given = {"region_name": region, **_as_role(credentials)}
-    with _making:  # threads may share a client of boto3, and not the session that makes it
-        match service:  # literals: the build of the artifacts reads the services here
+def regional_client(service: str, region: str, credentials: Mapping[str, str] | None = None) -> Any:
+    """EC2, KMS or RDS in a region, as the function's role or as another one, with AssumeRole's names."""
+    where = _where(region, credentials)
+    with _making:
+        match service:
             case "ec2":
-                return session().client("ec2", **given)
+                return session().client("ec2", **where)
             case "kms":
-                return session().client("kms", **given)
+                return session().client("kms", **where)
             case "rds":
-                return session().client("rds", **given)
+                return session().client("rds", **where)
+    raise ValueError(service)
 
 
-def _as_role(credentials: Mapping[str, str] | None) -> dict[str, Any]:
+def _where(region: str | None, credentials: Mapping[str, str] | None) -> dict[str, Any]:
     given = credentials or {}
     return {
+        "region_name": region,
         "config": _AWS,
         "aws_access_key_id": given.get("AccessKeyId"),
         "aws_secret_access_key": given.get("SecretAccessKey"),
@@ -122,11 +120,9 @@ def secrets_manager_client() -> SecretsManagerClient:
 
 
 def security_hub_client(credentials: Mapping[str, str] | None = None) -> SecurityHubClient:
-    """Security Hub in the function's region.
-
-    `credentials` are those of another role, with AssumeRole's names; None for the function's own.
-    """
-    return session().client("securityhub", **_as_role(credentials))
+    """Security Hub in the function's region, by default as the function's role."""
+    with _making:
+        return session().client("securityhub", **_where(None, credentials))
 
 
 def sns_client() -> SNSClient:

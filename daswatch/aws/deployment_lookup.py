@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from daswatch.activity_streams.lifecycle import RdsDatabase
+from daswatch.activity_streams.lifecycle import RdsDatabase, read_name
 from daswatch.aws.api_calls import AwsError, Trouble, ask
 from daswatch.aws.clients import (
     cloudformation_client,
@@ -83,6 +83,16 @@ class Deployment:
         permission = f"rds:DescribeDB{what}"
         try:
             return ActivityStreams(rds_client(), kms_client).find_resource(resource_id)
+        except StreamRefused as exc:
+            return LookupFailed(permission, str(exc), denied=True)
+        except RdsUnavailable as exc:
+            return LookupFailed(permission, str(exc))
+
+    def database_named(self, name: str) -> Lookup[RdsDatabase | None]:
+        """The database that has a name now (`cluster:orders`); None if there is none."""
+        permission = f"rds:DescribeDB{'Clusters' if name.startswith('cluster:') else 'Instances'}"
+        try:
+            return ActivityStreams(rds_client(), kms_client).find_named(read_name(name))
         except StreamRefused as exc:
             return LookupFailed(permission, str(exc), denied=True)
         except RdsUnavailable as exc:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from daswatch.activity_streams.lifecycle import Eligibility, Status, obstacle
 from daswatch.alerts.findings import partition
 from daswatch.aws.api_calls import AwsError, ask, ask_pages
-from daswatch.aws.clients import FleetService
 from daswatch.aws.rds import ActivityStreams
 from daswatch.deadline import Deadline
 from daswatch.errors import FleetUnavailable, RdsUnavailable, StreamRefused
@@ -35,7 +34,7 @@ _CALL_SECONDS = 25.0
 _AT_ONCE = 12
 
 Credentials = Mapping[str, str]
-ClientFactory = Callable[[FleetService, str, Credentials | None], Any]  # service, region, credentials of another role
+ClientFactory = Callable[[str, str, Credentials | None], Any]  # service, region, credentials of another role
 
 
 def organization_accounts(client: OrganizationsClient, deadline: Deadline) -> list[str]:
@@ -67,6 +66,10 @@ class FleetLookup:
         self._sts = sts
         self._role_name = role_name
         self._regions = tuple(regions)
+
+    def client(self, service: str, place: Place, deadline: Deadline) -> Any:
+        """A service in a place, as the role that looks at it. Raises FleetUnavailable."""
+        return self._client(service, place.region, self._credentials(place.account_id, deadline))
 
     def look(
         self, accounts: Iterable[str], deadline: Deadline, progress: Callable[[Look], None] = lambda _: None

@@ -64,7 +64,7 @@ class ActivityStreams:
 
     def find(self, name: DatabaseName) -> RdsDatabase:
         """The database as it is now. Raises StreamRefused where there is none of that name here, RdsUnavailable."""
-        found = self._named(name)
+        found = self.find_named(name)
         if found is None:
             raise StreamRefused(f"there is no {name} in {self._rds.meta.region_name}: correct the name, or the region")
         here = found.name
@@ -137,7 +137,8 @@ class ActivityStreams:
         except AwsError as exc:
             _refuse("StopActivityStream", database.name, exc)
 
-    def _named(self, name: DatabaseName) -> RdsDatabase | None:
+    def find_named(self, name: DatabaseName) -> RdsDatabase | None:
+        """The database that has this name here, None if there is none. Raises StreamRefused, RdsUnavailable."""
         # By filter, not by identifier: what is not there is then an empty list, and one permission serves both.
         if name.kind is DatabaseKind.CLUSTER:
             return next(iter(self._clusters(_filters("db-cluster-id", name.identifier))), None)
@@ -185,12 +186,20 @@ class Switch:
     """One database on its way to a stream that is started, or stopped (`wanted` is None then)."""
 
     def __init__(
-        self, gateway: ActivityStreams, name: DatabaseName, wanted: WantedStream | None, patience: int = 0
+        self,
+        gateway: ActivityStreams,
+        name: DatabaseName,
+        wanted: WantedStream | None,
+        patience: int = 0,
+        asked: Asked = Asked.NOT_YET,
     ) -> None:
-        """`patience` is how many denials are taken for a policy or key that is too new to act."""
+        """`patience` is how many denials are taken for a policy or key that is too new to act.
+
+        `asked` is what came of asking before, in another run.
+        """
         self._gateway = gateway
         self._patience = patience
-        self._asked = Asked.NOT_YET
+        self._asked = asked
         self.name = name
         self.wanted = wanted
         self.database: RdsDatabase | None = None
@@ -210,6 +219,11 @@ class Switch:
     def settled(self) -> bool:
         """Whether there is nothing left to do, or nothing that can be done."""
         return self.done or self.refused
+
+    @property
+    def asked(self) -> Asked:
+        """What has come of asking so far."""
+        return self._asked
 
     @property
     def has_acted(self) -> bool:

@@ -170,12 +170,16 @@ def _later(look: Callable[..., list[Check]], *arguments: object) -> Callable[[],
 def _streams(aws: Deployment, stack: Stack, watched: WatchedDatabase) -> list[Check]:
     database = aws.database(watched.resource_id)
     wanted = {**stack.parameters, **stack.outputs}
-    if database is None or isinstance(database, LookupFailed):
+    if isinstance(database, LookupFailed):
         return aws_checks.stream_checks(watched, database, None, None, wanted)
+    moved = aws_checks.name_check(watched, aws.database_named(watched.name), database)
+    checks = [moved] if moved else []
+    if database is None:
+        return checks or aws_checks.stream_checks(watched, None, None, None, wanted)
     stream = database.stream
     kinesis = aws.kinesis_stream(stream.kinesis_stream_name) if stream.kinesis_stream_name else None
     key = aws.key(stream.kms_key_id) if stream.kms_key_id else None
-    return aws_checks.stream_checks(watched, database, kinesis, key, wanted)
+    return checks + aws_checks.stream_checks(watched, database, kinesis, key, wanted)
 
 
 def _mapping(aws: Deployment, watched: WatchedDatabase) -> list[Check]:

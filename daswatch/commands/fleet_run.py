@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from daswatch.aws.clients import fleet_client, organizations_client, session, sts_client
+from daswatch.aws.clients import organizations_client, regional_client, session, sts_client
 from daswatch.aws.fleet import FleetLookup, organization_accounts, own_account
 from daswatch.commands.console import progress
 from daswatch.deadline import Deadline
@@ -83,7 +83,7 @@ def _look(scope: FleetScope) -> list[Look]:
     accounts: Sequence[str] = scope.accounts or (own,)
     if scope.organization:
         accounts = organization_accounts(organizations_client(), command_deadline())
-    lookup = FleetLookup(own, session().region_name, fleet_client, sts_client, scope.role, scope.regions)
+    lookup = FleetLookup(own, session().region_name, regional_client, sts_client, scope.role, scope.regions)
     with progress() as bar:
         task = bar.add_task("regions", total=None)
 

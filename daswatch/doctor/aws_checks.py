@@ -212,6 +212,32 @@ def stream_checks(
     return checks
 
 
+def name_check(watched: WatchedDatabase, named: Lookup[RdsDatabase | None], read: RdsDatabase | None) -> Check | None:
+    """Check that the stack reads the database that has the name in its parameter; None where it does.
+
+    `named` has that name now, None if there is none; `read` is the one whose stream the stack reads, None if it no
+    longer exists.
+    """
+    name = f"{watched.name}, name"
+    if isinstance(named, LookupFailed):
+        return unknown(Subject.STREAMS, name, named)
+    if (named and named.resource_id == watched.resource_id) or (named is None and read is None):
+        return None  # a database that no longer exists is reported by `stream_checks`
+    reads = f"the stack reads {watched.resource_id}, which {f'is {read.name} now' if read else 'no longer exists'}"
+    if named is None:
+        fix = f"deploy with the new name instead of {watched.name} in Databases, or rename the database back"
+        return broken(Subject.STREAMS, name, f"the database was renamed: {reads}", fix)
+    reason = (
+        f"the name moved to {named.resource_id} (blue/green switchover, restore or rename), whose activity stream is "
+        f"{named.stream.status}; {reads}"
+    )
+    fix = (
+        f"deploy without {watched.name} in Databases, then with it: the stack starts and reads the new stream "
+        "(docs/fleet.md, Names that move)"
+    )
+    return broken(Subject.STREAMS, name, reason, fix)
+
+
 def _stream(watched: WatchedDatabase, database: RdsDatabase, wanted: Mapping[str, str]) -> Check:
     stream, name = database.stream, watched.name
     match stream.status:

@@ -53,7 +53,7 @@ def proxy(aws: LocalAws, rds: Rds, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def lookup(*regions: str, role: str = ROLE) -> FleetLookup:
-    return FleetLookup(ACCOUNT, REGION, clients.fleet_client, clients.sts_client, role, regions)
+    return FleetLookup(ACCOUNT, REGION, clients.regional_client, clients.sts_client, role, regions)
 
 
 def look(*accounts: str, regions: tuple[str, ...] = REGIONS, seconds: float = 60.0) -> dict[Place, Look]:

@@ -340,3 +340,30 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert result.exit_code == 2
     assert "AWS credentials are missing" in result.output
+
+
+def test_name_that_moved_is_broken(deployed: Deployed) -> None:
+    """After a switchover, stream, key and mapping of the former database are all in order."""
+    rds, name = deployed.rds, deployed.database
+    before = rds.resource_id(name)
+    old, green = rds.rename(name), rds.cluster()
+    rds.rename(green, to=name)
+
+    answer = doctor(1)
+
+    check = named(answer, f"{name}, name")
+    assert check["status"] == "broken"
+    assert f"the name moved to {rds.resource_id(name)}" in check["reason"]
+    assert f"whose activity stream is stopped; the stack reads {before}, which is {old} now" in check["reason"]
+    assert f"deploy without {name} in Databases, then with it" in check["fix"]
+    assert answer["first"] == check
+
+
+def test_renamed_database_is_broken(deployed: Deployed) -> None:
+    name = deployed.database
+    old = deployed.rds.rename(name)
+
+    check = named(doctor(1), f"{name}, name")
+
+    assert "the database was renamed: the stack reads" in check["reason"]
+    assert f"is {old} now" in check["reason"]

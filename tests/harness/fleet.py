@@ -25,8 +25,10 @@ REGION = "us-east-1"
 class Fleet:
     """Databases in one region of an account, and what is known of them."""
 
-    def __init__(self, search: OpenSearch, url: str, rds: Rds, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.account = str(secrets.randbelow(9 * 10**11) + 10**11)
+    def __init__(
+        self, search: OpenSearch, url: str, rds: Rds, monkeypatch: pytest.MonkeyPatch, account: str = ""
+    ) -> None:
+        self.account = account or str(secrets.randbelow(9 * 10**11) + 10**11)
         self.rds = rds.at(self.account, REGION)
         self.indices = Indices(f"t{secrets.token_hex(5)}-events")
         self.index = DatabaseIndex(search, self.indices)

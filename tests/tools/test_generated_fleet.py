@@ -16,6 +16,8 @@ NOW = "2031-03-04T10:00:00.000Z"
 @pytest.fixture
 def generated(monkeypatch: pytest.MonkeyPatch) -> GeneratedFleet:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "generated")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "generated")
     clients.session.cache_clear()
     return GeneratedFleet(databases=400, seed=7)
 

@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from opensearchpy import OpenSearch
 
-from daswatch.aws.clients import FleetService, fleet_client, session
+from daswatch.aws.clients import regional_client, sts_client
 from daswatch.aws.fleet import Credentials, FleetLookup
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
@@ -94,7 +94,9 @@ class GeneratedFleet:
 
     def lookup(self, regions: tuple[str, ...] = ()) -> FleetLookup:
         """A look at it from the first account."""
-        return FleetLookup(ACCOUNTS[0], REGIONS[0], self._client, self._sts_client, "inventory", regions)
+        return FleetLookup(
+            ACCOUNTS[0], REGIONS[0], self._client, lambda: self._client("sts", REGIONS[0], None), "inventory", regions
+        )
 
     def look(self, deadline: Deadline) -> list[Look]:
         """Look at all accounts and regions."""
@@ -175,16 +177,10 @@ class GeneratedFleet:
         if members and random.random() < 0.02:
             region.doomed += members
 
-    def _client(self, service: FleetService, region: str, credentials: Credentials | None) -> Any:
+    def _client(self, service: str, region: str, credentials: Credentials | None) -> Any:
+        given = credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET}
+        client = sts_client() if service == "sts" else regional_client(service, region, given)
         place = Place(credentials["AccessKeyId"] if credentials else ACCOUNTS[0], region)
-        client = fleet_client(service, region, credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET})
-        return self._answered(client, place, service)
-
-    def _sts_client(self) -> Any:
-        given: dict[str, Any] = {"aws_access_key_id": ACCOUNTS[0], "aws_secret_access_key": _SECRET["SecretAccessKey"]}
-        return self._answered(session().client("sts", REGIONS[0], **given), Place(ACCOUNTS[0], REGIONS[0]), "sts")
-
-    def _answered(self, client: Any, place: Place, service: str) -> Any:
         client.meta.events.register("before-send", cast(Callable[..., None], partial(self._answer, place, service)))
         return client
 
@@ -228,6 +224,7 @@ class GeneratedFleet:
         return _xml(call, {f"{item}s": page, **more}, item=item)
 
 
+_KEYS = {"AWS_ACCESS_KEY_ID": "generated", "AWS_SECRET_ACCESS_KEY": "generated"}
 _SECRET = {"SecretAccessKey": "generated", "SessionToken": "generated"}
 _ITEMS = {"TagList": "Tag", "DBClusterMembers": "DBClusterMember", "SupportedActivityStreamModes": "member"}
 
@@ -271,7 +268,7 @@ class _Raw:
 def inventory(step: Callable[[str], None], client: OpenSearch, url: str, figures: Figures) -> None:
     """A first and a second run over 1,000 databases of 150 places, each of a process of its own."""
     ContentGateway(client).install_all(shipped_content())
-    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "none", "AWS_REGION": REGIONS[0]}
+    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "none", "AWS_REGION": REGIONS[0], **_KEYS}
     step("inventory: 1,000 databases")
     first = child_process("inventory", Path(os.devnull), {**os.environ, **settings})
     again = child_process("inventory", Path(os.devnull), {**os.environ, **settings})
