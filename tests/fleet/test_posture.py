@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from daswatch.activity_streams.lifecycle import Eligibility
+from daswatch.activity_streams.lifecycle import Eligibility, eligibility
 from daswatch.fleet.audit import Heard, audited, history_of
-from daswatch.fleet.database import Facts, FleetDatabase, Place, document_of
+from daswatch.fleet.database import Facts, FleetDatabase, Place, databases_of, document_of
 from daswatch.fleet.inventory import Look
 from daswatch.fleet.posture import Coverage, Verdict, coverage_by, judged
-from tests.builders.fleet import PLACE, cluster, instance
+from tests.builders.fleet import PLACE, cluster, instance, raw_cluster, raw_instance
 
 NOW = "2031-03-04T12:00:00.000Z"
 RECENT, LATE, LATER = "2031-03-04T11:59:30.000Z", "2031-03-04T11:00:00.000Z", "2031-03-04T11:10:00.000Z"
@@ -230,3 +231,45 @@ def test_history_counts_the_verdicts_of_each_place_and_engine() -> None:
             "databases": 1,
         },
     }
+
+
+# What other tools' checks of RDS are tried on: plain instances and clusters, without a word about activity streams.
+@pytest.mark.parametrize(
+    ("clusters", "instances", "verdicts"),
+    [
+        (
+            [],
+            [{"DBInstanceIdentifier": "db-master-1", "Engine": "postgres", "StorageEncrypted": True}],
+            ["not-eligible"],
+        ),
+        ([], [{"DBInstanceIdentifier": "db-master-1", "Engine": "aurora-postgresql", "DBClusterIdentifier": "c"}], []),
+        ([], [{"DBInstanceIdentifier": "db-primary", "Engine": "mysql", "MultiAZ": True}], ["not-eligible"]),
+        ([{"DBClusterIdentifier": "db-cluster-1", "Engine": "postgres"}], [], ["not-eligible"]),
+        ([{"DBClusterIdentifier": "aurora-1", "Engine": "aurora-postgresql"}], [], ["not-eligible"]),  # no instance
+        (
+            [{"DBClusterIdentifier": "serverless", "Engine": "aurora-mysql", "EngineMode": "serverless"}],
+            [],
+            ["not-eligible"],
+        ),
+        ([{"DBClusterIdentifier": "docdb-1", "Engine": "docdb"}], [], []),
+        ([], [{"DBInstanceIdentifier": "ora", "Engine": "oracle-ee"}], ["off"]),
+        ([], [{"DBInstanceIdentifier": "ora", "Engine": "oracle-ee-cdb"}], ["not-eligible"]),
+        (
+            [],
+            [{"DBInstanceIdentifier": "r", "Engine": "oracle-ee", "ReadReplicaSourceDBInstanceIdentifier": "ora"}],
+            ["not-eligible"],
+        ),
+        ([], [{"DBInstanceIdentifier": "sql", "Engine": "sqlserver-ee", "DeletionProtection": False}], ["off"]),
+    ],
+)
+def test_databases_that_say_nothing_of_streams_are_judged_too(
+    clusters: list[dict[str, Any]], instances: list[dict[str, Any]], verdicts: list[str]
+) -> None:
+    silent = {"ActivityStreamStatus": None, "ActivityStreamMode": "", "ActivityStreamKmsKeyId": ""}
+    found = databases_of(
+        [raw_cluster(one["DBClusterIdentifier"], **{**silent, **one}) for one in clusters],  # type: ignore[misc]
+        [raw_instance(one["DBInstanceIdentifier"], **{**silent, **one}) for one in instances],  # type: ignore[misc]
+    )
+    facts = [Facts(eligibility(one.rds, dict.fromkeys(one.rds.instance_classes))) for one in found]
+
+    assert [judged(document_of(one), own, NOW).verdict for one, own in zip(found, facts, strict=True)] == verdicts
