@@ -53,6 +53,8 @@ def test_an_ordinary_statement_keeps_its_text(engine: str, text: str) -> None:
         ("sqlserver", "EXEC sp_addlogin 'a', 'x', 'master'", "EXEC sp_addlogin 'a', <REDACTED>, 'master'"),
         ("sqlserver", "EXEC('DROP LOGIN a')", "EXEC('DROP LOGIN a')"),
         ("postgresql", "CREATE USER a WITH PASSWORD <REDACTED>", "CREATE USER a WITH PASSWORD <REDACTED>"),
+        ("postgresql", "SET app.api_key = 'x'", "SET app.api_key = <REDACTED>"),
+        ("postgresql", "UPDATE t SET api_key = 'x'", "UPDATE t SET api_key = 'x'"),
     ],
 )
 def test_the_rest_of_the_statement_stays(engine: str, text: str, expected: str) -> None:
