@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             client.indices.refresh(index="das-*")
             _audit(console)  # events that came before the names were known get theirs
             client.indices.refresh(index="das-*")
-            right.append(_show_posture(console, client))
+            right.append(_show_posture(console, aws, client))
         with parts.part("searches"):
             client.indices.refresh(index="das-*")
             show_activities(console, client, INDEX)
@@ -210,11 +210,13 @@ def _audit(console: Console) -> None:
         handler({}, InvocationContext())
 
 
-def _show_posture(console: Console, client: OpenSearch) -> bool:
+def _show_posture(console: Console, aws: LocalAws, client: OpenSearch) -> bool:
     index = DatabaseIndex(client, Indices())
     nameless = {"query": {"bool": {"must_not": {"exists": {"field": "databaseIdentifier"}}}}}
     documents = [one for one in index.read(command_deadline()).values() if "goneSince" not in one]
-    return show_posture(console, documents, client.count(index=INDEX, body=nameless)["count"], len(DATABASES))
+    events = client.count(index=INDEX, body=nameless)["count"]
+    compliance = [one["Compliance"]["Status"] for one in all_findings(aws.security_hub()) if "Compliance" in one]
+    return show_posture(console, documents, compliance, events, len(DATABASES))
 
 
 def _sort_rows(console: Console, aws: LocalAws, client: OpenSearch, records: Sequence[ProducedRecord]) -> bool:
@@ -250,7 +252,7 @@ def _watch(console: Console, aws: LocalAws, detections: Sequence[Detection], ent
     printed = io.StringIO()
     with console.status("Running the saved queries …"), contextlib.redirect_stdout(printed):
         first, second = scheduled({}, InvocationContext()), scheduled({}, InvocationContext())
-    findings = all_findings(aws.security_hub())
+    findings = [one for one in all_findings(aws.security_hub()) if "Compliance" not in one]
     check = check_findings(expected_findings(entries, by_name(detections)), findings)
     show_findings(console, findings, check)
     again = second["raised"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -238,15 +239,24 @@ def _who(fields: Mapping[str, str]) -> str:
     return " from ".join(group) if len(group) == 2 else ", ".join(group)
 
 
-def show_posture(console: Console, documents: Sequence[Mapping[str, Any]], nameless: int, expected: int) -> bool:
-    """The verdict on each database of the fleet; whether as many as expected are covered and all events have a name."""
+def show_posture(
+    console: Console,
+    documents: Sequence[Mapping[str, Any]],
+    compliance: Sequence[str],
+    nameless: int,
+    expected: int,
+) -> bool:
+    """The verdict on each database of the fleet; whether as many as expected are covered, each has its finding with a
+    `compliance` status, and all events have a name."""
     found = coverage(documents)
     console.print(verdict_table(documents, found))
     if found.covered != expected:
         console.print(f"[red]{found.covered} databases are covered, {expected} streams are read[/]")
     if nameless:
         console.print(f"[red]{nameless:,} events have no name of their database[/]")
-    return found.covered == expected and not nameless
+    statuses = ", ".join(f"{count} {status}" for status, count in sorted(Counter(compliance).items()))
+    console.print(f"Security Hub has {len(compliance)} compliance findings: {statuses}")
+    return found.covered == expected and not nameless and len(compliance) == len(documents)
 
 
 def show_where(console: Console, url: str, index: str) -> None:

@@ -95,4 +95,4 @@ def test_demo_goes_on_when_a_part_fails() -> None:
 
     assert ended.returncode == 1, ended.stderr
     assert "rows failed: RuntimeError: Firehose is away" in ended.stdout
-    assert ended.stdout.index("rows failed") < ended.stdout.index("Security Hub")
+    assert ended.stdout.index("rows failed") < ended.stdout.index("Findings in Security Hub")

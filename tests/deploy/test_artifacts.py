@@ -24,9 +24,12 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import load
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.indices import Indices
+from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.delivery import transformation_event
 from demo.opensearch import AnyNode
@@ -275,7 +278,7 @@ def test_the_manifest_reports_what_was_built(deployed: Built) -> None:
 
 
 def test_every_function_is_run_alone_below() -> None:
-    assert set(FUNCTIONS) <= {"findings_lambda", "firehose_lambda", "ingest_lambda", "setup_lambda"}
+    assert set(FUNCTIONS) <= {"findings_lambda", "firehose_lambda", "ingest_lambda", "posture_lambda", "setup_lambda"}
 
 
 def run_alone(running: Lambda, runtime: Path, function: str) -> None:
@@ -392,6 +395,35 @@ def test_findings_artifact_takes_notifications_and_events(
     assert '"not-json":1' in running.output.replace(" ", "")
     harness.search.indices.refresh(index=harness.indices.control_plane)
     assert harness.search.count(index=harness.indices.control_plane)["count"] == 1
+
+
+@pytest.mark.node
+def test_posture_artifact_audits_fleet(
+    here: Built, runtime: Path, search: OpenSearch, aws: LocalAws, node: AnyNode, tmp_path: Path
+) -> None:
+    prefix = f"p{secrets.token_hex(4)}-events"
+    ContentGateway(search).install_all(shipped_content(prefix))
+    rds = aws.session.client("rds", endpoint_url=aws.url)
+    rds.create_db_instance(
+        DBInstanceIdentifier="audited", DBInstanceClass="db.m5.large", Engine="postgres", AllocatedStorage=20
+    )
+    settings = {
+        **aws.environment,
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": "none",
+        "INDEX_PREFIX": prefix,
+        "FLEET_REGIONS": REGION,
+    }
+
+    with Lambda(here.zip("posture_lambda"), "posture_lambda.handler.handler", settings, tmp_path, runtime) as running:
+        answer = running.invoke({})
+        run_alone(running, runtime, "posture_lambda")
+    rds.delete_db_instance(DBInstanceIdentifier="audited")
+
+    assert answer.kind == "response", running.output
+    found = search.search(index=Indices(prefix).databases, body={"query": {"term": {"databaseIdentifier": "audited"}}})
+    (document,) = (hit["_source"] for hit in found["hits"]["hits"])
+    assert (document["verdict"], document["awsRegion"]) == ("not-eligible", REGION)
 
 
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if name == "setup_lambda"])
