@@ -51,6 +51,7 @@ from tests.fakes.proxy import (
     sequence,
 )
 from tests.harness.ingest import SECRET, IngestFunction, everything_logged
+from tests.harness.names import keep, learn, named
 from tests.harness.rows import Rows
 
 START = datetime(2031, 3, 4, 21, 50, tzinfo=UTC)
@@ -803,6 +804,8 @@ def test_one_of_each_doubled_row_can_be_taken(rows: Rows, tmp_path: Path) -> Non
 @pytest.mark.node
 def test_every_column_of_the_table_is_in_the_rows_and_holds_what_the_index_holds(rows: Rows, tmp_path: Path) -> None:
     native = {"SCN": 7001002, "scn": 1}
+    keep(rows.ingest, named(rows.ingest.database()))
+    learn(rows.ingest)
     records = [
         rows.ingest.record([postgresql_event(paramList=["a", "b"], errorMessage="x", dbid="9", dbUserName="RDSADMIN")]),
         rows.ingest.record([mysql_event(novel={"Deep": "x"}, rowCount=2**40), mysql_event(logTime=None)]),
