@@ -23,7 +23,7 @@ HINTS = {
     "oracle": (
         *(*_HINTS, "wallet", "authenticat", "bind_s", "open_ssl", "utl_smtp", "utl_tcp", "user$", "link$", "migrate"),
         *("pluggable", "crypt", "apex_", "sqlplus", "db_connect_info", "request_context"),
-        *("authorization", "private_key", "api-key", "xs_principal", "utl_http", "jdbc:", "encryption key"),
+        *("authorization", "private_key", "api_key", "api-key", "xs_principal", "utl_http", "jdbc:", "encryption key"),
     ),
     "sqlserver": (
         *(*_HINTS, "approle", "srvlogin", "addlogin", "users_login", "proxy_account", "distributor", "crypt", "bycert"),
@@ -37,11 +37,11 @@ HINTS = {
 SECRET_NAMES = (
     *("password", "passwd", "passwrd", "pwd", "passphrase", "secret", "secret_key", "secret_access_key"),
     *("session_token", "authentication_string", "rolpassword", "key_source", "identity_value"),
-    *("_pass", "_pw", "userpass", "hashicorp_secret_id", "api_key"),
+    *("_pass", "_pw", "userpass", "hashicorp_secret_id", "api_key", "private_key"),
 )
 # What else the name of a parameter, a header or a member ends with whose value is a secret.
 NAMES_OF_SECRETS = (
-    *(*SECRET_NAMES, "authorization", "private_key", "api-key", "apikey", "access_key", "auth-token"),
+    *(*SECRET_NAMES, "authorization", "api-key", "apikey", "access_key", "auth-token"),
     *("vault-token", "secret_id", "registration_pass"),
 )
 # Columns of the engines' own tables: a value in one is a secret in an ordinary UPDATE too.

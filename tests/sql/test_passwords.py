@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daswatch.sql.passwords import REDACTED, fragment_without_passwords, without_passwords
+from daswatch.sql.passwords import REDACTED, fragment_without_passwords, may_hold_password, without_passwords
 from daswatch.sql.secret_locations import CALLS, HINTS, SECRET_NAMES
 from demo.traffic import produce
 from tests.corpus import ENGINES, statements
@@ -54,6 +54,7 @@ def test_an_ordinary_statement_keeps_its_text(engine: str, text: str) -> None:
         ("sqlserver", "EXEC('DROP LOGIN a')", "EXEC('DROP LOGIN a')"),
         ("postgresql", "CREATE USER a WITH PASSWORD <REDACTED>", "CREATE USER a WITH PASSWORD <REDACTED>"),
         ("postgresql", "SET app.api_key = 'x'", "SET app.api_key = <REDACTED>"),
+        ("postgresql", "SET app.private_key = 'x'", "SET app.private_key = <REDACTED>"),
         ("postgresql", "UPDATE t SET api_key = 'x'", "UPDATE t SET api_key = 'x'"),
     ],
 )
@@ -278,6 +279,12 @@ def test_a_quoted_statement_in_a_message_shows_no_password(engine: str, statemen
     message = f'syntax error at or near "{statement} {"z" * length}" at line 1'
 
     assert "s3cret" not in fragment_without_passwords(message, engine).text
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["api_key", "private_key"])
+def test_names_of_keys_are_looked_into(engine: str, name: str) -> None:
+    assert may_hold_password(f"set app.{name} = 'x'", engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
