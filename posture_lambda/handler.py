@@ -16,7 +16,7 @@ from daswatch.aws.clients import (
     sts_client,
 )
 from daswatch.aws.cloudwatch import Telemetry
-from daswatch.aws.fleet import FleetLookup, organization_accounts
+from daswatch.aws.fleet import FleetLookup, accounts_of
 from daswatch.aws.moves import Follower
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
@@ -50,18 +50,12 @@ class Function:
         scope = settings.scope
         client = search_client(settings.search)
         indices = Indices(settings.index_prefix)
-
-        def accounts(deadline: Deadline) -> list[str]:
-            if scope.organization:
-                return organization_accounts(organizations_client(), deadline)
-            return list(scope.accounts) or [account_id]
-
         index = DatabaseIndex(client, indices, settings.search.service)
         hubs = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         self.telemetry = Telemetry(SERVICE)
         self.auditor = Auditor(
             lookup=lambda regions: FleetLookup(account_id, region, regional_client, sts_client, scope.role, regions),
-            accounts=accounts,
+            accounts=lambda deadline: accounts_of(scope, account_id, organizations_client, deadline),
             index=index,
             earlier_events=EarlierEvents(client, indices, settings.search.service),
             tags=settings.event_tags,

@@ -80,15 +80,10 @@ def finding(
     Severity and types are set only in FindingProviderFields: Security Hub copies them to the top-level fields of new
     findings, and keeps changes made by a customer.
     """
-    arn_start = f"arn:{partition(posting.region)}:securityhub:{posting.region}:{posting.account_id}"
     asff: dict[str, Any] = {
-        "SchemaVersion": SCHEMA_VERSION,
+        **head(posting),
         "Id": finding_id(alert, posting),
-        "ProductArn": f"{arn_start}:product/{posting.account_id}/default",
-        "ProductName": PRODUCT,
-        "CompanyName": PRODUCT,
         "GeneratorId": _generator_id(alert, detection),
-        "AwsAccountId": posting.account_id,
         "CreatedAt": alert.created_at,
         "UpdatedAt": alert.changed_at,
         "FirstObservedAt": min(alert.first_seen, alert.last_seen),
@@ -112,6 +107,18 @@ def finding(
         if finding_bytes(asff) <= MAX_BYTES:
             break
     return asff
+
+
+def head(posting: Posting) -> dict[str, Any]:
+    """Return what all findings imported into one account and region have in common."""
+    arn_start = f"arn:{partition(posting.region)}:securityhub:{posting.region}:{posting.account_id}"
+    return {
+        "SchemaVersion": SCHEMA_VERSION,
+        "ProductArn": f"{arn_start}:product/{posting.account_id}/default",
+        "ProductName": PRODUCT,
+        "CompanyName": PRODUCT,
+        "AwsAccountId": posting.account_id,
+    }
 
 
 def finding_id(alert: Alert, posting: Posting) -> str:

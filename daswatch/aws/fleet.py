@@ -19,6 +19,7 @@ from daswatch.deadline import Deadline
 from daswatch.errors import FleetUnavailable, RdsUnavailable, StreamRefused
 from daswatch.fleet.database import Facts, FleetDatabase, Place
 from daswatch.fleet.inventory import Look
+from daswatch.settings import FleetScope
 
 if TYPE_CHECKING:
     from types_boto3_organizations.client import OrganizationsClient
@@ -45,6 +46,15 @@ def organization_accounts(client: OrganizationsClient, deadline: Deadline) -> li
         raise FleetUnavailable(f"Organizations ListAccounts: {exc.code}: {exc.words}") from exc
     # State replaces Status, which AWS ceases to send.
     return sorted(one["Id"] for one in accounts if (one.get("State") or one.get("Status")) == "ACTIVE")
+
+
+def accounts_of(
+    scope: FleetScope, own: str, organizations: Callable[[], OrganizationsClient], deadline: Deadline
+) -> list[str]:
+    """The accounts of a scope: those of the organization, those that it lists, or our own. Raises FleetUnavailable."""
+    if scope.organization:
+        return organization_accounts(organizations(), deadline)
+    return list(scope.accounts) or [own]
 
 
 class FleetLookup:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from daswatch.aws.clients import organizations_client, regional_client, session, sts_client
-from daswatch.aws.fleet import FleetLookup, organization_accounts, own_account
+from daswatch.aws.fleet import FleetLookup, accounts_of, own_account
 from daswatch.commands.console import progress
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError
@@ -80,9 +80,7 @@ def _look(scope: FleetScope) -> list[Look]:
     if not session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: a region to begin with, like eu-west-1)"])
     own = own_account(sts_client(), command_deadline())
-    accounts: Sequence[str] = scope.accounts or (own,)
-    if scope.organization:
-        accounts = organization_accounts(organizations_client(), command_deadline())
+    accounts = accounts_of(scope, own, organizations_client, command_deadline())
     lookup = FleetLookup(own, session().region_name, regional_client, sts_client, scope.role, scope.regions)
     with progress() as bar:
         task = bar.add_task("regions", total=None)

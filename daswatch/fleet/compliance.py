@@ -16,10 +16,9 @@ from daswatch.alerts.findings import (
     MAX_DESCRIPTION,
     MAX_RECOMMENDATION,
     MAX_VALUE,
-    PRODUCT,
-    SCHEMA_VERSION,
     Posting,
     finding_bytes,
+    head,
     partition,
     plain,
     shortened,
@@ -107,16 +106,11 @@ def _finding(document: Document, posting: Posting) -> dict[str, Any]:
     account, region = document["awsAccountId"], document["awsRegion"]
     reason = plain(document.get("verdictReason", "")) or str(verdict)
     text = f"{name} in account {account}, {region}: {reason}."
-    arn_start = f"arn:{partition(posting.region)}:securityhub:{posting.region}:{posting.account_id}"
     gone = document.get("goneSince", "")
     return {
-        "SchemaVersion": SCHEMA_VERSION,
+        **head(posting),
         "Id": f"{posting.indices.stem}/{account}/{region}/{plain(document['resourceId'])}/posture",
-        "ProductArn": f"{arn_start}:product/{posting.account_id}/default",
-        "ProductName": PRODUCT,
-        "CompanyName": PRODUCT,
         "GeneratorId": GENERATOR,
-        "AwsAccountId": posting.account_id,
         "CreatedAt": document["firstSeen"],
         "UpdatedAt": gone or document["verdictSince"],
         "FirstObservedAt": document["verdictSince"],

@@ -68,11 +68,14 @@ def updated(known: Mapping[str, Document], looks: Iterable[Look], now: str) -> I
     documents: dict[str, dict[str, Any]] = {}
     moved: list[NameMoved] = []
     unseen: dict[Place, str] = {}
+    by_place: dict[Place, dict[str, Document]] = {}
+    for id_, document in known.items():
+        by_place.setdefault(place_of(document), {})[id_] = document
     for look in looks:
         if look.failure:
             unseen[look.place] = look.failure
             continue
-        before = {id_: document for id_, document in known.items() if place_of(document) == look.place}
+        before = by_place.get(look.place, {})
         described = {database.id: document_of(database) for database in look.databases}
         # Who had a name last: those that are gone only where no other had it since.
         holders = {_name(one): id_ for id_, one in sorted(before.items(), key=lambda item: _last_had(item[1]))}

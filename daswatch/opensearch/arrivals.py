@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from daswatch.doctor.endpoint_checks import InstancePulse, RecentEvents, RunnerProgress, Shards
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
-from daswatch.opensearch.request import command_deadline, request
+from daswatch.opensearch.request import LENIENT, command_deadline, request, search
 from daswatch.opensearch.responses import whole
 from daswatch.times import moment_of
 
@@ -20,8 +20,6 @@ _REASONS = 50
 _DATA_ROLE = "d"  # among the letters of a node's roles
 _DAY = "now-24h"
 _HEARD = {"exists": {"field": "lastSeen"}}  # another document has the instance's last event
-# What was never written has no index, which is not a failure.
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 class ArrivalsGateway:
@@ -34,7 +32,7 @@ class ArrivalsGateway:
     def reach(self) -> int:
         """How many events are there: the smallest question that domains and collections both answer."""
         path = f"/{self._indices.events}/_count"
-        answer = request(self._client, "GET", path, deadline=command_deadline(), params=_LENIENT, with_reason=True)
+        answer = request(self._client, "GET", path, deadline=command_deadline(), params=LENIENT, with_reason=True)
         return int(whole(answer, self._indices.events)["count"])
 
     def pulses(self) -> list[InstancePulse]:
@@ -98,16 +96,7 @@ class ArrivalsGateway:
         return answer
 
     def _search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        answer = request(
-            self._client,
-            "POST",
-            f"/{index}/_search",
-            deadline=command_deadline(),
-            params=_LENIENT,
-            body=dict(body),
-            with_reason=True,
-        )
-        return whole(answer, index)
+        return search(self._client, index, body, command_deadline())
 
 
 def _since(field: str) -> dict[str, Any]:

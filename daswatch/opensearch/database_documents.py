@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
-from daswatch.opensearch.request import request
-from daswatch.opensearch.responses import whole
+from daswatch.opensearch.request import search
 
 if TYPE_CHECKING:
     from daswatch.fleet.database import Document
 
 PAGE = 1_000
 _ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 def read_documents(
@@ -42,10 +40,3 @@ def read_documents(
         if len(hits) < PAGE:
             return documents
         body["search_after"] = hits[-1]["sort"]
-
-
-def search(client: OpenSearch, index: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """The answer to a search, if it is whole; nothing is found where there is no index. Raises SearchUnavailable."""
-    path = f"/{index}/_search"
-    answer = request(client, "POST", path, deadline=deadline, params=_LENIENT, body=dict(body), with_reason=True)
-    return whole(answer, index)

@@ -16,7 +16,8 @@ from daswatch.fleet.posture import Coverage
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_documents import PAGE, read_documents, search
+from daswatch.opensearch.database_documents import PAGE, read_documents
+from daswatch.opensearch.request import search
 from daswatch.settings import Service
 from daswatch.times import version_of
 

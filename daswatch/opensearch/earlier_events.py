@@ -22,7 +22,7 @@ from daswatch.fleet.names import IDENTIFIER, INSTANCE, NAME_FIELDS, Names
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_documents import search
+from daswatch.opensearch.request import search
 from daswatch.settings import Service
 
 # A run names so many events at most, and takes so long for it: the next one goes on.

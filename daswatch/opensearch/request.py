@@ -12,11 +12,14 @@ from urllib3 import Timeout
 
 from daswatch.deadline import Deadline
 from daswatch.errors import SearchUnavailable
+from daswatch.opensearch.responses import whole
 from daswatch.time_limit import OutOfTime, within
 
 # A node that hangs costs this much; the next attempt may meet another one.
 LONGEST_REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
+# What was never written has no index, which is not a failure.
+LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 _MOST_REASON = 1_000  # characters; a reason may hold all of a query
 
 
@@ -79,6 +82,13 @@ def request(
         reason = _reason(exc) if with_reason else ""
         message = ": ".join(filter(None, (f"OpenSearch answered {exc.status_code} to {method} {path}", reason)))
         raise SearchUnavailable(message, status, reason) from exc
+
+
+def search(client: OpenSearch, index: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """The answer to a search, if it is whole; nothing is found where there is no index. Raises SearchUnavailable."""
+    path = f"/{index}/_search"
+    answer = request(client, "POST", path, deadline=deadline, params=LENIENT, body=dict(body), with_reason=True)
+    return whole(answer, index)
 
 
 def _reason(exc: TransportError) -> str:
