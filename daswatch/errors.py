@@ -20,6 +20,8 @@
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
     │   ├── RdsUnavailable
+    │   ├── FleetUnavailable
+    │   ├── ConsumersUnavailable
     │   ├── ResponseUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
@@ -171,6 +173,10 @@ class RdsUnavailable(DependencyError):
 
 class FleetUnavailable(DependencyError):
     """An account or its regions cannot be looked at."""
+
+
+class ConsumersUnavailable(DependencyError):
+    """Lambda or Firehose does not describe what consumes the activity streams."""
 
 
 class ResponseUndelivered(DependencyError):

@@ -36,6 +36,7 @@ class Reader(StrEnum):
     SETUP = "setup"  # `daswatch setup` and `daswatch doctor` read the same
     FIREHOSE = "Firehose transformation"
     POSTURE = "posture"  # `daswatch inventory` and `daswatch posture` read the same
+    ENROLMENT = "enrolment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def _settings(*readers: Reader, **meanings: str | tuple[str, str]) -> Iterator[S
 
 
 _REQUIRED = "required"
-_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE = Reader
+_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE, _ENROLMENT = Reader
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -69,6 +70,7 @@ SETTINGS = {
             _FINDINGS,
             _SETUP,
             _POSTURE,
+            _ENROLMENT,
             OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
             OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
             OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
@@ -88,6 +90,7 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _FINDINGS,
+            _ENROLMENT,
             DEAD_LETTER_BUCKET=(_REQUIRED, "S3 bucket for dead letters, which stay encrypted"),
         ),
         *_settings(
@@ -141,7 +144,11 @@ SETTINGS = {
         ),
         *_settings(
             _FINDINGS,
+            _ENROLMENT,
             ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
+        ),
+        *_settings(
+            _FINDINGS,
             FINDINGS_SQL=("false", "`true`: SQL samples in findings, redacted by `REDACT`"),
         ),
         *_settings(
@@ -150,6 +157,7 @@ SETTINGS = {
             INGEST_ROLE_ARN="IAM role that gets the ingest function's role in OpenSearch",
             FINDINGS_ROLE_ARN="IAM role that gets the findings function's role in OpenSearch",
             POSTURE_ROLE_ARN="IAM role that gets the posture function's role in OpenSearch",
+            ENROLMENT_ROLE_ARN="IAM role that gets the enrolment function's role in OpenSearch",
             MONITORS=("true", "`false`: no monitors; the schedule alone runs the detections"),
             MONITOR_TOPIC_ARN="SNS topic that monitors notify",
             CHANNEL_ROLE_ARN="the role that OpenSearch assumes for it",
@@ -179,6 +187,32 @@ SETTINGS = {
                 "false",
                 "`true`: a database that takes over an audited one's name gets a stream",
             ),
+        ),
+        *_settings(
+            _ENROLMENT,
+            DATABASES=(
+                _REQUIRED,
+                "databases to watch, separated by commas: names like `cluster:orders`, tags like `tag:daswatch=on`, or "
+                "`all`",
+            ),
+            STREAM_KEY_ARN=(_REQUIRED, "KMS key of the activity streams that are started"),
+            STREAM_MODE=("async", "`async`, `sync`, or `auto`: async, or sync if the engine supports only that"),
+            NATIVE_AUDIT_FIELDS=("false", "`true`: with the engine-native audit fields of Oracle and SQL Server"),
+            ON_DESELECTION=(
+                "keep",
+                "what happens to a database with a stream that is no longer selected. `keep`: it is read as long as "
+                "its stream is on; `release`: it is not read any more; `stop`: its stream is stopped as well, if "
+                "enrolment started it",
+            ),
+            RESOURCE_PREFIX=("daswatch", "what the names of delivery streams begin with"),
+            INGEST_FUNCTION_ARN=(_REQUIRED, "function that reads the streams"),
+            EVIDENCE_BUCKET="S3 bucket of the encrypted records; none are kept without it",
+            DELIVERY_ROLE_ARN="IAM role of the delivery streams",
+            DATA_KEY_ARN="KMS key of the buckets",
+            DELIVERY_LOG_GROUP="log group of the delivery streams",
+            SPLUNK_ENDPOINT="URL of an HTTP Event Collector; nothing is forwarded without it",
+            SPLUNK_SECRET_ARN='ARN of its secret `{"hec_token": …}`',
+            TRANSFORM_FUNCTION_ARN="function that transforms records for Splunk",
         ),
     )
 }

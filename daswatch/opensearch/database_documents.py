@@ -11,7 +11,7 @@ from daswatch.deadline import Deadline
 from daswatch.opensearch.request import search
 
 if TYPE_CHECKING:
-    from daswatch.fleet.database import Document
+    from daswatch.fleet.database import Document, Place
 
 PAGE = 1_000
 _ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
@@ -23,16 +23,22 @@ def read_documents(
     deadline: Deadline,
     fields: Collection[str] = (),
     resource_ids: Collection[str] = (),
+    place: Place | None = None,
 ) -> dict[str, Document]:
-    """All documents by id, or some `fields` of each; with `resource_ids`, those of these databases.
+    """All documents by id, or some `fields` of each; with `resource_ids` or `place`, those of these databases.
 
     Raises SearchUnavailable.
     """
     body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
     if fields:
         body["_source"] = list(fields)
+    filters: list[dict[str, Any]] = []
     if resource_ids:
-        body["query"] = {"terms": {"resourceId": sorted(resource_ids)}}
+        filters.append({"terms": {"resourceId": sorted(resource_ids)}})
+    if place:
+        filters += [{"term": {"awsAccountId": place.account_id}}, {"term": {"awsRegion": place.region}}]
+    if filters:
+        body["query"] = {"bool": {"filter": filters}}
     documents: dict[str, Document] = {}
     while True:
         hits = search(client, index, body, deadline)["hits"]["hits"]

@@ -90,7 +90,7 @@ def users(secured: SecuredNode, admin: OpenSearch) -> Users:
 def install(admin: OpenSearch, prefix: str) -> None:
     installation = Installation(admin, None)
     wanted = WantedContent(
-        index_prefix=prefix, ingest_role_arn=INGEST_ARN, findings_role_arn=FINDINGS_ARN, dashboards=False
+        index_prefix=prefix, ingest_role_arns=(INGEST_ARN,), findings_role_arns=(FINDINGS_ARN,), dashboards=False
     )
     installation.execute(installation.plan(wanted), lambda name, content: None)
     assert not installation.plan(wanted).changes
@@ -304,7 +304,7 @@ def test_findings_function_works_with_its_role_alone(admin: OpenSearch, users: U
 
 def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
     role = ingest_role("t-merged-events")
-    wanted = WantedContent(index_prefix="t-merged-events", ingest_role_arn=INGEST_ARN, dashboards=False)
+    wanted = WantedContent(index_prefix="t-merged-events", ingest_role_arns=(INGEST_ARN,), dashboards=False)
     path = f"/_plugins/_security/api/rolesmapping/{role}"
     install(admin, "t-merged-events")
     admin.transport.perform_request(
@@ -336,7 +336,7 @@ def test_who_may_not_manage_roles_is_reported_what_to_do(admin: OpenSearch, user
 
     assert "may not manage roles" in {one.kind: one.why for one in plan.left_out}[ContentKind.ROLE]
     with pytest.raises(Exception, match="map them to security_manager or all_access"):
-        installation.plan(WantedContent(ingest_role_arn=INGEST_ARN, dashboards=False))
+        installation.plan(WantedContent(ingest_role_arns=(INGEST_ARN,), dashboards=False))
 
 
 def test_a_role_that_was_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:

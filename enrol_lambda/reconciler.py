@@ -1,0 +1,173 @@
+"""One run: looks at the databases of this region and their consumers, and takes the next steps of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
+from daswatch.aws.fleet import FleetLookup
+from daswatch.deadline import Deadline
+from daswatch.enrolment.consumers import DeliveryFound
+from daswatch.enrolment.plan import Act, Enrolment, Present, State, Wanted, orphaned_streams, plan
+from daswatch.enrolment.record import Document, Outcome, document_of, id_of, memory_of, to_describe
+from daswatch.errors import ConsumersUnavailable, FleetUnavailable, SearchUnavailable
+from daswatch.fleet.database import Place
+from daswatch.opensearch.enrolment_index import EnrolmentIndex
+from daswatch.times import iso_milliseconds, version_of
+
+# Of the time of a run; what is left is for writing.
+_SHARE_OF_LOOKING = 0.4
+_SHARE_OF_DESCRIBING = 0.3
+_SHARE_OF_STEPS = 0.8
+_SHORTEST_STEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentReport:
+    """What a run found and did. `causes` say what could not be asked or written."""
+
+    enrolments: tuple[Enrolment, ...] = ()
+    outcomes: Mapping[str, tuple[Outcome, ...]] = field(default_factory=dict)  # by the id of the document
+    left: int = 0  # steps for which there was no time
+    causes: tuple[str, ...] = ()
+    total_ms: float = 0.0
+    dry_run: bool = False
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The databases that need a person, by name, with the reason."""
+        found = {one.name: one.reason for one in self.enrolments if one.state is State.FAILED}
+        for one in self.enrolments:
+            if failed := [f"{out.step.act}: {out.failure}" for out in self.outcomes.get(id_of(one), ()) if out.failure]:
+                found[one.name] = "; ".join(failed)
+        return found
+
+
+class Reconciler:
+    """Enrols the databases of one account and region."""
+
+    def __init__(
+        self,
+        place: Place,
+        lookup: FleetLookup,
+        consumers: ConsumersGateway,
+        steps: Callable[[], StepsGateway],
+        index: EnrolmentIndex,
+        wanted: Wanted,
+    ) -> None:
+        """`lookup` looks at the own region only."""
+        self._place = place
+        self._lookup = lookup
+        self._consumers = consumers
+        self._steps = steps
+        self._index = index
+        self._wanted = wanted
+
+    def run(self, now: datetime, deadline: Deadline, *, dry_run: bool = False) -> EnrolmentReport:
+        """Take the next steps; what there is no time for, and what failed, the next run takes up.
+
+        Raises FleetUnavailable, ConsumersUnavailable: without these, nothing is known and nothing is done.
+        """
+        begun, at = deadline.clock.monotonic(), iso_milliseconds(now)
+        causes: list[str] = []
+        (look,) = self._lookup.look([self._place.account_id], deadline.part(_SHARE_OF_LOOKING))
+        if look.failure:
+            raise FleetUnavailable(f"{look.place}: {look.failure}")
+        documents = self._read(deadline, causes)
+        present, described = self._present(documents or {}, at, deadline, causes)
+        present = replace(
+            present, gone=self._consumers.gone(orphaned_streams(look, present, self._wanted.consumers), deadline)
+        )
+        memories = None if documents is None else {name: memory_of(one) for name, one in documents.items()}
+        enrolments = plan(look, present, self._wanted, memories, at)
+        report = EnrolmentReport(tuple(enrolments), causes=tuple(causes), dry_run=dry_run)
+        if not dry_run:
+            report = self._act(report, documents, described, at, deadline)
+        return replace(report, total_ms=(deadline.clock.monotonic() - begun) * 1000)
+
+    def _read(self, deadline: Deadline, causes: list[str]) -> dict[str, Document] | None:
+        """What is remembered by resource id; None where OpenSearch does not say."""
+        try:
+            found = self._index.read(self._place, deadline.part(_SHARE_OF_LOOKING))
+        except SearchUnavailable as exc:
+            causes.append(str(exc))
+            return None
+        return {one["resourceId"]: one for one in found.values()}
+
+    def _present(
+        self, documents: Mapping[str, Document], at: str, deadline: Deadline, causes: list[str]
+    ) -> tuple[Present, list[DeliveryFound]]:
+        consumers = self._wanted.consumers
+        mappings = self._consumers.mappings(consumers.function, deadline)
+        try:
+            names = self._consumers.delivery_names(deadline)
+            due = to_describe(names, documents, consumers, at)
+            described = self._consumers.deliveries(due, deadline.part(_SHARE_OF_DESCRIBING))
+        except ConsumersUnavailable as exc:
+            causes.append(str(exc))
+            return Present(mappings, delivery_names=None), []
+        return Present(mappings, {(one.stream_arn, one.kind): one for one in described}, names), described
+
+    def _act(
+        self,
+        report: EnrolmentReport,
+        documents: Mapping[str, Document] | None,
+        described: Sequence[DeliveryFound],
+        at: str,
+        deadline: Deadline,
+    ) -> EnrolmentReport:
+        causes = list(report.causes)
+        starts = [one for one in report.enrolments if any(step.act is Act.START_STREAM for step in one.steps)]
+        waiting: set[str] = set()
+        # What is to be started is remembered before it is: a run that ends in between must not start it twice.
+        if starts and (cause := self._write(starts, {}, documents, (), at, deadline)):
+            causes.append(cause)
+            waiting = {id_of(one) for one in starts}
+        outcomes, left = self._take(report.enrolments, waiting, deadline.part(_SHARE_OF_STEPS))
+        if documents is not None and (
+            cause := self._write(report.enrolments, outcomes, documents, described, at, deadline)
+        ):
+            causes.append(cause)
+        return replace(report, outcomes=outcomes, left=left, causes=tuple(dict.fromkeys(causes)))
+
+    def _take(
+        self, enrolments: Iterable[Enrolment], waiting: Collection[str], deadline: Deadline
+    ) -> tuple[dict[str, tuple[Outcome, ...]], int]:
+        """Take the steps one after the other; what became of each by the id of the document, and how many are left."""
+        gateway, left = self._steps(), 0
+        outcomes: dict[str, tuple[Outcome, ...]] = {}
+        for one in enrolments:
+            for step in one.steps:
+                if id_of(one) in waiting or deadline.remaining < _SHORTEST_STEP_SECONDS:
+                    left += 1
+                    continue
+                outcome = Outcome(step, gateway.take(one, step, deadline))
+                outcomes[id_of(one)] = (*outcomes.get(id_of(one), ()), outcome)
+        return outcomes, left
+
+    def _write(
+        self,
+        enrolments: Iterable[Enrolment],
+        outcomes: Mapping[str, tuple[Outcome, ...]],
+        documents: Mapping[str, Document] | None,
+        described: Iterable[DeliveryFound],
+        at: str,
+        deadline: Deadline,
+    ) -> str:
+        """Write the documents that changed; returns why they could not be written."""
+        deliveries: dict[str, list[DeliveryFound]] = {}
+        for delivery in described:
+            deliveries.setdefault(delivery.stream_arn, []).append(delivery)
+        changed: dict[str, Document] = {}
+        for one in enrolments:
+            before = (documents or {}).get(one.resource_id or one.name)
+            after = document_of(one, outcomes.get(id_of(one), ()), deliveries.get(one.stream_arn, ()), before, at)
+            if after != before:
+                changed[id_of(one)] = after
+        try:
+            self._index.write(changed, version_of(at), deadline)
+        except SearchUnavailable as exc:
+            return str(exc)
+        return ""
