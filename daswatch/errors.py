@@ -22,6 +22,7 @@
     │   ├── RdsUnavailable
     │   ├── FleetUnavailable
     │   ├── ConsumersUnavailable
+    │   ├── EnrolmentUnavailable
     │   ├── ResponseUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
@@ -177,6 +178,10 @@ class FleetUnavailable(DependencyError):
 
 class ConsumersUnavailable(DependencyError):
     """Lambda or Firehose does not describe what consumes the activity streams."""
+
+
+class EnrolmentUnavailable(DependencyError):
+    """The enrolment function cannot be invoked, or fails."""
 
 
 class ResponseUndelivered(DependencyError):

@@ -22,6 +22,8 @@ from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
 from daswatch.aws.fleet import FleetLookup
 from daswatch.aws.rds import ActivityStreams
 from daswatch.deadline import Deadline
+from daswatch.enrolment.plan import OnDeselection
+from daswatch.errors import RequestError
 from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
@@ -35,10 +37,19 @@ if TYPE_CHECKING:
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take the next steps of all databases, or with `{"dryRun": true}` plan them. Raises SettingsError,
-    FleetUnavailable, ConsumersUnavailable."""
+    """Take the next steps of all databases, or with `{"dryRun": true}` plan them; with `{"release": "release"}` or
+    `{"release": "stop"}`, end the enrolment of all. Raises SettingsError, RequestError, FleetUnavailable,
+    ConsumersUnavailable."""
+    release = event.get("release")
+    if release not in (None, OnDeselection.RELEASE, OnDeselection.STOP):
+        raise RequestError("release is unknown (expected: release or stop)")
     function = warm_function(context.invoked_function_arn)
-    report = function.reconciler.run(datetime.now(UTC), Deadline.of(context), dry_run=event.get("dryRun") is True)
+    report = function.reconciler.run(
+        datetime.now(UTC),
+        Deadline.of(context),
+        dry_run=event.get("dryRun") is True,
+        release=OnDeselection(release) if release else None,
+    )
     emit(function.telemetry, report, context.aws_request_id)
     return response_of(report)
 

@@ -10,8 +10,9 @@ from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
 from daswatch.aws.fleet import FleetLookup
 from daswatch.deadline import Deadline
 from daswatch.enrolment.consumers import DeliveryFound
-from daswatch.enrolment.plan import Act, Enrolment, Present, State, Wanted, orphaned_streams, plan
+from daswatch.enrolment.plan import Act, Enrolment, OnDeselection, Present, State, Wanted, orphaned_streams, plan
 from daswatch.enrolment.record import Document, Outcome, document_of, id_of, memory_of, to_describe
+from daswatch.enrolment.selection import Selection
 from daswatch.errors import ConsumersUnavailable, FleetUnavailable, SearchUnavailable
 from daswatch.fleet.database import Place
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
@@ -65,12 +66,18 @@ class Reconciler:
         self._index = index
         self._wanted = wanted
 
-    def run(self, now: datetime, deadline: Deadline, *, dry_run: bool = False) -> EnrolmentReport:
+    def run(
+        self, now: datetime, deadline: Deadline, *, dry_run: bool = False, release: OnDeselection | None = None
+    ) -> EnrolmentReport:
         """Take the next steps; what there is no time for, and what failed, the next run takes up.
 
-        Raises FleetUnavailable, ConsumersUnavailable: without these, nothing is known and nothing is done.
+        With `release`, nothing is selected any more. Raises FleetUnavailable, ConsumersUnavailable: without these,
+        nothing is known and nothing is done.
         """
         begun, at = deadline.clock.monotonic(), iso_milliseconds(now)
+        wanted = self._wanted
+        if release:
+            wanted = replace(wanted, selection=Selection(), on_deselection=release)
         causes: list[str] = []
         (look,) = self._lookup.look([self._place.account_id], deadline.part(_SHARE_OF_LOOKING))
         if look.failure:
@@ -78,10 +85,10 @@ class Reconciler:
         documents = self._read(deadline, causes)
         present, described = self._present(documents or {}, at, deadline, causes)
         present = replace(
-            present, gone=self._consumers.gone(orphaned_streams(look, present, self._wanted.consumers), deadline)
+            present, gone=self._consumers.gone(orphaned_streams(look, present, wanted.consumers), deadline)
         )
         memories = None if documents is None else {name: memory_of(one) for name, one in documents.items()}
-        enrolments = plan(look, present, self._wanted, memories, at)
+        enrolments = plan(look, present, wanted, memories, at)
         report = EnrolmentReport(tuple(enrolments), causes=tuple(causes), dry_run=dry_run)
         if not dry_run:
             report = self._act(report, documents, described, at, deadline)

@@ -191,9 +191,10 @@ def _orphans(present: Present, described: set[str], wanted: Wanted, place: Place
         if not resource_id or resource_id in described:
             continue
         base = Enrolment(resource_id, resource_id, place, State.GONE, "its database is gone", stream_arn=arn)
-        if arn in present.gone:
-            steps = _removals(present, wanted.consumers, arn, "its Kinesis stream no longer exists")
-            yield replace(base, steps=tuple(steps))
+        ends = wanted.selection == Selection() and wanted.on_deselection is not OnDeselection.KEEP
+        if ends or arn in present.gone:
+            reason = "enrolment ends" if ends else "its Kinesis stream no longer exists"
+            yield replace(base, steps=tuple(_removals(present, wanted.consumers, arn, reason)))
         else:
             yield replace(base, reason="its database is gone; its Kinesis stream is there, and is read to its end")
 
