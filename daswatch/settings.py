@@ -183,10 +183,6 @@ SETTINGS = {
             FLEET_REGIONS=("~all enabled", "regions that are looked at, separated by commas"),
             FLEET_ROLE="name of a role in the other accounts, which looks at their databases",
             DEMAND_SYNC=("false", "`true`: an asynchronous stream is not enough"),
-            FOLLOW_NAMES=(
-                "false",
-                "`true`: a database that takes over an audited one's name gets a stream",
-            ),
         ),
         *_settings(
             _ENROLMENT,
