@@ -53,7 +53,6 @@ _ENDPOINT_SETTINGS = [
     name for name, setting in SETTINGS.items() if Reader.SETUP in setting.read_by and name not in _OF_AN_INSTALLATION
 ]
 _SETUP_FUNCTION = "SetupFunction"
-_ENROL_FUNCTION = "EnrolFunction"
 # Of so many databases, Kinesis streams and delivery streams are described one by one: Firehose answers five a second.
 _LOOKED_AT_CLOSELY = 50
 _COLORS = {
@@ -138,7 +137,7 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
             ]
             environment = _variables(functions.get(_SETUP_FUNCTION))
             bar.update(task, description="databases")
-            found, watched = _enrolled(aws, stack, region, _variables(functions.get(_ENROL_FUNCTION)), now)
+            found, watched = _enrolled(aws, stack, region, _variables(functions.get(aws_checks.ENROL_FUNCTION)), now)
             checks += found
             steps += _aws_steps(aws, stack, watched, now)
         steps += _endpoint_steps(environment, stack, tuning, now, tuple(one.watched for one in watched))
@@ -174,6 +173,8 @@ def _enrolled(
     aws: Deployment, stack: Stack, region: str, variables: Mapping[str, str], now: datetime
 ) -> tuple[list[Check], list[_Watched]]:
     """What is enrolled, as the enrolment function would see it now."""
+    if not variables:
+        return [], []  # the function itself has a check
     environment = Environment(variables)
     wanted = read_wanted(environment, region)
     try:
@@ -183,7 +184,7 @@ def _enrolled(
     look = aws.databases(Place(stack.account_id, region))
     if isinstance(look, LookupFailed):
         return [aws_checks.unknown(Subject.STREAMS, "databases", look)], []
-    mappings, names = aws.mappings(wanted.consumers.function), aws.delivery_names()
+    mappings, names = aws.mappings(wanted.consumers.function.rpartition(":")[2]), aws.delivery_names()
     found = {} if isinstance(mappings, LookupFailed) else {one["EventSourceArn"]: one for one in mappings}
     present = Present(
         mappings={arn: MappingFound.of(one) for arn, one in found.items()},
@@ -200,8 +201,7 @@ def _enrolled(
             evidence = delivery_name(wanted.consumers, Kind.EVIDENCE, one.resource_id)
             names_it = WatchedDatabase(one.name, one.resource_id, uuid, evidence if wanted.consumers.evidence else "")
             watched.append(_Watched(names_it, databases[one.resource_id], mapping))
-    streams = {one.watched.resource_id for one in watched}
-    return aws_checks.enrolment_checks([one for one in enrolments if one.resource_id not in streams]), watched
+    return aws_checks.enrolment_checks(enrolments, {one.watched.resource_id for one in watched}), watched
 
 
 def _aws_steps(aws: Deployment, stack: Stack, watched: Sequence[_Watched], now: datetime) -> Iterator[Step]:

@@ -7,7 +7,7 @@ same for the OpenSearch endpoint. The functions here know neither AWS nor a cloc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares templates with one another, not with what exists.
+ENROL_FUNCTION = "EnrolFunction"  # by its name in the template
 _ENROLS = "enrolment restores it within five minutes; `daswatch enrol` does now"
 _RESTORE = "docs/deploy.md, Drift, restores it (`make deploy` alone sees no change)"
 
@@ -120,7 +121,11 @@ def stack_checks(name: str, region: str, seen: Lookup[Stack]) -> list[Check]:
     if isinstance(seen, LookupFailed):
         where = f"deploy it (docs/deploy.md), or name it with --stack; this checks {region}"
         return [unknown(Subject.STACK, name, seen, where)]
-    return [_stack_status(seen), *(_failed_resource(one) for one in seen.resources if _failed(one))]
+    checks = [_stack_status(seen), *(_failed_resource(one) for one in seen.resources if _failed(one))]
+    if not seen.named(ENROL_FUNCTION):
+        fix = "name another one with --stack, or deploy this release (docs/deploy.md, Upgrade)"
+        checks.append(broken(Subject.STACK, name, "it has no enrolment function: it is no stack of this release", fix))
+    return checks
 
 
 def _stack_status(stack: Stack) -> Check:
@@ -173,9 +178,9 @@ def function_check(resource: Resource, seen: Lookup[FunctionConfigurationRespons
 # A database: its enrolment, its stream, its key, and its mapping.
 
 
-def enrolment_checks(enrolments: Sequence[Enrolment]) -> list[Check]:
-    """Check that each selected database is watched, or on its way; those that are watched have checks of their own."""
-    checks = [check for one in enrolments if (check := _enrolment(one))]
+def enrolment_checks(enrolments: Sequence[Enrolment], on: Collection[str]) -> list[Check]:
+    """Check that each selected database is watched, or on its way. Those that are `on` have checks of their own."""
+    checks = [check for one in enrolments if one.resource_id not in on and (check := _enrolment(one))]
     if not any(one.selected_by for one in enrolments):
         fix = "name databases, a tag or all in the parameter Databases and deploy"
         checks.append(broken(Subject.STREAMS, "Databases", "no database is selected: nothing is watched", fix))
