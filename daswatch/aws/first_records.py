@@ -9,6 +9,7 @@ import gzip
 import random
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,7 +19,6 @@ from daswatch.aws.api_calls import OUT_OF_TIME, SHORTEST_CALL_SECONDS, AwsError,
 from daswatch.deadline import Deadline
 from daswatch.enrolment.first_records import (
     COMPLETE,
-    SPAN,
     DeliveredObject,
     End,
     EvidenceStart,
@@ -29,6 +29,7 @@ from daswatch.enrolment.first_records import (
     Progress,
     Shard,
     Walk,
+    Window,
     all_lost,
     complete_metadata,
     day_folder,
@@ -60,6 +61,7 @@ PAGE_RECORDS = 1000
 _PAGE_PAUSE_SECONDS = 1.0
 _WRITE_SECONDS = 5.0  # kept back to write what was read
 _SEARCH_SHARE = 0.5  # of the time that is left, for one shard
+_LOOK_BACK = timedelta(days=1)  # an object has the day of its oldest record
 _FIRST_STEP = timedelta(minutes=1)
 _EXISTS = ("PreconditionFailed", "ConditionalRequestConflict")
 _EMPTY = gzip.compress(b"", mtime=0)
@@ -148,6 +150,7 @@ class FirstRecords:
     """Writes what evidence deliveries never read.
 
     `now` is the time in UTC: it decides what Kinesis may have dropped, never which record is the delivery's first.
+    `kept` is for how long evidence is: what is older has expired, and is not lost.
     """
 
     def __init__(
@@ -157,11 +160,14 @@ class FirstRecords:
         bucket: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
+        *,
+        kept: timedelta = timedelta(days=400),
     ) -> None:
         self._kinesis = kinesis
         self._s3 = s3
         self._bucket = bucket
         self._now = now
+        self._kept = kept
         self._chance = chance
 
     def advance(self, database: Database, deadline: Deadline) -> Progress:
@@ -181,29 +187,27 @@ class FirstRecords:
     def _advance(self, database: Database, run: _Run) -> Progress:
         stream = run.stream
         kept = max(stream.created, stream.horizon)
-        after = day_folder(database.resource_id, kept - SPAN)
+        after = day_folder(database.resource_id, kept - _LOOK_BACK)
         keys = _keys(self._s3, self._bucket, evidence_folder(database.resource_id), after, run.deadline)
         if run.folder + COMPLETE in keys:
             metadata = self._metadata(run.folder + COMPLETE, run.deadline)
             return Progress(True, lost=read_lost(metadata))
-        delivered = _delivered(database.resource_id, keys, kept - SPAN)
+        compared = windows(_delivered(database.resource_id, keys), kept)
         shards = self._shards(stream.name, run.deadline)
         run.shards = len(shards)
         last = entries(run.folder, keys)
         heads = {shard_id: self._head(run, shard_id) for shard_id in last}  # of shards that Kinesis dropped, too
         if unsettled := [shard for shard in shards if shard.id not in heads]:
-            certain = self._ends(run, shards, unsettled, heads, windows(delivered))
+            certain = self._ends(run, shards, unsettled, heads, compared)
             first = self._first_delivered(database.resource_id, stream.created, run.deadline)
             for shard_id, end in certain.items():
                 heads[shard_id] = self._write_head(run, shard_id, end, first)
-        done = {
-            shard_id: self._copy(
-                run, shard_id, head, last.get(shard_id, 0), run.deadline.part(1 / (len(heads) - place))
-            )
-            for place, (shard_id, head) in enumerate(sorted(heads.items()))
-        }
+        done = {}
+        for place, (shard_id, head) in enumerate(sorted(heads.items())):
+            reading = run.deadline.earlier(_WRITE_SECONDS).part(1 / (len(heads) - place))
+            done[shard_id] = self._copy(run, shard_id, head, last.get(shard_id, 0), reading)
         run.shards_complete = sum(position is not None for position in done.values())
-        if left := _left(run, delivered, shards, heads):
+        if left := _left(run, compared, shards, heads):
             return _progress(run, left)
         lost = all_lost(position.lost for position in done.values() if position)
         self._put(run, run.folder + COMPLETE, _EMPTY, complete_metadata(lost))
@@ -217,29 +221,26 @@ class FirstRecords:
         shards: Collection[Shard],
         unsettled: Sequence[Shard],
         heads: Mapping[str, Head],
-        groups: Sequence[Sequence[DeliveredObject]],
+        compared: Sequence[Window],
     ) -> dict[str, End]:
         met = {shard_id for shard_id, head in heads.items() if head.end.met}
         walks: dict[str, Walk] = {}
         certain: dict[str, End] = {}
-        for group in groups:
-            begins, until = group[0].at, group[-1].at
+        for window in compared:
             digests: set[bytes] = set()
-            for one in group:
+            for one in window.objects:
                 digests |= self._digests(run, one.key)
             for shard in unsettled:
                 if shard.id not in walks or not walks[shard.id].met:
-                    if (found := self._search(run, shard.id, digests, begins, until + SPAN)) is None:
-                        return ends(shards, walks, met, until)
+                    if (found := self._search(run, shard.id, digests, window)) is None:
+                        return ends(shards, walks, met, window.last)
                     walks[shard.id] = found
-            certain = ends(shards, walks, met, until)
+            certain = ends(shards, walks, met, window.last)
             if len(certain) == len(unsettled):
                 break
         return certain
 
-    def _search(
-        self, run: _Run, shard_id: str, delivered: set[bytes], begins: datetime, until: datetime
-    ) -> Walk | None:
+    def _search(self, run: _Run, shard_id: str, delivered: set[bytes], window: Window) -> Walk | None:
         """Read a shard from some time before these objects, from earlier and earlier until one record precedes theirs.
 
         The times only make it short: what is found is exact. None if it could not be read in time.
@@ -247,11 +248,11 @@ class FirstRecords:
         deadline = run.deadline.part(_SEARCH_SHARE)
         step = _FIRST_STEP
         while True:
-            at = begins - step
+            at = window.begins - step
             from_horizon = at <= max(run.stream.created, run.stream.horizon)
             records = self._records(run, _Where(shard_id, at=None if from_horizon else at), deadline)
             try:
-                found = walk((record.mark for record in records), delivered, until)
+                found = walk((record.mark for record in records), delivered, window.until)
             except AwsError as exc:
                 if not _passes(exc):
                     raise
@@ -268,7 +269,7 @@ class FirstRecords:
             found: set[bytes] = set()
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
             try:
-                with gzip.GzipFile(fileobj=body) as lines:
+                with closing(body), gzip.GzipFile(fileobj=body) as lines:
                     for line in lines:
                         found.add(line_digest(line))
             except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -285,7 +286,9 @@ class FirstRecords:
     def _write_head(self, run: _Run, shard_id: str, end: End, first: datetime | None) -> Head:
         stream = run.stream
         readable = max(stream.created, stream.horizon)
-        head = Head(end, Position(0, 0, readable, lost_before(stream.created, stream.horizon, first)))
+        expired = stream.created < self._now() - self._kept
+        lost = None if expired else lost_before(stream.created, stream.horizon, first)
+        head = Head(end, Position(0, 0, readable, lost))
         if self._put(run, entry_key(run.folder, shard_id, 0), _EMPTY, head.metadata()):
             return head
         return self._head(run, shard_id)
@@ -370,7 +373,6 @@ class FirstRecords:
 
     def _records(self, run: _Run, where: _Where, deadline: Deadline) -> Iterator[_Record]:
         """The records of a shard from there to its end, or to the newest one. Raises AwsError, out of time too."""
-        deadline = deadline.earlier(_WRITE_SECONDS)
         iterator = self._iterator(run, where, deadline)
         while iterator:
             page = self._ask(partial(self._kinesis.get_records, ShardIterator=iterator, Limit=PAGE_RECORDS), deadline)
@@ -404,8 +406,8 @@ class FirstRecords:
         day = day_folder(resource_id, created)
         page = _page(self._s3, self._bucket, evidence_folder(resource_id), day, deadline)
         keys = {one["Key"]: one["LastModified"].astimezone(UTC) for one in page.get("Contents", ())}
-        delivered = _delivered(resource_id, keys, created.replace(microsecond=0))
-        return min((one.at for one in delivered), default=None)
+        created = created.replace(microsecond=0)
+        return min((one.at for one in _delivered(resource_id, keys) if one.at >= created), default=None)
 
     def _metadata(self, key: str, deadline: Deadline) -> dict[str, str]:
         return _metadata(self._s3, self._bucket, key, deadline)
@@ -466,22 +468,19 @@ def _page(s3: S3Client, bucket: str, prefix: str, after: str, deadline: Deadline
     return ask(partial(s3.list_objects_v2, Bucket=bucket, Prefix=prefix, StartAfter=after), deadline)
 
 
-def _delivered(resource_id: str, keys: Mapping[str, datetime], since: datetime) -> list[DeliveredObject]:
+def _delivered(resource_id: str, keys: Mapping[str, datetime]) -> list[DeliveredObject]:
     ours = starts_folder(resource_id)
-    found = [delivered_object(key, modified) for key, modified in keys.items() if not key.startswith(ours)]
-    return [one for one in found if one.at >= since]
+    return [delivered_object(key, modified) for key, modified in keys.items() if not key.startswith(ours)]
 
 
 def _passes(exc: AwsError) -> bool:
     return exc.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME)
 
 
-def _left(
-    run: _Run, delivered: Collection[DeliveredObject], shards: Collection[Shard], heads: Mapping[str, Head]
-) -> str:
+def _left(run: _Run, compared: Collection[Window], shards: Collection[Shard], heads: Mapping[str, Head]) -> str:
     """What keeps the evidence from being complete; empty if nothing does."""
     cause = f" ({run.cause})" if run.cause else ""
-    if not delivered:
+    if not compared:
         return "the delivery has not written an object yet"
     if copying := len(heads) - run.shards_complete:
         return f"{copying} of {len(shards)} shards are being written{cause}"

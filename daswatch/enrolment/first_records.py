@@ -1,7 +1,7 @@
 """Where the evidence of a database begins: which stream records the delivery never read, and where they are written.
 
 A delivery (Firehose) begins at the latest record of each shard. What came before is written under `start/` in the same
-folder, lines of gzip like the delivery's, so that whoever reads evidence reads both:
+folder, as gzip lines like the delivery's, so that a reader of evidence reads both:
 
     evidence/<resource id>/YYYY/MM/DD/<delivery>-<version>-YYYY-MM-DD-hh-mm-ss-<random>.gz    the delivery's
     evidence/<resource id>/start/<creation of the stream>/<shard>/000000.gz    without lines: where its part ends
@@ -29,8 +29,7 @@ COMPLETE = "complete.gz"
 SILENCE = timedelta(hours=1)
 # A delivery's first objects: one for each of Firehose's workers within a buffer interval.
 WINDOW = timedelta(minutes=5)
-# From the arrival of the oldest record in an object, which its name has, to that of the newest: Firehose's longest
-# interval is 15 minutes.
+# How far the records of objects that follow one another may overlap: Firehose's longest buffer interval.
 SPAN = timedelta(minutes=15)
 _COPY_AHEAD = 100  # records; a producer that repeats a call repeats it within seconds
 _OBJECT_TIME = re.compile(r"-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-[^/]+\Z", re.ASCII)
@@ -59,15 +58,38 @@ def delivered_object(key: str, modified: datetime) -> DeliveredObject:
     return DeliveredObject(key, modified)
 
 
-def windows(objects: Iterable[DeliveredObject]) -> list[list[DeliveredObject]]:
-    """Objects by the time of their oldest records, in groups of one buffer interval each."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Objects of about one buffer interval; no record in them arrived after `until`."""
+
+    objects: tuple[DeliveredObject, ...]
+    until: datetime
+
+    @property
+    def begins(self) -> datetime:
+        """When the oldest record arrived."""
+        return self.objects[0].at
+
+    @property
+    def last(self) -> datetime:
+        """When the oldest record in the last object arrived."""
+        return self.objects[-1].at
+
+
+def windows(objects: Iterable[DeliveredObject], since: datetime) -> list[Window]:
+    """The objects that may have records which arrived since then, in the order of their oldest records.
+
+    A delivery that catches up may write hours into one object: records in it are older than those in the next.
+    """
     groups: list[list[DeliveredObject]] = []
     for one in sorted(objects, key=lambda one: (one.at, one.key)):
         if groups and one.at < groups[-1][0].at + WINDOW:
             groups[-1].append(one)
         else:
             groups.append([one])
-    return groups
+    untils = [*(group[0].at + SPAN for group in groups[1:]), datetime.max.replace(tzinfo=UTC)]
+    found = [Window(tuple(group), until) for group, until in zip(groups, untils, strict=bool(groups))]
+    return [window for window in found if window.until >= since]
 
 
 def line_digest(line: bytes) -> bytes:
