@@ -25,6 +25,7 @@ from daswatch.enrolment.first_records import (
     Head,
     Lost,
     Mark,
+    NoteError,
     Position,
     Progress,
     Shard,
@@ -182,7 +183,9 @@ class FirstRecords:
             return self._advance(database, run)
         except AwsError as exc:
             left = f"{exc.code}: {exc.words}" if exc.words != exc.code else exc.code
-            return Progress(False, left) if run is None else _progress(run, left)
+        except NoteError:
+            left = "an object among the first records has metadata that are not ours"
+        return _progress(run, left) if run else Progress(False, left)
 
     def _advance(self, database: Database, run: _Run) -> Progress:
         stream = run.stream
@@ -197,8 +200,8 @@ class FirstRecords:
         run.shards = len(shards)
         last = entries(run.folder, keys)
         heads = {shard_id: self._head(run, shard_id) for shard_id in last}  # of shards that Kinesis dropped, too
-        if unsettled := [shard for shard in shards if shard.id not in heads]:
-            certain = self._ends(run, shards, unsettled, heads, compared)
+        unsettled = [shard for shard in shards if shard.id not in heads]
+        if certain := self._ends(run, shards, unsettled, heads, compared):
             first = self._first_delivered(database.resource_id, stream.created, run.deadline)
             for shard_id, end in certain.items():
                 heads[shard_id] = self._write_head(run, shard_id, end, first)
@@ -226,7 +229,7 @@ class FirstRecords:
         met = {shard_id for shard_id, head in heads.items() if head.end.met}
         walks: dict[str, Walk] = {}
         certain: dict[str, End] = {}
-        for window in compared:
+        for window in compared if unsettled else ():
             digests: set[bytes] = set()
             for one in window.objects:
                 digests |= self._digests(run, one.key)
@@ -436,7 +439,7 @@ class FirstRecords:
 
 
 def evidence_start(s3: S3Client, bucket: str, resource_id: str, deadline: Deadline) -> EvidenceStart:
-    """Whether a database's evidence begins where its stream begins, by S3 alone. Raises AwsError."""
+    """Whether a database's evidence begins where its stream begins, by S3 alone. Raises AwsError, NoteError."""
     folder = starts_folder(resource_id)
     keys = _keys(s3, bucket, folder, "", deadline)
     if not keys:

@@ -204,6 +204,10 @@ def _ancestors(shards: Iterable[Shard], of: Iterable[str]) -> set[str]:
 # The notes.
 
 
+class NoteError(Exception):
+    """An object has the name of an entry, and metadata that none of ours has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Between these times, records that no evidence has were or may have been in the stream: Kinesis dropped them."""
@@ -256,12 +260,15 @@ class Head:
 
 
 def read_head(metadata: Mapping[str, str]) -> Head:
-    """Read a head again. Raises KeyError, ValueError for what is none."""
-    last = None
-    if metadata["last"] != _NONE:
-        last = Mark(int(metadata["last"]), b"", _read_time(metadata["last-arrival"]))
-    readable = _read_time(metadata["readable-from"])
-    return Head(End(last, metadata["delivered"] == "yes"), Position(0, 0, readable, read_lost(metadata)))
+    """Read a head again. Raises NoteError."""
+    try:
+        last = None
+        if metadata["last"] != _NONE:
+            last = Mark(int(metadata["last"]), b"", _read_time(metadata["last-arrival"]))
+        readable = _read_time(metadata["readable-from"])
+        return Head(End(last, metadata["delivered"] == "yes"), Position(0, 0, readable, read_lost(metadata)))
+    except (KeyError, ValueError) as exc:
+        raise NoteError from exc
 
 
 def portion_metadata(position: Position) -> dict[str, str]:
@@ -274,8 +281,11 @@ def portion_metadata(position: Position) -> dict[str, str]:
 
 
 def read_portion(entry: int, metadata: Mapping[str, str]) -> Position:
-    """Read again where a portion ends. Raises KeyError, ValueError for what is none."""
-    return Position(entry, int(metadata["last"]), _read_time(metadata["last-arrival"]), read_lost(metadata))
+    """Read again where a portion ends. Raises NoteError."""
+    try:
+        return Position(entry, int(metadata["last"]), _read_time(metadata["last-arrival"]), read_lost(metadata))
+    except (KeyError, ValueError) as exc:
+        raise NoteError from exc
 
 
 def complete_metadata(lost: Lost | None) -> dict[str, str]:
@@ -284,10 +294,13 @@ def complete_metadata(lost: Lost | None) -> dict[str, str]:
 
 
 def read_lost(metadata: Mapping[str, str]) -> Lost | None:
-    """What metadata say was lost. Raises ValueError for times that are none."""
+    """What metadata say was lost. Raises NoteError."""
     if "lost-from" not in metadata or "lost-to" not in metadata:
         return None
-    return Lost(_read_time(metadata["lost-from"]), _read_time(metadata["lost-to"]))
+    try:
+        return Lost(_read_time(metadata["lost-from"]), _read_time(metadata["lost-to"]))
+    except ValueError as exc:
+        raise NoteError from exc
 
 
 def lost_before(created: datetime, horizon: datetime, first: datetime | None) -> Lost | None:

@@ -181,6 +181,16 @@ def test_5000_records_and_a_split_in_the_middle(one: Evidence) -> None:
     one.assert_whole()
 
 
+def test_records_of_one_moment(one: Evidence) -> None:
+    one.stream.put(SHARD, 2500, every=0)
+    one.delivery.start()
+    one.stream.put(SHARD, 1500, every=0)
+    one.delivery.deliver()
+
+    assert one.advance().records == 2500
+    one.assert_whole()
+
+
 def test_a_split_after_the_delivery_began(one: Evidence) -> None:
     one.stream.put(SHARD, 10)
     one.delivery.start()
@@ -368,18 +378,29 @@ def test_a_missing_stream_is_named(one: Evidence) -> None:
     assert one.advance().left.startswith("ResourceNotFoundException")
 
 
+def test_an_object_of_others_stops_it(one: Evidence) -> None:
+    folder = f"evidence/{one.stream.resource_id}/start/20260304T235000Z/"
+    one.s3.put_object(Bucket=one.bucket, Key=f"{folder}{SHARD}/000000.gz", Body=b"")
+
+    progress = begun(one).advance()
+
+    assert not progress.complete
+    assert progress.left == "an object among the first records has metadata that are not ours"
+
+
 # Ended, disturbed, twice at once.
 
 
 def calls_of_a_run(evidence: Evidence) -> int:
-    begun(evidence).advance()
+    begun(evidence, before=8).advance()
     return len(evidence.calls)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_run_may_end_at_any_call(aws: LocalAws, bucket: str, when: str) -> None:
-    for last in range(1, calls_of_a_run(Evidence(aws, bucket, shards=2)) + 1):
-        evidence = begun(Evidence(aws, bucket, shards=2))
+def test_a_run_may_end_at_any_call(aws: LocalAws, bucket: str, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_records, "PORTION_BYTES", 300)
+    for last in range(1, calls_of_a_run(Evidence(aws, bucket)) + 1):
+        evidence = begun(Evidence(aws, bucket), before=8)
 
         def kill(number: int, _: str, last: int = last) -> None:
             if number == last:
@@ -393,20 +414,23 @@ def test_a_run_may_end_at_any_call(aws: LocalAws, bucket: str, when: str) -> Non
         evidence.assert_whole()
 
 
-@pytest.mark.parametrize("portion", [300, first_records.PORTION_BYTES])
+@pytest.mark.parametrize(("portion", "others"), [(500, 200), (200, 500), (first_records.PORTION_BYTES, 300)])
 def test_two_runs_at_once_write_each_record_once(
-    aws: LocalAws, bucket: str, portion: int, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, bucket: str, portion: int, others: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """At each call, another run does all; that its portions are of another size shows what each relies on."""
     monkeypatch.setattr(first_records, "PORTION_BYTES", portion)
     for place in range(1, calls_of_a_run(Evidence(aws, bucket)) + 1):
-        evidence = begun(Evidence(aws, bucket))
+        evidence = begun(Evidence(aws, bucket), before=8)
         other: list[Progress] = []
 
         def run_the_other(
             number: int, _: str, evidence: Evidence = evidence, place: int = place, other: list[Progress] = other
         ) -> None:
             if number == place:
-                other.append(evidence.advance())
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(first_records, "PORTION_BYTES", others)
+                    other.append(evidence.advance())
 
         progress = evidence.advance(before=run_the_other)
 
@@ -432,6 +456,41 @@ def test_two_runs_that_alternate_write_each_record_once(one: Evidence, monkeypat
                 one.advance(after=kill)
 
     assert one.advance(before=cut_short).complete
+    one.assert_whole()
+
+
+class Dropped:
+    """Kinesis that refuses the sequence number of a record that it has dropped."""
+
+    def __init__(self, kinesis: Any) -> None:
+        self._kinesis = kinesis
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kinesis, name)
+
+    def get_shard_iterator(self, **parameters: Any) -> Any:
+        if parameters["ShardIteratorType"] == "AFTER_SEQUENCE_NUMBER":
+            self.refused += 1
+            raise ClientError({"Error": {"Code": "InvalidArgumentException"}}, "GetShardIterator")
+        return self._kinesis.get_shard_iterator(**parameters)
+
+
+def test_a_refused_position_is_read_from_the_beginning(one: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_records, "PORTION_BYTES", 900)
+    written = []
+
+    def kill(_: int, name: str) -> None:
+        written.append(name)
+        if written.count("put_object") == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        begun(one).advance(after=kill)
+    one.kinesis = Dropped(one.kinesis)  # type: ignore[assignment]
+
+    assert one.advance().complete
+    assert one.kinesis.refused == 1  # type: ignore[attr-defined]
     one.assert_whole()
 
 
@@ -507,6 +566,7 @@ class Paged:
 
     def __init__(self, kinesis: Any) -> None:
         self._kinesis = kinesis
+        self.shards: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kinesis, name)

@@ -17,6 +17,7 @@ from daswatch.enrolment.first_records import (
     Head,
     Lost,
     Mark,
+    NoteError,
     Position,
     Shard,
     Walk,
@@ -178,6 +179,22 @@ def test_notes_are_read_again(last: Mark | None, lost: Lost | None) -> None:
     assert read_head(head.metadata()) == head
     assert read_portion(7, portion_metadata(portion)) == portion
     assert all(value.isascii() for value in (head.metadata() | portion_metadata(portion)).values())
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"last": "x", "last-arrival": "2026-03-04T12:00:00+00:00"},
+        {"last": "1", "last-arrival": "noon", "readable-from": "noon", "delivered": "yes"},
+        {"last": "1", "lost-from": "noon", "lost-to": "later"},
+    ],
+)
+def test_metadata_of_others_are_no_notes(metadata: dict[str, str]) -> None:
+    with pytest.raises(NoteError):
+        read_head(metadata)
+    with pytest.raises(NoteError):
+        read_portion(1, metadata)
 
 
 def test_entries_are_found_by_their_names() -> None:
