@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -23,8 +24,18 @@ from demo.aws import LocalAws
 from tests.fakes.clock import Clock
 from tests.fakes.delivery import LocalDelivery, LocalStream
 
+if TYPE_CHECKING:
+    from types_boto3_kinesis.client import KinesisClient
+    from types_boto3_s3.client import S3Client
+
 BEGAN = datetime(2026, 3, 4, 23, 50, 0, 500_000, tzinfo=UTC)
 SHARD = "shardId-000000000000"
+
+
+@cache
+def clients(aws: LocalAws) -> tuple[KinesisClient, S3Client]:
+    """Making a client takes longer than most tests."""
+    return aws.kinesis(), aws.s3()
 
 
 class Killed(BaseException):
@@ -72,8 +83,8 @@ class Evidence:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.kinesis, self.s3 = self.aws.kinesis(), self.aws.s3()
-        self.stream = LocalStream(self.aws, f"cluster-{secrets.token_hex(8).upper()}", BEGAN, self.shards)
+        self.kinesis, self.s3 = clients(self.aws)
+        self.stream = LocalStream(self.kinesis, f"cluster-{secrets.token_hex(8).upper()}", BEGAN, self.shards)
         self.delivery = LocalDelivery(self.s3, self.bucket, self.stream)
         self.database = Database(self.stream.resource_id, self.stream.name)
 
@@ -748,7 +759,7 @@ def operate(evidence: Evidence, operations: list[tuple[str, int, int]]) -> Itera
                     yield "killed"
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(before=OPERATIONS, after=OPERATIONS, shards=st.integers(1, 3))
 def test_any_interleaving_keeps_each_record_once(
     aws: LocalAws, bucket: str, before: list[tuple[str, int, int]], after: list[tuple[str, int, int]], shards: int

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from moto.kinesis.models import Record, Shard, kinesis_backends
 
-from demo.aws import REGION, LocalAws
+from demo.aws import REGION
 
 if TYPE_CHECKING:
+    from types_boto3_kinesis.client import KinesisClient
     from types_boto3_s3.client import S3Client
 
 ACCOUNT = "123456789012"
@@ -26,12 +27,12 @@ ACCOUNT = "123456789012"
 class LocalStream:
     """The stream of a database; time passes by `tick` alone."""
 
-    def __init__(self, aws: LocalAws, resource_id: str, now: datetime, shards: int = 1) -> None:
+    def __init__(self, kinesis: KinesisClient, resource_id: str, now: datetime, shards: int = 1) -> None:
         self.resource_id = resource_id
         self.name = f"aws-rds-das-{resource_id}"
         self.now = now
         self._count = 0
-        aws.kinesis().create_stream(StreamName=self.name, ShardCount=shards)
+        kinesis.create_stream(StreamName=self.name, ShardCount=shards)
         self._moto: Any = kinesis_backends[ACCOUNT][REGION].streams[self.name]
         self._moto.creation_datetime = now
 
