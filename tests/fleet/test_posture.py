@@ -209,28 +209,32 @@ def test_verdict_has_its_time_since_when_it_changed() -> None:
     assert (document["verdict"], document["verdictSince"]) == ("off", NOW)
 
 
-def test_history_counts_the_verdicts_of_each_place_and_engine() -> None:
-    databases = (cluster("a", ActivityStreamStatus="stopped"), cluster("b", ActivityStreamStatus="stopped"), instance())
-    audit = audited({}, [Look(PLACE, databases)], {}, NOW)
+def test_history_has_the_verdict_on_each_database() -> None:
+    gone = instance(DbiResourceId="db-GONE", DBInstanceIdentifier="gone")
+    known = audited({}, [Look(PLACE, (gone,))], {}, LATER).documents
+    databases = (cluster("a", DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped"), instance("b"))
+    audit = audited(known, [Look(PLACE, databases)], {}, NOW)
 
-    assert history_of(audit) == {
-        f"{NOW}/123456789012/eu-west-1/postgresql/off": {
+    place = {"awsAccountId": "123456789012", "awsRegion": "eu-west-1"}
+    assert list(history_of(audit).values()) == [
+        {
             "@timestamp": NOW,
-            "awsAccountId": "123456789012",
-            "awsRegion": "eu-west-1",
+            **place,
+            "databaseIdentifier": "a",
+            "resourceId": "cluster-A",
             "engine": "postgresql",
             "verdict": "off",
-            "databases": 2,
         },
-        f"{NOW}/123456789012/eu-west-1/oracle/not-consumed": {
+        {
             "@timestamp": NOW,
-            "awsAccountId": "123456789012",
-            "awsRegion": "eu-west-1",
+            **place,
+            "databaseIdentifier": "b",
+            "resourceId": databases[1].rds.resource_id,
             "engine": "oracle",
-            "verdict": "not-consumed",
-            "databases": 1,
+            "verdict": "starting",
         },
-    }
+    ]
+    assert f"{NOW}/123456789012/eu-west-1/cluster-A" in history_of(audit)
 
 
 # What other tools' checks of RDS are tried on: plain instances and clusters, without a word about activity streams.
