@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from daswatch.activity_streams.lifecycle import Mode, Status
-from daswatch.fleet.database import Document, Facts
+from daswatch.fleet.database import Document, Facts, KeyState
 from daswatch.times import moment_of
 
 # Tags by which the owner of a database excepts it: why, and until which day (a date, like 2031-12-31).
@@ -26,7 +26,6 @@ EXCEPTION_UNTIL_TAG = "daswatch:exception-until"
 _GRACE = timedelta(minutes=15)
 # Heartbeats come about once a second, and a pulse is written every 20 seconds.
 _LATE = timedelta(minutes=10)
-_ENABLED = "Enabled"
 
 
 class Verdict(StrEnum):
@@ -95,7 +94,7 @@ def _judged(document: Document, facts: Facts, now: datetime, *, demands_sync: bo
         return Judgement(Verdict.OFF, "its activity stream is stopping")
     if status == Status.STARTING:
         return Judgement(Verdict.STARTING, "its activity stream is starting")
-    if facts.key_state not in ("", _ENABLED):
+    if facts.key_state not in ("", KeyState.ENABLED):
         return Judgement(
             Verdict.KEY_UNUSABLE,
             f"the key of its activity stream is {_words(facts.key_state)}: nothing can be decrypted",

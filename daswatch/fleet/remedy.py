@@ -25,14 +25,12 @@ from daswatch.activity_streams.lifecycle import (
     effects_of_start,
 )
 from daswatch.alerts.findings import partition, plain
-from daswatch.fleet.database import Document
+from daswatch.fleet.database import Document, KeyState
 from daswatch.fleet.posture import EXCEPTION_TAG, EXCEPTION_UNTIL_TAG, Verdict
 
 _CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 _KINDS = {DatabaseKind.CLUSTER: "cluster", DatabaseKind.INSTANCE: "instance"}
 _MODES = {Mode.ASYNC: "Asynchronous", Mode.SYNC: "Synchronous"}
-_PENDING_DELETION = "PendingDeletion"
-_DISABLED = "Disabled"
 # What a look at a place and its databases calls, as AWS's messages name it.
 _ACTIONS = {
     "AssumeRole": "sts:AssumeRole",
@@ -104,12 +102,12 @@ def advice(document: Document) -> str:
 
 def _key_advice(document: Document) -> str:
     match document.get("streamKeyState", ""):
-        case "PendingDeletion":
+        case KeyState.PENDING_DELETION:
             return (
                 "Cancel the deletion of the key and enable it. Once the key is deleted, nothing that was encrypted "
                 "with it can be read."
             )
-        case "Disabled":
+        case KeyState.DISABLED:
             return "Enable the key of the activity stream."
         case _:
             return "Make the key of the activity stream usable again: KMS shows what it lacks."
@@ -136,12 +134,12 @@ def remedy_of(document: Document, wanted: WantedMode = WantedMode.AUTO, key: str
     match Verdict(document["verdict"]):
         case Verdict.OFF if texts.mode:
             forms = texts.of_start()
-        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == _PENDING_DELETION:
+        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == KeyState.PENDING_DELETION:
             forms = {
                 cli: texts.shell("cancel-key-deletion.sh"),
                 console: texts.key_steps("Cancel key deletion, Enable"),
             }
-        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == _DISABLED:
+        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == KeyState.DISABLED:
             forms = {cli: texts.shell("enable-key.sh"), console: texts.key_steps("Enable")}
         case Verdict.POLICY_UNLOCKED:
             forms = {cli: texts.shell("lock-policy.sh"), console: texts.policy_steps()}
