@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from daswatch.activity_streams.lifecycle import Mode, Status
+from daswatch.activity_streams.lifecycle import Mode, Status, why_at_rest
 from daswatch.fleet.database import Document, Facts, KeyState
 from daswatch.times import moment_of
 
@@ -65,7 +65,7 @@ class Judgement:
 
 def judged(document: Document, facts: Facts, now: str, *, demands_sync: bool = False) -> Judgement:
     """The verdict on one database. `now` is ISO 8601 in UTC."""
-    found = _judged(document, facts, moment_of(now), demands_sync=demands_sync)
+    found = _with_status(_judged(document, facts, moment_of(now), demands_sync=demands_sync), document)
     if found.verdict in (Verdict.COVERED, Verdict.NOT_ELIGIBLE):
         return found
     why = document.get("tags", {}).get(EXCEPTION_TAG, "").strip()
@@ -80,6 +80,14 @@ def judged(document: Document, facts: Facts, now: str, *, demands_sync: bool = F
     if until < moment_of(now).date():
         return Judgement(found.verdict, f"{found.reason}; its exception ended on {until.isoformat()}")
     return Judgement(Verdict.EXCEPTED, f"{why} (until {until.isoformat()}); {found.reason}")
+
+
+def _with_status(found: Judgement, document: Document) -> Judgement:
+    """The judgement with why the database does not work, where that keeps its stream from starting or sending."""
+    why = why_at_rest(document.get("status", ""))
+    if why and found.verdict in (Verdict.OFF, Verdict.NOT_CONSUMED, Verdict.SILENT):
+        return Judgement(found.verdict, f"{found.reason}; the database {why}")
+    return found
 
 
 def _judged(document: Document, facts: Facts, now: datetime, *, demands_sync: bool) -> Judgement:
