@@ -17,6 +17,7 @@ from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedMode
 from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack, WatchedDatabase
 from daswatch.enrolment.consumers import MAPPING_SETTINGS
 from daswatch.enrolment.plan import Enrolment, State
+from daswatch.fleet.database import KeyState
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
@@ -288,7 +289,7 @@ def _key(watched: WatchedDatabase, database: RdsDatabase, seen: Lookup[KeyMetada
         fix = "without it nothing is read: stop the activity stream and start it with another key"
         return unknown(Subject.STREAMS, name, seen, fix)
     state = seen.get("KeyState", "")
-    if state == "PendingDeletion":
+    if state == KeyState.PENDING_DELETION:
         fix = f"at once: aws kms cancel-key-deletion --key-id {key_id}, then aws kms enable-key --key-id {key_id}"
         when = f" on {seen['DeletionDate']:%Y-%m-%d}" if "DeletionDate" in seen else ""
         return broken(Subject.STREAMS, name, f"it will be deleted{when}, and all evidence becomes unreadable", fix)

@@ -24,10 +24,11 @@ def read_documents(
     fields: Collection[str] = (),
     resource_ids: Collection[str] = (),
     place: Place | None = None,
+    gone_days: int | None = None,
 ) -> dict[str, Document]:
     """All documents by id, or some `fields` of each; with `resource_ids` or `place`, those of these databases.
 
-    Raises SearchUnavailable.
+    With `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
     """
     body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
     if fields:
@@ -37,8 +38,11 @@ def read_documents(
         filters.append({"terms": {"resourceId": sorted(resource_ids)}})
     if place:
         filters += [{"term": {"awsAccountId": place.account_id}}, {"term": {"awsRegion": place.region}}]
-    if filters:
-        body["query"] = {"bool": {"filter": filters}}
+    query: dict[str, Any] = {"filter": filters} if filters else {}
+    if gone_days is not None:
+        query["must_not"] = [{"range": {"goneSince": {"lt": f"now-{gone_days}d"}}}]
+    if query:
+        body["query"] = {"bool": query}
     documents: dict[str, Document] = {}
     while True:
         hits = search(client, index, body, deadline)["hits"]["hits"]
