@@ -11,12 +11,21 @@ from daswatch.aws.fleet import FleetLookup
 from daswatch.deadline import Deadline
 from daswatch.enrolment.consumers import DeliveryFound
 from daswatch.enrolment.plan import Act, Enrolment, OnDeselection, Present, State, Wanted, orphaned_streams, plan
-from daswatch.enrolment.record import Document, Outcome, document_of, id_of, memory_of, to_describe
+from daswatch.enrolment.record import (
+    Document,
+    Outcome,
+    document_of,
+    foreign_names,
+    id_of,
+    memory_of,
+    started_document_of,
+    to_describe,
+)
 from daswatch.enrolment.selection import Selection
 from daswatch.errors import ConsumersUnavailable, FleetUnavailable, SearchUnavailable
 from daswatch.fleet.database import Place
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
-from daswatch.times import iso_milliseconds, version_of
+from daswatch.times import iso_milliseconds
 
 # Of the time of a run; what is left is for writing.
 _SHARE_OF_LOOKING = 0.4
@@ -41,8 +50,9 @@ class EnrolmentReport:
         """The databases that need a person, by name, with the reason."""
         found = {one.name: one.reason for one in self.enrolments if one.state is State.FAILED}
         for one in self.enrolments:
-            if failed := [f"{out.step.act}: {out.failure}" for out in self.outcomes.get(id_of(one), ()) if out.failure]:
-                found[one.name] = "; ".join(failed)
+            outcomes = self.outcomes.get(id_of(one), ())
+            if any(out.failure and not out.is_passing for out in outcomes):
+                found[one.name] = "; ".join(f"{out.step.act}: {out.failure}" for out in outcomes if out.failure)
         return found
 
 
@@ -85,7 +95,10 @@ class Reconciler:
         documents = self._read(deadline, causes)
         present, described = self._present(documents or {}, at, deadline, causes)
         present = replace(
-            present, gone=self._consumers.gone(orphaned_streams(look, present, wanted.consumers), deadline)
+            present,
+            gone=self._consumers.gone(
+                orphaned_streams(look, present, wanted.consumers), deadline.part(_SHARE_OF_DESCRIBING)
+            ),
         )
         memories = None if documents is None else {name: memory_of(one) for name, one in documents.items()}
         enrolments = plan(look, present, wanted, memories, at)
@@ -112,10 +125,11 @@ class Reconciler:
             names = self._consumers.delivery_names(deadline)
             due = to_describe(names, documents, consumers, at)
             described = self._consumers.deliveries(due, deadline.part(_SHARE_OF_DESCRIBING))
+            unread = foreign_names(names, consumers) - {one.name for one in described}
         except ConsumersUnavailable as exc:
             causes.append(str(exc))
             return Present(mappings, delivery_names=None), []
-        return Present(mappings, {(one.stream_arn, one.kind): one for one in described}, names), described
+        return Present(mappings, {(one.stream_arn, one.kind): one for one in described}, names, unread), described
 
     def _act(
         self,
@@ -126,17 +140,25 @@ class Reconciler:
         deadline: Deadline,
     ) -> EnrolmentReport:
         causes = list(report.causes)
-        starts = [one for one in report.enrolments if any(step.act is Act.START_STREAM for step in one.steps)]
-        waiting: set[str] = set()
-        # What is to be started is remembered before it is: a run that ends in between must not start it twice.
-        if starts and (cause := self._write(starts, {}, documents, (), at, deadline)):
-            causes.append(cause)
-            waiting = {id_of(one) for one in starts}
+        documents, is_known = documents or {}, documents is not None
+        starts = [one for one in report.enrolments if one.starts]
+        waiting: frozenset[str] = frozenset()
+        # What is to be started is remembered before it is: a run that ends in between, or another one at the same
+        # time, must not start it twice.
+        if starts:
+            claims = {id_of(one): started_document_of(one, documents.get(one.resource_id), at) for one in starts}
+            try:
+                waiting = self._index.claim(claims, self._place, deadline)
+            except SearchUnavailable as exc:
+                causes.append(str(exc))
+                waiting = frozenset(claims)
         outcomes, left = self._take(report.enrolments, waiting, deadline.part(_SHARE_OF_STEPS))
-        if documents is not None and (
-            cause := self._write(report.enrolments, outcomes, documents, described, at, deadline)
-        ):
-            causes.append(cause)
+        if is_known:
+            changed = _changed(report.enrolments, outcomes, documents, described, at)
+            try:
+                self._index.write(changed, deadline)
+            except SearchUnavailable as exc:
+                causes.append(str(exc))
         return replace(report, outcomes=outcomes, left=left, causes=tuple(dict.fromkeys(causes)))
 
     def _take(
@@ -145,36 +167,34 @@ class Reconciler:
         """Take the steps one after the other; what became of each by the id of the document, and how many are left."""
         gateway, left = self._steps(), 0
         outcomes: dict[str, tuple[Outcome, ...]] = {}
+        blocked: set[Act] = set()
         for one in enrolments:
             for step in one.steps:
-                if id_of(one) in waiting or deadline.remaining < _SHORTEST_STEP_SECONDS:
+                if id_of(one) in waiting or step.act in blocked or deadline.remaining < _SHORTEST_STEP_SECONDS:
                     left += 1
                     continue
-                outcome = Outcome(step, gateway.take(one, step, deadline))
+                outcome = gateway.take(one, step, deadline)
                 outcomes[id_of(one)] = (*outcomes.get(id_of(one), ()), outcome)
+                if outcome.ends_act:
+                    blocked.add(step.act)
         return outcomes, left
 
-    def _write(
-        self,
-        enrolments: Iterable[Enrolment],
-        outcomes: Mapping[str, tuple[Outcome, ...]],
-        documents: Mapping[str, Document] | None,
-        described: Iterable[DeliveryFound],
-        at: str,
-        deadline: Deadline,
-    ) -> str:
-        """Write the documents that changed; returns why they could not be written."""
-        deliveries: dict[str, list[DeliveryFound]] = {}
-        for delivery in described:
-            deliveries.setdefault(delivery.stream_arn, []).append(delivery)
-        changed: dict[str, Document] = {}
-        for one in enrolments:
-            before = (documents or {}).get(one.resource_id or one.name)
-            after = document_of(one, outcomes.get(id_of(one), ()), deliveries.get(one.stream_arn, ()), before, at)
-            if after != before:
-                changed[id_of(one)] = after
-        try:
-            self._index.write(changed, version_of(at), deadline)
-        except SearchUnavailable as exc:
-            return str(exc)
-        return ""
+
+def _changed(
+    enrolments: Iterable[Enrolment],
+    outcomes: Mapping[str, tuple[Outcome, ...]],
+    documents: Mapping[str, Document],
+    described: Iterable[DeliveryFound],
+    at: str,
+) -> dict[str, Document]:
+    """The documents to write after a run, by id. That of a start is written whatever came of it: it was claimed."""
+    deliveries: dict[str, list[DeliveryFound]] = {}
+    for delivery in described:
+        deliveries.setdefault(delivery.stream_arn, []).append(delivery)
+    changed: dict[str, Document] = {}
+    for one in enrolments:
+        before = documents.get(one.resource_id or one.name)
+        after = document_of(one, outcomes.get(id_of(one), ()), deliveries.get(one.stream_arn, ()), before, at)
+        if after != before or one.starts:
+            changed[id_of(one)] = after
+    return changed

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from daswatch.activity_streams.lifecycle import NextStep, read_name
+from daswatch.activity_streams.lifecycle import NextStep, Status, read_name
 from daswatch.aws.api_calls import AwsError, Trouble, ask, ask_pages
 from daswatch.aws.rds import ActivityStreams, Switch
 from daswatch.deadline import Deadline
 from daswatch.enrolment.consumers import DeliveryFound, MappingFound
 from daswatch.enrolment.plan import Act, Enrolment, Step, Wanted
+from daswatch.enrolment.record import Outcome
 from daswatch.errors import ConsumersUnavailable, RdsUnavailable
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _DONE_ALREADY = {
     Act.DELETE_MAPPING: "ResourceNotFoundException",
     Act.DELETE_DELIVERY: "ResourceNotFoundException",
 }
+# It is being changed by another run: ConcurrentModification is UpdateDestination's of another version.
+_CHANGING = ("ResourceInUseException", "ConcurrentModificationException", "ResourceConflictException")
+_QUOTA = "LimitExceeded"  # of delivery streams: it stays until one is removed, or the quota is raised
 
 
 def all_delivery_names(firehose: FirehoseClient, deadline: Deadline) -> frozenset[str]:
@@ -102,9 +106,9 @@ class ConsumersGateway:
         return frozenset(arn for arn in stream_arns if self._is_gone(arn, deadline.at_most(_CALL_SECONDS)))
 
     def _is_gone(self, stream_arn: str, deadline: Deadline) -> bool:
-        name = stream_arn.rpartition("/")[2]
         try:
-            ask(lambda: self._kinesis.describe_stream_summary(StreamName=name), deadline)
+            # By ARN: one of another account, which this one may not see, is not gone.
+            ask(lambda: self._kinesis.describe_stream_summary(StreamARN=stream_arn), deadline)
         except AwsError as exc:
             return exc.code == "ResourceNotFoundException"
         return False
@@ -131,8 +135,8 @@ class StepsGateway:
             Act.DELETE_DELIVERY: firehose.delete_delivery_stream,
         }
 
-    def take(self, enrolment: Enrolment, step: Step, deadline: Deadline) -> str:
-        """Take one step; returns why it failed, empty where it did not. The next run sees what came of it."""
+    def take(self, enrolment: Enrolment, step: Step, deadline: Deadline) -> Outcome:
+        """Take one step. The next run sees what came of it."""
         deadline = deadline.at_most(_CALL_SECONDS)
         if step.act in (Act.START_STREAM, Act.STOP_STREAM):
             return self._switch(enrolment, step, deadline)
@@ -140,18 +144,34 @@ class StepsGateway:
             ask(partial(self._calls[step.act], **step.parameters), deadline, repeatable=False)
         except AwsError as exc:
             if exc.code == _DONE_ALREADY.get(step.act):
-                return ""
-            return f"{exc.code}: {exc.words}"
-        return ""
+                return Outcome(step)
+            is_full = exc.code.startswith(_QUOTA)
+            is_passing = exc.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME) or exc.code in _CHANGING
+            return Outcome(
+                step,
+                f"{exc.code}: {exc.words}",
+                is_passing=is_passing and not is_full,
+                ends_act=is_full or exc.trouble is not Trouble.REFUSED,
+            )
+        return Outcome(step)
 
-    def _switch(self, enrolment: Enrolment, step: Step, deadline: Deadline) -> str:
+    def _switch(self, enrolment: Enrolment, step: Step, deadline: Deadline) -> Outcome:
         wanted = self._wanted.stream if step.act is Act.START_STREAM else None
         switch = Switch(self._streams(lambda: deadline), read_name(enrolment.name), wanted)
         try:
             switch.look()
             if switch.database is not None and switch.database.resource_id != enrolment.resource_id:
-                return "its name has moved to another database"
+                return Outcome(step, "its name has moved to another database", is_passing=True)
             decision = switch.decision if switch.settled else switch.advance()
         except RdsUnavailable as exc:
-            return str(exc)
-        return "" if switch.has_acted or decision.step in (NextStep.DONE, NextStep.WAIT) else decision.reason
+            return Outcome(step, str(exc), is_passing=True)
+        idle = Status.STOPPED if step.act is Act.START_STREAM else Status.STARTED
+        is_on_its_way = switch.database is not None and switch.database.stream.status is not idle
+        if switch.has_acted or decision.step is NextStep.DONE or is_on_its_way:
+            return Outcome(step)
+        return Outcome(
+            step,
+            decision.reason,
+            is_passing=decision.step is NextStep.WAIT,
+            may_have_effect=switch.is_unanswered,
+        )

@@ -100,6 +100,7 @@ class Memory:
 
     start_asked: str = ""
     was_on: bool = False
+    was_watched: bool = False  # after the last run
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,14 @@ class Present:
     """The consumers that there are, by the ARN of their Kinesis stream.
 
     `deliveries` are those that were described. `delivery_names` are all; None where they could not be listed.
+    `unread` are names that another tool gave, of deliveries that were not described: any stream may be theirs.
     `gone` are Kinesis streams that no longer exist.
     """
 
     mappings: Mapping[str, MappingFound] = field(default_factory=dict)
     deliveries: Mapping[tuple[str, Kind], DeliveryFound] = field(default_factory=dict)
     delivery_names: frozenset[str] | None = frozenset()
+    unread: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
 
 
@@ -139,6 +142,11 @@ class Enrolment:
     selected_by: str = ""
     stream_arn: str = ""
     memory: Memory = Memory()
+
+    @property
+    def starts(self) -> bool:
+        """Whether its stream is to be started now."""
+        return any(step.act is Act.START_STREAM for step in self.steps)
 
     @property
     def is_settled(self) -> bool:
@@ -168,14 +176,22 @@ def plan(
 def _limited(enrolments: Iterable[Enrolment]) -> Iterator[Enrolment]:
     """Not more starts than may be under way at one time; the others wait for the next run."""
     enrolments = list(enrolments)
-    starting = sum(one.state is State.IN_PROGRESS and one.memory.start_asked != "" for one in enrolments)
+    starting = sum(_is_starting(one) for one in enrolments)
     for one in enrolments:
-        if any(step.act is Act.START_STREAM for step in one.steps):
+        if one.starts:
             starting += 1
             if starting > MAX_STARTING:
-                yield replace(one, steps=(), reason=f"its start waits: {MAX_STARTING} streams are starting")
+                memory = replace(one.memory, start_asked="")
+                reason = f"its start waits: {MAX_STARTING} streams are starting"
+                yield replace(one, steps=(), reason=reason, memory=memory)
                 continue
         yield one
+
+
+def _is_starting(enrolment: Enrolment) -> bool:
+    """Whether an earlier run has asked for its start, and its stream has not been on since."""
+    asked = enrolment.memory.start_asked != "" and not enrolment.memory.was_on
+    return asked and enrolment.state is State.IN_PROGRESS and not enrolment.starts
 
 
 def _nameless(selection: Selection, databases: list[FleetDatabase], place: Place) -> Iterator[Enrolment]:
@@ -200,8 +216,8 @@ def _orphans(present: Present, described: set[str], wanted: Wanted, place: Place
 
 
 def orphaned_streams(look: Look, present: Present, consumers: Consumers) -> frozenset[str]:
-    """The Kinesis streams with consumers whose database RDS no longer describes: whether they exist is to be asked."""
-    described = {one.rds.resource_id for one in look.databases}
+    """The Kinesis streams with consumers and without a database that has them: whether they exist is to be asked."""
+    described = {one.rds.resource_id for one in look.databases if one.rds.kinesis_stream_arn}
     named = {stream_arn(look.place, one) for one in _named(present, consumers)}
     streams = {*present.mappings, *(arn for arn, _ in present.deliveries), *named}
     return frozenset(arn for arn in streams if resource_id_of(arn) and resource_id_of(arn) not in described)
@@ -261,24 +277,41 @@ class _Planner:
             memory=memory,
         )
         if is_excepted:
-            return self._not_wanted(replace(base, state=State.EXCEPTED, reason=words))
-        if not selected_by:
-            return self._not_wanted(base)
-        found = self._consumed(base) if is_on else self._started(base, known)
-        return replace(found, reason=f"{found.reason}; {words}") if words else found
+            found = self._not_wanted(replace(base, state=State.EXCEPTED, reason=words))
+        elif not selected_by:
+            found = self._not_wanted(base)
+        else:
+            found = self._consumed(base) if is_on else self._started(base, known)
+            found = replace(found, reason=f"{found.reason}; {words}") if words else found
+        return replace(found, steps=(*found.steps, *self._leftovers()))
+
+    def _leftovers(self) -> Iterator[Step]:
+        """The removal of what read a stream that was stopped: RDS removes its Kinesis stream too."""
+        arn = stream_arn(self.database.place, self.database.rds.resource_id)
+        if not self.database.rds.kinesis_stream_arn and arn in self.present.gone:
+            yield from _removals(self.present, self.wanted.consumers, arn, "its Kinesis stream no longer exists")
 
     def _not_wanted(self, base: Enrolment) -> Enrolment:
         """A database that is not to be watched: what reads it stays, unless a setting says otherwise."""
-        arn = base.stream_arn
-        if not arn or not self._has_consumers(arn):
+        arn, is_on = base.stream_arn, self.database.rds.stream.status is Status.STARTED
+        if not arn:
             return base
         if self.wanted.on_deselection is OnDeselection.KEEP:
+            if not is_on or not self._has_consumers(arn):
+                return base
             found = self._consumed(base)
             return replace(found, state=base.state, reason=f"{base.reason}; its stream is on, and read as before")
         steps = list(_removals(self.present, self.wanted.consumers, arn, base.reason))
-        if self.wanted.on_deselection is OnDeselection.STOP and base.memory.start_asked:
+        if self.wanted.on_deselection is OnDeselection.STOP and is_on and base.memory.start_asked:
             steps.append(Step(Act.STOP_STREAM, {"ResourceArn": self.database.rds.arn}, base.reason))
         return replace(base, steps=tuple(steps))
+
+    @property
+    def was_watched(self) -> bool:
+        """Whether all was well after the last run; believed where nothing is remembered for now."""
+        if self.memories is None:
+            return True
+        return self.memories.get(self.database.rds.resource_id, Memory()).was_watched
 
     def _has_consumers(self, arn: str) -> bool:
         names = {delivery_name(self.wanted.consumers, kind, resource_id_of(arn)) for kind in Kind}
@@ -291,9 +324,15 @@ class _Planner:
         if known.was_on and status in (Status.STOPPED, Status.STOPPING):
             reason = f"its activity stream was on, and is {status}: start it with `daswatch stream start {rds.name}`"
             return replace(base, state=State.FAILED, reason=reason)
-        if status is Status.STOPPED and self.facts.unknown:
+        if status is Status.STOPPED and self.facts.unknown and not known.start_asked:
             reason = f"its activity stream is off, and may be impossible: {self.facts.unknown}"
             return replace(base, state=State.IN_PROGRESS, reason=reason)
+        if status is Status.STOPPED and self._asked(known) is Asked.UNDER_WAY:
+            reason = (
+                f"its start was asked for at {known.start_asked}, and its activity stream is off: see the events of "
+                f"the database and its key, then start it with `daswatch stream start {rds.name}`"
+            )
+            return replace(base, state=State.FAILED, reason=reason)
         decision = decide_start(self.wanted.stream, rds, self.facts.eligibility, self._asked(known))
         return self._decided(base, decision)
 
@@ -345,13 +384,18 @@ class _Planner:
         name = delivery_name(consumers, kind, resource_id_of(arn))
         found = self.present.deliveries.get((arn, kind))
         if found is None:
-            # One that was not described in this run is there, or Firehose could not be asked.
-            if self.present.delivery_names is not None and name not in self.present.delivery_names:
+            if self.present.delivery_names is None:
+                waits.append(f"Firehose could not be asked for its {kind} delivery")
+            elif name in self.present.delivery_names:
+                if not self.was_watched:
+                    waits.append(f"its {kind} delivery has not been looked at")
+            elif self.present.unread:
+                # One of these may be its delivery: a second one would keep each record twice.
+                waits.append(f"it may have a {kind} delivery: Firehose did not describe {min(self.present.unread)}")
+            else:
                 steps.append(
                     Step(Act.CREATE_DELIVERY, new_delivery(consumers, kind, arn), f"it has no {kind} delivery")
                 )
-            elif self.present.delivery_names is None:
-                waits.append(f"Firehose could not be asked for its {kind} delivery")
         elif found.status == "CREATING_FAILED":
             failed.append(f"its {kind} delivery could not be created: {found.failure or 'Firehose says no reason'}")
             steps.append(Step(Act.DELETE_DELIVERY, {"DeliveryStreamName": found.name}, "its creation failed"))

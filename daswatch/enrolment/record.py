@@ -6,13 +6,14 @@ each run where something changed; the doctor, dashboards and the posture read th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, delivery_prefix
-from daswatch.enrolment.plan import Act, Enrolment, Memory, Step
+from daswatch.enrolment.plan import Act, Enrolment, Memory, State, Step
 from daswatch.fleet.database import document_id
 from daswatch.times import moment_of
 
@@ -22,37 +23,60 @@ Document = Mapping[str, Any]  # of `das-enrolments`
 MAX_DESCRIBED = 100
 _DESCRIBED_EVERY = timedelta(hours=1)
 _KEPT_STEPS = 20
+_OF_ENROLMENT = re.compile(rf"-(?:{'|'.join(Kind)})-(?:cluster|db)-[A-Z0-9]+$")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a step; `failure` is empty where AWS agreed."""
+    """What became of a step; `failure` is empty where AWS agreed.
+
+    `is_passing` says that the next run takes the step again by itself, `may_have_effect` that AWS may have done it,
+    `ends_act` that the same call for other databases would fail as well: throttled, or beyond a quota.
+    """
 
     step: Step
     failure: str = ""
+    is_passing: bool = False
+    may_have_effect: bool = False
+    ends_act: bool = False
 
 
 def memory_of(document: Document) -> Memory:
     """What a document remembers."""
-    return Memory(document.get("startAsked", ""), document.get("wasOn", False))
+    return Memory(
+        document.get("startAsked", ""), document.get("wasOn", False), was_watched=document.get("state") == State.WATCHED
+    )
+
+
+def foreign_names(names: Iterable[str], consumers: Consumers) -> frozenset[str]:
+    """Delivery streams of this deployment that another tool gave their names, an earlier release for example."""
+    return frozenset(
+        name
+        for name in names
+        if name.startswith(f"{consumers.name}-")
+        and name != f"{consumers.name}-rows"
+        and not _OF_ENROLMENT.search(name)  # ours, or those of a deployment with a longer name
+    )
 
 
 def to_describe(names: Iterable[str], documents: Mapping[str, Document], consumers: Consumers, now: str) -> list[str]:
     """The delivery streams to look at in this run: those that no run has seen, then those not seen for longest.
 
-    `documents` are by resource id. Names that another tool gave may be of an earlier release, and are always looked at.
+    `documents` are by resource id. Those with names that another tool gave are always looked at: which stream they
+    read is nowhere remembered.
     """
     oldest = moment_of(now) - _DESCRIBED_EVERY
+    names = list(names)
     due: list[tuple[str, str]] = []
     for name in names:
         kind, resource_id = _read_name(name, consumers)
-        checked = documents.get(resource_id, {}).get("checked", {}).get(kind or "", "")
         if kind is None:
-            if name.startswith(f"{consumers.name}-") and name != f"{consumers.name}-rows":
-                due.append(("", name))
-        elif not checked or moment_of(checked) < oldest or documents[resource_id].get("state") != "watched":
+            continue
+        document = documents.get(resource_id, {})
+        checked = document.get("checked", {}).get(kind, "")
+        if not checked or moment_of(checked) < oldest or document.get("state") != State.WATCHED:
             due.append((checked, name))
-    return [name for _, name in sorted(due)[:MAX_DESCRIBED]]
+    return [*sorted(foreign_names(names, consumers)), *(name for _, name in sorted(due)[:MAX_DESCRIBED])]
 
 
 def _read_name(name: str, consumers: Consumers) -> tuple[Kind | None, str]:
@@ -61,6 +85,12 @@ def _read_name(name: str, consumers: Consumers) -> tuple[Kind | None, str]:
         if name.startswith((f"{prefix}cluster-", f"{prefix}db-")):
             return kind, name.removeprefix(prefix)
     return None, ""
+
+
+def started_document_of(enrolment: Enrolment, before: Document | None, now: str) -> dict[str, Any]:
+    """The document before a stream is started: as if it had been, so that a run that ends in between starts it once."""
+    (step,) = (step for step in enrolment.steps if step.act is Act.START_STREAM)
+    return {**document_of(enrolment, [Outcome(step)], (), before, now), "steps": [*(before or {}).get("steps", ())]}
 
 
 def document_of(
@@ -75,12 +105,14 @@ def document_of(
     outcomes = list(outcomes)
     failures = [f"{one.step.act}: {one.failure}" for one in outcomes if one.failure]
     reason = "; ".join(failures) or enrolment.reason
-    state = "failed" if failures else str(enrolment.state)
+    needs_person = any(one.failure and not one.is_passing for one in outcomes)
+    state = str(State.FAILED if needs_person else enrolment.state)
     is_same = (before.get("state"), before.get("reason")) == (state, reason)
     steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or "done"} for one in outcomes]
     checked = {**before.get("checked", {}), **{str(one.kind): now for one in described}}
     memory = enrolment.memory
-    if any(one.step.act is Act.START_STREAM and one.failure for one in outcomes):
+    asked = [one for one in outcomes if one.step.act is Act.START_STREAM and (not one.failure or one.may_have_effect)]
+    if enrolment.starts and not asked:
         memory = replace(memory, start_asked=before.get("startAsked", ""))
     document = {
         "name": enrolment.name,

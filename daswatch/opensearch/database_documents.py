@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
@@ -13,6 +13,7 @@ from daswatch.opensearch.request import search
 if TYPE_CHECKING:
     from daswatch.fleet.database import Document, Place
 
+Version = tuple[int, int]  # sequence number and primary term
 PAGE = 1_000
 _ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
 
@@ -30,9 +31,29 @@ def read_documents(
 
     With `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
     """
-    body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
+    body = _body(resource_ids, place, gone_days)
     if fields:
         body["_source"] = list(fields)
+    return {hit["_id"]: hit["_source"] for hit in _hits(client, index, body, deadline)}
+
+
+def read_versions(
+    client: OpenSearch, index: str, deadline: Deadline, place: Place | None
+) -> dict[str, tuple[Document, Version | None]]:
+    """All documents by id, or those of a place, with their versions, which a collection has not.
+
+    Raises SearchUnavailable.
+    """
+    hits = _hits(client, index, {**_body((), place), "seq_no_primary_term": True}, deadline)
+    # A collection answers with a primary term of 0, which none can be.
+    return {
+        hit["_id"]: (hit["_source"], (hit["_seq_no"], hit["_primary_term"]) if hit.get("_primary_term") else None)
+        for hit in hits
+    }
+
+
+def _body(resource_ids: Collection[str], place: Place | None, gone_days: int | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
     filters: list[dict[str, Any]] = []
     if resource_ids:
         filters.append({"terms": {"resourceId": sorted(resource_ids)}})
@@ -43,10 +64,13 @@ def read_documents(
         query["must_not"] = [{"range": {"goneSince": {"lt": f"now-{gone_days}d"}}}]
     if query:
         body["query"] = {"bool": query}
-    documents: dict[str, Document] = {}
+    return body
+
+
+def _hits(client: OpenSearch, index: str, body: dict[str, Any], deadline: Deadline) -> Iterator[dict[str, Any]]:
     while True:
         hits = search(client, index, body, deadline)["hits"]["hits"]
-        documents |= {hit["_id"]: hit["_source"] for hit in hits}
+        yield from hits
         if len(hits) < PAGE:
-            return documents
-        body["search_after"] = hits[-1]["sort"]
+            return
+        body = {**body, "search_after": hits[-1]["sort"]}
