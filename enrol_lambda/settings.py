@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from daswatch.enrolment.plan import Wanted
 from daswatch.enrolment.wanted import read_wanted
@@ -19,6 +20,8 @@ class Settings:
     wanted: Wanted
     index_prefix: str = DEFAULT_INDEX_PREFIX
     topic: str = ""
+    evidence_bucket: str = ""  # its name
+    evidence_kept: timedelta = timedelta(days=400)
 
 
 def read_settings(variables: Mapping[str, str], region: str) -> Settings:
@@ -29,6 +32,8 @@ def read_settings(variables: Mapping[str, str], region: str) -> Settings:
         wanted=read_wanted(environment, region),
         index_prefix=read_index_prefix(environment),
         topic=environment.optional("ALERT_TOPIC_ARN"),
+        evidence_bucket=environment.optional("EVIDENCE_BUCKET"),
+        evidence_kept=timedelta(days=environment.whole_number("EVIDENCE_DAYS", 1, 36_500)),
     )
     environment.check()
     return settings

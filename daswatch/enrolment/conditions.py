@@ -181,6 +181,5 @@ def message(found: Conditions, where: str) -> Message | None:
 def _listed(names: Iterable[str]) -> Iterator[str]:
     names = sorted(names)
     yield from (f"- {name}" for name in names[:MAX_LISTED])
-    if more := len(names) - MAX_LISTED:
-        if more > 0:
-            yield f"- and {more:,} more"
+    if len(names) > MAX_LISTED:
+        yield f"- and {len(names) - MAX_LISTED:,} more"
