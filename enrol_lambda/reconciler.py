@@ -220,13 +220,17 @@ def _watched(
         mapping = present.mappings.get(one.stream_arn)
         if mapping is None or one.resource_id not in documents or one.state is not State.WATCHED:
             continue
-        delivery = present.deliveries.get((one.stream_arn, Kind.EVIDENCE))
-        evidence = delivery.name if delivery else delivery_name(consumers, Kind.EVIDENCE, one.resource_id)
+        names = {
+            kind: found.name if (found := present.deliveries.get((one.stream_arn, kind))) else own
+            for kind in consumers.kinds
+            for own in [delivery_name(consumers, kind, one.resource_id)]
+        }
         yield WatchedStream(
             one.name,
             one.stream_arn.rpartition("/")[2],
             mapping.uuid,
-            evidence if consumers.evidence else "",
+            names.get(Kind.EVIDENCE, ""),
+            names.get(Kind.SPLUNK, ""),
             moment_of(documents[one.resource_id]["since"]),
         )
 

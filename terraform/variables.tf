@@ -1,5 +1,5 @@
 variable "databases" {
-  description = "Databases to monitor: cluster:<identifier> for an Aurora cluster, db:<identifier> for an RDS instance."
+  description = "Databases to monitor: cluster:<identifier>, db:<identifier>, tag:<name>=<value> for all with that tag, or all."
   type        = set(string)
 }
 

@@ -32,6 +32,7 @@ class Condition(StrEnum):
     BEHIND = "behind"  # what is read is late
     GIVEN_UP = "given up"  # Lambda moved records to the dead-letter bucket
     EVIDENCE_LATE = "evidence late"  # Firehose has not delivered for an hour
+    SPLUNK_LATE = "late in Splunk"
 
 
 METRICS = {
@@ -40,6 +41,7 @@ METRICS = {
     Condition.BEHIND: "DatabasesBehind",
     Condition.GIVEN_UP: "RecordsGivenUp",
     Condition.EVIDENCE_LATE: "EvidenceLate",
+    Condition.SPLUNK_LATE: "SplunkLate",
 }
 _MEANINGS = {
     Condition.SILENT: "no record and no heartbeat for 15 minutes: is the activity stream on, is the database up?",
@@ -47,17 +49,19 @@ _MEANINGS = {
     Condition.BEHIND: "read more than 15 minutes late: Kinesis drops records after 24 hours",
     Condition.GIVEN_UP: "Lambda moved records to the dead-letter bucket, below aws/lambda/",
     Condition.EVIDENCE_LATE: "the encrypted records have not been delivered to S3 for an hour",
+    Condition.SPLUNK_LATE: "events have not been delivered to Splunk for an hour",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedStream:
-    """A database that is watched, by the names of AWS's metrics. `evidence` is empty where none is kept."""
+    """A database that is watched, by the names in AWS's metrics; those of deliveries are empty where there is none."""
 
     name: str
     stream: str
     mapping: str  # UUID
     evidence: str
+    splunk: str
     since: datetime
 
 
@@ -85,7 +89,7 @@ def last_quarter(now: datetime) -> datetime:
 
 
 def queries_of(streams: Sequence[WatchedStream]) -> list[dict[str, Any]]:
-    """GetMetricData's queries: up to five for each database."""
+    """GetMetricData's queries: up to six for each database."""
     return [query for number, one in enumerate(streams) for query in _queries(number, one)]
 
 
@@ -96,10 +100,13 @@ def _queries(number: int, one: WatchedStream) -> Iterator[dict[str, Any]]:
     yield _query(number, Condition.UNREAD, "AWS/Lambda", "PolledEventCount", "Sum", mapping)
     given_up = "OnFailureDestinationDeliveredEventCount"
     yield _query(number, Condition.GIVEN_UP, "AWS/Lambda", given_up, "Sum", mapping)
-    if one.evidence:
-        delivery = {"DeliveryStreamName": one.evidence}
-        metric = "DeliveryToS3.DataFreshness"
-        yield _query(number, Condition.EVIDENCE_LATE, "AWS/Firehose", metric, "Minimum", delivery)
+    for condition, name, target in (
+        (Condition.EVIDENCE_LATE, one.evidence, "S3"),
+        (Condition.SPLUNK_LATE, one.splunk, "Splunk"),
+    ):
+        if name:
+            delivery = {"DeliveryStreamName": name}
+            yield _query(number, condition, "AWS/Firehose", f"DeliveryTo{target}.DataFreshness", "Minimum", delivery)
 
 
 def _query(
@@ -161,6 +168,9 @@ def _conditions(number: int, one: WatchedStream, values: Values, quarter: dateti
     freshness = value(Condition.EVIDENCE_LATE)
     if one.evidence and (freshness is None or freshness > _LATE_SECONDS):
         yield Condition.EVIDENCE_LATE
+    # Heartbeats are noise and are not delivered: without a value there was nothing to deliver.
+    if (value(Condition.SPLUNK_LATE) or 0) > _LATE_SECONDS:
+        yield Condition.SPLUNK_LATE
 
 
 def message(found: Conditions, where: str) -> Message | None:
