@@ -33,6 +33,7 @@ _DISABLED = "Disabled"
 _BUFFER = {"SizeInMBs": 64, "IntervalInSeconds": 300}
 # The source's role cannot be changed, and a delivery that was made before keeps the one that it has.
 _NOT_COMPARED = ("RoleARN",)
+_IN_UPDATE = {"S3Configuration": "S3Update"}
 # Which entries of a list belong together.
 _LIST_KEYS = ("Type", "ParameterName")
 
@@ -211,7 +212,7 @@ def delivery_changes(consumers: Consumers, found: DeliveryFound) -> dict[str, An
         return {}
     wanted = {name: value for name, value in wanted.items() if name not in _NOT_COMPARED}
     if found.kind is Kind.SPLUNK:
-        update = {"SplunkDestinationUpdate": {**wanted, "S3Update": wanted.pop("S3Configuration")}}
+        update = {"SplunkDestinationUpdate": {_IN_UPDATE.get(name, name): value for name, value in wanted.items()}}
     else:
         update = {"ExtendedS3DestinationUpdate": wanted}
     return {

@@ -88,7 +88,10 @@ class AnyRegion(RuleBasedStateMachine):
     def settings_change(self, *, with_splunk: bool, key: str, how: OnDeselection) -> None:
         evidence = replace(EVIDENCE, key=f"{EVIDENCE.key}{key}")
         consumers = replace(
-            CONSUMERS, evidence=evidence, splunk=SPLUNK if with_splunk else None, failures=f"arn:aws:s3:::letters-{key}"
+            CONSUMERS,
+            evidence=evidence,
+            splunk=replace(SPLUNK, key=evidence.key) if with_splunk else None,
+            failures=f"arn:aws:s3:::letters-{key}",
         )
         self.enrolling.wanted = wanted(consumers=consumers, on_deselection=how)
 
@@ -188,7 +191,7 @@ class AnyRegion(RuleBasedStateMachine):
             return self.enrolling.run()
         finally:
             self.region.on_call = lambda _, __: None
-            self.region.on_answer = lambda _, __: None  # type: ignore[method-assign]
+            self.region.on_answer = lambda _, __: None
             self.enrolling.memories.down = frozenset()
             for call, parameters in self.region.calls[before:]:
                 self._check(call, parameters)
@@ -210,7 +213,7 @@ class AnyRegion(RuleBasedStateMachine):
         if before:
             self.region.on_call = count
         else:
-            self.region.on_answer = count  # type: ignore[method-assign]
+            self.region.on_answer = count
 
     def _refuse(self, calls: set[str], code: str) -> None:
         def refuse(call: str, _: Mapping[str, Any]) -> None:

@@ -151,6 +151,9 @@ class Region:
         self.starts: Counter[str] = Counter()  # to which RDS has agreed, by resource id
         self.fails_to_create: set[str] = set()  # delivery streams
         self.on_call: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None
+        self.on_answer: Callable[[str, Mapping[str, Any]], None] = (
+            self.on_call
+        )  # asked after each call; what it raises is in place of the answer
         self.page = 100
         self._number = 0
         self._lock = threading.RLock()
@@ -175,9 +178,6 @@ class Region:
             answer = getattr(self, f"_{xform_name(call)}")(**parameters)
         self.on_answer(call, parameters)
         return answer
-
-    def on_answer(self, call: str, parameters: Mapping[str, Any]) -> None:
-        """What may keep an answer from its caller."""
 
     @property
     def changes(self) -> list[tuple[str, Mapping[str, Any]]]:
