@@ -4,14 +4,20 @@ variable "databases" {
 }
 
 variable "artifact_bucket" {
-  description = "S3 bucket in this region with the packages built by `make package`."
+  description = "S3 bucket in this region to which the packages are uploaded."
   type        = string
 }
 
 variable "artifact_prefix" {
-  description = "Key prefix in that bucket: the packages are <prefix>/<architecture>/<function>.zip. Use a new prefix for each release."
+  description = "Key prefix in that bucket: the packages are uploaded to <prefix>/<digest of the release>/<architecture>/<function>.zip."
   type        = string
   default     = "daswatch"
+}
+
+variable "dist" {
+  description = "Folder with the packages and manifest.json built by `make package`. Default is dist/ of the checkout."
+  type        = string
+  default     = null
 }
 
 variable "parameters" {
