@@ -114,8 +114,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "a stream. A stopped database is silent, too.",
     "DatabasesUnread": "The message of enrolment names them. `daswatch doctor` reports whether a mapping is disabled, and "
     "`daswatch enrol` creates a missing one.",
-    "DatabasesBehind": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or needs more "
-    "concurrent batches. Up to 23 hours no record is moved, and all are indexed afterwards.",
+    "DatabasesBehind": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or needs "
+    "more batches at a time. Up to 23 hours no record is moved, and all are indexed afterwards.",
     "RecordsGivenUp": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of the "
     "ingest function has the cause.",
     "EvidenceLate": "Check the Firehose log `/aws/kinesisfirehose/daswatch`; usually the policy of the bucket or key.",

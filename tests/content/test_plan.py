@@ -39,7 +39,7 @@ def test_content_comes_in_the_order_of_installation() -> None:
 
     assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(ContentKind).index)
     assert {one.kind for one in content} == set(ContentKind)
-    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 2)]
+    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 3)]
 
 
 def test_names_are_unique_within_a_kind() -> None:
@@ -110,7 +110,7 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
 
     assert found.pop("das-events") == {"dynamic": False, "properties": events}
     assert found == {name: shipped[name] for name in found}
-    assert len(found) == 9
+    assert len(found) == 10
 
 
 # --- what a plan shows ---

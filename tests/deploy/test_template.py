@@ -630,7 +630,7 @@ def test_notifications_given_up_ring_one_alarm() -> None:
 
 
 def test_enrolments_own_changes_wake_no_one() -> None:
-    """It removes the mapping of a database that is gone; somebody else's removal is a message at once."""
+    """It removes the mapping of a database that is gone; the removal by a user is a message at once."""
     base = base_events()["control-plane"]
     call = {
         "eventName": "DeleteEventSourceMapping20150331",

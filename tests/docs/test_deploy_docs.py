@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from daswatch.cli import app
 from daswatch.doctor.aws_checks import Subject
+from daswatch.enrolment.conditions import METRICS
 from daswatch.errors import Reason
 from demo.rds import seal
 from demo.traffic import DATABASES
@@ -129,7 +130,8 @@ def test_metrics_are_those_that_the_functions_write() -> None:
         if not name.startswith("Rows")  # with RowsToS3 alone
     ]
 
-    assert len(names) == deploy_page.OUR_METRICS
+    conditions = {*METRICS.values()} - {"SplunkLate"}  # with Splunk alone
+    assert len(names) + len(conditions) == deploy_page.OUR_METRICS
 
 
 def test_counts_are_the_templates() -> None:
