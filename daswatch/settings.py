@@ -183,10 +183,6 @@ SETTINGS = {
             FLEET_REGIONS=("~all enabled", "regions that are looked at, separated by commas"),
             FLEET_ROLE="name of a role in the other accounts, which looks at their databases",
             DEMAND_SYNC=("false", "`true`: an asynchronous stream is not enough"),
-            FOLLOW_NAMES=(
-                "false",
-                "`true`: a database that takes over an audited one's name gets a stream",
-            ),
         ),
         *_settings(
             _ENROLMENT,
@@ -207,6 +203,7 @@ SETTINGS = {
             RESOURCE_PREFIX=("daswatch", "what the names of delivery streams begin with"),
             INGEST_FUNCTION_ARN=(_REQUIRED, "function that reads the streams"),
             EVIDENCE_BUCKET="S3 bucket of the encrypted records; none are kept without it",
+            EVIDENCE_DAYS=("400", "days that they are kept"),
             DELIVERY_ROLE_ARN="IAM role of the delivery streams",
             DATA_KEY_ARN="KMS key of the buckets",
             DELIVERY_LOG_GROUP="log group of the delivery streams",

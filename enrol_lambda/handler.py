@@ -9,19 +9,25 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.clients import (
+    cloudwatch_client,
     firehose_client,
     kinesis_client,
     kms_client,
     lambda_client,
     rds_client,
     regional_client,
+    s3_client,
+    sns_client,
     sts_client,
 )
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
+from daswatch.aws.first_records import FirstRecords
 from daswatch.aws.fleet import FleetLookup
 from daswatch.aws.rds import ActivityStreams
+from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
+from daswatch.enrolment.conditions import is_due
 from daswatch.enrolment.plan import OnDeselection
 from daswatch.errors import RequestError
 from daswatch.fleet.database import Place
@@ -31,9 +37,14 @@ from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from enrol_lambda.reconciler import Reconciler
 from enrol_lambda.settings import Settings, read_settings
 from enrol_lambda.telemetry import SERVICE, emit, response_of
+from enrol_lambda.watch import Watch
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+# What is left is for the conditions of what is watched.
+_SHARE_OF_ENROLMENT = 0.8
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -43,14 +54,14 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     release = event.get("release")
     if release not in (None, OnDeselection.RELEASE, OnDeselection.STOP):
         raise RequestError("release is unknown (expected: release or stop)")
-    function = warm_function(context.invoked_function_arn)
+    function, now, deadline = warm_function(context.invoked_function_arn), datetime.now(UTC), Deadline.of(context)
+    dry_run = event.get("dryRun") is True
     report = function.reconciler.run(
-        datetime.now(UTC),
-        Deadline.of(context),
-        dry_run=event.get("dryRun") is True,
-        release=OnDeselection(release) if release else None,
+        now, deadline.part(_SHARE_OF_ENROLMENT), dry_run=dry_run, release=OnDeselection(release) if release else None
     )
-    emit(function.telemetry, report, context.aws_request_id)
+    looks = event.get("source") == "aws.events" and is_due(now)
+    watch = function.watch.look(list(report.watched), now, deadline) if looks else None
+    emit(function.telemetry, report, watch, context.aws_request_id)
     return response_of(report)
 
 
@@ -59,7 +70,10 @@ class Function:
 
     def __init__(self, settings: Settings, place: Place) -> None:
         client = search_client(settings.search)
+        topic = AlertTopic(sns_client, settings.topic) if settings.topic else None
+        evidence = settings.evidence_bucket
         self.telemetry = Telemetry(SERVICE)
+        self.watch = Watch(cloudwatch_client, topic, f"account {place.account_id}, region {place.region}")
         self.reconciler = Reconciler(
             place=place,
             lookup=FleetLookup(place.account_id, place.region, regional_client, sts_client, regions=(place.region,)),
@@ -67,6 +81,9 @@ class Function:
             steps=lambda: StepsGateway(settings.wanted, lambda_client(), firehose_client(), _streams),
             index=EnrolmentIndex(client, Indices(settings.index_prefix), settings.search.service),
             wanted=settings.wanted,
+            first_records=FirstRecords(kinesis_client(), s3_client(), evidence, kept=settings.evidence_kept)
+            if evidence
+            else None,
         )
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
+from daswatch.aws.first_records import Database, FirstRecords
 from daswatch.aws.fleet import FleetLookup
 from daswatch.deadline import Deadline
-from daswatch.enrolment.consumers import DeliveryFound
+from daswatch.enrolment.conditions import WatchedStream
+from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, delivery_name
 from daswatch.enrolment.plan import Act, Enrolment, OnDeselection, Present, State, Wanted, orphaned_streams, plan
 from daswatch.enrolment.record import (
     Document,
+    EvidenceBegin,
     Outcome,
+    begins_whole,
     document_of,
     foreign_names,
     id_of,
@@ -25,12 +29,13 @@ from daswatch.enrolment.selection import Selection
 from daswatch.errors import ConsumersUnavailable, FleetUnavailable, SearchUnavailable
 from daswatch.fleet.database import Place
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
-from daswatch.times import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 # Of the time of a run; what is left is for writing.
 _SHARE_OF_LOOKING = 0.4
 _SHARE_OF_DESCRIBING = 0.3
-_SHARE_OF_STEPS = 0.8
+_SHARE_OF_STEPS = 0.6
+_SHARE_OF_EVIDENCE = 0.8
 _SHORTEST_STEP_SECONDS = 5.0
 
 
@@ -44,6 +49,7 @@ class EnrolmentReport:
     causes: tuple[str, ...] = ()
     total_ms: float = 0.0
     dry_run: bool = False
+    watched: tuple[WatchedStream, ...] = ()
 
     @property
     def failures(self) -> dict[str, str]:
@@ -67,14 +73,16 @@ class Reconciler:
         steps: Callable[[], StepsGateway],
         index: EnrolmentIndex,
         wanted: Wanted,
+        first_records: FirstRecords | None = None,
     ) -> None:
-        """`lookup` looks at the own region only."""
+        """`lookup` looks at the own region only. Without `first_records`, no evidence is kept."""
         self._place = place
         self._lookup = lookup
         self._consumers = consumers
         self._steps = steps
         self._index = index
         self._wanted = wanted
+        self._first_records = first_records
 
     def run(
         self, now: datetime, deadline: Deadline, *, dry_run: bool = False, release: OnDeselection | None = None
@@ -102,7 +110,8 @@ class Reconciler:
         )
         memories = None if documents is None else {name: memory_of(one) for name, one in documents.items()}
         enrolments = plan(look, present, wanted, memories, at)
-        report = EnrolmentReport(tuple(enrolments), causes=tuple(causes), dry_run=dry_run)
+        watched = _watched(enrolments, present, documents or {}, wanted.consumers)
+        report = EnrolmentReport(tuple(enrolments), causes=tuple(causes), dry_run=dry_run, watched=tuple(watched))
         if not dry_run:
             report = self._act(report, documents, described, at, deadline)
         return replace(report, total_ms=(deadline.clock.monotonic() - begun) * 1000)
@@ -155,11 +164,34 @@ class Reconciler:
         outcomes, left = self._take(report.enrolments, waiting, deadline.part(_SHARE_OF_STEPS))
         if is_known:
             changed = _changed(report.enrolments, outcomes, documents, described, at)
+            begins = self._begin_evidence(report.enrolments, documents, deadline.part(_SHARE_OF_EVIDENCE))
+            for id_, (before, begin) in begins.items():
+                after = {**changed.get(id_, before), "evidenceStart": str(begin)}
+                if after != before:
+                    changed[id_] = after
             try:
                 self._index.write(changed, deadline)
             except SearchUnavailable as exc:
                 causes.append(str(exc))
         return replace(report, outcomes=outcomes, left=left, causes=tuple(dict.fromkeys(causes)))
+
+    def _begin_evidence(
+        self, enrolments: Iterable[Enrolment], documents: Mapping[str, Document], deadline: Deadline
+    ) -> dict[str, tuple[Document, EvidenceBegin]]:
+        """Write the records from before each delivery began, as far as there is time; the newest databases first."""
+        if self._first_records is None:
+            return {}
+        found: dict[str, tuple[Document, EvidenceBegin]] = {}
+        watched = [(documents[one.resource_id], one) for one in enrolments if one.resource_id in documents]
+        due = [(before, one) for before, one in watched if one.state is State.WATCHED and not begins_whole(before)]
+        for place, (before, one) in enumerate(sorted(due, key=lambda pair: pair[0]["since"], reverse=True)):
+            share = deadline.part(1 / (len(due) - place))
+            if share.remaining < _SHORTEST_STEP_SECONDS:
+                break
+            stream = Database(one.resource_id, one.stream_arn.rpartition("/")[2])
+            progress = self._first_records.advance(stream, share)
+            found[id_of(one)] = (before, EvidenceBegin(progress.complete, str(progress.lost or ""), progress.left))
+        return found
 
     def _take(
         self, enrolments: Iterable[Enrolment], waiting: Collection[str], deadline: Deadline
@@ -178,6 +210,29 @@ class Reconciler:
                 if outcome.ends_act:
                     blocked.add(step.act)
         return outcomes, left
+
+
+def _watched(
+    enrolments: Iterable[Enrolment], present: Present, documents: Mapping[str, Document], consumers: Consumers
+) -> Iterator[WatchedStream]:
+    """The streams that are on and have consumers, and since when."""
+    for one in enrolments:
+        mapping = present.mappings.get(one.stream_arn)
+        if mapping is None or one.resource_id not in documents or one.state is not State.WATCHED:
+            continue
+        names = {
+            kind: found.name if (found := present.deliveries.get((one.stream_arn, kind))) else own
+            for kind in consumers.kinds
+            for own in [delivery_name(consumers, kind, one.resource_id)]
+        }
+        yield WatchedStream(
+            one.name,
+            one.stream_arn.rpartition("/")[2],
+            mapping.uuid,
+            names.get(Kind.EVIDENCE, ""),
+            names.get(Kind.SPLUNK, ""),
+            moment_of(documents[one.resource_id]["since"]),
+        )
 
 
 def _changed(

@@ -6,20 +6,24 @@ from collections import Counter
 from typing import Any
 
 from daswatch.aws.cloudwatch import Telemetry
+from daswatch.enrolment.conditions import METRICS
 from daswatch.enrolment.plan import State
 from daswatch.enrolment.record import id_of
 from enrol_lambda.reconciler import EnrolmentReport
+from enrol_lambda.watch import WatchReport
 
 SERVICE = "enrolment"
 
 
-def emit(telemetry: Telemetry, report: EnrolmentReport, request_id: str) -> None:
-    """Emit the log line and metrics of one run."""
+def emit(telemetry: Telemetry, report: EnrolmentReport, watch: WatchReport | None, request_id: str) -> None:
+    """Emit the log line and metrics of one run. `watch` is None where the run looked at no quarter."""
     states = Counter(str(one.state) for one in report.enrolments)
     steps = [out for found in report.outcomes.values() for out in found]
     failures = report.failures
+    conditions = dict(watch.names) if watch else {}
+    causes = [*report.causes, *([watch.cause] if watch and watch.cause else [])]
     line: dict[str, object] = {
-        "level": "WARNING" if failures or report.causes else "INFO",
+        "level": "WARNING" if failures or causes or conditions else "INFO",
         "message": "enrolment planned" if report.dry_run else "databases enrolled",
         "request_id": request_id,
         "databases": len(report.enrolments),
@@ -27,14 +31,17 @@ def emit(telemetry: Telemetry, report: EnrolmentReport, request_id: str) -> None
         "steps": dict(Counter(str(out.step.act) for out in steps if not out.failure)),
         "steps_left": report.left,
         "failed": failures,
-        "causes": list(report.causes),
+        "conditions": conditions,
+        "causes": causes,
         "total_ms": round(report.total_ms, 1),
     }
     counts = {
         "DatabasesEnrolled": states[State.WATCHED],
         "EnrolmentsFailed": len(failures),
-        "EnrolmentsUnknown": len(report.causes),
+        "EnrolmentsUnknown": len(causes),
     }
+    if watch:
+        counts |= {metric: len(watch.conditions.now.get(condition, ())) for condition, metric in METRICS.items()}
     telemetry.emit(line, {} if report.dry_run else counts, {"EnrolmentDuration": report.total_ms})
 
 

@@ -35,6 +35,22 @@ _CHANGING = ("ResourceInUseException", "ConcurrentModificationException", "Resou
 _QUOTA = "LimitExceeded"  # of delivery streams: it stays until one is removed, or the quota is raised
 
 
+def all_delivery_names(firehose: FirehoseClient, deadline: Deadline) -> frozenset[str]:
+    """The names of all delivery streams that read a Kinesis stream. Raises AwsError."""
+    names: list[str] = []
+    while True:
+        call = partial(
+            firehose.list_delivery_streams,
+            DeliveryStreamType="KinesisStreamAsSource",
+            Limit=_DELIVERIES_PER_PAGE,
+            **({"ExclusiveStartDeliveryStreamName": names[-1]} if names else {}),
+        )
+        page = ask(call, deadline.at_most(_CALL_SECONDS))
+        names += page["DeliveryStreamNames"]
+        if not page.get("HasMoreDeliveryStreams") or not page["DeliveryStreamNames"]:
+            return frozenset(names)
+
+
 class ConsumersGateway:
     """Lambda's mappings, Firehose's delivery streams, and the Kinesis streams that they read, in this region."""
 
@@ -60,22 +76,10 @@ class ConsumersGateway:
 
     def delivery_names(self, deadline: Deadline) -> frozenset[str]:
         """The names of all delivery streams that read a Kinesis stream. Raises ConsumersUnavailable."""
-        names: list[str] = []
-        while True:
-            after = {"ExclusiveStartDeliveryStreamName": names[-1]} if names else {}
-            call = partial(
-                self._firehose.list_delivery_streams,
-                DeliveryStreamType="KinesisStreamAsSource",
-                Limit=_DELIVERIES_PER_PAGE,
-                **after,
-            )
-            try:
-                page = ask(call, deadline.at_most(_CALL_SECONDS))
-            except AwsError as exc:
-                raise ConsumersUnavailable(f"Firehose ListDeliveryStreams: {exc.code}: {exc.words}") from exc
-            names += page["DeliveryStreamNames"]
-            if not page.get("HasMoreDeliveryStreams") or not page["DeliveryStreamNames"]:
-                return frozenset(names)
+        try:
+            return all_delivery_names(self._firehose, deadline)
+        except AwsError as exc:
+            raise ConsumersUnavailable(f"Firehose ListDeliveryStreams: {exc.code}: {exc.words}") from exc
 
     def deliveries(self, names: Iterable[str], deadline: Deadline) -> list[DeliveryFound]:
         """Describe delivery streams, as many as there is time for; one that is gone is left out.

@@ -13,8 +13,8 @@ from typing import Any
 
 from daswatch.alerts.findings import partition
 from daswatch.fleet.database import Place
+from daswatch.records.envelope import STREAM_PREFIX
 
-STREAM_PREFIX = "aws-rds-das-"  # RDS names the Kinesis stream of a database by it and the resource id
 STACK_TAG = "daswatch:stack"
 
 # Of each mapping, by Lambda's names.

@@ -262,7 +262,10 @@ class _Planner:
         is_excepted, words = exception_of(self.database.tags, moment_of(self.now).date())
         known = Memory() if self.memories is None else self.memories.get(rds.resource_id, Memory())
         is_on = rds.stream.status is Status.STARTED
-        memory = replace(known, was_on=known.was_on or is_on)
+        # A mapping is made for a stream that is on, and stays while its database is there.
+        was_on = known.was_on or stream_arn(self.database.place, rds.resource_id) in self.present.mappings
+        known = replace(known, was_on=was_on)
+        memory = replace(known, was_on=was_on or is_on)
         base = Enrolment(
             str(rds.name),
             rds.resource_id,

@@ -41,6 +41,29 @@ class Outcome:
     ends_act: bool = False
 
 
+_WHOLE, _LOST, _LEFT = "complete", "complete, lost: ", "not yet: "
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceBegin:
+    """Whether the evidence begins with the first record of the stream: what was lost, or what it waits for."""
+
+    complete: bool
+    lost: str = ""
+    left: str = ""
+
+    def __str__(self) -> str:
+        """As a document has it."""
+        if not self.complete:
+            return f"{_LEFT}{self.left}"
+        return f"{_LOST}{self.lost}" if self.lost else _WHOLE
+
+
+def begins_whole(document: Document) -> bool:
+    """Whether nothing is left to write of the records before the delivery began."""
+    return str(document.get("evidenceStart", "")).startswith(_WHOLE)
+
+
 def memory_of(document: Document) -> Memory:
     """What a document remembers."""
     return Memory(
@@ -126,6 +149,7 @@ def document_of(
         "startAsked": memory.start_asked,
         "wasOn": memory.was_on,
         "checked": checked,
+        "evidenceStart": before.get("evidenceStart", ""),
         "steps": [*before.get("steps", ()), *steps][-_KEPT_STEPS:],
     }
     return {name: value for name, value in document.items() if value not in ("", {}, [], False)}

@@ -13,13 +13,12 @@ from typing import Any
 
 from daswatch.activity_streams.lifecycle import Status
 from daswatch.fleet.database import Document, Facts, FleetDatabase, Place, document_of
-from daswatch.fleet.moves import to_follow
 
 # What the inventory adds to what a region describes. All else of a document is as described now.
 _KEPT = (
     "firstSeen",
-    "follows",
     "formerIdentifiers",
+    "nameSince",
     "replaces",
     "replacedBy",
     "streamSince",
@@ -93,10 +92,6 @@ def updated(known: Mapping[str, Document], looks: Iterable[Look], now: str) -> I
                 documents[holder] |= {"replacedBy": document["resourceId"]}
                 documents[id_].pop("replacedBy", None)
                 documents[holder].pop("replaces", None)
-                documents[holder].pop("follows", None)
-                documents[id_].pop("follows", None)
-                if stream := to_follow(before[holder], documents[holder]):
-                    documents[id_]["follows"] = stream
     return InventoryUpdate(documents, tuple(moved), unseen)
 
 
@@ -126,6 +121,7 @@ def _seen_again(document: Document, before: Document | None, now: str, *, is_fir
     name = before.get("databaseIdentifier")
     if name and name != document["databaseIdentifier"]:
         seen["formerIdentifiers"] = list(dict.fromkeys((*before.get("formerIdentifiers", ()), name)))
+        seen["nameSince"] = now
     if document["streamStatus"] != Status.STARTED:
         seen.pop("streamSince", None)
     elif not was_on:

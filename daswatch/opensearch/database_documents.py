@@ -25,12 +25,13 @@ def read_documents(
     fields: Collection[str] = (),
     resource_ids: Collection[str] = (),
     place: Place | None = None,
+    gone_days: int | None = None,
 ) -> dict[str, Document]:
     """All documents by id, or some `fields` of each; with `resource_ids` or `place`, those of these databases.
 
-    Raises SearchUnavailable.
+    With `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
     """
-    body = _body(resource_ids, place)
+    body = _body(resource_ids, place, gone_days)
     if fields:
         body["_source"] = list(fields)
     return {hit["_id"]: hit["_source"] for hit in _hits(client, index, body, deadline)}
@@ -51,15 +52,18 @@ def read_versions(
     }
 
 
-def _body(resource_ids: Collection[str], place: Place | None) -> dict[str, Any]:
+def _body(resource_ids: Collection[str], place: Place | None, gone_days: int | None = None) -> dict[str, Any]:
     body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
     filters: list[dict[str, Any]] = []
     if resource_ids:
         filters.append({"terms": {"resourceId": sorted(resource_ids)}})
     if place:
         filters += [{"term": {"awsAccountId": place.account_id}}, {"term": {"awsRegion": place.region}}]
-    if filters:
-        body["query"] = {"bool": {"filter": filters}}
+    query: dict[str, Any] = {"filter": filters} if filters else {}
+    if gone_days is not None:
+        query["must_not"] = [{"range": {"goneSince": {"lt": f"now-{gone_days}d"}}}]
+    if query:
+        body["query"] = {"bool": query}
     return body
 
 

@@ -97,6 +97,8 @@ class Calls:
                 return str(parameters["SecretId"])
             case "rds", "StartActivityStream" | "StopActivityStream":
                 return str(parameters["ResourceArn"])
+            case "lambda", "Invoke":
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{parameters['FunctionName']}"
             case "rds", "DescribeDBClusters":
                 return f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*"  # by a filter: of all
             case "rds", "DescribeDBInstances":
@@ -177,7 +179,7 @@ def _like(pattern: str, value: str) -> bool:
 
 def _holds(operator: str, wanted: Sequence[str], given: Sequence[str]) -> bool:
     match operator:
-        case "StringEquals" | "Bool" | "ForAnyValue:StringEquals":
+        case "StringEquals" | "ArnEquals" | "Bool" | "ForAnyValue:StringEquals":
             return any(value in wanted for value in given)
         case "StringEqualsIfExists":
             return not given or any(value in wanted for value in given)

@@ -27,7 +27,7 @@ from daswatch.aws.rds import ActivityStreams, reached
 from daswatch.aws.session import aws_session
 from daswatch.commands.console import Output, errors_as_exit_codes, write_json
 from tools.artifacts.build import DEFAULT_PYTHON_VERSION, NOT_COMPILED, ROOT, build, steps
-from tools.artifacts.databases import look_at, new_names, wanted
+from tools.artifacts.databases import Looked, look_at, new_names, starts, wanted
 from tools.artifacts.errors import UsageError
 from tools.artifacts.manifest import NAME, Manifest
 from tools.artifacts.show import Events, changes_table, listing, outputs_table
@@ -122,14 +122,17 @@ def _cloudformation(session: boto3.Session) -> Any:
 
 def _check_databases(session: boto3.Session, given: Mapping[str, str], before: Mapping[str, str]) -> None:
     """Look at the databases that are new in the stack; warn of what the start of their streams does to them."""
-    names = new_names(given[DATABASES], before.get(DATABASES, "")) if DATABASES in given else []
-    if not names:
+    if DATABASES not in given:
         return
+    selected = (given[DATABASES], before.get(DATABASES, ""))
     rds = session.client("rds", config=Config(retries={"mode": "standard"}))
     gateway = ActivityStreams(reached(rds), lambda: session.client("kms"))
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     with console.status("RDS is asked about the databases"):
-        looked = look_at(gateway, names, wanted({**before, **given}))
+        stream = wanted({**before, **given})
+        looked = look_at(gateway, new_names(*selected), stream)
+        others = starts(gateway, *selected, stream)
+    looked = Looked(looked.effects | others.effects, looked.unseen | others.unseen)
     for name, effects in looked.effects.items():
         console.print(f"[yellow]warning:[/] {name}: its activity stream starts: {escape('; '.join(effects))}")
     for name, why in looked.unseen.items():
