@@ -20,7 +20,7 @@ from botocore.compat import HTTPHeaders
 from opensearchpy import OpenSearch
 
 from daswatch.aws.clients import firehose_client, kinesis_client, lambda_client
-from daswatch.aws.fleet import Credentials
+from daswatch.aws.roles import Credentials
 from daswatch.content.templates import shipped_content
 from daswatch.fleet.database import Place
 from daswatch.opensearch.templates import ContentGateway
