@@ -35,15 +35,22 @@ class AnyRegion(RuleBasedStateMachine):
         self.enrolling = Enrolling(wanted(consumers=replace(CONSUMERS, splunk=None)))
         self.region = self.enrolling.region
         self.region.page = 2
-        self.asked: set[str] = set()  # databases whose start a run that was killed may have asked for
+        self.asked: set[str] = set()  # databases whose start is remembered
+        self.killed: set[str] = set()  # those of them whose run was killed: whether RDS was asked is not known
         self.by_person: set[str] = set()  # databases whose stream a person switched
         self.number = 0
         self.outcomes: dict[str, str] = {}
 
-    @initialize(count=st.integers(min_value=1, max_value=7))
-    def databases(self, count: int) -> None:
+    @initialize(
+        count=st.integers(min_value=1, max_value=7), are_watched=st.booleans(), how=st.sampled_from(OnDeselection)
+    )
+    def databases(self, count: int, *, are_watched: bool, how: OnDeselection) -> None:
+        self.settings_change(with_splunk=False, key="a", how=how)
         for _ in range(count):
             self.database_comes(cluster=True, tagged=True, gives_up=False, is_late=False)
+        for _ in range(6 if are_watched else 0):
+            self._run()
+            self.region.pass_time()
 
     @rule(cluster=st.booleans(), tagged=st.booleans(), gives_up=st.booleans(), is_late=st.booleans())
     def database_comes(self, *, cluster: bool, tagged: bool, gives_up: bool, is_late: bool) -> None:
@@ -55,6 +62,7 @@ class AnyRegion(RuleBasedStateMachine):
     def database_goes(self, data: st.DataObject, *, with_stream: bool) -> None:
         if database := self._any(data):
             self.region.delete(database, with_stream=with_stream)
+            self._run()
 
     @rule(data=st.data(), tags=st.sampled_from([TAGGED, {}, {**TAGGED, **_EXCEPTED}]))
     def tags_change(self, data: st.DataObject, tags: Mapping[str, str]) -> None:
@@ -99,9 +107,11 @@ class AnyRegion(RuleBasedStateMachine):
     def time_passes(self) -> None:
         self.region.pass_time()
 
-    @rule()
-    def run_ends_well(self) -> None:
-        self._run()
+    @rule(runs=st.integers(min_value=1, max_value=4))
+    def runs_end_well(self, runs: int) -> None:
+        for _ in range(runs):
+            self._run()
+            self.region.pass_time()
 
     @rule(call=_CALLS, before=st.booleans())
     def run_is_killed(self, call: int, *, before: bool) -> None:
@@ -109,7 +119,7 @@ class AnyRegion(RuleBasedStateMachine):
         try:
             self._run()
         except Killed:
-            pass
+            self.killed |= self.asked
 
     @rule(call=_CALLS, before=st.booleans())
     def second_run_comes_between(self, call: int, *, before: bool) -> None:
@@ -155,7 +165,7 @@ class AnyRegion(RuleBasedStateMachine):
             enrolment = found[database.name]
             if enrolment.state is State.FAILED:
                 assert database.stream == "stopped"
-                was_asked = database.resource_id in self.region.starts or database.resource_id in self.asked
+                was_asked = database.resource_id in self.region.starts or database.resource_id in self.killed
                 assert was_asked or database.resource_id in self.by_person, enrolment.reason
             elif database.tags == TAGGED:
                 assert enrolment.state is State.WATCHED, enrolment
@@ -240,8 +250,8 @@ class AnyRegion(RuleBasedStateMachine):
     def _may_remove(self, stream_arn: str) -> None:
         database = self.region.databases.get(resource_id_of(stream_arn))
         released = self.enrolling.wanted.on_deselection is not OnDeselection.KEEP
-        is_selected = database is not None and database.tags == TAGGED
-        assert stream_arn not in self.region.streams or (released and not is_selected)
+        is_deselected = database is not None and database.tags != TAGGED
+        assert stream_arn not in self.region.streams or (released and is_deselected)
 
     def _check_all(self) -> None:
         assert all(count == 1 for count in self.region.starts.values())
@@ -252,4 +262,4 @@ class AnyRegion(RuleBasedStateMachine):
 
 
 TestAnyRegion = AnyRegion.TestCase
-TestAnyRegion.settings = settings(max_examples=15, stateful_step_count=20, phases=[Phase.generate])
+TestAnyRegion.settings = settings(max_examples=60, stateful_step_count=15, phases=[Phase.generate])
