@@ -37,7 +37,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 43  # of the ingest, findings, posture and enrolment functions
+OUR_METRICS = 42  # of the ingest, findings, posture and enrolment functions
 CONDITION_METRICS = 5  # of a database, every quarter of an hour; 6 with Splunk
 MAPPING_METRICS = 7  # that EventCount names
 
@@ -114,8 +114,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "a stream. A stopped database is silent, too.",
     "DatabasesUnread": "The message of enrolment names them. `daswatch doctor` reports whether a mapping is disabled, and "
     "`daswatch enrol` creates a missing one.",
-    "DatabasesBehind": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or needs "
-    "more batches at a time. Up to 23 hours no record is moved, and all are indexed afterwards.",
+    "DatabasesBehind": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or "
+    "needs more batches at a time. Up to 23 hours no record is moved, and all are indexed afterwards.",
     "RecordsGivenUp": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of the "
     "ingest function has the cause.",
     "EvidenceLate": "Check the Firehose log `/aws/kinesisfirehose/daswatch`; usually the policy of the bucket or key.",
