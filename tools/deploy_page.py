@@ -112,8 +112,8 @@ def _gb(size: float) -> str:
 ALARM_FIXES: Mapping[str, str] = {
     "DatabasesSilent": "The message of enrolment names them. `daswatch stream status`, then CloudTrail for who stopped "
     "a stream. A stopped database is silent, too.",
-    "DatabasesUnread": "The message of enrolment names them. `daswatch doctor` reports whether a mapping is disabled, and "
-    "`daswatch enrol` creates a missing one.",
+    "DatabasesUnread": "The message of enrolment names them. `daswatch doctor` reports whether a mapping is disabled, "
+    "and `daswatch enrol` creates a missing one.",
     "DatabasesBehind": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or "
     "needs more batches at a time. Up to 23 hours no record is moved, and all are indexed afterwards.",
     "RecordsGivenUp": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of the "

@@ -391,6 +391,69 @@ def test_the_posture_function_may_do_what_it_does_and_nothing_more(
     assert_exact(stack_for({}, **given), "PostureRole", calls)
 
 
+@pytest.mark.node
+@SIGN_IN
+def test_the_enrolment_function_may_do_what_it_does_and_nothing_more(
+    node: AnyNode,
+    search: OpenSearch,
+    aws: LocalAws,
+    rds: Rds,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    secret_arn: str,
+    auth: str,
+) -> None:
+    fleet = Fleet(search, node.url, rds, monkeypatch, ACCOUNT, REGION)
+    enrolling = Enrolling(fleet, search, capsys)
+    bucket = aws.create_bucket(f"evidence-{secrets.token_hex(4)}")
+    role = f"arn:aws:iam::{ACCOUNT}:role/deliveries"
+    enrolling.configure(
+        OPENSEARCH_AUTH=auth,
+        OPENSEARCH_SECRET_ARN=secret_arn,
+        STREAM_KEY_ARN=rds.key_arn,
+        RESOURCE_PREFIX="daswatch",
+        EVIDENCE_BUCKET=bucket,
+        DELIVERY_ROLE_ARN=role,
+        ON_DESELECTION="stop",
+        ALERT_TOPIC_ARN=aws.create_topic(),
+    )
+    cluster, instance = rds.cluster(), rds.instance()
+    calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
+    with recorded(calls):
+        for name in (cluster, instance):
+            enrolling.tag(name)
+            enrolling.make_kinesis_stream(name)
+        for _ in range(6):
+            enrolling.run()
+        delivered(aws, bucket, rds.resource_id(cluster), enrolling)
+        enrolling.watch()
+        # Settings that differ, then a database that is no longer selected.
+        mapping = enrolling.mappings()[0]
+        enrolling.functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=7)
+        enrolling.configure(DATA_KEY_ARN=DATA_KEY)
+        enrolling.forget_checks()
+        enrolling.run()
+        enrolling.configure(DATABASES="db:nowhere")
+        for _ in range(3):
+            enrolling.run()
+    enrolling.close()
+
+    own = {call for call in calls.made if call.action not in OF_THE_TEST}
+    calls.made.clear()
+    calls.made |= own
+    stack = stack_for(
+        {
+            "DeliveryRole.Arn": role,
+            "AlertTopic": aws.create_topic(),
+            "EvidenceBucket.Arn": f"arn:aws:s3:::{bucket}",
+        },
+        IndexPrefix=fleet.indices.prefix,
+        ActivityStreamKey=rds.key_arn,
+        **needing(calls, auth, secret_arn),
+    )
+    assert_exact(stack, "EnrolRole", calls)
+
+
 @pytest.mark.parametrize("role", ["SetupRole", "EnrolRole"])
 def test_who_may_not_stop_a_stream_cannot(role: str) -> None:
     keeps = Stack({**EVERYTHING, "OnStackDeletion": "retain"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,114 +10,13 @@ import pytest
 from moto.rds.exceptions import RDSClientError
 from opensearchpy import OpenSearch
 
-from daswatch.aws import clients
-from daswatch.deadline import Deadline
 from daswatch.errors import ConsumersUnavailable
-from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from demo.opensearch import AnyNode
-from demo.stream import InvocationContext
 from enrol_lambda import handler as handler_module
-from enrol_lambda.handler import handler
 from tests.fakes.proxy import Exchange, Proxy, Request, Response, answer, bulk, forward, sequence
 from tests.fakes.rds import ACCOUNT, Rds
+from tests.harness.enrol_function import Enrolling
 from tests.harness.fleet import REGION, Fleet
-
-OWN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:daswatch-enrolment"
-SCHEDULED: dict[str, Any] = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
-
-
-class Enrolling:
-    """A deployment that enrols the databases of one account and region."""
-
-    def __init__(self, fleet: Fleet, search: OpenSearch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.fleet = fleet
-        self.rds = fleet.rds
-        self.index = EnrolmentIndex(search, fleet.indices)
-        self._capsys = capsys
-        self.name = f"daswatch-{fleet.indices.stem[:8]}"
-        self.functions = self.rds.any_client("lambda")
-        self.firehose = self.rds.any_client("firehose")
-        self.kinesis = self.rds.any_client("kinesis")
-        self.function = self._function()
-        self.configure(
-            DATABASES=f"tag:watch={self.name}",
-            STREAM_KEY_ARN=self.rds.new_key(),
-            INGEST_FUNCTION_ARN=self.function,
-            DEAD_LETTER_BUCKET="dead-letters",
-            EVIDENCE_BUCKET="evidence",
-            DELIVERY_ROLE_ARN=f"arn:aws:iam::{ACCOUNT}:role/deliveries",
-            DATA_KEY_ARN=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/4f2c5b0e-8a51-4f3d-9c0a-1f2e3d4c5b6a",
-            DELIVERY_LOG_GROUP="/aws/kinesisfirehose/daswatch",
-            RESOURCE_PREFIX=self.name,
-        )
-
-    def configure(self, **settings: str) -> None:
-        """Set settings; the next invocation is a cold start."""
-        self.fleet.configure(**settings)
-        handler_module.warm_function.cache_clear()
-        clients.session.cache_clear()
-
-    def _function(self) -> str:
-        iam = self.rds.any_client("iam")
-        trust = orjson.dumps({"Version": "2012-10-17", "Statement": []}).decode()
-        role = iam.create_role(RoleName=f"{self.name}-ingest", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        code = io.BytesIO()
-        with zipfile.ZipFile(code, "w") as archive:
-            archive.writestr("handler.py", "")
-        made = self.functions.create_function(
-            FunctionName=f"{self.name}-ingest",
-            Runtime="python3.12",
-            Role=role,
-            Handler="handler.handler",
-            Code={"ZipFile": code.getvalue()},
-        )
-        return str(made["FunctionArn"])
-
-    def tag(self, name: str, **tags: str) -> None:
-        """Tag a database, as its owner does; without tags, as this deployment selects."""
-        given = tags or {"watch": self.name}
-        arn = f"arn:aws:rds:{REGION}:{ACCOUNT}:{name}"
-        self.rds.client.add_tags_to_resource(
-            ResourceName=arn, Tags=[{"Key": key, "Value": value} for key, value in given.items()]
-        )
-
-    def stream_arn(self, name: str) -> str:
-        return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-{self.rds.resource_id(name)}"
-
-    def make_kinesis_stream(self, name: str) -> None:
-        """RDS's part, which moto's does not do."""
-        self.kinesis.create_stream(StreamName=self.stream_arn(name).rpartition("/")[2], ShardCount=1)
-
-    def run(self, **event: Any) -> dict[str, Any]:
-        """One invocation; the databases of the answer by their names."""
-        answer = handler({**SCHEDULED, **event}, InvocationContext(invoked_function_arn=OWN))
-        return {one["name"]: one for one in answer["databases"]}
-
-    def line(self) -> dict[str, Any]:
-        """The last log line."""
-        lines = [orjson.loads(line) for line in self._capsys.readouterr().out.splitlines() if line.startswith("{")]
-        return next(one for one in reversed(lines) if "states" in one)
-
-    def mappings(self) -> list[dict[str, Any]]:
-        return list(self.functions.list_event_source_mappings(FunctionName=self.function)["EventSourceMappings"])
-
-    def delivery(self, name: str) -> dict[str, Any]:
-        found = self.firehose.describe_delivery_stream(
-            DeliveryStreamName=f"{self.name}-evidence-{self.rds.resource_id(name)}"
-        )
-        return dict(found["DeliveryStreamDescription"])
-
-    def forget_checks(self) -> None:
-        """As an hour later: the deliveries are looked at again."""
-        found = self.index.read(None, Deadline.after(30))
-        documents = {
-            id_: {name: value for name, value in one.items() if name != "checked"} for id_, one in found.items()
-        }
-        self.index.write(documents, Deadline.after(30))
-
-    def document(self, name: str) -> dict[str, Any]:
-        found = self.index.read(None, Deadline.after(30))
-        return dict(next(one for one in found.values() if one["resourceId"] == self.rds.resource_id(name)))
 
 
 @pytest.fixture
