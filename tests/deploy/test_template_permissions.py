@@ -14,10 +14,12 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core.config import default_user_config
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
@@ -35,9 +37,12 @@ from posture_lambda import handler as posture_handler
 from setup_lambda import handler as setup_handler
 from tests.builders.events import oracle_event, postgresql_event
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
+from tests.fakes.delivery import LocalDelivery, LocalStream
 from tests.fakes.rds import Rds, rds_with_streams
+from tests.harness.enrol_function import Enrolling
 from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction
+from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.iam import Calls, Grant, grants, recorded
@@ -75,6 +80,13 @@ OF_SERVICES: dict[str, Mapping[str, str]] = {
     },
     "FindingsRole": {**LOGS, **GAVE_UP, **VPC},
     "PostureRole": {**LOGS, **VPC},
+    "EnrolRole": {
+        **LOGS,
+        **VPC,
+        "iam:PassRole": "Firehose asks it of who names a role for a delivery stream",
+        "lambda:TagResource": "Lambda asks it of who creates a mapping with tags",
+        "firehose:TagDeliveryStream": "Firehose asks it of who creates a delivery stream with tags",
+    },
     "TransformRole": {**LOGS, **VPC},
     "SetupRole": {
         **LOGS,
@@ -321,8 +333,12 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     _a_team_changes(node, prefix)
     ask("Update", properties={"Version": "2"}, resource_type="Custom::Content", PhysicalResourceId="das-content")
 
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", aws.url)
+    monkeypatch.setitem(default_user_config["lambda"], "use_docker", False)
+    clients.session.cache_clear()
     function = a_function(rds, "daswatch-enrol")
     ask("Create", properties={"Function": function}, resource_type="Custom::Enrolment")
+    rds.any_client("lambda").delete_function(FunctionName=function)
 
     given = {"ActivityStreamKey": rds.key_arn}
     assert_exact(stack_for({}, **given, **needing(calls, auth, secret_arn)), "SetupRole", calls)
@@ -404,9 +420,9 @@ def test_the_enrolment_function_may_do_what_it_does_and_nothing_more(
     auth: str,
 ) -> None:
     fleet = Fleet(search, node.url, rds, monkeypatch, ACCOUNT, REGION)
-    enrolling = Enrolling(fleet, search, capsys)
     bucket = aws.create_bucket(f"evidence-{secrets.token_hex(4)}")
-    role = f"arn:aws:iam::{ACCOUNT}:role/deliveries"
+    topic, role = aws.create_topic(), f"arn:aws:iam::{ACCOUNT}:role/deliveries"
+    enrolling = Enrolling(fleet, search, capsys)
     enrolling.configure(
         OPENSEARCH_AUTH=auth,
         OPENSEARCH_SECRET_ARN=secret_arn,
@@ -415,42 +431,47 @@ def test_the_enrolment_function_may_do_what_it_does_and_nothing_more(
         EVIDENCE_BUCKET=bucket,
         DELIVERY_ROLE_ARN=role,
         ON_DESELECTION="stop",
-        ALERT_TOPIC_ARN=aws.create_topic(),
+        ALERT_TOPIC_ARN=topic,
+        AWS_ENDPOINT_URL_CLOUDWATCH=aws.url,
     )
-    cluster, instance = rds.cluster(), rds.instance()
     calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
-    with recorded(calls):
-        for name in (cluster, instance):
-            enrolling.tag(name)
-            enrolling.make_kinesis_stream(name)
-        for _ in range(6):
-            enrolling.run()
-        delivered(aws, bucket, rds.resource_id(cluster), enrolling)
-        enrolling.watch()
-        # Settings that differ, then a database that is no longer selected.
-        mapping = enrolling.mappings()[0]
-        enrolling.functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=7)
-        enrolling.configure(DATA_KEY_ARN=DATA_KEY)
-        enrolling.forget_checks()
-        enrolling.run()
-        enrolling.configure(DATABASES="db:nowhere")
-        for _ in range(3):
-            enrolling.run()
-    enrolling.close()
 
-    own = {call for call in calls.made if call.action not in OF_THE_TEST}
-    calls.made.clear()
-    calls.made |= own
-    stack = stack_for(
-        {
-            "DeliveryRole.Arn": role,
-            "AlertTopic": aws.create_topic(),
-            "EvidenceBucket.Arn": f"arn:aws:s3:::{bucket}",
-        },
-        IndexPrefix=fleet.indices.prefix,
-        ActivityStreamKey=rds.key_arn,
-        **needing(calls, auth, secret_arn),
-    )
+    def run(count: int = 1) -> dict[str, Any]:
+        with recorded(calls):
+            return [enrolling.run() for _ in range(count)][-1]
+
+    rds.meanwhile = 0
+    cluster, instance = rds.cluster(), rds.instance()
+    for name in (cluster, instance):
+        enrolling.tag(name)
+    enrolling.make_kinesis_stream(instance)
+    stream = LocalStream(aws.kinesis(), rds.resource_id(cluster), datetime.now(UTC) - timedelta(minutes=20))
+    run(3)
+    stream.put(stream.shards[0], 3)
+    delivery = LocalDelivery(aws.s3(), bucket, stream)
+    delivery.start()
+    stream.put(stream.shards[0], 3)
+    delivery.deliver()
+    assert run(2)[cluster]["state"] == "watched"
+    assert enrolling.document(cluster)["evidenceStart"] == "complete"
+    # Settings that differ are put right, and what is wrong is published.
+    mapping, _ = enrolling.mappings()
+    enrolling.functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=7)
+    enrolling.configure(DATA_KEY_ARN=DATA_KEY)
+    enrolling.forget_checks()
+    run()
+    silent = enrolling.fall_silent()
+    with recorded(calls):
+        assert enrolling.watch(silent).names == {"silent": ["db:silent"]}
+    enrolling.configure(DATABASES="db:nowhere")
+    run(3)
+    assert enrolling.mappings() == []
+    assert {rds.stream(name).status for name in (cluster, instance)} == {"stopped"}
+    fleet.close()
+
+    names = {"DeliveryRole.Arn": role, "AlertTopic": topic, "EvidenceBucket.Arn": f"arn:aws:s3:::{bucket}"}
+    given = {"IndexPrefix": fleet.indices.prefix, "ActivityStreamKey": rds.key_arn, "OnDeselection": "stop"}
+    stack = stack_for(names, **given, **needing(calls, auth, secret_arn))
     assert_exact(stack, "EnrolRole", calls)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import secrets
 import zipfile
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -12,10 +14,12 @@ from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
 from daswatch.deadline import Deadline
+from daswatch.enrolment.conditions import QUARTER, WatchedStream, last_quarter, queries_of
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from demo.stream import InvocationContext
 from enrol_lambda import handler as handler_module
 from enrol_lambda.handler import handler
+from enrol_lambda.watch import WatchReport
 from tests.fakes.rds import ACCOUNT
 from tests.harness.fleet import Fleet
 
@@ -105,6 +109,25 @@ class Enrolling:
             DeliveryStreamName=f"{self.name}-evidence-{self.rds.resource_id(name)}"
         )
         return dict(found["DeliveryStreamDescription"])
+
+    def fall_silent(self) -> WatchedStream:
+        """A database that was silent in the last quarter alone."""
+        now = datetime.now(UTC)
+        one = WatchedStream("db:silent", secrets.token_hex(8), secrets.token_hex(8), "", "", now - timedelta(days=1))
+        cloudwatch = self.rds.any_client("cloudwatch")
+        for query in queries_of([one]):
+            metric = query["MetricStat"]["Metric"]
+            if metric["MetricName"] in ("IncomingRecords", "PolledEventCount"):
+                datum = {"Timestamp": last_quarter(now) - QUARTER / 2, "Value": 1.0, "Dimensions": metric["Dimensions"]}
+                cloudwatch.put_metric_data(
+                    Namespace=metric["Namespace"], MetricData=[{"MetricName": metric["MetricName"], **datum}]
+                )
+        return one
+
+    def watch(self, *streams: WatchedStream) -> WatchReport:
+        """What the function makes of streams in the last quarter."""
+        watch = handler_module.warm_function(self.own).watch
+        return watch.look(list(streams), datetime.now(UTC), Deadline.after(30))
 
     def forget_checks(self) -> None:
         """As an hour later: the deliveries are looked at again."""
