@@ -48,6 +48,8 @@ from daswatch.times import moment_of
 
 # Streams that are starting at one time: each start restarts a database.
 MAX_STARTING = 5
+# A Firehose holds records for five minutes, and retries: what it has is delivered before it is removed.
+_DELIVERED_AFTER = timedelta(minutes=15)
 # RDS describes `starting` long before. Where that was not seen, RDS gave up.
 _AGREED_FOR = timedelta(minutes=30)
 
@@ -101,6 +103,7 @@ class Memory:
     start_asked: str = ""
     was_on: bool = False
     was_watched: bool = False  # after the last run
+    gone_since: str = ""  # its Kinesis stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def plan(
     return [
         *_limited(found),
         *_nameless(wanted.selection, databases, look.place),
-        *_orphans(present, described, wanted, look.place),
+        *_orphans(present, described, wanted, look.place, memories, now),
     ]
 
 
@@ -199,7 +202,14 @@ def _nameless(selection: Selection, databases: list[FleetDatabase], place: Place
         yield Enrolment(str(name), "", place, State.GONE, "no database has this name here", selected_by="its name")
 
 
-def _orphans(present: Present, described: set[str], wanted: Wanted, place: Place) -> Iterator[Enrolment]:
+def _orphans(
+    present: Present,
+    described: set[str],
+    wanted: Wanted,
+    place: Place,
+    memories: Mapping[str, Memory] | None,
+    now: str,
+) -> Iterator[Enrolment]:
     """Consumers whose database RDS no longer describes."""
     named = {stream_arn(place, one) for one in _named(present, wanted.consumers)}
     for arn in sorted({*present.mappings, *(arn for arn, _ in present.deliveries), *named}):
@@ -208,9 +218,12 @@ def _orphans(present: Present, described: set[str], wanted: Wanted, place: Place
             continue
         base = Enrolment(resource_id, resource_id, place, State.GONE, "its database is gone", stream_arn=arn)
         ends = wanted.selection == Selection() and wanted.on_deselection is not OnDeselection.KEEP
-        if ends or arn in present.gone:
-            reason = "enrolment ends" if ends else "its Kinesis stream no longer exists"
-            yield replace(base, steps=tuple(_removals(present, wanted.consumers, arn, reason)))
+        if ends:
+            yield replace(base, steps=tuple(_removals(present, wanted.consumers, arn, "enrolment ends")))
+        elif arn in present.gone:
+            known = None if memories is None else memories.get(resource_id, Memory())
+            steps, since = _leftovers(present, wanted.consumers, arn, known, now)
+            yield replace(base, steps=steps, memory=Memory(gone_since=since))
         else:
             yield replace(base, reason="its database is gone; its Kinesis stream is there, and is read to its end")
 
@@ -230,6 +243,16 @@ def _named(present: Present, consumers: Consumers) -> Iterator[str]:
             prefix = delivery_prefix(consumers, kind)
             if name.startswith(prefix) and name[len(prefix) :].startswith(("cluster-", "db-")):
                 yield name[len(prefix) :]
+
+
+def _leftovers(
+    present: Present, consumers: Consumers, arn: str, known: Memory | None, now: str
+) -> tuple[tuple[Step, ...], str]:
+    """The removal of what read a Kinesis stream that no longer exists, and since when it is known to be gone."""
+    since = known.gone_since or now if known else ""
+    is_delivered = bool(since) and moment_of(now) - moment_of(since) >= _DELIVERED_AFTER
+    steps = _removals(present, consumers, arn, "its Kinesis stream no longer exists")
+    return tuple(step for step in steps if is_delivered or step.act is Act.DELETE_MAPPING), since
 
 
 def _removals(present: Present, consumers: Consumers, arn: str, reason: str) -> Iterator[Step]:
@@ -283,13 +306,14 @@ class _Planner:
         else:
             found = self._consumed(base) if is_on else self._started(base, known)
             found = replace(found, reason=f"{found.reason}; {words}") if words else found
-        return replace(found, steps=(*found.steps, *self._leftovers()))
-
-    def _leftovers(self) -> Iterator[Step]:
-        """The removal of what read a stream that was stopped: RDS removes its Kinesis stream too."""
-        arn = stream_arn(self.database.place, self.database.rds.resource_id)
-        if not self.database.rds.kinesis_stream_arn and arn in self.present.gone:
-            yield from _removals(self.present, self.wanted.consumers, arn, "its Kinesis stream no longer exists")
+        arn = stream_arn(self.database.place, rds.resource_id)
+        if rds.kinesis_stream_arn or arn not in self.present.gone:
+            return replace(found, memory=replace(found.memory, gone_since=""))
+        # What read a stream that was stopped: RDS removes its Kinesis stream too.
+        steps, since = _leftovers(
+            self.present, self.wanted.consumers, arn, known if self.memories is not None else None, self.now
+        )
+        return replace(found, steps=(*found.steps, *steps), memory=replace(found.memory, gone_since=since))
 
     def _not_wanted(self, base: Enrolment) -> Enrolment:
         """A database that is not to be watched: what reads it stays, unless a setting says otherwise."""

@@ -67,7 +67,10 @@ def begins_whole(document: Document) -> bool:
 def memory_of(document: Document) -> Memory:
     """What a document remembers."""
     return Memory(
-        document.get("startAsked", ""), document.get("wasOn", False), was_watched=document.get("state") == State.WATCHED
+        document.get("startAsked", ""),
+        document.get("wasOn", False),
+        was_watched=document.get("state") == State.WATCHED,
+        gone_since=document.get("goneSince", ""),
     )
 
 
@@ -148,6 +151,7 @@ def document_of(
         "selectedBy": enrolment.selected_by,
         "startAsked": memory.start_asked,
         "wasOn": memory.was_on,
+        "goneSince": memory.gone_since,
         "checked": checked,
         "evidenceStart": before.get("evidenceStart", ""),
         "steps": [*before.get("steps", ()), *steps][-_KEPT_STEPS:],

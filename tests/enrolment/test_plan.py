@@ -421,10 +421,23 @@ def test_orphan_whose_stream_is_gone_is_removed(is_described: bool) -> None:
     arn = gone.rds.kinesis_stream_arn
     found = [mapping(gone), delivery(gone)] if is_described else [mapping(gone)]
 
-    one = only(there=present(*found, gone=(arn,), names=("daswatch-evidence-cluster-GONE",)))
+    there = present(*found, gone=(arn,), names=("daswatch-evidence-cluster-GONE",))
+    first = only(there=there)
+    one = only(there=there, memories={"cluster-GONE": Memory(gone_since=LONG_AGO)})
 
+    # What Firehose holds is delivered first.
+    assert acts(first) == ["DeleteEventSourceMapping"]
+    assert first.memory.gone_since == NOW
     assert acts(one) == ["DeleteEventSourceMapping", "DeleteDeliveryStream"]
     assert one.steps[1].parameters == {"DeliveryStreamName": "daswatch-evidence-cluster-GONE"}
+
+
+def test_deliveries_stay_while_nothing_is_remembered() -> None:
+    gone = on("gone")
+
+    one = only(there=present(mapping(gone), delivery(gone), gone=(gone.rds.kinesis_stream_arn,)), memories=None)
+
+    assert acts(one) == ["DeleteEventSourceMapping"]
 
 
 def test_consumers_of_a_stopped_stream_are_removed_with_it() -> None:
@@ -433,7 +446,7 @@ def test_consumers_of_a_stopped_stream_are_removed_with_it() -> None:
     look = Look(PLACE, (off(),))
 
     assert orphaned_streams(look, there, CONSUMERS) == {arn}
-    found = only(off(), there=there, memories={"cluster-ORDERS": Memory(was_on=True)})
+    found = only(off(), there=there, memories={"cluster-ORDERS": Memory(was_on=True, gone_since=LONG_AGO)})
     assert (found.state, acts(found)) == (State.FAILED, ["DeleteEventSourceMapping", "DeleteDeliveryStream"])
 
 
