@@ -56,7 +56,7 @@ class Enrolling:
     def configure(self, **settings: str) -> None:
         """Set settings; the next invocation is a cold start."""
         endpoint = self.rds.aws.url
-        self.fleet.configure(AWS_REGION=self.region, AWS_ENDPOINT_URL_LAMBDA=endpoint, **settings)
+        self.fleet.configure(**{"AWS_REGION": self.region, "AWS_ENDPOINT_URL_LAMBDA": endpoint, **settings})
         handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
 
