@@ -13,16 +13,19 @@ PARAMETERS ?=
 export BUCKET STACK PARAMETERS
 given = $(if $(filter command,$(origin $(1))),--$(2) '$($(1))')
 
+# tests/conftest.py decides how many processes. The tests of a file stay together: they share fixtures.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: demo test check lint format bench pictures opensearch package deploy clean
 
 demo: $(VENV)/ready  ## everything on this machine; ARGS=--once exits when it is shown
 	$(RUN) -m demo $(ARGS)
 
 test: $(VENV)/ready  ## all tests, against a real OpenSearch
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 check: lint  ## before every commit: format, lint, types, fast tests
-	$(RUN) -m pytest -m "not node" $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) -m "not node" $(ARGS)
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff format --check .

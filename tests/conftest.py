@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,24 +36,48 @@ _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 
 
+# Of a process of tests: a node of 1 GiB of heap, nodes that tests start themselves, and Python.
+_PROCESS_BYTES = 4 * 1024**3
+# By duration. A long file that starts last would keep one process busy while the others have ended.
+_LONGEST = ("test_faults", "test_doc_commands", "test_catching_up", "test_three_nodes")
+
 # Tests on a node about something else than what it answers: files, processes, networks, AWS.
 _SAME_ON_ALL_VERSIONS = frozenset(
     {
         "test_artifacts",
-        "test_bounded",
-        "test_demo_parts",
         "test_doc_commands",
         "test_faults",
         "test_hanging",
+        "test_parts",
         "test_template_permissions",
         "test_three_nodes",
     }
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """As many processes as there are cores and memory for; 0 is this one alone.
+
+    That is for a part of the tests, and for a server that is not ours: tests change it as if they were alone.
+    """
+    cores = yield
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword or config.option.lf
+    if chosen or os.environ.get("OPENSEARCH_URL"):
+        return 0
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    processes = min(cores, memory // _PROCESS_BYTES)
+    return processes if processes > 1 else 0
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the shared node, whether its author thought of it or not, and what depends on its version."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what uses the shared node, whether its author thought of it or not, and what depends on its version.
+
+    One of several processes begins with the longest files.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST))
     for item in items:
         if "node" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.node)

@@ -113,7 +113,9 @@ def test_the_same_tree_elsewhere_gives_the_same_bytes(here: Built, tmp_path: Pat
     tree.mkdir()
     for name in _TREE:
         if (ROOT / name).is_dir():  # copied files are as old as their copy
-            shutil.copytree(ROOT / name, tree / name, copy_function=shutil.copyfile)
+            # Bytecode may be written meanwhile, by another process of tests.
+            compiled = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, tree / name, copy_function=shutil.copyfile, ignore=compiled)
         elif (ROOT / name).exists():
             shutil.copyfile(ROOT / name, tree / name)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -153,8 +154,10 @@ def reader(rds: Rds, cloudformation: CloudFormation, domain: Domain, dist: Path,
     """A checkout, the databases, the bucket and the stack that the pages name."""
     folder = tmp_path / "checkout"
     folder.mkdir()
+    # Some commands write pages, which other tests read meanwhile.
+    shutil.copytree(ROOT / "docs", folder / "docs")
     for path in ROOT.iterdir():
-        if path.name not in ("dist", "build", "detections.json", ".git"):
+        if path.name not in ("dist", "build", "detections.json", "docs", ".git"):
             (folder / path.name).symlink_to(path)
     tools = tmp_path / "tools"
     tools.mkdir()
