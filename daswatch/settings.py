@@ -74,6 +74,7 @@ SETTINGS = {
             OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
             OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
             OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
+            OPENSEARCH_REGION=("~the function's own", "region of the endpoint, for which requests are signed"),
             OPENSEARCH_SECRET_ARN='ARN of a secret `{"username": …, "password": …}`',
             OPENSEARCH_CA_BUNDLE="path of a CA bundle",
             INDEX_PREFIX=(
@@ -401,10 +402,11 @@ class SearchEndpoint:
     service: Service = "es"
     secret_arn: str = ""
     ca_bundle: str = ""
+    region: str = ""  # empty: that of the session
 
     @classmethod
     def read(cls, environment: Environment) -> SearchEndpoint:
-        """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _SECRET_ARN and _CA_BUNDLE."""
+        """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _REGION, _SECRET_ARN and _CA_BUNDLE."""
         url = environment.required("OPENSEARCH_ENDPOINT", "https://…, the domain's or collection's endpoint")
         if url and not _is_http(url):
             environment.problem("OPENSEARCH_ENDPOINT", "is not a URL", "https://…")
@@ -425,6 +427,7 @@ class SearchEndpoint:
             service="aoss" if service == "aoss" else "es",
             secret_arn=secret_arn,
             ca_bundle=environment.optional("OPENSEARCH_CA_BUNDLE"),
+            region=environment.optional("OPENSEARCH_REGION"),
         )
 
 

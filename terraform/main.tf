@@ -44,7 +44,7 @@ data "aws_s3_bucket" "artifacts" {
 resource "aws_cloudformation_stack" "daswatch" {
   name         = var.stack_name
   template_url = "https://${data.aws_s3_bucket.artifacts.bucket_regional_domain_name}/${aws_s3_object.template.key}"
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+  capabilities = ["CAPABILITY_NAMED_IAM"]
   iam_role_arn = var.stack_role_arn
   tags         = var.tags
 

@@ -1,4 +1,4 @@
-"""template.yaml: the linter and SAM take it, and what it makes is what the functions, their settings and AWS need."""
+"""template.yaml: the linter takes it, and what it makes is what the functions, their settings and AWS need."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -35,8 +36,8 @@ from ingest_lambda import telemetry as ingest_telemetry
 from ingest_lambda.report import IngestReport, RowsReport
 from posture_lambda import telemetry as posture_telemetry
 from posture_lambda.auditor import PostureReport
-from tests.iac.cloudformation import REGION, TEMPLATE, Stack, read_template, walk
-from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
+from tests.iac.cloudformation import ACCOUNT, REGION, TEMPLATE, Stack, read_template, walk
+from tests.iac.setups import EVERYTHING, HUB, SAMPLES_KEY, SETUPS, SPOKE, stack
 
 # What the code reads and the template leaves at its default, with the reason.
 AT_THEIR_DEFAULT = {
@@ -58,7 +59,7 @@ def by_setup(function: Any) -> Any:
     return pytest.mark.parametrize("name", SETUPS)(function)
 
 
-# The linter, and SAM.
+# The linter.
 
 
 def linted(text: str) -> list[str]:
@@ -73,14 +74,6 @@ def test_cfn_lint_finds_nothing() -> None:
 def test_with_values_it_finds_nothing_without_an_exception_either(name: str) -> None:
     # What a condition leaves out is not looked at: its ARNs are empty, and that is what the condition is for.
     assert linted(json.dumps(stack(name).resolved_template())) == []
-
-
-@by_setup
-def test_sam_translates_it_and_leaves_nothing_of_its_own(name: str) -> None:
-    types = {one.type for one in stack(name).resources.values()}
-
-    assert "AWS::Lambda::Function" in types
-    assert not any(kind.startswith("AWS::Serverless") for kind in types)
 
 
 # What IAM takes of the policies that a role has of its own, and of a managed one, without white space.
@@ -119,11 +112,11 @@ def test_policies_fit_with_keys_that_are_adopted() -> None:
         assert _characters(policy.properties["PolicyDocument"]) <= _MAX_MANAGED_CHARACTERS, name
 
 
-def test_nothing_loops_so_that_every_tool_reads_it() -> None:
-    """Scanners and SAM's own commands know resources, no loops."""
+def test_nothing_is_transformed_so_that_every_tool_reads_it() -> None:
+    """Scanners know resources, no loops; a StackSet with service-managed permissions takes no macro."""
     template = read_template()
 
-    assert template["Transform"] == "AWS::Serverless-2016-10-31"
+    assert "Transform" not in template
     assert all(isinstance(body, dict) and "Type" in body for body in template["Resources"].values())
 
 
@@ -136,7 +129,7 @@ def test_every_parameter_is_explained_in_the_form_and_used() -> None:
     template = read_template()
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     in_form = [name for group in groups for name in group["Parameters"]]
-    body = json.dumps({key: template[key] for key in ("Conditions", "Globals", "Resources")})
+    body = json.dumps({key: template[key] for key in ("Conditions", "Resources")})
 
     assert sorted(in_form) == sorted(template["Parameters"])
     for name, parameter in template["Parameters"].items():
@@ -666,7 +659,72 @@ def test_who_calls_a_function_may(name: str) -> None:
         for target in resource.properties["Targets"]:
             if target["Arn"].endswith("Function.Arn>"):
                 assert (target["Arn"].replace(".Arn", ""), f"<{rule}.Arn>") in allowed
-    assert ("<NotifiedFunction>", "<MonitorTopic>") in allowed
+    assert (("<NotifiedFunction>", "<MonitorTopic>") in allowed) == (name != "spoke")
+
+
+# Hub and spokes.
+
+
+def test_spoke_has_what_reads_and_nothing_that_finds() -> None:
+    functions = {name.removesuffix("Function") for name in stack("spoke").of_type("AWS::Lambda::Function")}
+
+    assert functions == {"Enrol", "Ingest", "Setup"}
+    assert not [one for one in stack("spoke").resources.values() if one.type == "Custom::Content"]
+    assert stack("spoke").of_type("AWS::IAM::Role").keys() >= {"MemberRole", "SendToHubRole"}
+
+
+def test_hub_knows_the_roles_of_its_spokes() -> None:
+    setup = stack("hub").function("setup_lambda.handler.handler").properties["Environment"]["Variables"]
+
+    for variable, role in (("INGEST_ROLE_ARN", "IngestRole"), ("ENROLMENT_ROLE_ARN", "EnrolRole")):
+        own, of_spokes = setup[variable].split(",")
+        name = stack("spoke").resources[role].properties["RoleName"]
+        assert own == f"<{role}.Arn>"
+        assert fnmatchcase(f"arn:aws:iam::333333333333:role/{name}", of_spokes)
+    assert "RoleName" not in stack("hub").resources["IngestRole"].properties
+
+
+@pytest.mark.parametrize("handler", ["ingest_lambda.handler.handler", ENROL])
+def test_spoke_signs_for_the_region_of_its_hub(handler: str) -> None:
+    settings = read(handler, environment_of(handler, "spoke"))
+
+    assert (settings.search.url, settings.search.region) == (SPOKE["OpenSearchEndpoint"], "us-east-1")
+
+
+@pytest.mark.parametrize("sample", CALLS, ids=lambda one: one.words)
+def test_what_a_spoke_reports_reaches_the_saved_query_of_its_hub(sample: Any) -> None:
+    spoke = Stack({**SPOKE, "AdoptedKeys": SAMPLES_KEY}).of_type("AWS::Events::Rule").values()
+    (taken,) = (one for name, one in stack("hub").of_type("AWS::Events::Rule").items() if name == "SentBySpokes")
+
+    for event in events_of(sample):
+        sent = [
+            one
+            for rule in spoke
+            if takes(rule.properties.get("EventPattern", {"source": []}), event)
+            for one in rule.properties["Targets"]
+            if one["Arn"] == SPOKE["HubEventBusArn"]
+        ]
+        assert [one["RoleArn"] for one in sent] == ["<SendToHubRole.Arn>"]
+        assert takes(taken.properties["EventPattern"], {**event, "account": "333333333333"})
+        assert takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": "us-east-1"})
+        assert not takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": REGION})
+
+
+def test_only_accounts_of_the_organization_may_send() -> None:
+    policy = stack("hub").resources["SpokesMaySend"].properties["Statement"]
+
+    assert policy["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": HUB["OrganizationId"]}}
+    assert "SpokesMaySend" not in stack("own domain").resources
+
+
+def test_member_role_trusts_the_hub_and_is_made_once_in_an_account() -> None:
+    role = stack("spoke").resources["MemberRole"].properties
+    elsewhere = Stack({**SPOKE, "MemberRoleRegion": "us-east-1"}).resources
+
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": SPOKE["HubRoleArns"].split(",")}
+    assert role["RoleName"] == SPOKE["MemberRoleName"]
+    assert "MemberRole" not in elsewhere
 
 
 def test_our_names_are_known_to_the_saved_query() -> None:

@@ -78,10 +78,12 @@ def deployed() -> Iterator[Deployed]:
     try:
         _prepare()
         rows = f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/daswatch-rows"
-        made = Stack(EVERYTHING, {"RowsDelivery": "daswatch-rows", "RowsDelivery.Arn": rows})
+        made = Stack(EVERYTHING, {"Content": "das-content", "RowsDelivery": "daswatch-rows", "RowsDelivery.Arn": rows})
         template = made.resolved_template(lambda kind: kind not in BY_API | OURS)
         client = boto3.client("cloudformation", region_name=REGION)
-        client.create_stack(StackName="daswatch", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+        client.create_stack(
+            StackName="daswatch", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
         (one,) = client.describe_stacks(StackName="daswatch")["Stacks"]
         assert one["StackStatus"] == "CREATE_COMPLETE"
         summaries = client.list_stack_resources(StackName="daswatch")["StackResourceSummaries"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
 from posture_lambda import handler as posture_handler
 from setup_lambda import handler as setup_handler
+from tests import ROOT
 from tests.builders.events import oracle_event, postgresql_event
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
 from tests.fakes.delivery import LocalDelivery, LocalStream
@@ -46,7 +48,7 @@ from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.iam import Calls, Grant, grants, recorded
-from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS
+from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS, SPOKE
 
 DATA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1d2e3f4a-5b6c-4d7e-8f90-123456789012"
 CHANNEL = f"arn:aws:iam::{ACCOUNT}:role/channel"
@@ -513,26 +515,41 @@ OF_SERVICE_ROLES = {
     | FIREHOSE_WRITES
     | {"lambda:GetFunctionConfiguration", "lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
     "RowsRole": FIREHOSE_WRITES,
+    "SendToHubRole": {"events:PutEvents"},
     "ChannelRole": {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
 
 
 @pytest.mark.parametrize("role", OF_SERVICE_ROLES)
 def test_a_services_role_has_what_its_guide_lists(role: str) -> None:
-    granted = grants(Stack(EVERYTHING).statements(role))
+    granted = grants(Stack(SPOKE if role == "SendToHubRole" else EVERYTHING).statements(role))
 
     assert {grant.action for grant in granted} == OF_SERVICE_ROLES[role]
 
 
+def test_the_member_role_has_what_docs_ask_of_it() -> None:
+    """The policy of docs/fleet.md, which is compared with the calls, and the import of findings."""
+    granted = {grant.action for grant in grants(Stack(SPOKE).statements("MemberRole"))}
+    block = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "fleet.md").read_text("utf-8"), re.DOTALL)
+    assert block
+
+    (look,) = (statement["Action"] for statement in json.loads(block[1])["Statement"])
+    assert granted == {*look, "securityhub:BatchImportFindings"}
+
+
 @pytest.mark.parametrize("name", SETUPS)
 def test_every_role_is_looked_at_here(name: str) -> None:
-    known = {*OF_SERVICES, *OF_SERVICE_ROLES}
+    known = {*OF_SERVICES, *OF_SERVICE_ROLES, "MemberRole"}
 
     assert set(Stack(SETUPS[name]).of_type("AWS::IAM::Role")) <= known
 
 
 # What names no single resource, and why it cannot.
 WILDCARDS = {
+    (
+        f"arn:aws:securityhub:*:{ACCOUNT}:product/{ACCOUNT}/default",
+        "securityhub:BatchImportFindings",
+    ): "hubs may be in any region",
     ("*", "rds:DescribeOrderableDBInstanceOptions"): "it is about engines",
     **{
         ("*", action): "the inventory is to find what is not known yet"

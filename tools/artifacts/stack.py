@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.artifacts.errors import DeployError, UsageError
 
-CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+CAPABILITIES = ("CAPABILITY_NAMED_IAM",)  # roles of a spoke have names
 _POLL_SECONDS = 3.0
 _TIMEOUT_SECONDS = 3600.0  # a domain takes half of that
 # What CloudFormation says of a change set without changes, in the words of its two ways.
