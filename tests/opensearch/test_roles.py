@@ -153,6 +153,30 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
     assert ingest.pulses()["db-WRITER"]["lastEvent"]
 
 
+def test_roles_of_spokes_write_and_no_others_do(admin: OpenSearch, users: Users) -> None:
+    """The plugin takes a pattern of ARNs: accounts that join are known by the name of their role."""
+    prefix = f"t{secrets.token_hex(4)}-events"
+    installation = Installation(admin, None)
+    spokes = "arn:aws:iam::*:role/daswatch-ingest-*"
+    wanted = WantedContent(index_prefix=prefix, ingest_role_arns=(INGEST_ARN, spokes), dashboards=False)
+    installation.execute(installation.plan(wanted), lambda name, content: None)
+
+    def write(backend_role: str) -> bool:
+        body = [{"create": {"_index": f"{prefix}-2031.03.04"}}, {"@timestamp": "2031-03-04T10:00:00Z"}]
+        client = users.client(backend_role)
+        try:
+            return not client.bulk(body=body)["errors"]
+        except AuthorizationException:
+            return False
+        finally:
+            client.close()
+
+    assert write(INGEST_ARN)
+    assert write("arn:aws:iam::333333333333:role/daswatch-ingest-us-east-1")
+    assert not write("arn:aws:iam::333333333333:role/other-ingest-us-east-1")
+    assert not write("arn:aws:iam::333333333333:role/daswatch-posture-us-east-1")
+
+
 def test_ingest_function_reads_names_with_its_role_alone(admin: OpenSearch, ingest: IngestFunction) -> None:
     document = named_database(ingest.database().resource_id)
     admin.index(index=ingest.indices.databases, body=document, params={"refresh": "true"})
