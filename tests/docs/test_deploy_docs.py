@@ -12,6 +12,7 @@ import botocore.session
 import jmespath  # type: ignore[import-untyped]
 import pytest
 import typer
+from botocore import xform_name
 from markdown_it import MarkdownIt
 from typer.core import TyperGroup
 
@@ -216,7 +217,14 @@ def test_words_in_code_that_look_like_parameters_or_outputs_are() -> None:
     metrics = {"KmsCalls", "DataKeyCacheHits"}
 
     assert {"SubnetIds", "MemberRoleName", "SetupRoleArn", "OnStackDeletion"} <= words
-    assert {one for one in words if not one.isupper()} - {*PARAMETERS, *OUTPUTS, *alarms, *metrics, "Content"} == set()
+    assert {one for one in words if not one.isupper()} - {
+        *PARAMETERS,
+        *OUTPUTS,
+        *alarms,
+        *metrics,
+        "Content",
+        "Enrolment",
+    } == set()
     assert metrics <= set(re.findall(r'"(\w+)": report', (ROOT / "ingest_lambda" / "telemetry.py").read_text("utf-8")))
 
 
@@ -251,7 +259,7 @@ def test_the_aws_commands_are_such_as_botocores_models_know() -> None:
         model = session.get_service_model(service)
         operation = model.operation_model("".join(part.title() for part in name.split("-")))
         assert operation.input_shape
-        members = {re.sub(r"(?<!^)(?=[A-Z])", "-", one).lower() for one in operation.input_shape.members}
+        members = {xform_name(one, "-") for one in operation.input_shape.members}
         options = set(re.findall(r"--([a-z-]+)", rest.split("$(")[0]))
         assert options - own <= members, f"{service} {name}"
     query = re.search(r'--query "(Stacks\[0\]\.Parameters.*?)"\)', TEXT)
