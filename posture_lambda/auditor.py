@@ -87,13 +87,14 @@ class Auditor:
             return PostureReport(audited({}, (), {}, iso_milliseconds(now)), is_whole=False)
         known = self._index.read(deadline)
         heard = self._index.heard(deadline)
+        failures = self._index.enrolment_failures(deadline)
         looking = deadline.part(_SHARE_OF_LOOKING)
         if place:
             known = {id_: one for id_, one in known.items() if place_of(one) == place}
             looks = self._lookup((place.region,)).look([place.account_id], looking)
         else:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
-        audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
+        audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync, failures=failures)
         self._index.write(audit, deadline, with_history=place is None)
         publishing = deadline.part(_SHARE_OF_PUBLISHING)
         published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()

@@ -17,6 +17,7 @@ from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedMode
 from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack, WatchedDatabase
 from daswatch.enrolment.consumers import MAPPING_SETTINGS
 from daswatch.enrolment.plan import Enrolment, State
+from daswatch.enrolment.record import is_whole
 from daswatch.fleet.database import KeyState
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from types_boto3_sns.type_defs import SubscriptionTypeDef
 
+_EVIDENCE_BEGIN = "docs/deploy.md, How the evidence begins; what is not yet written follows by itself"
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares templates with one another, not with what exists.
 ENROL_FUNCTION = "EnrolFunction"  # by its name in the template
@@ -221,12 +223,20 @@ def settings_check(problem: str) -> Check:
 
 def remembered_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
     """Check what the enrolment function could not do, as it noted it itself."""
-    failed = [one for one in documents if one.get("state") == State.FAILED]
+    documents = list(documents)
     fix = "do what the reason says; enrolment goes on by itself"
-    return [
+    checks = [
         broken(Subject.STREAMS, f"{one['name']}, enrolment", f"{one['reason']} (since {one['since'][:16]})", fix)
-        for one in failed
+        for one in documents
+        if one.get("state") == State.FAILED
     ]
+    begins = [(f"{one['name']}, begin", one["evidenceStart"]) for one in documents if one.get("evidenceStart")]
+    for name, words in begins:
+        if not is_whole(words):
+            checks.append(warning(Subject.EVIDENCE, name, f"its first records: {words}", _EVIDENCE_BEGIN))
+    if whole := sum(is_whole(words) for _, words in begins):
+        checks.append(ok(Subject.EVIDENCE, "begin", f"{whole} databases from their first record"))
+    return checks
 
 
 def stream_checks(

@@ -59,6 +59,11 @@ class EvidenceBegin:
         return f"{_LOST}{self.lost}" if self.lost else _WHOLE
 
 
+def is_whole(begin: str) -> bool:
+    """Whether a document's `evidenceStart` says that nothing is missing."""
+    return begin == _WHOLE
+
+
 def begins_whole(document: Document) -> bool:
     """Whether nothing is left to write of the records before the delivery began."""
     return str(document.get("evidenceStart", "")).startswith(_WHOLE)

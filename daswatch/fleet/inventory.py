@@ -26,6 +26,8 @@ _KEPT = (
     "lastEvent",
     "verdict",
     "verdictSince",
+    "enrolmentFailure",
+    "enrolmentSince",
     "findingState",
 )
 

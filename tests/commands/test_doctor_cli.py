@@ -365,6 +365,23 @@ def test_name_that_no_database_has_is_broken(deployed: Deployed) -> None:
     assert "parameter Databases" in check["fix"]
 
 
+@pytest.mark.parametrize(
+    ("begin", "name", "status"),
+    [
+        ("complete", "begin", "ok"),
+        ("complete, lost: from 10:00 to 11:00", "db:ledger, begin", "warning"),
+        ("not yet: Firehose has delivered nothing", "db:ledger, begin", "warning"),
+    ],
+)
+def test_evidence_that_begins_late_is_shown(deployed: Deployed, begin: str, name: str, status: str) -> None:
+    document = {"name": "db:ledger", "resourceId": "db-1", "state": "watched", "evidenceStart": begin}
+    deployed.put("das-enrolments", {**document, "awsAccountId": ACCOUNT, "awsRegion": REGION})
+
+    check = named(doctor(), name)
+
+    assert (check["status"], check["subject"]) == (status, "evidence")
+
+
 def test_what_enrolment_could_not_do_is_broken(deployed: Deployed) -> None:
     failed = {
         "name": "db:ledger",
