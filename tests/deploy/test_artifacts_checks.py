@@ -198,6 +198,7 @@ RULES: list[tuple[Mapping[str, str], str]] = [
     ({"OpenSearchService": "aoss", "CollectionName": "audit"}, "CollectionHasName"),
     ({"OpenSearchAuth": "basic", "OpenSearchSecretArn": "arn"}, "DomainUsesSigV4"),
     ({"CreateDomain": "false", **ENDPOINT, "OpenSearchAuth": "basic"}, "PasswordHasSecret"),
+    ({"Deployment": "spoke"}, "SpokeHasHub"),
     ({"SplunkEndpoint": "https://splunk"}, "SplunkHasToken"),
 ]
 

@@ -30,10 +30,11 @@ from tools.artifacts.build import DEFAULT_PYTHON_VERSION, NOT_COMPILED, ROOT, bu
 from tools.artifacts.databases import Looked, look_at, new_names, starts, wanted
 from tools.artifacts.errors import UsageError
 from tools.artifacts.manifest import NAME, Manifest
+from tools.artifacts.migration import keeping
 from tools.artifacts.show import Events, changes_table, listing, outputs_table
 from tools.artifacts.stack import Stack, parse_parameters
 from tools.artifacts.template import DATABASES, Template, check_bucket_name, check_stack_name
-from tools.artifacts.upload import Uploaded, check_bucket, sizes, upload, uploads
+from tools.artifacts.upload import Uploaded, check_bucket, sizes, upload, upload_template, uploads
 from tools.artifacts.wheels import Architecture
 
 Format = Annotated[Output, typer.Option("--output", help="Output format.")]
@@ -101,6 +102,8 @@ def deploy(
         _check_databases(session, given, before)
         manifest = _built(dist, list(Architecture), DEFAULT_PYTHON_VERSION, tuning, output)
         sent = _uploaded(s3, bucket, dist, manifest, template)
+        if text := keeping(one.template()):
+            _keep_consumers(one, upload_template(s3, bucket, text))
         _change(one, sent, {"ArtifactBucket": bucket, "ArtifactPrefix": sent.prefix, **given}, output)
 
 
@@ -145,6 +148,16 @@ def _uploaded(s3: Any, bucket: str, dist: Path, manifest: Manifest, template: Pa
         return upload(
             s3, bucket, dist, manifest, template, lambda key, size: bar.update(task, description=key, advance=size)
         )
+
+
+def _keep_consumers(stack: Stack, template_url: str) -> None:
+    """Update a stack of an earlier release, so that CloudFormation keeps what reads the streams."""
+    console = Console(stderr=True, emoji=False)
+    console.print("first, what reads the streams is to stay when it leaves the template")
+    change_set = f"daswatch-keep-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    if stack.prepare(template_url, {}, change_set):
+        with Events(console) as events:
+            stack.execute(change_set, events.hear)
 
 
 def _change(stack: Stack, sent: Uploaded, given: Mapping[str, str], output: Output) -> None:
