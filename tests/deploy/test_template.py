@@ -411,7 +411,7 @@ def test_every_function_logs_into_a_group_of_its_own_that_forgets_and_is_encrypt
         group = logs[function.properties["LoggingConfig"]["LogGroup"].strip("<>")].properties
         assert group["LogGroupName"] == f"/aws/lambda/{function.properties['FunctionName']}"
     for one in logs.values():
-        assert int(one.properties["RetentionInDays"]) == 90
+        assert int(one.properties["RetentionInDays"]) == 365
         assert one.properties["KmsKeyId"] == "<DataKey.Arn>"
     groups = [one.properties["LoggingConfig"]["LogGroup"] for one in made.of_type("AWS::Lambda::Function").values()]
     assert len(set(groups)) == len(groups)
@@ -451,6 +451,22 @@ def test_evidence_cannot_be_deleted_and_expires() -> None:
         for one in statements
     )
     assert int(rule["ExpirationInDays"]) == 400
+
+
+def test_evidence_is_locked_and_its_readers_are_logged_where_asked_for() -> None:
+    given = {**EVERYTHING, "EvidenceLock": "compliance", "AccessLogBucket": "access-logs", "EvidenceDays": "800"}
+    bucket = Stack(given).resources["EvidenceBucket"].properties
+    default = stack().resources["EvidenceBucket"].properties
+
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Mode": "COMPLIANCE", "Days": "800"}
+    assert bucket["LoggingConfiguration"] == {
+        "DestinationBucketName": "access-logs",
+        "LogFilePrefix": "daswatch/evidence/",
+    }
+    assert not {"ObjectLockEnabled", "ObjectLockConfiguration", "LoggingConfiguration"} & default.keys()
+    letters = Stack(given).resources["DeadLetterBucket"].properties
+    assert letters["LoggingConfiguration"]["LogFilePrefix"] == "daswatch/dead-letters/"
 
 
 # Notifications.
