@@ -56,10 +56,12 @@ def flattened(record: ProducedRecord, index_prefix: str, names: Names | None = N
     )
 
 
-def documents_of(records: Iterable[ProducedRecord], index_prefix: str) -> Iterator[Document]:
+def documents_of(
+    records: Iterable[ProducedRecord], index_prefix: str, names: Names | None = None
+) -> Iterator[Document]:
     """The documents of these records."""
     for record in records:
-        yield from flattened(record, index_prefix).documents
+        yield from flattened(record, index_prefix, names).documents
 
 
 def index_all(client: OpenSearch, documents: Iterable[Document]) -> int:

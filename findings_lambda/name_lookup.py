@@ -25,7 +25,7 @@ class NameLookup:
         self._tags = tags
 
     def read(self, resource_ids: Collection[str], deadline: Deadline) -> Names:
-        """The names of some databases. Raises SearchUnavailable."""
+        """The names of some databases, however long they are gone: nothing is kept. Raises SearchUnavailable."""
         if not resource_ids:
             return Names()
         until = deadline.at_most(_LONGEST_SECONDS)

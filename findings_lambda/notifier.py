@@ -14,7 +14,7 @@ from daswatch.alerts.alert import Alert, Publication
 from daswatch.alerts.findings import Posting, finding
 from daswatch.alerts.links import alert_url, alerts_url
 from daswatch.alerts.messages import MAX_MESSAGES, Message, message, shared, summary
-from daswatch.aws.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
+from daswatch.aws.security_hub import FindingAccounts, portions_in_time
 from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
@@ -107,20 +107,7 @@ class Notifier:
         by_account: dict[str, list[Alert]] = {}
         for alert in sorted(alerts, key=lambda alert: -alert.level.rank):
             by_account.setdefault(alert.database.aws_account_id, []).append(alert)
-        for left, (account_id, own) in zip(range(len(by_account), 0, -1), by_account.items(), strict=True):
-            yield from self._import_findings(account_id, own, detections, deadline.part(1 / left), result)
-
-    def _import_findings(
-        self,
-        account_id: str,
-        alerts: Sequence[Alert],
-        detections: Mapping[str, Detection],
-        deadline: Deadline,
-        result: NotificationResult,
-    ) -> Iterator[list[Publication]]:
-        portions = [alerts[at : at + MAX_FINDINGS_PER_CALL] for at in range(0, len(alerts), MAX_FINDINGS_PER_CALL)]
-        for number, portion in enumerate(portions):
-            mine = deadline.part(1 / (len(portions) - number))  # one that is throttled does not take all of it
+        for account_id, portion, mine in portions_in_time(by_account, deadline):
             if self._accounts is None:
                 yield [Publication(alert, finding=True) for alert in portion]
                 continue

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from daswatch.alerts.findings import Posting
-from daswatch.aws.security_hub import MAX_FINDINGS_PER_CALL, FindingAccounts
+from daswatch.aws.security_hub import FindingAccounts, portions_in_time
 from daswatch.deadline import Deadline
 from daswatch.fleet.audit import Audit
 from daswatch.fleet.compliance import finding_of, is_due, state_of
@@ -55,12 +55,9 @@ class PostureFindings:
         for id_ in sorted(audit.changed):
             if is_due(audit.documents[id_]):
                 by_account.setdefault(audit.documents[id_]["awsAccountId"], []).append(id_)
-        for left, (account_id, ids) in zip(range(len(by_account), 0, -1), sorted(by_account.items()), strict=True):
-            share = deadline.part(1 / left)
-            portions = [ids[at : at + MAX_FINDINGS_PER_CALL] for at in range(0, len(ids), MAX_FINDINGS_PER_CALL)]
-            for number, portion in enumerate(portions):
-                documents = {id_: audit.documents[id_] for id_ in portion}
-                self._send(account_id, documents, audit.at, share.part(1 / (len(portions) - number)), published)
+        for account_id, portion, share in portions_in_time(by_account, deadline):
+            documents = {id_: audit.documents[id_] for id_ in portion}
+            self._send(account_id, documents, audit.at, share, published)
         return published
 
     def _send(

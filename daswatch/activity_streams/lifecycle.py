@@ -276,6 +276,11 @@ def obstacle(database: RdsDatabase) -> str:
     return ""
 
 
+def why_at_rest(status: str) -> str:
+    """Why a database with this status does not become available by itself; empty where it does, or is."""
+    return _AT_REST.get(status, "")
+
+
 def eligibility(database: RdsDatabase, supported: Mapping[str, frozenset[str] | None]) -> Eligibility:
     """In which modes it can have a stream. `supported` has the modes of each instance class, None where RDS lists none.
 
@@ -317,8 +322,8 @@ def decide_start(
         )
     if eligible.reason:
         return Decision(NextStep.REFUSE, f"{database.name} {eligible.reason}")
-    if database.status in _AT_REST:
-        return Decision(NextStep.REFUSE, f"{database.name} {_AT_REST[database.status]}")
+    if why := why_at_rest(database.status):
+        return Decision(NextStep.REFUSE, f"{database.name} {why}")
     if database.status != AVAILABLE:
         return Decision(NextStep.WAIT, f"the database is {database.status or 'in an unknown state'}")
     mode = chosen_mode(wanted.mode, eligible.modes)

@@ -6,18 +6,18 @@ failure: the others are looked at all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from daswatch.activity_streams.lifecycle import Eligibility, Status, obstacle
-from daswatch.alerts.findings import partition
 from daswatch.aws.api_calls import AwsError, ask, ask_pages
 from daswatch.aws.rds import ActivityStreams
+from daswatch.aws.roles import Credentials, assume, role_arn
 from daswatch.deadline import Deadline
 from daswatch.errors import FleetUnavailable, RdsUnavailable, StreamRefused
-from daswatch.fleet.database import Facts, FleetDatabase, Place
+from daswatch.fleet.database import Facts, FleetDatabase, KeyState, Place
 from daswatch.fleet.inventory import Look
 from daswatch.settings import FleetScope
 
@@ -34,7 +34,6 @@ _CALL_SECONDS = 25.0
 # Regions throttle by account and region, so that these do not disturb each other.
 _AT_ONCE = 12
 
-Credentials = Mapping[str, str]
 ClientFactory = Callable[[str, str, Credentials | None], Any]  # service, region, credentials of another role
 
 
@@ -110,15 +109,11 @@ class FleetLookup:
             return None
         if not self._role_name:
             raise FleetUnavailable(f"account {account_id} is not ours, and FLEET_ROLE names no role to look at it with")
-        role_arn = f"arn:{partition(self._home_region)}:iam::{account_id}:role/{self._role_name}"
+        arn = role_arn(account_id, self._role_name, self._home_region)
         try:
-            answer = ask(lambda: self._sts().assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME), deadline)
+            return assume(self._sts, arn, SESSION_NAME, deadline).credentials
         except AwsError as exc:
-            raise FleetUnavailable(f"STS AssumeRole of {role_arn}: {exc.code}: {exc.words}") from exc
-        credentials = answer.get("Credentials")
-        if not credentials:
-            raise FleetUnavailable(f"STS AssumeRole of {role_arn}: an answer without credentials")
-        return {name: credentials[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+            raise FleetUnavailable(f"STS AssumeRole of {arn}: {exc.code}: {exc.words}") from exc
 
     def _places(self, account_id: str, credentials: Credentials | None, deadline: Deadline) -> list[Place]:
         if self._regions:
@@ -173,7 +168,7 @@ class _FactsOfPlace:
         return Facts(Eligibility(), unknown=self._refused[question])
 
     def _key_state(self, key_id: str) -> str:
-        """KMS's state of a key, NotFound after its deletion; empty where KMS does not say."""
+        """KMS's state of a key, NOT_FOUND after its deletion; empty where KMS does not say."""
         if not key_id:
             return ""
         if key_id not in self._key_states:
@@ -181,7 +176,7 @@ class _FactsOfPlace:
                 answer = ask(lambda: self._kms().describe_key(KeyId=key_id), self._until())
                 self._key_states[key_id] = answer.get("KeyMetadata", {}).get("KeyState", "")
             except AwsError as exc:
-                self._key_states[key_id] = "NotFound" if exc.code.startswith("NotFound") else ""
+                self._key_states[key_id] = KeyState.NOT_FOUND if exc.code.startswith("NotFound") else ""
         return self._key_states[key_id]
 
 

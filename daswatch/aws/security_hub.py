@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from daswatch.alerts.findings import MAX_BYTES, finding_bytes, partition
-from daswatch.aws.api_calls import AwsError, Trouble, ask, attempt, trouble_of
+from daswatch.alerts.findings import MAX_BYTES, finding_bytes
+from daswatch.aws.api_calls import AwsError, Trouble, attempt, trouble_of
+from daswatch.aws.roles import assume, role_arn
 from daswatch.deadline import Deadline
 from daswatch.retry import OUT_OF_TIME, Left, send_all
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from types_boto3_sts.client import STSClient
 
 Finding = Mapping[str, Any]
+_T = TypeVar("_T")
 _Batch = tuple[Finding, ...]
 
 # BatchImportFindings.
@@ -110,6 +112,20 @@ class _Import:
                 return Left(again=batch, cause=_overloaded(exc.code))
             case _Fate.GIVE_UP:
                 return Left(again=batch, cause=_advice(exc.code, batch), stop=True)
+
+
+def portions_in_time(
+    by_account: Mapping[str, Sequence[_T]], deadline: Deadline
+) -> Iterator[tuple[str, Sequence[_T], Deadline]]:
+    """What is to be imported into each account, call by call, each with its part of the time that is left then.
+
+    An account that is throttled takes no more than its share.
+    """
+    for left, (account_id, own) in zip(range(len(by_account), 0, -1), by_account.items(), strict=True):
+        share = deadline.part(1 / left)
+        begins = range(0, len(own), MAX_FINDINGS_PER_CALL)
+        for portions_left, begin in zip(range(len(begins), 0, -1), begins, strict=True):
+            yield account_id, own[begin : begin + MAX_FINDINGS_PER_CALL], share.part(1 / portions_left)
 
 
 class SecurityHub:
@@ -205,33 +221,19 @@ class FindingAccounts:
 
     def _assume(self, account_id: str, deadline: Deadline) -> tuple[datetime, str, SecurityHub]:
         """Until when it may be used, the account to post to, and its Security Hub."""
-        role_arn = f"arn:{partition(self._region)}:iam::{account_id}:role/{self._role_name}"
+        arn = role_arn(account_id, self._role_name, self._region)
         now = self._clock()
         try:
-            answer = ask(
-                lambda: self._sts().assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME),
-                deadline.part(_SHARE_OF_STS),
-                self._chance,
-            )
+            role = assume(self._sts, arn, SESSION_NAME, deadline.part(_SHARE_OF_STS), self._chance)
         except AwsError as exc:
             if exc.status == 0 or exc.trouble is Trouble.PASSING:
-                return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: {exc.code}")
+                return now, account_id, _Unreachable(f"STS AssumeRole of {arn}: {exc.code}")
             note = (
                 f"findings of account {account_id} go to account {self._own_account}: STS answered {exc.code} to "
-                f"AssumeRole of {role_arn}; create it and let it trust the function's role"
+                f"AssumeRole of {arn}; create it and let it trust the function's role"
             )
             return now + ROLE_RENEWAL, self._own_account, self._security_hub(None, note)
-        credentials = answer.get("Credentials")
-        if not credentials:  # what answered 200 is not STS
-            return now, account_id, _Unreachable(f"STS AssumeRole of {role_arn}: an answer without credentials")
-        hub = self._security_hub(
-            {
-                "AccessKeyId": credentials["AccessKeyId"],
-                "SecretAccessKey": credentials["SecretAccessKey"],
-                "SessionToken": credentials["SessionToken"],
-            }
-        )
-        return credentials["Expiration"] - ROLE_RENEWAL, account_id, hub
+        return role.until - ROLE_RENEWAL, account_id, self._security_hub(role.credentials)
 
     def _security_hub(self, credentials: Mapping[str, str] | None, note: str = "") -> SecurityHub:
         return SecurityHub(self._client_factory(credentials), self._chance, note)

@@ -6,6 +6,7 @@ The decisions are those of the setup function. `stop` asks for confirmation: fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -27,11 +28,17 @@ from daswatch.activity_streams.lifecycle import (
 )
 from daswatch.aws.clients import kms_client, rds_client
 from daswatch.aws.rds import ActivityStreams, Switch, reached, settle
+from daswatch.aws.stream_keys import create_key, find_key
 from daswatch.commands.console import Output, confirm, errors_as_exit_codes, write_json
 from daswatch.deadline import Deadline
 from daswatch.errors import SettingsError, StreamRefused
+from daswatch.fleet.database import FleetDatabase, document_of
+from daswatch.fleet.remedy import StartPlan, new_key, start_plan
 
 app = typer.Typer(help="Activity streams: list, start and stop them.", no_args_is_help=True)
+
+_KMS_SECONDS = 60.0
+_NEW_KEY_PATIENCE = 5  # refusals of a key that KMS has just created
 
 _STATUS_COLORS = {
     Status.STARTED: "green",
@@ -63,8 +70,12 @@ def start(
     databases: Databases,
     kms_key: Annotated[
         str,
-        typer.Option("--kms-key", help="KMS key of the stream: id, ARN or alias.", show_default=False),
-    ],
+        typer.Option(
+            "--kms-key",
+            help="KMS key of the stream: id, ARN or alias (default: a key for each database, created if needed).",
+            show_default=False,
+        ),
+    ] = "",
     mode: Annotated[
         WantedMode, typer.Option(help="In sync, sessions wait for the stream. auto: async if the engine has it.")
     ] = WantedMode.ASYNC,
@@ -76,26 +87,33 @@ def start(
     wait: Minutes = 30,
     output: Format = Output.TABLE,
 ) -> None:
-    """Start activity streams, after confirmation, and wait. A start restarts the database, and may clear audit data.
+    """Show the plan, start activity streams after confirmation, and wait. A start restarts the database.
 
-    An existing stream is not changed, and reported. Exit code 1 if a stream cannot start, has not started in time, or
-    the start is not confirmed.
+    The plan is that of `daswatch posture --remedy`: without a key, one is created for each database. An existing stream
+    is not changed, and reported. Exit code 1 if a stream cannot start, has not started in time, or the start is not
+    confirmed.
     """
     with errors_as_exit_codes(output):
         names = read_names(databases)
         gateway = ActivityStreams(reached(rds_client()), kms_client)
-        switches = [Switch(gateway, name, WantedStream(kms_key.strip(), mode, native_fields)) for name in names]
+        wanted = WantedStream(kms_key.strip(), mode, native_fields)
+        patience = 0 if wanted.kms_key_id else _NEW_KEY_PATIENCE
+        switches = [Switch(gateway, name, wanted, patience) for name in names]
         _look(switches)
         starting = _starting(switches)
+        plans = {switch.name: _plan(switch) for switch in switches if switch.name in starting}
         if not dry_run:
-            if starting:
-                _warn(starting)
-                confirm(f"Start {_together(starting)} now?", "nothing was started", yes=yes)
+            if plans:
+                _print_plans(Console(stderr=True, soft_wrap=True, emoji=False, highlight=False), switches, plans)
+                confirm(f"Start {_together(plans)} now?", "nothing was started", yes=yes)
+                _create_keys(switches, plans)
             if not all(switch.settled for switch in switches):
                 _settle(switches, wait)
         notes = {switch.name: _differences(gateway, switch) for switch in switches}
         title = "Would be started" if dry_run else "Activity streams"
-        _show(switches, notes, output, title, dry_run=dry_run, effects=starting)
+        _show(switches, notes, output, title, dry_run=dry_run, effects=starting, plans=plans)
+        if dry_run and plans and output is Output.TABLE:
+            _print_plans(Console(soft_wrap=True, emoji=False, highlight=False), switches, plans)
         _end(switches, asked_only=dry_run or wait == 0)
 
 
@@ -159,12 +177,39 @@ def _together(names: Iterable[DatabaseName]) -> str:
     return ", ".join(str(name) for name in names)
 
 
-def _warn(starting: Mapping[DatabaseName, Iterable[str]]) -> None:
-    """Print on the error stream: stdout has only the result."""
-    console = Console(stderr=True, soft_wrap=True, emoji=False)
-    for name, effects in starting.items():
-        for effect in effects:
-            console.print(f"[yellow]warning:[/] {name}: {escape(effect)}")
+def _plan(switch: Switch) -> StartPlan:
+    """The plan of a stream that starts now; a key that has the alias of the database's key is used."""
+    database, wanted, mode = switch.database, switch.wanted, switch.decision.mode
+    if database is None or wanted is None or mode is None:
+        raise ValueError(switch.name)
+    document = document_of(FleetDatabase(database))
+    if not wanted.kms_key_id:
+        found = find_key(kms_client(), new_key(document).alias, Deadline.after(_KMS_SECONDS))
+        switch.wanted = wanted = replace(wanted, kms_key_id=found)
+    native_fields = wanted.native_fields and database.has_native_fields
+    return start_plan(document, mode, wanted.kms_key_id, native_fields=native_fields)
+
+
+def _print_plans(console: Console, switches: Iterable[Switch], plans: Mapping[DatabaseName, StartPlan]) -> None:
+    """Print what exists already, and the commands for the rest."""
+    for switch in switches:
+        plan = plans.get(switch.name)
+        if plan is None:
+            console.print(f"[bold]{switch.name}[/]: {escape(switch.decision.reason)}")
+            continue
+        key = "a new key is created" if plan.key else f"the key {switch.wanted.kms_key_id if switch.wanted else ''}"
+        exists = "" if plan.key else " exists already and is used"
+        console.print(f"[bold]{switch.name}[/]: {escape(key)}{exists}")
+        console.print(plan.commands.rstrip("\n"), markup=False)
+
+
+def _create_keys(switches: Iterable[Switch], plans: Mapping[DatabaseName, StartPlan]) -> None:
+    """Create the keys of the plans, one after the other. Raises StreamRefused, RdsUnavailable."""
+    for switch in switches:
+        plan = plans.get(switch.name)
+        if plan and plan.key and switch.wanted:
+            arn = create_key(kms_client(), plan.key, Deadline.after(_KMS_SECONDS))
+            switch.wanted = replace(switch.wanted, kms_key_id=arn)
 
 
 def read_names(databases: Iterable[str]) -> list[DatabaseName]:
@@ -212,7 +257,8 @@ def _differences(gateway: ActivityStreams, switch: Switch) -> str:
     if not switch.done or switch.has_acted or switch.database is None or switch.wanted is None:
         return ""
     try:
-        return "; ".join(gateway.differences(switch.wanted, switch.database).values())
+        key = switch.wanted.kms_key_id or switch.database.stream.kms_key_id
+        return "; ".join(gateway.differences(replace(switch.wanted, kms_key_id=key), switch.database).values())
     except StreamRefused as exc:
         return str(exc)
 
@@ -230,8 +276,9 @@ def _show(
     *,
     dry_run: bool,
     effects: Mapping[DatabaseName, Sequence[str]] | None = None,
+    plans: Mapping[DatabaseName, StartPlan] | None = None,
 ) -> None:
-    effects = effects or {}
+    effects, plans = effects or {}, plans or {}
     if output is Output.JSON:
         rows = [
             {
@@ -240,6 +287,7 @@ def _show(
                 "reason": switch.decision.reason,
                 "differences": notes.get(switch.name, ""),
                 "effects": list(effects.get(switch.name, ())),
+                "plan": plans[switch.name].commands if switch.name in plans else "",
                 "stream": _stream(switch.database) if switch.database else None,
             }
             for switch in switches
@@ -253,8 +301,6 @@ def _show(
         step, note = switch.decision.step, notes.get(switch.name, "")
         reason = switch.decision.reason.removeprefix(str(switch.name)).lstrip(" :")
         why = escape(reason) + (f"\n[yellow]left as it is: {escape(note)}[/]" if note else "")
-        if dry_run:
-            why += "".join(f"\n[yellow]{escape(one)}[/]" for one in effects.get(switch.name, ()))
         stream = switch.database.stream.kinesis_stream_name if switch.database else ""
         table.add_row(str(switch.name), f"[{_STEP_COLORS[step]}]{step}[/]", why, stream)
     Console(emoji=False).print(table)

@@ -18,7 +18,7 @@ import orjson
 from daswatch.documents import control_plane
 from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.indices import Indices
-from daswatch.records.envelope import stream_source
+from daswatch.records.envelope import stream_name, stream_source
 from daswatch.records.monitoring_record import read_monitoring_record
 from daswatch.times import iso_milliseconds
 
@@ -71,7 +71,7 @@ def documents(
     if sample.engine == CONTROL_PLANE:
         index = Indices(flattening.index_prefix).control_plane
         return [control_plane.document(event, flattening.ingested_at, index) for event in events]
-    stream = stream_source(f"arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-{resource_id}")
+    stream = stream_source(f"arn:aws:kinesis:eu-west-1:123456789012:stream/{stream_name(resource_id)}")
     content = {
         "type": "DatabaseActivityMonitoringRecord",
         "clusterId": resource_id if sample.engine in _AURORA else "",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedMode
 from daswatch.doctor.deployment import ACTIVITY_STREAM, Lookup, LookupFailed, Resource, Stack, WatchedDatabase
+from daswatch.fleet.database import KeyState
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
@@ -282,7 +283,7 @@ def _key(watched: WatchedDatabase, database: RdsDatabase, seen: Lookup[KeyMetada
         fix = "without it nothing is read: stop the activity stream and start it with another key"
         return unknown(Subject.STREAMS, name, seen, fix)
     state = seen.get("KeyState", "")
-    if state == "PendingDeletion":
+    if state == KeyState.PENDING_DELETION:
         fix = f"at once: aws kms cancel-key-deletion --key-id {key_id}, then aws kms enable-key --key-id {key_id}"
         when = f" on {seen['DeletionDate']:%Y-%m-%d}" if "DeletionDate" in seen else ""
         return broken(Subject.STREAMS, name, f"it will be deleted{when}, and all evidence becomes unreadable", fix)

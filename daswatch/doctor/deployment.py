@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from daswatch.records.envelope import stream_name
+
 _T = TypeVar("_T")
 
 FUNCTION = "AWS::Lambda::Function"
@@ -58,7 +60,7 @@ class WatchedDatabase:
     @property
     def kinesis_stream(self) -> str:
         """The name that RDS gives its Kinesis stream."""
-        return f"aws-rds-das-{self.resource_id}"
+        return stream_name(self.resource_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ from daswatch.canonical import canonical_json
 from daswatch.documents.document import Document
 from daswatch.documents.flat_objects import split_fitting
 from daswatch.errors import Reason, RecordError
+from daswatch.records.envelope import STREAM_PREFIX
 from daswatch.times import iso_milliseconds
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 
 _SAFE_ID = re.compile(r"[\w-]{1,100}", re.ASCII)  # CloudTrail's are UUIDs
 _RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]+", re.ASCII)
-_STREAM = re.compile(r"(?:.*[:/])?aws-rds-das-(?P<resource>(?:cluster|db)-[\w-]+)", re.ASCII)
+_STREAM = re.compile(rf"(?:.*[:/])?{STREAM_PREFIX}(?P<resource>(?:cluster|db)-[\w-]+)", re.ASCII)
 
 # How a call names an activity stream, and how it names a database. Services do not agree on upper and lower case.
 _STREAM_NAMES = ("kinesisstreamname", "eventsourcearn", "streamname", "streamarn")

@@ -13,6 +13,7 @@ from typing import Any
 
 from daswatch.canonical import canonical_json
 from daswatch.documents.document import Document
+from daswatch.records.envelope import stream_name
 from daswatch.times import moment_of
 
 # Where rows of different activities or engines have to share one folder.
@@ -84,7 +85,7 @@ def splunk_event(document: Document) -> bytes:
         {
             "fields": {field: source[name] for field, name in _SPLUNK_INDEXED.items()},
             "host": source.get("instanceId") or source["resourceId"],
-            "source": f"aws-rds-das-{source['resourceId']}",
+            "source": stream_name(source["resourceId"]),
             "sourcetype": SPLUNK_SOURCETYPE,
             "time": round(moment_of(source["@timestamp"]).timestamp(), 3),
         }

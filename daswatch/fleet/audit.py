@@ -5,13 +5,12 @@ The command and the function do the same with it: read, look, decide here, write
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from daswatch.fleet.database import Document, Facts, Place
-from daswatch.fleet.inventory import Look, NameMoved, updated
+from daswatch.fleet.database import Document, Facts, Place, document_id
+from daswatch.fleet.inventory import Look, NameMoved, place_of, updated
 from daswatch.fleet.posture import Coverage, Judgement, Verdict, coverage, judged
 
 
@@ -112,14 +111,12 @@ def _why_unseen(document: Document, unseen: Mapping[Place, str]) -> str:
 
 
 def history_of(audit: Audit) -> dict[str, dict[str, Any]]:
-    """The documents of `das-posture-*` of a run, by id: how many databases of a place and engine have each verdict."""
-    fields = ("awsAccountId", "awsRegion", "engine", "verdict")
-    counts = Counter(tuple(one.get(name, "") for name in fields) for one in audit.present)
+    """The documents of `das-posture-*` of a run, by id: the verdict on each database, so that all filters are exact."""
+    fields = ("awsAccountId", "awsRegion", "databaseIdentifier", "resourceId", "engine", "verdict")
     return {
-        "/".join((audit.at, *values)): {
+        f"{audit.at}/{document_id(place_of(one), one['resourceId'])}": {
             "@timestamp": audit.at,
-            **dict(zip(fields, values, strict=True)),
-            "databases": count,
+            **{name: one.get(name, "") for name in fields},
         }
-        for values, count in counts.items()
+        for one in audit.present
     }

@@ -1,8 +1,8 @@
 """A database's verdict -> its compliance finding in the AWS Security Finding Format.
 
 One finding for each database, which lives as long as the database: the same document gives the same finding, and it
-changes when the verdict does. It depends on no clock: its time is since when the verdict is what it is. Which control
-requirements it names, and why, is in docs/decisions/0029-compliance-findings.md.
+changes when the verdict or the name does. It depends on no clock: its time is since when both are what they are. Which
+control requirements it names, and why, is in docs/decisions/0029-compliance-findings.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from daswatch.alerts.findings import (
     plain,
     shortened,
 )
-from daswatch.fleet.database import Document
+from daswatch.fleet.database import Document, KeyState
 from daswatch.fleet.posture import Verdict
 from daswatch.fleet.remedy import advice
 
@@ -79,9 +79,14 @@ _MAX_TAGS, _MAX_TAG_KEY, _MAX_TAG_VALUE = 50, 128, 256
 
 def state_of(document: Document) -> str:
     """What a finding says of a database, and since when. A finding is sent once for each."""
+    return f"{'gone' if 'goneSince' in document else document['verdict']}@{_changed_at(document)}"
+
+
+def _changed_at(document: Document) -> str:
+    """Since when the finding says what it says: Security Hub takes a change only with a later time."""
     if gone := document.get("goneSince"):
-        return f"gone@{gone}"
-    return f"{document['verdict']}@{document['verdictSince']}"
+        return str(gone)
+    return max(str(document["verdictSince"]), str(document.get("nameSince", "")))
 
 
 def is_due(document: Document) -> bool:
@@ -106,13 +111,12 @@ def _finding(document: Document, posting: Posting) -> dict[str, Any]:
     account, region = document["awsAccountId"], document["awsRegion"]
     reason = plain(document.get("verdictReason", "")) or str(verdict)
     text = f"{name} in account {account}, {region}: {reason}."
-    gone = document.get("goneSince", "")
     return {
         **head(posting),
         "Id": f"{posting.indices.stem}/{account}/{region}/{plain(document['resourceId'])}/posture",
         "GeneratorId": GENERATOR,
         "CreatedAt": document["firstSeen"],
-        "UpdatedAt": gone or document["verdictSince"],
+        "UpdatedAt": _changed_at(document),
         "FirstObservedAt": document["verdictSince"],
         "Title": TITLE,
         "Description": shortened(text, MAX_DESCRIPTION),
@@ -135,7 +139,7 @@ def _finding(document: Document, posting: Posting) -> dict[str, Any]:
         "ProductFields": {
             f"daswatch/{field}": shortened(value, MAX_VALUE) for field, raw in _facts(document) if (value := plain(raw))
         },
-        "RecordState": "ARCHIVED" if gone else "ACTIVE",
+        "RecordState": "ARCHIVED" if "goneSince" in document else "ACTIVE",
     }
 
 
@@ -156,7 +160,7 @@ def _url(document: Document, verdict: Verdict) -> str:
         Verdict.ASYNCHRONOUS: "Disabling",
     }.get(verdict, "Overview")
     if verdict is Verdict.KEY_UNUSABLE:
-        is_going = document.get("streamKeyState") == "PendingDeletion"
+        is_going = document.get("streamKeyState") == KeyState.PENDING_DELETION
         return f"{_KEYS}/{'deleting-keys-scheduling-key-deletion' if is_going else 'enabling-keys'}.html"
     return f"https://docs.aws.amazon.com/AmazonRDS/latest/{guide}/DBActivityStreams.{page}.html"
 

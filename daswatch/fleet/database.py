@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from daswatch.activity_streams import lifecycle
@@ -32,6 +33,15 @@ _ENGINES = {
     "sqlserver": "sqlserver",
     "custom-sqlserver": "sqlserver",
 }
+
+
+class KeyState(StrEnum):
+    """States of a KMS key that decide something here; KMS has others."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+    PENDING_DELETION = "PendingDeletion"
+    NOT_FOUND = "NotFound"  # after its deletion; not KMS's
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _KEPT = (
     "firstSeen",
     "follows",
     "formerIdentifiers",
+    "nameSince",
     "replaces",
     "replacedBy",
     "streamSince",
@@ -126,6 +127,7 @@ def _seen_again(document: Document, before: Document | None, now: str, *, is_fir
     name = before.get("databaseIdentifier")
     if name and name != document["databaseIdentifier"]:
         seen["formerIdentifiers"] = list(dict.fromkeys((*before.get("formerIdentifiers", ()), name)))
+        seen["nameSince"] = now
     if document["streamStatus"] != Status.STARTED:
         seen.pop("streamSince", None)
     elif not was_on:

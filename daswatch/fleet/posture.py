@@ -14,8 +14,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from daswatch.activity_streams.lifecycle import Mode, Status
-from daswatch.fleet.database import Document, Facts
+from daswatch.activity_streams.lifecycle import Mode, Status, why_at_rest
+from daswatch.fleet.database import Document, Facts, KeyState
 from daswatch.times import moment_of
 
 # Tags by which the owner of a database excepts it: why, and until which day (a date, like 2031-12-31).
@@ -26,7 +26,6 @@ EXCEPTION_UNTIL_TAG = "daswatch:exception-until"
 _GRACE = timedelta(minutes=15)
 # Heartbeats come about once a second, and a pulse is written every 20 seconds.
 _LATE = timedelta(minutes=10)
-_ENABLED = "Enabled"
 
 
 class Verdict(StrEnum):
@@ -66,7 +65,7 @@ class Judgement:
 
 def judged(document: Document, facts: Facts, now: str, *, demands_sync: bool = False) -> Judgement:
     """The verdict on one database. `now` is ISO 8601 in UTC."""
-    found = _judged(document, facts, moment_of(now), demands_sync=demands_sync)
+    found = _with_status(_judged(document, facts, moment_of(now), demands_sync=demands_sync), document)
     if found.verdict in (Verdict.COVERED, Verdict.NOT_ELIGIBLE):
         return found
     why = document.get("tags", {}).get(EXCEPTION_TAG, "").strip()
@@ -83,6 +82,14 @@ def judged(document: Document, facts: Facts, now: str, *, demands_sync: bool = F
     return Judgement(Verdict.EXCEPTED, f"{why} (until {until.isoformat()}); {found.reason}")
 
 
+def _with_status(found: Judgement, document: Document) -> Judgement:
+    """The judgement with why the database does not work, where that keeps its stream from starting or sending."""
+    why = why_at_rest(document.get("status", ""))
+    if why and found.verdict in (Verdict.OFF, Verdict.NOT_CONSUMED, Verdict.SILENT):
+        return Judgement(found.verdict, f"{found.reason}; the database {why}")
+    return found
+
+
 def _judged(document: Document, facts: Facts, now: datetime, *, demands_sync: bool) -> Judgement:
     status = document["streamStatus"]
     if status == Status.STOPPED:
@@ -95,7 +102,7 @@ def _judged(document: Document, facts: Facts, now: datetime, *, demands_sync: bo
         return Judgement(Verdict.OFF, "its activity stream is stopping")
     if status == Status.STARTING:
         return Judgement(Verdict.STARTING, "its activity stream is starting")
-    if facts.key_state not in ("", _ENABLED):
+    if facts.key_state not in ("", KeyState.ENABLED):
         return Judgement(
             Verdict.KEY_UNUSABLE,
             f"the key of its activity stream is {_words(facts.key_state)}: nothing can be decrypted",

@@ -25,14 +25,12 @@ from daswatch.activity_streams.lifecycle import (
     effects_of_start,
 )
 from daswatch.alerts.findings import partition, plain
-from daswatch.fleet.database import Document
+from daswatch.fleet.database import Document, KeyState
 from daswatch.fleet.posture import EXCEPTION_TAG, EXCEPTION_UNTIL_TAG, Verdict
 
 _CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 _KINDS = {DatabaseKind.CLUSTER: "cluster", DatabaseKind.INSTANCE: "instance"}
 _MODES = {Mode.ASYNC: "Asynchronous", Mode.SYNC: "Synchronous"}
-_PENDING_DELETION = "PendingDeletion"
-_DISABLED = "Disabled"
 # What a look at a place and its databases calls, as AWS's messages name it.
 _ACTIONS = {
     "AssumeRole": "sts:AssumeRole",
@@ -61,6 +59,23 @@ class Remedy:
 
     advice: str
     forms: Mapping[RemedyForm, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A KMS key for a stream, as CreateKey and CreateAlias take it."""
+
+    alias: str
+    description: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartPlan:
+    """How a stream is started, as commands of the AWS CLI; `key` is created first, None where one is given."""
+
+    commands: str
+    key: NewKey | None = None
 
 
 def advice(document: Document) -> str:
@@ -104,12 +119,12 @@ def advice(document: Document) -> str:
 
 def _key_advice(document: Document) -> str:
     match document.get("streamKeyState", ""):
-        case "PendingDeletion":
+        case KeyState.PENDING_DELETION:
             return (
                 "Cancel the deletion of the key and enable it. Once the key is deleted, nothing that was encrypted "
                 "with it can be read."
             )
-        case "Disabled":
+        case KeyState.DISABLED:
             return "Enable the key of the activity stream."
         case _:
             return "Make the key of the activity stream usable again: KMS shows what it lacks."
@@ -136,12 +151,12 @@ def remedy_of(document: Document, wanted: WantedMode = WantedMode.AUTO, key: str
     match Verdict(document["verdict"]):
         case Verdict.OFF if texts.mode:
             forms = texts.of_start()
-        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == _PENDING_DELETION:
+        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == KeyState.PENDING_DELETION:
             forms = {
                 cli: texts.shell("cancel-key-deletion.sh"),
                 console: texts.key_steps("Cancel key deletion, Enable"),
             }
-        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == _DISABLED:
+        case Verdict.KEY_UNUSABLE if document.get("streamKeyState") == KeyState.DISABLED:
             forms = {cli: texts.shell("enable-key.sh"), console: texts.key_steps("Enable")}
         case Verdict.POLICY_UNLOCKED:
             forms = {cli: texts.shell("lock-policy.sh"), console: texts.policy_steps()}
@@ -153,6 +168,20 @@ def remedy_of(document: Document, wanted: WantedMode = WantedMode.AUTO, key: str
             forms = {cli: texts.shell("list-options.sh")}
     note = "" if texts.mode or document["verdict"] != Verdict.OFF else " RDS offers no mode that is wanted here."
     return Remedy(advice(document) + note, forms)
+
+
+def new_key(document: Document) -> NewKey:
+    """The key that is created for a database's stream where none is given."""
+    return _Texts(document, WantedMode.AUTO, "").new_key()
+
+
+def start_plan(document: Document, mode: Mode, key: str = "", *, native_fields: bool = False) -> StartPlan:
+    """How to start the stream of a database in a mode. `key` is the ARN, id or alias of a KMS key, empty for a new one.
+
+    `native_fields` is for engines that have them.
+    """
+    texts = _Texts(document, WantedMode(mode), key, native_fields=native_fields)
+    return StartPlan(texts.start_commands(), None if key else texts.new_key())
 
 
 def shell(value: str) -> str:
@@ -174,9 +203,10 @@ def yaml(value: str) -> str:
 class _Texts:
     """The templates with a database's names."""
 
-    def __init__(self, document: Document, wanted: WantedMode, key: str) -> None:
+    def __init__(self, document: Document, wanted: WantedMode, key: str, *, native_fields: bool = False) -> None:
         self._document = document
         self._key = key
+        self._native_fields = native_fields
         self._kind = DatabaseKind(document["databaseKind"])
         self._modes = frozenset(map(Mode, document.get("streamModes", ()))) or None
         self.mode = chosen_mode(wanted, self._modes)
@@ -184,11 +214,22 @@ class _Texts:
     def of_start(self) -> dict[RemedyForm, str]:
         """How to start the stream. A key is created where none is given."""
         return {
-            RemedyForm.CLI: self.shell("given-key.sh" if self._key else "key.sh", "start.sh", key=self._key),
+            RemedyForm.CLI: self.shell() + self.start_commands(),
             RemedyForm.TERRAFORM: self._terraform(),
             RemedyForm.CLOUDFORMATION: _filled("activity-stream.yaml", self._values(yaml, key=yaml(self._key))),
             RemedyForm.CONSOLE: self._start_steps(),
         }
+
+    def start_commands(self) -> str:
+        """Commands that start the stream, after those that create its key."""
+        values = self._values(shell, key=shell(self._key))
+        return "".join(_filled(name, values) for name in ("given-key.sh" if self._key else "key.sh", "start.sh"))
+
+    def new_key(self) -> NewKey:
+        """The key that these commands create."""
+        account, region = self._document["awsAccountId"], self._document["awsRegion"]
+        policy = _key_policy(f"arn:{partition(region)}:iam::{account}:root")
+        return NewKey(self._alias, f"Database activity stream of {_name(self._document)}", policy)
 
     def shell(self, *names: str, key: str | None = None) -> str:
         """Commands, after one that shows whose credentials they use."""
@@ -241,8 +282,8 @@ class _Texts:
         """What templates name: values of the language, and words for its comments."""
         one, is_cluster = self._document, self._kind is DatabaseKind.CLUSTER
         account, region, name = one["awsAccountId"], one["awsRegion"], _name(one)
-        aws = partition(region)
-        root = f"arn:{aws}:iam::{account}:root"
+        root = f"arn:{partition(region)}:iam::{account}:root"
+        key_of_stream = self.new_key()
         values = {
             "account": account,
             "region": region,
@@ -251,11 +292,11 @@ class _Texts:
             "database": name,
             "engine": one["engineName"],
             "mode": self.mode or "",
-            "alias": self._alias,
+            "alias": key_of_stream.alias,
             "root": root,
-            "key_policy": _key_policy(root),
+            "key_policy": key_of_stream.policy,
             "policy_name": f"start-{self._label}",
-            "description": f"Database activity stream of {name}",
+            "description": key_of_stream.description,
             "via_rds": f"rds.{region}.amazonaws.com",
         }
         return {
@@ -266,6 +307,7 @@ class _Texts:
             "describe": "describe-db-clusters" if is_cluster else "describe-db-instances",
             "described": "DBClusters" if is_cluster else "DBInstances",
             "identifier_option": "--db-cluster-identifier" if is_cluster else "--db-instance-identifier",
+            "native_fields": " --engine-native-audit-fields-included" if self._native_fields else "",
             "list_modes": "\n".join(self._list_modes()),
             "account_in_words": plain(account),
             "region_in_words": plain(region),

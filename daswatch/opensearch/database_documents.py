@@ -23,16 +23,22 @@ def read_documents(
     deadline: Deadline,
     fields: Collection[str] = (),
     resource_ids: Collection[str] = (),
+    gone_days: int | None = None,
 ) -> dict[str, Document]:
     """All documents by id, or some `fields` of each; with `resource_ids`, those of these databases.
 
-    Raises SearchUnavailable.
+    With `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
     """
     body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
     if fields:
         body["_source"] = list(fields)
+    query: dict[str, Any] = {}
     if resource_ids:
-        body["query"] = {"terms": {"resourceId": sorted(resource_ids)}}
+        query["filter"] = [{"terms": {"resourceId": sorted(resource_ids)}}]
+    if gone_days is not None:
+        query["must_not"] = [{"range": {"goneSince": {"lt": f"now-{gone_days}d"}}}]
+    if query:
+        body["query"] = {"bool": query}
     documents: dict[str, Document] = {}
     while True:
         hits = search(client, index, body, deadline)["hits"]["hits"]

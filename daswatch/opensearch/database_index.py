@@ -55,8 +55,7 @@ class DatabaseIndex:
 
     def trend(self, deadline: Deadline, filters: Mapping[str, Sequence[str]], days: int = 90) -> dict[str, Coverage]:
         """The coverage of each day's last run by its time, of all databases or those with some values of fields."""
-        databases = {"databases": {"sum": {"field": "databases"}}}
-        verdicts = {"verdicts": {"terms": {"field": "verdict", "size": 50}, "aggs": databases}}
+        verdicts = {"verdicts": {"terms": {"field": "verdict", "size": 50}}}
         last = {"terms": {"field": "@timestamp", "size": 1, "order": {"_key": "desc"}}, "aggs": verdicts}
         of_a_day = {"field": "@timestamp", "calendar_interval": "day", "min_doc_count": 1}
         wanted = [
@@ -72,9 +71,7 @@ class DatabaseIndex:
         found = answer.get("aggregations", {}).get("days", {})
         runs = [run for day in found.get("buckets", ()) for run in day["last"]["buckets"]]
         return {
-            run["key_as_string"]: Coverage(
-                {one["key"]: int(one["databases"]["value"]) for one in run["verdicts"]["buckets"]}
-            )
+            run["key_as_string"]: Coverage({one["key"]: one["doc_count"] for one in run["verdicts"]["buckets"]})
             for run in runs
         }
 

@@ -23,6 +23,9 @@ from daswatch.opensearch.database_documents import read_documents
 
 READ_EVERY_SECONDS = 180.0
 _LONGEST_READING_SECONDS = 30.0
+# Events and evidence are kept for so long by default: what arrives, or is delivered again, may be of a database that
+# was deleted since. Without a limit, memory grows with each database that there ever was.
+GONE_DAYS = 400
 
 
 class LearnedNames:
@@ -68,7 +71,8 @@ class LearnedNames:
     def _read(self) -> None:
         try:
             deadline = Deadline.after(_LONGEST_READING_SECONDS)
-            documents = read_documents(self._client, self._index, deadline, fields_read(self._tags))
+            fields = fields_read(self._tags)
+            documents = read_documents(self._client, self._index, deadline, fields, gone_days=GONE_DAYS)
             self._names = Names.of(documents.values(), self._tags)
         except DaswatchError as exc:
             self._failed(str(exc))

@@ -17,16 +17,22 @@ from daswatch.errors import EnvelopeError, NotAnActivityStream, Reason
 
 ENVELOPE_TYPE = "DatabaseActivityMonitoringRecords"
 
-# AWS names the stream `aws-rds-das-<resource id>`; the id's prefix says whether it is a cluster or an instance. A
+STREAM_PREFIX = "aws-rds-das-"  # of the Kinesis streams' names; the resource id follows
+# The resource id's prefix says whether it is a cluster or an instance. A
 # mapping with enhanced fan-out reads the stream through a consumer, whose ARN begins with the stream's.
 _STREAM_ARN = re.compile(
     r"arn:(?P<partition>aws[\w-]*):kinesis:(?P<region>[\w-]+):(?P<account>\d{12}):stream/"
-    r"aws-rds-das-(?P<resource>(?P<kind>cluster|db)-[\w-]+)"
+    rf"{STREAM_PREFIX}(?P<resource>(?P<kind>cluster|db)-[\w-]+)"
     r"(?:/consumer/[\w.-]+:\d+)?",
     re.ASCII,
 )
 _ARN = re.compile(r"arn:[\w:/.*-]{1,200}", re.ASCII)
 _CONTEXT_KEY = {"cluster": "aws:rds:dbc-id", "db": "aws:rds:db-id"}
+
+
+def stream_name(resource_id: str) -> str:
+    """How RDS names the Kinesis stream of a database."""
+    return STREAM_PREFIX + resource_id
 
 
 @dataclass(frozen=True, slots=True)

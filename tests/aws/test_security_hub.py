@@ -21,7 +21,14 @@ from daswatch.alerts.alert import Database, State
 from daswatch.alerts.findings import Posting, finding
 from daswatch.aws import clients
 from daswatch.aws.clients import security_hub_client, sts_client
-from daswatch.aws.security_hub import BURST_CALLS, MAX_FINDINGS_PER_CALL, FindingAccounts, ImportResult, SecurityHub
+from daswatch.aws.security_hub import (
+    BURST_CALLS,
+    MAX_FINDINGS_PER_CALL,
+    FindingAccounts,
+    ImportResult,
+    SecurityHub,
+    portions_in_time,
+)
 from daswatch.deadline import Deadline
 from demo.aws import REGION, LocalAws
 from tests.fakes.clock import Clock
@@ -607,3 +614,15 @@ def test_a_finding_arrives_in_the_account_of_its_database(warm: FindingAccounts)
     assert result == ImportResult(accepted=frozenset({raised["Id"]}))
     assert arrived(reader)[raised["Id"]] == raised
     assert raised["Id"] not in arrived(None)
+
+
+def test_accounts_and_portions_share_the_time_left() -> None:
+    clock = Clock()
+    many = list(range(MAX_FINDINGS_PER_CALL + 1))
+    remaining = []
+    for account_id, portion, mine in portions_in_time({"a": many, "b": [7]}, Deadline.after(80.0, clock)):
+        remaining.append((account_id, len(portion), round(mine.remaining, 6)))
+        clock.sleep(5.0)
+
+    # Half of 80 s for a, half of which for its first call; what that did not use, its second one has.
+    assert remaining == [("a", MAX_FINDINGS_PER_CALL, 20.0), ("a", 1, 35.0), ("b", 1, 70.0)]

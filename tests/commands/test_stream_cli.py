@@ -10,8 +10,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from daswatch.activity_streams import lifecycle
+from daswatch.activity_streams.lifecycle import read_name
 from daswatch.aws import clients
+from daswatch.aws.rds import ActivityStreams
 from daswatch.commands.stream import app
+from daswatch.fleet.database import FleetDatabase, document_of
+from daswatch.fleet.remedy import RemedyForm, remedy_of
 from demo.aws import REGION
 from tests.fakes.rds import ACCOUNT, Rds
 
@@ -94,9 +98,10 @@ def test_start_warns_of_its_effects_and_asks(rds: Rds) -> None:
     result = stream("start", oracle, aurora, "--kms-key", rds.key, "--mode", "auto", answer="y\n")
 
     assert result.exit_code == 0, result.output
-    assert f"warning: {oracle}: {ORACLE}" in result.stderr
-    assert f"warning: {aurora}: every instance of the cluster restarts right away" in result.stderr
-    assert f"{aurora}: {ORACLE}" not in result.stderr
+    of_oracle, _, of_aurora = result.stderr.partition(f"{aurora}: the key")
+    assert f"# Warning: {ORACLE}" in of_oracle
+    assert "# Warning: every instance of the cluster restarts right away" in of_aurora
+    assert ORACLE not in of_aurora
     assert f"Start {oracle}, {aurora} now?" in result.stderr
     assert [rds.stream(name).status for name in (oracle, aurora)] == ["started", "started"]
 
@@ -129,6 +134,82 @@ def test_a_dry_run_lists_the_effects_of_a_start(rds: Rds) -> None:
 
     assert "RDS for SQL Server locks the audit policy" in " ".join(answer["databases"][0]["effects"])
     assert "RDS for SQL Server locks the audit policy" in table.stdout
+
+
+def plan_of(output: str) -> str:
+    """The commands of a remedy, without those that show whose credentials they use."""
+    return output[output.index("# A key for the stream") :]
+
+
+def test_plan_is_the_remedy_and_is_what_is_done(rds: Rds) -> None:
+    name, running = rds.cluster(), rds.cluster()
+    rds.run_stream(running)
+    database = ActivityStreams(rds.client, lambda: rds.any_client("kms")).find(read_name(name))
+    document = {**document_of(FleetDatabase(database)), "verdict": "off", "streamModes": ["async"]}
+    remedy = remedy_of(document).forms[RemedyForm.CLI]
+
+    result = stream("start", name, running, answer="y\n")
+
+    assert result.exit_code == 0, result.output
+    assert plan_of(remedy) in result.stderr
+    assert f"{running}: the activity stream is started" in result.stderr
+    assert result.stderr.index(plan_of(remedy)) < result.stderr.index("now?")
+    kms = rds.any_client("kms")
+    alias = f"alias/daswatch-{name.replace(':', '-')}"
+    key = kms.describe_key(KeyId=alias)["KeyMetadata"]
+    assert key["Description"] == f"Database activity stream of {name}"
+    assert kms.get_key_rotation_status(KeyId=key["Arn"])["KeyRotationEnabled"]
+    policy = json.loads(kms.get_key_policy(KeyId=key["Arn"], PolicyName="default")["Policy"])
+    assert policy["Statement"][0]["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    assert rds.started[-1]["KmsKeyId"] == key["Arn"]
+
+
+def test_key_that_exists_is_used_and_said(rds: Rds) -> None:
+    name = rds.cluster()
+    kms, arn = rds.any_client("kms"), rds.new_key()
+    kms.create_alias(AliasName=f"alias/daswatch-{name.replace(':', '-')}", TargetKeyId=arn)
+    before = len(kms.list_keys()["Keys"])
+
+    result = stream("start", name, "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert f"{name}: the key {arn} exists already and is used" in result.stderr
+    assert "create-key" not in result.stderr
+    assert len(kms.list_keys()["Keys"]) == before
+    assert rds.started[-1]["KmsKeyId"] == arn
+
+
+def test_key_that_is_not_enabled_starts_nothing(rds: Rds) -> None:
+    name, arn = rds.cluster(), rds.new_key()
+    kms = rds.any_client("kms")
+    kms.create_alias(AliasName=f"alias/daswatch-{name.replace(':', '-')}", TargetKeyId=arn)
+    kms.disable_key(KeyId=arn.rpartition("/")[2])
+
+    result = stream("start", name, "--yes")
+
+    assert result.exit_code != 0
+    assert "which is Disabled: enable it, or give another key" in " ".join(result.stderr.split())
+    assert rds.calls == []
+
+
+@pytest.mark.parametrize("arguments", [["--dry-run"], []])
+def test_no_key_is_created_without_a_yes(rds: Rds, arguments: list[str]) -> None:
+    before = len(rds.any_client("kms").list_keys()["Keys"])
+
+    result = stream("start", rds.cluster(), *arguments, answer="n\n")
+
+    assert "aws kms create-key" in (result.stdout if arguments else result.stderr)
+    assert len(rds.any_client("kms").list_keys()["Keys"]) == before
+    assert rds.calls == []
+
+
+def test_plan_has_the_native_fields_that_are_started(rds: Rds) -> None:
+    oracle, aurora = rds.instance(), rds.cluster()
+
+    answer = run_json("start", oracle, aurora, "--kms-key", rds.key, "--native-fields", "--dry-run")
+
+    plans = [one["plan"] for one in answer["databases"]]
+    assert ["--engine-native-audit-fields-included" in plan for plan in plans] == [True, False]
 
 
 def test_nothing_is_asked_where_every_stream_runs(rds: Rds) -> None:

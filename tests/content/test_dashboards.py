@@ -342,9 +342,11 @@ def test_the_events_pattern_follows_the_index_prefix() -> None:
     assert titles == {
         "audit--alerts": "audit-alerts",
         "audit--control-plane": "audit-control-plane",
+        "audit--databases": "audit-databases",
         "audit--dead-letters": "audit-dead-letters",
         "audit--drops": "audit-drops-*",
         "audit--events": "audit-events-*",
+        "audit--posture": "audit-posture-*",
         "audit--pulse": "audit-pulse",
     }
 

@@ -10,7 +10,7 @@ it is looked at, as moto's own do. botocore validates every request and parses e
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -20,6 +20,7 @@ import boto3
 import pytest
 from moto.core.responses import ActionResult
 from moto.kms.models import kms_backends
+from moto.kms.responses import KmsResponse
 from moto.rds.exceptions import RDSClientError
 from moto.rds.models import DBCluster, DBInstance, RDSBackend, rds_backends
 from moto.rds.responses import RDSResponse
@@ -299,6 +300,8 @@ def rds_with_streams(aws: LocalAws, key: str) -> Iterator[Rds]:
             RDSResponse, "stop_activity_stream", lambda self: ActionResult(rds.stop(self.params)), raising=False
         )
         patch.setattr(RDSBackend, "describe_orderable_db_instance_options", _orderable)
+        for call in ("create_alias", "enable_key_rotation"):
+            patch.setattr(KmsResponse, call, _without_answer(getattr(KmsResponse, call)))
         clusters = RDSResponse.describe_db_clusters
         patch.setattr(RDSResponse, "describe_db_clusters", lambda self: _page(clusters(self), self.params))
         patch.setitem(
@@ -310,6 +313,16 @@ def rds_with_streams(aws: LocalAws, key: str) -> Iterator[Rds]:
             for name, reader in _FIELDS.items():
                 patch.setattr(model, name, property(reader), raising=False)
         yield rds
+
+
+def _without_answer(call: Callable[[KmsResponse], str]) -> Callable[[KmsResponse], str]:
+    """KMS answers these calls with an empty body; moto's is `null`."""
+
+    def answered(response: KmsResponse) -> str:
+        call(response)
+        return ""
+
+    return answered
 
 
 def _page(clusters: ActionResult, parameters: dict[str, Any]) -> ActionResult:

@@ -124,6 +124,8 @@ def test_finding_is_due_until_it_was_accepted() -> None:
     assert not is_due(accepted)
     assert is_due({**accepted, "verdict": "covered", "verdictSince": GONE})
     assert is_due({**accepted, "goneSince": GONE})
+    assert is_due({**accepted, "nameSince": GONE})
+    assert not is_due({**accepted, "nameSince": FIRST}), "the finding is later than the name"
     assert not is_due({**document, "goneSince": GONE}), "nothing is there to be archived"
     assert not is_due({**accepted, "goneSince": GONE, "findingState": f"gone@{GONE}"})
 
@@ -149,6 +151,23 @@ def test_published_state_survives_the_next_run() -> None:
     (document,) = run(known, database, now=SINCE).values()
 
     assert not is_due(document)
+
+
+def test_rename_changes_the_finding_at_once() -> None:
+    before = cluster("orders", DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped")
+    known = run({}, before, now=FIRST)
+    known = {id_: {**one, "findingState": state_of(one)} for id_, one in known.items()}
+    after = cluster("orders-old", DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped")
+
+    renamed = run(known, after, now=SINCE)
+
+    (document,) = renamed.values()
+    found = finding_of(document, POSTING)
+    assert is_due(document)
+    assert (found["UpdatedAt"], found["FirstObservedAt"]) == (SINCE, FIRST), "Security Hub takes later ones only"
+    assert "cluster:orders-old in account" in found["Description"]
+    sent: dict[str, Document] = {id_: {**one, "findingState": state_of(one)} for id_, one in renamed.items()}
+    assert not any(map(is_due, run(sent, after, now=GONE).values()))
 
 
 def test_database_that_comes_back_has_a_later_finding() -> None:

@@ -209,28 +209,32 @@ def test_verdict_has_its_time_since_when_it_changed() -> None:
     assert (document["verdict"], document["verdictSince"]) == ("off", NOW)
 
 
-def test_history_counts_the_verdicts_of_each_place_and_engine() -> None:
-    databases = (cluster("a", ActivityStreamStatus="stopped"), cluster("b", ActivityStreamStatus="stopped"), instance())
-    audit = audited({}, [Look(PLACE, databases)], {}, NOW)
+def test_history_has_the_verdict_on_each_database() -> None:
+    gone = instance(DbiResourceId="db-GONE", DBInstanceIdentifier="gone")
+    known = audited({}, [Look(PLACE, (gone,))], {}, LATER).documents
+    databases = (cluster("a", DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped"), instance("b"))
+    audit = audited(known, [Look(PLACE, databases)], {}, NOW)
 
-    assert history_of(audit) == {
-        f"{NOW}/123456789012/eu-west-1/postgresql/off": {
+    place = {"awsAccountId": "123456789012", "awsRegion": "eu-west-1"}
+    assert list(history_of(audit).values()) == [
+        {
             "@timestamp": NOW,
-            "awsAccountId": "123456789012",
-            "awsRegion": "eu-west-1",
+            **place,
+            "databaseIdentifier": "a",
+            "resourceId": "cluster-A",
             "engine": "postgresql",
             "verdict": "off",
-            "databases": 2,
         },
-        f"{NOW}/123456789012/eu-west-1/oracle/not-consumed": {
+        {
             "@timestamp": NOW,
-            "awsAccountId": "123456789012",
-            "awsRegion": "eu-west-1",
+            **place,
+            "databaseIdentifier": "b",
+            "resourceId": databases[1].rds.resource_id,
             "engine": "oracle",
-            "verdict": "not-consumed",
-            "databases": 1,
+            "verdict": "starting",
         },
-    }
+    ]
+    assert f"{NOW}/123456789012/eu-west-1/cluster-A" in history_of(audit)
 
 
 # What other tools' checks of RDS are tried on: plain instances and clusters, without a word about activity streams.
@@ -273,3 +277,117 @@ def test_databases_that_say_nothing_of_streams_are_judged_too(
     facts = [Facts(eligibility(one.rds, dict.fromkeys(one.rds.instance_classes))) for one in found]
 
     assert [judged(document_of(one), own, NOW).verdict for one, own in zip(found, facts, strict=True)] == verdicts
+
+
+OFF: dict[str, Any] = {"ActivityStreamStatus": "stopped", "ActivityStreamMode": "", "ActivityStreamKmsKeyId": ""}
+NO_STREAMS = (
+    "which has no activity streams: only Aurora PostgreSQL, Aurora MySQL, RDS for Oracle and RDS for SQL Server "
+    "have them"
+)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "instances", "verdict", "reason"),
+    [
+        (
+            [raw_cluster("alone", **OFF, DBClusterMembers=[])],
+            [],
+            "not-eligible",
+            "has no instance: add one first, a stream starts on instances only",
+        ),
+        (
+            [raw_cluster("three", **OFF, Engine="mysql", EngineVersion="8.0.35", MultiAZ=True)],
+            [raw_instance("three-1", **OFF, DBClusterIdentifier="three", Engine="mysql")],
+            "not-eligible",
+            f"runs mysql, {NO_STREAMS}",
+        ),
+        (
+            [raw_cluster("three", **OFF, Engine="postgres", EngineVersion="16.3", MultiAZ=True)],
+            [raw_instance("three-1", **OFF, DBClusterIdentifier="three", Engine="postgres")],
+            "not-eligible",
+            f"runs postgres, {NO_STREAMS}",
+        ),
+        (
+            [],
+            [raw_instance("custom", **OFF, Engine="custom-oracle-ee", EngineVersion="19.cev1")],
+            "not-eligible",
+            f"runs custom-oracle-ee, {NO_STREAMS}",
+        ),
+        (
+            [],
+            [raw_instance("custom", **OFF, Engine="custom-sqlserver-se", EngineVersion="15.00.4249.2.cev1")],
+            "not-eligible",
+            f"runs custom-sqlserver-se, {NO_STREAMS}",
+        ),
+        (
+            [raw_cluster("rests", **OFF, Status="stopped")],
+            [raw_instance("rests-1", **OFF, DBClusterIdentifier="rests", DBInstanceStatus="stopped")],
+            "off",
+            "its activity stream is off; the database is stopped: start the database first",
+        ),
+        (
+            [],
+            [raw_instance("broken", **OFF, DBInstanceStatus="failed")],
+            "off",
+            "its activity stream is off; the database has failed",
+        ),
+        (
+            [],
+            [raw_instance("new", **OFF, DBInstanceStatus="creating")],
+            "off",
+            "its activity stream is off",
+        ),
+        (
+            [raw_cluster("rests", Status="stopped")],
+            [raw_instance("rests-1", DBClusterIdentifier="rests", DBInstanceStatus="stopped")],
+            "silent",
+            "nothing of it has arrived for 60 minutes; the database is stopped: start the database first",
+        ),
+        (
+            [raw_cluster("members", **OFF)],
+            [
+                raw_instance("members-1", **OFF, DBClusterIdentifier="members", Engine="aurora-postgresql"),
+                raw_instance("members-2", **OFF, DBClusterIdentifier="members", Engine="aurora-postgresql"),
+            ],
+            "off",
+            "its activity stream is off",
+        ),
+    ],
+)
+def test_shape_has_its_verdict_and_reason(
+    clusters: list[dict[str, Any]], instances: list[dict[str, Any]], verdict: str, reason: str
+) -> None:
+    (found,) = databases_of(clusters, instances)  # type: ignore[arg-type]
+    modes = dict.fromkeys(found.rds.instance_classes, frozenset({"async"}))
+    facts = Facts(eligibility(found.rds, modes), last_pulse=LATE)
+
+    judgement = judged(document_of(found), facts, NOW)
+
+    assert (judgement.verdict, judgement.reason) == (verdict, reason)
+
+
+def test_other_services_of_rds_are_not_counted() -> None:
+    """DescribeDBClusters and DescribeDBInstances also return Neptune and DocumentDB."""
+    clusters = [raw_cluster(engine, **OFF, Engine=engine) for engine in ("neptune", "docdb")]
+    instances = [
+        raw_instance(f"{engine}-1", **OFF, Engine=engine, DBClusterIdentifier=engine) for engine in ("neptune", "docdb")
+    ]
+
+    assert databases_of(clusters, instances) == []  # type: ignore[arg-type]
+    assert databases_of([], instances) == []  # type: ignore[arg-type]
+
+
+def test_cluster_deleted_between_two_calls_leaves_nothing() -> None:
+    """Its instances are still described, and are not databases of their own."""
+    member = raw_instance("orders-1", DBClusterIdentifier="orders", Engine="aurora-postgresql")
+
+    assert databases_of([], [member]) == []  # type: ignore[list-item]
+
+
+def test_tags_without_value_and_of_members_are_not_the_databases() -> None:
+    member = raw_instance("orders-1", DBClusterIdentifier="orders", TagList=[{"Key": "env", "Value": "test"}])
+    raw = raw_cluster("orders", TagList=[{"Key": "env", "Value": "prod"}, {"Key": "bare"}])
+
+    (found,) = databases_of([raw], [member])  # type: ignore[list-item]
+
+    assert document_of(found)["tags"] == {"env": "prod", "bare": ""}

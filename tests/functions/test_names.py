@@ -6,6 +6,7 @@ On a real node: names are read from `das-databases` while events are written, an
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from daswatch.fleet.names import Names
 from daswatch.indices import Indices
 from daswatch.opensearch import earlier_events, learned_names
 from daswatch.opensearch.earlier_events import EarlierEvents, Named
+from daswatch.times import iso_milliseconds
 from demo.rds import Database
+from ingest_lambda.handler import warm_function
 from tests.builders.events import postgresql_event
 from tests.builders.fleet import PLACE, raw_cluster, raw_instance
 from tests.fakes.clock import ends_within
@@ -76,6 +79,28 @@ def test_unknown_database_goes_without_a_name(ingest: IngestFunction) -> None:
 
     assert identifiers(ingest) == [""]
     assert "names_unread" not in ingest.log
+
+
+def test_names_are_kept_as_long_as_events_are(ingest: IngestFunction) -> None:
+    now = datetime.now(UTC)  # the node's clock decides
+    for name, days in (("recent", learned_names.GONE_DAYS - 1), ("old", learned_names.GONE_DAYS + 1), ("there", None)):
+        document = {
+            "databaseIdentifier": name,
+            "resourceId": f"cluster-{name}",
+            "awsAccountId": PLACE.account_id,
+            "awsRegion": PLACE.region,
+            **({} if days is None else {"goneSince": iso_milliseconds(now - timedelta(days=days))}),
+        }
+        ingest.search.index(index=ingest.indices.databases, body=document, params={"refresh": "true"})
+    learn(ingest)
+
+    names = warm_function().names
+
+    known = {
+        name: bool(names.fields(PLACE.account_id, PLACE.region, f"cluster-{name}"))
+        for name in ("recent", "old", "there")
+    }
+    assert known == {"recent": True, "old": False, "there": True}
 
 
 def test_no_inventory_is_no_failure(ingest: IngestFunction) -> None:

@@ -25,6 +25,7 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.errors import Reason
+from daswatch.fleet.audit import Audit, history_of
 from daswatch.fleet.names import Names
 from daswatch.indexing import dropped_events
 from daswatch.indexing.bulk import Action
@@ -44,6 +45,7 @@ from tests.builders.alerts import DATABASE, a_firing
 from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.harness.installed import remove
+from tools.pictures.fleet import STORIES, audits
 from tools.pictures.panels import PanelSearch, Rows, TimeSpan, by_key, requests_of, rows_of
 
 pytestmark = pytest.mark.node
@@ -161,6 +163,21 @@ def control_plane_calls() -> list[dict[str, Any]]:
     return [{**found[0], "databaseIdentifier": "shop", "databaseTags": ["env=prod"]}, *found[1:]]
 
 
+def runs() -> list[Audit]:
+    """Three runs over a fleet in which verdicts change, names move and a database goes."""
+    return list(audits(START, [timedelta(days=6), timedelta(days=2.5), timedelta()]))
+
+
+def history_in_span(audits: Sequence[Audit]) -> list[dict[str, Any]]:
+    """The history of these runs as if they had been a few seconds and some minutes from each other."""
+    times = [START + timedelta(seconds=seconds) for seconds in (61, 66, 607)]
+    return [
+        {**document, "@timestamp": iso_milliseconds(at)}
+        for at, audit in zip(times, audits, strict=True)
+        for document in history_of(audit).values()
+    ]
+
+
 @pytest.fixture(scope="module")
 def world(search: OpenSearch) -> Iterator[World]:
     own = Indices(f"t-panels-{secrets.token_hex(4)}-events")
@@ -176,11 +193,14 @@ def world(search: OpenSearch) -> Iterator[World]:
     made = [flattened(record, prefix, names) for record in records]
     documents = [document for one in made for document in one.documents]
     index_all(search, documents)
-    small = {
+    audits = runs()
+    small: dict[str, Sequence[Source]] = {
         "das-alerts": alerts(),
         "das-control-plane": control_plane_calls(),
+        "das-databases": list(audits[-1].documents.values()),
         "das-dead-letters": dead_letters_of(records, names),
         "das-drops": drops_of(records, made, names),
+        "das-posture": history_in_span(audits),
         "das-pulse": pulses_of(records, names),
     }
     titles = {identity: KNOWN["index-pattern", identity].title for identity in (*small, "das-events")}
@@ -397,6 +417,72 @@ def test_every_database_and_instance_of_the_producer_is_covered(world: World) ->
     names = {row[1]: row[0] for row in shown(world, "das-databases")}
     assert names.keys() == databases.keys()
     assert {resource_id: name for resource_id, name in names.items() if resource_id in known} == known
+
+
+def test_each_database_is_counted_once() -> None:
+    """What the coverage dashboard counts is the audit's own coverage, and databases that are gone are in none of it."""
+    last = runs()[-1]
+    searched = {
+        name: KNOWN["visualization", f"das-coverage-{name}"].attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]
+        for name in ("covered", "not-covered-count", "not-counted")
+    }
+    counts = {
+        name: sum(map(predicate(source["query"]["query"]), last.documents.values()))
+        for name, source in searched.items()
+    }
+
+    assert len(last.present) == len(STORIES) - 1 == sum(counts.values())
+    assert counts["covered"] == last.coverage.covered
+    assert counts["covered"] + counts["not-covered-count"] == last.coverage.expected
+
+
+def test_runs_of_one_bar_do_not_add_up(world: World) -> None:
+    first, second, third = (dict(run.coverage.counts) for run in runs())
+    rows = shown(world, "das-coverage-over-time")
+    covered = [count for _, verdict, count in rows if verdict == "covered"]
+
+    assert covered[-1] == third["covered"]
+    assert max(first["covered"], second["covered"]) <= covered[0] < first["covered"] + second["covered"]
+    off = {one["resourceId"] for run in runs()[:2] for one in run.present if one["verdict"] == "off"}
+    assert next(count for _, verdict, count in rows if verdict == "off") == len(off)
+
+
+def test_what_is_not_covered_has_reason_and_time(world: World) -> None:
+    request = the_request(KNOWN["search", "das-not-covered"])
+    names = [column.field for column in request.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in rows_of(request, world.ask(request)).rows]
+
+    found = {row["databaseIdentifier"]: row for row in rows}
+    assert {name: row["verdict"] for name, row in found.items()} == {
+        "billing": "lagging",  # it was heard after the run before
+        "checkout": "off",
+        "documents": "key-unusable",
+        "inventory": "not-consumed",
+        "loyalty": "off",
+        "pricing-old1": "off",
+        "warehouse": "policy-unlocked",
+    }
+    assert all(row["verdictReason"] and row["verdictSince"] for row in rows)
+    assert found["checkout"]["streamStatus"] == "stopped"
+
+
+def test_names_that_moved_show_both_resource_ids(world: World) -> None:
+    request = the_request(KNOWN["search", "das-names-moved"])
+    names = [column.field for column in request.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in rows_of(request, world.ask(request)).rows]
+    found = {row["databaseIdentifier"]: row for row in rows}
+
+    assert found.keys() == {"pricing", "pricing-old1"}
+    assert found["pricing"]["replaces"] == found["pricing-old1"]["resourceId"]
+    assert found["pricing-old1"]["replacedBy"] == found["pricing"]["resourceId"]
+    assert found["pricing-old1"]["formerIdentifiers"] == ["pricing"]
+
+
+def test_stream_keys_that_do_not_work_are_listed(world: World) -> None:
+    rows = shown(world, "das-coverage-keys")
+
+    assert {(state, name) for state, _, name, _ in rows} == {("PendingDeletion", "documents"), ("unknown", "coupons")}
+    assert shown(world, "das-coverage-keys-count") == [(1,)]
 
 
 def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:

@@ -7,31 +7,39 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
+from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.fleet import FleetLookup
 from daswatch.content.model import ContentKind, Operation, WantedContent
 from daswatch.content.plan import findings_role, ingest_role
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.fleet.database import FleetDatabase
+from daswatch.fleet.inventory import Look
 from daswatch.fleet.names import Names
 from daswatch.opensearch import client as opensearch_client
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.opensearch.installation import Installation
 from demo.aws import REGION, LocalAws
 from demo.opensearch_security import SecuredNode
 from demo.rds import ACCOUNT_ID
 from ingest_lambda.handler import warm_function
+from posture_lambda import telemetry as posture_telemetry
+from posture_lambda.auditor import Auditor
 from tests.builders.events import postgresql_event
 from tests.harness.ingest import IngestFunction
+from tests.harness.names import named
 from tests.harness.runs import RunHarness
 
 pytestmark = pytest.mark.node
@@ -159,16 +167,21 @@ def test_ingest_function_reads_names_with_its_role_alone(admin: OpenSearch, inge
     assert [one["databaseIdentifier"] for one in ingest.documents()] == ["orders"]
 
 
+def posture_user(admin: OpenSearch, prefix: str) -> str:
+    """A backend role that has the posture function's role and nothing else."""
+    role = f"{prefix}-posture"
+    backend_role = f"{POSTURE_ARN}-{role}"
+    path = f"/_plugins/_security/api/rolesmapping/{role}"
+    admin.transport.perform_request("PUT", path, body={"backend_roles": [backend_role]})
+    return backend_role
+
+
 def test_posture_function_names_events_with_its_role_alone(
     admin: OpenSearch, users: Users, ingest: IngestFunction
 ) -> None:
     ingest.invoke(ingest.record([postgresql_event()]))
     admin.indices.refresh(index=f"{ingest.prefix}-*")
-    role = f"{ingest.prefix}-posture"
-    admin.transport.perform_request(
-        "PUT", f"/_plugins/_security/api/rolesmapping/{role}", body={"backend_roles": [f"{POSTURE_ARN}-{role}"]}
-    )
-    client = users.client(f"{POSTURE_ARN}-{role}")
+    client = users.client(posture_user(admin, ingest.prefix))
     names = Names.of([named_database(ingest.database().resource_id)], ("env",))
 
     assert EarlierEvents(client, ingest.indices).name(names, Deadline.after(60)) == Named(1)
@@ -177,6 +190,43 @@ def test_posture_function_names_events_with_its_role_alone(
     for refused in (bulk_of(f"{ingest.prefix}-2031.03.04", "delete"), bulk_of(ingest.indices.alerts)):
         with pytest.raises(AuthorizationException):
             refused(client)
+
+
+def test_posture_run_works_with_its_role_alone(
+    admin: OpenSearch, users: Users, ingest: IngestFunction, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest.invoke(ingest.record([postgresql_event()]))
+    admin.indices.refresh(index=f"{ingest.prefix}-*")
+    database = named(ingest.database())
+    client = users.client(posture_user(admin, ingest.prefix))
+    auditor = Auditor(
+        lambda regions: cast(FleetLookup, OneRegion(database)),
+        lambda deadline: [ACCOUNT_ID],
+        DatabaseIndex(client, ingest.indices),
+        EarlierEvents(client, ingest.indices),
+        tags=("env",),
+    )
+
+    report = auditor.run(None, datetime.now(UTC), Deadline.after(60))
+
+    capsys.readouterr()
+    posture_telemetry.emit(Telemetry(posture_telemetry.SERVICE), report, "r-1")
+    lines = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert not [line for line in lines if "names_cause" in line]
+    assert [line["events_named"] for line in lines if "events_named" in line] == [1]
+    assert [one["databaseIdentifier"] for one in ingest.documents()] == ["orders"]
+    admin.indices.refresh(index=f"{ingest.indices.posture}-*")
+    assert admin.count(index=f"{ingest.indices.posture}-*")["count"] == 1
+
+
+@dataclass(frozen=True)
+class OneRegion:
+    """A fleet of one database, in place of RDS."""
+
+    database: FleetDatabase
+
+    def look(self, accounts: Sequence[str], deadline: Deadline) -> list[Look]:
+        return [Look(self.database.place, (self.database,))]
 
 
 def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, users: Users, aws: LocalAws) -> None:

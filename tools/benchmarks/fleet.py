@@ -26,7 +26,8 @@ from botocore.compat import HTTPHeaders
 from opensearchpy import OpenSearch
 
 from daswatch.aws.clients import regional_client, sts_client
-from daswatch.aws.fleet import Credentials, FleetLookup
+from daswatch.aws.fleet import FleetLookup
+from daswatch.aws.roles import Credentials
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.fleet.database import Place

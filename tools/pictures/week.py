@@ -1,16 +1,16 @@
-"""A week of the producer's traffic in a node, with what watches it: pulse, drops, dead letters, alerts.
+"""A week of the producer's traffic in a node, with what watches it: pulse, drops, dead letters, alerts, inventory.
 
 The same every time, byte for byte: the week ends at `NOW`. Events and drops go through the same code as the ingest
 function's, alerts come of the saved queries, run on a clock of ours in the hours of the attacks; nothing that a panel
 shows is made up here but what went wrong: one instance that falls silent, three stream records that do not open, three
-calls of AWS's API.
+calls of AWS's API, and the databases of other regions and accounts.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from heapq import merge
@@ -34,20 +34,23 @@ from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
-from demo.indexed import documents_of, index_all
+from demo.indexed import documents_of, index_all, names_of
 from demo.scenarios import SCENARIOS, Scenario
 from demo.traffic import DATABASES, ProducedRecord, produce
 from findings_lambda.runner import DetectionRunner
+from tools.pictures.fleet import ages_of, audits
 from tools.runner import detection_runner
 
 NOW = datetime(2026, 3, 5, 16, tzinfo=UTC)  # a Thursday
 DAYS = 7
 ACCOUNT = "123456789012"
 DASHBOARDS_URL = "https://search.example.internal/_dashboards"
+NAMES = names_of(DATABASES)
 
 _SILENT_INSTANCE = "db-SYNTHETICOUTLETPGWRITER0001"
 _SILENT_SINCE = NOW - timedelta(minutes=52)
@@ -162,7 +165,7 @@ class Watched:
             newest = max(drop.arrived_at for drop in found)
             # Its first record and its last one, which name a batch.
             record = StreamRecord({}, "", "", str(batch), "shardId-000000000000", newest)
-            yield from dropped_events.actions(found, [record], Flattening(newest), Indices().drops)
+            yield from dropped_events.actions(found, [record], Flattening(newest, names=NAMES), Indices().drops)
 
 
 def fill(
@@ -178,7 +181,11 @@ def fill(
                 yield record
 
     progress("Making and indexing a week of four engines' activity")
-    events = index_all(search, documents_of(heard(), DEFAULT_INDEX_PREFIX))
+    events = index_all(search, documents_of(heard(), DEFAULT_INDEX_PREFIX, NAMES))
+    progress("Judging the fleet every 15 minutes")
+    inventory = DatabaseIndex(search, Indices())
+    for audit in audits(NOW, ages_of(DAYS)):
+        inventory.write(audit, Deadline.after(_RUN_SECONDS))
     index_all(search, control_plane_calls())
     write(search, [*watched.drop_actions(), *dead_letters()])
     search.indices.refresh(index="das-*")
@@ -195,7 +202,9 @@ def fill(
                 [
                     one
                     for heard_last in watched.pulses.values()
-                    for one in heard_last.actions(index, versioned=True, now=at)
+                    for one in heard_last.actions(
+                        index, versioned=True, now=at, name=_name(heard_last.stream, heard_last.instance_id)
+                    )
                 ],
             )
         runner(search, aws, detections).run(at, Deadline.after(_RUN_SECONDS))
@@ -242,9 +251,14 @@ def dead_letters(now: datetime = NOW) -> Iterator[Action]:
             read_envelope(text)
         except RecordError as exc:
             letter = DeadLetter.of(raw, stream, exc.reason, exc.detail)
-            yield letter.action(f"s3://daswatch-dead-letters/{letter.object_key}", at, Indices().dead_letters)
+            location = f"s3://daswatch-dead-letters/{letter.object_key}"
+            yield letter.action(location, at, Indices().dead_letters, _name(stream))
         else:
             raise RuntimeError("a spoiled stream record can be read")
+
+
+def _name(stream: StreamSource, instance_id: str = "") -> Mapping[str, Any]:
+    return Flattening("", names=NAMES).name_of(stream, instance_id)
 
 
 def control_plane_calls(now: datetime = NOW) -> Iterator[Document]:
