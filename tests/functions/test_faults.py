@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -69,7 +69,7 @@ START = datetime(2031, 3, 4, 23, 50, tzinfo=UTC)  # soon another day, and so ano
 SHORT_MS = 3_500
 DELIVERIES = 500
 
-NODE_KILLS = 20
+NODE_KILLS = 12
 NODE_HEAP_MB = 512
 NETWORK_SECONDS = 0.15  # that a bulk's answer takes while a node is killed again and again
 FUNCTION_KILLS = 8
@@ -165,10 +165,11 @@ class NodeKiller:
 
     def _kill(self) -> Kills:
         count = with_bulk = 0
+        spreads = cycle((NETWORK_SECONDS / 2, 0.2, 1.5))
+        spread = next(spreads)
         while count < self._wanted and not self._stop.is_set():
             if not self._proxy.wait_for_bulk(1.0):
                 continue
-            spread = self._random.choice((NETWORK_SECONDS / 2, 0.2, 1.5))
             if spread < NETWORK_SECONDS:
                 # When the node has written, and the function does not know it yet.
                 self._answered.clear()
@@ -180,7 +181,7 @@ class NodeKiller:
             self.node_up.clear()
             self._node_down.set()
             self._node.kill()
-            count += 1
+            count, spread = count + 1, next(spreads)
             self._node_down.clear()
             self._node.restart()
             self.node_up.set()
