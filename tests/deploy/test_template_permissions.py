@@ -399,7 +399,7 @@ def test_the_posture_function_may_do_what_it_does_and_nothing_more(
 
     posture_handler.warm_function.cache_clear()
     with recorded(calls):
-        found = posture_handler.handler({}, InvocationContext())
+        found = posture_handler.handler({}, InvocationContext(remaining_ms=600_000))  # as in the template
     posture_handler.warm_function.cache_clear()
 
     assert found["databases"] >= 2
