@@ -39,6 +39,7 @@ from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.arrivals import ArrivalsGateway
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from daswatch.opensearch.installation import Installation
 from daswatch.opensearch.request import command_deadline
@@ -309,6 +310,13 @@ def _endpoint(
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
         (Subject.CONTENT, "content", lambda: endpoint_checks.content_checks(installation.plan(wanted))),
         (Subject.SEARCH, "shards", lambda: endpoint_checks.shard_checks(arrivals.shards(now)) if is_domain else []),
+        (
+            Subject.STREAMS,
+            "names",
+            lambda: aws_checks.moved_checks(
+                DatabaseIndex(client, Indices(wanted.index_prefix)).read(command_deadline()).values()
+            ),
+        ),
         (
             Subject.STREAMS,
             "enrolments",

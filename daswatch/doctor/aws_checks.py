@@ -221,6 +221,20 @@ def settings_check(problem: str) -> Check:
     return broken(Subject.STREAMS, "enrolment", problem, _RESTORE)
 
 
+def moved_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
+    """Say which names are another database's than before, by the documents of the inventory."""
+    return [
+        ok(
+            Subject.STREAMS,
+            f"{one['databaseKind']}:{one['databaseIdentifier']}, name",
+            f"it moved from {one['replaces']} to {one['resourceId']}, first seen {one['firstSeen'][:16]} (blue/green "
+            f"switchover, restore or rename); its activity stream is {one['streamStatus']}",
+        )
+        for one in documents
+        if one.get("replaces") and "goneSince" not in one
+    ]
+
+
 def remembered_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
     """Check what the enrolment function could not do, as it noted it itself."""
     documents = list(documents)

@@ -340,6 +340,24 @@ def test_problem_is_reported_with_its_fix(name: str) -> None:
     assert fix in worst.fix
 
 
+def test_names_that_moved_are_shown() -> None:
+    moved = {
+        "databaseKind": "cluster",
+        "databaseIdentifier": "orders",
+        "resourceId": "cluster-GREEN",
+        "replaces": "cluster-BLUE",
+        "firstSeen": "2031-03-04T10:00:00.000Z",
+        "streamStatus": "stopped",
+    }
+    new = {name: value for name, value in moved.items() if name != "replaces"}
+
+    (check,) = aws_checks.moved_checks([moved, new, {**moved, "goneSince": "2031-03-05T10:00:00.000Z"}])
+
+    assert check.name == "cluster:orders, name"
+    assert "moved from cluster-BLUE to cluster-GREEN" in check.reason
+    assert "its activity stream is stopped" in check.reason
+
+
 def test_severe_problems_and_causes_come_first() -> None:
     checks = [
         aws_checks.broken(Subject.DATA, "pulse", "silent", "…"),

@@ -23,7 +23,15 @@ from demo.aws import REGION
 from tests.fakes.rds import ACCOUNT, Rds
 
 NAME = "daswatch"
-INDICES = ("das-pulse", "das-enrolments", "das-dead-letters", "das-runs", "das-drops-*", f"{DEFAULT_INDEX_PREFIX}-*")
+INDICES = (
+    "das-pulse",
+    "das-databases",
+    "das-enrolments",
+    "das-dead-letters",
+    "das-runs",
+    "das-drops-*",
+    f"{DEFAULT_INDEX_PREFIX}-*",
+)
 
 
 @dataclass
