@@ -20,6 +20,10 @@ COMMANDS = {
     "doctor": ("daswatch.commands.doctor", "Check a deployment, and name what to fix."),
     "dashboards": ("daswatch.commands.dashboards", "Saved objects: pack them for an import, export them as files."),
     "detections": ("daswatch.commands.detections", "The saved queries: list, show, test, backtest and compile them."),
+    "enrol": (
+        "daswatch.commands.enrol",
+        "Have the selected databases watched: start their streams, read and keep them.",
+    ),
     "inventory": ("daswatch.commands.inventory", "Every database of all accounts and regions, by name."),
     "posture": ("daswatch.commands.posture", "Whether each database is audited, why not, and what to do."),
     "stream": ("daswatch.commands.stream", "Activity streams: which databases have one, start and stop them."),

@@ -20,6 +20,9 @@
     │   ├── DashboardsUnavailable
     │   ├── TopicUnavailable
     │   ├── RdsUnavailable
+    │   ├── FleetUnavailable
+    │   ├── ConsumersUnavailable
+    │   ├── EnrolmentUnavailable
     │   ├── ResponseUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
@@ -171,6 +174,14 @@ class RdsUnavailable(DependencyError):
 
 class FleetUnavailable(DependencyError):
     """An account or its regions cannot be looked at."""
+
+
+class ConsumersUnavailable(DependencyError):
+    """Lambda or Firehose does not describe what consumes the activity streams."""
+
+
+class EnrolmentUnavailable(DependencyError):
+    """The enrolment function cannot be invoked, or fails."""
 
 
 class ResponseUndelivered(DependencyError):

@@ -100,6 +100,11 @@ class Indices:
         return f"{self.stem}-databases"
 
     @property
+    def enrolments(self) -> str:
+        """The index of how far each database is enrolled, by account, region and resource id."""
+        return f"{self.stem}-enrolments"
+
+    @property
     def posture(self) -> str:
         """The template of the posture's history; each month has an index, named by it and the month."""
         return f"{self.stem}-posture"

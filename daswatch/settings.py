@@ -36,6 +36,7 @@ class Reader(StrEnum):
     SETUP = "setup"  # `daswatch setup` and `daswatch doctor` read the same
     FIREHOSE = "Firehose transformation"
     POSTURE = "posture"  # `daswatch inventory` and `daswatch posture` read the same
+    ENROLMENT = "enrolment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def _settings(*readers: Reader, **meanings: str | tuple[str, str]) -> Iterator[S
 
 
 _REQUIRED = "required"
-_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE = Reader
+_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE, _ENROLMENT = Reader
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -69,9 +70,11 @@ SETTINGS = {
             _FINDINGS,
             _SETUP,
             _POSTURE,
+            _ENROLMENT,
             OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
             OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
             OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
+            OPENSEARCH_REGION=("~the function's own", "region of the endpoint, for which requests are signed"),
             OPENSEARCH_SECRET_ARN='ARN of a secret `{"username": …, "password": …}`',
             OPENSEARCH_CA_BUNDLE="path of a CA bundle",
             INDEX_PREFIX=(
@@ -88,6 +91,7 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _FINDINGS,
+            _ENROLMENT,
             DEAD_LETTER_BUCKET=(_REQUIRED, "S3 bucket for dead letters, which stay encrypted"),
         ),
         *_settings(
@@ -141,7 +145,11 @@ SETTINGS = {
         ),
         *_settings(
             _FINDINGS,
+            _ENROLMENT,
             ALERT_TOPIC_ARN="SNS topic that receives one message for each new alert",
+        ),
+        *_settings(
+            _FINDINGS,
             FINDINGS_SQL=("false", "`true`: SQL samples in findings, redacted by `REDACT`"),
         ),
         *_settings(
@@ -150,6 +158,7 @@ SETTINGS = {
             INGEST_ROLE_ARN="IAM role that gets the ingest function's role in OpenSearch",
             FINDINGS_ROLE_ARN="IAM role that gets the findings function's role in OpenSearch",
             POSTURE_ROLE_ARN="IAM role that gets the posture function's role in OpenSearch",
+            ENROLMENT_ROLE_ARN="IAM role that gets the enrolment function's role in OpenSearch",
             MONITORS=("true", "`false`: no monitors; the schedule alone runs the detections"),
             MONITOR_TOPIC_ARN="SNS topic that monitors notify",
             CHANNEL_ROLE_ARN="the role that OpenSearch assumes for it",
@@ -175,10 +184,33 @@ SETTINGS = {
             FLEET_REGIONS=("~all enabled", "regions that are looked at, separated by commas"),
             FLEET_ROLE="name of a role in the other accounts, which looks at their databases",
             DEMAND_SYNC=("false", "`true`: an asynchronous stream is not enough"),
-            FOLLOW_NAMES=(
-                "false",
-                "`true`: a database that takes over an audited one's name gets a stream",
+        ),
+        *_settings(
+            _ENROLMENT,
+            DATABASES=(
+                _REQUIRED,
+                "databases to watch, separated by commas: names like `cluster:orders`, tags like `tag:daswatch=on`, or "
+                "`all`",
             ),
+            STREAM_KEY_ARN=(_REQUIRED, "KMS key of the activity streams that are started"),
+            STREAM_MODE=("async", "`async`, `sync`, or `auto`: async, or sync if the engine supports only that"),
+            NATIVE_AUDIT_FIELDS=("false", "`true`: with the engine-native audit fields of Oracle and SQL Server"),
+            ON_DESELECTION=(
+                "keep",
+                "what happens to a database with a stream that is no longer selected. `keep`: it is read as long as "
+                "its stream is on; `release`: it is not read any more; `stop`: its stream is stopped as well, if "
+                "enrolment started it",
+            ),
+            RESOURCE_PREFIX=("daswatch", "what the names of delivery streams begin with"),
+            INGEST_FUNCTION_ARN=(_REQUIRED, "function that reads the streams"),
+            EVIDENCE_BUCKET="S3 bucket of the encrypted records; none are kept without it",
+            EVIDENCE_DAYS=("400", "days that they are kept"),
+            DELIVERY_ROLE_ARN="IAM role of the delivery streams",
+            DATA_KEY_ARN="KMS key of the buckets",
+            DELIVERY_LOG_GROUP="log group of the delivery streams",
+            SPLUNK_ENDPOINT="URL of an HTTP Event Collector; nothing is forwarded without it",
+            SPLUNK_SECRET_ARN='ARN of its secret `{"hec_token": …}`',
+            TRANSFORM_FUNCTION_ARN="function that transforms records for Splunk",
         ),
     )
 }
@@ -370,10 +402,11 @@ class SearchEndpoint:
     service: Service = "es"
     secret_arn: str = ""
     ca_bundle: str = ""
+    region: str = ""  # empty: that of the session
 
     @classmethod
     def read(cls, environment: Environment) -> SearchEndpoint:
-        """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _SECRET_ARN and _CA_BUNDLE."""
+        """From OPENSEARCH_ENDPOINT, _AUTH, _SERVICE, _REGION, _SECRET_ARN and _CA_BUNDLE."""
         url = environment.required("OPENSEARCH_ENDPOINT", "https://…, the domain's or collection's endpoint")
         if url and not _is_http(url):
             environment.problem("OPENSEARCH_ENDPOINT", "is not a URL", "https://…")
@@ -394,6 +427,7 @@ class SearchEndpoint:
             service="aoss" if service == "aoss" else "es",
             secret_arn=secret_arn,
             ca_bundle=environment.optional("OPENSEARCH_CA_BUNDLE"),
+            region=environment.optional("OPENSEARCH_REGION"),
         )
 
 

@@ -9,18 +9,16 @@ within a minute. The scheduled run looks at everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from daswatch.aws.fleet import FleetLookup
-from daswatch.aws.moves import Follower, Step
 from daswatch.deadline import Deadline
 from daswatch.errors import RequestError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
-from daswatch.fleet.moves import followed, follows
 from daswatch.fleet.names import Names
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents, Named
@@ -29,7 +27,6 @@ from posture_lambda.findings import PostureFindings, PublishedFindings
 
 # The rest is for writing and publishing, whatever the regions do.
 _SHARE_OF_LOOKING = 0.7
-_SHARE_OF_FOLLOWING = 0.5  # of what is left then
 # Of what is left then: a Security Hub that is overloaded leaves time to name events.
 _SHARE_OF_PUBLISHING = 0.6
 
@@ -48,7 +45,6 @@ class PostureReport:
     is_whole: bool  # whether all accounts and regions were looked at
     named: Named = field(default_factory=Named)
     findings: PublishedFindings = field(default_factory=PublishedFindings)
-    steps: tuple[Step, ...] = ()  # of streams that follow names
     total_ms: float = 0.0
 
 
@@ -66,12 +62,11 @@ class Auditor:
         *,
         tags: tuple[str, ...] = (),
         demands_sync: bool = False,
-        follower: Follower | None = None,
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-        `tags` are those that events carry. Without `findings`, none are published, without `earlier_events`, none are
-        named, and without `follower`, no stream follows a name.
+        `tags` are those that events carry. Without `findings`, none are published, and without `earlier_events`, none
+        are named.
         """
         self._lookup = lookup
         self._accounts = accounts
@@ -81,7 +76,6 @@ class Auditor:
         self._regions = regions
         self._findings = findings
         self._demands_sync = demands_sync
-        self._follower = follower
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
         """Look at one place, or at all. Raises SearchUnavailable, FleetUnavailable; the next run then does the same.
@@ -93,30 +87,20 @@ class Auditor:
             return PostureReport(audited({}, (), {}, iso_milliseconds(now)), is_whole=False)
         known = self._index.read(deadline)
         heard = self._index.heard(deadline)
+        failures = self._index.enrolment_failures(deadline)
         looking = deadline.part(_SHARE_OF_LOOKING)
         if place:
             known = {id_: one for id_, one in known.items() if place_of(one) == place}
             looks = self._lookup((place.region,)).look([place.account_id], looking)
         else:
             looks = self._lookup(self._regions).look(self._accounts(looking), looking)
-        audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync)
-        audit, steps = self._follow(audit, deadline.part(_SHARE_OF_FOLLOWING))
+        audit = audited(known, looks, heard, iso_milliseconds(now), demands_sync=self._demands_sync, failures=failures)
         self._index.write(audit, deadline, with_history=place is None)
         publishing = deadline.part(_SHARE_OF_PUBLISHING)
         published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
         names = Names.of(audit.documents.values(), self._tags)
         named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
-        return PostureReport(audit, place is None, named, published, steps, (deadline.clock.monotonic() - begun) * 1000)
-
-    def _follow(self, audit: Audit, deadline: Deadline) -> tuple[Audit, tuple[Step, ...]]:
-        if self._follower is None:
-            return audit, ()
-        steps = [self._follower.advance(one, deadline) for one in follows(audit.documents, audit.changed, audit.at)]
-        after = {
-            step.follow.id: followed(audit.documents[step.follow.id], step.asked, audit.at, done=step.done)
-            for step in steps
-        }
-        return replace(audit, documents={**audit.documents, **after}), tuple(steps)
+        return PostureReport(audit, place is None, named, published, (deadline.clock.monotonic() - begun) * 1000)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

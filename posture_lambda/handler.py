@@ -9,7 +9,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.clients import (
-    lambda_client,
     organizations_client,
     regional_client,
     security_hub_client,
@@ -17,10 +16,8 @@ from daswatch.aws.clients import (
 )
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.fleet import FleetLookup, accounts_of
-from daswatch.aws.moves import Follower
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
-from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_index import DatabaseIndex
@@ -62,13 +59,7 @@ class Function:
             regions=scope.regions,
             findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,
-            follower=self._follower(settings, Place(account_id, region)) if settings.follow_names else None,
         )
-
-    @staticmethod
-    def _follower(settings: Settings, own: Place) -> Follower:
-        lookup = FleetLookup(own.account_id, own.region, regional_client, sts_client, settings.scope.role)
-        return Follower(own, lookup, lambda_client)
 
 
 @cache

@@ -25,7 +25,6 @@ class Settings:
     security_hub: bool = True
     findings_role: str = ""
     index_prefix: str = DEFAULT_INDEX_PREFIX
-    follow_names: bool = False
     event_tags: tuple[str, ...] = DEFAULT_EVENT_TAGS
 
 
@@ -38,7 +37,6 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         security_hub=environment.flag("SECURITY_HUB"),
         findings_role=environment.optional("FINDINGS_ROLE"),
         index_prefix=read_index_prefix(environment),
-        follow_names=environment.flag("FOLLOW_NAMES"),
         event_tags=read_event_tags(environment),
     )
     environment.check()

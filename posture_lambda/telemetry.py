@@ -21,7 +21,6 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "verdicts": dict(found.counts),
         "covered_percent": round(found.percent, 1),
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
-        "followed": [f"{one.follow.place}: {one.follow.name}: {one.what}" for one in report.steps],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
         "events_named": report.named.events,
         "findings": findings.accepted,

@@ -1,4 +1,4 @@
-"""Provide a custom resource: an activity stream, or the content at an endpoint.
+"""Provide a custom resource: an activity stream, the content at an endpoint, or the enrolment of databases.
 
 Each provider takes a request and returns the response, or raises a DaswatchError, whose message becomes the reason.
 """
@@ -6,9 +6,11 @@ Each provider takes a request and returns the response, or raises a DaswatchErro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from daswatch.activity_streams.custom_resources import (
     CONTENT_ID,
+    ENROLMENT_ID,
     NOTHING_MADE,
     OnDelete,
     Request,
@@ -23,7 +25,7 @@ from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedStrea
 from daswatch.aws.rds import ActivityStreams, Switch, settle
 from daswatch.content.model import Operation, Plan
 from daswatch.deadline import Deadline
-from daswatch.errors import DashboardsUnavailable, RequestError, SearchUnavailable, StreamRefused
+from daswatch.errors import DashboardsUnavailable, EnrolmentUnavailable, RequestError, SearchUnavailable, StreamRefused
 
 # A new domain: no answer until its name resolves, 401 and 403 until its users and policies are effective.
 _SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)
@@ -144,6 +146,43 @@ class ContentProvider:
             except (SearchUnavailable, DashboardsUnavailable) as exc:
                 if exc.status not in _SETTLING_STATUS or settled.remaining <= pause:
                     raise
+            deadline.sleep(pause)
+        raise AssertionError("pauses never end")
+
+
+class EnrolmentProvider:
+    """Custom::Enrolment. Creation and update enrol at once; deletion removes what reads the streams."""
+
+    def __init__(
+        self,
+        begin: Callable[[str, Deadline], None],
+        invoke: Callable[[str, Mapping[str, Any], Deadline], Mapping[str, Any]],
+    ) -> None:
+        """Both invoke a function by its name and raise EnrolmentUnavailable; only `invoke` waits for its answer."""
+        self._begin = begin
+        self._invoke = invoke
+
+    def __call__(self, request: Request, deadline: Deadline) -> Response:
+        """Raises RequestError, EnrolmentUnavailable."""
+        function = request.properties.get("Function")
+        if not isinstance(function, str) or not function:
+            raise RequestError("Function is missing (expected: the name of the enrolment function)")
+        if request.type is RequestType.DELETE:
+            if not request.was_made:
+                return Response(succeeded=True, physical_id=NOTHING_MADE, reason="nothing was enrolled")
+            stops = str(request.properties.get("OnDelete", "")).strip().lower() == OnDelete.STOP
+            return self._release(function, "stop" if stops else "release", deadline)
+        self._begin(function, deadline)
+        return Response(succeeded=True, physical_id=ENROLMENT_ID, reason="enrolment has begun")
+
+    def _release(self, function: str, how: str, deadline: Deadline) -> Response:
+        for pause in pauses():
+            answer = self._invoke(function, {"release": how}, deadline)
+            left = [one for one in answer.get("databases", ()) if one.get("steps")]
+            if not left:
+                return Response(succeeded=True, physical_id=ENROLMENT_ID, reason="no stream is read any more")
+            if deadline.remaining <= pause:
+                raise EnrolmentUnavailable(f"{len(left)} databases are still read: delete the stack again")
             deadline.sleep(pause)
         raise AssertionError("pauses never end")
 

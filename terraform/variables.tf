@@ -1,17 +1,23 @@
 variable "databases" {
-  description = "Databases to monitor: cluster:<identifier> for an Aurora cluster, db:<identifier> for an RDS instance."
+  description = "Databases to monitor: cluster:<identifier>, db:<identifier>, tag:<name>=<value> for all with that tag, or all."
   type        = set(string)
 }
 
 variable "artifact_bucket" {
-  description = "S3 bucket in this region with the packages built by `make package`."
+  description = "S3 bucket in this region to which the packages are uploaded."
   type        = string
 }
 
 variable "artifact_prefix" {
-  description = "Key prefix in that bucket: the packages are <prefix>/<architecture>/<function>.zip. Use a new prefix for each release."
+  description = "Key prefix in that bucket: the packages are uploaded to <prefix>/<digest of the release>/<architecture>/<function>.zip."
   type        = string
   default     = "daswatch"
+}
+
+variable "dist" {
+  description = "Folder with the packages and manifest.json built by `make package`. Default is dist/ of the checkout."
+  type        = string
+  default     = null
 }
 
 variable "parameters" {

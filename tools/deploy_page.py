@@ -37,7 +37,8 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 33  # of the ingest, findings and posture functions
+OUR_METRICS = 42  # of the ingest, findings, posture and enrolment functions
+CONDITION_METRICS = 5  # of a database, every quarter of an hour; 6 with Splunk
 MAPPING_METRICS = 7  # that EventCount names
 
 
@@ -46,10 +47,9 @@ Quantities = list[tuple[str, str]]
 
 
 @cache
-def alarms() -> tuple[int, int]:
-    """The number of alarms of a stack, and of each database."""
-    one, two = (len(small_stack(names).of_type("AWS::CloudWatch::Alarm")) for names in ("cluster:a", "cluster:a,db:b"))
-    return one - (two - one), two - one
+def alarms() -> int:
+    """The number of alarms of a stack."""
+    return len(small_stack("cluster:a").of_type("AWS::CloudWatch::Alarm"))
 
 
 def small_stack(databases: str, **given: str) -> Stack:
@@ -61,7 +61,7 @@ def fixed() -> Quantities:
     """A month of a stack, independent of its databases."""
     return [
         ("KMS keys", f"{len(small_stack('cluster:a').of_type('AWS::KMS::Key'))}"),
-        ("CloudWatch alarms", f"{alarms()[0]}"),
+        ("CloudWatch alarms", f"{alarms()}"),
         ("CloudWatch metrics", f"{OUR_METRICS}"),
         ("findings function", f"{RUNS:,} runs of {RUN_MS / 1000:.0f} s in {RUN_MB} MB, {_gb(RUNS * LOG_BYTES)} of log"),
     ]
@@ -85,7 +85,7 @@ def per_database() -> Quantities:
         ("ingest function", f"{INVOCATIONS:,} calls of {IDLE_MS} ms in {INGEST_MB} MB, {log} of log"),
         ("Firehose", f"{HEARTBEATS:,} records, each billed as 5 KB: {_gb(HEARTBEATS * 5 * 1024)}"),
         ("S3", f"{OBJECTS:,} objects, {_gb(HEARTBEATS * HEARTBEAT_BYTES)}, for {KEPT_MONTHS:.0f} months"),
-        ("CloudWatch alarms", f"{alarms()[1]}"),
+        ("CloudWatch metrics that enrolment reads", f"{HOURS * 4 * CONDITION_METRICS:,}"),
         ("CloudWatch metrics of the mapping", f"{MAPPING_METRICS}"),
     ]
 
@@ -108,21 +108,20 @@ def _gb(size: float) -> str:
     return f"{size / GB:.2f} GB"
 
 
-# The response to an alarm, by its name without the prefix and the database.
+# The response to an alarm, by its name without the prefix.
 ALARM_FIXES: Mapping[str, str] = {
-    "ConsumerLag": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or needs "
-    "more than two concurrent batches. It catches up once OpenSearch accepts more than arrives.",
-    "ConsumerLagCritical": "Fix the cause in the log of the ingest function now: up to 23 hours no record is moved, "
-    "and all are indexed afterwards. The evidence has all records.",
-    "Silent": "`daswatch stream status`, then CloudTrail for who stopped it. A stopped database is silent, too.",
-    "NotConsumed": "`daswatch doctor` reports whether the mapping is disabled or deleted. The alarm is expected once "
-    "in a new stack, until Lambda has counted its first records.",
-    "RetriesExhausted": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of "
-    "the ingest function has the cause. The alarm ends after an hour without new objects.",
-    "EvidenceDelayed": "Check the Firehose log `/aws/kinesisfirehose/daswatch`; usually the policy of the bucket or "
-    "key.",
-    "SplunkDelayed": "Check the log `/aws/kinesisfirehose/daswatch`: the collector does not respond, or rejects the "
-    "token (docs/firehose.md).",
+    "DatabasesSilent": "The message of enrolment names them. `daswatch stream status`, then CloudTrail for who stopped "
+    "a stream. A stopped database is silent, too.",
+    "DatabasesUnread": "The message of enrolment names them. `daswatch doctor` reports whether a mapping is disabled, "
+    "and `daswatch enrol` creates a missing one.",
+    "DatabasesBehind": "Check the alarm RecordsToRetry and the load of OpenSearch: ingest waits for it, or "
+    "needs more batches at a time. Up to 23 hours no record is moved, and all are indexed afterwards.",
+    "RecordsGivenUp": "The objects under `aws/lambda/` in the dead-letter bucket contain the records; the log of the "
+    "ingest function has the cause.",
+    "EvidenceLate": "Check the Firehose log `/aws/kinesisfirehose/daswatch`; usually the policy of the bucket or key.",
+    "SplunkLate": "Check the same log: the collector does not respond, or rejects the token (docs/firehose.md).",
+    "EnrolmentsFailed": "`daswatch enrol --dry-run` lists the databases with the reason, and so does `failed` in the "
+    "log of the enrolment function.",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each document has its reason and its object in S3.",
     "RecordsToRetry": "`cause` in the log of the ingest function names the service, the error and the fix. No "
     "record is moved to the dead-letter bucket for 23 hours.",
@@ -147,6 +146,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "`aws/lambda/` in the dead-letter bucket.",
     "NotifiedRetriesExhausted": "The log of the notified function has the cause. The scheduled saved queries find the "
     "same events.",
+    "EnrolErrors": "Check the log of the enrolment function; usually it is not allowed to describe databases.",
+    "EnrolThrottled": "Raise the account's quota of concurrent executions; the next run takes the same steps.",
     "PostureErrors": "Check the log of the posture function; usually OpenSearch does not respond.",
     "SetupErrors": "Check the log of the setup function and the stack events, correct the error and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
@@ -187,13 +188,12 @@ def alarms_table() -> str:
     given = {"SplunkEndpoint": "https://splunk.example.org", "SplunkSecretArn": _SECRET, "RowsToS3": "true"}
     rows = []
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
-        name = one.properties["AlarmName"].removeprefix("daswatch-").removesuffix("-dbORDERS")
-        says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip().replace("db:ORDERS", "&lt;database&gt;")
+        name = one.properties["AlarmName"].removeprefix("daswatch-")
+        says = re.sub(r"\s+", " ", one.properties["AlarmDescription"]).strip()
         periods = one.properties.get("DatapointsToAlarm", one.properties["EvaluationPeriods"])
         minutes = one.properties["Period"] * periods // 60
-        each = "each database" if one.properties["AlarmName"].endswith("-dbORDERS") else ""
-        rows.append(f"| `{name}` | {each} | {says} | {minutes} | {ALARM_FIXES[name]} |")
-    return "\n".join(["| alarm | for | description | after min | fix |", "|---|---|---|---:|---|", *rows])
+        rows.append(f"| `{name}` | {says} | {minutes} | {ALARM_FIXES[name]} |")
+    return "\n".join(["| alarm | description | after min | fix |", "|---|---|---:|---|", *rows])
 
 
 def quantities_table() -> str:

@@ -21,6 +21,8 @@ MAX_RESPONSE_BYTES = 4096
 ACTIVITY_STREAM = "Custom::ActivityStream"
 CONTENT = "Custom::Content"
 CONTENT_ID = "das-content"
+ENROLMENT = "Custom::Enrolment"
+ENROLMENT_ID = "das-enrolment"
 # Of a resource whose making failed: CloudFormation asks to delete it at once, and there is nothing to delete.
 NOTHING_MADE = "das-nothing-made"
 

@@ -72,6 +72,11 @@ def lambda_client() -> LambdaClient:
     return session().client("lambda", config=_AWS)
 
 
+def waiting_lambda_client() -> LambdaClient:
+    """Lambda in this region, for answers that take as long as a function may run."""
+    return session().client("lambda", config=_AWS.merge(Config(read_timeout=900)))
+
+
 def organizations_client() -> OrganizationsClient:
     """Organizations: one endpoint for all regions of a partition."""
     return session().client("organizations", config=_AWS)

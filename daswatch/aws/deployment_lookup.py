@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from daswatch.activity_streams.lifecycle import RdsDatabase, read_name
 from daswatch.aws.api_calls import AwsError, Trouble, ask
 from daswatch.aws.clients import (
     cloudformation_client,
@@ -14,15 +13,19 @@ from daswatch.aws.clients import (
     kinesis_client,
     kms_client,
     lambda_client,
-    rds_client,
+    regional_client,
     security_hub_client,
     sns_client,
+    sts_client,
 )
+from daswatch.aws.enrolment import all_delivery_names
 from daswatch.aws.error_causes import NEXT_STEPS, no_answer
-from daswatch.aws.rds import ActivityStreams
+from daswatch.aws.fleet import FleetLookup
 from daswatch.deadline import Deadline
 from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack
-from daswatch.errors import RdsUnavailable, SettingsError, StreamRefused
+from daswatch.errors import SettingsError
+from daswatch.fleet.database import Place
+from daswatch.fleet.inventory import Look
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from types_boto3_kinesis.type_defs import StreamDescriptionSummaryTypeDef
     from types_boto3_kms.type_defs import KeyMetadataTypeDef
     from types_boto3_lambda.type_defs import (
-        EventSourceMappingConfigurationResponseTypeDef,
+        EventSourceMappingConfigurationTypeDef,
         FunctionConfigurationResponseTypeDef,
     )
     from types_boto3_sns.type_defs import SubscriptionTypeDef
@@ -62,6 +65,7 @@ class Deployment:
             name=name,
             status=found["StackStatus"],
             reason=found.get("StackStatusReason", ""),
+            account_id=found["StackId"].split(":")[4],
             parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())},
             outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())},
             resources=tuple(resources),
@@ -72,31 +76,26 @@ class Deployment:
         client = lambda_client()
         return _look_up("lambda:GetFunctionConfiguration", lambda: client.get_function_configuration(FunctionName=name))
 
-    def mapping(self, uuid: str) -> Lookup[EventSourceMappingConfigurationResponseTypeDef]:
-        """An event source mapping."""
-        client = lambda_client()
-        return _look_up("lambda:GetEventSourceMapping", lambda: client.get_event_source_mapping(UUID=uuid))
+    def mappings(self, function: str) -> Lookup[list[EventSourceMappingConfigurationTypeDef]]:
+        """All event source mappings of a function."""
+        pages = lambda_client().get_paginator("list_event_source_mappings")
+        return _look_up(
+            "lambda:ListEventSourceMappings",
+            lambda: [one for page in pages.paginate(FunctionName=function) for one in page["EventSourceMappings"]],
+        )
 
-    def database(self, resource_id: str) -> Lookup[RdsDatabase | None]:
-        """The database with its activity stream, by whatever name; None if it no longer exists."""
-        what = "Clusters" if resource_id.startswith("cluster-") else "Instances"
-        permission = f"rds:DescribeDB{what}"
-        try:
-            return ActivityStreams(rds_client(), kms_client).find_resource(resource_id)
-        except StreamRefused as exc:
-            return LookupFailed(permission, str(exc), denied=True)
-        except RdsUnavailable as exc:
-            return LookupFailed(permission, str(exc))
+    def databases(self, place: Place) -> Lookup[Look]:
+        """All databases of the stack's account and region."""
+        lookup = FleetLookup(place.account_id, place.region, regional_client, sts_client, regions=(place.region,))
+        (look,) = lookup.look([place.account_id], Deadline.after(_SECONDS * 2))
+        if look.failure:
+            return LookupFailed("rds:DescribeDBClusters", look.failure, denied="AccessDenied" in look.failure)
+        return look
 
-    def database_named(self, name: str) -> Lookup[RdsDatabase | None]:
-        """The database that has a name now (`cluster:orders`); None if there is none."""
-        permission = f"rds:DescribeDB{'Clusters' if name.startswith('cluster:') else 'Instances'}"
-        try:
-            return ActivityStreams(rds_client(), kms_client).find_named(read_name(name))
-        except StreamRefused as exc:
-            return LookupFailed(permission, str(exc), denied=True)
-        except RdsUnavailable as exc:
-            return LookupFailed(permission, str(exc))
+    def delivery_names(self) -> Lookup[frozenset[str]]:
+        """The names of all delivery streams that read a Kinesis stream."""
+        client = firehose_client()
+        return _look_up("firehose:ListDeliveryStreams", lambda: all_delivery_names(client, Deadline.after(_SECONDS)))
 
     def key(self, key_id: str) -> Lookup[KeyMetadataTypeDef]:
         """A KMS key."""

@@ -204,6 +204,7 @@ class Switch:
         self.wanted = wanted
         self.database: RdsDatabase | None = None
         self.decision = Decision(NextStep.WAIT, "not looked at yet")
+        self.is_unanswered = False  # RDS was asked to start or stop, may have done so, and has not said it
 
     @property
     def done(self) -> bool:
@@ -258,7 +259,10 @@ class Switch:
             self._asked, self.decision = Asked.AGREED, self._ask(self.database, decision)
         except StreamRefused as exc:
             self.decision = self._refused(exc)
-        except (_Busy, RdsUnavailable) as exc:
+        except RdsUnavailable as exc:
+            self.is_unanswered = isinstance(exc.__cause__, AwsError) and exc.__cause__.may_have_effect
+            self.decision = Decision(NextStep.WAIT, str(exc))
+        except _Busy as exc:
             self.decision = Decision(NextStep.WAIT, str(exc))
         return self.decision
 

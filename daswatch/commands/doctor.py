@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from daswatch.activity_streams.lifecycle import RdsDatabase
 from daswatch.aws.clients import cloudformation_client
 from daswatch.aws.deployment_lookup import Deployment
 from daswatch.aws.error_causes import no_answer
@@ -30,13 +31,20 @@ from daswatch.doctor import aws_checks, deployment, endpoint_checks
 from daswatch.doctor.aws_checks import Check, CheckStatus, Subject
 from daswatch.doctor.deployment import Lookup, LookupFailed, Stack, WatchedDatabase
 from daswatch.doctor.endpoint_checks import EndpointRefusal
+from daswatch.enrolment.consumers import Kind, MappingFound, delivery_name
+from daswatch.enrolment.plan import Present, plan
+from daswatch.enrolment.wanted import read_wanted
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
+from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.arrivals import ArrivalsGateway
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from daswatch.opensearch.installation import Installation
+from daswatch.opensearch.request import command_deadline
 from daswatch.opensearch.version_check import check_opensearch
 from daswatch.settings import SETTINGS, DashboardsEndpoint, Environment, Reader, SearchEndpoint, read_index_prefix
+from daswatch.times import iso_milliseconds
 
 # What the setup function knows of the endpoint, and the environment may set otherwise. Not what only an installation
 # needs; which days are hourly is read at the endpoint.
@@ -45,6 +53,8 @@ _ENDPOINT_SETTINGS = [
     name for name, setting in SETTINGS.items() if Reader.SETUP in setting.read_by and name not in _OF_AN_INSTALLATION
 ]
 _SETUP_FUNCTION = "SetupFunction"
+# Of so many databases, Kinesis streams and delivery streams are described one by one: Firehose answers five a second.
+_LOOKED_AT_CLOSELY = 50
 _COLORS = {
     CheckStatus.OK: "green",
     CheckStatus.WARNING: "yellow",
@@ -116,6 +126,7 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
             raise SettingsError([f"AWS_REGION: {wrong}"])
         checks = aws_checks.stack_checks(name, region, stack)
         environment: Mapping[str, str] = {}
+        watched: list[_Watched] = []
         steps: list[Step] = []
         if isinstance(stack, Stack):
             functions = {one.name: aws.function(one.physical_id) for one in stack.of_type(deployment.FUNCTION)}
@@ -125,8 +136,11 @@ def _examined(name: str, tuning: Path | None, now: datetime) -> list[Check]:
                 for one in stack.of_type(deployment.FUNCTION)
             ]
             environment = _variables(functions.get(_SETUP_FUNCTION))
-            steps += _aws_steps(aws, stack, now)
-        steps += _endpoint_steps(environment, stack, tuning, now)
+            bar.update(task, description="databases")
+            found, watched = _enrolled(aws, stack, region, _variables(functions.get(aws_checks.ENROL_FUNCTION)), now)
+            checks += found
+            steps += _aws_steps(aws, stack, watched, now)
+        steps += _endpoint_steps(environment, stack, tuning, now, tuple(one.watched for one in watched))
         bar.update(task, total=len(steps))
         for title, look in steps:
             bar.update(task, description=title)
@@ -146,14 +160,60 @@ def _variables(function: Lookup[object] | None) -> Mapping[str, str]:
 # What is in AWS.
 
 
-def _aws_steps(aws: Deployment, stack: Stack, now: datetime) -> Iterator[Step]:
-    for watched in stack.databases:
-        if watched.resource_id:
-            yield watched.name, _later(_streams, aws, stack, watched)
-        if watched.mapping:
-            yield watched.name, _later(_mapping, aws, watched)
-        if watched.evidence:
-            yield f"{watched.name}, evidence", _later(_evidence, aws, watched)
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A database with a stream that the stack is to watch, as its region and Lambda describe it."""
+
+    watched: WatchedDatabase
+    database: RdsDatabase
+    mapping: Lookup[Any]
+
+
+def _enrolled(
+    aws: Deployment, stack: Stack, region: str, variables: Mapping[str, str], now: datetime
+) -> tuple[list[Check], list[_Watched]]:
+    """What is enrolled, as the enrolment function would see it now."""
+    if not variables:
+        return [], []  # the function itself has a check
+    environment = Environment(variables)
+    wanted = read_wanted(environment, region)
+    try:
+        environment.check()
+    except SettingsError as exc:
+        return [aws_checks.settings_check(str(exc))], []
+    look = aws.databases(Place(stack.account_id, region))
+    if isinstance(look, LookupFailed):
+        return [aws_checks.unknown(Subject.STREAMS, "databases", look)], []
+    mappings, names = aws.mappings(wanted.consumers.function.rpartition(":")[2]), aws.delivery_names()
+    found = {} if isinstance(mappings, LookupFailed) else {one["EventSourceArn"]: one for one in mappings}
+    present = Present(
+        mappings={arn: MappingFound.of(one) for arn, one in found.items()},
+        delivery_names=None if isinstance(names, LookupFailed) else names,
+    )
+    enrolments = plan(look, present, wanted, {}, iso_milliseconds(now))
+    databases = {one.rds.resource_id: one.rds for one in look.databases}
+    watched = []
+    for one in enrolments:
+        if one.selected_by and one.stream_arn and one.resource_id in databases:
+            absent = LookupFailed("lambda:ListEventSourceMappings", "no function reads it", absent=True)
+            mapping = mappings if isinstance(mappings, LookupFailed) else found.get(one.stream_arn, absent)
+            uuid = "" if isinstance(mapping, LookupFailed) else mapping["UUID"]
+            evidence = delivery_name(wanted.consumers, Kind.EVIDENCE, one.resource_id)
+            names_it = WatchedDatabase(one.name, one.resource_id, uuid, evidence if wanted.consumers.evidence else "")
+            watched.append(_Watched(names_it, databases[one.resource_id], mapping))
+    return aws_checks.enrolment_checks(enrolments, {one.watched.resource_id for one in watched}), watched
+
+
+def _aws_steps(aws: Deployment, stack: Stack, watched: Sequence[_Watched], now: datetime) -> Iterator[Step]:
+    wanted = {**stack.parameters, **stack.outputs}
+    keys: dict[str, Lookup[Any]] = {}
+    for number, one in enumerate(watched):
+        yield one.watched.name, _later(_streams, aws, one, keys, wanted, number < _LOOKED_AT_CLOSELY)
+        if one.watched.evidence and number < _LOOKED_AT_CLOSELY:
+            yield f"{one.watched.name}, evidence", _later(_evidence, aws, one.watched)
+    more = len(watched) - _LOOKED_AT_CLOSELY
+    if more > 0:
+        yield "more databases", lambda: [aws_checks.not_closely(more)]
     for output, name in (("AlertTopicArn", "alert topic"), ("MonitorTopicArn", "monitor topic")):
         if arn := stack.outputs.get(output):
             yield name, _later(_topic, aws, name, arn)
@@ -167,23 +227,16 @@ def _later(look: Callable[..., list[Check]], *arguments: object) -> Callable[[],
     return lambda: look(*arguments)
 
 
-def _streams(aws: Deployment, stack: Stack, watched: WatchedDatabase) -> list[Check]:
-    database = aws.database(watched.resource_id)
-    wanted = {**stack.parameters, **stack.outputs}
-    if isinstance(database, LookupFailed):
-        return aws_checks.stream_checks(watched, database, None, None, wanted)
-    moved = aws_checks.name_check(watched, aws.database_named(watched.name), database)
-    checks = [moved] if moved else []
-    if database is None:
-        return checks or aws_checks.stream_checks(watched, None, None, None, wanted)
-    stream = database.stream
-    kinesis = aws.kinesis_stream(stream.kinesis_stream_name) if stream.kinesis_stream_name else None
-    key = aws.key(stream.kms_key_id) if stream.kms_key_id else None
-    return checks + aws_checks.stream_checks(watched, database, kinesis, key, wanted)
-
-
-def _mapping(aws: Deployment, watched: WatchedDatabase) -> list[Check]:
-    return [aws_checks.mapping_check(watched, aws.mapping(watched.mapping))]
+def _streams(
+    aws: Deployment, one: _Watched, keys: dict[str, Lookup[Any]], wanted: Mapping[str, str], closely: bool
+) -> list[Check]:
+    """`keys` are those that were looked at already: one serves many databases."""
+    stream = one.database.stream
+    kinesis = aws.kinesis_stream(stream.kinesis_stream_name) if stream.kinesis_stream_name and closely else None
+    if stream.kms_key_id and stream.kms_key_id not in keys:
+        keys[stream.kms_key_id] = aws.key(stream.kms_key_id)
+    checks = aws_checks.stream_checks(one.watched, one.database, kinesis, keys.get(stream.kms_key_id), wanted)
+    return [*checks, aws_checks.mapping_check(one.watched, one.mapping)]
 
 
 def _evidence(aws: Deployment, watched: WatchedDatabase) -> list[Check]:
@@ -203,7 +256,11 @@ def _alarms(aws: Deployment, stack: Stack, now: datetime) -> list[Check]:
 
 
 def _endpoint_steps(
-    variables: Mapping[str, str], stack: Lookup[Stack], tuning: Path | None, now: datetime
+    variables: Mapping[str, str],
+    stack: Lookup[Stack],
+    tuning: Path | None,
+    now: datetime,
+    watched: Sequence[WatchedDatabase] = (),
 ) -> list[Step]:
     """Raises SettingsError, RuleError."""
     own = {name: os.environ[name] for name in _ENDPOINT_SETTINGS if os.environ.get(name)}
@@ -218,7 +275,7 @@ def _endpoint_steps(
     environment.check()
     wanted = replace(wanted, detections=compiled(tuning))
     in_vpc = isinstance(stack, Stack) and bool(stack.parameters.get("SubnetIds"))
-    return [("OpenSearch", lambda: _endpoint(endpoint, dashboards, wanted, stack, now, in_vpc=in_vpc))]
+    return [("OpenSearch", lambda: _endpoint(endpoint, dashboards, wanted, watched, now, in_vpc=in_vpc))]
 
 
 def _no_endpoint() -> Check:
@@ -230,7 +287,7 @@ def _endpoint(
     endpoint: SearchEndpoint,
     dashboards: DashboardsEndpoint,
     wanted: WantedContent,
-    stack: Lookup[Stack],
+    watched: Sequence[WatchedDatabase],
     now: datetime,
     *,
     in_vpc: bool,
@@ -245,14 +302,19 @@ def _endpoint(
         return [aws_checks.broken(Subject.SEARCH, endpoint.url, str(exc), exc.next_step)]
     except SearchUnavailable as exc:
         return [endpoint_checks.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
-    databases = stack.databases if isinstance(stack, Stack) else ()
     installation = Installation.at(endpoint, dashboards)
+    enrolments = EnrolmentIndex(client, Indices(wanted.index_prefix), endpoint.service)
     letters = Indices(wanted.index_prefix).dead_letters
     is_domain = endpoint.service == "es"
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
         (Subject.CONTENT, "content", lambda: endpoint_checks.content_checks(installation.plan(wanted))),
         (Subject.SEARCH, "shards", lambda: endpoint_checks.shard_checks(arrivals.shards(now)) if is_domain else []),
-        (Subject.DATA, "pulse", lambda: endpoint_checks.pulse_checks(databases, arrivals.pulses(), now)),
+        (
+            Subject.STREAMS,
+            "enrolments",
+            lambda: aws_checks.remembered_checks(enrolments.read(None, command_deadline()).values()),
+        ),
+        (Subject.DATA, "pulse", lambda: endpoint_checks.pulse_checks(watched, arrivals.pulses(), now)),
         (Subject.DATA, "events", lambda: endpoint_checks.arrival_checks(arrivals.arrivals(), now)),
         (Subject.DATA, "dead letters", lambda: [endpoint_checks.dead_letter_check(arrivals.dead_letters(), letters)]),
         (Subject.FINDINGS, "saved queries", lambda: endpoint_checks.runner_checks(arrivals.runner(), now)),

@@ -50,7 +50,9 @@ def run_audit(accounts: Sequence[str] | None, regions: Sequence[str] | None, *, 
     known = index.read(command_deadline()) if index else {}
     heard = index.heard(command_deadline()) if index else None
     looks = _look(scope)
-    audit = audited(known, looks, heard, iso_milliseconds(datetime.now(UTC)), demands_sync=scope.demands_sync)
+    failures = index.enrolment_failures(command_deadline()) if index else {}
+    now = iso_milliseconds(datetime.now(UTC))
+    audit = audited(known, looks, heard, now, demands_sync=scope.demands_sync, failures=failures)
     if index and not dry_run:
         # What was asked for in part is no point of the trend.
         index.write(audit, Deadline.after(_SECONDS), with_history=not accounts and not regions)

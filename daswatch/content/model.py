@@ -118,9 +118,10 @@ class WantedContent:
     detections: tuple[Detection, ...] = ()
     alert_topic_arn: str = ""  # of SNS, to which monitors notify
     channel_role_arn: str = ""  # that the Notifications plugin assumes to publish there
-    ingest_role_arn: str = ""  # of the ingest function
-    findings_role_arn: str = ""  # of the findings function
-    posture_role_arn: str = ""  # of the posture function
+    ingest_role_arns: tuple[str, ...] = ()  # of the ingest function
+    findings_role_arns: tuple[str, ...] = ()  # of the findings function
+    posture_role_arns: tuple[str, ...] = ()  # of the posture function
+    enrolment_role_arns: tuple[str, ...] = ()  # of the enrolment function
     index_settings: IndexSettings = field(default_factory=IndexSettings)
     hourly: HourlyIndices | None = None  # None: whatever the functions have
     monitors: bool = True
@@ -146,9 +147,10 @@ class WantedContent:
             detections=detections,
             alert_topic_arn=_arn(environment, "MONITOR_TOPIC_ARN", "arn:aws:sns:…"),
             channel_role_arn=_arn(environment, "CHANNEL_ROLE_ARN", "arn:aws:iam::…:role/…"),
-            ingest_role_arn=_arn(environment, "INGEST_ROLE_ARN", "arn:aws:iam::…:role/…"),
-            findings_role_arn=_arn(environment, "FINDINGS_ROLE_ARN", "arn:aws:iam::…:role/…"),
-            posture_role_arn=_arn(environment, "POSTURE_ROLE_ARN", "arn:aws:iam::…:role/…"),
+            ingest_role_arns=_arns(environment, "INGEST_ROLE_ARN"),
+            findings_role_arns=_arns(environment, "FINDINGS_ROLE_ARN"),
+            posture_role_arns=_arns(environment, "POSTURE_ROLE_ARN"),
+            enrolment_role_arns=_arns(environment, "ENROLMENT_ROLE_ARN"),
             index_settings=IndexSettings.read(environment),
             hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
             monitors=environment.flag("MONITORS"),
@@ -161,3 +163,11 @@ def _arn(environment: Environment, name: str, looks_like: str) -> str:
     if arn and not arn.startswith("arn:"):
         environment.problem(name, "is not an ARN", looks_like)
     return arn
+
+
+def _arns(environment: Environment, name: str) -> tuple[str, ...]:
+    """One role, or those of several accounts; `*` stands for any account."""
+    arns = tuple(one.strip() for one in environment.optional(name).split(",") if one.strip())
+    if not all(arn.startswith("arn:") for arn in arns):
+        environment.problem(name, "is not a list of ARNs", "arn:aws:iam::…:role/…")
+    return arns

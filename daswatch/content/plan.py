@@ -62,6 +62,11 @@ def posture_role(index_prefix: str) -> str:
     return f"{index_prefix}-posture"
 
 
+def enrolment_role(index_prefix: str) -> str:
+    """Name of the enrolment function's role."""
+    return f"{index_prefix}-enrolment"
+
+
 def wanted_content(wanted: WantedContent) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
@@ -213,20 +218,21 @@ def _named(references: Iterable[Mapping[str, str]]) -> set[tuple[str, str, str]]
     return {(one["name"], one["type"], one["id"]) for one in references}
 
 
-def _arns(wanted: WantedContent) -> dict[str, tuple[str, str]]:
+def _arns(wanted: WantedContent) -> dict[str, tuple[tuple[str, ...], str]]:
     """By role: who gets it, and the setting that names them."""
     return {
-        ingest_role(wanted.index_prefix): (wanted.ingest_role_arn, "INGEST_ROLE_ARN"),
-        findings_role(wanted.index_prefix): (wanted.findings_role_arn, "FINDINGS_ROLE_ARN"),
-        posture_role(wanted.index_prefix): (wanted.posture_role_arn, "POSTURE_ROLE_ARN"),
+        ingest_role(wanted.index_prefix): (wanted.ingest_role_arns, "INGEST_ROLE_ARN"),
+        findings_role(wanted.index_prefix): (wanted.findings_role_arns, "FINDINGS_ROLE_ARN"),
+        posture_role(wanted.index_prefix): (wanted.posture_role_arns, "POSTURE_ROLE_ARN"),
+        enrolment_role(wanted.index_prefix): (wanted.enrolment_role_arns, "ENROLMENT_ROLE_ARN"),
     }
 
 
 def _mappings(wanted: WantedContent) -> list[Content]:
     return [
-        Content(ContentKind.ROLE_MAPPING, role, {"backend_roles": [arn]})
-        for role, (arn, _) in _arns(wanted).items()
-        if arn
+        Content(ContentKind.ROLE_MAPPING, role, {"backend_roles": list(arns)})
+        for role, (arns, _) in _arns(wanted).items()
+        if arns
     ]
 
 

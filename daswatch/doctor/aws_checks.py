@@ -6,14 +6,18 @@ same for the OpenSearch endpoint. The functions here know neither AWS nor a cloc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedMode
-from daswatch.doctor.deployment import ACTIVITY_STREAM, Lookup, LookupFailed, Resource, Stack, WatchedDatabase
+from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack, WatchedDatabase
+from daswatch.enrolment.consumers import MAPPING_SETTINGS
+from daswatch.enrolment.plan import Enrolment, State
+from daswatch.enrolment.record import is_whole
 from daswatch.fleet.database import KeyState
 
 if TYPE_CHECKING:
@@ -27,18 +31,11 @@ if TYPE_CHECKING:
     )
     from types_boto3_sns.type_defs import SubscriptionTypeDef
 
-# What the template sets of each mapping, by Lambda's names; tests hold the two together.
-MAPPING_SETTINGS: Mapping[str, Any] = {
-    "BatchSize": 200,
-    "MaximumBatchingWindowInSeconds": 5,
-    "ParallelizationFactor": 2,
-    "FunctionResponseTypes": ["ReportBatchItemFailures"],
-    "BisectBatchOnFunctionError": True,
-    "MaximumRetryAttempts": -1,  # by age alone
-    "MaximumRecordAgeInSeconds": 82800,
-}
+_EVIDENCE_BEGIN = "docs/deploy.md, How the evidence begins; what is not yet written follows by itself"
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares templates with one another, not with what exists.
+ENROL_FUNCTION = "EnrolFunction"  # by its name in the template
+_ENROLS = "enrolment restores it within five minutes; `daswatch enrol` does now"
 _RESTORE = "docs/deploy.md, Drift, restores it (`make deploy` alone sees no change)"
 
 
@@ -123,11 +120,15 @@ def in_words(seconds: float) -> str:
 
 
 def stack_checks(name: str, region: str, seen: Lookup[Stack]) -> list[Check]:
-    """Check the stack's status, and that it has a stream for each of its databases."""
+    """Check the stack's status, and that of each of its resources."""
     if isinstance(seen, LookupFailed):
         where = f"deploy it (docs/deploy.md), or name it with --stack; this checks {region}"
         return [unknown(Subject.STACK, name, seen, where)]
-    return [_stack_status(seen), *(_failed_resource(one) for one in seen.resources if _failed(one)), *_parts(seen)]
+    checks = [_stack_status(seen), *(_failed_resource(one) for one in seen.resources if _failed(one))]
+    if not seen.named(ENROL_FUNCTION):
+        fix = "name another one with --stack, or deploy this release (docs/deploy.md, Upgrade)"
+        checks.append(broken(Subject.STACK, name, "it has no enrolment function: it is no stack of this release", fix))
+    return checks
 
 
 def _stack_status(stack: Stack) -> Check:
@@ -155,18 +156,6 @@ def _failed_resource(one: Resource) -> Check:
     return broken(Subject.STACK, one.name, f"{one.status}: {one.reason or 'no reason given'}", fix)
 
 
-def _parts(stack: Stack) -> list[Check]:
-    """Check that each database has a stream in the stack."""
-    if not stack.databases:
-        fix = "this is not a Daswatch stack: name another one with --stack"
-        return [broken(Subject.STACK, "Databases", "the stack names no databases", fix)]
-    if any(one.type == ACTIVITY_STREAM and _failed(one) for one in stack.resources):
-        return []  # reported already
-    fix = "`make deploy` with the stack's name creates it"
-    missing = [one.name for one in stack.databases if not one.resource_id]
-    return [broken(Subject.STACK, name, "the stack has no activity stream for it", fix) for name in missing]
-
-
 def function_check(resource: Resource, seen: Lookup[FunctionConfigurationResponseTypeDef], architecture: str) -> Check:
     """Check that a function exists as it was deployed."""
     name = resource.physical_id
@@ -189,54 +178,81 @@ def function_check(resource: Resource, seen: Lookup[FunctionConfigurationRespons
     )
 
 
-# A database: its stream, its key, and its mapping.
+# A database: its enrolment, its stream, its key, and its mapping.
+
+
+def enrolment_checks(enrolments: Sequence[Enrolment], on: Collection[str]) -> list[Check]:
+    """Check that each selected database is watched, or on its way. Those that are `on` have checks of their own."""
+    checks = [check for one in enrolments if one.resource_id not in on and (check := _enrolment(one))]
+    if not any(one.selected_by for one in enrolments):
+        fix = "name databases, a tag or all in the parameter Databases and deploy"
+        checks.append(broken(Subject.STREAMS, "Databases", "no database is selected: nothing is watched", fix))
+    passed: Counter[State] = Counter(
+        one.state for one in enrolments if one.state in (State.EXCEPTED, State.NOT_ELIGIBLE)
+    )
+    passed[State.NOT_SELECTED] = sum(one.state is State.NOT_SELECTED for one in enrolments)
+    words = ", ".join(f"{count} {state}" for state, count in passed.items() if count)
+    return [*checks, ok(Subject.STREAMS, "other databases", words)] if words else checks
+
+
+def _enrolment(one: Enrolment) -> Check | None:
+    match one.state:
+        case State.FAILED:
+            return broken(Subject.STREAMS, one.name, one.reason, "do what the reason says; enrolment goes on by itself")
+        case State.GONE if not one.stream_arn:
+            fix = "correct it in the parameter Databases, or take it out, and deploy"
+            return broken(Subject.STREAMS, one.name, one.reason, fix)
+        case State.GONE:
+            return warning(Subject.STREAMS, one.name, one.reason, "nothing: enrolment removes what read it")
+        case State.IN_PROGRESS:
+            fix = "enrolment takes the next step within five minutes; `daswatch enrol` takes it now"
+            return warning(Subject.STREAMS, one.name, one.reason, fix)
+    return None
+
+
+def not_closely(count: int) -> Check:
+    """Of a large fleet, some are looked at by lists alone."""
+    reason = f"the Kinesis and delivery streams of {count:,} more databases were not described one by one"
+    return ok(Subject.STREAMS, "more databases", reason)
+
+
+def settings_check(problem: str) -> Check:
+    """The enrolment function's settings cannot be read."""
+    return broken(Subject.STREAMS, "enrolment", problem, _RESTORE)
+
+
+def remembered_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
+    """Check what the enrolment function could not do, as it noted it itself."""
+    documents = list(documents)
+    fix = "do what the reason says; enrolment goes on by itself"
+    checks = [
+        broken(Subject.STREAMS, f"{one['name']}, enrolment", f"{one['reason']} (since {one['since'][:16]})", fix)
+        for one in documents
+        if one.get("state") == State.FAILED
+    ]
+    begins = [(f"{one['name']}, begin", one["evidenceStart"]) for one in documents if one.get("evidenceStart")]
+    for name, words in begins:
+        if not is_whole(words):
+            checks.append(warning(Subject.EVIDENCE, name, f"its first records: {words}", _EVIDENCE_BEGIN))
+    if whole := sum(is_whole(words) for _, words in begins):
+        checks.append(ok(Subject.EVIDENCE, "begin", f"{whole} databases from their first record"))
+    return checks
 
 
 def stream_checks(
     watched: WatchedDatabase,
-    database: Lookup[RdsDatabase | None],
+    database: RdsDatabase,
     kinesis: Lookup[StreamDescriptionSummaryTypeDef] | None,
     key: Lookup[KeyMetadataTypeDef] | None,
     wanted: Mapping[str, str],
 ) -> list[Check]:
     """Check one database. `kinesis` and `key` are None without a stream; `wanted` has the stack's parameters."""
-    if isinstance(database, LookupFailed):
-        return [unknown(Subject.STREAMS, watched.name, database)]
-    if database is None:
-        fix = f"take {watched.name} out of Databases and deploy, or correct its name"
-        return [broken(Subject.STREAMS, watched.name, "the database no longer exists", fix)]
     checks = [_stream(watched, database, wanted)]
     if kinesis is not None:
         checks.append(_kinesis(watched, kinesis))
     if key is not None:
         checks.append(_key(watched, database, key))
     return checks
-
-
-def name_check(watched: WatchedDatabase, named: Lookup[RdsDatabase | None], read: RdsDatabase | None) -> Check | None:
-    """Check that the stack reads the database that has the name in its parameter; None where it does.
-
-    `named` has that name now, None if there is none; `read` is the one whose stream the stack reads, None if it no
-    longer exists.
-    """
-    name = f"{watched.name}, name"
-    if isinstance(named, LookupFailed):
-        return unknown(Subject.STREAMS, name, named)
-    if (named and named.resource_id == watched.resource_id) or (named is None and read is None):
-        return None  # a database that no longer exists is reported by `stream_checks`
-    reads = f"the stack reads {watched.resource_id}, which {f'is {read.name} now' if read else 'no longer exists'}"
-    if named is None:
-        fix = f"deploy with the new name instead of {watched.name} in Databases, or rename the database back"
-        return broken(Subject.STREAMS, name, f"the database was renamed: {reads}", fix)
-    reason = (
-        f"the name moved to {named.resource_id} (blue/green switchover, restore or rename), whose activity stream is "
-        f"{named.stream.status}; {reads}"
-    )
-    fix = (
-        f"deploy without {watched.name} in Databases, then with it: the stack starts and reads the new stream "
-        "(docs/fleet.md, Names that move)"
-    )
-    return broken(Subject.STREAMS, name, reason, fix)
 
 
 def _stream(watched: WatchedDatabase, database: RdsDatabase, wanted: Mapping[str, str]) -> Check:
@@ -296,7 +312,7 @@ def _key(watched: WatchedDatabase, database: RdsDatabase, seen: Lookup[KeyMetada
 def mapping_check(watched: WatchedDatabase, seen: Lookup[EventSourceMappingConfigurationResponseTypeDef]) -> Check:
     """Check that Lambda reads the stream, successfully and with the template's settings."""
     if isinstance(seen, LookupFailed):
-        return unknown(Subject.READING, watched.name, seen, "the mapping was deleted: " + _RESTORE)
+        return unknown(Subject.READING, watched.name, seen, _ENROLS)
     state, result = seen.get("State", ""), seen.get("LastProcessingResult", "")
     if state in ("Disabled", "Disabling"):
         fix = f"aws lambda update-event-source-mapping --uuid {watched.mapping} --enabled"
@@ -307,7 +323,7 @@ def mapping_check(watched: WatchedDatabase, seen: Lookup[EventSourceMappingConfi
         fix = "the log of the ingest function says why; the checks of OpenSearch below, too"
         return broken(Subject.READING, watched.name, f"its last batch failed: {result}", fix)
     if changed := _changed_settings(seen):
-        return warning(Subject.READING, watched.name, f"the mapping was changed: {'; '.join(changed)}", _RESTORE)
+        return warning(Subject.READING, watched.name, f"the mapping was changed: {'; '.join(changed)}", _ENROLS)
     return ok(Subject.READING, watched.name, f"{state}, {result or 'no batch yet'}")
 
 
@@ -327,14 +343,14 @@ def _changed_settings(seen: Mapping[str, Any]) -> list[str]:
 def evidence_check(watched: WatchedDatabase, seen: Lookup[DeliveryStreamDescriptionTypeDef]) -> Check:
     """Check that the ciphertext is delivered to S3."""
     if isinstance(seen, LookupFailed):
-        return unknown(Subject.EVIDENCE, watched.name, seen, "the Firehose was deleted: " + _RESTORE)
+        return unknown(Subject.EVIDENCE, watched.name, seen, _ENROLS)
     status = seen["DeliveryStreamStatus"]
     if status == "CREATING":
         return warning(Subject.EVIDENCE, watched.name, "the Firehose is being created", "run this again in a minute")
     if status != "ACTIVE":
         why = seen.get("FailureDescription", {}).get("Details", "")
         reason = f"the Firehose is {status}{': ' if why else ''}{why}: no evidence is kept"
-        return broken(Subject.EVIDENCE, watched.name, reason, "fix what the reason says, then deploy again")
+        return broken(Subject.EVIDENCE, watched.name, reason, "fix what the reason says: enrolment creates it again")
     return ok(Subject.EVIDENCE, watched.name, "the Firehose is ACTIVE")
 
 

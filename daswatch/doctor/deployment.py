@@ -5,7 +5,6 @@ In: CloudFormation's answers, by `daswatch.aws.deployment_lookup`. Out: the inpu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
@@ -18,9 +17,6 @@ FUNCTION = "AWS::Lambda::Function"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 ALARM = "AWS::CloudWatch::Alarm"
 FIREHOSE = "AWS::KinesisFirehose::DeliveryStream"
-ACTIVITY_STREAM = "Custom::ActivityStream"
-
-_STREAM_ID = re.compile(r"das-stream-((?:cluster|db)-[A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class WatchedDatabase:
-    """A database of the stack's parameter; what is empty, the stack does not have."""
+    """A database that the stack is to watch; what is empty, it does not have."""
 
     name: str  # cluster:orders
     resource_id: str = ""
@@ -70,6 +66,7 @@ class Stack:
     name: str
     status: str
     reason: str = ""
+    account_id: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
@@ -82,19 +79,3 @@ class Stack:
     def named(self, name: str) -> str:
         """The physical id of the resource with this name in the template; empty if the stack has none."""
         return next((one.physical_id for one in self.resources if one.name == name), "")
-
-    @property
-    def databases(self) -> tuple[WatchedDatabase, ...]:
-        """What belongs to each database of the parameter `Databases`, as the template names it."""
-        names = (one.strip() for one in self.parameters.get("Databases", "").split(","))
-        return tuple(self._watched(name) for name in names if name)
-
-    def _watched(self, name: str) -> WatchedDatabase:
-        letters = re.sub(r"[^0-9A-Za-z]", "", name)  # as `&{Database}` in the template's loops
-        match = _STREAM_ID.fullmatch(self.named(f"Stream{letters}"))
-        return WatchedDatabase(
-            name=name,
-            resource_id=match[1] if match else "",
-            mapping=self.named(f"Mapping{letters}"),
-            evidence=self.named(f"Evidence{letters}"),
-        )

@@ -11,7 +11,10 @@ from typing import Any
 
 from daswatch.fleet.database import Document, Facts, Place, document_id
 from daswatch.fleet.inventory import Look, NameMoved, place_of, updated
-from daswatch.fleet.posture import Coverage, Judgement, Verdict, coverage, judged
+from daswatch.fleet.posture import EXEMPT, Coverage, Judgement, Verdict, coverage, judged
+
+# Verdicts on which enrolment has nothing to say.
+_NOT_FAILING = EXEMPT | {Verdict.COVERED, Verdict.STARTING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,12 @@ def audited(
     now: str,
     *,
     demands_sync: bool = False,
+    failures: Mapping[str, str] | None = None,
 ) -> Audit:
     """Judge the fleet. `known` are documents by id, `now` is ISO 8601 in UTC.
 
-    `heard` is by resource id, and None without an endpoint to ask.
+    `heard` is by resource id, and None without an endpoint to ask. `failures` are the reasons for which databases could
+    not be enrolled, by id.
 
     A database that could not be looked at keeps its document, and its verdict becomes unknown in what is returned: it
     is not written.
@@ -79,7 +84,8 @@ def audited(
             pulse_before=known.get(id_, {}).get("lastPulse", ""),
         )
         judgement = judged(document, own, now, demands_sync=demands_sync)
-        documents[id_] = _with_verdict(document, judgement, own, last, now)
+        failure = (failures or {}).get(id_, "") if judgement.verdict not in _NOT_FAILING else ""
+        documents[id_] = _with_failure(_with_verdict(document, judgement, own, last, now), failure, now)
     for id_, document in known.items():
         if id_ not in documents:
             why = _why_unseen(document, update.unseen)
@@ -87,6 +93,15 @@ def audited(
             documents[id_] = document if "goneSince" in document else {**document, **unknown}
     seen = frozenset(look.place for look in looks if not look.failure)
     return Audit(now, documents, frozenset(update.documents), update.moved, update.unseen, seen)
+
+
+def _with_failure(document: Document, failure: str, now: str) -> Document:
+    """A document with the reason for which its database could not be enrolled, and since when that is so or not."""
+    before = document.get("enrolmentFailure", "")
+    kept = {name: value for name, value in document.items() if name != "enrolmentFailure"}
+    if failure:
+        kept |= {"enrolmentFailure": failure, "verdictReason": f"{document['verdictReason']}; enrolment: {failure}"}
+    return kept if failure == before else {**kept, "enrolmentSince": now}
 
 
 def _with_verdict(document: Document, judgement: Judgement, facts: Facts, last: Heard, now: str) -> Document:

@@ -86,7 +86,7 @@ def _changed_at(document: Document) -> str:
     """Since when the finding says what it says: Security Hub takes a change only with a later time."""
     if gone := document.get("goneSince"):
         return str(gone)
-    return max(str(document["verdictSince"]), str(document.get("nameSince", "")))
+    return max(str(document.get(name, "")) for name in ("verdictSince", "nameSince", "enrolmentSince"))
 
 
 def is_due(document: Document) -> bool:

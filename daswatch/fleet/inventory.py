@@ -13,12 +13,10 @@ from typing import Any
 
 from daswatch.activity_streams.lifecycle import Status
 from daswatch.fleet.database import Document, Facts, FleetDatabase, Place, document_of
-from daswatch.fleet.moves import to_follow
 
 # What the inventory adds to what a region describes. All else of a document is as described now.
 _KEPT = (
     "firstSeen",
-    "follows",
     "formerIdentifiers",
     "nameSince",
     "replaces",
@@ -28,6 +26,8 @@ _KEPT = (
     "lastEvent",
     "verdict",
     "verdictSince",
+    "enrolmentFailure",
+    "enrolmentSince",
     "findingState",
 )
 
@@ -94,10 +94,6 @@ def updated(known: Mapping[str, Document], looks: Iterable[Look], now: str) -> I
                 documents[holder] |= {"replacedBy": document["resourceId"]}
                 documents[id_].pop("replacedBy", None)
                 documents[holder].pop("replaces", None)
-                documents[holder].pop("follows", None)
-                documents[id_].pop("follows", None)
-                if stream := to_follow(before[holder], documents[holder]):
-                    documents[id_]["follows"] = stream
     return InventoryUpdate(documents, tuple(moved), unseen)
 
 

@@ -68,18 +68,27 @@ def judged(document: Document, facts: Facts, now: str, *, demands_sync: bool = F
     found = _with_status(_judged(document, facts, moment_of(now), demands_sync=demands_sync), document)
     if found.verdict in (Verdict.COVERED, Verdict.NOT_ELIGIBLE):
         return found
-    why = document.get("tags", {}).get(EXCEPTION_TAG, "").strip()
+    is_valid, words = exception_of(document.get("tags", {}), moment_of(now).date())
+    if is_valid:
+        return Judgement(Verdict.EXCEPTED, f"{words}; {found.reason}")
+    return Judgement(found.verdict, f"{found.reason}; {words}") if words else found
+
+
+def exception_of(tags: Mapping[str, str], today: date) -> tuple[bool, str]:
+    """Whether the owner of a database excepts it today, and why; or why its exception does not count.
+
+    Without an exception, the words are empty.
+    """
+    why = tags.get(EXCEPTION_TAG, "").strip()
     if not why:
-        return found
-    until = _until(document)
-    if until is None:
-        return Judgement(
-            found.verdict,
-            f"{found.reason}; its exception has no end (expected: tag {EXCEPTION_UNTIL_TAG}, like 2031-12-31)",
-        )
-    if until < moment_of(now).date():
-        return Judgement(found.verdict, f"{found.reason}; its exception ended on {until.isoformat()}")
-    return Judgement(Verdict.EXCEPTED, f"{why} (until {until.isoformat()}); {found.reason}")
+        return False, ""
+    try:
+        until = date.fromisoformat(tags.get(EXCEPTION_UNTIL_TAG, "").strip())
+    except ValueError:
+        return False, f"its exception has no end (expected: tag {EXCEPTION_UNTIL_TAG}, like 2031-12-31)"
+    if until < today:
+        return False, f"its exception ended on {until.isoformat()}"
+    return True, f"{why} (until {until.isoformat()})"
 
 
 def _with_status(found: Judgement, document: Document) -> Judgement:
@@ -135,13 +144,6 @@ def _heard(document: Document, facts: Facts, now: datetime) -> Judgement | None:
     if facts.pulse_before and facts.last_pulse > facts.pulse_before:
         return Judgement(Verdict.LAGGING, f"its records arrive {minutes:,} minutes late")
     return Judgement(Verdict.SILENT, f"nothing of it has arrived for {minutes:,} minutes")
-
-
-def _until(document: Document) -> date | None:
-    try:
-        return date.fromisoformat(document["tags"].get(EXCEPTION_UNTIL_TAG, "").strip())
-    except ValueError:
-        return None
 
 
 def _words(state: str) -> str:

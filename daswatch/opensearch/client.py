@@ -164,11 +164,10 @@ def _signer(endpoint: SearchEndpoint) -> RequestSigner | None:
     credentials = found.get_credentials()
     if credentials is None:
         raise SettingsError(["AWS credentials are missing (expected: the function's role, or a profile)"])
-    if not found.region_name:
+    region = endpoint.region or found.region_name
+    if not region:
         raise SettingsError(["AWS_REGION is missing (expected: the region of the OpenSearch endpoint)"])
-    return RequestSigner(
-        AWS4Auth(refreshable_credentials=credentials, region=found.region_name, service=endpoint.service)
-    )
+    return RequestSigner(AWS4Auth(refreshable_credentials=credentials, region=region, service=endpoint.service))
 
 
 def _secret(secret_arn: str, deadline: Deadline) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
@@ -11,8 +11,9 @@ from daswatch.deadline import Deadline
 from daswatch.opensearch.request import search
 
 if TYPE_CHECKING:
-    from daswatch.fleet.database import Document
+    from daswatch.fleet.database import Document, Place
 
+Version = tuple[int, int]  # sequence number and primary term
 PAGE = 1_000
 _ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
 
@@ -23,26 +24,53 @@ def read_documents(
     deadline: Deadline,
     fields: Collection[str] = (),
     resource_ids: Collection[str] = (),
+    place: Place | None = None,
     gone_days: int | None = None,
 ) -> dict[str, Document]:
-    """All documents by id, or some `fields` of each; with `resource_ids`, those of these databases.
+    """All documents by id, or some `fields` of each; with `resource_ids` or `place`, those of these databases.
 
     With `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
     """
-    body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
+    body = _body(resource_ids, place, gone_days)
     if fields:
         body["_source"] = list(fields)
-    query: dict[str, Any] = {}
+    return {hit["_id"]: hit["_source"] for hit in _hits(client, index, body, deadline)}
+
+
+def read_versions(
+    client: OpenSearch, index: str, deadline: Deadline, place: Place | None
+) -> dict[str, tuple[Document, Version | None]]:
+    """All documents by id, or those of a place, with their versions, which a collection has not.
+
+    Raises SearchUnavailable.
+    """
+    hits = _hits(client, index, {**_body((), place), "seq_no_primary_term": True}, deadline)
+    # A collection answers with a primary term of 0, which none can be.
+    return {
+        hit["_id"]: (hit["_source"], (hit["_seq_no"], hit["_primary_term"]) if hit.get("_primary_term") else None)
+        for hit in hits
+    }
+
+
+def _body(resource_ids: Collection[str], place: Place | None, gone_days: int | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
+    filters: list[dict[str, Any]] = []
     if resource_ids:
-        query["filter"] = [{"terms": {"resourceId": sorted(resource_ids)}}]
+        filters.append({"terms": {"resourceId": sorted(resource_ids)}})
+    if place:
+        filters += [{"term": {"awsAccountId": place.account_id}}, {"term": {"awsRegion": place.region}}]
+    query: dict[str, Any] = {"filter": filters} if filters else {}
     if gone_days is not None:
         query["must_not"] = [{"range": {"goneSince": {"lt": f"now-{gone_days}d"}}}]
     if query:
         body["query"] = {"bool": query}
-    documents: dict[str, Document] = {}
+    return body
+
+
+def _hits(client: OpenSearch, index: str, body: dict[str, Any], deadline: Deadline) -> Iterator[dict[str, Any]]:
     while True:
         hits = search(client, index, body, deadline)["hits"]["hits"]
-        documents |= {hit["_id"]: hit["_source"] for hit in hits}
+        yield from hits
         if len(hits) < PAGE:
-            return documents
-        body["search_after"] = hits[-1]["sort"]
+            return
+        body = {**body, "search_after": hits[-1]["sort"]}

@@ -9,6 +9,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
+from daswatch.enrolment.plan import State
 from daswatch.errors import SearchUnavailable
 from daswatch.fleet.audit import Audit, Heard, history_of
 from daswatch.fleet.database import Document
@@ -35,6 +36,11 @@ class DatabaseIndex:
     def read(self, deadline: Deadline) -> dict[str, Document]:
         """All documents by id."""
         return read_documents(self._client, self._indices.databases, deadline)
+
+    def enrolment_failures(self, deadline: Deadline) -> dict[str, str]:
+        """Why databases could not be enrolled, by id."""
+        found = read_documents(self._client, self._indices.enrolments, deadline, fields=("state", "reason"))
+        return {id_: one["reason"] for id_, one in found.items() if one.get("state") == State.FAILED}
 
     def heard(self, deadline: Deadline) -> dict[str, Heard]:
         """When each database was last heard, by resource id: any of its instances counts."""

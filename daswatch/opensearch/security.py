@@ -50,7 +50,7 @@ class SecurityGateway:
                 elif exc.status == _FORBIDDEN:
                     raise SearchUnavailable(
                         "these credentials may not manage roles: map them to security_manager or all_access, "
-                        "or leave INGEST_ROLE_ARN, FINDINGS_ROLE_ARN and POSTURE_ROLE_ARN unset and map them yourself",
+                        "or leave the settings that end in _ROLE_ARN unset and map the roles yourself",
                         exc.status,
                     ) from exc
                 else:

@@ -20,7 +20,7 @@ from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.fakes.proxy import Proxy
 from tests.fakes.proxy import answer as refuse
-from tests.fakes.rds import Rds
+from tests.fakes.rds import ACCOUNT, Rds
 from tests.harness.deployed import Deployed
 
 pytestmark = pytest.mark.usefixtures("one_key_for_all")
@@ -175,14 +175,14 @@ def fail_the_stack(one: Deployed) -> None:
     ("breakage", "status", "reason", "fix"),
     [
         (fail_the_stack, "broken", "UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
-        (stop_stream, "broken", "nothing is audited", "daswatch stream start cluster:"),
+        (stop_stream, "broken", "daswatch stream start cluster:", "do what the reason says"),
         (disable_key, "broken", "no record can be decrypted", "aws kms enable-key"),
         (stop_reading, "broken", "nothing is read", "update-event-source-mapping"),
-        (change_reading, "warning", "BatchSize is 7, not 200", "Drift"),
-        (delete_mapping, "broken", "does not exist", "Drift"),
+        (change_reading, "warning", "BatchSize is 7, not 200", "daswatch enrol"),
+        (delete_mapping, "broken", "no function reads it", "daswatch enrol"),
         (delete_function, "broken", "does not exist", "Drift"),
         (delete_kinesis_stream, "broken", "", "RDS"),
-        (delete_evidence, "broken", "does not exist", "Drift"),
+        (delete_evidence, "broken", "does not exist", "daswatch enrol"),
         (ring, "broken", "Records can never be indexed", "docs/deploy.md, Alarms"),
         (delete_alarm, "broken", "the alarm was deleted", "Drift"),
         (unsubscribe, "warning", "no subscription", "AlertEmail"),
@@ -342,28 +342,58 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     assert "AWS credentials are missing" in result.output
 
 
-def test_name_that_moved_is_broken(deployed: Deployed) -> None:
-    """After a switchover, stream, key and mapping of the former database are all in order."""
+def test_name_that_moved_is_enrolled_again(deployed: Deployed) -> None:
+    """After a switchover, another database has the name."""
     rds, name = deployed.rds, deployed.database
-    before = rds.resource_id(name)
-    old, green = rds.rename(name), rds.cluster()
-    rds.rename(green, to=name)
+    rds.rename(name)
+    rds.rename(rds.cluster(), to=name)
 
-    answer = doctor(1)
+    check = named(doctor(), name)
 
-    check = named(answer, f"{name}, name")
-    assert check["status"] == "broken"
-    assert f"the name moved to {rds.resource_id(name)}" in check["reason"]
-    assert f"whose activity stream is stopped; the stack reads {before}, which is {old} now" in check["reason"]
-    assert f"deploy without {name} in Databases, then with it" in check["fix"]
-    assert answer["first"] == check
+    assert (check["status"], check["subject"]) == ("warning", "activity streams")
+    assert "the activity stream is stopped: it starts" in check["reason"]
+    assert "daswatch enrol" in check["fix"]
 
 
-def test_renamed_database_is_broken(deployed: Deployed) -> None:
+def test_name_that_no_database_has_is_broken(deployed: Deployed) -> None:
     name = deployed.database
-    old = deployed.rds.rename(name)
+    deployed.rds.rename(name)
 
-    check = named(doctor(1), f"{name}, name")
+    check = named(doctor(1), name)
 
-    assert "the database was renamed: the stack reads" in check["reason"]
-    assert f"is {old} now" in check["reason"]
+    assert check["reason"] == "no database has this name here"
+    assert "parameter Databases" in check["fix"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "name", "status"),
+    [
+        ("complete", "begin", "ok"),
+        ("complete, lost: from 10:00 to 11:00", "db:ledger, begin", "warning"),
+        ("not yet: Firehose has delivered nothing", "db:ledger, begin", "warning"),
+    ],
+)
+def test_evidence_that_begins_late_is_shown(deployed: Deployed, begin: str, name: str, status: str) -> None:
+    document = {"name": "db:ledger", "resourceId": "db-1", "state": "watched", "evidenceStart": begin}
+    deployed.put("das-enrolments", {**document, "awsAccountId": ACCOUNT, "awsRegion": REGION})
+
+    check = named(doctor(), name)
+
+    assert (check["status"], check["subject"]) == (status, "evidence")
+
+
+def test_what_enrolment_could_not_do_is_broken(deployed: Deployed) -> None:
+    failed = {
+        "name": "db:ledger",
+        "resourceId": "db-1",
+        "awsAccountId": ACCOUNT,
+        "awsRegion": REGION,
+        "state": "failed",
+        "reason": "RDS refused StartActivityStream",
+        "since": "2026-11-05T10:00:00.000Z",
+    }
+    deployed.put("das-enrolments", failed)
+
+    check = named(doctor(1), "db:ledger, enrolment")
+
+    assert check["reason"] == "RDS refused StartActivityStream (since 2026-11-05T10:00)"

@@ -34,23 +34,23 @@ def reasons(wanted: WantedContent) -> dict[ContentKind, str]:
 
 
 def test_content_comes_in_the_order_of_installation() -> None:
-    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
+    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arns=(ROLE,))
     content, left_out = wanted_content(wanted)
 
     assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(ContentKind).index)
     assert {one.kind for one in content} == set(ContentKind)
-    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 2)]
+    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 3)]
 
 
 def test_names_are_unique_within_a_kind() -> None:
-    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arn=ROLE)
+    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arns=(ROLE,))
     names = [(one.kind, one.name) for one in wanted_content(wanted)[0]]
 
     assert len(names) == len(set(names))
 
 
 def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
-    content, _ = wanted_content(WantedContent(index_prefix="audit-events", ingest_role_arn=ROLE))
+    content, _ = wanted_content(WantedContent(index_prefix="audit-events", ingest_role_arns=(ROLE,)))
     role = next(one for one in content if one.kind is ContentKind.ROLE and one.name == "audit-events-ingest")
     mapping = next(one for one in content if one.kind is ContentKind.ROLE_MAPPING)
 
@@ -61,7 +61,11 @@ def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
 @pytest.mark.parametrize(
     ("wanted", "kind", "why"),
     [
-        (WantedContent(), ContentKind.ROLE_MAPPING, "set INGEST_ROLE_ARN, FINDINGS_ROLE_ARN, POSTURE_ROLE_ARN"),
+        (
+            WantedContent(),
+            ContentKind.ROLE_MAPPING,
+            "set INGEST_ROLE_ARN, FINDINGS_ROLE_ARN, POSTURE_ROLE_ARN, ENROLMENT_ROLE_ARN",
+        ),
         (WantedContent(detections=(a_detection(),)), ContentKind.MONITOR, "set MONITOR_TOPIC_ARN"),
         (
             WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, monitors=False),
@@ -106,7 +110,7 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
 
     assert found.pop("das-events") == {"dynamic": False, "properties": events}
     assert found == {name: shipped[name] for name in found}
-    assert len(found) == 9
+    assert len(found) == 10
 
 
 # --- what a plan shows ---
@@ -428,12 +432,13 @@ def test_what_is_wanted_is_read_from_the_environment() -> None:
 
     environment.check()
     assert wanted == WantedContent(
-        index_prefix="audit-events", alert_topic_arn=TOPIC, ingest_role_arn=ROLE, monitors=False
+        index_prefix="audit-events", alert_topic_arn=TOPIC, ingest_role_arns=(ROLE,), monitors=False
     )
 
 
 def test_every_wrong_arn_is_named() -> None:
-    names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", "INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN", "POSTURE_ROLE_ARN")
+    roles = ("INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN", "POSTURE_ROLE_ARN", "ENROLMENT_ROLE_ARN")
+    names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", *roles)
     environment = Environment(dict.fromkeys(names, "x"))
     WantedContent.read(environment, index_prefix="audit-events", service="es", detections=())
 

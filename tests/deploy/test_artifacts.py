@@ -280,7 +280,10 @@ def test_the_manifest_reports_what_was_built(deployed: Built) -> None:
 
 
 def test_every_function_is_run_alone_below() -> None:
-    assert set(FUNCTIONS) <= {"findings_lambda", "firehose_lambda", "ingest_lambda", "posture_lambda", "setup_lambda"}
+    assert set(FUNCTIONS) <= {
+        *("enrol_lambda", "findings_lambda", "firehose_lambda"),
+        *("ingest_lambda", "posture_lambda", "setup_lambda"),
+    }
 
 
 def run_alone(running: Lambda, runtime: Path, function: str) -> None:
@@ -397,6 +400,38 @@ def test_findings_artifact_takes_notifications_and_events(
     assert '"not-json":1' in running.output.replace(" ", "")
     harness.search.indices.refresh(index=harness.indices.control_plane)
     assert harness.search.count(index=harness.indices.control_plane)["count"] == 1
+
+
+@pytest.mark.node
+def test_enrolment_artifact_plans(
+    here: Built, runtime: Path, search: OpenSearch, aws: LocalAws, node: AnyNode, tmp_path: Path
+) -> None:
+    prefix = f"e{secrets.token_hex(4)}-events"
+    ContentGateway(search).install_all(shipped_content(prefix))
+    key = aws.create_key()
+    rds = aws.session.client("rds", endpoint_url=aws.url)
+    rds.create_db_instance(
+        DBInstanceIdentifier="planned", DBInstanceClass="db.m5.large", Engine="postgres", AllocatedStorage=20
+    )
+    settings = {
+        **aws.environment,
+        "AWS_ENDPOINT_URL_LAMBDA": aws.url,
+        "OPENSEARCH_ENDPOINT": node.url,
+        "OPENSEARCH_AUTH": "none",
+        "INDEX_PREFIX": prefix,
+        "DATABASES": "db:planned,db:nowhere",
+        "STREAM_KEY_ARN": f"arn:aws:kms:{REGION}:123456789012:key/{key}",
+        "INGEST_FUNCTION_ARN": f"arn:aws:lambda:{REGION}:123456789012:function:daswatch-ingest",
+        "DEAD_LETTER_BUCKET": "dead-letters",
+    }
+
+    with Lambda(here.zip("enrol_lambda"), "enrol_lambda.handler.handler", settings, tmp_path, runtime) as running:
+        answer = running.invoke({"dryRun": True})
+        run_alone(running, runtime, "enrol_lambda")
+
+    states = {one["name"]: one["state"] for one in answer.body["databases"]}
+    assert states["db:planned"] == "not-eligible"
+    assert states["db:nowhere"] == "gone"
 
 
 @pytest.mark.node

@@ -1,4 +1,4 @@
-"""template.yaml: the linter and SAM take it, and what it makes is what the functions, their settings and AWS need."""
+"""template.yaml: the linter takes it, and what it makes is what the functions, their settings and AWS need."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
+from daswatch.activity_streams.lifecycle import WantedMode, WantedStream
 from daswatch.detections.samples import base_events, samples_of
+from daswatch.enrolment.consumers import Kind, new_delivery, new_mapping
+from daswatch.enrolment.plan import OnDeselection, Wanted
+from daswatch.enrolment.selection import Selection
 from daswatch.errors import SettingsError
 from daswatch.fleet.audit import audited
 from daswatch.settings import Environment
+from enrol_lambda import telemetry as enrol_telemetry
+from enrol_lambda.reconciler import EnrolmentReport
+from enrol_lambda.watch import WatchReport
 from findings_lambda import run_report as findings_run
 from findings_lambda import settings as findings_settings
 from findings_lambda import telemetry as findings_telemetry
@@ -28,8 +36,8 @@ from ingest_lambda import telemetry as ingest_telemetry
 from ingest_lambda.report import IngestReport, RowsReport
 from posture_lambda import telemetry as posture_telemetry
 from posture_lambda.auditor import PostureReport
-from tests.iac.cloudformation import TEMPLATE, Stack, read_template, walk
-from tests.iac.setups import EVERYTHING, SAMPLES_KEY, SETUPS, stack
+from tests.iac.cloudformation import ACCOUNT, REGION, TEMPLATE, Stack, read_template, walk
+from tests.iac.setups import EVERYTHING, HUB, SAMPLES_KEY, SETUPS, SPOKE, stack
 
 # What the code reads and the template leaves at its default, with the reason.
 AT_THEIR_DEFAULT = {
@@ -51,7 +59,7 @@ def by_setup(function: Any) -> Any:
     return pytest.mark.parametrize("name", SETUPS)(function)
 
 
-# The linter, and SAM.
+# The linter.
 
 
 def linted(text: str) -> list[str]:
@@ -68,41 +76,33 @@ def test_with_values_it_finds_nothing_without_an_exception_either(name: str) -> 
     assert linted(json.dumps(stack(name).resolved_template())) == []
 
 
-@by_setup
-def test_sam_translates_it_and_leaves_nothing_of_its_own(name: str) -> None:
-    types = {one.type for one in stack(name).resources.values()}
-
-    assert "AWS::Lambda::Function" in types
-    assert not any(kind.startswith("AWS::Serverless") for kind in types)
-
-
-def test_every_database_has_all_that_is_its_own_and_names_do_not_meet() -> None:
-    resources = Stack({**EVERYTHING, "Databases": "cluster:a-b-1,db:ab1"}).resources
-
-    ours = {name.removesuffix("clusterab1") for name in resources if name.endswith("clusterab1")}
-    theirs = {name.removesuffix("dbab1") for name in resources if name.endswith("dbab1")}
-
-    assert ours == theirs
-    assert {"Stream", "Mapping", "ReadAccess", "Evidence", "Silent", "NotConsumed", "ConsumerLag"} <= ours
-
-
 # What IAM takes of the policies that a role has of its own, and of a managed one, without white space.
 _MAX_INLINE_CHARACTERS = 10_240
 _MAX_MANAGED_CHARACTERS = 6_144
-_PROMISED_DATABASES = 14
-_LONGEST = {
-    "KinesisStreamArn": "arn:aws:kinesis:ap-northeast-1:123456789012:stream/aws-rds-das-cluster-" + "A" * 26,
-    "KmsKeyArn": "arn:aws:kms:ap-northeast-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890",
-    "ResourceId": "cluster-" + "A" * 26,
-}
+# Keys of streams that were started elsewhere: what fits into a managed policy next to the rest.
+_ADOPTED_KEYS = 20
 
 
-def test_as_many_databases_as_it_promises_fit_into_one_stack() -> None:
-    assert f"takes {_PROMISED_DATABASES} databases" in read_template()["Parameters"]["Databases"]["Description"]
-    given = {**EVERYTHING, "Databases": ",".join(f"cluster:a{number:x<60}" for number in range(_PROMISED_DATABASES))}
-    streams = Stack(given).of_type("Custom::ActivityStream")
+def test_any_number_of_databases_needs_the_same_resources() -> None:
+    many = ",".join(f"cluster:a{number}" for number in range(300))
 
-    full = Stack(given, {f"{name}.{attribute}": value for name in streams for attribute, value in _LONGEST.items()})
+    few, all_of_them = (Stack({**EVERYTHING, "Databases": given}) for given in ("tag:daswatch=on", many))
+
+    assert len(many) <= 4_096  # of a parameter
+    assert list(few.resources) == list(all_of_them.resources)
+    differing = {
+        name for name, one in all_of_them.resources.items() if one.properties != few.resources[name].properties
+    }
+    assert differing == {"EnrolFunction", "Enrolment"}
+
+
+def test_policies_fit_with_keys_that_are_adopted() -> None:
+    keys = ",".join(
+        f"arn:aws:kms:ap-northeast-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-{number:012}"
+        for number in range(_ADOPTED_KEYS)
+    )
+
+    full = Stack({**EVERYTHING, "AdoptedKeys": keys})
 
     assert len(full.resources) <= MAX_RESOURCES
     assert len(json.dumps(full.template)) <= MAX_TEMPLATE_BYTES
@@ -110,6 +110,14 @@ def test_as_many_databases_as_it_promises_fit_into_one_stack() -> None:
         assert sum(map(_characters, full.own_policies(role))) <= _MAX_INLINE_CHARACTERS, role
     for name, policy in full.of_type("AWS::IAM::ManagedPolicy").items():
         assert _characters(policy.properties["PolicyDocument"]) <= _MAX_MANAGED_CHARACTERS, name
+
+
+def test_nothing_is_transformed_so_that_every_tool_reads_it() -> None:
+    """Scanners know resources, no loops; a StackSet with service-managed permissions takes no macro."""
+    template = read_template()
+
+    assert "Transform" not in template
+    assert all(isinstance(body, dict) and "Type" in body for body in template["Resources"].values())
 
 
 def _characters(document: Mapping[str, Any]) -> int:
@@ -121,7 +129,7 @@ def test_every_parameter_is_explained_in_the_form_and_used() -> None:
     template = read_template()
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     in_form = [name for group in groups for name in group["Parameters"]]
-    body = json.dumps({key: template[key] for key in ("Conditions", "Globals", "Resources")})
+    body = json.dumps({key: template[key] for key in ("Conditions", "Resources")})
 
     assert sorted(in_form) == sorted(template["Parameters"])
     for name, parameter in template["Parameters"].items():
@@ -130,21 +138,30 @@ def test_every_parameter_is_explained_in_the_form_and_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "database", ["cluster:orders", "db:ledger-2", "cluster:A", pytest.param("db:" + "a" * 63, id="db:63 letters")]
+    "database",
+    [
+        *("cluster:orders", "db:ledger-2", "cluster:A", pytest.param("db:" + "a" * 63, id="db:63 letters")),
+        *("tag:daswatch=on", "tag:team=", "all"),
+    ],
 )
-def test_databases_are_named_as_the_setup_function_takes_them(database: str) -> None:
+def test_databases_are_selected_as_enrolment_takes_them(database: str) -> None:
     assert re.fullmatch(read_template()["Parameters"]["Databases"]["AllowedPattern"], database)
+    assert Selection.parse(database) != Selection()
 
 
 @pytest.mark.parametrize(
-    "database", ["orders", "cluster:", "cluster:-a", "db:a-", "db:a--b", "db:1a", "table:a", "db:a/b"]
+    "database",
+    ["orders", "cluster:", "cluster:-a", "db:a-", "db:a--b", "db:1a", "table:a", "db:a/b", "tag:a", "tag:=b", "ALL"],
 )
 def test_other_names_are_refused_before_anything_is_made(database: str) -> None:
     assert not re.fullmatch(read_template()["Parameters"]["Databases"]["AllowedPattern"], database)
+    with pytest.raises(ValueError, match=re.escape(database)):
+        Selection.parse(database)
 
 
 # Functions, and their settings.
 
+ENROL = "enrol_lambda.handler.handler"
 FUNCTIONS = [one.properties["Handler"] for one in stack().of_type("AWS::Lambda::Function").values()]
 
 
@@ -193,6 +210,8 @@ def environment_of(handler: str, name: str = "everything") -> dict[str, str]:
     real = {
         "<DeadLetterBucket>": "daswatch-deadletterbucket-1a2b3c",
         "<Domain.DomainEndpoint>": "search.example.internal",
+        "<EvidenceBucket>": "daswatch-evidencebucket-1a2b3c",
+        "<DeliveryLog>": "/aws/kinesisfirehose/daswatch",
         "<RowsDelivery>": "daswatch-rows",
     }
     found = {}
@@ -204,8 +223,12 @@ def environment_of(handler: str, name: str = "everything") -> dict[str, str]:
     return found
 
 
-def settings_module(handler: str) -> Any:
-    return importlib.import_module(f"{handler.partition('.')[0]}.settings")
+def read(handler: str, variables: Mapping[str, str]) -> Any:
+    """A function's settings."""
+    read_settings = importlib.import_module(f"{handler.partition('.')[0]}.settings").read_settings
+    if handler == ENROL:
+        return read_settings(variables, REGION)
+    return read_settings(variables)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +240,7 @@ def settings_module(handler: str) -> Any:
     ],
 )
 def test_every_function_accepts_the_settings_it_gets(name: str, handler: str) -> None:
-    settings_module(handler).read_settings(environment_of(handler, name))
+    read(handler, environment_of(handler, name))
 
 
 @pytest.mark.parametrize("handler", FUNCTIONS)
@@ -227,7 +250,7 @@ def test_every_setting_that_the_code_reads_is_set_or_meant_to_be_the_default_and
     given = environment_of(handler)
     variables = Recorded(given)
 
-    settings_module(handler).read_settings(variables)
+    read(handler, variables)
 
     assert set(given) <= variables.asked
     assert variables.asked - set(given) <= set(AT_THEIR_DEFAULT)
@@ -264,12 +287,19 @@ def test_serverless_has_no_monitors() -> None:
 # Streams.
 
 
-@pytest.mark.parametrize("database", ["clusterorders", "dbledger2"])
-def test_the_mapping_keeps_what_it_cannot_deliver_and_goes_on(database: str) -> None:
-    mapping = stack().resources[f"Mapping{database}"].properties
+STREAM = f"arn:aws:kinesis:{REGION}:123456789012:stream/aws-rds-das-cluster-SHOP"
 
-    assert {name: mapping[name] for name in mapping if name not in ("EventSourceArn", "Tags")} == {
-        "FunctionName": "<IngestFunction>",
+
+def wanted(name: str = "everything") -> Wanted:
+    """What enrolment makes of the template's settings."""
+    settings: Wanted = read(ENROL, environment_of(ENROL, name)).wanted
+    return settings
+
+
+def test_the_mapping_keeps_what_it_cannot_deliver_and_goes_on() -> None:
+    assert new_mapping(wanted().consumers, STREAM) == {
+        "FunctionName": "arn:aws:iam::123456789012:role/IngestFunction",
+        "EventSourceArn": STREAM,
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 200,
         "MaximumBatchingWindowInSeconds": 5,
@@ -278,36 +308,39 @@ def test_the_mapping_keeps_what_it_cannot_deliver_and_goes_on(database: str) -> 
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": -1,
         "MaximumRecordAgeInSeconds": 82_800,
-        "DestinationConfig": {"OnFailure": {"Destination": "<DeadLetterBucket.Arn>"}},
+        "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::daswatch-deadletterbucket-1a2b3c"}},
         "MetricsConfig": {"Metrics": ["EventCount"]},
+        "Tags": {"daswatch:stack": "daswatch"},
     }
-    assert mapping["EventSourceArn"] == f"<Stream{database}.KinesisStreamArn>"
 
 
-def test_a_stream_is_asked_for_as_the_parameters_say() -> None:
-    properties = stack().resources["Streamdbledger2"].properties
+def test_a_stream_is_started_as_the_parameters_say() -> None:
+    found = wanted()
 
-    assert {name: value for name, value in properties.items() if name != "StartedBy"} == {
-        "ServiceToken": "<SetupFunction.Arn>",
-        "ServiceTimeout": 1800,
-        "Database": "db:ledger-2",
-        "KmsKeyId": EVERYTHING["ActivityStreamKey"],
-        "Mode": "async",
-        "EngineNativeAuditFieldsIncluded": "false",
-        "OnDelete": "stop",
-    }
-    assert stack("own domain").resources["Streamdbledger2"].properties["OnDelete"] == "retain"
+    assert found.stream == WantedStream(EVERYTHING["ActivityStreamKey"], WantedMode.ASYNC)
+    assert found.on_deselection is OnDeselection.KEEP
+    assert stack().resources["Enrolment"].properties["OnDelete"] == "stop"
+    assert stack("own domain").resources["Enrolment"].properties["OnDelete"] == "retain"
 
 
 def test_the_evidence_is_the_ciphertext_by_database_and_day_a_record_a_line() -> None:
-    properties = stack().resources["Evidenceclusterorders"].properties
+    properties = new_delivery(wanted().consumers, Kind.EVIDENCE, STREAM)
     target = properties["ExtendedS3DestinationConfiguration"]
 
+    assert properties["DeliveryStreamName"] == "daswatch-evidence-cluster-SHOP"
     assert properties["DeliveryStreamType"] == "KinesisStreamAsSource"
-    assert target["Prefix"] == "evidence/<Streamclusterorders.ResourceId>/!{timestamp:yyyy/MM/dd}/"
-    assert target["ErrorOutputPrefix"].startswith("evidence-failed/<Streamclusterorders.ResourceId>/!{firehose:error")
+    assert target["Prefix"] == "evidence/cluster-SHOP/!{timestamp:yyyy/MM/dd}/"
+    assert target["ErrorOutputPrefix"].startswith("evidence-failed/cluster-SHOP/!{firehose:error")
     assert target["CompressionFormat"] == "GZIP"
     assert [one["Type"] for one in target["ProcessingConfiguration"]["Processors"]] == ["AppendDelimiterToRecord"]
+
+
+def test_splunk_is_a_delivery_only_where_it_is_named() -> None:
+    assert wanted().consumers.kinds == (Kind.EVIDENCE, Kind.SPLUNK)
+    assert wanted("own domain").consumers.kinds == (Kind.EVIDENCE,)
+    made = new_delivery(wanted().consumers, Kind.SPLUNK, STREAM)["SplunkDestinationConfiguration"]
+    assert made["HECEndpoint"] == EVERYTHING["SplunkEndpoint"]
+    assert made["S3Configuration"]["Prefix"] == "splunk/cluster-SHOP/"
 
 
 def test_rows_are_delivered_as_their_page_says() -> None:
@@ -378,7 +411,7 @@ def test_every_function_logs_into_a_group_of_its_own_that_forgets_and_is_encrypt
         group = logs[function.properties["LoggingConfig"]["LogGroup"].strip("<>")].properties
         assert group["LogGroupName"] == f"/aws/lambda/{function.properties['FunctionName']}"
     for one in logs.values():
-        assert int(one.properties["RetentionInDays"]) == 90
+        assert int(one.properties["RetentionInDays"]) == 365
         assert one.properties["KmsKeyId"] == "<DataKey.Arn>"
     groups = [one.properties["LoggingConfig"]["LogGroup"] for one in made.of_type("AWS::Lambda::Function").values()]
     assert len(set(groups)) == len(groups)
@@ -420,6 +453,22 @@ def test_evidence_cannot_be_deleted_and_expires() -> None:
     assert int(rule["ExpirationInDays"]) == 400
 
 
+def test_evidence_is_locked_and_its_readers_are_logged_where_asked_for() -> None:
+    given = {**EVERYTHING, "EvidenceLock": "compliance", "AccessLogBucket": "access-logs", "EvidenceDays": "800"}
+    bucket = Stack(given).resources["EvidenceBucket"].properties
+    default = stack().resources["EvidenceBucket"].properties
+
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Mode": "COMPLIANCE", "Days": "800"}
+    assert bucket["LoggingConfiguration"] == {
+        "DestinationBucketName": "access-logs",
+        "LogFilePrefix": "daswatch/evidence/",
+    }
+    assert not {"ObjectLockEnabled", "ObjectLockConfiguration", "LoggingConfiguration"} & default.keys()
+    letters = Stack(given).resources["DeadLetterBucket"].properties
+    assert letters["LoggingConfiguration"]["LogFilePrefix"] == "daswatch/dead-letters/"
+
+
 # Notifications.
 
 
@@ -448,7 +497,8 @@ class Emitted:
 @cache
 def emitted_metrics() -> dict[str, set[str]]:
     """What each of our services emits, by its name as the metrics have it."""
-    ingested, found, transformed, audited_ = Emitted(), Emitted(), Emitted(), Emitted()
+    ingested, found, transformed, audited_, enrolled = Emitted(), Emitted(), Emitted(), Emitted(), Emitted()
+    enrol_telemetry.emit(enrolled, EnrolmentReport(), WatchReport(), "1")  # type: ignore[arg-type]
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
     firehose_telemetry.emit(transformed, transform.TransformReport(), "1", datetime.now(UTC))  # type: ignore[arg-type]
@@ -456,6 +506,7 @@ def emitted_metrics() -> dict[str, set[str]]:
     posture_telemetry.emit(audited_, PostureReport(audit, is_whole=True), "1")  # type: ignore[arg-type]
     return {
         posture_telemetry.SERVICE: audited_.names,
+        enrol_telemetry.SERVICE: enrolled.names,
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,
         firehose_telemetry.SERVICE: transformed.names,
@@ -481,15 +532,6 @@ def test_every_function_has_an_alarm_for_errors() -> None:
     }
 
     assert watched == {f"<{name}>" for name in stack().of_type("AWS::Lambda::Function")}
-
-
-def test_silence_is_an_alarm_and_so_is_a_mapping_that_stands() -> None:
-    alarms = stack().resources
-    silent, idle = alarms["Silentclusterorders"].properties, alarms["NotConsumedclusterorders"].properties
-
-    assert (silent["MetricName"], silent["TreatMissingData"]) == ("IncomingRecords", "breaching")
-    assert (idle["MetricName"], idle["TreatMissingData"]) == ("PolledEventCount", "breaching")
-    assert idle["Dimensions"] == [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}]
 
 
 # What is done to the streams from outside.
@@ -527,6 +569,8 @@ def _value_fits(wanted: Any, value: Any) -> bool:
         case "wildcard":
             return re.fullmatch(".*".join(map(re.escape, operand.split("*"))), value) is not None
         case "anything-but":
+            if isinstance(operand, dict):
+                return not _value_fits(operand, value)
             return bool(value != operand)
     raise AssertionError(f"no test knows {kind}")
 
@@ -536,7 +580,7 @@ CALLS = [one for one in samples_of("das-tamper-control-plane") if one.expected =
 
 def rules() -> dict[str, dict[str, Any]]:
     """The rules that listen to CloudTrail, by their names."""
-    made = Stack(EVERYTHING, {f"Stream{name}.KmsKeyArn": SAMPLES_KEY for name in ("clusterorders", "dbledger2")})
+    made = Stack({**EVERYTHING, "AdoptedKeys": SAMPLES_KEY})
     found = made.of_type("AWS::Events::Rule").items()
     return {name: one.properties for name, one in found if "CloudTrail" in json.dumps(one.properties)}
 
@@ -581,23 +625,42 @@ def test_a_deployment_reaches_the_saved_query_and_wakes_nobody() -> None:
     assert listening(deployed) == {"ComponentsChanged"}
 
 
-def test_records_given_up_ring_one_alarm() -> None:
+def test_notifications_given_up_ring_one_alarm() -> None:
     """Hundreds of objects an hour are one alarm, which ends after an hour without any."""
-    records = stack().resources["RetriesExhaustedclusterorders"].properties
-    notifications = stack().resources["NotifiedRetriesExhaustedAlarm"].properties
+    alarm = stack().resources["NotifiedRetriesExhaustedAlarm"].properties
 
-    assert (records["MetricName"], records["Dimensions"]) == (
-        "OnFailureDestinationDeliveredEventCount",
-        [{"Name": "EventSourceMappingUUID", "Value": "<Mappingclusterorders>"}],
-    )
-    assert (notifications["MetricName"], notifications["Dimensions"]) == (
+    assert (alarm["MetricName"], alarm["Dimensions"]) == (
         "AsyncEventsDropped",
         [{"Name": "FunctionName", "Value": "<NotifiedFunction>"}],
     )
-    for alarm in (records, notifications):
-        assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"] * alarm["Period"]) == (1, 3600)
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"] * alarm["Period"]) == (1, 3600)
     patterns = [rule["EventPattern"] for rule in rules().values()]
     assert not any("aws.s3" in pattern.get("source", ()) for pattern in patterns)
+
+
+def test_enrolments_own_changes_wake_no_one() -> None:
+    """It removes the mapping of a database that is gone; the removal by a user is a message at once."""
+    base = base_events()["control-plane"]
+    call = {
+        "eventName": "DeleteEventSourceMapping20150331",
+        "responseElements": {"eventSourceArn": STREAM},
+        "userIdentity": {"arn": "arn:aws:sts::123456789012:assumed-role/<EnrolRole>/daswatch-enrol"},
+    }
+    own = {**base, "source": "aws.lambda", "detail": {**base["detail"], **call}}
+    other = {**own, "detail": {**own["detail"], "userIdentity": {"arn": "arn:aws:iam::123456789012:user/eve"}}}
+
+    def listening(event: Mapping[str, Any]) -> set[str]:
+        return {name for name, rule in rules().items() if takes(rule["EventPattern"], event)}
+
+    assert listening(own) == {"ComponentsChanged"}
+    assert listening(other) == {"ComponentsChanged", "ComponentsChangedManually"}
+
+
+def test_one_change_of_a_key_is_one_event() -> None:
+    of_keys = [rule for rule in rules().values() if "aws.kms" in rule["EventPattern"]["source"]]
+
+    assert len(of_keys) == 1
+    assert of_keys[0]["EventPattern"]["detail"]["resources"]["ARN"] == [EVERYTHING["ActivityStreamKey"], SAMPLES_KEY]
 
 
 @by_setup
@@ -612,7 +675,72 @@ def test_who_calls_a_function_may(name: str) -> None:
         for target in resource.properties["Targets"]:
             if target["Arn"].endswith("Function.Arn>"):
                 assert (target["Arn"].replace(".Arn", ""), f"<{rule}.Arn>") in allowed
-    assert ("<NotifiedFunction>", "<MonitorTopic>") in allowed
+    assert (("<NotifiedFunction>", "<MonitorTopic>") in allowed) == (name != "spoke")
+
+
+# Hub and spokes.
+
+
+def test_spoke_has_what_reads_and_nothing_that_finds() -> None:
+    functions = {name.removesuffix("Function") for name in stack("spoke").of_type("AWS::Lambda::Function")}
+
+    assert functions == {"Enrol", "Ingest", "Setup"}
+    assert not [one for one in stack("spoke").resources.values() if one.type == "Custom::Content"]
+    assert stack("spoke").of_type("AWS::IAM::Role").keys() >= {"MemberRole", "SendToHubRole"}
+
+
+def test_hub_knows_the_roles_of_its_spokes() -> None:
+    setup = stack("hub").function("setup_lambda.handler.handler").properties["Environment"]["Variables"]
+
+    for variable, role in (("INGEST_ROLE_ARN", "IngestRole"), ("ENROLMENT_ROLE_ARN", "EnrolRole")):
+        own, of_spokes = setup[variable].split(",")
+        name = stack("spoke").resources[role].properties["RoleName"]
+        assert own == f"<{role}.Arn>"
+        assert fnmatchcase(f"arn:aws:iam::333333333333:role/{name}", of_spokes)
+    assert "RoleName" not in stack("hub").resources["IngestRole"].properties
+
+
+@pytest.mark.parametrize("handler", ["ingest_lambda.handler.handler", ENROL])
+def test_spoke_signs_for_the_region_of_its_hub(handler: str) -> None:
+    settings = read(handler, environment_of(handler, "spoke"))
+
+    assert (settings.search.url, settings.search.region) == (SPOKE["OpenSearchEndpoint"], "us-east-1")
+
+
+@pytest.mark.parametrize("sample", CALLS, ids=lambda one: one.words)
+def test_what_a_spoke_reports_reaches_the_saved_query_of_its_hub(sample: Any) -> None:
+    spoke = Stack({**SPOKE, "AdoptedKeys": SAMPLES_KEY}).of_type("AWS::Events::Rule").values()
+    (taken,) = (one for name, one in stack("hub").of_type("AWS::Events::Rule").items() if name == "SentBySpokes")
+
+    for event in events_of(sample):
+        sent = [
+            one
+            for rule in spoke
+            if takes(rule.properties.get("EventPattern", {"source": []}), event)
+            for one in rule.properties["Targets"]
+            if one["Arn"] == SPOKE["HubEventBusArn"]
+        ]
+        assert [one["RoleArn"] for one in sent] == ["<SendToHubRole.Arn>"]
+        assert takes(taken.properties["EventPattern"], {**event, "account": "333333333333"})
+        assert takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": "us-east-1"})
+        assert not takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": REGION})
+
+
+def test_only_accounts_of_the_organization_may_send() -> None:
+    policy = stack("hub").resources["SpokesMaySend"].properties["Statement"]
+
+    assert policy["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": HUB["OrganizationId"]}}
+    assert "SpokesMaySend" not in stack("own domain").resources
+
+
+def test_member_role_trusts_the_hub_and_is_made_once_in_an_account() -> None:
+    role = stack("spoke").resources["MemberRole"].properties
+    elsewhere = Stack({**SPOKE, "MemberRoleRegion": "us-east-1"}).resources
+
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": SPOKE["HubRoleArns"].split(",")}
+    assert role["RoleName"] == SPOKE["MemberRoleName"]
+    assert "MemberRole" not in elsewhere
 
 
 def test_our_names_are_known_to_the_saved_query() -> None:

@@ -7,15 +7,20 @@ reason.
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import secrets
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core.config import default_user_config
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
@@ -31,15 +36,19 @@ from demo.stream import InvocationContext
 from findings_lambda import handler as findings_handler
 from posture_lambda import handler as posture_handler
 from setup_lambda import handler as setup_handler
+from tests import ROOT
 from tests.builders.events import oracle_event, postgresql_event
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
+from tests.fakes.delivery import LocalDelivery, LocalStream
 from tests.fakes.rds import Rds, rds_with_streams
+from tests.harness.enrol_function import Enrolling
 from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction
+from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.iam import Calls, Grant, grants, recorded
-from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS
+from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS, SPOKE
 
 DATA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1d2e3f4a-5b6c-4d7e-8f90-123456789012"
 CHANNEL = f"arn:aws:iam::{ACCOUNT}:role/channel"
@@ -73,6 +82,13 @@ OF_SERVICES: dict[str, Mapping[str, str]] = {
     },
     "FindingsRole": {**LOGS, **GAVE_UP, **VPC},
     "PostureRole": {**LOGS, **VPC},
+    "EnrolRole": {
+        **LOGS,
+        **VPC,
+        "iam:PassRole": "Firehose asks it of who names a role for a delivery stream",
+        "lambda:TagResource": "Lambda asks it of who creates a mapping with tags",
+        "firehose:TagDeliveryStream": "Firehose asks it of who creates a delivery stream with tags",
+    },
     "TransformRole": {**LOGS, **VPC},
     "SetupRole": {
         **LOGS,
@@ -150,19 +166,6 @@ def secret_arn(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(made["ARN"])
 
 
-def streams_of(cluster: str, instance: str, key_arn: str) -> dict[str, str]:
-    """The attributes of the two databases' streams."""
-    return {
-        f"Stream{name}.{attribute}": value
-        for name, resource_id in (("clusterorders", cluster), ("dbledger2", instance))
-        for attribute, value in (
-            ("ResourceId", resource_id),
-            ("KmsKeyArn", key_arn),
-            ("KinesisStreamArn", f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-{resource_id}"),
-        )
-    }
-
-
 def key_arn_of(key_id: str) -> str:
     return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"
 
@@ -186,9 +189,9 @@ def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
     aws.firehose().delete_delivery_stream(DeliveryStreamName=rows)
 
     stack = stack_for(
-        streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
-        | {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
+        {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
         IndexPrefix=ingest.prefix,
+        ActivityStreamKey=key_arn_of(kms_key_id),
         **needing(calls, auth, secret_arn),
     )
     assert_exact(stack, "IngestRole", calls)
@@ -237,7 +240,7 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
     assert_exact(stack, "FindingsRole", calls)
 
 
-def test_the_transformation_may_decrypt_its_databases_data_keys_and_nothing_more(
+def test_the_transformation_may_decrypt_data_keys_and_nothing_more(
     aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     function = FirehoseFunction(aws, kms_key_id, secrets.token_hex(6), monkeypatch, capsys)
@@ -251,22 +254,23 @@ def test_the_transformation_may_decrypt_its_databases_data_keys_and_nothing_more
             function.invoke(data, database=database)
     function.cold_start()
 
-    streams = streams_of(cluster.resource_id, instance.resource_id, key_arn_of(kms_key_id))
-    assert_exact(stack_for(streams), "TransformRole", calls)
+    assert_exact(stack_for({}, ActivityStreamKey=key_arn_of(kms_key_id)), "TransformRole", calls)
 
 
-@pytest.mark.parametrize("stranger", ["another database", "no context"])
-def test_data_keys_of_others_may_not_be_decrypted(stranger: str) -> None:
-    key = key_arn_of("0c1d2e3f")
-    granted = grants(stack_for(streams_of("cluster-ORDERS", "db-LEDGER", key)).statements("IngestRole"))
+def test_other_data_than_of_activity_streams_is_not_decrypted() -> None:
+    """Whatever else is encrypted with the key of the streams: its context is another, or none."""
+    key, adopted, other = (key_arn_of(f"{number}c1d2e3f") for number in range(3))
+    granted = grants(stack_for({}, ActivityStreamKey=key, AdoptedKeys=adopted).statements("IngestRole"))
 
-    def decrypt(context: Mapping[str, str]) -> list[str]:
+    def decrypt(context: Mapping[str, str], key: str = key) -> list[str]:
         calls = Calls(DOMAIN, key, DATA_KEY)
         calls.of_aws("kms", "Decrypt", {"EncryptionContext": context})
         return denied(granted, calls)
 
-    assert decrypt({"aws:rds:dbc-id": "cluster-ORDERS"}) == decrypt({"aws:rds:db-id": "db-LEDGER"}) == []
-    assert decrypt({"aws:rds:dbc-id": "cluster-OTHER"} if stranger == "another database" else {})
+    assert decrypt({"aws:rds:dbc-id": "cluster-ORDERS"}) == decrypt({"aws:rds:db-id": "db-LEDGER"}, adopted) == []
+    assert decrypt({})
+    assert decrypt({"aws:s3:arn": "arn:aws:s3:::x"})
+    assert decrypt({"aws:rds:dbc-id": "cluster-ORDERS"}, other)
 
 
 @pytest.fixture
@@ -331,8 +335,27 @@ def test_the_setup_function_may_do_what_it_does_and_nothing_more(
     _a_team_changes(node, prefix)
     ask("Update", properties={"Version": "2"}, resource_type="Custom::Content", PhysicalResourceId="das-content")
 
-    given = {"Databases": f"{cluster},{instance}", "ActivityStreamKey": rds.key_arn}
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", aws.url)
+    monkeypatch.setitem(default_user_config["lambda"], "use_docker", False)
+    clients.session.cache_clear()
+    function = a_function(rds, "daswatch-enrol")
+    ask("Create", properties={"Function": function}, resource_type="Custom::Enrolment")
+    rds.any_client("lambda").delete_function(FunctionName=function)
+
+    given = {"ActivityStreamKey": rds.key_arn}
     assert_exact(stack_for({}, **given, **needing(calls, auth, secret_arn)), "SetupRole", calls)
+
+
+def a_function(rds: Rds, name: str) -> str:
+    """A function that there is, and that does nothing; its name."""
+    role = rds.any_client("iam").create_role(RoleName=secrets.token_hex(8), AssumeRolePolicyDocument="{}")["Role"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("handler.py", "")
+    rds.any_client("lambda").create_function(
+        FunctionName=name, Runtime="python3.13", Role=role["Arn"], Handler="h.h", Code={"ZipFile": code.getvalue()}
+    )
+    return name
 
 
 def _a_team_changes(node: AnyNode, prefix: str) -> None:
@@ -376,7 +399,7 @@ def test_the_posture_function_may_do_what_it_does_and_nothing_more(
 
     posture_handler.warm_function.cache_clear()
     with recorded(calls):
-        found = posture_handler.handler({}, InvocationContext(remaining_ms=600_000))
+        found = posture_handler.handler({}, InvocationContext(remaining_ms=600_000))  # as in the template
     posture_handler.warm_function.cache_clear()
 
     assert found["databases"] == 2
@@ -384,10 +407,91 @@ def test_the_posture_function_may_do_what_it_does_and_nothing_more(
     assert_exact(stack_for({}, **given), "PostureRole", calls)
 
 
-def test_who_may_not_stop_a_stream_cannot() -> None:
-    granted = grants(Stack({**EVERYTHING, "OnStackDeletion": "retain"}).statements("SetupRole"))
+@pytest.mark.node
+@SIGN_IN
+def test_the_enrolment_function_may_do_what_it_does_and_nothing_more(
+    node: AnyNode,
+    search: OpenSearch,
+    aws: LocalAws,
+    rds: Rds,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    secret_arn: str,
+    auth: str,
+) -> None:
+    fleet = Fleet(search, node.url, rds, monkeypatch, ACCOUNT, REGION)
+    bucket = aws.create_bucket(f"evidence-{secrets.token_hex(4)}")
+    topic, role = aws.create_topic(), f"arn:aws:iam::{ACCOUNT}:role/deliveries"
+    enrolling = Enrolling(fleet, search, capsys)
+    enrolling.configure(
+        OPENSEARCH_AUTH=auth,
+        OPENSEARCH_SECRET_ARN=secret_arn,
+        STREAM_KEY_ARN=rds.key_arn,
+        RESOURCE_PREFIX="daswatch",
+        EVIDENCE_BUCKET=bucket,
+        DELIVERY_ROLE_ARN=role,
+        ON_DESELECTION="stop",
+        ALERT_TOPIC_ARN=topic,
+        AWS_ENDPOINT_URL_CLOUDWATCH=aws.url,
+    )
+    calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
 
-    assert not [grant for grant in granted if "Stop" in grant.action]
+    def run(count: int = 1) -> dict[str, Any]:
+        with recorded(calls):
+            return [enrolling.run() for _ in range(count)][-1]
+
+    rds.meanwhile = 0
+    cluster, instance = rds.cluster(), rds.instance()
+    for name in (cluster, instance):
+        enrolling.tag(name)
+    enrolling.make_kinesis_stream(instance)
+    stream = LocalStream(aws.kinesis(), rds.resource_id(cluster), datetime.now(UTC) - timedelta(minutes=20))
+    run(3)
+    stream.put(stream.shards[0], 3)
+    delivery = LocalDelivery(aws.s3(), bucket, stream)
+    delivery.start()
+    stream.put(stream.shards[0], 3)
+    delivery.deliver()
+    assert run(2)[cluster]["state"] == "watched"
+    assert enrolling.document(cluster)["evidenceStart"] == "complete"
+    # Settings that differ are put right, and what is wrong is published.
+    mapping, _ = enrolling.mappings()
+    enrolling.functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=7)
+    enrolling.configure(DATA_KEY_ARN=DATA_KEY)
+    enrolling.forget_checks()
+    run()
+    silent = enrolling.fall_silent()
+    with recorded(calls):
+        assert enrolling.watch(silent).names == {"silent": ["db:silent"]}
+    enrolling.configure(DATABASES="db:nowhere")
+    run(3)
+    assert enrolling.mappings() == []
+    assert {rds.stream(name).status for name in (cluster, instance)} == {"stopped"}
+    fleet.close()
+
+    names = {"DeliveryRole.Arn": role, "AlertTopic": topic, "EvidenceBucket.Arn": f"arn:aws:s3:::{bucket}"}
+    given = {"IndexPrefix": fleet.indices.prefix, "ActivityStreamKey": rds.key_arn, "OnDeselection": "stop"}
+    stack = stack_for(names, **given, **needing(calls, auth, secret_arn))
+    assert_exact(stack, "EnrolRole", calls)
+
+
+@pytest.mark.parametrize("role", ["SetupRole", "EnrolRole"])
+def test_who_may_not_stop_a_stream_cannot(role: str) -> None:
+    keeps = Stack({**EVERYTHING, "OnStackDeletion": "retain"})
+    stops = Stack({**EVERYTHING, "OnStackDeletion": "stop"})
+
+    assert not [grant for grant in grants(keeps.statements(role)) if "Stop" in grant.action]
+    assert [grant for grant in grants(stops.statements(role)) if "Stop" in grant.action]
+
+
+def test_enrolment_writes_no_policy_and_maps_one_function() -> None:
+    granted = grants(Stack(EVERYTHING).statements("EnrolRole"))
+
+    assert {one.action for one in granted if one.action.startswith("iam:")} == {"iam:PassRole"}
+    of_mappings = [one for one in granted if "EventSourceMapping" in one.action and "List" not in one.action]
+    assert len(of_mappings) == 3
+    own = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:daswatch-ingest"
+    assert {one.conditions for one in of_mappings} == {(("ArnEquals", "lambda:FunctionArn", (own,)),)}
 
 
 # Roles of AWS's services: nothing of ours calls with them. Source: each service's developer guide.
@@ -405,45 +509,98 @@ FIREHOSE_WRITES = {
     "logs:PutLogEvents",
 }
 OF_SERVICE_ROLES = {
-    "EvidenceRoleclusterorders": FIREHOSE_READS | FIREHOSE_WRITES,
-    "SplunkRoleclusterorders": FIREHOSE_READS
+    "DeliveryRole": FIREHOSE_READS
     | FIREHOSE_WRITES
     | {"lambda:GetFunctionConfiguration", "lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
     "RowsRole": FIREHOSE_WRITES,
+    "SendToHubRole": {"events:PutEvents"},
     "ChannelRole": {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
 
 
 @pytest.mark.parametrize("role", OF_SERVICE_ROLES)
 def test_a_services_role_has_what_its_guide_lists(role: str) -> None:
-    granted = grants(Stack(EVERYTHING).statements(role))
+    granted = grants(Stack(SPOKE if role == "SendToHubRole" else EVERYTHING).statements(role))
 
     assert {grant.action for grant in granted} == OF_SERVICE_ROLES[role]
 
 
+def test_the_member_role_has_what_docs_ask_of_it() -> None:
+    """The policy of docs/fleet.md, which is compared with the calls, and the import of findings."""
+    granted = {grant.action for grant in grants(Stack(SPOKE).statements("MemberRole"))}
+    block = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "fleet.md").read_text("utf-8"), re.DOTALL)
+    assert block
+
+    (look,) = (statement["Action"] for statement in json.loads(block[1])["Statement"])
+    assert granted == {*look, "securityhub:BatchImportFindings"}
+
+
 @pytest.mark.parametrize("name", SETUPS)
 def test_every_role_is_looked_at_here(name: str) -> None:
-    known = {*OF_SERVICES, *OF_SERVICE_ROLES}
+    known = {*OF_SERVICES, *OF_SERVICE_ROLES, "MemberRole"}
 
-    roles = {role.replace("dbledger2", "clusterorders") for role in Stack(SETUPS[name]).of_type("AWS::IAM::Role")}
-
-    assert roles <= known
+    assert set(Stack(SETUPS[name]).of_type("AWS::IAM::Role")) <= known
 
 
 # What names no single resource, and why it cannot.
 WILDCARDS = {
+    (
+        f"arn:aws:securityhub:*:{ACCOUNT}:product/{ACCOUNT}/default",
+        "securityhub:BatchImportFindings",
+    ): "hubs may be in any region",
     ("*", "rds:DescribeOrderableDBInstanceOptions"): "it is about engines",
     **{
         ("*", action): "the inventory is to find what is not known yet"
         for action in ("ec2:DescribeRegions", "kms:DescribeKey", "rds:DescribeDBClusters", "rds:DescribeDBInstances")
     },
-    ("*", "organizations:ListAccounts"): "it has no resources",
+    **{
+        ("*", action): "it has no resources"
+        for action in (
+            "organizations:ListAccounts",
+            "cloudwatch:GetMetricData",
+            "firehose:ListDeliveryStreams",
+            "lambda:ListEventSourceMappings",
+        )
+    },
+    **{
+        ("*", f"lambda:{action}EventSourceMapping"): "its condition names the function"
+        for action in ("Create", "Update", "Delete")
+    },
+    (f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:*", "lambda:TagResource"): "Lambda makes up the name",
+    **{
+        (f"arn:aws:rds:{REGION}:{ACCOUNT}:{kind}:*", f"rds:{action}ActivityStream"): "any database may be selected"
+        for kind in ("cluster", "db")
+        for action in ("Start", "Stop")
+    },
+    **{
+        (f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/daswatch-*", f"firehose:{action}"): "by our prefix"
+        for action in (
+            "CreateDeliveryStream",
+            "DeleteDeliveryStream",
+            "DescribeDeliveryStream",
+            "TagDeliveryStream",
+            "UpdateDestination",
+        )
+    },
+    **{
+        (f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-*", f"kinesis:{action}"): "RDS names them so"
+        for action in ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
+    },
     (f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*", "rds:DescribeDBClusters"): "by filters",
     (f"arn:aws:rds:{REGION}:{ACCOUNT}:db:*", "rds:DescribeDBInstances"): "by filters",
     ("arn:aws:iam::*:role/daswatch-findings", "sts:AssumeRole"): "accounts are known when there are events",
     **{("*", action): "Lambda checks it before there is an interface" for action in VPC},
 }
-_BELOW = ("/dead-letters/*", "/aws/lambda/*", "/backups/*", "/rows/*", "/rows-failed/*", "/evidence/*", "/splunk/*")
+_BELOW = (
+    "/dead-letters/*",
+    "/aws/lambda/*",
+    "/backups/*",
+    "/rows/*",
+    "/rows-failed/*",
+    "/evidence/*",
+    "/evidence/*/start/*",
+    "/splunk/*",
+)
 _PATTERNS = ("das-events-*/_search",)  # OpenSearch's own, in a path that is asked as it is
 
 
@@ -464,7 +621,7 @@ def test_no_wildcard_where_a_resource_can_be_named(name: str) -> None:
 def test_serverless_says_in_its_own_policy_who_may_what() -> None:
     functions, setup = json.loads(Stack(SERVERLESS).resources["CollectionAccess"].properties["Policy"])
 
-    assert functions["Principal"] == ["<IngestRole.Arn>", "<FindingsRole.Arn>", "<PostureRole.Arn>"]
+    assert functions["Principal"] == ["<IngestRole.Arn>", "<FindingsRole.Arn>", "<PostureRole.Arn>", "<EnrolRole.Arn>"]
     assert setup["Principal"] == ["<SetupRole.Arn>"]
     assert not [one for rule in functions["Rules"] for one in rule["Permission"] if "Delete" in one or "*" in one]
     assert {one for rule in functions["Rules"] for one in rule["Resource"]} == {

@@ -12,11 +12,13 @@ import botocore.session
 import jmespath  # type: ignore[import-untyped]
 import pytest
 import typer
+from botocore import xform_name
 from markdown_it import MarkdownIt
 from typer.core import TyperGroup
 
 from daswatch.cli import app
 from daswatch.doctor.aws_checks import Subject
+from daswatch.enrolment.conditions import METRICS
 from daswatch.errors import Reason
 from demo.rds import seal
 from demo.traffic import DATABASES
@@ -124,12 +126,13 @@ def test_a_heartbeat_is_as_large_as_the_producer_makes_it() -> None:
 def test_metrics_are_those_that_the_functions_write() -> None:
     names = [
         name
-        for function in ("ingest_lambda", "findings_lambda", "posture_lambda")
+        for function in ("ingest_lambda", "findings_lambda", "posture_lambda", "enrol_lambda")
         for name in re.findall(r'"([A-Z][A-Za-z]+)"[\]:]', (ROOT / function / "telemetry.py").read_text("utf-8"))
         if not name.startswith("Rows")  # with RowsToS3 alone
     ]
 
-    assert len(names) == deploy_page.OUR_METRICS
+    conditions = {*METRICS.values()} - {"SplunkLate"}  # with Splunk alone
+    assert len(names) + len(conditions) == deploy_page.OUR_METRICS
 
 
 def test_counts_are_the_templates() -> None:
@@ -145,9 +148,7 @@ def test_counts_are_the_templates() -> None:
     assert PARAMETERS["EvidenceDays"]["Default"] == 400
     assert domain.properties["ClusterConfig"] == {"InstanceType": "t3.small.search", "InstanceCount": 1}
     assert domain.properties["EBSOptions"]["VolumeSize"] == 20
-    own, each = deploy_page.alarms()
-    assert f"A1[{each} alarms]" in TEXT
-    assert f"A2[{own} alarms]" in TEXT
+    assert f"A[{deploy_page.alarms()} alarms]" in TEXT
 
 
 # What it names.
@@ -216,7 +217,14 @@ def test_words_in_code_that_look_like_parameters_or_outputs_are() -> None:
     metrics = {"KmsCalls", "DataKeyCacheHits"}
 
     assert {"SubnetIds", "MemberRoleName", "SetupRoleArn", "OnStackDeletion"} <= words
-    assert {one for one in words if not one.isupper()} - {*PARAMETERS, *OUTPUTS, *alarms, *metrics, "Content"} == set()
+    assert {one for one in words if not one.isupper()} - {
+        *PARAMETERS,
+        *OUTPUTS,
+        *alarms,
+        *metrics,
+        "Content",
+        "Enrolment",
+    } == set()
     assert metrics <= set(re.findall(r'"(\w+)": report', (ROOT / "ingest_lambda" / "telemetry.py").read_text("utf-8")))
 
 
@@ -232,9 +240,9 @@ def test_outputs_and_resources_of_commands_are_the_templates() -> None:
 
 def test_sections_that_the_doctor_sends_people_to_are_there() -> None:
     source = (ROOT / "daswatch" / "doctor" / "aws_checks.py").read_text("utf-8")
-    sections = set(re.findall(r"docs/deploy\.md, ([A-Z][a-z ]+),", source))
+    sections = set(re.findall(r"docs/deploy\.md, ([A-Z][a-z]+)[,)]", source))
 
-    assert sections == {"Alarms", "Drift"}
+    assert sections == {"Alarms", "Drift", "Upgrade"}
     assert sections <= set(re.findall(r"^## (.+)$", TEXT, re.MULTILINE))
 
 
@@ -251,7 +259,7 @@ def test_the_aws_commands_are_such_as_botocores_models_know() -> None:
         model = session.get_service_model(service)
         operation = model.operation_model("".join(part.title() for part in name.split("-")))
         assert operation.input_shape
-        members = {re.sub(r"(?<!^)(?=[A-Z])", "-", one).lower() for one in operation.input_shape.members}
+        members = {xform_name(one, "-") for one in operation.input_shape.members}
         options = set(re.findall(r"--([a-z-]+)", rest.split("$(")[0]))
         assert options - own <= members, f"{service} {name}"
     query = re.search(r'--query "(Stacks\[0\]\.Parameters.*?)"\)', TEXT)

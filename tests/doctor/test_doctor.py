@@ -16,7 +16,7 @@ from daswatch.doctor import aws_checks, endpoint_checks
 from daswatch.doctor.aws_checks import Check, CheckStatus, Subject
 from daswatch.doctor.deployment import ALARM, LookupFailed, Resource, Stack, WatchedDatabase
 from daswatch.doctor.endpoint_checks import EndpointRefusal, InstancePulse, RecentEvents, RunnerProgress, Shards
-from tests.iac.cloudformation import Stack as Template
+from daswatch.enrolment.consumers import MAPPING_SETTINGS
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0c1d2e3f-4a5b-4c6d-8e7f-901234567890"
@@ -43,14 +43,10 @@ STACK = Stack(
     "daswatch",
     "UPDATE_COMPLETE",
     parameters=PARAMETERS,
-    resources=(
-        Resource("Streamclusterorders", "Custom::ActivityStream", f"das-stream-{RESOURCE}"),
-        Resource("Mappingclusterorders", "AWS::Lambda::EventSourceMapping", "0a1b2c3d-mapping"),
-        Resource("Evidenceclusterorders", "AWS::KinesisFirehose::DeliveryStream", "daswatch-Evidence"),
-    ),
+    resources=(Resource("EnrolFunction", "AWS::Lambda::Function", "daswatch-enrol"),),
 )
 MAPPING: Any = {
-    **aws_checks.MAPPING_SETTINGS,
+    **MAPPING_SETTINGS,
     "State": "Enabled",
     "LastProcessingResult": "OK",
     "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::letters"}},
@@ -181,8 +177,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
     "an update stuck": (stack(status="UPDATE_ROLLBACK_FAILED"), BROKEN, "FAILED", "continue-update-rollback"),
     "a stack that never was": (stack(status="ROLLBACK_COMPLETE"), BROKEN, "ROLLBACK", "delete the stack"),
     "a failed resource": (stack(resources=FAILED), BROKEN, "answered 403", "deploy again"),
-    "another stack": (stack(parameters={}), BROKEN, "no databases", "--stack"),
-    "a database without a stream": (stack(resources=NO_STREAM), BROKEN, "no activity stream", "make deploy"),
+    "another stack": (stack(resources=()), BROKEN, "no enrolment function", "--stack"),
     "no function": ([aws_checks.function_check(INGEST, GONE, "arm64")], BROKEN, "does not exist", "Drift"),
     "a failed update": (
         function(LastUpdateStatus="Failed", LastUpdateStatusReason="key"),
@@ -192,8 +187,6 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
     ),
     "a function being updated": (function(LastUpdateStatus="InProgress"), WARNING, "being updated", "run this again"),
     "another processor": (function(Architectures=["x86_64"]), BROKEN, "arm64", "Drift"),
-    "a database gone": (streams(database=None), BROKEN, "no longer exists", "out of Databases"),
-    "a database that may not be read": (streams(database=DENIED), UNKNOWN, "missing", "allow"),
     "a stream stopped": (
         streams(database=stopped(), kinesis=None, key=None),
         BROKEN,
@@ -231,7 +224,7 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         "2026-11-25",
         "cancel-key-deletion",
     ),
-    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
+    "no mapping": ([aws_checks.mapping_check(ORDERS, GONE)], BROKEN, "does not exist", "daswatch enrol"),
     "a mapping disabled": (mapping(State="Disabled"), BROKEN, "nothing is read", "--uuid 0a1b2c3d-mapping --enabled"),
     "a mapping coming": (mapping(State="Creating"), WARNING, "Creating", "run this again"),
     "a batch that fails": (mapping(LastProcessingResult="PROBLEM: Function call failed"), BROKEN, "PROBLEM", "log"),
@@ -239,11 +232,16 @@ WRONG: Mapping[str, tuple[list[Check], CheckStatus, str, str]] = {
         mapping(MaximumRetryAttempts=10),
         WARNING,
         "MaximumRetryAttempts is 10, not -1",
-        "Drift",
+        "daswatch enrol",
     ),
-    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "Drift"),
-    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "Drift"),
-    "evidence that failed": ([aws_checks.evidence_check(ORDERS, GIVEN_UP)], BROKEN, "no grant", "deploy again"),
+    "nowhere to give up to": (mapping(DestinationConfig={}), WARNING, "OnFailure", "daswatch enrol"),
+    "no evidence": ([aws_checks.evidence_check(ORDERS, GONE)], BROKEN, "does not exist", "daswatch enrol"),
+    "evidence that failed": (
+        [aws_checks.evidence_check(ORDERS, GIVEN_UP)],
+        BROKEN,
+        "no grant",
+        "enrolment creates it again",
+    ),
     "no subscription": ([aws_checks.topic_check("alert topic", [])], WARNING, "no subscription", "AlertEmail"),
     "a mail not confirmed": ([aws_checks.topic_check("t", [PENDING])], WARNING, "security@example.com", "confirm"),
     "no topic": ([aws_checks.topic_check("t", GONE)], BROKEN, "does not exist", "Drift"),
@@ -342,14 +340,6 @@ def test_problem_is_reported_with_its_fix(name: str) -> None:
     assert fix in worst.fix
 
 
-def test_partly_failed_setup_names_each_database() -> None:
-    two = replace(STACK, parameters={**PARAMETERS, "Databases": "cluster:orders, db:ledger-2"})
-
-    assert [one.name for one in two.databases] == ["cluster:orders", "db:ledger-2"]
-    (missing,) = aws_checks.worst_first(aws_checks.stack_checks("daswatch", "eu-west-1", two))
-    assert missing.name == "db:ledger-2"
-
-
 def test_severe_problems_and_causes_come_first() -> None:
     checks = [
         aws_checks.broken(Subject.DATA, "pulse", "silent", "…"),
@@ -366,36 +356,6 @@ def test_severe_problems_and_causes_come_first() -> None:
 )
 def test_spans_of_time_are_shown_in_words(seconds: float, words: str) -> None:
     assert aws_checks.in_words(seconds) == words
-
-
-# The doctor and the template.
-
-
-def test_a_mapping_is_held_against_what_the_template_sets() -> None:
-    given = {"Databases": "cluster:orders,db:ledger-2", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
-    mappings = Template(given).of_type("AWS::Lambda::EventSourceMapping")
-
-    assert len(mappings) == 2
-    for one in mappings.values():
-        assert {name: one.properties[name] for name in aws_checks.MAPPING_SETTINGS} == dict(aws_checks.MAPPING_SETTINGS)
-        assert one.properties["DestinationConfig"]["OnFailure"]["Destination"]
-
-
-def test_resources_of_a_database_have_the_templates_names() -> None:
-    given = {"Databases": "cluster:orders,db:ledger-2", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
-    template = Template(given)
-    resources = [
-        Resource(name, one.type, f"das-stream-db-{name[-4:]}" if one.type.startswith("Custom::Act") else f"<{name}>")
-        for name, one in template.resources.items()
-    ]
-    found = Stack("daswatch", "CREATE_COMPLETE", parameters=given, resources=tuple(resources))
-
-    assert [one.mapping for one in found.databases] == ["<Mappingclusterorders>", "<Mappingdbledger2>"]
-    assert [one.evidence for one in found.databases] == ["<Evidenceclusterorders>", "<Evidencedbledger2>"]
-    assert [one.resource_id for one in found.databases] == ["db-ders", "db-ger2"]
-    assert found.named("SetupFunction") == "<SetupFunction>"
-    assert {"AlertTopicArn", "MonitorTopicArn", "ActivityStreamKeyArn"} <= set(template.outputs)
-    assert found.of_type(ALARM)
 
 
 @pytest.mark.parametrize(

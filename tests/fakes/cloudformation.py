@@ -1,6 +1,6 @@
 """CloudFormation over HTTP, as far as a deployment asks it: stacks of our template, whose change sets do nothing.
 
-Moto's cannot read the template's loops. Parameters are checked as CloudFormation checks them: names, and that none is
+Moto's would make all resources. Parameters are checked as CloudFormation checks them: names, and that none is
 missing. Requests and answers are those of its query protocol, which botocore writes and parses.
 """
 
@@ -44,6 +44,7 @@ class CloudFormation:
     """The stacks of one test."""
 
     def __init__(self, template: Path, aws: LocalAws) -> None:
+        self._text = template.read_text("utf-8")
         self._template = Template.read(template)
         self._aws = aws
         self.stacks: dict[str, _Stack] = {}
@@ -123,6 +124,9 @@ class CloudFormation:
             "ResourceStatus": "CREATE_COMPLETE",
         }
         return {"StackResourceDetail": detail}
+
+    def _GetTemplate(self, request: Mapping[str, str]) -> Any:
+        return {"TemplateBody": self._text}
 
     def _GetTemplateSummary(self, request: Mapping[str, str]) -> Any:
         bucket, _, key = request["TemplateURL"].partition("://")[2].partition("/")

@@ -153,6 +153,22 @@ def test_published_state_survives_the_next_run() -> None:
     assert not is_due(document)
 
 
+def test_failed_enrolment_changes_the_finding_and_its_end_too() -> None:
+    database = cluster(ActivityStreamStatus="stopped")
+    look, failures = [Look(PLACE, (database,))], {database.id: "RDS refused StartActivityStream"}
+    known: dict[str, Document] = {}
+    due, reasons = [], []
+    for now, failing in ((FIRST, failures), (SINCE, failures), (GONE, {})):
+        (document,) = audited(known, look, {}, now, failures=failing).documents.values()
+        due.append(is_due(document))
+        reasons.append(finding_of(document, POSTING)["Description"])
+        known = {database.id: {**document, "findingState": state_of(document)}}
+
+    assert due == [True, False, True]
+    assert "enrolment: RDS refused StartActivityStream" in reasons[0]
+    assert "enrolment" not in reasons[2]
+
+
 def test_rename_changes_the_finding_at_once() -> None:
     before = cluster("orders", DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped")
     known = run({}, before, now=FIRST)

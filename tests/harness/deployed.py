@@ -17,13 +17,13 @@ import boto3
 from botocore.stub import Stubber
 from opensearchpy import OpenSearch
 
-from daswatch.doctor import aws_checks
+from daswatch.enrolment.consumers import MAPPING_SETTINGS
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from demo.aws import REGION
 from tests.fakes.rds import ACCOUNT, Rds
 
 NAME = "daswatch"
-INDICES = ("das-pulse", "das-dead-letters", "das-runs", "das-drops-*", f"{DEFAULT_INDEX_PREFIX}-*")
+INDICES = ("das-pulse", "das-enrolments", "das-dead-letters", "das-runs", "das-drops-*", f"{DEFAULT_INDEX_PREFIX}-*")
 
 
 @dataclass
@@ -53,18 +53,38 @@ class Deployed:
         self.resource_id = self.rds.resource_id(self.database)
         stream = f"aws-rds-das-{self.resource_id}"
         self.client("kinesis").create_stream(StreamName=stream, ShardCount=1)
-        function = self._function(f"daswatch-{own}-setup")
+        function = self._function(
+            f"daswatch-{own}-setup", OPENSEARCH_ENDPOINT=self.url, OPENSEARCH_AUTH="none", MONITORS="false"
+        )
         ingest = self._function(f"daswatch-{own}-ingest")
         self.mapping = self.client("lambda").create_event_source_mapping(
             FunctionName=ingest,
             EventSourceArn=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream}",
             StartingPosition="TRIM_HORIZON",
             DestinationConfig={"OnFailure": {"Destination": self.letters}},
-            **aws_checks.MAPPING_SETTINGS,
+            **MAPPING_SETTINGS,
         )["UUID"]
-        evidence = f"daswatch-{own}-evidence"
+        enrol = self._function(
+            f"daswatch-{own}-enrol",
+            OPENSEARCH_ENDPOINT=self.url,
+            DATABASES=self.database,
+            STREAM_KEY_ARN=self.rds.key_arn,
+            INGEST_FUNCTION_ARN=self._arn(ingest),
+            RESOURCE_PREFIX=f"daswatch-{own}",
+            DEAD_LETTER_BUCKET="daswatch-dead-letters",
+            EVIDENCE_BUCKET="evidence",
+            DELIVERY_ROLE_ARN=self._role(),
+            DATA_KEY_ARN=self.rds.key_arn,
+            DELIVERY_LOG_GROUP="deliveries",
+        )
+        evidence = f"daswatch-{own}-evidence-{self.resource_id}"
         self.client("firehose").create_delivery_stream(
             DeliveryStreamName=evidence,
+            DeliveryStreamType="KinesisStreamAsSource",
+            KinesisStreamSourceConfiguration={
+                "KinesisStreamARN": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream}",
+                "RoleARN": self._role(),
+            },
             ExtendedS3DestinationConfiguration={"RoleARN": self._role(), "BucketARN": self.letters},
         )
         sns = self.client("sns")
@@ -73,7 +93,7 @@ class Deployed:
         alarm = f"daswatch-{own}-DeadLetters"
         self.alarm(alarm, "OK")
         self.client("securityhub").enable_security_hub()
-        self.names = {"setup": function, "ingest": ingest, "evidence": evidence, "alarm": alarm}
+        self.names = {"setup": function, "enrol": enrol, "ingest": ingest, "evidence": evidence, "alarm": alarm}
         self.parameters = {"Databases": self.database, "StreamMode": "async", "Architecture": "arm64"}
 
     def alarm(self, name: str, state: str) -> None:
@@ -118,7 +138,8 @@ class Deployed:
             {"OutputKey": "AlertTopicArn", "OutputValue": self.topic},
             {"OutputKey": "ActivityStreamKeyArn", "OutputValue": self.rds.key_arn},
         ]
-        stack = {"StackName": NAME, "CreationTime": datetime.now(UTC), "StackStatus": self.status}
+        arn = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{NAME}/4f2c5b0e"
+        stack = {"StackName": NAME, "StackId": arn, "CreationTime": datetime.now(UTC), "StackStatus": self.status}
         stub.add_response(
             "describe_stacks",
             {"Stacks": [{**stack, "Parameters": parameters, "Outputs": outputs}]},
@@ -136,13 +157,10 @@ class Deployed:
         return client
 
     def _resources(self) -> list[dict[str, Any]]:
-        letters = self.database.replace(":", "").replace("-", "")
         there = [
             ("SetupFunction", "AWS::Lambda::Function", self.names["setup"]),
             ("IngestFunction", "AWS::Lambda::Function", self.names["ingest"]),
-            (f"Stream{letters}", "Custom::ActivityStream", f"das-stream-{self.resource_id}"),
-            (f"Mapping{letters}", "AWS::Lambda::EventSourceMapping", self.mapping),
-            (f"Evidence{letters}", "AWS::KinesisFirehose::DeliveryStream", self.names["evidence"]),
+            ("EnrolFunction", "AWS::Lambda::Function", self.names["enrol"]),
             ("DeadLettersAlarm", "AWS::CloudWatch::Alarm", self.names["alarm"]),
         ]
         return [
@@ -156,7 +174,7 @@ class Deployed:
             for name, kind, physical in there
         ]
 
-    def _function(self, name: str) -> str:
+    def _function(self, name: str, **variables: str) -> str:
         code = io.BytesIO()
         with zipfile.ZipFile(code, "w") as archive:
             archive.writestr("handler.py", "")
@@ -167,9 +185,7 @@ class Deployed:
             Handler="handler.handler",
             Code={"ZipFile": code.getvalue()},
             Architectures=["arm64"],
-            Environment={
-                "Variables": {"OPENSEARCH_ENDPOINT": self.url, "OPENSEARCH_AUTH": "none", "MONITORS": "false"}
-            },
+            Environment={"Variables": variables},
         )
         return name
 

@@ -26,10 +26,17 @@ class Fleet:
     """Databases in one region of an account, and what is known of them."""
 
     def __init__(
-        self, search: OpenSearch, url: str, rds: Rds, monkeypatch: pytest.MonkeyPatch, account: str = ""
+        self,
+        search: OpenSearch,
+        url: str,
+        rds: Rds,
+        monkeypatch: pytest.MonkeyPatch,
+        account: str = "",
+        region: str = REGION,
     ) -> None:
         self.account = account or str(secrets.randbelow(9 * 10**11) + 10**11)
-        self.rds = rds.at(self.account, REGION)
+        self.region = region
+        self.rds = rds.at(self.account, region)
         self.indices = Indices(f"t{secrets.token_hex(5)}-events")
         self.index = DatabaseIndex(search, self.indices)
         self._search = search
@@ -40,7 +47,7 @@ class Fleet:
             OPENSEARCH_AUTH="none",
             INDEX_PREFIX=self.indices.prefix,
             FLEET_ACCOUNTS=self.account,
-            FLEET_REGIONS=REGION,
+            FLEET_REGIONS=region,
             FLEET_ROLE="daswatch-inventory",
         )
 

@@ -1,21 +1,15 @@
-"""What CloudFormation makes of template.yaml: its loops written out, SAM translated, conditions and functions resolved.
-
-AWS does these three steps on its side; here the loops and functions are ours, and SAM is AWS's own translator.
-"""
+"""What CloudFormation makes of template.yaml: conditions and functions resolved."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 from cfnlint.decode import decode  # type: ignore[import-untyped]
-from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
 from tests import ROOT
 
@@ -23,7 +17,6 @@ TEMPLATE = ROOT / "template.yaml"
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 
-_LOOP = "Fn::ForEach::"
 _SUB = re.compile(r"\$\{(!?)([^}]+)\}")
 _PLACEHOLDER = re.compile(r"<([A-Z]\w+(?:\.\w+)?)>")
 _PSEUDO = {
@@ -67,74 +60,9 @@ def parameters_of(template: Mapping[str, Any], given: Mapping[str, str]) -> dict
     return values
 
 
-def expanded(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The template without loops, as AWS::LanguageExtensions makes it."""
-    unrolled = {name: section for name, section in template.items() if name != "Transform"}
-    unrolled["Resources"] = _collapsed(_unrolled(template["Resources"], parameters))
-    return {**unrolled, "Transform": ["AWS::Serverless-2016-10-31"]}
-
-
-def translated(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The expanded template as SAM's translator makes it. Raises InvalidDocumentException."""
-
-    class NoManagedPolicies:
-        def load(self) -> dict[str, str]:
-            return {}
-
-    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
-        made: dict[str, Any] = transform(json.loads(json.dumps(template)), {}, NoManagedPolicies())
-    made.pop("Transform", None)
-    return made
-
-
-def _unrolled(resources: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, body in resources.items():
-        if not name.startswith(_LOOP):
-            made = {name: body}
-        else:
-            identifier, collection, fragment = body
-            values = parameters[collection["Ref"]] if isinstance(collection, dict) else collection
-            made = {}
-            for value in values:
-                for key, resource in _replaced(fragment, identifier, value).items():
-                    assert key not in made, f"two of {list(values)} have the same name {key}"
-                    made[key] = resource
-        assert found.keys().isdisjoint(made)
-        found |= made
-    return found
-
-
-def _replaced(node: Any, identifier: str, value: str) -> Any:
-    """A loop's fragment for one value: `${X}` as it is, `&{X}` its letters and digits."""
-    if isinstance(node, str):
-        return node.replace(f"${{{identifier}}}", value).replace(
-            f"&{{{identifier}}}", re.sub(r"[^0-9A-Za-z]", "", value)
-        )
-    if isinstance(node, list):
-        return [_replaced(entry, identifier, value) for entry in node]
-    if isinstance(node, dict):
-        if node == {"Ref": identifier}:
-            return value
-        return {_replaced(key, identifier, value): _replaced(entry, identifier, value) for key, entry in node.items()}
-    return node
-
-
-def _collapsed(node: Any) -> Any:
-    """Without the Fn::Sub that had nothing but a loop's value to put in: names of resources are plain text."""
-    if isinstance(node, list):
-        return [_collapsed(entry) for entry in node]
-    if isinstance(node, dict):
-        text = node.get("Fn::Sub")
-        if len(node) == 1 and isinstance(text, str) and "${" not in text:
-            return text
-        return {key: _collapsed(entry) for key, entry in node.items()}
-    return node
-
-
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource of a stack; `properties` are resolved, `raw` is as translated."""
+    """One resource of a stack; `properties` are resolved, `raw` is as written."""
 
     type: str
     properties: dict[str, Any]
@@ -148,8 +76,7 @@ class Stack:
         """`names` says what a resource's Ref (`Topic`) or attribute (`Topic.Arn`) is, where a test wants it real."""
         source = read_template()
         self.parameters = parameters_of(source, given)
-        self.expanded = expanded(source, self.parameters)
-        self.template = translated(self.expanded)
+        self.template = source
         self._names = names or {}
         self.conditions = {name: bool(self._resolve(node)) for name, node in self.template["Conditions"].items()}
         self.resources = self._resources()
@@ -246,9 +173,6 @@ class Stack:
             case "Fn::Select":
                 index, parts = argument
                 return self._resolve(parts)[int(index)]
-            case "Fn::FindInMap":
-                table, row, column = map(self._resolve, argument)
-                return self.template["Mappings"][table][row][column]
             case "Fn::Equals":
                 left, right = map(self._resolve, argument)
                 return str(left) == str(right)

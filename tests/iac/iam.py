@@ -21,6 +21,7 @@ from tests.iac.cloudformation import ACCOUNT, REGION
 _OTHER_NAMES = {
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("s3", "HeadObject"): "s3:GetObject",
+    ("lambda", "Invoke"): "lambda:InvokeFunction",
 }
 
 
@@ -58,9 +59,16 @@ class Calls:
         context = tuple(
             (f"kms:EncryptionContext:{name}", value) for name, value in parameters.get("EncryptionContext", {}).items()
         )
+        if service == "lambda" and operation.endswith("EventSourceMapping"):
+            # The function of the tests stands for the template's.
+            context = (("lambda:FunctionArn", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:daswatch-ingest"),)
         self.made.add(Call(action, self._resource(service, operation, parameters), context))
         # Buckets and topics are encrypted with the data key: S3 and SNS ask KMS in the caller's name.
-        on_behalf = {("s3", "PutObject"): ["GenerateDataKey"], ("sns", "Publish"): ["Decrypt", "GenerateDataKey"]}
+        on_behalf = {
+            ("s3", "GetObject"): ["Decrypt"],
+            ("s3", "PutObject"): ["GenerateDataKey"],
+            ("sns", "Publish"): ["Decrypt", "GenerateDataKey"],
+        }
         for needed in on_behalf.get((service, operation), []):
             via = (("kms:ViaService", f"{service}.{REGION}.amazonaws.com"),)
             self.made.add(Call(f"kms:{needed}", self.data_key_arn, via))
@@ -97,6 +105,29 @@ class Calls:
                 return str(parameters["SecretId"])
             case "rds", "StartActivityStream" | "StopActivityStream":
                 return str(parameters["ResourceArn"])
+            case "lambda", ("CreateEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping"):
+                return "*"  # its function is a condition
+            case "firehose", (
+                "CreateDeliveryStream" | "DeleteDeliveryStream" | "DescribeDeliveryStream" | "UpdateDestination"
+            ):
+                return f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{parameters['DeliveryStreamName']}"
+            case "kinesis", ("DescribeStreamSummary" | "ListShards" | "GetShardIterator"):
+                name = parameters.get("StreamName") or parameters["StreamARN"].rpartition("/")[2]
+                return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}"
+            case "kinesis", "GetRecords":
+                return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-any"  # the iterator names it
+            case "s3", ("GetObject" | "HeadObject"):
+                return f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}"
+            case "s3", "ListObjectsV2":
+                return f"arn:aws:s3:::{parameters['Bucket']}"
+            case (
+                ("cloudwatch", "GetMetricData")
+                | ("firehose", "ListDeliveryStreams")
+                | ("lambda", "ListEventSourceMappings")
+            ):
+                return "*"
+            case "lambda", "Invoke":
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{parameters['FunctionName']}"
             case "rds", "DescribeDBClusters":
                 return f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*"  # by a filter: of all
             case "rds", "DescribeDBInstances":
@@ -177,7 +208,7 @@ def _like(pattern: str, value: str) -> bool:
 
 def _holds(operator: str, wanted: Sequence[str], given: Sequence[str]) -> bool:
     match operator:
-        case "StringEquals" | "Bool" | "ForAnyValue:StringEquals":
+        case "StringEquals" | "ArnEquals" | "Bool" | "ForAnyValue:StringEquals":
             return any(value in wanted for value in given)
         case "StringEqualsIfExists":
             return not given or any(value in wanted for value in given)

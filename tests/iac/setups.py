@@ -44,7 +44,30 @@ EVERYTHING = {
 }
 
 
-SETUPS = {"own domain": OWN_DOMAIN, "first try": FIRST_TRY, "serverless": SERVERLESS, "everything": EVERYTHING}
+HUB = {**OWN_DOMAIN, "Spokes": "true", "OrganizationId": "o-a1b2c3d4e5"}
+
+
+SPOKE = {
+    **OWN_DOMAIN,
+    "Databases": "tag:daswatch=on",
+    "Deployment": "spoke",
+    "OpenSearchArn": "arn:aws:es:us-east-1:210987654321:domain/search",
+    "HubEventBusArn": "arn:aws:events:us-east-1:210987654321:event-bus/default",
+    "HubRoleArns": "arn:aws:iam::210987654321:role/findings,arn:aws:iam::210987654321:role/posture",
+    "MemberRoleName": "daswatch-member",
+    "MemberRoleRegion": "eu-west-1",
+    "ArtifactBucketPerRegion": "true",
+}
+
+
+SETUPS = {
+    "own domain": OWN_DOMAIN,
+    "first try": FIRST_TRY,
+    "serverless": SERVERLESS,
+    "everything": EVERYTHING,
+    "hub": HUB,
+    "spoke": SPOKE,
+}
 
 
 @cache

@@ -98,7 +98,7 @@ def users(secured: SecuredNode, admin: OpenSearch) -> Users:
 def install(admin: OpenSearch, prefix: str) -> None:
     installation = Installation(admin, None)
     wanted = WantedContent(
-        index_prefix=prefix, ingest_role_arn=INGEST_ARN, findings_role_arn=FINDINGS_ARN, dashboards=False
+        index_prefix=prefix, ingest_role_arns=(INGEST_ARN,), findings_role_arns=(FINDINGS_ARN,), dashboards=False
     )
     installation.execute(installation.plan(wanted), lambda name, content: None)
     assert not installation.plan(wanted).changes
@@ -151,6 +151,30 @@ def test_the_ingest_function_can_do_its_work_with_its_role_alone(ingest: IngestF
     assert len(ingest.documents()) == 1
     assert len(ingest.dead_letters()) == 1
     assert ingest.pulses()["db-WRITER"]["lastEvent"]
+
+
+def test_roles_of_spokes_write_and_no_others_do(admin: OpenSearch, users: Users) -> None:
+    """The plugin takes a pattern of ARNs: accounts that join are known by the name of their role."""
+    prefix = f"t{secrets.token_hex(4)}-events"
+    installation = Installation(admin, None)
+    spokes = "arn:aws:iam::*:role/daswatch-ingest-*"
+    wanted = WantedContent(index_prefix=prefix, ingest_role_arns=(INGEST_ARN, spokes), dashboards=False)
+    installation.execute(installation.plan(wanted), lambda name, content: None)
+
+    def write(backend_role: str) -> bool:
+        body = [{"create": {"_index": f"{prefix}-2031.03.04"}}, {"@timestamp": "2031-03-04T10:00:00Z"}]
+        client = users.client(backend_role)
+        try:
+            return not client.bulk(body=body)["errors"]
+        except AuthorizationException:
+            return False
+        finally:
+            client.close()
+
+    assert write(INGEST_ARN)
+    assert write("arn:aws:iam::333333333333:role/daswatch-ingest-us-east-1")
+    assert not write("arn:aws:iam::333333333333:role/other-ingest-us-east-1")
+    assert not write("arn:aws:iam::333333333333:role/daswatch-posture-us-east-1")
 
 
 def test_ingest_function_reads_names_with_its_role_alone(admin: OpenSearch, ingest: IngestFunction) -> None:
@@ -354,7 +378,7 @@ def test_findings_function_works_with_its_role_alone(admin: OpenSearch, users: U
 
 def test_a_mapping_keeps_what_users_entered(admin: OpenSearch) -> None:
     role = ingest_role("t-merged-events")
-    wanted = WantedContent(index_prefix="t-merged-events", ingest_role_arn=INGEST_ARN, dashboards=False)
+    wanted = WantedContent(index_prefix="t-merged-events", ingest_role_arns=(INGEST_ARN,), dashboards=False)
     path = f"/_plugins/_security/api/rolesmapping/{role}"
     install(admin, "t-merged-events")
     admin.transport.perform_request(
@@ -386,7 +410,7 @@ def test_who_may_not_manage_roles_is_reported_what_to_do(admin: OpenSearch, user
 
     assert "may not manage roles" in {one.kind: one.why for one in plan.left_out}[ContentKind.ROLE]
     with pytest.raises(Exception, match="map them to security_manager or all_access"):
-        installation.plan(WantedContent(ingest_role_arn=INGEST_ARN, dashboards=False))
+        installation.plan(WantedContent(ingest_role_arns=(INGEST_ARN,), dashboards=False))
 
 
 def test_a_role_that_was_widened_is_backed_up_and_narrowed(admin: OpenSearch) -> None:

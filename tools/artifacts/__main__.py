@@ -27,13 +27,14 @@ from daswatch.aws.rds import ActivityStreams, reached
 from daswatch.aws.session import aws_session
 from daswatch.commands.console import Output, errors_as_exit_codes, write_json
 from tools.artifacts.build import DEFAULT_PYTHON_VERSION, NOT_COMPILED, ROOT, build, steps
-from tools.artifacts.databases import look_at, new_names, wanted
+from tools.artifacts.databases import Looked, look_at, new_names, starts, wanted
 from tools.artifacts.errors import UsageError
 from tools.artifacts.manifest import NAME, Manifest
+from tools.artifacts.migration import keeping
 from tools.artifacts.show import Events, changes_table, listing, outputs_table
 from tools.artifacts.stack import Stack, parse_parameters
 from tools.artifacts.template import DATABASES, Template, check_bucket_name, check_stack_name
-from tools.artifacts.upload import Uploaded, check_bucket, sizes, upload, uploads
+from tools.artifacts.upload import Uploaded, check_bucket, sizes, upload, upload_template, uploads
 from tools.artifacts.wheels import Architecture
 
 Format = Annotated[Output, typer.Option("--output", help="Output format.")]
@@ -101,6 +102,8 @@ def deploy(
         _check_databases(session, given, before)
         manifest = _built(dist, list(Architecture), DEFAULT_PYTHON_VERSION, tuning, output)
         sent = _uploaded(s3, bucket, dist, manifest, template)
+        if text := keeping(one.template()):
+            _keep_consumers(one, upload_template(s3, bucket, text))
         _change(one, sent, {"ArtifactBucket": bucket, "ArtifactPrefix": sent.prefix, **given}, output)
 
 
@@ -122,14 +125,17 @@ def _cloudformation(session: boto3.Session) -> Any:
 
 def _check_databases(session: boto3.Session, given: Mapping[str, str], before: Mapping[str, str]) -> None:
     """Look at the databases that are new in the stack; warn of what the start of their streams does to them."""
-    names = new_names(given[DATABASES], before.get(DATABASES, "")) if DATABASES in given else []
-    if not names:
+    if DATABASES not in given:
         return
+    selected = (given[DATABASES], before.get(DATABASES, ""))
     rds = session.client("rds", config=Config(retries={"mode": "standard"}))
     gateway = ActivityStreams(reached(rds), lambda: session.client("kms"))
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     with console.status("RDS is asked about the databases"):
-        looked = look_at(gateway, names, wanted({**before, **given}))
+        stream = wanted({**before, **given})
+        looked = look_at(gateway, new_names(*selected), stream)
+        others = starts(gateway, *selected, stream)
+    looked = Looked(looked.effects | others.effects, looked.unseen | others.unseen)
     for name, effects in looked.effects.items():
         console.print(f"[yellow]warning:[/] {name}: its activity stream starts: {escape('; '.join(effects))}")
     for name, why in looked.unseen.items():
@@ -142,6 +148,16 @@ def _uploaded(s3: Any, bucket: str, dist: Path, manifest: Manifest, template: Pa
         return upload(
             s3, bucket, dist, manifest, template, lambda key, size: bar.update(task, description=key, advance=size)
         )
+
+
+def _keep_consumers(stack: Stack, template_url: str) -> None:
+    """Update a stack of an earlier release, so that CloudFormation keeps what reads the streams."""
+    console = Console(stderr=True, emoji=False)
+    console.print("first, what reads the streams is to stay when it leaves the template")
+    change_set = f"daswatch-keep-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    if stack.prepare(template_url, {}, change_set):
+        with Events(console) as events:
+            stack.execute(change_set, events.hear)
 
 
 def _change(stack: Stack, sent: Uploaded, given: Mapping[str, str], output: Output) -> None:

@@ -1,4 +1,4 @@
-"""Whether the databases that a stack is to watch are there, and can have an activity stream."""
+"""Whether the databases that a stack is to watch are there, can have an activity stream, and what a start does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from daswatch.activity_streams.lifecycle import (
+    DatabaseKind,
     DatabaseName,
     Eligibility,
     NextStep,
@@ -14,9 +15,9 @@ from daswatch.activity_streams.lifecycle import (
     WantedStream,
     decide_start,
     effects_of_start,
-    read_name,
 )
 from daswatch.aws.rds import ActivityStreams
+from daswatch.enrolment.selection import Selection
 from daswatch.errors import StreamRefused
 from tools.artifacts.errors import UsageError
 
@@ -30,9 +31,32 @@ class Looked:
 
 
 def new_names(databases: str, before: str) -> list[DatabaseName]:
-    """The databases of the parameter that the stack has not yet: what it has was looked at when it came."""
-    known = {part.strip() for part in before.split(",")}
-    return [read_name(part) for part in databases.split(",") if part.strip() not in known]
+    """The databases that the parameter names and the stack has not yet: what it has was looked at when it came."""
+    return sorted(Selection.parse(databases).names - Selection.parse(before).names, key=str)
+
+
+def starts(gateway: ActivityStreams, databases: str, before: str, stream: WantedStream) -> Looked:
+    """What happens to the databases that a tag or `all` selects and the stack has not yet. Raises RdsUnavailable.
+
+    What cannot have a stream is passed over: no name asks for it.
+    """
+    looked, selection, known = Looked({}, {}), Selection.parse(databases), Selection.parse(before)
+    if not selection.tags and not selection.everything:
+        return looked
+    try:
+        found = gateway.find_all()
+    except StreamRefused as exc:
+        looked.unseen[DatabaseName(DatabaseKind.CLUSTER, "*")] = str(exc)
+        return looked
+    for one in found:
+        name = DatabaseName(one.rds.name.kind, one.rds.name.identifier)
+        if name in selection.names or not selection.reason(one) or known.reason(one):
+            continue
+        stopped = one.rds.stream.status is Status.STOPPED
+        decision = decide_start(stream, one.rds, gateway.eligibility(one.rds) if stopped else Eligibility())
+        if decision.step is NextStep.START:
+            looked.effects[name] = effects_of_start(name.kind, one.rds.engine, decision.mode)
+    return looked
 
 
 def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: WantedStream) -> Looked:
@@ -62,7 +86,7 @@ def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: Wan
 
 
 def wanted(parameters: dict[str, str]) -> WantedStream:
-    """How the setup function is going to start the streams, as far as the parameters say."""
+    """How enrolment is going to start the streams, as far as the parameters say."""
     return WantedStream(
         parameters.get("ActivityStreamKey", ""),
         WantedMode(parameters.get("StreamMode", WantedMode.ASYNC)),

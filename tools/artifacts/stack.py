@@ -15,7 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.artifacts.errors import DeployError, UsageError
 
-CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+# Roles of a spoke have names; templates of earlier releases have macros.
+CAPABILITIES = ("CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _POLL_SECONDS = 3.0
 _TIMEOUT_SECONDS = 3600.0  # a domain takes half of that
 # What CloudFormation says of a change set without changes, in the words of its two ways.
@@ -179,6 +180,11 @@ class Stack:
         if status not in _DONE:
             raise self._failure(status, events)
         return status
+
+    def template(self) -> str:
+        """The stack's template as it was written; empty without a stack. Raises DeployError."""
+        exists, _ = self.look()
+        return str(self._ask("get_template", StackName=self.name)["TemplateBody"]) if exists else ""
 
     def outputs(self) -> dict[str, str]:
         """The stack's outputs."""

@@ -6,7 +6,7 @@ CloudFormation would say the same, after the upload, or half an hour later when 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,8 +18,6 @@ from tools.artifacts.errors import DeployError, UsageError
 
 DATABASES = "Databases"
 _EXAMPLES = {DATABASES: "cluster:orders,db:ledger"}
-# Each has a policy of its own in a role, and IAM limits a role's policies to 10,240 characters (decision 14).
-MAX_DATABASES = 14
 _MAX_VALUE_BYTES = 4096  # of a parameter, in CloudFormation
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
@@ -104,7 +102,7 @@ class Template:
                 return f"{name} has {part!r} (expected: {expected})"
             if declared["Type"] == "Number" and not _is_within(part, declared):
                 return f"{name} has {part!r} (expected: a number from {declared.get('MinValue', 'any')} up)"
-        return "; ".join(_of_databases(parts)) if name == DATABASES else ""
+        return ""
 
 
 def check_bucket_name(bucket: str) -> None:
@@ -130,20 +128,6 @@ def _is_within(text: str, declared: Mapping[str, Any]) -> bool:
     if not re.fullmatch(r"-?\d+(\.\d+)?", text):
         return False
     return float(declared.get("MinValue", text)) <= float(text) <= float(declared.get("MaxValue", text))
-
-
-def _of_databases(names: list[str]) -> Iterator[str]:
-    """What CloudFormation would find while it expands the template's loops."""
-    if len(names) > MAX_DATABASES:
-        yield f"{DATABASES} has {len(names)} databases, and a stack takes {MAX_DATABASES}: make a second stack"
-    by_id: dict[str, str] = {}
-    for name in names:
-        other = by_id.setdefault(re.sub(r"[^A-Za-z0-9]", "", name), name)
-        if other == name and names.count(name) > 1:
-            yield f"{DATABASES} has {name} more than once"
-            return
-        if other != name:
-            yield f"{DATABASES} has {other} and {name}, which differ in hyphens alone: they need two stacks"
 
 
 class _UnknownFunctionError(Exception):

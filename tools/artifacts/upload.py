@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -72,6 +73,16 @@ def upload(
         sent=tuple(sent),
         skipped=tuple(skipped),
     )
+
+
+def upload_template(s3: S3Client, bucket: str, text: str) -> str:
+    """Upload a template that is in no file; its URL. Raises DeployError."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "template.yaml"
+        path.write_text(text, "utf-8")
+        key = f"daswatch/template-{hashlib.sha256(text.encode()).hexdigest()[:32]}.yaml"
+        _put(s3, bucket, key, path)
+    return _url(s3.meta.endpoint_url, bucket, key)
 
 
 def sizes(files: Mapping[str, Path]) -> int:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from demo.opensearch import node_or_external
 from demo.parts import Parts
-from tools.benchmarks import catching_up, detections, firehose, fleet, ingest, searching, statements
+from tools.benchmarks import catching_up, detections, enrolment, firehose, fleet, ingest, searching, statements
 from tools.benchmarks.figures import Figures
 
 Benchmark = Callable[[Callable[[str], None], OpenSearch, str, Figures], None]
@@ -33,6 +33,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "late-event": catching_up.late_event,
     "searching": searching.searching,
     "inventory": fleet.inventory,
+    "enrolment": enrolment.enrolment,
 }
 _HEAP_MB = 4096  # so that the node's memory is not a limit
 

@@ -1,6 +1,6 @@
 """What is measured in a process of its own: the cold start, its baseline, and the peak memory. Prints one JSON line.
 
-Usage: python -m tools.benchmarks.child cold|baseline|memory|firehose|inventory EVENT_FILE
+Usage: python -m tools.benchmarks.child cold|baseline|memory|firehose|inventory|enrolment EVENT_FILE
 """
 
 from __future__ import annotations
@@ -95,6 +95,77 @@ def inventory(_: str) -> dict[str, float]:
     return {"seconds": seconds, "calls": calls, "bound": bound, "mb": _peak_mb(), "before_mb": before}
 
 
+_FEW_CALLS = 50  # of a run that describes no delivery stream
+
+
+def enrolment(_: str) -> dict[str, float]:
+    """Runs of the enrolment function over a generated region: until nothing is left, and one after that."""
+    from dataclasses import replace
+    from datetime import UTC, datetime, timedelta
+
+    from daswatch.activity_streams.lifecycle import WantedStream
+    from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
+    from daswatch.aws.rds import ActivityStreams
+    from daswatch.deadline import Deadline
+    from daswatch.enrolment.consumers import Consumers, Evidence
+    from daswatch.enrolment.plan import Wanted
+    from daswatch.enrolment.selection import Selection
+    from daswatch.indices import Indices
+    from daswatch.opensearch.client import search_client
+    from daswatch.opensearch.enrolment_index import EnrolmentIndex
+    from daswatch.settings import Environment, SearchEndpoint
+    from enrol_lambda.reconciler import EnrolmentReport, Reconciler
+    from tools.benchmarks.enrolment import PLACE, EnrolledRegion
+
+    region = EnrolledRegion()
+    functions, firehose, rds = region.client("lambda"), region.client("firehose"), region.client("rds")
+    arn = f"{PLACE.region}:{PLACE.account_id}"
+    evidence = Evidence(
+        "arn:aws:s3:::evidence", f"arn:aws:iam::{PLACE.account_id}:role/deliveries", f"arn:aws:kms:{arn}:key/k", "logs"
+    )
+    consumers = Consumers("daswatch", f"arn:aws:lambda:{arn}:function:ingest", "arn:aws:s3:::dead-letters", evidence)
+    wanted = Wanted(Selection(everything=True), WantedStream(f"arn:aws:kms:{arn}:key/k"), consumers)
+    steps = StepsGateway(
+        wanted, functions, firehose, lambda until: ActivityStreams(rds, lambda: region.client("kms"), until)
+    )
+    reconciler = Reconciler(
+        PLACE,
+        region.lookup((PLACE.region,)),
+        ConsumersGateway(functions, firehose, region.client("kinesis")),
+        lambda: steps,
+        EnrolmentIndex(search_client(SearchEndpoint.read(Environment(os.environ))), Indices()),
+        wanted,
+    )
+    now, before = datetime.now(UTC), _peak_mb()
+    figures: dict[str, float] = {}
+
+    def run() -> EnrolmentReport:
+        nonlocal now
+        now += timedelta(minutes=5)
+        region.calls.clear()
+        region.throttled.clear()
+        region.begun.clear()
+        begun = time.perf_counter()
+        report = reconciler.run(now, Deadline.after(898))
+        return replace(report, total_ms=(time.perf_counter() - begun) * 1000)
+
+    first = run()
+    figures["first_s"], figures["first_left"] = first.total_ms / 1000, first.left
+    for service in ("rds", "lambda", "firehose"):
+        figures[f"first_{service}_calls"] = len(region.begun.get(service, ()))
+        figures[f"first_{service}_calls_per_minute"] = region.most_per_minute(service)
+        figures[f"first_{service}_throttled"] = region.throttled[service]
+    runs = 1
+    while sum(region.calls.values()) > _FEW_CALLS and runs < 40:  # deliveries are looked at for the first time
+        report, runs = run(), runs + 1
+    figures["runs_until_quiet"] = runs
+    report = run()
+    if report.left or report.causes or any(one.steps for one in report.enrolments):
+        raise SystemExit(f"the run is not quiet: {report.left} steps left, {report.causes}")
+    figures["s"], figures["aws_calls"] = report.total_ms / 1000, sum(region.calls.values())
+    return {**figures, "peak_memory_mb": _peak_mb(), "memory_mb_before": before}
+
+
 def _peak_mb() -> float:
     """Of this process since it began: `ru_maxrss` starts with what the parent had when it forked."""
     with open("/proc/self/status", encoding="ascii") as status:
@@ -103,7 +174,12 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    what = {"cold": cold, "baseline": baseline, "memory": memory, "firehose": firehose, "inventory": inventory}[
-        sys.argv[1]
-    ]
+    what = {
+        "cold": cold,
+        "baseline": baseline,
+        "memory": memory,
+        "firehose": firehose,
+        "inventory": inventory,
+        "enrolment": enrolment,
+    }[sys.argv[1]]
     sys.stderr.write(json.dumps(what(sys.argv[2])))

@@ -42,6 +42,7 @@ REGIONS = tuple(
     for area in ("us-east", "us-west", "eu-west", "eu-central", "eu-north", "ap-south", "ap-northeast", "ap-southeast")
     for number in (1, 2, 3, 4)
 )[:30]
+_PLACES = tuple(Place(account, region) for account in ACCOUNTS for region in REGIONS)
 DATABASES = 1_000
 ANSWER_SECONDS = 0.02  # of one call, a region of the same continent
 _PAGE = 100  # RDS's default
@@ -75,18 +76,29 @@ class _Region:
 class GeneratedFleet:
     """AWS with some databases. `calls` counts what was asked of it, by operation."""
 
-    def __init__(self, databases: int = DATABASES, seed: int = 1, answer_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        databases: int = DATABASES,
+        seed: int = 1,
+        answer_seconds: float = 0.0,
+        places: Sequence[Place] = _PLACES,
+        *,
+        audited: bool = False,
+    ) -> None:
+        """With `audited`, all databases have a stream that is on."""
         self.calls: Counter[str] = Counter()
         self._answer_seconds = answer_seconds
         self._lock = threading.Lock()
         random = Random(seed)
-        self.places = [Place(account, region) for account in ACCOUNTS for region in REGIONS]
+        self._audited = audited
+        self.places = list(places)
         self._regions = {place: _Region() for place in self.places}
-        weights = [shape[0] for shape in _SHAPES]
+        shapes = [shape for shape in _SHAPES if not audited or shape[2] not in _WITHOUT]
+        weights = [shape[0] for shape in shapes]
         number = 0
         while number < databases:
             place = random.choice(self.places)
-            shape = random.choices(_SHAPES, weights)[0]
+            shape = random.choices(shapes, weights)[0]
             # A pair counts twice: the old one keeps its name with -old1, and a new one has the name.
             pair = number + 1 < databases and random.random() < 0.03
             for name in (f"d{number:04}", f"d{number:04}-old1") if pair else (f"d{number:04}",):
@@ -133,7 +145,7 @@ class GeneratedFleet:
                 {"Key": "env", "Value": random.choice(("prod", "test"))},
                 {"Key": "team", "Value": "shop & co"},
             ],
-            **_stream(random, engine, kind, resource, place),
+            **_stream(random, engine, kind, resource, place, audited=self._audited),
         }
         arn = f"arn:aws:rds:{place.region}:{place.account_id}"
         if kind == "db":
@@ -180,10 +192,13 @@ class GeneratedFleet:
 
     def _client(self, service: str, region: str, credentials: Credentials | None) -> Any:
         given = credentials or {"AccessKeyId": ACCOUNTS[0], **_SECRET}
-        client = sts_client() if service == "sts" else regional_client(service, region, given)
+        client = self._new_client(service, region, given)
         place = Place(credentials["AccessKeyId"] if credentials else ACCOUNTS[0], region)
         client.meta.events.register("before-send", cast(Callable[..., None], partial(self._answer, place, service)))
         return client
+
+    def _new_client(self, service: str, region: str, credentials: Credentials) -> Any:
+        return sts_client() if service == "sts" else regional_client(service, region, credentials)
 
     def _answer(self, place: Place, service: str, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         time.sleep(self._answer_seconds)
@@ -196,7 +211,7 @@ class GeneratedFleet:
             answer = getattr(self, f"_{service}")(place, call, asked)
         with self._lock:
             self.calls[call] += 1
-        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(answer))
+        return AWSResponse(request.url, 200, HTTPHeaders(), RawBody(answer))
 
     def _sts(self, _: Place, call: str, asked: Mapping[str, str]) -> bytes:
         account = asked["RoleArn"].split(":")[4]
@@ -225,16 +240,16 @@ class GeneratedFleet:
         return _xml(call, {f"{item}s": page, **more}, item=item)
 
 
-_KEYS = {"AWS_ACCESS_KEY_ID": "generated", "AWS_SECRET_ACCESS_KEY": "generated"}
+KEYS = {"AWS_ACCESS_KEY_ID": "generated", "AWS_SECRET_ACCESS_KEY": "generated"}
 _SECRET = {"SecretAccessKey": "generated", "SessionToken": "generated"}
 _ITEMS = {"TagList": "Tag", "DBClusterMembers": "DBClusterMember", "SupportedActivityStreamModes": "member"}
 
 
-def _stream(random: Random, engine: str, kind: str, resource: str, place: Place) -> dict[str, Any]:
-    if engine in _WITHOUT or random.random() < 0.4:
+def _stream(random: Random, engine: str, kind: str, resource: str, place: Place, *, audited: bool) -> dict[str, Any]:
+    if engine in _WITHOUT or (not audited and random.random() < 0.4):
         return {"ActivityStreamStatus": "stopped"}
     return {
-        "ActivityStreamStatus": random.choice(("started",) * 8 + ("starting", "stopping")),
+        "ActivityStreamStatus": random.choice(("started",) * 8 + (("starting", "stopping") if not audited else ())),
         "ActivityStreamMode": random.choice(("sync", "async")) if engine in _SYNC else "async",
         "ActivityStreamKmsKeyId": f"arn:aws:kms:{place.region}:{place.account_id}:key/{random.choice('ab')}",
         "ActivityStreamKinesisStreamName": f"aws-rds-das-{kind}-{resource}",
@@ -256,7 +271,7 @@ def _elements(name: str, value: Any, item: str) -> str:
     return f"<{name}>{inner}</{name}>"
 
 
-class _Raw:
+class RawBody:
     """What botocore reads a body from."""
 
     def __init__(self, content: bytes) -> None:
@@ -269,7 +284,7 @@ class _Raw:
 def inventory(step: Callable[[str], None], client: OpenSearch, url: str, figures: Figures) -> None:
     """A first and a second run over 1,000 databases of 150 places, each of a process of its own."""
     ContentGateway(client).install_all(shipped_content())
-    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "none", "AWS_REGION": REGIONS[0], **_KEYS}
+    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "none", "AWS_REGION": REGIONS[0], **KEYS}
     step("inventory: 1,000 databases")
     first = child_process("inventory", Path(os.devnull), {**os.environ, **settings})
     again = child_process("inventory", Path(os.devnull), {**os.environ, **settings})

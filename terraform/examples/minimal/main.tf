@@ -1,10 +1,11 @@
 # For evaluation: an existing Aurora cluster, an existing RDS instance, and a small domain.
 #
+#   make package
 #   export AWS_REGION=eu-west-1
 #   terraform init && terraform apply -var artifact_bucket=my-artifacts
 
 variable "artifact_bucket" {
-  description = "Bucket with the functions of `make package`, uploaded by `aws s3 cp --recursive dist s3://<bucket>/daswatch/`."
+  description = "Bucket to which the functions of `make package` are uploaded."
   type        = string
 }
 

@@ -1,0 +1,169 @@
+"""What is remembered of each database: a document of `das-enrolments`, and what a run makes of it.
+
+In: enrolments, and what became of their steps. Out: documents. They are written before a stream is started, and after
+each run where something changed; the doctor, dashboards and the posture read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, delivery_prefix
+from daswatch.enrolment.plan import Act, Enrolment, Memory, State, Step
+from daswatch.fleet.database import document_id
+from daswatch.times import moment_of
+
+Document = Mapping[str, Any]  # of `das-enrolments`
+
+# So many deliveries are described in one run: Firehose answers five such calls a second.
+MAX_DESCRIBED = 100
+_DESCRIBED_EVERY = timedelta(hours=1)
+_KEPT_STEPS = 20
+_OF_ENROLMENT = re.compile(rf"-(?:{'|'.join(Kind)})-(?:cluster|db)-[A-Z0-9]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a step; `failure` is empty where AWS agreed.
+
+    `is_passing` says that the next run takes the step again by itself, `may_have_effect` that AWS may have done it,
+    `ends_act` that the same call for other databases would fail as well: throttled, or beyond a quota.
+    """
+
+    step: Step
+    failure: str = ""
+    is_passing: bool = False
+    may_have_effect: bool = False
+    ends_act: bool = False
+
+
+_WHOLE, _LOST, _LEFT = "complete", "complete, lost: ", "not yet: "
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceBegin:
+    """Whether the evidence begins with the first record of the stream: what was lost, or what it waits for."""
+
+    complete: bool
+    lost: str = ""
+    left: str = ""
+
+    def __str__(self) -> str:
+        """As a document has it."""
+        if not self.complete:
+            return f"{_LEFT}{self.left}"
+        return f"{_LOST}{self.lost}" if self.lost else _WHOLE
+
+
+def is_whole(begin: str) -> bool:
+    """Whether a document's `evidenceStart` says that nothing is missing."""
+    return begin == _WHOLE
+
+
+def begins_whole(document: Document) -> bool:
+    """Whether nothing is left to write of the records before the delivery began."""
+    return str(document.get("evidenceStart", "")).startswith(_WHOLE)
+
+
+def memory_of(document: Document) -> Memory:
+    """What a document remembers."""
+    return Memory(
+        document.get("startAsked", ""),
+        document.get("wasOn", False),
+        was_watched=document.get("state") == State.WATCHED,
+        gone_since=document.get("goneSince", ""),
+    )
+
+
+def foreign_names(names: Iterable[str], consumers: Consumers) -> frozenset[str]:
+    """Delivery streams of this deployment that another tool gave their names, an earlier release for example."""
+    return frozenset(
+        name
+        for name in names
+        if name.startswith(f"{consumers.name}-")
+        and name != f"{consumers.name}-rows"
+        and not _OF_ENROLMENT.search(name)  # ours, or those of a deployment with a longer name
+    )
+
+
+def to_describe(names: Iterable[str], documents: Mapping[str, Document], consumers: Consumers, now: str) -> list[str]:
+    """The delivery streams to look at in this run: those that no run has seen, then those not seen for longest.
+
+    `documents` are by resource id. Those with names that another tool gave are always looked at: which stream they
+    read is nowhere remembered.
+    """
+    oldest = moment_of(now) - _DESCRIBED_EVERY
+    names = list(names)
+    due: list[tuple[str, str]] = []
+    for name in names:
+        kind, resource_id = _read_name(name, consumers)
+        if kind is None:
+            continue
+        document = documents.get(resource_id, {})
+        checked = document.get("checked", {}).get(kind, "")
+        if not checked or moment_of(checked) < oldest or document.get("state") != State.WATCHED:
+            due.append((checked, name))
+    return [*sorted(foreign_names(names, consumers)), *(name for _, name in sorted(due)[:MAX_DESCRIBED])]
+
+
+def _read_name(name: str, consumers: Consumers) -> tuple[Kind | None, str]:
+    for kind in Kind:
+        prefix = delivery_prefix(consumers, kind)
+        if name.startswith((f"{prefix}cluster-", f"{prefix}db-")):
+            return kind, name.removeprefix(prefix)
+    return None, ""
+
+
+def started_document_of(enrolment: Enrolment, before: Document | None, now: str) -> dict[str, Any]:
+    """The document before a stream is started: as if it had been, so that a run that ends in between starts it once."""
+    (step,) = (step for step in enrolment.steps if step.act is Act.START_STREAM)
+    return {**document_of(enrolment, [Outcome(step)], (), before, now), "steps": [*(before or {}).get("steps", ())]}
+
+
+def document_of(
+    enrolment: Enrolment,
+    outcomes: Iterable[Outcome],
+    described: Iterable[DeliveryFound],
+    before: Document | None,
+    now: str,
+) -> dict[str, Any]:
+    """The document after a run. `before` is that of the run before, if any."""
+    before = before or {}
+    outcomes = list(outcomes)
+    failures = [f"{one.step.act}: {one.failure}" for one in outcomes if one.failure]
+    reason = "; ".join(failures) or enrolment.reason
+    needs_person = any(one.failure and not one.is_passing for one in outcomes)
+    state = str(State.FAILED if needs_person else enrolment.state)
+    is_same = (before.get("state"), before.get("reason")) == (state, reason)
+    steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or "done"} for one in outcomes]
+    checked = {**before.get("checked", {}), **{str(one.kind): now for one in described}}
+    memory = enrolment.memory
+    asked = [one for one in outcomes if one.step.act is Act.START_STREAM and (not one.failure or one.may_have_effect)]
+    if enrolment.starts and not asked:
+        memory = replace(memory, start_asked=before.get("startAsked", ""))
+    document = {
+        "name": enrolment.name,
+        "resourceId": enrolment.resource_id or enrolment.name,
+        "awsAccountId": enrolment.place.account_id,
+        "awsRegion": enrolment.place.region,
+        "state": state,
+        "reason": reason,
+        "since": before.get("since", now) if is_same else now,
+        "selectedBy": enrolment.selected_by,
+        "startAsked": memory.start_asked,
+        "wasOn": memory.was_on,
+        "goneSince": memory.gone_since,
+        "checked": checked,
+        "evidenceStart": before.get("evidenceStart", ""),
+        "steps": [*before.get("steps", ()), *steps][-_KEPT_STEPS:],
+    }
+    return {name: value for name, value in document.items() if value not in ("", {}, [], False)}
+
+
+def id_of(enrolment: Enrolment) -> str:
+    """The id of its document; that of a name that no database has is the name."""
+    return document_id(enrolment.place, enrolment.resource_id or enrolment.name)
