@@ -39,7 +39,7 @@ _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 # Of a process of tests: a node of 1 GiB of heap, nodes that tests start themselves, and Python.
 _PROCESS_BYTES = 4 * 1024**3
 # By duration. A long file that starts last would keep one process busy while the others have ended.
-_LONGEST = ("test_faults", "test_doc_commands", "test_catching_up", "test_three_nodes")
+_LONGEST = ("test_faults", "test_hanging", "test_doc_commands", "test_catching_up", "test_three_nodes")
 
 # Tests on a node about something else than what it answers: files, processes, networks, AWS.
 _SAME_ON_ALL_VERSIONS = frozenset(

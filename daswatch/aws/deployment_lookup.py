@@ -46,7 +46,7 @@ _UNKNOWN_CALLER = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenI
 _NO_STACK = "ValidationError"  # DescribeStacks has no other code for it
 _NO_HUB = "InvalidAccessException"
 _ALARMS_PER_CALL = 100  # DescribeAlarms
-_SECONDS = 30.0  # for one look-up and all of its pages
+LOOKUP_SECONDS = 30.0  # for one look-up and all of its pages
 
 
 class Deployment:
@@ -160,7 +160,7 @@ def _resources(client: Any, name: str) -> Iterable[Resource]:
 def _look_up(permission: str, look: Callable[[], _T]) -> Lookup[_T]:
     """Return what a call returns. Raises SettingsError if AWS does not accept the credentials."""
     try:
-        return ask(look, Deadline.after(_SECONDS))
+        return ask(look, Deadline.after(LOOKUP_SECONDS))
     except AwsError as exc:
         code = exc.code
         if code in _UNKNOWN_CALLER:

@@ -52,7 +52,7 @@ ASKED = {
 # What a page offers instead of its first command: there is no stack yet.
 FROM_SCRATCH = r"make deploy .*OpenSearchEndpoint=.*"
 # Exit codes that a command may have besides 0: the doctor finds a stack of a stand-in, which has no function that
-# enrols, the databases of other tests are not audited, and samples are tuned away.
+# enrols, not all databases are audited, and samples are tuned away.
 ALSO = {
     r".*daswatch doctor": (1,),
     r".*daswatch enrol.*": (1,),
@@ -194,8 +194,6 @@ def reader(rds: Rds, cloudformation: CloudFormation, domain: Domain, dist: Path,
         },
         {"https://search.example.org\n": domain.url, "https://search.example.org ": f"{domain.url} "},
     )
-    for name in names:
-        rds.forget(name)
     secrets.delete_secret(SecretId=DASHBOARDS_USER, ForceDeleteWithoutRecovery=True)
     bucket = rds.aws.session.resource("s3", endpoint_url=rds.aws.url).Bucket("my-artifacts")
     bucket.objects.all().delete()

@@ -290,7 +290,7 @@ class Rds:
 
 @contextmanager
 def rds_with_streams(aws: LocalAws, key: str) -> Iterator[Rds]:
-    """moto's RDS with activity streams, while this lasts."""
+    """moto's RDS with activity streams, and without any database afterwards."""
     rds = Rds(aws, key)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -313,6 +313,9 @@ def rds_with_streams(aws: LocalAws, key: str) -> Iterator[Rds]:
             for name, reader in _FIELDS.items():
                 patch.setattr(model, name, property(reader), raising=False)
         yield rds
+    # No other test finds these databases, or takes the time to look at them.
+    for regions in rds_backends.values():
+        regions.reset()
 
 
 def _without_answer(call: Callable[[KmsResponse], str]) -> Callable[[KmsResponse], str]:

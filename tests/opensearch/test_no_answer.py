@@ -25,7 +25,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
 from typer.testing import CliRunner, Result
 
-from daswatch.aws import clients
+from daswatch.aws import clients, deployment_lookup
 from daswatch.aws.error_causes import NEXT_STEPS, Cause, no_answer
 from daswatch.aws.session import aws_session, unknown_region
 from daswatch.cli import app
@@ -122,6 +122,12 @@ def error_of(*arguments: str, env: Mapping[str, str], code: int = 1) -> dict[str
 # AWS.
 
 
+@pytest.fixture
+def short_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails each time is given up soon."""
+    monkeypatch.setattr(deployment_lookup, "LOOKUP_SECONDS", 5.0)
+
+
 @pytest.mark.parametrize(
     ("service", "call", "arguments"),
     [
@@ -176,6 +182,7 @@ def test_html_instead_of_aws_is_a_sentence(arguments: tuple[str, ...], server: A
     assert table.stderr.splitlines() == [f"daswatch: {error['problems'][0]}", f"next: {error['next']}"]
 
 
+@pytest.mark.usefixtures("short_lookups")
 def test_the_doctor_names_what_is_not_aws(server: Answering) -> None:
     server.status, server.body = 500, HTML
 
@@ -197,6 +204,7 @@ def test_missing_credentials_are_a_matter_of_usage(arguments: tuple[str, ...]) -
     assert error["exitCode"] == 2
 
 
+@pytest.mark.usefixtures("short_lookups")
 @pytest.mark.parametrize("arguments", [("stream", "status"), ("doctor",)])
 def test_a_region_that_does_not_exist_is_the_cause(arguments: tuple[str, ...]) -> None:
     port = closed_port()
