@@ -87,7 +87,7 @@ class Deployment:
     def databases(self, place: Place) -> Lookup[Look]:
         """All databases of the stack's account and region."""
         lookup = FleetLookup(place.account_id, place.region, regional_client, sts_client, regions=(place.region,))
-        (look,) = lookup.look([place.account_id], Deadline.after(_SECONDS * 2))
+        (look,) = lookup.look([place.account_id], Deadline.after(LOOKUP_SECONDS * 2))
         if look.failure:
             return LookupFailed("rds:DescribeDBClusters", look.failure, denied="AccessDenied" in look.failure)
         return look
@@ -95,7 +95,9 @@ class Deployment:
     def delivery_names(self) -> Lookup[frozenset[str]]:
         """The names of all delivery streams that read a Kinesis stream."""
         client = firehose_client()
-        return _look_up("firehose:ListDeliveryStreams", lambda: all_delivery_names(client, Deadline.after(_SECONDS)))
+        return _look_up(
+            "firehose:ListDeliveryStreams", lambda: all_delivery_names(client, Deadline.after(LOOKUP_SECONDS))
+        )
 
     def key(self, key_id: str) -> Lookup[KeyMetadataTypeDef]:
         """A KMS key."""
