@@ -1,20 +1,25 @@
-"""OpenSearch: the documents of all databases, for what reads them all, and for what needs the names of some."""
+"""OpenSearch: documents of databases: all, those with the names of some, and writing many."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
+from daswatch.errors import SearchUnavailable
+from daswatch.indexing.bulk import Action
+from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.request import search
+from daswatch.settings import Service
 
 if TYPE_CHECKING:
     from daswatch.fleet.database import Document, Place
 
 Version = tuple[int, int]  # sequence number and primary term
 PAGE = 1_000
+_BULK = 500  # documents in one request: some 2 KB each
 _ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
 
 
@@ -50,6 +55,25 @@ def read_versions(
         hit["_id"]: (hit["_source"], (hit["_seq_no"], hit["_primary_term"]) if hit.get("_primary_term") else None)
         for hit in hits
     }
+
+
+def write_documents(
+    client: OpenSearch, service: Service, actions: Sequence[Action], deadline: Deadline, *, called: str
+) -> frozenset[str]:
+    """Write documents that searches find at once; returns the ids of those that are there in another version.
+
+    `called` is what the message calls them. Raises SearchUnavailable where one is not written.
+    """
+    gateway = SearchGateway(client, service=service)
+    conflicts: set[str] = set()
+    for begin in range(0, len(actions), _BULK):
+        result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)
+        if result.unwritten or result.refused:
+            count = len(result.unwritten) + len(result.refused)
+            cause = result.cause or ", ".join(sorted({one.error_type for one in result.refused}))
+            raise SearchUnavailable(f"{count} {called} are not written: {cause}")
+        conflicts |= {action.document_id for action in result.conflicts}
+    return frozenset(conflicts)
 
 
 def _body(resource_ids: Collection[str], place: Place | None, gone_days: int | None = None) -> dict[str, Any]:

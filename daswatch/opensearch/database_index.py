@@ -10,19 +10,15 @@ from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
 from daswatch.enrolment.plan import State
-from daswatch.errors import SearchUnavailable
 from daswatch.fleet.audit import Audit, Heard, history_of
 from daswatch.fleet.database import Document
 from daswatch.fleet.posture import Coverage
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
-from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_documents import PAGE, read_documents
+from daswatch.opensearch.database_documents import PAGE, read_documents, write_documents
 from daswatch.opensearch.request import search
 from daswatch.settings import Service
 from daswatch.times import version_of
-
-_BULK = 500  # documents in one request: some 2 KB each
 
 
 class DatabaseIndex:
@@ -100,10 +96,4 @@ class DatabaseIndex:
         ]
 
     def _write(self, actions: Sequence[Action], deadline: Deadline) -> None:
-        gateway = SearchGateway(self._client, service=self._service)
-        for begin in range(0, len(actions), _BULK):
-            result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)
-            if result.unwritten or result.refused:
-                count = len(result.unwritten) + len(result.refused)
-                cause = result.cause or ", ".join(sorted({one.error_type for one in result.refused}))
-                raise SearchUnavailable(f"{count} documents of the inventory are not written: {cause}")
+        write_documents(self._client, self._service, actions, deadline, called="documents of the inventory")

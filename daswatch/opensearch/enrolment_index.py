@@ -13,15 +13,11 @@ from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
 from daswatch.enrolment.record import Document
-from daswatch.errors import SearchUnavailable
 from daswatch.fleet.database import Place
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
-from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.database_documents import Version, read_versions
+from daswatch.opensearch.database_documents import Version, read_versions, write_documents
 from daswatch.settings import Service
-
-_BULK = 500  # documents in one request: some 2 KB each
 
 
 class EnrolmentIndex:
@@ -53,16 +49,7 @@ class EnrolmentIndex:
     def write(self, documents: Mapping[str, Document], deadline: Deadline) -> frozenset[str]:
         """Write documents by id over those that were read; returns the ids of those that another run wrote since."""
         actions = [self._action(id_, orjson.dumps(one)) for id_, one in sorted(documents.items())]
-        gateway = SearchGateway(self._client, service=self._service)
-        lost: set[str] = set()
-        for begin in range(0, len(actions), _BULK):
-            result = gateway.write(actions[begin : begin + _BULK], deadline, refresh=True)
-            if result.unwritten or result.refused:
-                count = len(result.unwritten) + len(result.refused)
-                cause = result.cause or ", ".join(sorted({one.error_type for one in result.refused}))
-                raise SearchUnavailable(f"{count} enrolments are not written: {cause}")
-            lost |= {action.document_id for action in result.conflicts}
-        return frozenset(lost)
+        return write_documents(self._client, self._service, actions, deadline, called="enrolments")
 
     def _action(self, id_: str, source: bytes) -> Action:
         if self._service == "aoss":
