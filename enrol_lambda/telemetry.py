@@ -7,7 +7,7 @@ from typing import Any
 
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.enrolment.conditions import METRICS
-from daswatch.enrolment.plan import State
+from daswatch.enrolment.plan import State, Step
 from daswatch.enrolment.record import id_of
 from enrol_lambda.reconciler import EnrolmentReport
 from enrol_lambda.watch import WatchReport
@@ -59,8 +59,8 @@ def response_of(report: EnrolmentReport) -> dict[str, Any]:
                 "reason": one.reason,
                 "selectedBy": one.selected_by,
                 "steps": [
-                    {"call": str(step.act), "reason": step.reason, "outcome": _outcome(report, id_of(one), number)}
-                    for number, step in enumerate(one.steps)
+                    {"call": str(step.act), "reason": step.reason, "outcome": _outcome(report, id_of(one), step)}
+                    for step in one.steps
                 ],
             }
             for one in report.enrolments
@@ -68,8 +68,8 @@ def response_of(report: EnrolmentReport) -> dict[str, Any]:
     }
 
 
-def _outcome(report: EnrolmentReport, id_: str, number: int) -> str:
-    found = report.outcomes.get(id_, ())
-    if number >= len(found):
-        return "planned" if report.dry_run else "left for the next run"
-    return found[number].failure or "done"
+def _outcome(report: EnrolmentReport, id_: str, step: Step) -> str:
+    for out in report.outcomes.get(id_, ()):  # of the steps that were taken: not of each, and not always of the first
+        if out.step is step:
+            return out.failure or "done"
+    return "planned" if report.dry_run else "left for the next run"

@@ -14,6 +14,7 @@ from daswatch.enrolment.consumers import Kind, new_delivery, new_mapping
 from daswatch.enrolment.plan import OnDeselection, State
 from daswatch.enrolment.record import MAX_DESCRIBED, foreign_names, to_describe
 from enrol_lambda.reconciler import EnrolmentReport
+from enrol_lambda.telemetry import response_of
 from tests.fakes.region import Database, error
 from tests.harness.enrolment import BEGIN, CONSUMERS, EVIDENCE, TAGGED, Enrolling, by_name, wanted
 
@@ -91,6 +92,20 @@ def test_throttled_service_is_left_for_the_next_run() -> None:
     assert len(enrolling.region.deliveries) == 40
     assert calls(enrolling, report)["CreateEventSourceMapping"] == 1
     assert report.failures == {}
+
+
+def test_outcome_is_that_of_its_own_step() -> None:
+    enrolling = Enrolling()
+    for database in [enrolling.region.add(f"d{number}", tags=TAGGED) for number in range(2)]:
+        enrolling.region.begin_stream(database, by_person=True)
+    enrolling.region.pass_time()
+    enrolling.region.on_call = refuses("CreateEventSourceMapping", "TooManyRequestsException")
+
+    first, second = response_of(enrolling.run())["databases"]
+
+    assert [step["call"] for step in second["steps"]] == ["CreateEventSourceMapping", "CreateDeliveryStream"]
+    assert first["steps"][0]["outcome"].startswith("TooManyRequestsException")
+    assert [step["outcome"] for step in second["steps"]] == ["left for the next run", "done"]
 
 
 def test_start_without_an_answer_is_not_asked_for_again() -> None:
