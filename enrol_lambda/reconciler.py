@@ -11,7 +11,7 @@ from daswatch.aws.first_records import Database, FirstRecords
 from daswatch.aws.fleet import FleetLookup
 from daswatch.deadline import Deadline
 from daswatch.enrolment.conditions import WatchedStream
-from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, delivery_name
+from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind
 from daswatch.enrolment.plan import Act, Enrolment, OnDeselection, Present, State, Wanted, orphaned_streams, plan
 from daswatch.enrolment.record import (
     Document,
@@ -220,11 +220,7 @@ def _watched(
         mapping = present.mappings.get(one.stream_arn)
         if mapping is None or one.resource_id not in documents or one.state is not State.WATCHED:
             continue
-        names = {
-            kind: found.name if (found := present.deliveries.get((one.stream_arn, kind))) else own
-            for kind in consumers.kinds
-            for own in [delivery_name(consumers, kind, one.resource_id)]
-        }
+        names = {kind: present.delivery(consumers, one.stream_arn, kind) for kind in consumers.kinds}
         yield WatchedStream(
             one.name,
             one.stream_arn.rpartition("/")[2],

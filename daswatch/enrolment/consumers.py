@@ -188,6 +188,15 @@ def delivery_prefix(consumers: Consumers, kind: Kind) -> str:
     return f"{consumers.name}-{kind}-"
 
 
+def read_delivery_name(consumers: Consumers, name: str) -> tuple[Kind, str] | None:
+    """The kind and resource id of a name that `delivery_name` gives; None for any other."""
+    for kind in Kind:
+        prefix = delivery_prefix(consumers, kind)
+        if name.startswith((f"{prefix}cluster-", f"{prefix}db-")):
+            return kind, name.removeprefix(prefix)
+    return None
+
+
 def new_delivery(consumers: Consumers, kind: Kind, stream_arn: str) -> dict[str, Any]:
     """CreateDeliveryStream's parameters. Firehose begins at the stream's end."""
     resource_id = resource_id_of(stream_arn)

@@ -33,10 +33,10 @@ from daswatch.enrolment.consumers import (
     MappingFound,
     delivery_changes,
     delivery_name,
-    delivery_prefix,
     mapping_changes,
     new_delivery,
     new_mapping,
+    read_delivery_name,
     resource_id_of,
     stream_arn,
 )
@@ -131,6 +131,11 @@ class Present:
     unread: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
 
+    def delivery(self, consumers: Consumers, arn: str, kind: Kind) -> str:
+        """The name of a stream's delivery: the one that was found, or else the one that this deployment gives."""
+        found = self.deliveries.get((arn, kind))
+        return found.name if found else delivery_name(consumers, kind, resource_id_of(arn))
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
@@ -150,11 +155,6 @@ class Enrolment:
     def starts(self) -> bool:
         """Whether its stream is to be started now."""
         return any(step.act is Act.START_STREAM for step in self.steps)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the next run has nothing to do for it either, as far as can be known now."""
-        return not self.steps and self.state is not State.IN_PROGRESS
 
 
 def plan(
@@ -211,8 +211,7 @@ def _orphans(
     now: str,
 ) -> Iterator[Enrolment]:
     """Consumers whose database RDS no longer describes."""
-    named = {stream_arn(place, one) for one in _named(present, wanted.consumers)}
-    for arn in sorted({*present.mappings, *(arn for arn, _ in present.deliveries), *named}):
+    for arn in sorted(_consumed_streams(present, wanted.consumers, place)):
         resource_id = resource_id_of(arn)
         if not resource_id or resource_id in described:
             continue
@@ -231,18 +230,15 @@ def _orphans(
 def orphaned_streams(look: Look, present: Present, consumers: Consumers) -> frozenset[str]:
     """The Kinesis streams with consumers and without a database that has them: whether they exist is to be asked."""
     described = {one.rds.resource_id for one in look.databases if one.rds.kinesis_stream_arn}
-    named = {stream_arn(look.place, one) for one in _named(present, consumers)}
-    streams = {*present.mappings, *(arn for arn, _ in present.deliveries), *named}
+    streams = _consumed_streams(present, consumers, look.place)
     return frozenset(arn for arn in streams if resource_id_of(arn) and resource_id_of(arn) not in described)
 
 
-def _named(present: Present, consumers: Consumers) -> Iterator[str]:
-    """The resource ids of all deliveries with names that this deployment gives."""
-    for name in present.delivery_names or ():
-        for kind in Kind:
-            prefix = delivery_prefix(consumers, kind)
-            if name.startswith(prefix) and name[len(prefix) :].startswith(("cluster-", "db-")):
-                yield name[len(prefix) :]
+def _consumed_streams(present: Present, consumers: Consumers, place: Place) -> set[str]:
+    """The ARNs of all Kinesis streams that something of this deployment reads."""
+    read = [read_delivery_name(consumers, name) for name in present.delivery_names or ()]
+    named = {stream_arn(place, resource_id) for _, resource_id in filter(None, read)}
+    return {*present.mappings, *(arn for arn, _ in present.deliveries), *named}
 
 
 def _leftovers(
@@ -261,7 +257,7 @@ def _removals(present: Present, consumers: Consumers, arn: str, reason: str) -> 
         yield Step(Act.DELETE_MAPPING, {"UUID": mapping.uuid}, reason)
     for kind in Kind:
         found = present.deliveries.get((arn, kind))
-        name = found.name if found else delivery_name(consumers, kind, resource_id_of(arn))
+        name = present.delivery(consumers, arn, kind)
         if found and found.status in ("CREATING", "DELETING"):
             continue
         if found or name in (present.delivery_names or ()):
@@ -393,7 +389,8 @@ class _Planner:
         elif mapping.is_changing:
             waits.append(f"its mapping is {mapping.state.lower()}")
         elif changes := mapping_changes(self.wanted.consumers, mapping):
-            steps.append(Step(Act.UPDATE_MAPPING, changes, f"its mapping differs in {_names(changes, 'UUID')}"))
+            names = ", ".join(name for name in changes if name != "UUID")
+            steps.append(Step(Act.UPDATE_MAPPING, changes, f"its mapping differs in {names}"))
         for kind in self.wanted.consumers.kinds:
             self._deliver(arn, kind, steps, waits, failed)
         if failed:
@@ -427,7 +424,3 @@ class _Planner:
             waits.append(f"its {kind} delivery is {found.status.lower().replace('_', ' ')}")
         elif changes := delivery_changes(consumers, found):
             steps.append(Step(Act.UPDATE_DELIVERY, changes, f"its {kind} delivery differs from the settings"))
-
-
-def _names(changes: Mapping[str, Any], *without: str) -> str:
-    return ", ".join(name for name in changes if name not in without)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, delivery_prefix
+from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, read_delivery_name
 from daswatch.enrolment.plan import Act, Enrolment, Memory, State, Step
 from daswatch.fleet.database import document_id
 from daswatch.times import moment_of
@@ -100,22 +100,14 @@ def to_describe(names: Iterable[str], documents: Mapping[str, Document], consume
     names = list(names)
     due: list[tuple[str, str]] = []
     for name in names:
-        kind, resource_id = _read_name(name, consumers)
-        if kind is None:
+        if (read := read_delivery_name(consumers, name)) is None:
             continue
+        kind, resource_id = read
         document = documents.get(resource_id, {})
         checked = document.get("checked", {}).get(kind, "")
         if not checked or moment_of(checked) < oldest or document.get("state") != State.WATCHED:
             due.append((checked, name))
     return [*sorted(foreign_names(names, consumers)), *(name for _, name in sorted(due)[:MAX_DESCRIBED])]
-
-
-def _read_name(name: str, consumers: Consumers) -> tuple[Kind | None, str]:
-    for kind in Kind:
-        prefix = delivery_prefix(consumers, kind)
-        if name.startswith((f"{prefix}cluster-", f"{prefix}db-")):
-            return kind, name.removeprefix(prefix)
-    return None, ""
 
 
 def started_document_of(enrolment: Enrolment, before: Document | None, now: str) -> dict[str, Any]:
