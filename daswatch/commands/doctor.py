@@ -31,8 +31,9 @@ from daswatch.doctor import aws_checks, deployment, endpoint_checks
 from daswatch.doctor.aws_checks import Check, CheckStatus, Subject
 from daswatch.doctor.deployment import Lookup, LookupFailed, Stack, WatchedDatabase
 from daswatch.doctor.endpoint_checks import EndpointRefusal
-from daswatch.enrolment.consumers import Kind, MappingFound, delivery_name
+from daswatch.enrolment.consumers import DeliveryFound, Kind, MappingFound
 from daswatch.enrolment.plan import Present, plan
+from daswatch.enrolment.record import foreign_names
 from daswatch.enrolment.wanted import read_wanted
 from daswatch.errors import DashboardsUnavailable, NotOpenSearch, SearchUnavailable, SettingsError, TooOld
 from daswatch.fleet.database import Place
@@ -185,11 +186,18 @@ def _enrolled(
     look = aws.databases(Place(stack.account_id, region))
     if isinstance(look, LookupFailed):
         return [aws_checks.unknown(Subject.STREAMS, "databases", look)], []
-    mappings, names = aws.mappings(wanted.consumers.function.rpartition(":")[2]), aws.delivery_names()
+    consumers = wanted.consumers
+    mappings, names = aws.mappings(consumers.function.rpartition(":")[2]), aws.delivery_names()
     found = {} if isinstance(mappings, LookupFailed) else {one["EventSourceArn"]: one for one in mappings}
+    # Only their descriptions say what those with foreign names read.
+    foreign = frozenset() if isinstance(names, LookupFailed) else foreign_names(names, consumers)
+    looked = [aws.delivery_stream(name) for name in sorted(foreign)]
+    described = [DeliveryFound.of(one) for one in looked if not isinstance(one, LookupFailed)]
     present = Present(
         mappings={arn: MappingFound.of(one) for arn, one in found.items()},
+        deliveries={(one.stream_arn, one.kind): one for one in described},
         delivery_names=None if isinstance(names, LookupFailed) else names,
+        unread=foreign - {one.name for one in described},
     )
     enrolments = plan(look, present, wanted, {}, iso_milliseconds(now))
     databases = {one.rds.resource_id: one.rds for one in look.databases}
@@ -199,8 +207,8 @@ def _enrolled(
             absent = LookupFailed("lambda:ListEventSourceMappings", "no function reads it", absent=True)
             mapping = mappings if isinstance(mappings, LookupFailed) else found.get(one.stream_arn, absent)
             uuid = "" if isinstance(mapping, LookupFailed) else mapping["UUID"]
-            evidence = delivery_name(wanted.consumers, Kind.EVIDENCE, one.resource_id)
-            names_it = WatchedDatabase(one.name, one.resource_id, uuid, evidence if wanted.consumers.evidence else "")
+            evidence = present.delivery(consumers, one.stream_arn, Kind.EVIDENCE) if consumers.evidence else ""
+            names_it = WatchedDatabase(one.name, one.resource_id, uuid, evidence)
             watched.append(_Watched(names_it, databases[one.resource_id], mapping))
     return aws_checks.enrolment_checks(enrolments, {one.watched.resource_id for one in watched}), watched
 
@@ -304,8 +312,10 @@ def _endpoint(
     except SearchUnavailable as exc:
         return [endpoint_checks.refused(Subject.SEARCH, endpoint.url, _refusal(exc), in_vpc=in_vpc)]
     installation = Installation.at(endpoint, dashboards)
-    enrolments = EnrolmentIndex(client, Indices(wanted.index_prefix), endpoint.service)
-    letters = Indices(wanted.index_prefix).dead_letters
+    indices = Indices(wanted.index_prefix)
+    databases = DatabaseIndex(client, indices, endpoint.service)
+    enrolments = EnrolmentIndex(client, indices, endpoint.service)
+    letters = indices.dead_letters
     is_domain = endpoint.service == "es"
     looks: list[tuple[Subject, str, Callable[[], list[Check]]]] = [
         (Subject.CONTENT, "content", lambda: endpoint_checks.content_checks(installation.plan(wanted))),
@@ -313,9 +323,7 @@ def _endpoint(
         (
             Subject.STREAMS,
             "names",
-            lambda: aws_checks.moved_checks(
-                DatabaseIndex(client, Indices(wanted.index_prefix)).read(command_deadline()).values()
-            ),
+            lambda: aws_checks.moved_checks(databases.read(command_deadline()).values()),
         ),
         (
             Subject.STREAMS,

@@ -342,6 +342,16 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     assert "AWS credentials are missing" in result.output
 
 
+def test_firehose_of_an_earlier_release_keeps_its_name(deployed: Deployed) -> None:
+    own = deployed.names["evidence"]
+    delete_evidence(deployed)
+    deployed.deliver(own.replace(f"evidence-{deployed.resource_id}", "EvidenceOrders-1ABC2DEF3GHI"))
+
+    checks = [check for check in doctor()["checks"] if check["subject"] == "evidence"]
+
+    assert [(check["name"], check["status"]) for check in checks] == [(deployed.database, "ok")]
+
+
 def test_name_that_moved_is_enrolled_again(deployed: Deployed) -> None:
     """After a switchover, another database has the name."""
     rds, name = deployed.rds, deployed.database

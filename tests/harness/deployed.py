@@ -86,15 +86,7 @@ class Deployed:
             DELIVERY_LOG_GROUP="deliveries",
         )
         evidence = f"daswatch-{own}-evidence-{self.resource_id}"
-        self.client("firehose").create_delivery_stream(
-            DeliveryStreamName=evidence,
-            DeliveryStreamType="KinesisStreamAsSource",
-            KinesisStreamSourceConfiguration={
-                "KinesisStreamARN": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream}",
-                "RoleARN": self._role(),
-            },
-            ExtendedS3DestinationConfiguration={"RoleARN": self._role(), "BucketARN": self.letters},
-        )
+        self.deliver(evidence)
         sns = self.client("sns")
         self.topic = sns.create_topic(Name=f"daswatch-{own}")["TopicArn"]
         sns.subscribe(TopicArn=self.topic, Protocol="lambda", Endpoint=self._arn(ingest))
@@ -103,6 +95,18 @@ class Deployed:
         self.client("securityhub").enable_security_hub()
         self.names = {"setup": function, "enrol": enrol, "ingest": ingest, "evidence": evidence, "alarm": alarm}
         self.parameters = {"Databases": self.database, "StreamMode": "async", "Architecture": "arm64"}
+
+    def deliver(self, name: str) -> None:
+        """A Firehose of this name that keeps the evidence."""
+        self.client("firehose").create_delivery_stream(
+            DeliveryStreamName=name,
+            DeliveryStreamType="KinesisStreamAsSource",
+            KinesisStreamSourceConfiguration={
+                "KinesisStreamARN": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-{self.resource_id}",
+                "RoleARN": self._role(),
+            },
+            ExtendedS3DestinationConfiguration={"RoleARN": self._role(), "BucketARN": self.letters},
+        )
 
     def alarm(self, name: str, state: str) -> None:
         cloudwatch = self.client("cloudwatch")
