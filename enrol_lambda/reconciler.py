@@ -17,9 +17,9 @@ from daswatch.enrolment.record import (
     Document,
     EvidenceBegin,
     Outcome,
-    begins_whole,
     document_of,
     foreign_names,
+    has_begin,
     id_of,
     memory_of,
     started_document_of,
@@ -183,7 +183,7 @@ class Reconciler:
             return {}
         found: dict[str, tuple[Document, EvidenceBegin]] = {}
         watched = [(documents[one.resource_id], one) for one in enrolments if one.resource_id in documents]
-        due = [(before, one) for before, one in watched if one.state is State.WATCHED and not begins_whole(before)]
+        due = [(before, one) for before, one in watched if one.state is State.WATCHED and not has_begin(before)]
         for place, (before, one) in enumerate(sorted(due, key=lambda pair: pair[0]["since"], reverse=True)):
             share = deadline.part(1 / (len(due) - place))
             if share.remaining < _SHORTEST_STEP_SECONDS:

@@ -18,6 +18,7 @@ from daswatch.alerts.messages import MAX_LISTED, MAX_SUBJECT, Message
 QUARTER = timedelta(minutes=15)
 # CloudWatch has the metrics of a minute some minutes later.
 _SETTLING = timedelta(minutes=3)
+_BETWEEN_RUNS = timedelta(minutes=5)
 # What was just enrolled has no metrics of a whole quarter yet.
 _GRACE = timedelta(minutes=30)
 _BEHIND_MILLISECONDS = 900_000
@@ -79,7 +80,7 @@ Values = Mapping[str, Mapping[datetime, float]]  # by the id of a query and the 
 
 def is_due(now: datetime) -> bool:
     """Whether the run of this time looks at a quarter: of those every five minutes, one in each does."""
-    return timedelta(minutes=now.minute % 15) - _SETTLING in (timedelta(minutes=number) for number in range(5))
+    return _SETTLING <= timedelta(minutes=now.minute % 15) < _SETTLING + _BETWEEN_RUNS
 
 
 def last_quarter(now: datetime) -> datetime:

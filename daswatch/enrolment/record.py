@@ -64,8 +64,8 @@ def is_whole(begin: str) -> bool:
     return begin == _WHOLE
 
 
-def begins_whole(document: Document) -> bool:
-    """Whether nothing is left to write of the records before the delivery began."""
+def has_begin(document: Document) -> bool:
+    """Whether nothing is left to write of the records before the delivery began; some may be lost."""
     return str(document.get("evidenceStart", "")).startswith(_WHOLE)
 
 

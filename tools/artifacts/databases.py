@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from daswatch.activity_streams.lifecycle import (
     DatabaseKind,
     DatabaseName,
+    Decision,
     Eligibility,
     NextStep,
+    RdsDatabase,
     Status,
     WantedMode,
     WantedStream,
@@ -52,11 +54,16 @@ def starts(gateway: ActivityStreams, databases: str, before: str, stream: Wanted
         name = DatabaseName(one.rds.name.kind, one.rds.name.identifier)
         if name in selection.names or not selection.reason(one) or known.reason(one):
             continue
-        stopped = one.rds.stream.status is Status.STOPPED
-        decision = decide_start(stream, one.rds, gateway.eligibility(one.rds) if stopped else Eligibility())
+        decision = _decision(gateway, one.rds, stream)
         if decision.step is NextStep.START:
             looked.effects[name] = effects_of_start(name.kind, one.rds.engine, decision.mode)
     return looked
+
+
+def _decision(gateway: ActivityStreams, database: RdsDatabase, wanted: WantedStream) -> Decision:
+    """What enrolment is going to do. Only what is stopped is asked for. Raises StreamRefused, RdsUnavailable."""
+    stopped = database.stream.status is Status.STOPPED
+    return decide_start(wanted, database, gateway.eligibility(database) if stopped else Eligibility())
 
 
 def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: WantedStream) -> Looked:
@@ -65,8 +72,7 @@ def look_at(gateway: ActivityStreams, names: Iterable[DatabaseName], wanted: Wan
     for name in names:
         try:
             database = gateway.find(name)
-            stopped = database.stream.status is Status.STOPPED
-            decision = decide_start(wanted, database, gateway.eligibility(database) if stopped else Eligibility())
+            decision = _decision(gateway, database, wanted)
         except StreamRefused as exc:
             if exc.__cause__ is None:
                 problems.append(str(exc))
