@@ -76,10 +76,6 @@ class FleetLookup:
         self._role_name = role_name
         self._regions = tuple(regions)
 
-    def client(self, service: str, place: Place, deadline: Deadline) -> Any:
-        """A service in a place, as the role that looks at it. Raises FleetUnavailable."""
-        return self._client(service, place.region, self._credentials(place.account_id, deadline))
-
     def look(
         self, accounts: Iterable[str], deadline: Deadline, progress: Callable[[Look], None] = lambda _: None
     ) -> list[Look]:

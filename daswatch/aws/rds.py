@@ -191,15 +191,11 @@ class Switch:
         name: DatabaseName,
         wanted: WantedStream | None,
         patience: int = 0,
-        asked: Asked = Asked.NOT_YET,
     ) -> None:
-        """`patience` is how many denials are taken for a policy or key that is too new to act.
-
-        `asked` is what came of asking before, in another run.
-        """
+        """`patience` is how many denials are taken for a policy or key that is too new to act."""
         self._gateway = gateway
         self._patience = patience
-        self._asked = asked
+        self._asked = Asked.NOT_YET  # what has come of asking so far
         self.name = name
         self.wanted = wanted
         self.database: RdsDatabase | None = None
@@ -220,11 +216,6 @@ class Switch:
     def settled(self) -> bool:
         """Whether there is nothing left to do, or nothing that can be done."""
         return self.done or self.refused
-
-    @property
-    def asked(self) -> Asked:
-        """What has come of asking so far."""
-        return self._asked
 
     @property
     def has_acted(self) -> bool:

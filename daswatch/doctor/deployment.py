@@ -14,9 +14,7 @@ from daswatch.records.envelope import stream_name
 _T = TypeVar("_T")
 
 FUNCTION = "AWS::Lambda::Function"
-MAPPING = "AWS::Lambda::EventSourceMapping"
 ALARM = "AWS::CloudWatch::Alarm"
-FIREHOSE = "AWS::KinesisFirehose::DeliveryStream"
 
 
 @dataclass(frozen=True, slots=True)

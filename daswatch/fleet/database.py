@@ -190,7 +190,6 @@ def document_of(database: FleetDatabase) -> dict[str, Any]:
         "streamStatus": str(stream.status),
         "streamMode": stream.mode,
         "streamKey": stream.kms_key_id,
-        "streamNativeFields": stream.native_fields or "",
         "kinesisStream": stream.kinesis_stream_name,
         "streamPolicyStatus": database.policy_status,
     }
