@@ -19,12 +19,18 @@ from tests.fakes.region import Database, error
 from tests.harness.enrolment import BEGIN, CONSUMERS, EVIDENCE, TAGGED, Enrolling, by_name, wanted
 
 
-def watched(enrolling: Enrolling, count: int = 1) -> list[Database]:
-    """Databases whose streams a person started, with their consumers."""
+def started(enrolling: Enrolling, count: int) -> list[Database]:
+    """Databases whose streams a person started, and that nothing reads yet."""
     databases = [enrolling.region.add(f"d{number:03}", tags=TAGGED) for number in range(count)]
     for database in databases:
         enrolling.region.begin_stream(database, by_person=True)
     enrolling.region.pass_time()
+    return databases
+
+
+def watched(enrolling: Enrolling, count: int = 1) -> list[Database]:
+    """Databases whose streams a person started, with their consumers."""
+    databases = started(enrolling, count)
     while any(one.state is not State.WATCHED for one in enrolling.run().enrolments):
         enrolling.region.pass_time()
     return databases
@@ -65,10 +71,7 @@ def test_all_pages_are_read() -> None:
 
 def test_quota_of_deliveries_does_not_keep_streams_from_being_read() -> None:
     enrolling = Enrolling()
-    databases = [enrolling.region.add(f"d{number}", tags=TAGGED) for number in range(40)]
-    for database in databases:
-        enrolling.region.begin_stream(database, by_person=True)
-    enrolling.region.pass_time()
+    started(enrolling, 40)
     enrolling.region.on_call = refuses("CreateDeliveryStream", "LimitExceededException")
 
     report = enrolling.run()
@@ -76,15 +79,12 @@ def test_quota_of_deliveries_does_not_keep_streams_from_being_read() -> None:
     assert len(enrolling.region.mappings) == 40
     assert calls(enrolling, report)["CreateDeliveryStream"] == 1
     assert report.left == 39
-    assert list(report.failures) == ["cluster:d0"]
+    assert list(report.failures) == ["cluster:d000"]
 
 
 def test_throttled_service_is_left_for_the_next_run() -> None:
     enrolling = Enrolling()
-    databases = [enrolling.region.add(f"d{number}", tags=TAGGED) for number in range(40)]
-    for database in databases:
-        enrolling.region.begin_stream(database, by_person=True)
-    enrolling.region.pass_time()
+    started(enrolling, 40)
     enrolling.region.on_call = refuses("CreateEventSourceMapping", "TooManyRequestsException")
 
     report = enrolling.run()
@@ -96,9 +96,7 @@ def test_throttled_service_is_left_for_the_next_run() -> None:
 
 def test_outcome_is_that_of_its_own_step() -> None:
     enrolling = Enrolling()
-    for database in [enrolling.region.add(f"d{number}", tags=TAGGED) for number in range(2)]:
-        enrolling.region.begin_stream(database, by_person=True)
-    enrolling.region.pass_time()
+    started(enrolling, 2)
     enrolling.region.on_call = refuses("CreateEventSourceMapping", "TooManyRequestsException")
 
     first, second = response_of(enrolling.run())["databases"]
