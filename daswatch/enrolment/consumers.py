@@ -13,7 +13,7 @@ from typing import Any
 
 from daswatch.alerts.findings import partition
 from daswatch.fleet.database import Place
-from daswatch.records.envelope import STREAM_PREFIX
+from daswatch.records.envelope import STREAM_PREFIX, stream_name
 
 STACK_TAG = "daswatch:stack"
 
@@ -148,9 +148,8 @@ def resource_id_of(stream_arn: str) -> str:
 
 def stream_arn(place: Place, resource_id: str) -> str:
     """The Kinesis stream of a database, which RDS makes in the database's own account and region."""
-    return (
-        f"arn:{partition(place.region)}:kinesis:{place.region}:{place.account_id}:stream/{STREAM_PREFIX}{resource_id}"
-    )
+    start = f"arn:{partition(place.region)}:kinesis:{place.region}:{place.account_id}"
+    return f"{start}:stream/{stream_name(resource_id)}"
 
 
 def new_mapping(consumers: Consumers, stream_arn: str) -> dict[str, Any]:

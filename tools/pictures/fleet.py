@@ -16,6 +16,7 @@ from daswatch.activity_streams.lifecycle import Eligibility
 from daswatch.fleet.audit import Audit, Heard, audited
 from daswatch.fleet.database import Document, Facts, FleetDatabase, Place, databases_of
 from daswatch.fleet.inventory import Look
+from daswatch.records.envelope import stream_name
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
 from demo.rds import ACCOUNT_ID
@@ -154,7 +155,7 @@ def described(story: Story, ago: timedelta) -> FleetDatabase:
             "ActivityStreamStatus": "started",
             "ActivityStreamMode": "async",
             "ActivityStreamKmsKeyId": f"arn:aws:kms:{place.region}:{place.account_id}:key/daswatch",
-            "ActivityStreamKinesisStreamName": f"aws-rds-das-{story.resource_id or own}",
+            "ActivityStreamKinesisStreamName": stream_name(story.resource_id or own),
         }
     if engine.startswith("aurora"):
         raw |= {
