@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import boto3
 import yaml
-from moto import mock_aws
 
 from daswatch.enrolment.consumers import DeliveryFound, Kind, MappingFound, new_delivery, new_mapping
 from daswatch.enrolment.plan import Present, State, plan
 from daswatch.fleet.inventory import Look
+from demo.aws import LocalAws
 from tests.builders.fleet import PLACE, cluster
 from tests.harness.enrolment import wanted
 from tools.artifacts.migration import keeping
@@ -78,21 +78,19 @@ def test_template_that_keeps_them_or_has_none_is_left_alone() -> None:
     assert keeping((Path(__file__).parents[2] / "template.yaml").read_text("utf-8")) == ""
 
 
-def test_template_of_a_stack_is_read_and_uploaded() -> None:
+def test_template_of_a_stack_is_read_and_uploaded(aws: LocalAws) -> None:
     body = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n"
-    with mock_aws():
-        client = boto3.client("cloudformation", region_name="eu-west-1")
-        s3 = boto3.client("s3", region_name="eu-west-1")
-        s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        assert Stack(client, "nowhere").template() == ""
-        client.create_stack(StackName="earlier", TemplateBody=body)
+    client = aws.session.client("cloudformation", endpoint_url=aws.url)
+    bucket = aws.create_bucket("artifacts-of-migration")
+    assert Stack(client, "nowhere").template() == ""
+    client.create_stack(StackName="earlier", TemplateBody=body)
 
-        text = Stack(client, "earlier").template()
-        url = upload_template(s3, "artifacts", text)
+    text = Stack(client, "earlier").template()
+    url = upload_template(aws.s3(), bucket, text)
 
-        assert text == body
-        key = url.partition(".amazonaws.com/")[2]
-        assert s3.get_object(Bucket="artifacts", Key=key)["Body"].read().decode() == body
+    assert text == body
+    key = urlsplit(url).path.removeprefix("/")
+    assert aws.s3().get_object(Bucket=bucket, Key=key)["Body"].read().decode() == body
 
 
 def test_kept_consumers_are_adopted_and_none_is_made() -> None:

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.session import get_session
 from botocore.validate import ParamValidator
-from moto import mock_aws
+from moto import mock_aws  # noqa: TID251 - it is started without a reset
 
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.setups import EVERYTHING, stack
