@@ -24,10 +24,11 @@ from daswatch.enrolment.record import (
     memory_of,
     started_document_of,
     to_describe,
+    vanished_document_of,
 )
 from daswatch.enrolment.selection import Selection
 from daswatch.errors import ConsumersUnavailable, FleetUnavailable, SearchUnavailable
-from daswatch.fleet.database import Place
+from daswatch.fleet.database import Place, document_id
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from daswatch.times import iso_milliseconds, moment_of
 
@@ -243,6 +244,11 @@ def _changed(
     for delivery in described:
         deliveries.setdefault(delivery.stream_arn, []).append(delivery)
     changed: dict[str, Document] = {}
+    enrolments = list(enrolments)
+    seen = {one.resource_id or one.name for one in enrolments}
+    for known in documents.values():
+        if known["resourceId"] not in seen and (after := vanished_document_of(known, at)) != known:
+            changed[document_id(Place(known["awsAccountId"], known["awsRegion"]), known["resourceId"])] = after
     for one in enrolments:
         before = documents.get(one.resource_id or one.name)
         after = document_of(one, outcomes.get(id_of(one), ()), deliveries.get(one.stream_arn, ()), before, at)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types_boto3_sns.type_defs import SubscriptionTypeDef
 
 _EVIDENCE_BEGIN = "docs/deploy.md, How the evidence begins; what is not yet written follows by itself"
+_EVIDENCE_GAP = "OpenSearch has the events of that time; CloudTrail says who deleted the delivery"
 _UNKNOWN_SINCE = timedelta(hours=1)  # an alarm that has too little to judge by
 # CloudFormation compares templates with one another, not with what exists.
 ENROL_FUNCTION = "EnrolFunction"  # by its name in the template
@@ -248,6 +249,10 @@ def remembered_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
     for name, words in begins:
         if not is_whole(words):
             checks.append(warning(Subject.EVIDENCE, name, f"its first records: {words}", _EVIDENCE_BEGIN))
+    for one in documents:
+        if gap := one.get("evidenceGap"):
+            why = f"its evidence delivery was deleted and created again: from {gap}, records may be missing"
+            checks.append(warning(Subject.EVIDENCE, f"{one['name']}, gap", why, _EVIDENCE_GAP))
     if whole := sum(is_whole(words) for _, words in begins):
         checks.append(ok(Subject.EVIDENCE, "begin", f"{whole} databases from their first record"))
     return checks

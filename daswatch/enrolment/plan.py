@@ -313,7 +313,11 @@ class _Planner:
 
     def _not_wanted(self, base: Enrolment) -> Enrolment:
         """A database that is not to be watched: what reads it stays, unless a setting says otherwise."""
-        arn, is_on = base.stream_arn, self.database.rds.stream.status is Status.STARTED
+        status = self.database.rds.stream.status
+        arn, is_on = base.stream_arn, status is Status.STARTED
+        stops = self.wanted.on_deselection is OnDeselection.STOP and base.memory.start_asked
+        if stops and status is Status.STARTING:
+            base = replace(base, reason=f"{base.reason}; its stream is starting: a run that finds it on stops it")
         if not arn:
             return base
         if self.wanted.on_deselection is OnDeselection.KEEP:
@@ -322,7 +326,7 @@ class _Planner:
             found = self._consumed(base)
             return replace(found, state=base.state, reason=f"{base.reason}; its stream is on, and read as before")
         steps = list(_removals(self.present, self.wanted.consumers, arn, base.reason))
-        if self.wanted.on_deselection is OnDeselection.STOP and is_on and base.memory.start_asked:
+        if stops and is_on:
             steps.append(Step(Act.STOP_STREAM, {"ResourceArn": self.database.rds.arn}, base.reason))
         return replace(base, steps=tuple(steps))
 

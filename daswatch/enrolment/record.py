@@ -137,8 +137,11 @@ def document_of(
     asked = [one for one in outcomes if one.step.act is Act.START_STREAM and (not one.failure or one.may_have_effect)]
     if enrolment.starts and not asked:
         memory = replace(memory, start_asked=before.get("startAsked", ""))
+    is_orphan = enrolment.name == enrolment.resource_id
+    delivered = any(_creates_evidence(one) for one in outcomes)
+    gap = f"{before['checked'][Kind.EVIDENCE]} to {now}" if delivered and _was_kept(before) else ""
     document = {
-        "name": enrolment.name,
+        "name": before.get("name", enrolment.name) if is_orphan else enrolment.name,
         "resourceId": enrolment.resource_id or enrolment.name,
         "awsAccountId": enrolment.place.account_id,
         "awsRegion": enrolment.place.region,
@@ -150,10 +153,31 @@ def document_of(
         "wasOn": memory.was_on,
         "goneSince": memory.gone_since,
         "checked": checked,
-        "evidenceStart": before.get("evidenceStart", ""),
+        "evidenceStart": "" if delivered else before.get("evidenceStart", ""),
+        "evidenceGap": gap or before.get("evidenceGap", ""),
         "steps": [*before.get("steps", ()), *steps][-_KEPT_STEPS:],
     }
     return {name: value for name, value in document.items() if value not in ("", {}, [], False)}
+
+
+def vanished_document_of(before: Document, now: str) -> Document:
+    """The document after a run that found neither the database nor what reads its stream. A name has a colon."""
+    state, reason = State.GONE, "RDS no longer describes it"
+    if ":" in before["resourceId"]:
+        state, reason = State.NOT_SELECTED, "the name is no longer selected, or a database has it"
+    if before["state"] == state:
+        return before
+    return {**before, "state": str(state), "reason": reason, "since": now}
+
+
+def _creates_evidence(outcome: Outcome) -> bool:
+    creates = outcome.step.act is Act.CREATE_DELIVERY and not outcome.failure
+    return creates and "ExtendedS3DestinationConfiguration" in outcome.step.parameters
+
+
+def _was_kept(before: Document) -> bool:
+    """Whether the database had an evidence delivery, with its stream on, until now: someone deleted it."""
+    return before.get("state") == State.WATCHED and Kind.EVIDENCE in before.get("checked", {})
 
 
 def id_of(enrolment: Enrolment) -> str:

@@ -376,15 +376,18 @@ def test_name_that_no_database_has_is_broken(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begin", "name", "status"),
+    ("notes", "name", "status"),
     [
-        ("complete", "begin", "ok"),
-        ("complete, lost: from 10:00 to 11:00", "db:ledger, begin", "warning"),
-        ("not yet: Firehose has delivered nothing", "db:ledger, begin", "warning"),
+        ({"evidenceStart": "complete"}, "begin", "ok"),
+        ({"evidenceStart": "complete, lost: from 10:00 to 11:00"}, "db:ledger, begin", "warning"),
+        ({"evidenceStart": "not yet: Firehose has delivered nothing"}, "db:ledger, begin", "warning"),
+        ({"evidenceGap": "10:00 to 11:00"}, "db:ledger, gap", "warning"),
     ],
 )
-def test_evidence_that_begins_late_is_shown(deployed: Deployed, begin: str, name: str, status: str) -> None:
-    document = {"name": "db:ledger", "resourceId": "db-1", "state": "watched", "evidenceStart": begin}
+def test_evidence_that_misses_records_is_shown(
+    deployed: Deployed, notes: dict[str, str], name: str, status: str
+) -> None:
+    document = {"name": "db:ledger", "resourceId": "db-1", "state": "watched", **notes}
     deployed.put("das-enrolments", {**document, "awsAccountId": ACCOUNT, "awsRegion": REGION})
 
     check = named(doctor(), name)

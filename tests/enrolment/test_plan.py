@@ -372,6 +372,17 @@ def test_stop_is_repeated_when_no_consumer_is_left() -> None:
     assert acts(found) == ["StopActivityStream"]
 
 
+def test_stop_of_a_stream_that_is_starting_waits_in_words() -> None:
+    found = only(
+        off(ActivityStreamStatus="starting"),
+        settings=wanted(on_deselection=OnDeselection.STOP),
+        memories={"cluster-ORDERS": Memory(BEFORE)},
+    )
+
+    assert (found.state, acts(found)) == (State.NOT_SELECTED, [])
+    assert found.reason == "it is not selected; its stream is starting: a run that finds it on stops it"
+
+
 def test_deselected_database_that_is_kept_is_changed_in_place() -> None:
     database = on()
 

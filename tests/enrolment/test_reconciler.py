@@ -243,6 +243,57 @@ def test_consumers_of_a_deleted_database_go_with_its_kinesis_stream() -> None:
     assert (enrolling.region.mappings, enrolling.region.deliveries) == ({}, {})
 
 
+def test_what_is_not_found_any_more_is_noted_once_by_the_name_that_it_had() -> None:
+    enrolling = Enrolling()
+    (database,) = watched(enrolling)
+    enrolling.wanted = wanted("tag:watch=on,cluster:lost")
+    idle = enrolling.region.add("idle")
+    enrolling.run()
+    for one in (database, idle):
+        enrolling.region.delete(one)
+    enrolling.wanted = wanted()
+    enrolling.settle()
+
+    noted = {one["name"]: (one["state"], one["reason"]) for one in enrolling.memories.documents.values()}
+    versions = dict(enrolling.memories.versions)
+    enrolling.run()
+
+    assert noted == {
+        "cluster:d000": ("gone", "its database is gone"),
+        "cluster:idle": ("gone", "RDS no longer describes it"),
+        "cluster:lost": ("not-selected", "the name is no longer selected, or a database has it"),
+    }
+    assert enrolling.memories.versions == versions
+
+
+def test_delivery_that_a_person_deleted_is_created_again_and_leaves_a_note() -> None:
+    enrolling = Enrolling()
+    watched(enrolling)
+    (document,) = enrolling.memories.documents.values()
+    enrolling.region.deliveries.clear()
+    enrolling.settle()
+
+    (after,) = enrolling.memories.documents.values()
+    assert after["state"] == State.WATCHED
+    assert after["evidenceGap"].startswith(f"{document['checked']['evidence']} to ")
+    assert "evidenceGap" not in document
+
+
+def test_stream_that_begins_again_has_a_begin_of_its_own_and_no_gap() -> None:
+    enrolling = Enrolling()
+    (database,) = watched(enrolling)
+    ((id_, document),) = enrolling.memories.documents.items()
+    enrolling.memories.documents[id_] = {**document, "evidenceStart": "complete"}
+    enrolling.region.end_stream(database)
+    enrolling.settle()
+    enrolling.region.begin_stream(database, by_person=True)
+    enrolling.settle()
+
+    (after,) = enrolling.memories.documents.values()
+    assert after["state"] == State.WATCHED
+    assert after.keys().isdisjoint({"evidenceStart", "evidenceGap"})
+
+
 def test_dry_run_changes_and_writes_nothing() -> None:
     enrolling = Enrolling()
     enrolling.region.add("orders", tags=TAGGED)
