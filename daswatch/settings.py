@@ -212,6 +212,10 @@ SETTINGS = {
             SPLUNK_SECRET_ARN='ARN of its secret `{"hec_token": …}`',
             TRANSFORM_FUNCTION_ARN="function that transforms records for Splunk",
         ),
+        *_settings(
+            *Reader,
+            POWERTOOLS_METRICS_NAMESPACE=("Daswatch", "namespace of the function's CloudWatch metrics"),
+        ),
     )
 }
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-NAMESPACE = "Daswatch"
+from daswatch.settings import SETTINGS
+
+_NAMESPACE = SETTINGS["POWERTOOLS_METRICS_NAMESPACE"].default
 
 # At their debug level these log whole requests and answers, data keys among them, and at others they log tracebacks:
 # they are not asked, whatever the level of the root logger. What went wrong is in the report.
@@ -22,7 +24,8 @@ class Telemetry:
     """Writes to standard output, where Lambda's log picks it up and CloudWatch reads the metrics."""
 
     def __init__(self, service: str) -> None:
-        self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
+        self._metrics = EphemeralMetrics(service=service)  # it reads POWERTOOLS_METRICS_NAMESPACE
+        self._metrics.namespace = self._metrics.namespace or _NAMESPACE
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 

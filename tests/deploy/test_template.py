@@ -161,6 +161,7 @@ def test_other_names_are_refused_before_anything_is_made(database: str) -> None:
 
 # Functions, and their settings.
 
+METRICS_NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
 ENROL = "enrol_lambda.handler.handler"
 FUNCTIONS = [one.properties["Handler"] for one in stack().of_type("AWS::Lambda::Function").values()]
 
@@ -252,7 +253,7 @@ def test_every_setting_that_the_code_reads_is_set_or_meant_to_be_the_default_and
 
     read(handler, variables)
 
-    assert set(given) <= variables.asked
+    assert set(given) <= variables.asked | {METRICS_NAMESPACE}  # powertools reads that
     assert variables.asked - set(given) <= set(AT_THEIR_DEFAULT)
 
 
@@ -515,7 +516,9 @@ def emitted_metrics() -> dict[str, set[str]]:
 
 def test_alarms_of_our_metrics_look_at_metrics_that_are_emitted() -> None:
     ours = [one.properties for one in stack().of_type("AWS::CloudWatch::Alarm").values()]
-    ours = [one for one in ours if one["Namespace"] == "Daswatch"]
+    functions = stack().of_type("AWS::Lambda::Function").values()
+    (namespace,) = {one.properties["Environment"]["Variables"][METRICS_NAMESPACE] for one in functions}
+    ours = [one for one in ours if one["Namespace"] == namespace]
 
     assert {one["MetricName"] for one in ours} >= {"DeadLetters", "RecordsToRetry", "FailingDetections"}
     for alarm in ours:
