@@ -17,7 +17,12 @@ OWN_DOMAIN = {
 }
 
 
-FIRST_TRY = {"Databases": "cluster:orders", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
+FIRST_TRY = {
+    "Databases": "cluster:orders",
+    "ArtifactBucket": "artifacts",
+    "CreateDomain": "true",
+    "DomainAuditLogs": "true",
+}
 
 
 SERVERLESS = {
