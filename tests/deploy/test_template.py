@@ -506,6 +506,30 @@ def test_evidence_is_locked_and_its_readers_are_logged_where_asked_for() -> None
     assert letters["LoggingConfiguration"]["LogFilePrefix"] == "daswatch/dead-letters/"
 
 
+def test_evidence_is_replicated_where_asked_for() -> None:
+    configuration = stack().resources["EvidenceBucket"].properties["ReplicationConfiguration"]
+    default = stack("own domain").resources
+
+    assert configuration["Role"] == "<ReplicationRole.Arn>"
+    (rule,) = configuration["Rules"]
+    assert rule["Status"] == rule["SourceSelectionCriteria"]["SseKmsEncryptedObjects"]["Status"] == "Enabled"
+    assert rule["DeleteMarkerReplication"] == {"Status": "Disabled"}
+    assert rule["Destination"] == {
+        "Bucket": "arn:aws:s3:::evidence-replica",
+        "EncryptionConfiguration": {"ReplicaKmsKeyID": EVERYTHING["EvidenceReplicaKey"]},
+        "Metrics": {"Status": "Enabled"},
+    }
+    alarm = stack().resources["EvidenceNotReplicatedAlarm"].properties
+    watched = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert watched == {
+        "SourceBucket": "<EvidenceBucket>",
+        "DestinationBucket": "evidence-replica",
+        "RuleId": rule["Id"],
+    }
+    assert "ReplicationConfiguration" not in default["EvidenceBucket"].properties
+    assert not [name for name in default if "Replica" in name]
+
+
 # Notifications.
 
 
