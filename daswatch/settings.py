@@ -159,6 +159,11 @@ SETTINGS = {
             FINDINGS_ROLE_ARN="IAM role that gets the findings function's role in OpenSearch",
             POSTURE_ROLE_ARN="IAM role that gets the posture function's role in OpenSearch",
             ENROLMENT_ROLE_ARN="IAM role that gets the enrolment function's role in OpenSearch",
+            AUDIT_LOGS=(
+                "false",
+                "`true`: the audit log of the Security plugin is enabled, without request bodies "
+                "([more](deploy.md#audit-log-of-opensearch))",
+            ),
             MONITORS=("true", "`false`: no monitors; the schedule alone runs the detections"),
             MONITOR_TOPIC_ARN="SNS topic that monitors notify",
             CHANNEL_ROLE_ARN="the role that OpenSearch assumes for it",

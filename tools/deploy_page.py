@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "deploy.md"
 GB = 1024**3
 HOURS = 730  # of a month
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:splunk"
+_REPLICA_KEY = "arn:aws:kms:eu-central-1:123456789012:key/2e3f4a5b-6c7d-4e8f-9012-345678901234"
 
 # Measured with the demo's producer, which encrypts records as RDS does, signed suite (`tools/benchmarks/workload.py`).
 HEARTBEAT_BYTES = 1_045
@@ -161,6 +162,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "SavedQueriesStopped": "Check that the schedule `daswatch-each-minute` is enabled, then the alarm "
     "FindingsThrottled.",
     "TransformErrors": "Check the log of the transform function. The objects under `splunk/` contain the records.",
+    "EvidenceNotReplicated": "Check versioning, policy and key of the replica bucket, then replicate what failed with "
+    "S3 Batch Replication.",
     "RowsDelayed": "Check the Firehose log; usually the policy of the bucket or key.",
 }
 
@@ -186,6 +189,7 @@ def parameters_table() -> str:
 def alarms_table() -> str:
     """All alarms that the template can create: description and fix."""
     given = {"SplunkEndpoint": "https://splunk.example.org", "SplunkSecretArn": _SECRET, "RowsToS3": "true"}
+    given |= {"EvidenceReplicaBucket": "evidence-replica", "EvidenceReplicaKey": _REPLICA_KEY}
     rows = []
     for one in small_stack("db:ORDERS", **given).of_type("AWS::CloudWatch::Alarm").values():
         name = one.properties["AlarmName"].removeprefix("daswatch-")

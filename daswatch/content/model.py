@@ -26,6 +26,7 @@ class ContentKind(StrEnum):
     RETENTION_POLICY = "retention policy"
     ROLE = "role"
     ROLE_MAPPING = "role mapping"
+    AUDIT_LOG = "audit log"
     CHANNEL = "notification channel"
     MONITOR = "monitor"
     SAVED_OBJECT = "saved object"
@@ -124,6 +125,7 @@ class WantedContent:
     enrolment_role_arns: tuple[str, ...] = ()  # of the enrolment function
     index_settings: IndexSettings = field(default_factory=IndexSettings)
     hourly: HourlyIndices | None = None  # None: whatever the functions have
+    audit_logs: bool = False  # of the Security plugin
     monitors: bool = True
     dashboards: bool = True
 
@@ -137,7 +139,7 @@ class WantedContent:
         detections: tuple[Detection, ...],
         dashboards: bool = True,
     ) -> WantedContent:
-        """From MONITORS, MONITOR_TOPIC_ARN, CHANNEL_ROLE_ARN, the ARNs of the functions' roles; indices' settings.
+        """From MONITORS and other settings of setup: topic, roles, AUDIT_LOGS, indices' settings.
 
         INDEX_HOURLY counts where it is set, to nothing included.
         """
@@ -153,6 +155,7 @@ class WantedContent:
             enrolment_role_arns=_arns(environment, "ENROLMENT_ROLE_ARN"),
             index_settings=IndexSettings.read(environment),
             hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
+            audit_logs=environment.flag("AUDIT_LOGS"),
             monitors=environment.flag("MONITORS"),
             dashboards=dashboards,
         )

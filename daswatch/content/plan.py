@@ -25,6 +25,7 @@ _NOT_ON_COLLECTIONS = {
     ContentKind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
     ContentKind.ROLE: "a Serverless collection has data access policies instead",
     ContentKind.ROLE_MAPPING: "a Serverless collection has data access policies instead",
+    ContentKind.AUDIT_LOG: "a Serverless collection has CloudTrail instead",
     ContentKind.CHANNEL: "a Serverless collection has no Notifications plugin",
     ContentKind.MONITOR: "a Serverless collection has no Alerting plugin: the scheduled function runs every detection",
 }
@@ -71,7 +72,8 @@ def wanted_content(wanted: WantedContent) -> tuple[list[Content], tuple[LeftOut,
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
     templates = [_dated(one, wanted) for one in shipped_content(prefix, wanted.index_settings)]
-    content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_channel(wanted), *_monitors(wanted)]
+    content = [*templates, *shipped_roles(prefix), *_mappings(wanted), *_audit_log(wanted)]
+    content += [*_channel(wanted), *_monitors(wanted)]
     if wanted.dashboards:
         objects = shipped_objects(Indices(prefix), wanted.detections)
         content += [Content(ContentKind.SAVED_OBJECT, f"{one.type}/{one.id}", packed(one)) for one in objects]
@@ -150,6 +152,8 @@ def _compared(content: Content, there: Mapping[str, Any]) -> tuple[Mapping[str, 
             same, why = _same_policy(content.body["policy"], there.get("policy") or {})
         case ContentKind.ROLE_MAPPING:
             body, same = _merged(content.body, there)
+        case ContentKind.AUDIT_LOG:
+            body, same = _audited(content.body, there), bool(there.get("enabled"))
         case ContentKind.CHANNEL:
             body, same, why = _channel_there(content.body, there)
         case ContentKind.MONITOR:
@@ -190,6 +194,11 @@ def _merged(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[
     }
     kept = {"description": there["description"]} if there.get("description") else {}
     return {**kept, **{name: entries for name, entries in after.items() if entries}}, before == after
+
+
+def _audited(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that is there, with ours: the plugin resets what a request leaves out."""
+    return {**there, **shipped, "audit": {**(there.get("audit") or {}), **shipped["audit"]}}
 
 
 def _channel_there(shipped: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[dict[str, Any], bool, str]:
@@ -240,6 +249,12 @@ def _unmapped(wanted: WantedContent) -> list[LeftOut]:
     settings = [setting for arn, setting in _arns(wanted).values() if not arn]
     why = f"the role has no users: set {', '.join(settings)}"
     return [LeftOut(ContentKind.ROLE_MAPPING, len(settings), why)] if settings else []
+
+
+def _audit_log(wanted: WantedContent) -> list[Content]:
+    """Without request bodies, which hold SQL. What is changed there stays, as long as it is enabled."""
+    body = {"enabled": True, "audit": {"log_request_body": False}}
+    return [Content(ContentKind.AUDIT_LOG, "config", body)] if wanted.audit_logs else []
 
 
 def _channel(wanted: WantedContent) -> list[Content]:

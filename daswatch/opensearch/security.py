@@ -1,4 +1,4 @@
-"""OpenSearch's Security plugin: roles, and who has them."""
+"""OpenSearch's Security plugin: roles, who has them, and the audit log."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from daswatch.opensearch.templates import NO_SUCH_API
 _PATHS = {
     ContentKind.ROLE: "/_plugins/_security/api/roles",
     ContentKind.ROLE_MAPPING: "/_plugins/_security/api/rolesmapping",
+    ContentKind.AUDIT_LOG: "/_plugins/_security/api/audit",
 }
 _FORBIDDEN = 403
 
 
 class SecurityGateway:
-    """Roles and role mappings at one endpoint."""
+    """Roles, role mappings and the audit log at one endpoint."""
 
     kinds = frozenset(_PATHS)
 
@@ -35,7 +36,8 @@ class SecurityGateway:
 
         A caller who may not manage roles, and maps none, installs none.
         """
-        found = {}
+        found: dict[tuple[ContentKind, str], Any] = {}
+        absent = {}
         for kind, path in _PATHS.items():
             names = [content.name for content in shipped if content.kind is kind]
             if not names:
@@ -55,9 +57,10 @@ class SecurityGateway:
                     ) from exc
                 else:
                     raise
-                return Found({}, dict.fromkeys(_PATHS, why))
+                absent[kind] = why
+                continue
             found.update({(kind, name): answer[name] for name in names if name in answer})
-        return Found(found)
+        return Found(found, absent)
 
     def install(self, steps: Sequence[PlannedStep]) -> None:
         """Create or replace each piece. Raises SearchUnavailable."""

@@ -34,7 +34,9 @@ def reasons(wanted: WantedContent) -> dict[ContentKind, str]:
 
 
 def test_content_comes_in_the_order_of_installation() -> None:
-    wanted = WantedContent(detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arns=(ROLE,))
+    wanted = WantedContent(
+        detections=(a_detection(),), alert_topic_arn=TOPIC, ingest_role_arns=(ROLE,), audit_logs=True
+    )
     content, left_out = wanted_content(wanted)
 
     assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(ContentKind).index)
@@ -74,6 +76,7 @@ def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
         ),
         (WantedContent(service="aoss"), ContentKind.RETENTION_POLICY, "data lifecycle policy"),
         (WantedContent(service="aoss"), ContentKind.ROLE, "data access policies"),
+        (WantedContent(service="aoss", audit_logs=True), ContentKind.AUDIT_LOG, "CloudTrail"),
     ],
 )
 def test_what_is_left_out_says_why(wanted: WantedContent, kind: ContentKind, why: str) -> None:

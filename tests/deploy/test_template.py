@@ -37,7 +37,7 @@ from ingest_lambda.report import IngestReport, RowsReport
 from posture_lambda import telemetry as posture_telemetry
 from posture_lambda.auditor import PostureReport
 from tests.iac.cloudformation import ACCOUNT, REGION, TEMPLATE, Stack, read_template, walk
-from tests.iac.setups import EVERYTHING, HUB, SAMPLES_KEY, SETUPS, SPOKE, stack
+from tests.iac.setups import EVERYTHING, FIRST_TRY, HUB, SAMPLES_KEY, SETUPS, SPOKE, stack
 
 # What the code reads and the template leaves at its default, with the reason.
 AT_THEIR_DEFAULT = {
@@ -403,6 +403,43 @@ def test_the_domain_encrypts_and_asks_who_it_is() -> None:
     assert domain["AccessPolicies"]["Statement"][0]["Resource"].endswith(f":domain/{domain['DomainName']}/*")
 
 
+def test_the_domain_publishes_its_audit_log_where_asked_for() -> None:
+    made = stack("first try")
+    resources, default = made.resources, Stack({**FIRST_TRY, "DomainAuditLogs": "false"})
+    domain, group = resources["Domain"].properties, resources["DomainAuditLog"]
+    (statement,) = json.loads(resources["DomainMayLog"].properties["PolicyDocument"])["Statement"]
+
+    assert group.raw["DeletionPolicy"] == "Retain"
+    assert group.properties["LogGroupName"] == f"/aws/opensearch/{domain['DomainName']}"
+    assert resources["DomainMayLog"].properties["PolicyName"] == domain["DomainName"]
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/opensearch/<DomainMayLog>:*"
+    assert domain["LogPublishingOptions"] == {"AUDIT_LOGS": {"Enabled": True, "CloudWatchLogsLogGroupArn": arn}}
+    assert (statement["Principal"], statement["Resource"]) == ({"Service": "es.amazonaws.com"}, "<DomainAuditLog.Arn>")
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:es:{REGION}:{ACCOUNT}:domain/{domain['DomainName']}"},
+    }
+    assert default.resources["Domain"].properties["LogPublishingOptions"] == {"AUDIT_LOGS": {"Enabled": False}}
+    assert "DomainMayLog" not in default.resources
+    setup = "setup_lambda.handler.handler"
+    settings = [one.function(setup).properties["Environment"]["Variables"] for one in (made, default, stack())]
+    assert [one["AUDIT_LOGS"] for one in settings] == ["true", "false", "false"]
+
+
+@by_setup
+def test_the_data_key_encrypts_every_log(name: str) -> None:
+    made = stack(name)
+    statements = made.resources["DataKey"].properties["KeyPolicy"]["Statement"]
+    (logs,) = (one for one in statements if one["Sid"] == "AllowFunctionLogs")
+    patterns = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    groups = [one.properties["LogGroupName"] for one in made.of_type("AWS::Logs::LogGroup").values()]
+
+    for group in groups:
+        assert any(fnmatchcase(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}", one) for one in patterns), group
+    for pattern in patterns:
+        assert any(fnmatchcase(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{one}", pattern) for one in groups), pattern
+
+
 @by_setup
 def test_every_function_logs_into_a_group_of_its_own_that_forgets_and_is_encrypted(name: str) -> None:
     made = stack(name)
@@ -468,6 +505,30 @@ def test_evidence_is_locked_and_its_readers_are_logged_where_asked_for() -> None
     assert not {"ObjectLockEnabled", "ObjectLockConfiguration", "LoggingConfiguration"} & default.keys()
     letters = Stack(given).resources["DeadLetterBucket"].properties
     assert letters["LoggingConfiguration"]["LogFilePrefix"] == "daswatch/dead-letters/"
+
+
+def test_evidence_is_replicated_where_asked_for() -> None:
+    configuration = stack().resources["EvidenceBucket"].properties["ReplicationConfiguration"]
+    default = stack("own domain").resources
+
+    assert configuration["Role"] == "<ReplicationRole.Arn>"
+    (rule,) = configuration["Rules"]
+    assert rule["Status"] == rule["SourceSelectionCriteria"]["SseKmsEncryptedObjects"]["Status"] == "Enabled"
+    assert rule["DeleteMarkerReplication"] == {"Status": "Disabled"}
+    assert rule["Destination"] == {
+        "Bucket": "arn:aws:s3:::evidence-replica",
+        "EncryptionConfiguration": {"ReplicaKmsKeyID": EVERYTHING["EvidenceReplicaKey"]},
+        "Metrics": {"Status": "Enabled"},
+    }
+    alarm = stack().resources["EvidenceNotReplicatedAlarm"].properties
+    watched = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert watched == {
+        "SourceBucket": "<EvidenceBucket>",
+        "DestinationBucket": "evidence-replica",
+        "RuleId": rule["Id"],
+    }
+    assert "ReplicationConfiguration" not in default["EvidenceBucket"].properties
+    assert not [name for name in default if "Replica" in name]
 
 
 # Notifications.

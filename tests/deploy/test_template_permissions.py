@@ -47,7 +47,7 @@ from tests.harness.firehose import FirehoseFunction
 from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
-from tests.iac.iam import Calls, Grant, grants, recorded
+from tests.iac.iam import Call, Calls, Grant, grants, recorded
 from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS, SPOKE
 
 DATA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1d2e3f4a-5b6c-4d7e-8f90-123456789012"
@@ -513,6 +513,16 @@ OF_SERVICE_ROLES = {
     | FIREHOSE_WRITES
     | {"lambda:GetFunctionConfiguration", "lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
     "RowsRole": FIREHOSE_WRITES,
+    # What its guide lists without object tags, which the evidence has none of, and without delete markers.
+    "ReplicationRole": {
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+        "s3:ReplicateObject",
+        "kms:Decrypt",
+        "kms:Encrypt",
+    },
     "SendToHubRole": {"events:PutEvents"},
     "ChannelRole": {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
@@ -523,6 +533,33 @@ def test_a_services_role_has_what_its_guide_lists(role: str) -> None:
     granted = grants(Stack(SPOKE if role == "SendToHubRole" else EVERYTHING).statements(role))
 
     assert {grant.action for grant in granted} == OF_SERVICE_ROLES[role]
+
+
+def test_replication_reads_the_evidence_and_writes_the_replica_alone() -> None:
+    granted = grants(stack_for({"EvidenceBucket.Arn": "arn:aws:s3:::evidence"}).statements("ReplicationRole"))
+    locked = grants(Stack({**EVERYTHING, "EvidenceLock": "governance"}).statements("ReplicationRole"))
+
+    def allowed(key: str, action: str, region: str, bucket: str) -> bool:
+        context = (
+            ("kms:ViaService", f"s3.{region}.amazonaws.com"),
+            ("kms:EncryptionContext:aws:s3:arn", f"arn:aws:s3:::{bucket}"),
+        )
+        return any(grant.allows(Call(f"kms:{action}", key, context)) for grant in granted)
+
+    assert {one.resource for one in granted if one.action.startswith("s3:Replicate")} == {
+        "arn:aws:s3:::evidence-replica/*"
+    }
+    assert {one.action for one in locked} - {one.action for one in granted} == {
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+    }
+    replica_key = EVERYTHING["EvidenceReplicaKey"]
+    assert allowed(DATA_KEY, "Decrypt", REGION, "evidence")
+    assert allowed(replica_key, "Encrypt", "eu-central-1", "evidence-replica/evidence/a.gz")
+    assert not allowed(DATA_KEY, "Encrypt", REGION, "evidence")
+    assert not allowed(DATA_KEY, "Decrypt", REGION, "rows")
+    assert not allowed(replica_key, "Encrypt", REGION, "evidence-replica")
+    assert not allowed(replica_key, "Encrypt", "eu-central-1", "other")
 
 
 def test_the_member_role_has_what_docs_ask_of_it() -> None:
@@ -586,6 +623,11 @@ WILDCARDS = {
         (f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-*", f"kinesis:{action}"): "RDS names them so"
         for action in ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
     },
+    **{
+        ("<EvidenceBucket.Arn>/*", f"s3:{action}"): "all of the evidence is replicated"
+        for action in ("GetObjectVersionAcl", "GetObjectVersionForReplication")
+    },
+    ("arn:aws:s3:::evidence-replica/*", "s3:ReplicateObject"): "all of the evidence is replicated",
     (f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*", "rds:DescribeDBClusters"): "by filters",
     (f"arn:aws:rds:{REGION}:{ACCOUNT}:db:*", "rds:DescribeDBInstances"): "by filters",
     ("arn:aws:iam::*:role/daswatch-findings", "sts:AssumeRole"): "accounts are known when there are events",

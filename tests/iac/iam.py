@@ -210,6 +210,8 @@ def _holds(operator: str, wanted: Sequence[str], given: Sequence[str]) -> bool:
     match operator:
         case "StringEquals" | "ArnEquals" | "Bool" | "ForAnyValue:StringEquals":
             return any(value in wanted for value in given)
+        case "StringLike":
+            return any(_like(pattern, value) for pattern in wanted for value in given)
         case "StringEqualsIfExists":
             return not given or any(value in wanted for value in given)
     raise AssertionError(f"no test knows the condition {operator}")

@@ -17,7 +17,12 @@ OWN_DOMAIN = {
 }
 
 
-FIRST_TRY = {"Databases": "cluster:orders", "ArtifactBucket": "artifacts", "CreateDomain": "true"}
+FIRST_TRY = {
+    "Databases": "cluster:orders",
+    "ArtifactBucket": "artifacts",
+    "CreateDomain": "true",
+    "DomainAuditLogs": "true",
+}
 
 
 SERVERLESS = {
@@ -34,6 +39,8 @@ EVERYTHING = {
     "OnStackDeletion": "stop",
     "OpenSearchAuth": "basic",
     "OpenSearchSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:search-a1b2c3",
+    "EvidenceReplicaBucket": "evidence-replica",
+    "EvidenceReplicaKey": "arn:aws:kms:eu-central-1:210987654321:key/2e3f4a5b-6c7d-4e8f-9012-345678901234",
     "RowsToS3": "true",
     "SplunkEndpoint": "https://splunk.example.internal:8088",
     "SplunkSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:splunk-a1b2c3",

@@ -117,7 +117,7 @@ def test_everything_is_installed_in_order(place: Place) -> None:
 
     kinds = [one.content.kind for one in plan.steps]
     assert kinds == sorted(kinds, key=list(ContentKind).index)
-    assert set(kinds) == set(ContentKind) - {ContentKind.ROLE, ContentKind.ROLE_MAPPING}
+    assert set(kinds) == set(ContentKind) - {ContentKind.ROLE, ContentKind.ROLE_MAPPING, ContentKind.AUDIT_LOG}
     expected = {monitor_name(one, place.indices) for one in DETECTIONS if has_monitor(one)}
     assert {one["name"] for one in place.domain.alerting.monitors.values()} == expected
     sns = {"topic_arn": TOPIC, "role_arn": CHANNEL_ROLE}
@@ -276,7 +276,10 @@ def test_collection_gets_templates_and_saved_objects_only(place: Place) -> None:
         ContentKind.SAVED_OBJECT,
         ContentKind.COMPONENT_TEMPLATE,
     }  # templates hold their components
-    assert {one.kind for one in plan.left_out} == set(ContentKind) - taken - {ContentKind.ROLE_MAPPING}
+    assert {one.kind for one in plan.left_out} == set(ContentKind) - taken - {
+        ContentKind.ROLE_MAPPING,
+        ContentKind.AUDIT_LOG,
+    }
 
 
 # --- what users decided ---

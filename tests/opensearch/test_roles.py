@@ -426,3 +426,24 @@ def test_a_role_that_was_widened_is_backed_up_and_narrowed(admin: OpenSearch) ->
     assert {one.content.name: one.step for one in plan.steps}[role] is Operation.UPDATE
     assert orjson.loads(saved[f"role/{role}.json"])["cluster_permissions"] == ["*"]
     assert "*" not in admin.transport.perform_request("GET", path)[role]["cluster_permissions"]
+
+
+def test_audit_log_is_enabled_and_stays_as_a_team_changes_it(admin: OpenSearch) -> None:
+    path = "/_plugins/_security/api/audit"
+    installation, saved = Installation(admin, None), dict[str, bytes]()
+    wanted = WantedContent(dashboards=False, audit_logs=True)
+
+    def there() -> dict[str, Any]:
+        config: dict[str, Any] = admin.transport.perform_request("GET", path)["config"]
+        return config
+
+    before = {**there(), "enabled": False}  # as on a new domain of OpenSearch Service
+    before["audit"]["ignore_users"] = ["kibanaserver", "probe"]
+    admin.transport.perform_request("PUT", f"{path}/config", body=before)
+
+    installation.execute(installation.plan(wanted), saved.__setitem__)
+
+    assert there() == {**before, "enabled": True, "audit": {**before["audit"], "log_request_body": False}}
+    assert orjson.loads(saved["audit-log/config.json"]) == before
+    admin.transport.perform_request("PUT", f"{path}/config", body={**before, "enabled": True})
+    assert not installation.plan(wanted).changes
