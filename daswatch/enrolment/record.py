@@ -7,7 +7,7 @@ each run where something changed; the doctor, dashboards and the posture read th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ Document = Mapping[str, Any]  # of `das-enrolments`
 MAX_DESCRIBED = 100
 _DESCRIBED_EVERY = timedelta(hours=1)
 _KEPT_STEPS = 20
+_DONE = "done"
 _OF_ENROLMENT = re.compile(rf"-(?:{'|'.join(Kind)})-(?:cluster|db)-[A-Z0-9]+$")
 
 
@@ -113,7 +114,8 @@ def to_describe(names: Iterable[str], documents: Mapping[str, Document], consume
 def started_document_of(enrolment: Enrolment, before: Document | None, now: str) -> dict[str, Any]:
     """The document before a stream is started: as if it had been, so that a run that ends in between starts it once."""
     (step,) = (step for step in enrolment.steps if step.act is Act.START_STREAM)
-    return {**document_of(enrolment, [Outcome(step)], (), before, now), "steps": [*(before or {}).get("steps", ())]}
+    document = document_of(enrolment, [Outcome(step)], (), before, now)
+    return _without_empty({**document, **_steps((before or {}).get("steps", ()))})
 
 
 def document_of(
@@ -131,14 +133,14 @@ def document_of(
     needs_person = any(one.failure and not one.is_passing for one in outcomes)
     state = str(State.FAILED if needs_person else enrolment.state)
     is_same = (before.get("state"), before.get("reason")) == (state, reason)
-    steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or "done"} for one in outcomes]
+    steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or _DONE} for one in outcomes]
     checked = {**before.get("checked", {}), **{str(one.kind): now for one in described}}
     memory = enrolment.memory
     asked = [one for one in outcomes if one.step.act is Act.START_STREAM and (not one.failure or one.may_have_effect)]
     if enrolment.starts and not asked:
         memory = replace(memory, start_asked=before.get("startAsked", ""))
     document = {
-        "name": enrolment.name,
+        **_name(enrolment, before),
         "resourceId": enrolment.resource_id or enrolment.name,
         "awsAccountId": enrolment.place.account_id,
         "awsRegion": enrolment.place.region,
@@ -151,9 +153,40 @@ def document_of(
         "goneSince": memory.gone_since,
         "checked": checked,
         "evidenceStart": before.get("evidenceStart", ""),
-        "steps": [*before.get("steps", ()), *steps][-_KEPT_STEPS:],
+        **_steps([*before.get("steps", ()), *steps][-_KEPT_STEPS:]),
     }
+    return _without_empty(document)
+
+
+def _name(enrolment: Enrolment, before: Document) -> dict[str, Any]:
+    """The fields of a database's name, as in the inventory; of one that is gone, those of the run before."""
+    kind, _, identifier = enrolment.name.rpartition(":")
+    found = {"databaseIdentifier": identifier, "databaseKind": kind} if kind else before
+    return {name: found.get(name, "") for name in ("databaseIdentifier", "databaseKind")}
+
+
+def _steps(steps: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The steps, and those of the last run that took any in fields of their own: tables show no lists of objects."""
+    at = steps[-1]["at"] if steps else ""
+    last = [one for one in steps if one["at"] == at]
+    failures = [f"{one['call']}: {one['outcome']}" for one in last if one["outcome"] != _DONE]
+    return {
+        "steps": list(steps),
+        "lastStepAt": at,
+        "lastStepCalls": [one["call"] for one in last],
+        "lastStepOutcome": "; ".join(failures) or (_DONE if last else ""),
+    }
+
+
+def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value not in ("", {}, [], False)}
+
+
+def name_of(document: Document) -> str:
+    """The name of its database, like cluster:orders; the resource id where the name is not known."""
+    if "databaseIdentifier" not in document:
+        return str(document["resourceId"])
+    return f"{document['databaseKind']}:{document['databaseIdentifier']}"
 
 
 def id_of(enrolment: Enrolment) -> str:

@@ -384,8 +384,8 @@ def test_name_that_no_database_has_is_broken(deployed: Deployed) -> None:
     ],
 )
 def test_evidence_that_begins_late_is_shown(deployed: Deployed, begin: str, name: str, status: str) -> None:
-    document = {"name": "db:ledger", "resourceId": "db-1", "state": "watched", "evidenceStart": begin}
-    deployed.put("das-enrolments", {**document, "awsAccountId": ACCOUNT, "awsRegion": REGION})
+    document = {"databaseIdentifier": "ledger", "databaseKind": "db", "resourceId": "db-1", "evidenceStart": begin}
+    deployed.put("das-enrolments", {**document, "state": "watched", "awsAccountId": ACCOUNT, "awsRegion": REGION})
 
     check = named(doctor(), name)
 
@@ -394,7 +394,8 @@ def test_evidence_that_begins_late_is_shown(deployed: Deployed, begin: str, name
 
 def test_what_enrolment_could_not_do_is_broken(deployed: Deployed) -> None:
     failed = {
-        "name": "db:ledger",
+        "databaseIdentifier": "ledger",
+        "databaseKind": "db",
         "resourceId": "db-1",
         "awsAccountId": ACCOUNT,
         "awsRegion": REGION,
