@@ -18,6 +18,7 @@ from daswatch.enrolment.record import (
     EvidenceBegin,
     Outcome,
     document_of,
+    documents_of_gone,
     foreign_names,
     has_begin,
     id_of,
@@ -232,7 +233,7 @@ def _watched(
 
 
 def _changed(
-    enrolments: Iterable[Enrolment],
+    enrolments: Collection[Enrolment],
     outcomes: Mapping[str, tuple[Outcome, ...]],
     documents: Mapping[str, Document],
     described: Iterable[DeliveryFound],
@@ -248,4 +249,4 @@ def _changed(
         after = document_of(one, outcomes.get(id_of(one), ()), deliveries.get(one.stream_arn, ()), before, at)
         if after != before or one.starts:
             changed[id_of(one)] = after
-    return changed
+    return {**changed, **dict(documents_of_gone(documents.values(), enrolments, at))}

@@ -7,14 +7,14 @@ each run where something changed; the doctor, dashboards and the posture read th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, read_delivery_name
 from daswatch.enrolment.plan import Act, Enrolment, Memory, State, Step
-from daswatch.fleet.database import document_id
+from daswatch.fleet.database import Place, document_id
 from daswatch.times import moment_of
 
 Document = Mapping[str, Any]  # of `das-enrolments`
@@ -180,6 +180,21 @@ def _steps(steps: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 
 def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value not in ("", {}, [], False)}
+
+
+def documents_of_gone(
+    documents: Iterable[Document], enrolments: Iterable[Enrolment], now: str
+) -> Iterator[tuple[str, Document]]:
+    """The documents, by id, of databases that are gone and that nothing of this deployment reads.
+
+    `documents` and `enrolments` are all of a place.
+    """
+    planned = {id_of(one) for one in enrolments}
+    for before in documents:
+        place = Place(before["awsAccountId"], before["awsRegion"])
+        id_ = document_id(place, before["resourceId"])
+        if id_ not in planned and before.get("state") != State.GONE:
+            yield id_, {**before, "state": str(State.GONE), "reason": "its database is gone", "since": now}
 
 
 def name_of(document: Document) -> str:

@@ -1,4 +1,4 @@
-"""Documents of enrolments: the name of the database, and the last steps."""
+"""Documents of enrolments: the name of the database, the last steps, and databases that are gone."""
 
 from __future__ import annotations
 
@@ -105,3 +105,38 @@ def test_claim_of_a_start_is_not_a_step(enrolling: Enrolling) -> None:
     document = the_document(enrolling)
     assert document["startAsked"]
     assert not [name for name in document if name.startswith("lastStep")]
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.NOT_SELECTED])
+def test_deleted_database_without_consumers_is_gone(enrolling: Enrolling, state: State) -> None:
+    database = enrolling.region.add("orders", tags=TAGGED if state is State.FAILED else {})
+    database.gives_up = True
+    found = enrolling.settle()["cluster:orders"]
+    assert found.state is state
+    enrolling.region.delete(database)
+
+    enrolling.run()
+
+    document = the_document(enrolling)
+    assert (document["state"], document["reason"], name_of(document)) == (
+        State.GONE,
+        "its database is gone",
+        "cluster:orders",
+    )
+    enrolling.run()
+    assert the_document(enrolling) == document
+
+
+def test_database_that_comes_back_is_not_started_again(enrolling: Enrolling) -> None:
+    """RDS left it out of one answer."""
+    database = enrolling.region.add("orders", tags=TAGGED)
+    database.gives_up = True
+    enrolling.settle()
+    enrolling.region.delete(database)
+    enrolling.run()
+    enrolling.region.databases[database.resource_id] = database
+
+    found = enrolling.settle(3)
+
+    assert found["cluster:orders"].state is State.FAILED
+    assert enrolling.region.starts == {database.resource_id: 1}
