@@ -24,11 +24,11 @@ from daswatch.enrolment.record import (
     memory_of,
     started_document_of,
     to_describe,
-    vanished_document_of,
+    vanished_documents,
 )
 from daswatch.enrolment.selection import Selection
 from daswatch.errors import ConsumersUnavailable, FleetUnavailable, SearchUnavailable
-from daswatch.fleet.database import Place, document_id
+from daswatch.fleet.database import Place
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from daswatch.times import iso_milliseconds, moment_of
 
@@ -233,7 +233,7 @@ def _watched(
 
 
 def _changed(
-    enrolments: Iterable[Enrolment],
+    enrolments: Collection[Enrolment],
     outcomes: Mapping[str, tuple[Outcome, ...]],
     documents: Mapping[str, Document],
     described: Iterable[DeliveryFound],
@@ -244,14 +244,9 @@ def _changed(
     for delivery in described:
         deliveries.setdefault(delivery.stream_arn, []).append(delivery)
     changed: dict[str, Document] = {}
-    enrolments = list(enrolments)
-    seen = {one.resource_id or one.name for one in enrolments}
-    for known in documents.values():
-        if known["resourceId"] not in seen and (after := vanished_document_of(known, at)) != known:
-            changed[document_id(Place(known["awsAccountId"], known["awsRegion"]), known["resourceId"])] = after
     for one in enrolments:
         before = documents.get(one.resource_id or one.name)
         after = document_of(one, outcomes.get(id_of(one), ()), deliveries.get(one.stream_arn, ()), before, at)
         if after != before or one.starts:
             changed[id_of(one)] = after
-    return changed
+    return {**changed, **dict(vanished_documents(documents.values(), enrolments, at))}

@@ -17,7 +17,7 @@ from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedMode
 from daswatch.doctor.deployment import Lookup, LookupFailed, Resource, Stack, WatchedDatabase
 from daswatch.enrolment.consumers import MAPPING_SETTINGS
 from daswatch.enrolment.plan import Enrolment, State
-from daswatch.enrolment.record import is_whole
+from daswatch.enrolment.record import is_whole, name_of
 from daswatch.fleet.database import KeyState
 
 if TYPE_CHECKING:
@@ -241,18 +241,18 @@ def remembered_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
     documents = list(documents)
     fix = "do what the reason says; enrolment goes on by itself"
     checks = [
-        broken(Subject.STREAMS, f"{one['name']}, enrolment", f"{one['reason']} (since {one['since'][:16]})", fix)
+        broken(Subject.STREAMS, f"{name_of(one)}, enrolment", f"{one['reason']} (since {one['since'][:16]})", fix)
         for one in documents
         if one.get("state") == State.FAILED
     ]
-    begins = [(f"{one['name']}, begin", one["evidenceStart"]) for one in documents if one.get("evidenceStart")]
+    begins = [(f"{name_of(one)}, begin", one["evidenceStart"]) for one in documents if one.get("evidenceStart")]
     for name, words in begins:
         if not is_whole(words):
             checks.append(warning(Subject.EVIDENCE, name, f"its first records: {words}", _EVIDENCE_BEGIN))
     for one in documents:
         if gap := one.get("evidenceGap"):
             why = f"its evidence delivery was deleted and created again: from {gap}, records may be missing"
-            checks.append(warning(Subject.EVIDENCE, f"{one['name']}, gap", why, _EVIDENCE_GAP))
+            checks.append(warning(Subject.EVIDENCE, f"{name_of(one)}, gap", why, _EVIDENCE_GAP))
     if whole := sum(is_whole(words) for _, words in begins):
         checks.append(ok(Subject.EVIDENCE, "begin", f"{whole} databases from their first record"))
     return checks

@@ -7,14 +7,14 @@ each run where something changed; the doctor, dashboards and the posture read th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from daswatch.enrolment.consumers import Consumers, DeliveryFound, Kind, read_delivery_name
 from daswatch.enrolment.plan import Act, Enrolment, Memory, State, Step
-from daswatch.fleet.database import document_id
+from daswatch.fleet.database import Place, document_id
 from daswatch.times import moment_of
 
 Document = Mapping[str, Any]  # of `das-enrolments`
@@ -23,6 +23,7 @@ Document = Mapping[str, Any]  # of `das-enrolments`
 MAX_DESCRIBED = 100
 _DESCRIBED_EVERY = timedelta(hours=1)
 _KEPT_STEPS = 20
+_DONE = "done"
 _OF_ENROLMENT = re.compile(rf"-(?:{'|'.join(Kind)})-(?:cluster|db)-[A-Z0-9]+$")
 
 
@@ -113,7 +114,8 @@ def to_describe(names: Iterable[str], documents: Mapping[str, Document], consume
 def started_document_of(enrolment: Enrolment, before: Document | None, now: str) -> dict[str, Any]:
     """The document before a stream is started: as if it had been, so that a run that ends in between starts it once."""
     (step,) = (step for step in enrolment.steps if step.act is Act.START_STREAM)
-    return {**document_of(enrolment, [Outcome(step)], (), before, now), "steps": [*(before or {}).get("steps", ())]}
+    document = document_of(enrolment, [Outcome(step)], (), before, now)
+    return _without_empty({**document, **_steps((before or {}).get("steps", ()))})
 
 
 def document_of(
@@ -131,17 +133,16 @@ def document_of(
     needs_person = any(one.failure and not one.is_passing for one in outcomes)
     state = str(State.FAILED if needs_person else enrolment.state)
     is_same = (before.get("state"), before.get("reason")) == (state, reason)
-    steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or "done"} for one in outcomes]
+    steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or _DONE} for one in outcomes]
     checked = {**before.get("checked", {}), **{str(one.kind): now for one in described}}
     memory = enrolment.memory
     asked = [one for one in outcomes if one.step.act is Act.START_STREAM and (not one.failure or one.may_have_effect)]
     if enrolment.starts and not asked:
         memory = replace(memory, start_asked=before.get("startAsked", ""))
-    is_orphan = enrolment.name == enrolment.resource_id
     delivered = any(_creates_evidence(one) for one in outcomes)
     gap = f"{before['checked'][Kind.EVIDENCE]} to {now}" if delivered and _was_kept(before) else ""
     document = {
-        "name": before.get("name", enrolment.name) if is_orphan else enrolment.name,
+        **_name(enrolment, before),
         "resourceId": enrolment.resource_id or enrolment.name,
         "awsAccountId": enrolment.place.account_id,
         "awsRegion": enrolment.place.region,
@@ -155,19 +156,63 @@ def document_of(
         "checked": checked,
         "evidenceStart": "" if delivered else before.get("evidenceStart", ""),
         "evidenceGap": gap or before.get("evidenceGap", ""),
-        "steps": [*before.get("steps", ()), *steps][-_KEPT_STEPS:],
+        **_steps([*before.get("steps", ()), *steps][-_KEPT_STEPS:]),
     }
+    return _without_empty(document)
+
+
+def _name(enrolment: Enrolment, before: Document) -> dict[str, Any]:
+    """The fields of a database's name, as in the inventory; of one that is gone, those of the run before."""
+    kind, _, identifier = enrolment.name.rpartition(":")
+    found = {"databaseIdentifier": identifier, "databaseKind": kind} if kind else before
+    return {name: found.get(name, "") for name in ("databaseIdentifier", "databaseKind")}
+
+
+def _steps(steps: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The steps, and those of the last run that took any in fields of their own: tables show no lists of objects."""
+    at = steps[-1]["at"] if steps else ""
+    last = [one for one in steps if one["at"] == at]
+    failures = [f"{one['call']}: {one['outcome']}" for one in last if one["outcome"] != _DONE]
+    return {
+        "steps": list(steps),
+        "lastStepAt": at,
+        "lastStepCalls": [one["call"] for one in last],
+        "lastStepOutcome": "; ".join(failures) or (_DONE if last else ""),
+    }
+
+
+def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value not in ("", {}, [], False)}
 
 
-def vanished_document_of(before: Document, now: str) -> Document:
-    """The document after a run that found neither the database nor what reads its stream. A name has a colon."""
-    state, reason = State.GONE, "RDS no longer describes it"
-    if ":" in before["resourceId"]:
-        state, reason = State.NOT_SELECTED, "the name is no longer selected, or a database has it"
-    if before["state"] == state:
-        return before
-    return {**before, "state": str(state), "reason": reason, "since": now}
+def vanished_documents(
+    documents: Iterable[Document], enrolments: Iterable[Enrolment], now: str
+) -> Iterator[tuple[str, Document]]:
+    """The documents, by id, of databases and names that are gone, and that nothing of this deployment reads.
+
+    `documents` and `enrolments` are all of a place.
+    """
+    planned = {id_of(one) for one in enrolments}
+    for before in documents:
+        place = Place(before["awsAccountId"], before["awsRegion"])
+        id_ = document_id(place, before["resourceId"])
+        state, reason = State.GONE, "its database is gone"
+        if ":" in before["resourceId"]:  # a name that no database had
+            state, reason = State.NOT_SELECTED, "its name is no longer selected, or a database has it"
+        if id_ not in planned and before.get("state") != state:
+            yield id_, {**before, "state": str(state), "reason": reason, "since": now}
+
+
+def name_of(document: Document) -> str:
+    """The name of its database, like cluster:orders; the resource id where the name is not known."""
+    if "databaseIdentifier" not in document:
+        return str(document["resourceId"])
+    return f"{document['databaseKind']}:{document['databaseIdentifier']}"
+
+
+def id_of(enrolment: Enrolment) -> str:
+    """The id of its document; that of a name that no database has is the name."""
+    return document_id(enrolment.place, enrolment.resource_id or enrolment.name)
 
 
 def _creates_evidence(outcome: Outcome) -> bool:
@@ -178,8 +223,3 @@ def _creates_evidence(outcome: Outcome) -> bool:
 def _was_kept(before: Document) -> bool:
     """Whether the database had an evidence delivery, with its stream on, until now: someone deleted it."""
     return before.get("state") == State.WATCHED and Kind.EVIDENCE in before.get("checked", {})
-
-
-def id_of(enrolment: Enrolment) -> str:
-    """The id of its document; that of a name that no database has is the name."""
-    return document_id(enrolment.place, enrolment.resource_id or enrolment.name)

@@ -387,8 +387,8 @@ def test_name_that_no_database_has_is_broken(deployed: Deployed) -> None:
 def test_evidence_that_misses_records_is_shown(
     deployed: Deployed, notes: dict[str, str], name: str, status: str
 ) -> None:
-    document = {"name": "db:ledger", "resourceId": "db-1", "state": "watched", **notes}
-    deployed.put("das-enrolments", {**document, "awsAccountId": ACCOUNT, "awsRegion": REGION})
+    document = {"databaseIdentifier": "ledger", "databaseKind": "db", "resourceId": "db-1", **notes}
+    deployed.put("das-enrolments", {**document, "state": "watched", "awsAccountId": ACCOUNT, "awsRegion": REGION})
 
     check = named(doctor(), name)
 
@@ -397,7 +397,8 @@ def test_evidence_that_misses_records_is_shown(
 
 def test_what_enrolment_could_not_do_is_broken(deployed: Deployed) -> None:
     failed = {
-        "name": "db:ledger",
+        "databaseIdentifier": "ledger",
+        "databaseKind": "db",
         "resourceId": "db-1",
         "awsAccountId": ACCOUNT,
         "awsRegion": REGION,

@@ -345,6 +345,7 @@ def test_the_events_pattern_follows_the_index_prefix() -> None:
         "audit--databases": "audit-databases",
         "audit--dead-letters": "audit-dead-letters",
         "audit--drops": "audit-drops-*",
+        "audit--enrolments": "audit-enrolments",
         "audit--events": "audit-events-*",
         "audit--posture": "audit-posture-*",
         "audit--pulse": "audit-pulse",

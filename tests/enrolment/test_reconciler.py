@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from daswatch.enrolment.consumers import Kind, new_delivery, new_mapping
 from daswatch.enrolment.plan import OnDeselection, State
-from daswatch.enrolment.record import MAX_DESCRIBED, foreign_names, to_describe
+from daswatch.enrolment.record import MAX_DESCRIBED, foreign_names, name_of, to_describe
 from enrol_lambda.reconciler import EnrolmentReport
 from enrol_lambda.telemetry import response_of
 from tests.fakes.region import Database, error
@@ -254,14 +254,14 @@ def test_what_is_not_found_any_more_is_noted_once_by_the_name_that_it_had() -> N
     enrolling.wanted = wanted()
     enrolling.settle()
 
-    noted = {one["name"]: (one["state"], one["reason"]) for one in enrolling.memories.documents.values()}
+    noted = {name_of(one): (one["state"], one["reason"]) for one in enrolling.memories.documents.values()}
     versions = dict(enrolling.memories.versions)
     enrolling.run()
 
     assert noted == {
         "cluster:d000": ("gone", "its database is gone"),
-        "cluster:idle": ("gone", "RDS no longer describes it"),
-        "cluster:lost": ("not-selected", "the name is no longer selected, or a database has it"),
+        "cluster:idle": ("gone", "its database is gone"),
+        "cluster:lost": ("not-selected", "its name is no longer selected, or a database has it"),
     }
     assert enrolling.memories.versions == versions
 

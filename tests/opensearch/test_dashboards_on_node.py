@@ -45,6 +45,7 @@ from tests.builders.alerts import DATABASE, a_firing
 from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, bucket_keys, figure, figures, grouped, nanoseconds, predicate, values_of
 from tests.harness.installed import remove
+from tools.pictures.enrolments import enrolments
 from tools.pictures.fleet import STORIES, audits
 from tools.pictures.panels import PanelSearch, Rows, TimeSpan, by_key, requests_of, rows_of
 
@@ -163,9 +164,12 @@ def control_plane_calls() -> list[dict[str, Any]]:
     return [{**found[0], "databaseIdentifier": "shop", "databaseTags": ["env=prod"]}, *found[1:]]
 
 
+AGES = (timedelta(days=6), timedelta(days=2.5), timedelta())
+
+
 def runs() -> list[Audit]:
     """Three runs over a fleet in which verdicts change, names move and a database goes."""
-    return list(audits(START, [timedelta(days=6), timedelta(days=2.5), timedelta()]))
+    return list(audits(START, AGES))
 
 
 def history_in_span(audits: Sequence[Audit]) -> list[dict[str, Any]]:
@@ -200,6 +204,7 @@ def world(search: OpenSearch) -> Iterator[World]:
         "das-databases": list(audits[-1].documents.values()),
         "das-dead-letters": dead_letters_of(records, names),
         "das-drops": drops_of(records, made, names),
+        "das-enrolments": list(list(enrolments(START, AGES))[-1].values()),
         "das-posture": history_in_span(audits),
         "das-pulse": pulses_of(records, names),
     }
@@ -387,6 +392,13 @@ def shown(world: World, name: str) -> list[tuple[Any, ...]]:
     return list(rows_of(request, world.ask(request)).rows)
 
 
+def found_rows(world: World, name: str) -> list[dict[str, Any]]:
+    """What a saved search shows: each row by the names of its fields."""
+    request = the_request(KNOWN["search", name])
+    names = [column.field for column in request.columns]
+    return [dict(zip(names, row, strict=True)) for row in rows_of(request, world.ask(request)).rows]
+
+
 def indexed(world: World) -> list[LedgerEntry]:
     entries = (entry for record in world.records for entry in record.entries)
     return [entry for entry in entries if entry.fate == "indexed" and entry.event_class != "AUX"]
@@ -448,9 +460,7 @@ def test_runs_of_one_bar_do_not_add_up(world: World) -> None:
 
 
 def test_what_is_not_covered_has_reason_and_time(world: World) -> None:
-    request = the_request(KNOWN["search", "das-not-covered"])
-    names = [column.field for column in request.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in rows_of(request, world.ask(request)).rows]
+    rows = found_rows(world, "das-not-covered")
 
     found = {row["databaseIdentifier"]: row for row in rows}
     assert {name: row["verdict"] for name, row in found.items()} == {
@@ -467,9 +477,7 @@ def test_what_is_not_covered_has_reason_and_time(world: World) -> None:
 
 
 def test_names_that_moved_show_both_resource_ids(world: World) -> None:
-    request = the_request(KNOWN["search", "das-names-moved"])
-    names = [column.field for column in request.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in rows_of(request, world.ask(request)).rows]
+    rows = found_rows(world, "das-names-moved")
     found = {row["databaseIdentifier"]: row for row in rows}
 
     assert found.keys() == {"pricing", "pricing-old1"}
@@ -483,6 +491,58 @@ def test_stream_keys_that_do_not_work_are_listed(world: World) -> None:
 
     assert {(state, name) for state, _, name, _ in rows} == {("PendingDeletion", "documents"), ("unknown", "coupons")}
     assert shown(world, "das-coverage-keys-count") == [(1,)]
+
+
+def test_databases_are_counted_by_state_of_enrolment(world: World) -> None:
+    states = dict(shown(world, "das-enrolment-states"))
+
+    assert states == {
+        "watched": 10,
+        "in-progress": 4,
+        "failed": 3,
+        "excepted": 1,
+        "not-eligible": 1,
+        "not-selected": 1,
+        "gone": 2,
+    }
+    assert shown(world, "das-enrolment-failed-count") == [(states["failed"],)]
+    assert shown(world, "das-enrolment-in-progress-count") == [(states["in-progress"],)]
+    by_account: Counter[str] = Counter()
+    for _, state, count in shown(world, "das-enrolment-by-account"):
+        by_account[state] += count
+    assert by_account == {state: count for state, count in states.items() if state != "gone"}
+
+
+def test_failed_enrolments_have_reason_and_time(world: World) -> None:
+    rows = found_rows(world, "das-enrolment-failed")
+    found = {row["databaseIdentifier"]: row for row in rows}
+
+    assert found.keys() == {"checkout", "inventory", "loyalty"}
+    assert "daswatch stream start cluster:loyalty" in found["loyalty"]["reason"]
+    assert found["inventory"]["reason"].startswith("CreateEventSourceMapping: AccessDeniedException")
+    assert found["inventory"]["since"] == iso_milliseconds(START - AGES[0])
+    assert all(row["since"] and row["awsAccountId"] and row["awsRegion"] for row in rows)
+
+
+def test_last_steps_have_calls_and_outcome(world: World) -> None:
+    found = {row["databaseIdentifier"]: row for row in found_rows(world, "das-enrolment-steps")}
+
+    pricing, documents = found["pricing"], found["documents"]
+    assert pricing["lastStepCalls"] == ["CreateEventSourceMapping", "CreateDeliveryStream"]
+    assert (pricing["lastStepOutcome"], pricing["lastStepAt"]) == ("done", iso_milliseconds(START))
+    assert documents["lastStepOutcome"] == "UpdateEventSourceMapping: TooManyRequestsException: Rate exceeded"
+    assert "reports" not in found  # excepted: nothing was done
+
+
+def test_filters_of_coverage_apply_to_enrolment(world: World) -> None:
+    """The same database has the same values in both indices."""
+    shared = ("databaseIdentifier", "databaseKind", "awsAccountId", "awsRegion", "resourceId")
+    databases = {tuple(one.get(name) for name in shared) for one in world.sources["das-databases"]}
+    enrolled = {tuple(one.get(name) for name in shared) for one in world.sources["das-enrolments"]}
+
+    # `archive` is selected by its name, which no database has.
+    assert {one[0] for one in enrolled - databases} == {"archive"}
+    assert databases <= enrolled
 
 
 def test_what_was_dropped_is_what_the_ledger_says(world: World) -> None:

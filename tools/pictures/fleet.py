@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import repeat
 from typing import Any
 
 from daswatch.activity_streams.lifecycle import Eligibility
+from daswatch.enrolment.plan import State
 from daswatch.fleet.audit import Audit, Heard, audited
 from daswatch.fleet.database import Document, Facts, FleetDatabase, Place, databases_of
 from daswatch.fleet.inventory import Look
@@ -104,11 +106,21 @@ def _stories() -> Iterator[Story]:
 STORIES = tuple(_stories())
 
 
-def audits(now: datetime, ages: Iterable[timedelta], unseen: Iterable[Look] = ()) -> Iterator[Audit]:
-    """The posture function's runs at these ages, the oldest first; `unseen` are looks that fail each time."""
+def audits(
+    now: datetime,
+    ages: Iterable[timedelta],
+    unseen: Iterable[Look] = (),
+    enrolled: Iterable[Mapping[str, Document]] = repeat({}),
+) -> Iterator[Audit]:
+    """The posture function's runs at these ages, the oldest first; `unseen` are looks that fail each time.
+
+    `enrolled` are the documents of enrolment at each age.
+    """
     known: Mapping[str, Document] = {}
-    for ago in ages:
-        run = _audit(known, now, ago, unseen)
+    for ago, enrolments in zip(ages, enrolled, strict=False):
+        failures = {id_: one["reason"] for id_, one in enrolments.items() if one["state"] == State.FAILED}
+        looks = [*looks_at(ago), *unseen]
+        run = audited(known, looks, _heard(now, ago), iso_milliseconds(now - ago), failures=failures)
         known = run.documents
         yield run
 
@@ -119,20 +131,28 @@ def ages_of(days: int) -> Iterator[timedelta]:
         yield number * RUN_EVERY
 
 
-def _audit(known: Mapping[str, Document], now: datetime, ago: timedelta, unseen: Iterable[Look]) -> Audit:
+def looks_at(ago: timedelta) -> list[Look]:
+    """What each place of the fleet describes then."""
     looks: dict[Place, Look] = {story.place: Look(story.place) for story in STORIES}
-    heard: dict[str, Heard] = {}
-    for story in STORIES:
-        if not story.exists[1] < ago <= story.exists[0]:
-            continue
+    for story in _present(ago):
         database = described(story, ago)
         before = looks[story.place]
         facts = Facts(Eligibility() if story.eligible else NO_STREAM, key_state=story.key_state(ago))
         looks[story.place] = Look(story.place, (*before.databases, database), {**before.facts, database.id: facts})
+    return list(looks.values())
+
+
+def _present(ago: timedelta) -> list[Story]:
+    return [story for story in STORIES if story.exists[1] < ago <= story.exists[0]]
+
+
+def _heard(now: datetime, ago: timedelta) -> dict[str, Heard]:
+    heard: dict[str, Heard] = {}
+    for story in _present(ago):
         if (last := story.heard(ago)) is not None:
             at = iso_milliseconds(now - last)
-            heard[database.rds.resource_id] = Heard(at, at)
-    return audited(known, [*looks.values(), *unseen], heard, iso_milliseconds(now - ago))
+            heard[described(story, ago).rds.resource_id] = Heard(at, at)
+    return heard
 
 
 def described(story: Story, ago: timedelta) -> FleetDatabase:
@@ -143,7 +163,9 @@ def described(story: Story, ago: timedelta) -> FleetDatabase:
     if story.exception:
         tags |= {"daswatch:exception": story.exception, "daswatch:exception-until": "2031-12-31"}
     start = f"arn:aws:rds:{place.region}:{place.account_id}"
+    is_cluster = engine.startswith("aurora")
     own = sha256(story.name.encode()).hexdigest()[:26].upper()
+    resource_id = story.resource_id or f"{'cluster' if is_cluster else 'db'}-{own}"
     raw: dict[str, Any] = {
         "Engine": engine,
         "EngineVersion": version,
@@ -155,13 +177,13 @@ def described(story: Story, ago: timedelta) -> FleetDatabase:
             "ActivityStreamStatus": "started",
             "ActivityStreamMode": "async",
             "ActivityStreamKmsKeyId": f"arn:aws:kms:{place.region}:{place.account_id}:key/daswatch",
-            "ActivityStreamKinesisStreamName": stream_name(story.resource_id or own),
+            "ActivityStreamKinesisStreamName": stream_name(resource_id),
         }
-    if engine.startswith("aurora"):
+    if is_cluster:
         raw |= {
             "DBClusterIdentifier": name,
             "DBClusterArn": f"{start}:cluster:{name}",
-            "DbClusterResourceId": story.resource_id or f"cluster-{own}",
+            "DbClusterResourceId": resource_id,
             "Status": "available",
         }
         (database,) = databases_of([raw], [])  # type: ignore[list-item]
@@ -169,7 +191,7 @@ def described(story: Story, ago: timedelta) -> FleetDatabase:
     raw |= {
         "DBInstanceIdentifier": name,
         "DBInstanceArn": f"{start}:db:{name}",
-        "DbiResourceId": story.resource_id or f"db-{own}",
+        "DbiResourceId": resource_id,
         "DBInstanceClass": "db.r6i.large",
         "DBInstanceStatus": "available",
         "ActivityStreamPolicyStatus": "unlocked" if ago <= story.unlocked else "locked",

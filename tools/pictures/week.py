@@ -35,6 +35,7 @@ from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.database_index import DatabaseIndex
+from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
@@ -43,6 +44,7 @@ from demo.indexed import documents_of, index_all, names_of
 from demo.scenarios import SCENARIOS, Scenario
 from demo.traffic import DATABASES, ProducedRecord, produce
 from findings_lambda.runner import DetectionRunner
+from tools.pictures.enrolments import enrolments
 from tools.pictures.fleet import ages_of, audits
 from tools.runner import detection_runner
 
@@ -182,10 +184,12 @@ def fill(
 
     progress("Making and indexing a week of four engines' activity")
     events = index_all(search, documents_of(heard(), DEFAULT_INDEX_PREFIX, NAMES))
-    progress("Judging the fleet every 15 minutes")
+    progress("Enrolling and judging the fleet every 15 minutes")
     inventory = DatabaseIndex(search, Indices())
-    for audit in audits(NOW, ages_of(DAYS)):
+    enrolled = list(enrolments(NOW, ages_of(DAYS)))
+    for audit in audits(NOW, ages_of(DAYS), enrolled=enrolled):
         inventory.write(audit, Deadline.after(_RUN_SECONDS))
+    EnrolmentIndex(search, Indices()).write(enrolled[-1], Deadline.after(_RUN_SECONDS))
     index_all(search, control_plane_calls())
     write(search, [*watched.drop_actions(), *dead_letters()])
     search.indices.refresh(index="das-*")
