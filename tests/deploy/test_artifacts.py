@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import orjson
 import pytest
+from grimp import ImportGraph, build_graph
 from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
@@ -39,8 +40,9 @@ from tests.harness.firehose import FirehoseFunction, firehose_record, rows_of
 from tests.harness.ingest import IngestFunction
 from tests.harness.runs import RunHarness
 from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
-from tools.artifacts.compiled import Compiler, interpreter
-from tools.artifacts.contents import functions
+from tools.artifacts.compiled import compile_folder, interpreter
+from tools.artifacts.contents import functions, services
+from tools.artifacts.errors import PackagingError
 from tools.artifacts.manifest import Manifest
 from tools.artifacts.wheels import Architecture
 
@@ -164,7 +166,7 @@ def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture
     foreign = re.compile(
         r"(^|/)(tests?|\.[^/]*)/|(?<!\.cpython-313)\.pyc$|\.(pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
         r"|^(moto|rich|typer|sigma|yaml|grpc|google|demo|tests|artifacts|benchmarks|bin)/|-stubs/"
-        r"|^daswatch/(cli|sigma|samples|commands)"
+        r"|^daswatch/(cli|commands|detections/sigma)\b|^detections/"
     )
     others = [one for one in FUNCTIONS if one != function]
 
@@ -210,20 +212,13 @@ def test_compiled_files_name_the_place_on_lambda(here: Built, function: str) -> 
     assert code.co_filename == f"/var/task/{function}/handler.py"
 
 
-def test_what_else_is_compiled_does_not_show(tmp_path: Path) -> None:
+def test_a_source_of_another_python_stops_the_build(tmp_path: Path) -> None:
     python = interpreter(RUNNING)
     assert python
-    sources: dict[str, Path | bytes] = {
-        path.name: path for path in (ROOT / "daswatch").glob("*.py") if path.stat().st_size
-    }
-    broken = tmp_path / "broken.py"
-    broken.write_text("print 'of another Python'")
+    (tmp_path / "broken.py").write_text("print 'of another Python'")
 
-    together = Compiler(python).compile({**sources, "broken.py": broken, "data.json": b"{}"})
-
-    assert set(together) == set(sources)
-    for name, source in list(sources.items())[:5]:
-        assert Compiler(python).compile({name: source}) == {name: together[name]}
+    with pytest.raises(PackagingError, match=r"cannot compile:(.|\n)*/var/task/broken\.py"):
+        compile_folder(tmp_path, python)
 
 
 def test_a_python_that_does_not_exist_compiles_nothing() -> None:
@@ -242,29 +237,60 @@ def test_entries_hold_neither_time_nor_builder(here: Built, function: str) -> No
     assert str(ROOT).encode() not in content
 
 
-@pytest.mark.parametrize(
-    ("function", "services"),
-    [
-        ("ingest_lambda", {"firehose", "kms", "s3", "secretsmanager"}),
-        ("firehose_lambda", {"kms"}),
-        ("findings_lambda", {"s3", "secretsmanager", "securityhub", "sns", "sts"}),
-    ],
-)
-def test_botocore_has_the_called_services_only(here: Built, function: str, services: set[str]) -> None:
+@every_function
+def test_botocore_has_the_called_services_only(here: Built, function: str) -> None:
     names = [name.split("/") for name in here.names(function) if name.startswith("botocore/data/")]
 
-    assert {parts[2] for parts in names if len(parts) > 3} == services
+    assert {parts[2] for parts in names if len(parts) > 3} == services(ROOT) >= {"kms", "lambda", "s3", "sts"}
     assert {"endpoints.json", "partitions.json", "_retry.json", "sdk-default-configuration.json"} <= {
         parts[2].removesuffix(".gz") for parts in names if len(parts) == 3
     }
 
 
-def test_the_detections_lie_where_the_findings_function_looks(here: Built) -> None:
-    with zipfile.ZipFile(here.zip("findings_lambda")) as archive:
+def test_clients_are_made_by_the_name_of_their_service() -> None:
+    """The build reads from the code which of botocore's data is carried."""
+    sources = [path for package in ("daswatch", *FUNCTIONS) for path in (ROOT / package).rglob("*.py")]
+
+    made = [call for path in sources for call in re.findall(r"\.(?:client|resource)\([^),]*", path.read_text("utf-8"))]
+
+    assert [call for call in made if not re.fullmatch(r'\.client\("[a-z0-9]+"', call)] == []
+
+
+@pytest.fixture(scope="session")
+def imports() -> ImportGraph:
+    """Who imports what, within functions as well, and without what only type checkers see."""
+    return build_graph("daswatch", *FUNCTIONS, include_external_packages=True, exclude_type_checking_imports=True)
+
+
+@every_function
+def test_what_a_function_imports_is_in_its_artifact(here: Built, function: str, imports: ImportGraph) -> None:
+    """The group of each function in pyproject.toml has what the function's code imports."""
+    names = set(here.names(function))
+    own = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in names if name.endswith(".py")}
+    there = {name.partition("/")[0].partition(".")[0] for name in names} | sys.stdlib_module_names
+
+    needed = imports.find_upstream_modules(f"{function}.handler")
+
+    assert {name for name in needed if (name not in own if "." in name else name not in there)} == set()
+
+
+@every_function
+def test_no_artifact_needs_command_line_or_compiler(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
+        ours = {
+            name: archive.read(name) for name in archive.namelist() if re.match(r"(daswatch|\w+_lambda)/.*\.py$", name)
+        }
+
+    foreign = re.compile(rb"^\s*(from|import) (typer|click|rich|sigma|yaml)\b", re.MULTILINE)
+    assert [name for name, source in ours.items() if foreign.search(source)] == []
+
+
+@every_function
+def test_the_detections_lie_where_a_function_looks(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
         detections = load(archive.read("detections.json"))
 
     assert detections == compile_all()
-    assert "detections.json" not in here.names("ingest_lambda")
 
 
 def test_the_manifest_reports_what_was_built(deployed: Built) -> None:
