@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import _imp
-import json
 import marshal
 import platform
 import re
 import secrets
 import shutil
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import pytest
@@ -35,6 +31,7 @@ from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.delivery import transformation_event
 from demo.opensearch import AnyNode
 from tests.builders.events import oracle_event, postgresql_event
+from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.lambda_runtime import Lambda, runtime_client
 from tests.harness.firehose import FirehoseFunction, firehose_record, rows_of
 from tests.harness.ingest import IngestFunction
@@ -489,21 +486,21 @@ def test_posture_artifact_audits_fleet(
     assert (document["verdict"], document["awsRegion"]) == ("not-eligible", REGION)
 
 
-@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name == "setup_lambda"])
 def test_the_setup_artifact_answers_a_custom_resource(
-    here: Built, runtime: Path, function: str, aws: LocalAws, tmp_path: Path
+    here: Built, runtime: Path, aws: LocalAws, bucket: AnswerBucket, tmp_path: Path
 ) -> None:
-    with CustomResourceAnswers() as answers:
-        event = custom_resource_event(answers.url)
-        settings = {**aws.environment, **SETUP_SETTINGS}
-        with Lambda(here.zip(function), "setup_lambda.handler.handler", settings, tmp_path, runtime) as running:
-            answer = running.invoke(event)
-            run_alone(running, runtime, function)
+    properties = {"Database": "cluster:orders", "Mode": "async", "OnDelete": "retain"}
+    event = a_request(bucket.url, "Delete", properties, PhysicalResourceId="das-stream-cluster-ABCD")
+    handler, settings = "setup_lambda.handler.handler", {**aws.environment, **SETUP_SETTINGS}
+
+    with Lambda(here.zip("setup_lambda"), handler, settings, tmp_path, runtime) as running:
+        answer = running.invoke(event)
+        run_alone(running, runtime, "setup_lambda")
 
     assert answer.kind == "response", running.output
-    (shown,) = answers.bodies
-    assert (shown["Status"], shown["PhysicalResourceId"]) == ("SUCCESS", event["PhysicalResourceId"])
-    assert shown["RequestId"] == event["RequestId"]
+    assert bucket.answer["Status"] == "SUCCESS"
+    assert bucket.answer["PhysicalResourceId"] == event["PhysicalResourceId"]
+    assert bucket.answer["RequestId"] == event["RequestId"]
 
 
 @pytest.mark.parametrize(
@@ -589,55 +586,3 @@ def sns_event(message: str) -> dict[str, Any]:
             }
         ]
     }
-
-
-def custom_resource_event(response_url: str) -> dict[str, Any]:
-    """What CloudFormation hands over when a stack with an activity stream is deleted."""
-    properties = {
-        "ServiceToken": f"arn:aws:lambda:{REGION}:123456789012:function:daswatch-setup",
-        "Database": "cluster:orders",
-        "Mode": "async",
-        "OnDelete": "retain",
-    }
-    return {
-        "RequestType": "Delete",
-        "ServiceToken": properties["ServiceToken"],
-        "ResponseURL": response_url,
-        "StackId": f"arn:aws:cloudformation:{REGION}:123456789012:stack/daswatch/1b0c3a10-0000-11f1-8000-0a1b2c3d4e5f",
-        "RequestId": "6f6a2f8e-50f4-4b7e-9f4e-4b3f3c0b9a10",
-        "LogicalResourceId": "OrdersActivityStream",
-        "PhysicalResourceId": "das-stream-cluster-ABCD",
-        "ResourceType": "Custom::ActivityStream",
-        "ResourceProperties": properties,
-    }
-
-
-class CustomResourceAnswers:
-    """The pre-signed URL that CloudFormation waits at."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        answers = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                answers.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?X-Amz-Signature=none"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
