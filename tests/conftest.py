@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from opensearchpy import OpenSearch
+from pytest_httpserver import HTTPServer
 
 from daswatch.activity_streams import lifecycle
 from daswatch.aws import clients
@@ -150,11 +151,17 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "FIRST_PAUSE_SECONDS", 0.01)
 
 
+@pytest.fixture(scope="session")
+def make_httpserver() -> Iterator[HTTPServer]:
+    """The server of the fixture `httpserver`, with a thread for each connection: some are left open."""
+    with HTTPServer("127.0.0.1", 0, threaded=True) as server:
+        yield server
+
+
 @pytest.fixture
-def bucket() -> Iterator[AnswerBucket]:
+def bucket(httpserver: HTTPServer) -> AnswerBucket:
     """Where CloudFormation takes the answers to its requests."""
-    with answer_bucket() as running:
-        yield running
+    return answer_bucket(httpserver)
 
 
 @pytest.fixture

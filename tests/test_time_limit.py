@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -15,6 +14,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from opensearchpy.exceptions import ConnectionTimeout
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from daswatch.aws.api_calls import OUT_OF_TIME, AwsError, Trouble, ask, attempt, trouble_of
 from daswatch.aws.session import aws_session
@@ -29,51 +30,21 @@ from tests.fakes.relay import Relay
 
 SECONDS = 1.0
 LIMIT_SECONDS = 60.0
-
-
-@contextmanager
-def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """An HTTP server that answers everything so."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            answer(self)
-
-        do_GET = do_POST
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_port}"
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
+ANY = re.compile("")
 
 
 @pytest.fixture
-def trickling() -> Iterator[str]:
+def trickling(httpserver: HTTPServer) -> Iterator[str]:
     """A server whose answer comes byte by byte, far more often than any timeout of a socket."""
     over = threading.Event()
 
-    def trickle(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("content-type", "application/json")
-        handler.send_header("content-length", "1000000")
-        handler.end_headers()
-        try:
-            while not over.wait(0.05):
-                handler.wfile.write(b" ")
-        except OSError:
-            pass  # the client has gone
+    def trickle(_: Request) -> Response:
+        spaces = iter(lambda: b"" if over.wait(0.05) else b" ", b"")
+        return Response(spaces, content_type="application/json", headers={"content-length": "1000000"})
 
-    with server(trickle) as url:
-        yield url
-        over.set()
+    httpserver.expect_request(ANY).respond_with_handler(trickle)
+    yield httpserver.url_for("")
+    over.set()
 
 
 def kms(url: str) -> Any:
@@ -292,30 +263,22 @@ def test_out_of_time_the_last_failure_is_named() -> None:
 
 @pytest.mark.parametrize("status", [200, 500, 502])
 @pytest.mark.parametrize("service", ["sts", "kms", "s3", "sns"])
-def test_a_page_of_another_server_is_a_failure_by_name(service: Any, status: int) -> None:
+def test_a_page_of_another_server_is_a_failure_by_name(service: Any, status: int, httpserver: HTTPServer) -> None:
     """botocore raises ResponseParserError, which is not one of its own errors, where it reads XML."""
     calls = {"sts": "get_caller_identity", "kms": "list_keys", "s3": "list_buckets", "sns": "list_topics"}
 
-    def page(handler: BaseHTTPRequestHandler) -> None:
-        handler.rfile.read(int(handler.headers.get("content-length") or 0))
-        body = b"<!doctype html><html><body><p>An error of a proxy.<br></body></html>"
-        handler.send_response(status)
-        handler.send_header("content-type", "text/html")
-        handler.send_header("content-length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    with server(page) as url:
-        client = aws_session().client(
-            service,
-            "eu-west-1",
-            endpoint_url=url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        with pytest.raises(AwsError) as error:
-            attempt(getattr(client, calls[service]), Deadline.after(LIMIT_SECONDS))
+    page = "<!doctype html><html><body><p>An error of a proxy.<br></body></html>"
+    httpserver.expect_request(ANY).respond_with_data(page, status, content_type="text/html")
+    client = aws_session().client(
+        service,
+        "eu-west-1",
+        endpoint_url=httpserver.url_for(""),
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(AwsError) as error:
+        attempt(getattr(client, calls[service]), Deadline.after(LIMIT_SECONDS))
 
     assert error.value.trouble is Trouble.PASSING
     assert "proxy" not in str(error.value)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import _imp
-import json
 import marshal
 import platform
 import re
 import secrets
 import shutil
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import pytest
+from grimp import ImportGraph, build_graph
 from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
@@ -34,13 +31,15 @@ from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.delivery import transformation_event
 from demo.opensearch import AnyNode
 from tests.builders.events import oracle_event, postgresql_event
+from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.lambda_runtime import Lambda, runtime_client
 from tests.harness.firehose import FirehoseFunction, firehose_record, rows_of
 from tests.harness.ingest import IngestFunction
 from tests.harness.runs import RunHarness
 from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
-from tools.artifacts.compiled import Compiler, interpreter
-from tools.artifacts.contents import functions
+from tools.artifacts.compiled import compile_folder, interpreter
+from tools.artifacts.contents import functions, services
+from tools.artifacts.errors import PackagingError
 from tools.artifacts.manifest import Manifest
 from tools.artifacts.wheels import Architecture
 
@@ -164,7 +163,7 @@ def test_no_foreign_file_is_carried(deployed: Built, function: str, architecture
     foreign = re.compile(
         r"(^|/)(tests?|\.[^/]*)/|(?<!\.cpython-313)\.pyc$|\.(pyi|pyx|c|h)$|(^|/)(py\.typed|RECORD|INSTALLER|direct_url\.json)$"
         r"|^(moto|rich|typer|sigma|yaml|grpc|google|demo|tests|artifacts|benchmarks|bin)/|-stubs/"
-        r"|^daswatch/(cli|sigma|samples|commands)"
+        r"|^daswatch/(cli|commands|detections/sigma)\b|^detections/"
     )
     others = [one for one in FUNCTIONS if one != function]
 
@@ -210,20 +209,13 @@ def test_compiled_files_name_the_place_on_lambda(here: Built, function: str) -> 
     assert code.co_filename == f"/var/task/{function}/handler.py"
 
 
-def test_what_else_is_compiled_does_not_show(tmp_path: Path) -> None:
+def test_a_source_of_another_python_stops_the_build(tmp_path: Path) -> None:
     python = interpreter(RUNNING)
     assert python
-    sources: dict[str, Path | bytes] = {
-        path.name: path for path in (ROOT / "daswatch").glob("*.py") if path.stat().st_size
-    }
-    broken = tmp_path / "broken.py"
-    broken.write_text("print 'of another Python'")
+    (tmp_path / "broken.py").write_text("print 'of another Python'")
 
-    together = Compiler(python).compile({**sources, "broken.py": broken, "data.json": b"{}"})
-
-    assert set(together) == set(sources)
-    for name, source in list(sources.items())[:5]:
-        assert Compiler(python).compile({name: source}) == {name: together[name]}
+    with pytest.raises(PackagingError, match=r"cannot compile:(.|\n)*/var/task/broken\.py"):
+        compile_folder(tmp_path, python)
 
 
 def test_a_python_that_does_not_exist_compiles_nothing() -> None:
@@ -242,29 +234,60 @@ def test_entries_hold_neither_time_nor_builder(here: Built, function: str) -> No
     assert str(ROOT).encode() not in content
 
 
-@pytest.mark.parametrize(
-    ("function", "services"),
-    [
-        ("ingest_lambda", {"firehose", "kms", "s3", "secretsmanager"}),
-        ("firehose_lambda", {"kms"}),
-        ("findings_lambda", {"s3", "secretsmanager", "securityhub", "sns", "sts"}),
-    ],
-)
-def test_botocore_has_the_called_services_only(here: Built, function: str, services: set[str]) -> None:
+@every_function
+def test_botocore_has_the_called_services_only(here: Built, function: str) -> None:
     names = [name.split("/") for name in here.names(function) if name.startswith("botocore/data/")]
 
-    assert {parts[2] for parts in names if len(parts) > 3} == services
+    assert {parts[2] for parts in names if len(parts) > 3} == services(ROOT) >= {"kms", "lambda", "s3", "sts"}
     assert {"endpoints.json", "partitions.json", "_retry.json", "sdk-default-configuration.json"} <= {
         parts[2].removesuffix(".gz") for parts in names if len(parts) == 3
     }
 
 
-def test_the_detections_lie_where_the_findings_function_looks(here: Built) -> None:
-    with zipfile.ZipFile(here.zip("findings_lambda")) as archive:
+def test_clients_are_made_by_the_name_of_their_service() -> None:
+    """The build reads from the code which of botocore's data is carried."""
+    sources = [path for package in ("daswatch", *FUNCTIONS) for path in (ROOT / package).rglob("*.py")]
+
+    made = [call for path in sources for call in re.findall(r"\.(?:client|resource)\([^),]*", path.read_text("utf-8"))]
+
+    assert [call for call in made if not re.fullmatch(r'\.client\("[a-z0-9]+"', call)] == []
+
+
+@pytest.fixture(scope="session")
+def imports() -> ImportGraph:
+    """Who imports what, within functions as well, and without what only type checkers see."""
+    return build_graph("daswatch", *FUNCTIONS, include_external_packages=True, exclude_type_checking_imports=True)
+
+
+@every_function
+def test_what_a_function_imports_is_in_its_artifact(here: Built, function: str, imports: ImportGraph) -> None:
+    """The group of each function in pyproject.toml has what the function's code imports."""
+    names = set(here.names(function))
+    own = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in names if name.endswith(".py")}
+    there = {name.partition("/")[0].partition(".")[0] for name in names} | sys.stdlib_module_names
+
+    needed = imports.find_upstream_modules(f"{function}.handler")
+
+    assert {name for name in needed if (name not in own if "." in name else name not in there)} == set()
+
+
+@every_function
+def test_no_artifact_needs_command_line_or_compiler(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
+        ours = {
+            name: archive.read(name) for name in archive.namelist() if re.match(r"(daswatch|\w+_lambda)/.*\.py$", name)
+        }
+
+    foreign = re.compile(rb"^\s*(from|import) (typer|click|rich|sigma|yaml)\b", re.MULTILINE)
+    assert [name for name, source in ours.items() if foreign.search(source)] == []
+
+
+@every_function
+def test_the_detections_lie_where_a_function_looks(here: Built, function: str) -> None:
+    with zipfile.ZipFile(here.zip(function)) as archive:
         detections = load(archive.read("detections.json"))
 
     assert detections == compile_all()
-    assert "detections.json" not in here.names("ingest_lambda")
 
 
 def test_the_manifest_reports_what_was_built(deployed: Built) -> None:
@@ -463,21 +486,21 @@ def test_posture_artifact_audits_fleet(
     assert (document["verdict"], document["awsRegion"]) == ("not-eligible", REGION)
 
 
-@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name == "setup_lambda"])
 def test_the_setup_artifact_answers_a_custom_resource(
-    here: Built, runtime: Path, function: str, aws: LocalAws, tmp_path: Path
+    here: Built, runtime: Path, aws: LocalAws, bucket: AnswerBucket, tmp_path: Path
 ) -> None:
-    with CustomResourceAnswers() as answers:
-        event = custom_resource_event(answers.url)
-        settings = {**aws.environment, **SETUP_SETTINGS}
-        with Lambda(here.zip(function), "setup_lambda.handler.handler", settings, tmp_path, runtime) as running:
-            answer = running.invoke(event)
-            run_alone(running, runtime, function)
+    properties = {"Database": "cluster:orders", "Mode": "async", "OnDelete": "retain"}
+    event = a_request(bucket.url, "Delete", properties, PhysicalResourceId="das-stream-cluster-ABCD")
+    handler, settings = "setup_lambda.handler.handler", {**aws.environment, **SETUP_SETTINGS}
+
+    with Lambda(here.zip("setup_lambda"), handler, settings, tmp_path, runtime) as running:
+        answer = running.invoke(event)
+        run_alone(running, runtime, "setup_lambda")
 
     assert answer.kind == "response", running.output
-    (shown,) = answers.bodies
-    assert (shown["Status"], shown["PhysicalResourceId"]) == ("SUCCESS", event["PhysicalResourceId"])
-    assert shown["RequestId"] == event["RequestId"]
+    assert bucket.answer["Status"] == "SUCCESS"
+    assert bucket.answer["PhysicalResourceId"] == event["PhysicalResourceId"]
+    assert bucket.answer["RequestId"] == event["RequestId"]
 
 
 @pytest.mark.parametrize(
@@ -563,55 +586,3 @@ def sns_event(message: str) -> dict[str, Any]:
             }
         ]
     }
-
-
-def custom_resource_event(response_url: str) -> dict[str, Any]:
-    """What CloudFormation hands over when a stack with an activity stream is deleted."""
-    properties = {
-        "ServiceToken": f"arn:aws:lambda:{REGION}:123456789012:function:daswatch-setup",
-        "Database": "cluster:orders",
-        "Mode": "async",
-        "OnDelete": "retain",
-    }
-    return {
-        "RequestType": "Delete",
-        "ServiceToken": properties["ServiceToken"],
-        "ResponseURL": response_url,
-        "StackId": f"arn:aws:cloudformation:{REGION}:123456789012:stack/daswatch/1b0c3a10-0000-11f1-8000-0a1b2c3d4e5f",
-        "RequestId": "6f6a2f8e-50f4-4b7e-9f4e-4b3f3c0b9a10",
-        "LogicalResourceId": "OrdersActivityStream",
-        "PhysicalResourceId": "das-stream-cluster-ABCD",
-        "ResourceType": "Custom::ActivityStream",
-        "ResourceProperties": properties,
-    }
-
-
-class CustomResourceAnswers:
-    """The pre-signed URL that CloudFormation waits at."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        answers = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                answers.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?X-Amz-Signature=none"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()

@@ -56,11 +56,13 @@ def template(tmp_path: Path) -> Path:
 
 def built(dist: Path, content: bytes = b"one") -> Manifest:
     """A small build."""
+    contents = dist.with_name("contents")
+    contents.mkdir(exist_ok=True)
+    (contents / "handler.py").write_bytes(content)
     artifacts = []
     for architecture in ("arm64", "x86_64"):
         path = f"{architecture}/ingest_lambda.zip"
-        written = write_zip(dist / path, {"handler.py": content}, {"handler.py": "daswatch"})
-        artifacts.append(Artifact("ingest_lambda", architecture, path, written, 1, frozenset(), {}))
+        artifacts.append(Artifact("ingest_lambda", architecture, path, write_zip(dist / path, contents), {}))
     manifest = Manifest("3.13", tuple(artifacts))
     (dist / NAME).write_bytes(manifest.dump())
     return manifest

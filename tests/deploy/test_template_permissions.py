@@ -38,7 +38,7 @@ from posture_lambda import handler as posture_handler
 from setup_lambda import handler as setup_handler
 from tests import ROOT
 from tests.builders.events import oracle_event, postgresql_event
-from tests.fakes.cloudformation_bucket import AnswerBucket, a_request, answer_bucket
+from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.delivery import LocalDelivery, LocalStream
 from tests.fakes.rds import Rds, rds_with_streams
 from tests.harness.enrol_function import Enrolling
@@ -278,12 +278,6 @@ def rds(aws: LocalAws, kms_key_id: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     with rds_with_streams(aws, kms_key_id) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
-        yield running
-
-
-@pytest.fixture
-def bucket() -> Iterator[AnswerBucket]:
-    with answer_bucket() as running:
         yield running
 
 

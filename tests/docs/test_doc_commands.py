@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from pytest_httpserver import HTTPServer
 
 from demo.opensearch import AnyNode
 from tests import ROOT
@@ -143,9 +144,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cloudformation(rds: Rds) -> Iterator[CloudFormation]:
-    with CloudFormation(ROOT / "template.yaml", rds.aws) as running:
-        yield running
+def cloudformation(rds: Rds, httpserver: HTTPServer) -> CloudFormation:
+    return CloudFormation(ROOT / "template.yaml", rds.aws, httpserver)
 
 
 @pytest.fixture

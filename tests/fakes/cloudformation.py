@@ -6,15 +6,15 @@ missing. Requests and answers are those of its query protocol, which botocore wr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
+
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from demo.aws import LocalAws
 from tools.artifacts.template import Template
@@ -43,51 +43,23 @@ class _Refused(Exception):
 class CloudFormation:
     """The stacks of one test."""
 
-    def __init__(self, template: Path, aws: LocalAws) -> None:
+    def __init__(self, template: Path, aws: LocalAws, server: HTTPServer) -> None:
         self._text = template.read_text("utf-8")
         self._template = Template.read(template)
         self._aws = aws
         self.stacks: dict[str, _Stack] = {}
         self.deleted: list[str] = []
-        service = self
+        server.expect_request("/", "POST").respond_with_handler(self._answer)
+        self.url = server.url_for("")
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode(), True))
-                action = request["Action"]
-                try:
-                    status, body = 200, _result(action, getattr(service, f"_{action}")(request))
-                except _Refused as exc:
-                    message = escape(str(exc))
-                    status, body = (
-                        400,
-                        (
-                            f"<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>"
-                            f"<Message>{message}</Message></Error></ErrorResponse>"
-                        ),
-                    )
-                content = body.encode()
-                self.send_response(status)
-                self.send_header("content-type", "text/xml")
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _answer(self, request: Request) -> Response:
+        asked = dict(parse_qsl(request.get_data(as_text=True), keep_blank_values=True))
+        action = asked["Action"]
+        try:
+            return Response(_result(action, getattr(self, f"_{action}")(asked)), content_type="text/xml")
+        except _Refused as exc:
+            error = {"Type": "Sender", "Code": "ValidationError", "Message": str(exc)}
+            return Response(_xml({"ErrorResponse": {"Error": error}}), 400, content_type="text/xml")
 
     def _stack(self, request: Mapping[str, str]) -> _Stack:
         name = request["StackName"].rpartition("stack/")[2].partition("/")[0]

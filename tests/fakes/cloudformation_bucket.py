@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/daswatch/6b2c1a00-0000-11f0-8000-0a0000000001"
 SIGNATURE = "Signature=not-to-be-logged%3D"  # stands for what makes the URL a secret
@@ -18,11 +19,11 @@ SIGNATURE = "Signature=not-to-be-logged%3D"  # stands for what makes the URL a s
 class AnswerBucket:
     """Takes answers; the next requests are answered with `statuses` as long as there are any."""
 
-    url: str = ""
+    url: str
     statuses: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)  # that were taken
     content_types: list[str | None] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)  # with their queries, as sent
     attempts: int = 0
 
     @property
@@ -31,38 +32,22 @@ class AnswerBucket:
         (body,) = self.bodies
         return dict(json.loads(body))
 
+    def take(self, request: Request) -> Response:
+        """The bucket's response to a request."""
+        self.attempts += 1
+        self.paths.append(request.environ["REQUEST_URI"])
+        status = self.statuses.pop(0) if self.statuses else 200
+        if status == 200:
+            self.bodies.append(request.data)
+            self.content_types.append(request.headers.get("content-type"))
+        return Response(status=status)
 
-@contextmanager
-def answer_bucket() -> Iterator[AnswerBucket]:
-    """A bucket while this lasts."""
-    bucket = AnswerBucket()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            bucket.attempts += 1
-            bucket.paths.append(self.path)
-            status = bucket.statuses.pop(0) if bucket.statuses else 200
-            if status == 200:
-                bucket.bodies.append(body)
-                bucket.content_types.append(self.headers.get("content-type"))
-            self.send_response(status)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the tests look at `bucket`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    bucket.url = f"http://127.0.0.1:{server.server_port}/arn%3Aaws%3Acloudformation/das?X-Amz-{SIGNATURE}"
-    try:
-        yield bucket
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def answer_bucket(server: HTTPServer) -> AnswerBucket:
+    """A bucket at a server."""
+    bucket = AnswerBucket(server.url_for(f"/arn%3Aaws%3Acloudformation/das?X-Amz-{SIGNATURE}"))
+    server.expect_request(re.compile("/arn:.*"), "PUT").respond_with_handler(bucket.take)
+    return bucket
 
 
 def a_request(

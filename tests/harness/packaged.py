@@ -30,11 +30,10 @@ def read_manifest(dist: Path) -> Manifest:
 
 
 def _artifact(entry: dict[str, Any]) -> Artifact:
-    written = Written(entry["sha256"], entry["contentSha256"], entry["zippedBytes"], entry["unpackedBytes"], {})
-    services, distributions = frozenset(entry["awsServices"]), entry["distributions"]
-    return Artifact(
-        entry["function"], entry["architecture"], entry["path"], written, entry["files"], services, distributions
+    written = Written(
+        entry["sha256"], entry["contentSha256"], entry["zippedBytes"], entry["unpackedBytes"], entry["files"], {}
     )
+    return Artifact(entry["function"], entry["architecture"], entry["path"], written, entry["distributions"])
 
 
 def copied(dist: Path, *, architectures: Sequence[Architecture], step: Callable[[str], None], **_: object) -> Manifest:

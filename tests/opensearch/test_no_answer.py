@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -23,7 +23,9 @@ from botocore.exceptions import (
 )
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout
+from pytest_httpserver import HTTPServer
 from typer.testing import CliRunner, Result
+from werkzeug import Request, Response
 
 from daswatch.aws import clients, deployment_lookup
 from daswatch.aws.error_causes import NEXT_STEPS, Cause, no_answer
@@ -48,38 +50,24 @@ HTML = b"<!DOCTYPE html><title>Bad gateway</title><p>secret-of-the-proxy</p>"
 class Answering:
     """A server that answers everything alike."""
 
-    url: str = ""
+    url: str
     status: int = 200
     body: bytes = b""
     requests: int = 0
 
+    def answer(self, _: Request) -> Response:
+        """The response to any request."""
+        self.requests += 1
+        kind = "application/json" if self.body.startswith(b"{") else "text/html"
+        return Response(self.body, self.status, content_type=kind)
+
 
 @pytest.fixture
-def server() -> Iterator[Answering]:
+def server(httpserver: HTTPServer) -> Answering:
     """Anything but AWS and OpenSearch."""
-    one = Answering()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            one.requests += 1
-            self.rfile.read(int(self.headers.get("content-length") or 0))
-            self.send_response(one.status)
-            self.send_header("content-type", "application/json" if one.body.startswith(b"{") else "text/html")
-            self.send_header("content-length", str(len(one.body)))
-            self.end_headers()
-            self.wfile.write(b"" if self.command == "HEAD" else one.body)
-
-        do_POST = do_PUT = do_DELETE = do_HEAD = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    one.url = f"http://127.0.0.1:{http.server_port}"
-    yield one
-    http.shutdown()
-    http.server_close()
+    answering = Answering(httpserver.url_for("").rstrip("/"))
+    httpserver.expect_request(re.compile("")).respond_with_handler(answering.answer)
+    return answering
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Contents as a zip of the same bytes, whenever and wherever it is written."""
+"""A folder as a zip of the same bytes, whenever and wherever it is written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can hold; a commit's time would change what did not change
 _UNIX = 3
 _MODE = 0o100644  # a file that all may read: Lambda does not run as its owner
+_LARGEST = 3
 _LEVEL = 6  # level 9 takes three times as long and saves one percent
 
 
@@ -23,27 +24,34 @@ class Written:
     content: str
     zipped: int  # bytes
     unpacked: int  # bytes
-    by_owner: Mapping[str, int]  # unpacked bytes
+    files: int
+    by_top: Mapping[str, int]  # unpacked bytes of each file and folder at the top
+
+    @property
+    def largest(self) -> list[tuple[str, int]]:
+        """What makes it large."""
+        return sorted(self.by_top.items(), key=lambda item: (-item[1], item[0]))[:_LARGEST]
 
 
-def write_zip(path: Path, files: Mapping[str, Path | bytes], owners: Mapping[str, str]) -> Written:
-    """Write a zip, its entries sorted by name."""
+def write_zip(path: Path, folder: Path) -> Written:
+    """Write a folder's files, sorted by name."""
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
     path.parent.mkdir(parents=True, exist_ok=True)
     content = hashlib.sha256()
-    by_owner: Counter[str] = Counter()
+    by_top: Counter[str] = Counter()
     with zipfile.ZipFile(path, "w") as archive:
         for name in sorted(files):
-            source = files[name]
-            data = source if isinstance(source, bytes) else source.read_bytes()
+            data = files[name].read_bytes()
             archive.writestr(_entry(name), data, zipfile.ZIP_DEFLATED, _LEVEL)
             content.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
-            by_owner[owners[name]] += len(data)
+            by_top[name.partition("/")[0]] += len(data)
     return Written(
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         content=content.hexdigest(),
         zipped=path.stat().st_size,
-        unpacked=by_owner.total(),
-        by_owner=by_owner,
+        unpacked=by_top.total(),
+        files=len(files),
+        by_top=by_top,
     )
 
 

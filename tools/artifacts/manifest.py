@@ -23,8 +23,6 @@ class Artifact:
     architecture: str
     path: str
     written: Written
-    files: int
-    services: frozenset[str]
     distributions: Mapping[str, str]  # name -> version
 
 
@@ -68,8 +66,7 @@ def _entry(artifact: Artifact) -> dict[str, Any]:
         "sha256": artifact.written.sha256,
         "zippedBytes": artifact.written.zipped,
         "unpackedBytes": artifact.written.unpacked,
-        "files": artifact.files,
+        "files": artifact.written.files,
         "contentSha256": artifact.written.content,
-        "awsServices": sorted(artifact.services),
         "distributions": dict(sorted(artifact.distributions.items())),
     }

@@ -15,7 +15,6 @@ from tools.artifacts.build import MAX_UNPACKED_BYTES
 from tools.artifacts.manifest import Artifact, Manifest
 from tools.artifacts.stack import Change
 
-_LARGEST = 3
 _NEWEST = 25  # events on a terminal: a table longer than the screen would not be redrawn
 
 
@@ -29,12 +28,11 @@ def listing(manifest: Manifest) -> Table:
     table.add_column("function", style="bold", no_wrap=True)
     for architecture in architectures:
         table.add_column(architecture, justify="right", no_wrap=True)
-    table.add_column("AWS services", overflow="fold")
     table.add_column("largest, unpacked", overflow="fold")
     for function in sorted({one.function for one in manifest.artifacts}):
         own = sorted((one for one in manifest.artifacts if one.function == function), key=lambda one: one.architecture)
         sizes = [f"{one.written.zipped / 1e6:.1f} / {one.written.unpacked / 1e6:.1f}" for one in own]
-        table.add_row(function, *sizes, "\n".join(sorted(own[0].services)), _largest(own[-1]))
+        table.add_row(function, *sizes, _largest(own[-1]))
     return table
 
 
@@ -44,8 +42,7 @@ def megabytes(size: int) -> str:
 
 
 def _largest(artifact: Artifact) -> str:
-    by_size = sorted(artifact.written.by_owner.items(), key=lambda item: (-item[1], item[0]))
-    return "\n".join(f"{name} {megabytes(size)}" for name, size in by_size[:_LARGEST])
+    return "\n".join(f"{name} {megabytes(size)}" for name, size in artifact.written.largest)
 
 
 def changes_table(changes: Sequence[Change]) -> Table:

@@ -10,9 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from enum import StrEnum
 from pathlib import Path
 
@@ -51,20 +49,13 @@ class Target:
         return f"{self.architecture.machine}-{_AMAZON_LINUX_2023 if minor >= 12 else _AMAZON_LINUX_2}"
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """An unpacked wheel: its name and version, and its files relative to the folder."""
+def export_lock(root: Path, group: str) -> bytes:
+    """What uv.lock says a dependency group needs, each distribution with its hashes. Raises PackagingError.
 
-    name: str
-    version: str
-    files: tuple[str, ...]
-    requires: frozenset[str]  # normalized names, whatever their conditions
-
-
-def export_lock(root: Path) -> bytes:
-    """What uv.lock says the functions depend on, each distribution with its hashes. Raises PackagingError."""
-    options = ("--frozen", "--no-dev", "--no-emit-project", "--no-header", "--format", "requirements.txt")
-    return _uv("export", "--project", str(root), *options)
+    opensearch-py requires opensearch-protobufs, and so gRPC, 20 MB, and imports neither.
+    """
+    options = ("--frozen", "--only-group", group, "--prune", "opensearch-protobufs", "--no-header")
+    return _uv("export", "--project", str(root), *options, "--format", "requirements.txt")
 
 
 def install(requirements: Path, target: Target, folder: Path) -> None:
@@ -105,35 +96,6 @@ def _installed_python(version: str) -> Path | None:
     except PackagingError:
         return None
     return _uv_python(version)
-
-
-def distributions(folder: Path) -> dict[str, Distribution]:
-    """What is unpacked in a folder, by normalized name."""
-    found = {}
-    for info in sorted(folder.glob("*.dist-info")):
-        headers = HeaderParser().parsestr((info / "METADATA").read_text("utf-8"))
-        lines = (info / "RECORD").read_text("utf-8").splitlines()
-        requires = {
-            normalized(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in headers.get_all("Requires-Dist", [])
-        }
-        one = Distribution(
-            name=headers["Name"],
-            version=headers["Version"],
-            files=tuple(line.rsplit(",", 2)[0].strip('"') for line in lines if line),
-            requires=frozenset(requires),
-        )
-        found[normalized(one.name)] = one
-    return found
-
-
-def by_file(found: Mapping[str, Distribution]) -> dict[str, str]:
-    """Which distribution a file belongs to."""
-    return {file: name for name, one in found.items() for file in one.files}
-
-
-def normalized(name: str) -> str:
-    """A distribution's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _uv(*arguments: str) -> bytes:
