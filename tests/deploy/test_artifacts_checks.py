@@ -199,6 +199,7 @@ RULES: list[tuple[Mapping[str, str], str]] = [
     ({"OpenSearchAuth": "basic", "OpenSearchSecretArn": "arn"}, "DomainUsesSigV4"),
     ({"CreateDomain": "false", **ENDPOINT, "OpenSearchAuth": "basic"}, "PasswordHasSecret"),
     ({"Deployment": "spoke"}, "SpokeHasHub"),
+    ({"EvidenceReplicaBucket": "replicas"}, "ReplicaHasKey"),
     ({"SplunkEndpoint": "https://splunk"}, "SplunkHasToken"),
 ]
 
