@@ -245,9 +245,10 @@ def test_every_function_accepts_the_settings_it_gets(name: str, handler: str) ->
 
 
 @pytest.mark.parametrize("handler", FUNCTIONS)
-def test_every_setting_that_the_code_reads_is_set_or_meant_to_be_the_default_and_every_one_set_is_read(
+def test_settings_in_the_template_are_those_the_code_reads(
     handler: str,
 ) -> None:
+    """What is not set is meant to have its default, and what is set is read."""
     given = environment_of(handler)
     variables = Recorded(given)
 
@@ -441,7 +442,8 @@ def test_the_data_key_encrypts_every_log(name: str) -> None:
 
 
 @by_setup
-def test_every_function_logs_into_a_group_of_its_own_that_forgets_and_is_encrypted(name: str) -> None:
+def test_each_function_has_its_own_encrypted_log_group(name: str) -> None:
+    """Its events expire after a year."""
     made = stack(name)
     logs = made.of_type("AWS::Logs::LogGroup")
 

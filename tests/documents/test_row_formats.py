@@ -158,7 +158,8 @@ def test_an_engine_that_names_itself_stays_within_one_folder(name: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_ .-]{1,64}", engine)
 
 
-def test_rows_that_stay_together_are_mixed_where_they_differ_and_as_old_as_the_oldest() -> None:
+def test_partition_keys_of_rows_that_stay_together() -> None:
+    """They are mixed where the rows differ, and have the time of the oldest."""
     documents = [
         document(activity="DQL", **{"@timestamp": "2031-03-04T12:00:00.5Z"}),
         document(activity="DDL", **{"@timestamp": "2031-03-04T11:59:59.999Z"}),

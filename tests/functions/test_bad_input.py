@@ -439,9 +439,8 @@ def test_what_can_be_read_is_indexed_whole(ingest: IngestFunction, name: str) ->
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in INDEXED.items() if "ingestNotes" in expected])
-def test_events_without_a_plausible_time_share_one_index_and_take_their_arrivals_time(
-    ingest: IngestFunction, name: str
-) -> None:
+def test_events_without_a_plausible_time_share_one_index(ingest: IngestFunction, name: str) -> None:
+    """Their time is that of their arrival."""
     make, _ = INDEXED[name]
 
     (document,) = invoke_between_neighbours(ingest, make(ingest))

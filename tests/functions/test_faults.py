@@ -392,9 +392,8 @@ def test_a_template_check_that_fails_is_no_fault_of_the_records(
 # --- the function is stopped at its time limit ---
 
 
-def test_a_batch_that_takes_too_long_is_answered_in_time_and_goes_on_from_the_record_named(
-    behind_proxy: IngestFunction, proxy: Proxy
-) -> None:
+def test_slow_batch_is_answered_in_time_and_continued(behind_proxy: IngestFunction, proxy: Proxy) -> None:
+    """The next delivery starts at the record that the answer names."""
     records = [behind_proxy.record(events(EARLY, first=EARLY * number)) for number in range(20)]
     proxy.on(bulk, delay(30.0, behind_proxy.clock))
 
@@ -629,7 +628,7 @@ def poison(function: IngestFunction) -> dict[str, Any]:
     return function.delivered(b"no envelope")
 
 
-def test_a_missing_dead_letter_bucket_holds_the_poison_record_back_until_it_is_there(ingest: IngestFunction) -> None:
+def test_poison_record_waits_for_a_missing_dead_letter_bucket(ingest: IngestFunction) -> None:
     bucket = f"daswatch-{ingest.name}"
     ingest.configure(DEAD_LETTER_BUCKET=bucket)
     records = [ingest.record(events(1)), poison(ingest), ingest.record(events(1, first=1))]
@@ -688,9 +687,8 @@ def test_a_bulk_that_is_too_large_is_written_in_parts(behind_proxy: IngestFuncti
     assert bulks.hits > 10
 
 
-def test_a_document_that_is_too_large_alone_becomes_a_dead_letter_and_stops_nothing(
-    behind_proxy: IngestFunction, proxy: Proxy
-) -> None:
+def test_document_that_is_too_large_alone_is_a_dead_letter(behind_proxy: IngestFunction, proxy: Proxy) -> None:
+    """It stops no other document."""
     records = [
         behind_proxy.record(events(20)),
         behind_proxy.record([*events(1, first=20), *events(1, first=21, commandText="x" * 30_000)]),
@@ -740,9 +738,8 @@ def test_dead_letters_and_pulses_are_not_doubled_by_retries(
     assert behind_proxy.pulses() == first
 
 
-def test_a_dead_letter_whose_line_cannot_be_written_is_delivered_again_and_kept_once(
-    behind_proxy: IngestFunction, proxy: Proxy
-) -> None:
+def test_dead_letter_is_kept_once_if_its_line_is_not_written(behind_proxy: IngestFunction, proxy: Proxy) -> None:
+    """Its record is delivered again."""
     records = [behind_proxy.record(events(1)), poison(behind_proxy), behind_proxy.record(events(1, first=1))]
     proxy.on(bulk_with(b'-dead-letters"'), answer(429))
 

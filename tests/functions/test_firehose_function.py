@@ -391,9 +391,10 @@ def test_a_defect_of_ours_costs_one_record_its_rows_and_nothing_else(firehose: F
 
 
 @pytest.mark.parametrize("code", ["KMSInvalidStateException", "AccessDeniedException", "DisabledException"])
-def test_when_kms_does_not_serve_us_the_invocation_fails_so_that_firehose_tries_again(
+def test_invocation_fails_while_kms_does_not_serve(
     firehose: FirehoseFunction, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
+    """Firehose then invokes it again."""
     kms = boto3.client("kms", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
     event = transformation_event(
         [firehose_record(firehose.sealed(postgresql_event()))], firehose.database().stream_arn(REGION)

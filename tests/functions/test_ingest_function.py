@@ -318,7 +318,7 @@ def test_without_templates_no_index_comes_into_being_for_anything(ingest: Ingest
         assert not ingest.search.indices.exists(index=ingest.indices.pulse)
 
 
-def test_without_its_template_no_index_comes_into_being_for_a_record_that_cannot_be_opened(
+def test_dead_letter_creates_no_index_without_its_template(
     ingest: IngestFunction,
 ) -> None:
     bad = ingest.delivered(b"no envelope")
@@ -367,9 +367,8 @@ def test_a_new_days_index_has_our_mapping_and_settings(ingest: IngestFunction) -
 # Settings.
 
 
-def test_settings_that_are_missing_or_wrong_are_all_named_before_any_record_is_read(
-    ingest: IngestFunction, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_and_wrong_settings_are_named_together(ingest: IngestFunction, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes before any record is read."""
     monkeypatch.delenv("OPENSEARCH_ENDPOINT")
     monkeypatch.delenv("DEAD_LETTER_BUCKET")
     ingest.configure(REDACT="everything", MAX_PLAINTEXT_BYTES="64 MB")
@@ -633,7 +632,8 @@ def test_durations_and_counts_are_numbers_to_a_search(ingest: IngestFunction) ->
 # Identity and time.
 
 
-def test_equal_events_of_one_record_are_all_kept_and_a_second_delivery_adds_none(ingest: IngestFunction) -> None:
+def test_equal_events_of_one_record_are_all_kept(ingest: IngestFunction) -> None:
+    """A second delivery adds none."""
     record = ingest.record([postgresql_event(), postgresql_event(), mysql_event(), postgresql_event()])
     ingest.invoke(record)
     first = {hit["_id"] for hit in ingest.hits()}

@@ -403,9 +403,8 @@ def test_however_often_opensearch_fails_a_warm_function_doubles_no_row(rows: Row
 
 
 @pytest.mark.node
-def test_another_instance_of_the_function_doubles_only_rows_from_the_first_record_not_written(
-    rows: Rows, opensearch: Proxy
-) -> None:
+def test_another_instance_doubles_rows_of_unwritten_records(rows: Rows, opensearch: Proxy) -> None:
+    """Of those before the first unwritten record, no row is there twice."""
     records = [
         rows.ingest.record(events(250)),
         rows.ingest.record(events(1, first=250, databaseName="late")),
@@ -424,9 +423,7 @@ def test_another_instance_of_the_function_doubles_only_rows_from_the_first_recor
 
 
 @pytest.mark.node
-def test_rows_that_firehose_did_not_take_are_put_by_the_next_delivery_and_only_those(
-    rows: Rows, firehose: Proxy
-) -> None:
+def test_next_delivery_puts_only_rows_that_firehose_refused(rows: Rows, firehose: Proxy) -> None:
     records = [
         rows.ingest.record(events(1)),
         rows.ingest.record(events(1, first=1, databaseName="late")),
@@ -524,7 +521,8 @@ def test_no_row_is_ever_printed(rows: Rows, firehose: Proxy, fault: str) -> None
 
 
 @pytest.mark.node
-def test_a_row_that_is_too_large_is_a_dead_letter_of_its_record_and_its_document_is_found(rows: Rows) -> None:
+def test_row_that_is_too_large_is_a_dead_letter(rows: Rows) -> None:
+    """The dead letter is its record, and names the document that is indexed all the same."""
     large = postgresql_event(statementId=1, commandText="select " + "1, " * 400_000 + "2")
     record = rows.ingest.record([*events(1), large, *events(1, first=2)])
 
@@ -802,7 +800,8 @@ def test_one_of_each_doubled_row_can_be_taken(rows: Rows, tmp_path: Path) -> Non
 
 
 @pytest.mark.node
-def test_every_column_of_the_table_is_in_the_rows_and_holds_what_the_index_holds(rows: Rows, tmp_path: Path) -> None:
+def test_columns_of_the_table_hold_what_the_index_holds(rows: Rows, tmp_path: Path) -> None:
+    """Each column of the table is in the rows."""
     native = {"SCN": 7001002, "scn": 1}
     keep(rows.ingest, named(rows.ingest.database()))
     learn(rows.ingest)

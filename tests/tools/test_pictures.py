@@ -209,7 +209,8 @@ def test_a_chart_of_another_type_is_refused() -> None:
         spec_of(Chart(other, chart.request, chart.rows, DAY, 100, 100))
 
 
-def test_series_keep_the_colors_of_the_definition_and_the_others_do_not_take_them() -> None:
+def test_series_keep_the_colors_of_the_definition() -> None:
+    """Other series get other colors."""
     colors = colors_of(["failure", "success", "unknown"], {"failure": "#BD271E", "success": PALETTE[0]})
 
     assert colors == {"failure": "#BD271E", "success": PALETTE[0], "unknown": PALETTE[1]}
