@@ -250,8 +250,8 @@ def remembered_checks(documents: Iterable[Mapping[str, Any]]) -> list[Check]:
         if not is_whole(words):
             checks.append(warning(Subject.EVIDENCE, name, f"its first records: {words}", _EVIDENCE_BEGIN))
     for one in documents:
-        if gap := one.get("evidenceGap"):
-            why = f"its evidence delivery was deleted and created again: from {gap}, records may be missing"
+        if gaps := one.get("evidenceGaps"):
+            why = f"its evidence delivery was deleted and created again: from {', '.join(gaps)}, records may be missing"
             checks.append(warning(Subject.EVIDENCE, f"{name_of(one)}, gap", why, _EVIDENCE_GAP))
     if whole := sum(is_whole(words) for _, words in begins):
         checks.append(ok(Subject.EVIDENCE, "begin", f"{whole} databases from their first record"))

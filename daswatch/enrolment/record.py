@@ -23,6 +23,7 @@ Document = Mapping[str, Any]  # of `das-enrolments`
 MAX_DESCRIBED = 100
 _DESCRIBED_EVERY = timedelta(hours=1)
 _KEPT_STEPS = 20
+_KEPT_GAPS = 20
 _DONE = "done"
 _OF_ENROLMENT = re.compile(rf"-(?:{'|'.join(Kind)})-(?:cluster|db)-[A-Z0-9]+$")
 
@@ -134,13 +135,17 @@ def document_of(
     state = str(State.FAILED if needs_person else enrolment.state)
     is_same = (before.get("state"), before.get("reason")) == (state, reason)
     steps = [{"at": now, "call": str(one.step.act), "outcome": one.failure or _DONE} for one in outcomes]
-    checked = {**before.get("checked", {}), **{str(one.kind): now for one in described}}
     memory = enrolment.memory
+    # A failed creation has delivered nothing, and the deliveries of a Kinesis stream that is gone end with it.
+    seen = {str(one.kind): now for one in described if one.status != "CREATING_FAILED"}
+    checked = {} if memory.gone_since else {**before.get("checked", {}), **seen}
     asked = [one for one in outcomes if one.step.act is Act.START_STREAM and (not one.failure or one.may_have_effect)]
     if enrolment.starts and not asked:
         memory = replace(memory, start_asked=before.get("startAsked", ""))
     delivered = any(_creates_evidence(one) for one in outcomes)
-    gap = f"{before['checked'][Kind.EVIDENCE]} to {now}" if delivered and _was_kept(before) else ""
+    gaps = [*before.get("evidenceGaps", ())]
+    if delivered and (last_seen := before.get("checked", {}).get(Kind.EVIDENCE)):
+        gaps.append(f"{last_seen} to {now}")
     document = {
         **_name(enrolment, before),
         "resourceId": enrolment.resource_id or enrolment.name,
@@ -155,7 +160,7 @@ def document_of(
         "goneSince": memory.gone_since,
         "checked": checked,
         "evidenceStart": "" if delivered else before.get("evidenceStart", ""),
-        "evidenceGap": gap or before.get("evidenceGap", ""),
+        "evidenceGaps": gaps[-_KEPT_GAPS:],
         **_steps([*before.get("steps", ()), *steps][-_KEPT_STEPS:]),
     }
     return _without_empty(document)
@@ -218,8 +223,3 @@ def id_of(enrolment: Enrolment) -> str:
 def _creates_evidence(outcome: Outcome) -> bool:
     creates = outcome.step.act is Act.CREATE_DELIVERY and not outcome.failure
     return creates and "ExtendedS3DestinationConfiguration" in outcome.step.parameters
-
-
-def _was_kept(before: Document) -> bool:
-    """Whether the database had an evidence delivery, with its stream on, until now: someone deleted it."""
-    return before.get("state") == State.WATCHED and Kind.EVIDENCE in before.get("checked", {})

@@ -381,11 +381,11 @@ def test_name_that_no_database_has_is_broken(deployed: Deployed) -> None:
         ({"evidenceStart": "complete"}, "begin", "ok"),
         ({"evidenceStart": "complete, lost: from 10:00 to 11:00"}, "db:ledger, begin", "warning"),
         ({"evidenceStart": "not yet: Firehose has delivered nothing"}, "db:ledger, begin", "warning"),
-        ({"evidenceGap": "10:00 to 11:00"}, "db:ledger, gap", "warning"),
+        ({"evidenceGaps": ["10:00 to 11:00"]}, "db:ledger, gap", "warning"),
     ],
 )
 def test_evidence_that_misses_records_is_shown(
-    deployed: Deployed, notes: dict[str, str], name: str, status: str
+    deployed: Deployed, notes: dict[str, Any], name: str, status: str
 ) -> None:
     document = {"databaseIdentifier": "ledger", "databaseKind": "db", "resourceId": "db-1", **notes}
     deployed.put("das-enrolments", {**document, "state": "watched", "awsAccountId": ACCOUNT, "awsRegion": REGION})

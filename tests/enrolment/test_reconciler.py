@@ -275,8 +275,38 @@ def test_delivery_that_a_person_deleted_is_created_again_and_leaves_a_note() -> 
 
     (after,) = enrolling.memories.documents.values()
     assert after["state"] == State.WATCHED
-    assert after["evidenceGap"].startswith(f"{document['checked']['evidence']} to ")
-    assert "evidenceGap" not in document
+    (gap,) = after["evidenceGaps"]
+    assert gap.startswith(f"{document['checked']['evidence']} to ")
+    assert "evidenceGaps" not in document
+
+
+def test_gap_is_noted_whenever_the_delivery_is_created_again() -> None:
+    """Also after a run that could not create it; an earlier gap stays."""
+    enrolling = Enrolling()
+    watched(enrolling)
+    enrolling.region.deliveries.clear()
+    enrolling.settle()
+    enrolling.region.deliveries.clear()
+    enrolling.region.on_call = refuses("CreateDeliveryStream", "LimitExceededException")
+    enrolling.run()
+    enrolling.region.on_call = lambda _, __: None
+    enrolling.settle()
+
+    (after,) = enrolling.memories.documents.values()
+    first, second = after["evidenceGaps"]
+    assert first.partition(" to ")[2] < second.partition(" to ")[0]
+
+
+def test_delivery_that_was_never_created_leaves_no_gap() -> None:
+    enrolling = Enrolling()
+    started(enrolling, 1)
+    enrolling.run()
+    for delivery in enrolling.region.deliveries.values():
+        delivery["DeliveryStreamStatus"] = "CREATING_FAILED"
+    enrolling.settle()
+
+    (after,) = enrolling.memories.documents.values()
+    assert (after["state"], "evidenceGaps" in after) == (State.WATCHED, False)
 
 
 def test_stream_that_begins_again_has_a_begin_of_its_own_and_no_gap() -> None:
@@ -291,7 +321,7 @@ def test_stream_that_begins_again_has_a_begin_of_its_own_and_no_gap() -> None:
 
     (after,) = enrolling.memories.documents.values()
     assert after["state"] == State.WATCHED
-    assert after.keys().isdisjoint({"evidenceStart", "evidenceGap"})
+    assert after.keys().isdisjoint({"evidenceStart", "evidenceGaps"})
 
 
 def test_dry_run_changes_and_writes_nothing() -> None:
