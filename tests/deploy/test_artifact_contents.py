@@ -9,7 +9,7 @@ import pytest
 
 from tools.artifacts import build as artifacts_build
 from tools.artifacts.build import build, write_artifact
-from tools.artifacts.contents import fill, is_carried
+from tools.artifacts.contents import copy_package, fill, is_carried, services
 from tools.artifacts.errors import PackagingError
 from tools.artifacts.wheels import Architecture, Target, export_lock, install
 
@@ -34,7 +34,9 @@ def test_contents_are_the_wheels_our_code_and_its_data(tmp_path: Path) -> None:
     write(root / "index_templates" / "index" / "das-events.json")
     write(root / "index_templates" / "index" / ".swap")
 
-    fill(folder, "some_lambda", root, b"[]")
+    called = services(root)
+    fill(folder, root, called, b"[]")
+    copy_package(folder, "some_lambda", root, called)
 
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
         "boto3/__init__.py",

@@ -1,4 +1,4 @@
-"""A folder as a zip of the same bytes, whenever and wherever it is written."""
+"""Folders as a zip of the same bytes, whenever and wherever it is written."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ class Written:
         return sorted(self.by_top.items(), key=lambda item: (-item[1], item[0]))[:_LARGEST]
 
 
-def write_zip(path: Path, folder: Path) -> Written:
-    """Write a folder's files, sorted by name."""
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+def write_zip(path: Path, *folders: Path) -> Written:
+    """Write the files of folders that have none in common, sorted by name."""
+    files = {
+        file.relative_to(folder).as_posix(): file for folder in folders for file in folder.rglob("*") if file.is_file()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     content = hashlib.sha256()
     by_top: Counter[str] = Counter()

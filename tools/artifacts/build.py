@@ -17,7 +17,7 @@ from daswatch.detections.sigma import compile_all, read_tuning
 from daswatch.errors import RuleError
 from tools.artifacts.archive import write_zip
 from tools.artifacts.compiled import compile_folder, interpreter
-from tools.artifacts.contents import fill, functions
+from tools.artifacts.contents import copy_package, fill, functions, services
 from tools.artifacts.errors import PackagingError
 from tools.artifacts.manifest import NAME, Artifact, Manifest
 from tools.artifacts.wheels import Architecture, Target, export_lock, install
@@ -53,26 +53,38 @@ def build(
     python = interpreter(python_version)
     step(f"Python {python.release} compiles" if python else NOT_COMPILED.format(python_version))
 
-    def build_one(job: tuple[Target, str]) -> Artifact:
-        target, function = job
+    called = services(root)
+    alike: dict[bytes, list[str]] = {}
+    for function in functions(root):
+        alike.setdefault(export_lock(root, function), []).append(function)
+
+    def build_alike(job: tuple[Target, bytes]) -> list[Artifact]:
+        """The artifacts of the functions with these requirements, which are unpacked and compiled once."""
+        target, lock = job
+        artifacts = []
         with tempfile.TemporaryDirectory(prefix="daswatch-") as folder:
-            contents = Path(folder) / "contents"
-            requirements = Path(folder) / "requirements.txt"
-            requirements.write_bytes(export_lock(root, function))
-            install(requirements, target, contents)
-            fill(contents, function, root, detections)
+            shared, requirements = Path(folder) / "shared", Path(folder) / "requirements.txt"
+            requirements.write_bytes(lock)
+            install(requirements, target, shared)
+            fill(shared, root, called, detections)
             if python:
-                compile_folder(contents, python)
-            artifact = write_artifact(dist, target.architecture, function, contents)
-        step(f"{target.architecture}: {function}")
-        return artifact
+                compile_folder(shared, python)
+            for function in alike[lock]:
+                own = Path(folder) / function
+                copy_package(own, function, root, called)
+                if python:
+                    compile_folder(own, python)
+                artifacts.append(write_artifact(dist, target.architecture, function, shared, own))
+                step(f"{target.architecture}: {function}")
+        return artifacts
 
     targets = [Target(architecture, python_version) for architecture in architectures]
     for target in targets:
         shutil.rmtree(dist / target.architecture, ignore_errors=True)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as executor:
-        artifacts = tuple(executor.map(build_one, product(targets, functions(root))))
-    manifest = Manifest(python_version, artifacts, python.release if python else None)
+        built = [one for some in executor.map(build_alike, product(targets, alike)) for one in some]
+    built.sort(key=lambda one: (architectures.index(one.architecture), one.function))
+    manifest = Manifest(python_version, tuple(built), python.release if python else None)
     (dist / NAME).write_bytes(manifest.dump())
     return manifest
 
@@ -82,17 +94,17 @@ def steps(architectures: Sequence[Architecture], root: Path = ROOT) -> int:
     return 2 + len(architectures) * len(functions(root))
 
 
-def write_artifact(dist: Path, architecture: Architecture, function: str, contents: Path) -> Artifact:
-    """Write one zip. Raises PackagingError where it would be too large."""
+def write_artifact(dist: Path, architecture: Architecture, function: str, *contents: Path) -> Artifact:
+    """Write one zip of these folders. Raises PackagingError where it would be too large."""
     path = f"{architecture}/{function}.zip"
-    written = write_zip(dist / path, contents)
+    written = write_zip(dist / path, *contents)
     if written.unpacked > MAX_UNPACKED_BYTES:
         listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in written.largest)
         raise PackagingError(
             f"{path} unpacks to {written.unpacked / 1e6:.1f} MB, more than {MAX_UNPACKED_BYTES / 1e6:.0f} MB",
             f"leave out what is not read at run time; the largest are {listed}",
         )
-    found = {one.name: one.version for one in distributions(path=[str(contents)])}
+    found = {one.name: one.version for one in distributions(path=[str(folder) for folder in contents])}
     return Artifact(function, architecture, path, written, found)
 
 

@@ -1,4 +1,4 @@
-"""What one function's artifact holds, as a folder: the wheels of its dependency group, our code and its data.
+"""What a function's artifact holds, as folders: the wheels of its dependency group with our code, and its own code.
 
 Our code is the same for all functions: its modules are small, and what a function does not import costs no time.
 """
@@ -37,19 +37,23 @@ def services(root: Path) -> frozenset[str]:
     return frozenset(name for path in sources for name in _CLIENT.findall(path.read_text("utf-8")))
 
 
-def fill(folder: Path, function: str, root: Path, detections: bytes) -> None:
-    """Make a folder of unpacked wheels the function's contents: without what is not read, with our code."""
-    called = services(root)
+def fill(folder: Path, root: Path, called: frozenset[str], detections: bytes) -> None:
+    """Make a folder of unpacked wheels what functions share: without what is not read, with our code and its data."""
     for path in _files(folder):
         if not is_carried(path.relative_to(folder).as_posix(), called):
             path.unlink()
-    for package in (function, *_OURS):
-        for path in _files(root / package):
-            name = path.relative_to(root).as_posix()
-            if is_carried(name, called) and not name.startswith(_NOT_ON_LAMBDA):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, folder / name)
+    for package in _OURS:
+        copy_package(folder, package, root, called)
     (folder / DETECTIONS_FILE).write_bytes(detections)
+
+
+def copy_package(folder: Path, package: str, root: Path, called: frozenset[str]) -> None:
+    """Copy what is read at run time of a package of ours."""
+    for path in _files(root / package):
+        name = path.relative_to(root).as_posix()
+        if is_carried(name, called) and not name.startswith(_NOT_ON_LAMBDA):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / name)
 
 
 def is_carried(name: str, called: frozenset[str]) -> bool:

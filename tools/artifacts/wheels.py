@@ -52,9 +52,11 @@ class Target:
 def export_lock(root: Path, group: str) -> bytes:
     """What uv.lock says a dependency group needs, each distribution with its hashes. Raises PackagingError.
 
+    Groups that need the same have the same bytes.
+
     opensearch-py requires opensearch-protobufs, and so gRPC, 20 MB, and imports neither.
     """
-    options = ("--frozen", "--only-group", group, "--prune", "opensearch-protobufs", "--no-header")
+    options = ("--frozen", "--only-group", group, "--prune", "opensearch-protobufs", "--no-header", "--no-annotate")
     return _uv("export", "--project", str(root), *options, "--format", "requirements.txt")
 
 
