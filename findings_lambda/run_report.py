@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -23,6 +24,7 @@ class RunReport:
     failing: dict[str, str] = field(default_factory=dict)  # detection -> cause
     behind: dict[str, str] = field(default_factory=dict)  # detection -> since when events are not evaluated
     superseded: int = 0  # episodes of a backlog that ended before a known one
+    known_clients: Counter[str] = field(default_factory=Counter)  # detection -> groups left out: known clients
     refused_alerts: dict[str, str] = field(default_factory=dict)
     refused_sightings: dict[str, str] = field(default_factory=dict)  # detection -> OpenSearch's name for the reason
     unwritten: dict[str, str] = field(default_factory=dict)  # detection -> why its alerts or sightings are not written

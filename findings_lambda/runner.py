@@ -22,6 +22,7 @@ from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.known_clients import Fired, KnownClientLookup
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
@@ -80,6 +81,7 @@ class DetectionRunner:
         self._notifier = notifier
         self._indices = indices
         self._names = names
+        self._known_clients = KnownClientLookup(queries, indices)
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> RunReport:
@@ -202,8 +204,9 @@ class DetectionRunner:
         archive_quiet: bool = False,
     ) -> set[str]:
         """Raise alerts of what was found, and note what was seen; return the detections for which that failed."""
-        first_seen = [pair for pair in found.answers.candidates if pair[0].kind is DetectionKind.FIRST_SEEN]
-        others = [pair for pair in found.answers.candidates if pair[0].kind is not DetectionKind.FIRST_SEEN]
+        fired = self._without_known(found.answers.candidates, run)
+        first_seen = [pair for pair in fired if pair[0].kind is DetectionKind.FIRST_SEEN]
+        others = [pair for pair in fired if pair[0].kind is not DetectionKind.FIRST_SEEN]
         new, seen_now, known = self._new(first_seen, arrivals.until, run)
         failed: set[str] = set()
         for number, episodes in enumerate(_one_after_another([*others, *new]) or [[]]):
@@ -224,7 +227,8 @@ class DetectionRunner:
         self._require_templates(deadline)
         notifications = list(notifications)
         run = Run(now, deadline, RunReport())
-        candidates = [pair for notification in notifications for pair in notification.candidates]
+        notified = [pair for notification in notifications for pair in notification.candidates]
+        candidates = self._without_known(notified, run)
         bounded, storms = self._bounded(candidates, run)
         others = self._bounded_firings([one for notification in notifications for one in notification.firings], run)
         run.report.firings = len(others)
@@ -346,6 +350,18 @@ class DetectionRunner:
             )
         ]
         return new, seen_now, known
+
+    def _without_known(self, found: Sequence[Fired], run: Run) -> list[Fired]:
+        """What fires: not what only known clients did, where a detection leaves that out."""
+        try:
+            judged = self._known_clients.judge(found, run.deadline.part(_ASKING))
+        except SearchUnavailable as exc:
+            run.report.failing |= {detection.name: str(exc) for detection, _ in found if detection.known_clients}
+            return [pair for pair in found if not pair[0].known_clients]
+        run.report.searches += judged.searches
+        run.report.known_clients += judged.left_out
+        run.report.failing |= judged.failures
+        return judged.fired
 
     def _firings(
         self,

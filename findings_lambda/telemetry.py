@@ -37,6 +37,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
         "refused_alerts": report.refused_alerts,
         "refused_sightings": report.refused_sightings,
         "storms": report.storms,
+        "known_clients": dict(report.known_clients),
         "names_cause": report.names_cause,
         "refused_findings": sent.refused,
         "unsent_findings": sent.unsent,
@@ -51,6 +52,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
         {
             "AlertsRaised": report.raised,
             "AlertsArchived": report.archived,
+            "GroupsOfKnownClients": report.known_clients.total(),
             "FindingsSent": sent.findings,
             "FindingsUnsent": sent.unsent,
             "FindingsRefused": len(sent.refused),

@@ -89,6 +89,15 @@ class FirstSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownClients:
+    """Leaves out groups whose clients were all active at the database this many days before (docs/decisions/0034)."""
+
+    days: int
+    when: str = ""  # Lucene: every event of the group matches it
+    steady: bool = False  # their events are evenly spread, too
+
+
+@dataclass(frozen=True, slots=True)
 class Suppression:
     """Events that a detection leaves out, with an owner. `expires` is a day, ISO 8601."""
 
@@ -129,6 +138,7 @@ class Detection:
     script: Mapping[str, Any] = field(default_factory=dict)  # a filter that Lucene has no words for
     sequence: EventSequence | None = None
     first_seen: FirstSeen | None = None
+    known_clients: KnownClients | None = None
     silent_seconds: int = 0
     forget_seconds: int = 0  # an instance that has been silent for longer is taken for removed
     suppressions: tuple[Suppression, ...] = ()
@@ -184,6 +194,8 @@ def _read(entry: Mapping[str, Any]) -> Detection:
         fields["sequence"] = EventSequence(**fields["sequence"])
     if fields["first_seen"]:
         fields["first_seen"] = FirstSeen(**fields["first_seen"])
+    if fields.get("known_clients"):
+        fields["known_clients"] = KnownClients(**fields["known_clients"])
     fields["suppressions"] = tuple(
         Suppression(**{**entry, "when": {name: tuple(values) for name, values in entry["when"].items()}})
         for entry in fields["suppressions"]

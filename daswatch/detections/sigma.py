@@ -35,6 +35,7 @@ from daswatch.detections.detection import (
     DetectionKind,
     EventSequence,
     FirstSeen,
+    KnownClients,
     Level,
     Metric,
     Source,
@@ -73,6 +74,7 @@ _KNOWN_KEYS = frozenset(
         "also",
         "sequence",
         "first-seen",
+        "known-clients",
         "outside",
         "silence",
         "failing",
@@ -209,6 +211,7 @@ class _Compiler:
         sequence = self._sequence()
         first_seen = self._first_seen()
         silence = section.get("silence") or {}
+        kind = self._kind(sequence, first_seen)
         enabled = section.get("enabled", True) if self.override.enabled is None else self.override.enabled
         source = Source(section.get("source", Source.EVENTS))
         return Detection(
@@ -217,7 +220,7 @@ class _Compiler:
             title=head["title"],
             level=self.override.level or Level(head["level"]),
             status=head["status"],
-            kind=self._kind(sequence, first_seen),
+            kind=kind,
             source=source,
             query=self._query(source),
             description=_one_line(head["description"]),
@@ -239,6 +242,7 @@ class _Compiler:
             script=self._outside(),
             sequence=sequence,
             first_seen=first_seen,
+            known_clients=self._known_clients(kind, source),
             silent_seconds=_seconds(self._value(silence["after"])) if silence else 0,
             forget_seconds=_seconds(self._value(silence["forget"])) if silence else 0,
             suppressions=self.suppressions,
@@ -378,6 +382,28 @@ class _Compiler:
             absent_days=_seconds(self._value(section["absent"])) // 86_400 if "absent" in section else 0,
             ipv4_prefix=int(section.get("ipv4-prefix", 32)),
             ipv6_prefix=int(section.get("ipv6-prefix", 128)),
+        )
+
+    def _known_clients(self, kind: DetectionKind, source: Source) -> KnownClients | None:
+        """What a group is left out by; nothing where its days are 0, by which a team switches it off."""
+        section = self.section.get("known-clients")
+        if not section:
+            return None
+        if unknown := section.keys() - {"days", "when", "pace"}:
+            self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
+        counted = (DetectionKind.EVENT, DetectionKind.THRESHOLD, DetectionKind.SEQUENCE)
+        if source is not Source.EVENTS or kind not in counted:
+            self._wrong("`known-clients` is for detections of events, thresholds and sequences")
+        pace = section.get("pace")
+        if pace not in (None, "steady"):
+            self._wrong("the `pace` of `known-clients` is steady, or left out")
+        if pace and kind is DetectionKind.EVENT:
+            self._wrong("the `pace` of `known-clients` needs a window")
+        if "when" in section and section["when"] not in self.queries:
+            self._wrong(f"the rule {section['when']!r} of `known-clients` is not in this file")
+        days = int(self._value(section["days"]))
+        return (
+            KnownClients(days, self.queries[section["when"]] if "when" in section else "", bool(pace)) if days else None
         )
 
     def _outside(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.errors import SearchUnavailable
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.opensearch.known_clients import KnownClientLookup
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
 from daswatch.queries.backtests import (
     Backtest,
@@ -47,6 +48,7 @@ class BacktestRun:
         self._queries = SavedQueries(client, patience=None)
         self._span = span
         self._indices = Indices(prefix)
+        self._known_clients = KnownClientLookup(self._queries, self._indices)
         self._step = step
         self._failures: dict[str, str] = {}
         self._silent = 0  # requests of a single detection without an answer, since the last one that had one
@@ -67,7 +69,9 @@ class BacktestRun:
         together = [detection for detection in asked if detection.kind is not DetectionKind.FIRST_SEEN]
         found = self._found(together, self._span)
         done = {
-            detection.name: self._answer(detection, episodes(detection, found[detection.name], self._span.begin))
+            detection.name: self._answer(
+                detection, self._unknown(detection, episodes(detection, found[detection.name], self._span.begin))
+            )
             for detection in together
         }
         done |= {one.name: self._first_seen(one) for one in asked if one.kind is DetectionKind.FIRST_SEEN}
@@ -135,6 +139,20 @@ class BacktestRun:
             note = f"nothing is indexed of the {history_days(detection)} days before, in which it learns"
         new = [one for day in self._span.days() for one in sightings.new(self._found([detection], day)[detection.name])]
         return self._answer(detection, new, note)
+
+    def _unknown(self, detection: Detection, raised: Sequence[Candidate]) -> list[Candidate]:
+        """Episodes without those of known clients, where the detection leaves them out."""
+        left: list[Candidate] = []
+        for begin in range(0, len(raised), _QUESTIONS):
+            batch = [(detection, episode) for episode in raised[begin : begin + _QUESTIONS]]
+            try:
+                judged = self._known_clients.judge(batch, Deadline.after(_SECONDS))
+            except SearchUnavailable as exc:
+                self._failures[detection.name] = str(exc)
+                return left
+            self._failures |= judged.failures
+            left += [episode for _, episode in judged.fired]
+        return left
 
     def _answer(self, detection: Detection, raised: Sequence[Candidate], note: str = "") -> Backtest:
         if detection.sequence:

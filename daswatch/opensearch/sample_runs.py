@@ -23,6 +23,7 @@ from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
+from daswatch.opensearch.known_clients import KnownClientLookup
 from daswatch.opensearch.request import request
 from daswatch.opensearch.responses import whole
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
@@ -59,6 +60,7 @@ class SampleRun:
         self._clock = clock
         self._indices = Indices(prefix)
         self._queries = SavedQueries(client)
+        self._known_clients = KnownClientLookup(self._queries, self._indices, prefix)
 
     def __enter__(self) -> Self:
         self._create(self._events, event_index(self._service))
@@ -92,6 +94,10 @@ class SampleRun:
                 continue
             learning = Sighting(iso_milliseconds(now - 1000 * _DAY), iso_milliseconds(now - 1000 * _DAY))
             return any(is_new(detection, one, known.get(sighting_id(detection, one)), learning, at) for one in found)
+        judged = self._known_clients.judge([(detection, one) for one in found], Deadline.after(_SECONDS))
+        if judged.failures:
+            raise SearchUnavailable(f"{detection.name} cannot be run: {judged.failures[detection.name]}")
+        found = [one for _, one in judged.fired]
         if not found:
             return False
         groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]

@@ -162,7 +162,7 @@ class SavedQueries:
             for group in groups
         ]
         firings, failures = [], {}
-        for group, answer in zip(groups, self._many(searches, deadline), strict=True):
+        for group, answer in zip(groups, self.answers(searches, deadline), strict=True):
             if isinstance(answer, SearchFailure):
                 failures[group.detection.name] = answer.cause
                 continue
@@ -173,7 +173,7 @@ class SavedQueries:
 
     def off_time(self, arrivals: Arrivals, events: str, deadline: Deadline) -> list[Span] | SearchFailure:
         """When events happened that arrived late, or from a day that is still to come."""
-        (answer,) = self._many([Search(events, off_time_arrivals(arrivals.window, arrivals.usual))], deadline)
+        (answer,) = self.answers([Search(events, off_time_arrivals(arrivals.window, arrivals.usual))], deadline)
         return answer if isinstance(answer, SearchFailure) else spans(read_off_time(answer))
 
     def documents(
@@ -181,7 +181,7 @@ class SavedQueries:
     ) -> dict[str, dict[str, Any]]:
         """Some fields of some documents by id, as far as they are there."""
         body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": list(fields)}
-        (answer,) = self._many([Search(events, body)], deadline)
+        (answer,) = self.answers([Search(events, body)], deadline)
         return (
             {} if isinstance(answer, SearchFailure) else {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
         )
@@ -198,7 +198,7 @@ class SavedQueries:
             ]
             answers.searches += len(searches)
             further: list[tuple[Question, Mapping[str, Any] | None]] = []
-            for (question, _), answer in zip(asked, self._many(searches, deadline), strict=True):
+            for (question, _), answer in zip(asked, self.answers(searches, deadline), strict=True):
                 if isinstance(answer, SearchFailure):
                     answers.failures[question.detection.name] = answer.cause
                     continue
@@ -222,13 +222,14 @@ class SavedQueries:
             for question, groups in asked
         ]
         answers.searches += len(searches)
-        for (question, groups), answer in zip(asked, self._many(searches, deadline), strict=True):
+        for (question, groups), answer in zip(asked, self.answers(searches, deadline), strict=True):
             if isinstance(answer, SearchFailure):
                 answers.failures[question.detection.name] = answer.cause
             elif _FOUND in answer:
                 yield question, read_parts(question.detection, groups, answer)
 
-    def _many(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | SearchFailure]:
+    def answers(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | SearchFailure]:
+        """The answer to each search, or why there is none. Raises SearchUnavailable."""
         for begin in range(0, len(searches), _SEARCHES):
             yield from self._msearch(searches[begin : begin + _SEARCHES], deadline, self._patience)
 

@@ -203,7 +203,7 @@ def saved_query(
     return {
         "size": 0,
         "track_total_hits": GROUPS_PER_PAGE + 1,
-        "query": {"bool": {"filter": [*_filters(detection), window.filter, *([also.filter] if also else [])]}},
+        "query": {"bool": {"filter": [*filters_of(detection), window.filter, *([also.filter] if also else [])]}},
         "aggs": {"groups": {"composite": composite, "aggs": _of_a_group(detection)}},
     }
 
@@ -229,7 +229,7 @@ def parts_query(
     return {
         "size": 0,
         "track_total_hits": False,
-        "query": {"bool": {"filter": [*_filters(detection), *spans, {"bool": {"should": by_group}}]}},
+        "query": {"bool": {"filter": [*filters_of(detection), *spans, {"bool": {"should": by_group}}]}},
         "aggs": {
             "groups": {
                 "filters": {"filters": {str(number): one for number, one in enumerate(by_group)}},
@@ -295,7 +295,7 @@ def details_query(
         "query": {
             "bool": {
                 "filter": [
-                    *_filters(detection),
+                    *filters_of(detection),
                     {
                         "range": {
                             time_field: {
@@ -320,7 +320,7 @@ def details_query(
     if detection.sequence:
         body["size"] = _SEQUENCE_EVENTS
         body["docvalue_fields"] = [{"field": "@timestamp", "format": "epoch_millis"}]
-        then = _query_string(detection.sequence.then)["query_string"]
+        then = query_string(detection.sequence.then)["query_string"]
         body["query"]["bool"]["should"] = [{"query_string": {**then, "_name": "then"}}]
     return body
 
@@ -419,12 +419,14 @@ def _of_a_group(detection: Detection) -> dict[str, Any]:
     }
 
 
-def _filters(detection: Detection) -> list[dict[str, Any]]:
-    filters = [_query_string(detection.query)] if detection.query else []
+def filters_of(detection: Detection) -> list[dict[str, Any]]:
+    """What every event of a detection matches."""
+    filters = [query_string(detection.query)] if detection.query else []
     return [*filters, dict(detection.script)] if detection.script else filters
 
 
-def _query_string(query: str) -> dict[str, Any]:
+def query_string(query: str) -> dict[str, Any]:
+    """A Lucene query as a filter."""
     return {"query_string": {"query": query, "analyze_wildcard": False, "max_determinized_states": 10_000}}
 
 
@@ -433,11 +435,11 @@ def _metrics(detection: Detection) -> dict[str, Any]:
     if detection.sequence:
         return {
             "before": {
-                "filter": _query_string(detection.sequence.first),
+                "filter": query_string(detection.sequence.first),
                 "aggs": {"begin": {"min": {"field": "@timestamp"}}},
             },
             "after": {
-                "filter": _query_string(detection.sequence.then),
+                "filter": query_string(detection.sequence.then),
                 "aggs": {"end": {"max": {"field": "@timestamp"}}},
             },
         }
@@ -445,7 +447,7 @@ def _metrics(detection: Detection) -> dict[str, Any]:
     for number, condition in enumerate(detection.conditions):
         inner = _metric(condition)
         if condition.query:
-            aggregations[f"m{number}"] = {"filter": _query_string(condition.query)} | (
+            aggregations[f"m{number}"] = {"filter": query_string(condition.query)} | (
                 {"aggs": {"value": inner}} if inner else {}
             )
         elif inner:

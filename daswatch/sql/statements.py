@@ -171,6 +171,18 @@ QUOTES = Patterns(
         for engine, first in _FIRST_QUOTE.items()
     }
 )
+
+
+def scanners_with(number: str) -> Patterns:
+    """Scanners for comments, quotes and this form of numbers, but for no parameters."""
+    return Patterns(
+        {
+            engine: _scanner(engine, _COMMENTS[engine], rf"{number}|{_QUOTED_LITERALS[engine]}", _FIRST[engine])
+            for engine in ENGINES
+        }
+    )
+
+
 _LITERAL_SCANNERS = Patterns({engine: rf"{_FIRST[engine]}(?:{_NUMBER}|{_LITERALS[engine]})" for engine in ENGINES})
 # Where one of these stands, comments, quoted names or code have to be kept apart from literals.
 _NOT_PLAIN = {
@@ -374,7 +386,7 @@ def statement_hash(text: str, engine: str) -> str:
     statements. The case of names counts where the engine distinguishes it; SQL Server's collations are taken not to.
     """
     engine = known_engine(engine)
-    bare = _strip(_readable(text, engine), engine, encoded_names=True)
+    bare = _strip(readable(text, engine), engine, encoded_names=True)
     return (_cached_shape_hash if len(bare) <= CACHED_CHARACTERS else _shape_hash)(bare, engine)
 
 
@@ -384,8 +396,8 @@ def without_literals(text: str, engine: str) -> str:
     What only the session's settings would show to be a literal or not is removed too, if need be all that follows.
     """
     engine = known_engine(engine)
-    readable, certain = _certain(_readable(text, engine), engine, text)
-    bare = _strip(readable, engine, certain=True)
+    known, certain = _certain(readable(text, engine), engine, text)
+    bare = _strip(known, engine, certain=True)
     bare = (_cached_without_bare_words if len(bare) <= CACHED_CHARACTERS else _without_bare_words)(bare, engine)
     return bare if certain or bare.endswith("?") else f"{bare}?"
 
@@ -450,7 +462,7 @@ def _leading_words(head: str, engine: str) -> tuple[str, ...]:
 
 def _scan_leading_words(text: str, engine: str) -> tuple[str, ...]:
     engine = known_engine(engine)
-    text = _readable(text, engine)
+    text = readable(text, engine)
     words: list[str] = []
     position = 0
     while len(words) < 3:
@@ -484,7 +496,7 @@ def words_outside_parentheses(text: str, engine: str) -> Iterator[str]:
     """A statement's words in upper case, without those in parentheses, literals, comments and quoted names."""
     engine = known_engine(engine)
     depth = 0
-    for token in _WORD_OR_PARENTHESIS.finditer(replaced(_readable(text, engine), engine, SCANNERS[engine], _mark)):
+    for token in _WORD_OR_PARENTHESIS.finditer(replaced(readable(text, engine), engine, SCANNERS[engine], _mark)):
         if token[0] == "(":
             depth += 1
         elif token[0] == ")":
@@ -499,7 +511,7 @@ def code_of(text: str, engine: str) -> str:
     Quoted names stay as they are. One scan, whatever the text.
     """
     engine = known_engine(engine)
-    text = _readable(text, engine)
+    text = readable(text, engine)
     # Without quoted names and comments all matches are literals, so no decision for each of them.
     named = '"' in text or "`" in text or "[" in text
     commented = "--" in text or "/*" in text or "#" in text
@@ -509,7 +521,7 @@ def code_of(text: str, engine: str) -> str:
 def without_comments(text: str, engine: str) -> str:
     """The text with a blank for each comment."""
     engine = known_engine(engine)
-    return replaced(_readable(text, engine), engine, SCANNERS[engine], _uncommented_part)
+    return replaced(readable(text, engine), engine, SCANNERS[engine], _uncommented_part)
 
 
 def _mark(_match: re.Match[str]) -> str:
@@ -520,7 +532,7 @@ def known_engine(engine: str) -> str:
     return engine if engine in ENGINES else _OTHER_ENGINE
 
 
-def _readable(text: str, engine: str) -> str:
+def readable(text: str, engine: str) -> str:
     """Undo what stands between Aurora MySQL's `commandText` and the statement: backslashes before quotes, at a depth
     that AWS does not document, and executable comments around code."""
     if engine != "mysql":
@@ -559,10 +571,10 @@ def with_blank_executable_comments(text: str) -> str:
     return _MYSQL_EXECUTABLE_COMMENT.sub(lambda match: " " * len(match[0]), text) if "/*" in text else text
 
 
-def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
+def _certain(known: str, engine: str, text: str) -> tuple[str, bool]:
     """The part of a readable text in which every quote is what it seems, and whether that is all of it."""
     if engine != "mysql" or ("/*" not in text and "\\" not in text):
-        return readable, True
+        return known, True
     end = len(text)
     comment = _MYSQL_UNCERTAIN_COMMENT.search(text)
     if comment:
@@ -572,7 +584,7 @@ def _certain(readable: str, engine: str, text: str) -> tuple[str, bool]:
         bare = _MYSQL_BARE_QUOTE.search(text, 0, end)
         if bare:
             end = bare.start()
-    return (readable, True) if end == len(text) else (_readable(text[:end], engine), False)
+    return (known, True) if end == len(text) else (readable(text[:end], engine), False)
 
 
 def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool = False, depth: int = 0) -> str:
@@ -580,7 +592,7 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
     bare = None if uncertain else _plain(text, engine)
     if bare is None:
         scanner = (_CERTAIN_STRIPPERS if uncertain else _STRIPPERS)[engine]
-        code = _code_positions(text) if engine == "postgresql" and "$" in text and depth < _CODE_DEPTH else frozenset()
+        code = code_positions(text) if engine == "postgresql" and "$" in text and depth < _CODE_DEPTH else frozenset()
 
         if engine == "postgresql" and not code and not _NAME_OR_COMMENT.search(text):
             return _without_prefixes(scanner.sub("?", text))
@@ -669,7 +681,7 @@ def _is_name(match: re.Match[str]) -> bool:
     return before.endswith(_NAMING_WORDS) and _BEHIND_NAMING_WORD.search(before) is not None
 
 
-def _code_positions(text: str) -> frozenset[int]:
+def code_positions(text: str) -> frozenset[int]:
     """Where PostgreSQL's dollar quotes begin that hold code in a language whose quoting is known."""
 
     def masked(match: re.Match[str]) -> str:

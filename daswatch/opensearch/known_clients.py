@@ -1,0 +1,92 @@
+"""OpenSearch: which groups that fired have only known clients. Asked wherever groups fire, by one mechanism."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from daswatch.deadline import Deadline
+from daswatch.detections.detection import Detection
+from daswatch.indices import Indices
+from daswatch.opensearch.saved_queries import SavedQueries, SearchFailure
+from daswatch.queries.known_clients import Client, clients_query, earlier_query, read_clients, was_there
+from daswatch.queries.saved_query import Candidate, Search, event_indices
+from daswatch.times import moment_of
+
+_MOST_GROUPS = 200  # that are looked at; further ones fire
+
+Fired = tuple[Detection, Candidate]
+
+
+@dataclass(slots=True)
+class Judged:
+    """Which groups fire, how many are left out by detection, and which detections could not be judged."""
+
+    fired: list[Fired] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)  # detection's name -> cause
+    searches: int = 0
+
+
+class KnownClientLookup:
+    """The events of one deployment, or of one index."""
+
+    def __init__(self, queries: SavedQueries, indices: Indices, index: str = "") -> None:
+        self._queries = queries
+        self._indices = indices
+        self._index = index
+
+    def judge(self, found: Sequence[Fired], deadline: Deadline) -> Judged:
+        """Leave out what only known clients did. Raises SearchUnavailable; a search that fails is in the result."""
+        judged = Judged()
+        positions = [position for position, (detection, _) in enumerate(found) if detection.known_clients]
+        asked = [found[position] for position in positions[:_MOST_GROUPS]]
+        clients = self._clients(asked, judged, deadline)
+        past = self._past(asked, clients, judged, deadline)
+        known = {
+            position
+            for number, (position, own) in enumerate(zip(positions, clients, strict=False))
+            if own and all((number, client) in past for client in own)
+        }
+        for position, pair in enumerate(found):
+            name = pair[0].name
+            if name in judged.failures:
+                continue
+            if position in known:
+                judged.left_out[name] += 1
+            else:
+                judged.fired.append(pair)
+        return judged
+
+    def _clients(self, asked: Sequence[Fired], judged: Judged, deadline: Deadline) -> list[frozenset[Client]]:
+        searches = [Search(self._index_of(group), clients_query(detection, group)) for detection, group in asked]
+        judged.searches += len(searches)
+        clients = []
+        for (detection, _), answer in zip(asked, self._queries.answers(searches, deadline), strict=True):
+            if isinstance(answer, SearchFailure):
+                judged.failures[detection.name] = answer.cause
+                clients.append(frozenset[Client]())
+            else:
+                clients.append(read_clients(detection, answer))
+        return clients
+
+    def _past(
+        self, asked: Sequence[Fired], clients: Sequence[frozenset[Client]], judged: Judged, deadline: Deadline
+    ) -> set[tuple[int, Client]]:
+        """The clients of each group, by its number, that were there before."""
+        wanted = [(number, client) for number, own in enumerate(clients) for client in own]
+        everywhere = self._index or self._indices.events
+        searches = [Search(everywhere, earlier_query(*asked[number], client)) for number, client in wanted]
+        judged.searches += len(searches)
+        past = set()
+        for one, answer in zip(wanted, self._queries.answers(searches, deadline), strict=True):
+            if isinstance(answer, SearchFailure):
+                judged.failures[asked[one[0]][0].name] = answer.cause
+            elif was_there(answer):
+                past.add(one)
+        return past
+
+    def _index_of(self, group: Candidate) -> str:
+        first, last = (moment_of(moment).date() for moment in (group.first_seen, group.last_seen))
+        return self._index or event_indices(first, last, self._indices.prefix)

@@ -1,0 +1,197 @@
+"""Known clients: a group that would fire is left out if all its clients were active at the database long before.
+
+In: a detection with `known_clients`, a group that fired, and OpenSearch's answers. Out: the searches about the group's
+clients and about their past, and the decision. A name can be claimed by anyone, so a client is a user, an application
+and a network together. Where anything is unclear, the group fires (docs/decisions/0034-actors.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from daswatch.detections.detection import Detection, KnownClients
+from daswatch.documents.activity import Activity
+from daswatch.queries.saved_query import Candidate, filters_of, group_filters, query_string
+from daswatch.times import iso_milliseconds, moment_of
+
+MAX_CLIENTS = 20  # of one group; more are not known
+_MOST_HOSTS = 200  # users, applications and addresses of one group, before they are put together by network
+_MOST_EVENTS = 5_000  # of one group whose times are compared
+_PREFIXES = {4: 24, 6: 64}  # a client's network, by the version of its address
+_MILLISECOND = timedelta(milliseconds=1)
+
+# What an even pace is. A service that has a stale password waits between its attempts, and waits equally long.
+_ROUND_SECONDS = 1.0  # a pool opens its connections together
+_MOST_IN_A_ROUND = 10  # connections, the default size of most pools
+_SHORTEST_WAIT_SECONDS = 5.0
+_TOLERANCE = 0.25  # of the usual wait
+_EVEN_SHARE = 0.75  # of the waits, and of the clients that have made a second attempt
+_FEWEST_WAITS = 4  # of a group
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who sent events, and from where: a network, or the name of a host."""
+
+    user: str
+    application: str
+    network: str
+
+
+def known_clients_of(detection: Detection) -> KnownClients:
+    """The section of a detection that has one."""
+    if detection.known_clients is None:
+        raise ValueError(detection.name)
+    return detection.known_clients
+
+
+def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
+    """The body of the search for a group's clients and, where their pace counts, for the times of their events."""
+    rule = known_clients_of(detection)
+    until = iso_milliseconds(moment_of(group.last_seen) + _MILLISECOND)
+    fields = ("dbUserName", "clientApplication", "remoteIp", "remoteHost")
+    aggregations: dict[str, Any] = {
+        "clients": {
+            "composite": {
+                "size": _MOST_HOSTS + 1,
+                "sources": [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in fields],
+            }
+        }
+    }
+    if rule.when:
+        aggregations["others"] = {"filter": {"bool": {"must_not": [query_string(rule.when)]}}}
+    body: dict[str, Any] = {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {
+            "bool": {
+                "filter": [
+                    *filters_of(detection),
+                    {"range": {"@timestamp": {"gte": group.first_seen, "lt": until}}},
+                    *group_filters(group.resource_id, group.group),
+                ]
+            }
+        },
+        "aggs": aggregations,
+    }
+    if rule.steady:
+        body |= {
+            "size": _MOST_EVENTS,
+            "track_total_hits": True,
+            "_source": False,
+            "sort": [{"@timestamp": "asc"}],
+            "docvalue_fields": [{"field": "@timestamp", "format": "epoch_millis"}, *fields],
+        }
+        if detection.sequence:  # the pace is that of the first step
+            body["post_filter"] = query_string(detection.sequence.first)
+    return body
+
+
+def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[Client]:
+    """The clients of which a group can be left out; none where it fires, whoever they are."""
+    rule = known_clients_of(detection)
+    if not answer.get("aggregations"):
+        return frozenset()
+    buckets = answer["aggregations"]["clients"]["buckets"]
+    clients = {_client(bucket["key"]) for bucket in buckets}
+    if len(buckets) > _MOST_HOSTS or len(clients) > MAX_CLIENTS:
+        return frozenset()
+    if any(not client.user or not client.network for client in clients):
+        return frozenset()
+    if rule.when and answer["aggregations"]["others"]["doc_count"]:
+        return frozenset()
+    if rule.steady and not _has_steady_events(answer["hits"]):
+        return frozenset()
+    return frozenset(clients)
+
+
+def earlier_query(detection: Detection, group: Candidate, client: Client) -> dict[str, Any]:
+    """The body of the search for one event of a client that is old enough; a failed login is none."""
+    days = timedelta(days=known_clients_of(detection).days)
+    network = "remoteIp" if "/" in client.network else "remoteHost"
+    terms = {"resourceId": group.resource_id, "dbUserName": client.user, network: client.network}
+    if client.application:
+        terms["clientApplication"] = client.application
+    before = iso_milliseconds(moment_of(group.first_seen) - days)
+    return {
+        "size": 0,
+        "terminate_after": 1,
+        "track_total_hits": 1,
+        "query": {
+            "bool": {
+                "filter": [
+                    {"range": {"@timestamp": {"lte": before}}},
+                    *({"term": {name: value}} for name, value in terms.items()),
+                ],
+                "must_not": [{"term": {"activity": str(Activity.AUTH_FAILURE)}}],
+            }
+        },
+    }
+
+
+def was_there(answer: Mapping[str, Any]) -> bool:
+    """Whether `earlier_query` found an event."""
+    return bool(answer["hits"]["total"]["value"])
+
+
+def is_steady(attempts: Iterable[Sequence[float]]) -> bool:
+    """Whether each client's attempts, in seconds and in their order, are evenly spread.
+
+    A client with one attempt has no pace: accounts that are tried once each are a spray. One that waited once is
+    compared with the others.
+    """
+    rounds = [_rounds(own) for own in attempts]
+    if any(size > _MOST_IN_A_ROUND for own in rounds for _, size in own):
+        return False
+    waits = [[later - earlier for (earlier, _), (later, _) in pairwise(own)] for own in rounds]
+    waiting = [own for own in waits if own]
+    if sum(map(len, waiting)) < _FEWEST_WAITS or len(waiting) < _EVEN_SHARE * len(waits):
+        return False
+    usual = median(median(own) for own in waiting)
+    return all(_is_even(own, usual if len(own) == 1 else median(own)) for own in waiting)
+
+
+def _is_even(waits: Sequence[float], usual: float) -> bool:
+    near = sum(abs(wait - usual) <= _TOLERANCE * usual for wait in waits)
+    return usual >= _SHORTEST_WAIT_SECONDS and near >= _EVEN_SHARE * len(waits)
+
+
+def _rounds(attempts: Sequence[float]) -> list[tuple[float, int]]:
+    """The begin of each round, and how many attempts it has."""
+    rounds: list[tuple[float, int]] = []
+    last = 0.0
+    for at in attempts:
+        if rounds and at - last <= _ROUND_SECONDS:
+            rounds[-1] = rounds[-1][0], rounds[-1][1] + 1
+        else:
+            rounds.append((at, 1))
+        last = at
+    return rounds
+
+
+def _has_steady_events(hits: Mapping[str, Any]) -> bool:
+    if hits["total"]["value"] > len(hits["hits"]):
+        return False
+    attempts: dict[tuple[str, ...], list[float]] = {}
+    for hit in hits["hits"]:
+        fields = hit["fields"]
+        host = fields.get("remoteIp") or fields.get("remoteHost")
+        client = tuple(str(value) for value in (fields.get("dbUserName"), fields.get("clientApplication"), host))
+        attempts.setdefault(client, []).append(float(fields["@timestamp"][0]) / 1000)
+    return is_steady(attempts.values())
+
+
+def _client(key: Mapping[str, Any]) -> Client:
+    address = key["remoteIp"]
+    if address:
+        parsed = ip_address(address)
+        network = str(ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
+    else:
+        network = key["remoteHost"] or ""
+    return Client(key["dbUserName"] or "", key["clientApplication"] or "", network)

@@ -1,0 +1,154 @@
+"""SQL text -> its shape: the statement as the table of signals reads it (`daswatch.sql.signal_table`).
+
+No parser: four dialects, truncated texts and attackers' texts must all get an answer, in linear time.
+
+A shape is in lower case, without comments (MySQL's executable ones are code), with one blank at most between two words
+and none around punctuation; `?`, `$`, `@` and `#` count as letters there. In it stand
+
+- `?` for each literal, but `0` and `1` as they are; lists of values behind IN and VALUES are `(?)`, and many rows are
+  one; a sign in front of a number and parentheses around a single literal are left out;
+- `$` for a bound parameter; variables and SQL Server's parameters keep their names: `@p1`;
+- names without quotes or brackets; what is not a letter in them is `_`, and one that would read as a keyword ends in
+  `_`, unless a dot shows it to be a name;
+- `<>` for `!=` and `^=`; in MySQL `or` and `and` for `||` and `&&`;
+- the body of a routine or a DO block, also in dollar quotes, as a part of the statement.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from daswatch.sql.statements import (
+    CACHED_CHARACTERS,
+    CACHED_STATEMENTS,
+    code_positions,
+    known_engine,
+    readable,
+    replaced,
+    scanners_with,
+)
+
+# Exact, unlike the number of a hash: what stands directly behind a number is code: `1or 1=1`, `1e0union`.
+_NUMBER = (
+    r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\w.]))"
+    r"(?:(?<=0)[xX][0-9A-Fa-f]++|[\d_]*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+)"
+)
+_SCANNERS = scanners_with(_NUMBER)
+# Where none of these stands, each match is a literal.
+_NOT_PLAIN = re.compile(r"[\"`\[#]|\$(?!\d)|--|/\*")
+
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_RESERVED = _words(
+    "all alter and as begin between by call case commit connect create current_user database db_name declare deny"
+    " disable do drop else enable end exec execute exists explain export fetch for from function grant group having if"
+    " import in index insert intersect into is join kill language like limit load lock login loop merge minus not null"
+    " on or order outfile owner password prepare procedure purge rename replace restore revoke role rollback schema"
+    " select session_user set show shutdown system_user table then to trigger truncate union update use user using"
+    " values version view waitfor when where while with xor"
+)
+_NO_LETTER = re.compile(r"[^\w$#@]")
+_NAME_LENGTH = 128  # characters
+_ESCAPED_NAME = re.compile(r'\bu&"((?:[^"]++|"")*+)"?+', re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\ufeff]")
+_PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
+_PARAMETER = {
+    "postgresql": re.compile(r"(?<![\w$])\$\d++"),
+    "oracle": re.compile(r"(?<!:):\s?(?:\w++|\?)"),
+}
+_NEEDLESS_BLANK = re.compile(r" (?=[^\w?$@#])|(?<=[^\w?$@# ]) ")
+_UNEQUAL = re.compile(r"[!^]=")
+_VALUE = r"(?:[?$01]|null|default|true|false|now\(\)|current_timestamp)"
+_BEFORE_VALUE = r"(?<![\w?$)\]])|(?<=\band)|(?<=\bor)|(?<=\bnot)|(?<=\bwhere)|(?<=\bwhen)|(?<=\bselect)|(?<=\blike)"
+_IN_PARENTHESES = re.compile(rf"(?:{_BEFORE_VALUE})\(([?01])\)")
+_SIGN = re.compile(
+    r"((?:[=(,<>*/%|]|\b(?:select|and|or|then|else|limit|between|like|where|when|not|rlike) ?))[-+~]++[?01]"
+)
+_LIST = re.compile(
+    rf"(\b(?:in|values?) ?)\({_VALUE}(?:,{_VALUE}){{0,9999}}+\)(?:,\({_VALUE}(?:,{_VALUE}){{0,9999}}+\)){{0,9999}}+"
+)
+
+
+def shape(text: str, engine: str) -> str:
+    """The shape of a statement."""
+    engine = known_engine(engine)
+    return shape_of_bare(bare(text, engine), engine)
+
+
+def bare(text: str, engine: str) -> str:
+    """A statement of a known engine without its literals, comments and quotes: what its shape is made of."""
+    text = readable(text, engine)
+    if engine == "mysql":
+        text = text.replace("?", "$")
+    elif engine in ("postgresql", "oracle") and ("u&" in text or "U&" in text):
+        text = _ESCAPED_NAME.sub(_unescaped, text)
+    if not _NOT_PLAIN.search(text):
+        return _SCANNERS[engine].sub("?", text)
+    return _bare(text, engine, 0)
+
+
+def _bare(text: str, engine: str, depth: int) -> str:
+    code = code_positions(text) if engine == "postgresql" and "$" in text and depth < 3 else frozenset()
+
+    def replacement(match: re.Match[str]) -> str:
+        kind = match.lastgroup
+        if kind == "literal":
+            return "?"
+        if kind == "comment":
+            return " "
+        if kind == "dollar":
+            return f" {_bare(match['body'], engine, depth + 1)} " if match.start() in code else "?"
+        name = _name(match[0])
+        qualified = match.string[match.start() - 1 : match.start()] == "." or match.string.startswith(".", match.end())
+        return f" {name} " if qualified or name.lower() not in _RESERVED else f" {name}_ "
+
+    return replaced(text, engine, _SCANNERS[engine], replacement)
+
+
+def shape_of_bare(text: str, engine: str) -> str:
+    """The shape of what `bare` returns."""
+    return (_cached if len(text) <= CACHED_CHARACTERS else _shape)(text, engine)
+
+
+def _shape(text: str, engine: str) -> str:
+    text = text.lower()
+    if engine == "mysql":
+        text = text.replace("*/", " ").replace("||", " or ").replace("&&", " and ")
+    text = _PREFIXED.sub("", text)
+    parameter = _PARAMETER.get(engine)
+    if parameter:
+        text = parameter.sub(" $ ", text)
+    text = " ".join(_CONTROL.sub(" ", text).replace("?", " ? ").split())
+    text = _NEEDLESS_BLANK.sub("", text)
+    text = _UNEQUAL.sub("<>", text)
+    text = _SIGN.sub(r"\1?", text)
+    if "(?)" in text or "(1)" in text or "(0)" in text:
+        for _ in range(4):
+            text = _IN_PARENTHESES.sub(r" \1 ", text)
+        text = _NEEDLESS_BLANK.sub("", text.replace("  ", " "))
+    text = _LIST.sub(r"\1(?)", text)
+    return text.strip("; ")
+
+
+_cached = lru_cache(maxsize=CACHED_STATEMENTS)(_shape)
+
+
+def _name(quoted: str) -> str:
+    """A name in any engine's quotes without them."""
+    closing = {"[": "]"}.get(quoted[0], quoted[0])
+    name = quoted[1:].removesuffix(closing)[:_NAME_LENGTH]
+    return _NO_LETTER.sub("_", name) or "_"
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    def character(escaped: re.Match[str]) -> str:
+        code = int(escaped[1] or escaped[2], 16)
+        return chr(code) if 0 < code < 0x110000 else "_"
+
+    return f'"{_ESCAPED.sub(character, match[1])}"'

@@ -1,0 +1,37 @@
+"""What a table of signals consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ALL = ("postgresql", "mysql", "oracle", "sqlserver")
+
+LITERAL = r"(?:[?01]|null)"  # as a shape has it
+START = r"(?:\A|;|\b(?:begin|then|else|loop|do|as|is) ?)"  # of a statement, as far as the engines mark it
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One form of a signal: a regular expression that is searched for in the shape of a statement.
+
+    It is tried only where one of `words` is in the shape: identifiers or keywords in lower case. Where `raw` is given,
+    the text must match this too, in lower case and as it was sent: for what a shape does not keep, such as the value
+    of a literal. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
+    """
+
+    engines: tuple[str, ...]
+    words: tuple[str, ...]
+    expression: str
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a statement can show: a value of the field `signals`. The samples are tests, by engine."""
+
+    name: str
+    meaning: str  # a sentence for the documentation
+    patterns: tuple[Pattern, ...]  # none: found by code (`daswatch.sql.signals`)
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # at least two for each engine
+    near_misses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # at least one for each of these
