@@ -22,7 +22,7 @@ from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.known_clients import Fired, KnownClientLookup
+from daswatch.opensearch.known_clients import Fired, KnownClientLookup, is_judged
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
@@ -356,8 +356,8 @@ class DetectionRunner:
         try:
             judged = self._known_clients.judge(found, run.deadline.part(_ASKING))
         except SearchUnavailable as exc:
-            run.report.failing |= {detection.name: str(exc) for detection, _ in found if detection.known_clients}
-            return [pair for pair in found if not pair[0].known_clients]
+            run.report.failing |= {pair[0].name: str(exc) for pair in found if is_judged(pair[0])}
+            return [pair for pair in found if not is_judged(pair[0])]
         run.report.searches += judged.searches
         run.report.known_clients += judged.left_out
         run.report.failing |= judged.failures

@@ -95,6 +95,16 @@ class KnownClients:
     days: int
     when: str = ""  # Lucene: every event of the group matches it
     steady: bool = False  # their events are evenly spread, too
+    same_statements: bool = False  # each sent statements of the same shape then
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Leaves out groups around which the same database, and the same group, have an event that explains them."""
+
+    query: str  # Lucene
+    seconds: int  # before and after the group's events
+    below: Level  # what is that severe fires in any case: an attacker can send such an event, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,7 @@ class Detection:
     sequence: EventSequence | None = None
     first_seen: FirstSeen | None = None
     known_clients: KnownClients | None = None
+    explanation: Explanation | None = None
     silent_seconds: int = 0
     forget_seconds: int = 0  # an instance that has been silent for longer is taken for removed
     suppressions: tuple[Suppression, ...] = ()
@@ -196,6 +207,8 @@ def _read(entry: Mapping[str, Any]) -> Detection:
         fields["first_seen"] = FirstSeen(**fields["first_seen"])
     if fields.get("known_clients"):
         fields["known_clients"] = KnownClients(**fields["known_clients"])
+    if fields.get("explanation"):
+        fields["explanation"] = Explanation(**{**fields["explanation"], "below": Level(fields["explanation"]["below"])})
     fields["suppressions"] = tuple(
         Suppression(**{**entry, "when": {name: tuple(values) for name, values in entry["when"].items()}})
         for entry in fields["suppressions"]

@@ -34,6 +34,7 @@ from daswatch.detections.detection import (
     Detection,
     DetectionKind,
     EventSequence,
+    Explanation,
     FirstSeen,
     KnownClients,
     Level,
@@ -75,6 +76,7 @@ _KNOWN_KEYS = frozenset(
         "sequence",
         "first-seen",
         "known-clients",
+        "explained-by",
         "outside",
         "silence",
         "failing",
@@ -243,6 +245,7 @@ class _Compiler:
             sequence=sequence,
             first_seen=first_seen,
             known_clients=self._known_clients(kind, source),
+            explanation=self._explanation(kind, source),
             silent_seconds=_seconds(self._value(silence["after"])) if silence else 0,
             forget_seconds=_seconds(self._value(silence["forget"])) if silence else 0,
             suppressions=self.suppressions,
@@ -389,7 +392,7 @@ class _Compiler:
         section = self.section.get("known-clients")
         if not section:
             return None
-        if unknown := section.keys() - {"days", "when", "pace"}:
+        if unknown := section.keys() - {"days", "when", "pace", "statements"}:
             self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
         counted = (DetectionKind.EVENT, DetectionKind.THRESHOLD, DetectionKind.SEQUENCE)
         if source is not Source.EVENTS or kind not in counted:
@@ -401,10 +404,23 @@ class _Compiler:
             self._wrong("the `pace` of `known-clients` needs a window")
         if "when" in section and section["when"] not in self.queries:
             self._wrong(f"the rule {section['when']!r} of `known-clients` is not in this file")
+        if section.get("statements") not in (None, "same"):
+            self._wrong("the `statements` of `known-clients` are the same, or left out")
         days = int(self._value(section["days"]))
-        return (
-            KnownClients(days, self.queries[section["when"]] if "when" in section else "", bool(pace)) if days else None
-        )
+        when = self.queries[section["when"]] if "when" in section else ""
+        return KnownClients(days, when, bool(pace), "statements" in section) if days else None
+
+    def _explanation(self, kind: DetectionKind, source: Source) -> Explanation | None:
+        """What a group is left out by that has it in front of it or behind it."""
+        section = self.section.get("explained-by")
+        if not section:
+            return None
+        if section.keys() != {"rule", "within", "below"} or section["rule"] not in self.queries:
+            self._wrong("`explained-by` names a `rule` of this file, `within` which time, and `below` which level")
+        if source is not Source.EVENTS or kind is DetectionKind.FIRST_SEEN:
+            self._wrong("`explained-by` is for detections of events, thresholds and sequences")
+        seconds = _seconds(self._value(section["within"]))
+        return Explanation(self.queries[section["rule"]], seconds, Level(section["below"]))
 
     def _outside(self) -> dict[str, Any]:
         """A script query for events outside business hours."""

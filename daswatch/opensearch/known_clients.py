@@ -10,13 +10,26 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
 from daswatch.indices import Indices
 from daswatch.opensearch.saved_queries import SavedQueries, SearchFailure
-from daswatch.queries.known_clients import Client, clients_query, earlier_query, read_clients, was_there
+from daswatch.queries.known_clients import (
+    Client,
+    clients_query,
+    earlier_query,
+    explanation_query,
+    is_explicable,
+    read_clients,
+    was_there,
+)
 from daswatch.queries.saved_query import Candidate, Search, event_indices
 from daswatch.times import moment_of
 
 _MOST_GROUPS = 200  # that are looked at; further ones fire
 
 Fired = tuple[Detection, Candidate]
+
+
+def is_judged(detection: Detection) -> bool:
+    """Whether a detection's groups fire only after a look at who made them, or at what is around them."""
+    return detection.known_clients is not None or detection.explanation is not None
 
 
 @dataclass(slots=True)
@@ -40,7 +53,12 @@ class KnownClientLookup:
     def judge(self, found: Sequence[Fired], deadline: Deadline) -> Judged:
         """Leave out what only known clients did. Raises SearchUnavailable; a search that fails is in the result."""
         judged = Judged()
-        positions = [position for position, (detection, _) in enumerate(found) if detection.known_clients]
+        explained = self._explained(found, judged, deadline)
+        positions = [
+            position
+            for position, (detection, _) in enumerate(found)
+            if detection.known_clients and position not in explained
+        ]
         asked = [found[position] for position in positions[:_MOST_GROUPS]]
         clients = self._clients(asked, judged, deadline)
         past = self._past(asked, clients, judged, deadline)
@@ -53,11 +71,24 @@ class KnownClientLookup:
             name = pair[0].name
             if name in judged.failures:
                 continue
-            if position in known:
+            if position in known or position in explained:
                 judged.left_out[name] += 1
             else:
                 judged.fired.append(pair)
         return judged
+
+    def _explained(self, found: Sequence[Fired], judged: Judged, deadline: Deadline) -> set[int]:
+        """The positions of groups that an event around them explains."""
+        asked = [(position, pair) for position, pair in enumerate(found) if is_explicable(*pair)][:_MOST_GROUPS]
+        searches = [explanation_query(*pair, self._index, self._indices.prefix) for _, pair in asked]
+        judged.searches += len(searches)
+        explained = set()
+        for (position, (detection, _)), answer in zip(asked, self._queries.answers(searches, deadline), strict=True):
+            if isinstance(answer, SearchFailure):
+                judged.failures[detection.name] = answer.cause
+            elif was_there(answer):
+                explained.add(position)
+        return explained
 
     def _clients(self, asked: Sequence[Fired], judged: Judged, deadline: Deadline) -> list[frozenset[Client]]:
         searches = [Search(self._index_of(group), clients_query(detection, group)) for detection, group in asked]

@@ -8,7 +8,7 @@ and a network together. Where anything is unclear, the group fires (docs/decisio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
@@ -17,7 +17,7 @@ from typing import Any
 
 from daswatch.detections.detection import Detection, KnownClients
 from daswatch.documents.activity import Activity
-from daswatch.queries.saved_query import Candidate, filters_of, group_filters, query_string
+from daswatch.queries.saved_query import Candidate, Search, event_indices, filters_of, group_filters, query_string
 from daswatch.times import iso_milliseconds, moment_of
 
 MAX_CLIENTS = 20  # of one group; more are not known
@@ -25,6 +25,8 @@ _MOST_HOSTS = 200  # users, applications and addresses of one group, before they
 _MOST_EVENTS = 5_000  # of one group whose times are compared
 _PREFIXES = {4: 24, 6: 64}  # a client's network, by the version of its address
 _MILLISECOND = timedelta(milliseconds=1)
+_CLIENT_FIELDS: tuple[str, ...] = ("dbUserName", "clientApplication", "remoteIp", "remoteHost")
+_MOST_STATEMENTS = 400  # of the clients of one group, where each has to be known
 
 # What an even pace is. A service that has a stale password waits between its attempts, and waits equally long.
 _ROUND_SECONDS = 1.0  # a pool opens its connections together
@@ -42,6 +44,7 @@ class Client:
     user: str
     application: str
     network: str
+    statement: str = ""  # the hash of its shape, where that has to be the same
 
 
 def known_clients_of(detection: Detection) -> KnownClients:
@@ -55,11 +58,11 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     """The body of the search for a group's clients and, where their pace counts, for the times of their events."""
     rule = known_clients_of(detection)
     until = iso_milliseconds(moment_of(group.last_seen) + _MILLISECOND)
-    fields = ("dbUserName", "clientApplication", "remoteIp", "remoteHost")
+    fields = _CLIENT_FIELDS + (("statementHash",) if rule.same_statements else ())
     aggregations: dict[str, Any] = {
         "clients": {
             "composite": {
-                "size": _MOST_HOSTS + 1,
+                "size": _most(rule) + 1,
                 "sources": [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in fields],
             }
         }
@@ -100,7 +103,9 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
         return frozenset()
     buckets = answer["aggregations"]["clients"]["buckets"]
     clients = {_client(bucket["key"]) for bucket in buckets}
-    if len(buckets) > _MOST_HOSTS or len(clients) > MAX_CLIENTS:
+    if len(buckets) > _most(rule) or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
+        return frozenset()
+    if rule.same_statements and not all(client.statement for client in clients):
         return frozenset()
     if any(not client.user or not client.network for client in clients):
         return frozenset()
@@ -118,6 +123,8 @@ def earlier_query(detection: Detection, group: Candidate, client: Client) -> dic
     terms = {"resourceId": group.resource_id, "dbUserName": client.user, network: client.network}
     if client.application:
         terms["clientApplication"] = client.application
+    if client.statement:
+        terms["statementHash"] = client.statement
     before = iso_milliseconds(moment_of(group.first_seen) - days)
     return {
         "size": 0,
@@ -135,8 +142,40 @@ def earlier_query(detection: Detection, group: Candidate, client: Client) -> dic
     }
 
 
+def is_explicable(detection: Detection, group: Candidate) -> bool:
+    """Whether another event may explain that a group fires."""
+    return detection.explanation is not None and group.level.rank < detection.explanation.below.rank
+
+
+def explanation_query(detection: Detection, group: Candidate, index: str, prefix: str) -> Search:
+    """The search for one event that explains a group: of the same group, around its events.
+
+    It is in `index`, or, where that is empty, in the indices under the prefix.
+    """
+    rule = detection.explanation
+    if rule is None:
+        raise ValueError(detection.name)
+    around = timedelta(seconds=rule.seconds)
+    begin, end = moment_of(group.first_seen) - around, moment_of(group.last_seen) + around
+    body = {
+        "size": 0,
+        "terminate_after": 1,
+        "track_total_hits": 1,
+        "query": {
+            "bool": {
+                "filter": [
+                    query_string(rule.query),
+                    {"range": {"@timestamp": {"gte": iso_milliseconds(begin), "lte": iso_milliseconds(end)}}},
+                    *group_filters(group.resource_id, group.group),
+                ]
+            }
+        },
+    }
+    return Search(index or event_indices(begin.date(), end.date(), prefix), body)
+
+
 def was_there(answer: Mapping[str, Any]) -> bool:
-    """Whether `earlier_query` found an event."""
+    """Whether `earlier_query` or `explanation_query` found an event."""
     return bool(answer["hits"]["total"]["value"])
 
 
@@ -194,4 +233,8 @@ def _client(key: Mapping[str, Any]) -> Client:
         network = str(ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
     else:
         network = key["remoteHost"] or ""
-    return Client(key["dbUserName"] or "", key["clientApplication"] or "", network)
+    return Client(key["dbUserName"] or "", key["clientApplication"] or "", network, key.get("statementHash") or "")
+
+
+def _most(rule: KnownClients) -> int:
+    return _MOST_STATEMENTS if rule.same_statements else _MOST_HOSTS
