@@ -34,7 +34,7 @@ _NUMBER = (
     r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\w.]))"
     r"(?:(?<=0)[xX][0-9A-Fa-f]++|[\d_]*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+)"
 )
-_SCANNERS = scanners_with(_NUMBER)
+SCANNERS_OF_CODE = scanners_with(_NUMBER)
 # Where none of these stands, each match is a literal.
 _NOT_PLAIN = re.compile(r"[\"`\[#]|\$(?!\d)|--|/\*")
 
@@ -89,7 +89,7 @@ def bare(text: str, engine: str) -> str:
     elif engine in ("postgresql", "oracle") and ("u&" in text or "U&" in text):
         text = _ESCAPED_NAME.sub(_unescaped, text)
     if not _NOT_PLAIN.search(text):
-        return _SCANNERS[engine].sub("?", text)
+        return SCANNERS_OF_CODE[engine].sub("?", text)
     return _bare(text, engine, 0)
 
 
@@ -108,7 +108,7 @@ def _bare(text: str, engine: str, depth: int) -> str:
         qualified = match.string[match.start() - 1 : match.start()] == "." or match.string.startswith(".", match.end())
         return f" {name} " if qualified or name.lower() not in _RESERVED else f" {name}_ "
 
-    return replaced(text, engine, _SCANNERS[engine], replacement)
+    return replaced(text, engine, SCANNERS_OF_CODE[engine], replacement)
 
 
 def shape_of_bare(text: str, engine: str) -> str:

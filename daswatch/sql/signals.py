@@ -1,11 +1,17 @@
-"""What a statement shows, by the table of signals (`daswatch.sql.signal_table`): names for the field `signals`."""
+"""What a statement shows, by the table of signals (`daswatch.sql.signal_table`): names for the field `signals`.
+
+Looked at are the statement's shape, its end where a comment may cut off a rest, and the texts that it executes. What a
+literal holds never makes a signal, unless it is executed. Statements repeat: a text, and a shape, is remembered.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache, lru_cache
+from typing import NamedTuple
 
+from daswatch.sql.cut_off import cuts_off
+from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
 from daswatch.sql.shapes import bare, shape_of_bare
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import Pattern
@@ -13,27 +19,78 @@ from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
 _LONGEST_SHAPE = 32_768  # characters that patterns look at
+_DEPTH = 2  # texts executed within each other
+
+
+class _Matches(NamedTuple):
+    names: frozenset[str]  # of signals that the shape shows
+    open: tuple[tuple[str, str], ...]  # those that depend on the text as well, and the expression for it
+    runs_text: bool  # whether it may execute another text
+    is_union: bool
+    is_stacked: bool  # something stands behind a statement that reads or writes
 
 
 def statement_signals(text: str, engine: str) -> tuple[str, ...]:
     """The names of the signals of a statement, sorted."""
     engine = known_engine(engine)
+    return (_cached if len(text) <= CACHED_CHARACTERS else _signals)(text, engine)
+
+
+def _signals(text: str, engine: str) -> tuple[str, ...]:
+    found: set[str] = set()
+    _collect(text, engine, found, _DEPTH)
+    return tuple(sorted(found))
+
+
+_cached = lru_cache(maxsize=CACHED_STATEMENTS)(_signals)
+
+
+def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
     without_literals = bare(text, engine)
-    found = (_cached if len(without_literals) <= CACHED_CHARACTERS else _matching)(without_literals, engine)
-    return tuple(sorted({name for name, pattern in found if not pattern.raw or _searched(pattern.raw, text.lower())}))
+    matches = (_cached_matches if len(without_literals) <= CACHED_CHARACTERS else _matches)(without_literals, engine)
+    found |= matches.names
+    if matches.open:
+        lowered = text.lower()
+        found.update(name for name, expression in matches.open if _searched(expression, lowered))
+    if cuts_off(text, engine):
+        found.add("comment-cut-off")
+        if matches.is_union:
+            found.add("union-probe")
+        if matches.is_stacked:
+            found.add("stacked-statements")
+    if matches.runs_text and depth:
+        for executed in executed_texts(text, engine):
+            if executed.assembled:
+                found.add("dynamic-code")
+            _collect(executed.text, engine, found, depth - 1)
 
 
-def _matching(bare_text: str, engine: str) -> tuple[tuple[str, Pattern], ...]:
-    """What the table finds in a shape, with patterns whose `raw` is still to be looked for."""
-    found = shape_of_bare(bare_text, engine)[:_LONGEST_SHAPE]
+def _matches(bare_text: str, engine: str) -> _Matches:
+    """What the table finds in a shape."""
+    shape = shape_of_bare(bare_text, engine)[:_LONGEST_SHAPE]
+    words = set(_WORD.findall(shape))
     by_word = _patterns_by_word(engine)
     candidates: dict[tuple[str, Pattern], None] = {}
-    for word in by_word.keys() & set(_WORD.findall(found)):
+    for word in by_word.keys() & words:
         candidates.update(dict.fromkeys(by_word[word]))
-    return tuple((name, pattern) for name, pattern in candidates if _searched(pattern.expression, found))
+    found = [
+        (name, pattern.raw)
+        for name, pattern in candidates
+        if _searched(pattern.expression, shape) and not (pattern.without and _searched(pattern.without, shape))
+    ]
+    names = frozenset(name for name, raw in found if not raw)
+    return _Matches(
+        names,
+        tuple((name, raw) for name, raw in found if raw and name not in names),
+        runs_text=not words.isdisjoint(RUNNING_WORDS[engine]),
+        is_union="union" in words,
+        is_stacked=_searched(_STACKED, shape),
+    )
 
 
-_cached = lru_cache(maxsize=CACHED_STATEMENTS)(_matching)
+# Behind a statement of an application that has a value: anything else.
+_STACKED = r"\A(?:select|insert|update|delete|with|replace) [^;]{0,2000};[a-z]"
+_cached_matches = lru_cache(maxsize=CACHED_STATEMENTS)(_matches)
 
 
 @lru_cache(maxsize=8)
@@ -51,8 +108,3 @@ def _searched(expression: str, text: str) -> bool:
 def _compiled(expression: str) -> re.Pattern[str]:
     """Compiled when first needed: all of the table at once would make a cold start longer."""
     return re.compile(expression)
-
-
-def signal_names() -> Iterable[str]:
-    """All names of the table, in its order."""
-    return (signal.name for signal in SIGNALS)

@@ -17,13 +17,14 @@ class Pattern:
 
     It is tried only where one of `words` is in the shape: identifiers or keywords in lower case. Where `raw` is given,
     the text must match this too, in lower case and as it was sent: for what a shape does not keep, such as the value
-    of a literal. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
+    of a literal. Where `without` is found in the shape, the pattern does not count. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
     """
 
     engines: tuple[str, ...]
     words: tuple[str, ...]
     expression: str
     raw: str = ""
+    without: str = ""
 
 
 @dataclass(frozen=True, slots=True)
