@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
 
-from daswatch.sql.shapes import bare, shape_of_bare
+from daswatch.sql.conditions import unconditional_changes
+from daswatch.sql.shapes import bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import Pattern
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
+_RUN_NOW = frozenset(signal.name for signal in SIGNALS if not signal.in_bodies)
+_UNCONDITIONAL = "unconditional-change"
 _LONGEST_SHAPE = 32_768  # characters that patterns look at
 
 
@@ -26,11 +29,19 @@ def statement_signals(text: str, engine: str) -> tuple[str, ...]:
 def _matching(bare_text: str, engine: str) -> tuple[tuple[str, Pattern], ...]:
     """What the table finds in a shape, with patterns whose `raw` is still to be looked for."""
     found = shape_of_bare(bare_text, engine)[:_LONGEST_SHAPE]
+    now = without_bodies(found, engine)
     by_word = _patterns_by_word(engine)
     candidates: dict[tuple[str, Pattern], None] = {}
     for word in by_word.keys() & set(_WORD.findall(found)):
         candidates.update(dict.fromkeys(by_word[word]))
-    return tuple((name, pattern) for name, pattern in candidates if _searched(pattern.expression, found))
+    shown = [
+        (name, pattern)
+        for name, pattern in candidates
+        if _searched(pattern.expression, now if name in _RUN_NOW else found)
+    ]
+    for raw in unconditional_changes(now, engine):
+        shown.append((_UNCONDITIONAL, Pattern((engine,), (), "", raw)))
+    return tuple(shown)
 
 
 _cached = lru_cache(maxsize=CACHED_STATEMENTS)(_matching)
