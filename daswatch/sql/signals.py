@@ -10,14 +10,17 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from daswatch.sql.conditions import unconditional_changes
 from daswatch.sql.cut_off import cuts_off
 from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
-from daswatch.sql.shapes import bare, shape_of_bare
+from daswatch.sql.shapes import bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import Pattern
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
+_RUN_NOW = frozenset(signal.name for signal in SIGNALS if not signal.in_bodies)
+_UNCONDITIONAL = "unconditional-change"
 _LONGEST_SHAPE = 32_768  # characters that patterns look at
 _DEPTH = 2  # texts executed within each other
 
@@ -68,6 +71,7 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
 def _matches(bare_text: str, engine: str) -> _Matches:
     """What the table finds in a shape."""
     shape = shape_of_bare(bare_text, engine)[:_LONGEST_SHAPE]
+    now = without_bodies(shape, engine)
     words = set(_WORD.findall(shape))
     by_word = _patterns_by_word(engine)
     candidates: dict[tuple[str, Pattern], None] = {}
@@ -76,8 +80,9 @@ def _matches(bare_text: str, engine: str) -> _Matches:
     found = [
         (name, pattern.raw)
         for name, pattern in candidates
-        if _searched(pattern.expression, shape) and not (pattern.without and _searched(pattern.without, shape))
+        if _matched(pattern, now if name in _RUN_NOW else shape)
     ]
+    found += [(_UNCONDITIONAL, raw) for raw in unconditional_changes(now, engine)]
     names = frozenset(name for name, raw in found if not raw)
     return _Matches(
         names,
@@ -98,6 +103,10 @@ def _patterns_by_word(engine: str) -> dict[str, tuple[tuple[str, Pattern], ...]]
     pairs = [(signal.name, pattern) for signal in SIGNALS for pattern in signal.patterns if engine in pattern.engines]
     words = {word for _, pattern in pairs for word in pattern.words}
     return {word: tuple(pair for pair in pairs if word in pair[1].words) for word in words}
+
+
+def _matched(pattern: Pattern, shape: str) -> bool:
+    return _searched(pattern.expression, shape) and not (pattern.without and _searched(pattern.without, shape))
 
 
 def _searched(expression: str, text: str) -> bool:
