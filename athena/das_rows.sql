@@ -9,6 +9,7 @@ CREATE EXTERNAL TABLE das_rows (
   `engine` string,
   `outcome` string,
   `signals` array<string>,
+  `actor` string,
   `objects` array<string>,
   `remoteip` string,
   `statementhash` string,

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": ("daswatch.commands.doctor", "Check a deployment, and name what to fix."),
     "dashboards": ("daswatch.commands.dashboards", "Saved objects: pack them for an import, export them as files."),
     "detections": ("daswatch.commands.detections", "The saved queries: list, show, test, backtest and compile them."),
+    "actors": ("daswatch.commands.actors", "Kinds of clients: propose entries for your tuning file."),
     "enrol": (
         "daswatch.commands.enrol",
         "Have the selected databases watched: start their streams, read and keep them.",

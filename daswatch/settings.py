@@ -124,6 +124,11 @@ SETTINGS = {
         ),
         *_settings(
             _INGEST,
+            _FIREHOSE,
+            ACTORS="path of the compiled table of [actors](detections.md#actors); without it, events have no actor",
+        ),
+        *_settings(
+            _INGEST,
             ROWS_DELIVERY_STREAM="a Firehose that gets each event as a row ([rows](rows.md)); none without it",
             ROWS_ACTIVITIES=("~all", "activities whose rows are delivered, separated by commas"),
             ROWS_PER_RECORD=("1", "rows of one activity in a Firehose record, for a delivery stream that splits them"),
@@ -342,16 +347,18 @@ class StreamSettings:
 
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
+    actors: str = ""  # path of the compiled table
     max_plaintext_bytes: int = MAX_PLAINTEXT_BYTES
     max_data_keys: int = MAX_DATA_KEYS
     max_data_key_age_seconds: int = MAX_DATA_KEY_AGE_SECONDS
 
     @classmethod
     def read(cls, environment: Environment) -> StreamSettings:
-        """From EXCLUDED_USERS, REDACT, MAX_PLAINTEXT_BYTES, MAX_DATA_KEYS and MAX_DATA_KEY_AGE_SECONDS."""
+        """From EXCLUDED_USERS, REDACT, ACTORS, MAX_PLAINTEXT_BYTES, MAX_DATA_KEYS and MAX_DATA_KEY_AGE_SECONDS."""
         return cls(
             excluded_users=read_excluded_users(environment),
             redaction=environment.choice("REDACT", Redaction),
+            actors=environment.optional("ACTORS"),
             max_plaintext_bytes=environment.whole_number("MAX_PLAINTEXT_BYTES", 1024, 1024**3),
             max_data_keys=environment.whole_number("MAX_DATA_KEYS", 1, 100_000),
             max_data_key_age_seconds=environment.whole_number("MAX_DATA_KEY_AGE_SECONDS", 1, 86_400),

@@ -34,8 +34,10 @@ from rich.progress import (
 )
 
 from daswatch.content.templates import shipped_content
+from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection, by_name, dump
 from daswatch.detections.sigma import compile_all
+from daswatch.documents import actors
 from daswatch.indices import Indices
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.request import command_deadline
@@ -137,15 +139,17 @@ def _point_settings_at(url: str, aws: LocalAws, detections: Path) -> None:
         ROWS_PER_RECORD="500",
         FLEET_REGIONS=f"{REGION},us-east-1",
         DETECTIONS=str(detections),
+        ACTORS=str(detections.with_name("actors.json")),
         ALERT_TOPIC_ARN=aws.create_topic(),
         DASHBOARDS_URL=DASHBOARDS_URL,
     )
 
 
 def _compiled(detections: Sequence[Detection], folder: Path) -> Path:
-    """The detections as the findings function carries them."""
+    """The detections, and next to them the table of actors, as the functions carry them."""
     file = folder / "detections.json"
     file.write_bytes(dump(detections))
+    file.with_name("actors.json").write_bytes(actors.dump(shipped_actors()))
     return file
 
 

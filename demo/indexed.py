@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 import orjson
 from opensearchpy import OpenSearch
 
+from daswatch.detections.actors import shipped_actors
+from daswatch.documents.actors import ActorTable
 from daswatch.documents.document import Document, Flattened, Flattening, flatten
 from daswatch.fleet.names import Names
 from daswatch.indexing.bulk import Action
@@ -18,6 +20,7 @@ from demo.rds import ACCOUNT_ID, Database
 from demo.traffic import ProducedRecord
 
 _DOCUMENTS_PER_BULK = 2_000
+_ACTORS = ActorTable(shipped_actors())
 
 
 def names_of(databases: Iterable[Database]) -> Names:
@@ -52,7 +55,7 @@ def flattened(record: ProducedRecord, index_prefix: str, names: Names | None = N
         stream_source(record.database.stream_arn(REGION)),
         record.database.version,
         arrived_at,
-        Flattening(arrived_at, index_prefix=index_prefix, names=names),
+        Flattening(arrived_at, index_prefix=index_prefix, names=names, actors=_ACTORS),
     )
 
 

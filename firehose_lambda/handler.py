@@ -12,6 +12,7 @@ from daswatch.aws.clients import kms_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
+from daswatch.documents import actors
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.records.decryption import Decryptor
@@ -45,6 +46,7 @@ class Function:
 
     def __init__(self, settings: Settings, kms: KMSClient) -> None:
         self._settings = settings
+        self._actors = actors.load_file(settings.stream.actors)
         data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
         self.transformation = Transformation(
@@ -61,6 +63,7 @@ class Function:
             ingested_at=iso_milliseconds(now),
             excluded_users=settings.stream.excluded_users,
             redaction=settings.stream.redaction,
+            actors=self._actors,
         )
 
 

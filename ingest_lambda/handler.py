@@ -17,6 +17,7 @@ from daswatch.aws.firehose import DeliveryStream
 from daswatch.aws.kms import DataKeys
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
+from daswatch.documents import actors
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.indices import Indices
@@ -69,6 +70,7 @@ class Function:
         # go on: with a handful of such turns to a request, OpenSearch would wait longer than it works.
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._settings = settings
+        self._actors = actors.load_file(settings.stream.actors)
         self.clock = clock
         data_keys = DataKeys(kms, settings.stream.max_data_keys, settings.stream.max_data_key_age_seconds)
         self.telemetry = Telemetry(SERVICE)
@@ -92,6 +94,7 @@ class Function:
             index_prefix=settings.index_prefix,
             excluded_users=settings.stream.excluded_users,
             redaction=settings.stream.redaction,
+            actors=self._actors,
             hourly=settings.hourly_indices,
             names=self.names,
         )

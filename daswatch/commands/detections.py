@@ -9,10 +9,11 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import orjson
@@ -27,6 +28,8 @@ from daswatch.commands.console import Output, errors_as_exit_codes, own_indices,
 from daswatch.detections import reference_pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
+from daswatch.documents import actors
+from daswatch.documents.actors import ActorEntry, ActorTable
 from daswatch.errors import SettingsError
 from daswatch.opensearch.backtest_runs import BacktestRun
 from daswatch.opensearch.client import search_client
@@ -53,6 +56,7 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _BAR_WIDTH = 24  # characters
 _NOISIEST = 3  # groups of each detection, for people
 _MOST_GROUPS = 100  # for machines
+_ACTORS = "actors.json"
 _COMPILER = {"sigma": "pySigma", "yaml": "PyYAML"}
 
 Tuning = Annotated[
@@ -125,7 +129,8 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
         client, endpoint, _ = _endpoint()
         results: dict[str, list[SampleResult]] = {}
         prefix = f"das-samples-{secrets.token_hex(4)}-events"
-        with SampleRun(client, prefix, endpoint.service) as run, progress() as bar:
+        table = ActorTable(actor_table(tuning))
+        with SampleRun(client, prefix, endpoint.service, actors=table) as run, progress() as bar:
             task = bar.add_task("samples", total=len(detections))
             for detection in detections:
                 bar.update(task, description=detection.name)
@@ -148,28 +153,35 @@ def backtest(
     include_disabled: Annotated[
         bool, typer.Option("--include-disabled", help="Include detections that are not enabled.")
     ] = False,
+    entries: Annotated[
+        Path | None,
+        typer.Option("--actors", help="YAML file with entries of `actors` to try.", exists=True, dir_okay=False),
+    ] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Show what each detection would have raised from the events at OPENSEARCH_ENDPOINT. Only searches.
 
-    Named detections are run whether they are enabled or not. Exit code 1 if one cannot be run.
+    Named detections are run whether they are enabled or not. With --actors, detections that ask for actors are run a
+    second time, as if the entries had been there when the events were indexed. Exit code 1 if one cannot be run.
     """
     with errors_as_exit_codes(output):
         span = _span(begin, end, datetime.now(UTC))
         chosen = _chosen(compiled(tuning), names)
         detections = [one for one in chosen if one.enabled or include_disabled or names]
+        tried = _tried(detections, tuning, entries)
         client, _, prefix = _endpoint()
         with progress() as bar:
             task = bar.add_task("days of a detection", total=None)
             run = BacktestRun(client, span, prefix, lambda: bar.advance(task))
-            bar.update(task, total=run.steps(detections))
+            bar.update(task, total=run.steps(detections) + run.steps(tried))
             answers = run.run(detections)
+            again = {one.detection.name: one for one in run.run(tried)}
     if output is Output.JSON:
         content = {"from": iso_milliseconds(span.begin), "to": iso_milliseconds(span.end)}
-        write_json(content | {"detections": [_answer(one) for one in answers]})
+        write_json(content | {"detections": [_answer(one) | _with_entries(one, again, entries) for one in answers]})
     else:
-        _show_backtests(answers, span, len(chosen) - len(detections))
-    if any(one.failure for one in answers):
+        _show_backtests(answers, span, len(chosen) - len(detections), again if entries else None)
+    if any(one.failure for one in (*answers, *again.values())):
         raise typer.Exit(1)
 
 
@@ -182,11 +194,14 @@ def compile_(
     searches: Annotated[Path | None, typer.Option(help="File for the saved searches, to import in Dashboards.")] = None,
     channel: Annotated[str, typer.Option(help="Notification channel of the monitors.")] = "daswatch",
 ) -> None:
-    """Compile the rules and a team's tuning for the functions; optionally write pages, monitors and saved searches."""
+    """Compile the rules and a team's tuning for the functions; optionally write pages, monitors and saved searches.
+
+    The table of actors, which the ingest function reads, is written as actors.json to the same folder.
+    """
     with errors_as_exit_codes():
         detections = compiled(tuning)
         indices = own_indices()
-        files = {to: dump(detections)}
+        files = {to: dump(detections), to.with_name(_ACTORS): actors.dump(actor_table(tuning))}
         if docs:
             files |= {
                 docs / f"{one.name}.md": reference_pages.page(one, samples_of(one.name)).encode() for one in detections
@@ -203,28 +218,45 @@ def compile_(
         typer.echo(f"{len(detections)} detections, {enabled} of them enabled, in {to}")
 
 
-def compiled(tuning: Path | None) -> tuple[Detection, ...]:
-    """Return all detections; warn of each expired suppression.
+def compiled(tuning: Path | None, assumed: Sequence[ActorEntry] = ()) -> tuple[Detection, ...]:
+    """Return all detections; warn of each expired suppression. `assumed` are entries of actors for a backtest.
 
     Raises RuleError; SettingsError where pySigma is missing or the file cannot be read.
     """
+    detections: tuple[Detection, ...] = _compiler().compile_all(replace(_tuning(tuning), assumed=tuple(assumed)))
+    if tuning is not None:
+        _warn_of_expired(detections, _today())
+    return detections
+
+
+def actor_table(tuning: Path | None) -> tuple[ActorEntry, ...]:
+    """Return a team's entries of the table of actors, and the shipped ones. Raises as `compiled` does."""
+    _compiler()
+    from daswatch.detections.actors import actor_entries
+
+    return actor_entries(_tuning(tuning).actors)
+
+
+def _compiler() -> ModuleType:
+    """The module that compiles rules, imported here and not at the top: all other commands work without it."""
     try:
-        # Here, and not at the top: all other commands work without it.
         from daswatch.detections import sigma
     except ModuleNotFoundError as exc:
         missing = _COMPILER.get(str(exc.name).partition(".")[0])
         if missing is None:
             raise
         raise SettingsError([f"{missing} is missing (expected: pip install 'daswatch[compile]')"]) from exc
-    if tuning is None:
-        return sigma.compile_all()
+    return sigma
+
+
+def _tuning(path: Path | None) -> Any:
+    sigma = _compiler()
+    if path is None:
+        return sigma.NO_TUNING
     try:
-        text = tuning.read_text("utf-8")
+        return sigma.read_tuning(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError([f"{tuning} cannot be read ({type(exc).__name__}; expected: a YAML file)"]) from exc
-    detections = sigma.compile_all(sigma.read_tuning(text))
-    _warn_of_expired(detections, _today())
-    return detections
+        raise SettingsError([f"{path} cannot be read ({type(exc).__name__}; expected: a YAML file)"]) from exc
 
 
 def _today() -> str:
@@ -415,18 +447,41 @@ def _answer(answer: Backtest) -> dict[str, Any]:
     }
 
 
-def _show_backtests(answers: Sequence[Backtest], span: Period, disabled: int) -> None:
+def _tried(detections: Sequence[Detection], tuning: Path | None, entries: Path | None) -> list[Detection]:
+    """The detections that ask for actors, as they are with these entries."""
+    if entries is None:
+        return []
+    assumed = [entry for entry in _tuning(entries).actors.values() if entry]
+    if not assumed:
+        raise SettingsError([f"{entries} has no entries (expected: a section `actors`, as `daswatch actors suggest`)"])
+    changed = by_name(compiled(tuning, assumed))
+    return [changed[one.name] for one in detections if changed[one.name] != one]
+
+
+def _with_entries(answer: Backtest, again: Mapping[str, Backtest], entries: Path | None) -> dict[str, Any]:
+    if entries is None:
+        return {}
+    other = again.get(answer.detection.name, answer)
+    return {"alertsWithActors": len(other.episodes), "groupsWithActors": other.groups}
+
+
+def _show_backtests(
+    answers: Sequence[Backtest], span: Period, disabled: int, again: Mapping[str, Backtest] | None
+) -> None:
     console = Console(emoji=False)
     days = len(span.days())
     table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
     for column in ("detection", "level"):
         table.add_column(column, overflow="fold")
-    for column in ("alerts", "a day", "groups"):
+    for column in ("alerts", "a day", "groups", *(["with actors"] if again is not None else [])):
         table.add_column(column, justify="right")
     for column in ("when", "first", "last"):
         table.add_column(column, no_wrap=column == "when")
     for answer in sorted(answers, key=lambda one: -len(one.episodes)):
-        table.add_row(answer.detection.name, _colored(answer.detection.level), *_figures(answer, span, days))
+        figures = _figures(answer, span, days)
+        if again is not None:
+            figures.insert(3, str(len(again.get(answer.detection.name, answer).episodes)) if figures[0] else "")
+        table.add_row(answer.detection.name, _colored(answer.detection.level), *figures)
     console.print(table)
     groups = _noisiest(answers)
     if groups.row_count:

@@ -28,6 +28,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import SigmaString, SpecialChars
 
+from daswatch.detections.actors import lucene_of, read_actors
 from daswatch.detections.detection import (
     EVERY_ENGINE,
     Condition,
@@ -43,11 +44,14 @@ from daswatch.detections.detection import (
     Suppression,
 )
 from daswatch.detections.lucene import lucene_exists, lucene_term
+from daswatch.documents.actors import ActorEntry, ActorKind
 from daswatch.documents.flat_objects import is_inside
 from daswatch.errors import RuleError
 
 _TEXT_FIELDS = ("commandText", "errorMessage")
 _SUBSTRINGS = {"commandText": "commandText.substring"}
+_ACTOR = "actor"
+_ACTORS = frozenset(ActorKind) - {ActorKind.APPLICATION}  # an application's events have none
 _TRIGRAM = 3  # characters: a shorter substring finds nothing
 
 _SECTION = "daswatch"
@@ -104,10 +108,15 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """A team's file: overrides and suppressions, by detection."""
+    """A team's file: overrides and suppressions by detection, and entries of the table of actors by name.
+
+    `assumed` are entries that a backtest takes for those that were there when the events were indexed.
+    """
 
     overrides: Mapping[str, Override] = field(default_factory=dict)
     suppressions: Mapping[str, tuple[Suppression, ...]] = field(default_factory=dict)
+    actors: Mapping[str, ActorEntry | None] = field(default_factory=dict)
+    assumed: tuple[ActorEntry, ...] = ()
 
 
 NO_TUNING = Tuning()
@@ -151,14 +160,15 @@ def read_tuning(text: str) -> Tuning:
         content = yaml.safe_load(text) or {}
     except yaml.YAMLError as exc:
         raise RuleError(f"tuning: {exc}") from exc
-    if not isinstance(content, dict) or content.keys() - {"detections", "suppressions"}:
-        raise RuleError("tuning: expected the sections `detections` and `suppressions`, and no other")
+    if not isinstance(content, dict) or content.keys() - {"detections", "suppressions", "actors"}:
+        raise RuleError("tuning: expected the sections `detections`, `suppressions` and `actors`, and no other")
     overrides = {name: _override(name, entry) for name, entry in (content.get("detections") or {}).items()}
     suppressions: dict[str, list[Suppression]] = {}
     for entry in content.get("suppressions") or ():
         name, suppression = _suppression(entry)
         suppressions.setdefault(name, []).append(suppression)
-    return Tuning(overrides, {name: tuple(entries) for name, entries in suppressions.items()})
+    by_name = {name: tuple(entries) for name, entries in suppressions.items()}
+    return Tuning(overrides, by_name, read_actors(content.get("actors") or {}))
 
 
 def _override(name: str, entry: object) -> Override:
@@ -202,6 +212,7 @@ class _Compiler:
         self.suppressions = tuning.suppressions.get(name, ())
         self.correlation: dict[str, Any] | None = self.head.get("correlation")
         self.settings = self._settings()
+        self.backend = _Backend(ProcessingPipeline(), assumed=tuning.assumed)
         self.queries = {
             document.get("name", ""): self._lucene(document) for document in documents if "detection" in document
         }
@@ -292,7 +303,7 @@ class _Compiler:
 
     def _lucene(self, document: dict[str, Any]) -> str:
         rule = SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})
-        (query,) = _BACKEND.convert_rule(rule)
+        (query,) = self.backend.convert_rule(rule)
         return str(query)
 
     def _expanded(self, detection: Mapping[str, Any]) -> dict[str, Any]:
@@ -442,9 +453,13 @@ class _Compiler:
 class _Backend(OpensearchLuceneBackend):
     """pySigma's Lucene, with our two text fields, and with flat_objects as all versions of OpenSearch read them."""
 
+    def __init__(self, pipeline: ProcessingPipeline, assumed: Sequence[ActorEntry] = ()) -> None:
+        super().__init__(pipeline)
+        self._assumed = assumed
+
     def decide_convert_condition_as_in_expression(self, cond: Any, state: ConversionState) -> bool:
         fields = {arg.field for arg in cond.args if isinstance(arg, ConditionFieldEqualsValueExpression)}
-        special = any(name in _TEXT_FIELDS or is_inside(name) for name in fields)
+        special = any(name in (*_TEXT_FIELDS, _ACTOR) or is_inside(name) for name in fields)
         return not special and super().decide_convert_condition_as_in_expression(cond, state)
 
     def convert_condition_field_exists(self, cond: ConditionFieldEqualsValueExpression, state: ConversionState) -> str:
@@ -477,6 +492,10 @@ class _Backend(OpensearchLuceneBackend):
     ) -> str:
         if is_inside(cond.field) and isinstance(cond.value, SigmaString) and str(cond.value) == "*":
             return lucene_exists(cond.field)
+        if cond.field == _ACTOR:
+            if str(cond.value) not in _ACTORS:
+                raise RuleError(f"actor: {cond.value} is none of {', '.join(sorted(_ACTORS))}")
+            return lucene_of(str(cond.value), self._assumed)
         if cond.field not in _TEXT_FIELDS:
             return str(super().convert_condition_field_eq_val_str(cond, state))
         value = cond.value
@@ -496,9 +515,6 @@ class _Backend(OpensearchLuceneBackend):
 def _text(value: SigmaString) -> str:
     """A value without wildcards as it is meant, its escapes undone."""
     return "".join(str(part) for part in value.s)
-
-
-_BACKEND = _Backend(ProcessingPipeline())
 
 
 def _suppressed(suppression: Suppression) -> str:

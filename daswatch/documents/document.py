@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from daswatch.canonical import canonical_json
 from daswatch.documents.activity import Activity, activity_of, is_continuation, outcome_of
+from daswatch.documents.actors import ActorTable
 from daswatch.documents.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT, Budget
 from daswatch.documents.flat_objects import LONG_MAX, LONG_MIN, split_fitting
 from daswatch.documents.noise import DEFAULT_EXCLUDED_USERS, ExcludedUser, Noise, excluded_user, has_watched_name
@@ -116,6 +117,7 @@ class Flattening:
     index_prefix: str = DEFAULT_INDEX_PREFIX
     excluded_users: frozenset[str] = DEFAULT_EXCLUDED_USERS
     redaction: Redaction = Redaction.OFF
+    actors: ActorTable = field(default_factory=ActorTable)
     characters: int = MAX_RECORD  # of the texts of one record that are looked into
     hourly: HourlyIndices = DAILY
     names: DatabaseNames | None = None  # not a part of any id: an event has the same before its database is known
@@ -209,6 +211,8 @@ def flatten(
         if notes:
             source["ingestNotes"] = notes
         _derive(source, engine, activity, moment, budget, hashed=scanned and not continued)
+        if actor := flattening.actors.actor_of(source):
+            source["actor"] = actor
         source = redacted(source, engine, flattening.redaction, scanned=scanned, budget=budget)
         if budget.refused:
             source["ingestNotes"] = [*notes, "values-too-long"]

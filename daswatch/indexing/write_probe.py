@@ -40,6 +40,7 @@ EVENT: Mapping[str, Any] = {
     "activity": "DATA READ",
     "outcome": "success",
     "signals": ["probe"],
+    "actor": "probe",
     "objects": ["public.probe"],
     "remoteIp": "192.0.2.1",
     "statementHash": "0123456789abcdef",

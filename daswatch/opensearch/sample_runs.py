@@ -19,6 +19,7 @@ from daswatch.content.templates import control_plane_index, event_index
 from daswatch.deadline import Clock, Deadline
 from daswatch.detections.detection import Detection, DetectionKind, Source
 from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
+from daswatch.documents.actors import ActorTable
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
 from daswatch.indexing.bulk import Action
@@ -54,11 +55,19 @@ class SampleResult:
 class SampleRun:
     """A place for samples at one endpoint: indices under a prefix that nothing else uses. Raises SearchUnavailable."""
 
-    def __init__(self, client: OpenSearch, prefix: str, service: Service = "es", clock: Clock = time) -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        prefix: str,
+        service: Service = "es",
+        clock: Clock = time,
+        actors: ActorTable | None = None,
+    ) -> None:
         self._client = client
         self._service = service
         self._clock = clock
         self._indices = Indices(prefix)
+        self._actors = actors or ActorTable()
         self._queries = SavedQueries(client)
         self._known_clients = KnownClientLookup(self._queries, self._indices, prefix)
 
@@ -112,7 +121,7 @@ class SampleRun:
         self, detection: Detection, sample: Sample, resource_id: str, now: datetime, days_ago: float
     ) -> list[Candidate]:
         end = now - days_ago * _DAY
-        flattening = Flattening(iso_milliseconds(end), index_prefix=self._indices.prefix)
+        flattening = Flattening(iso_milliseconds(end), index_prefix=self._indices.prefix, actors=self._actors)
         indexed = documents(sample, resource_id, now, flattening, days_ago)
         self._write(indexed)
         if detection.window_seconds:

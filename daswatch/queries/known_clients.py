@@ -24,8 +24,8 @@ MAX_CLIENTS = 20  # of one group; more are not known
 _MOST_HOSTS = 200  # users, applications and addresses of one group, before they are put together by network
 _MOST_EVENTS = 5_000  # of one group whose times are compared
 _PREFIXES = {4: 24, 6: 64}  # a client's network, by the version of its address
+CLIENT_FIELDS = ("dbUserName", "clientApplication", "remoteIp", "remoteHost")
 _MILLISECOND = timedelta(milliseconds=1)
-_CLIENT_FIELDS: tuple[str, ...] = ("dbUserName", "clientApplication", "remoteIp", "remoteHost")
 _MOST_STATEMENTS = 400  # of the clients of one group, where each has to be known
 
 # What an even pace is. A service that has a stale password waits between its attempts, and waits equally long.
@@ -47,6 +47,17 @@ class Client:
     statement: str = ""  # the hash of its shape, where that has to be the same
 
 
+def client_of(key: Mapping[str, Any]) -> Client:
+    """The client of a bucket of CLIENT_FIELDS."""
+    address = key["remoteIp"]
+    if address:
+        parsed = ip_address(address)
+        network = str(ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
+    else:
+        network = key["remoteHost"] or ""
+    return Client(key["dbUserName"] or "", key["clientApplication"] or "", network, key.get("statementHash") or "")
+
+
 def known_clients_of(detection: Detection) -> KnownClients:
     """The section of a detection that has one."""
     if detection.known_clients is None:
@@ -58,7 +69,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     """The body of the search for a group's clients and, where their pace counts, for the times of their events."""
     rule = known_clients_of(detection)
     until = iso_milliseconds(moment_of(group.last_seen) + _MILLISECOND)
-    fields = _CLIENT_FIELDS + (("statementHash",) if rule.same_statements else ())
+    fields = CLIENT_FIELDS + (("statementHash",) if rule.same_statements else ())
     aggregations: dict[str, Any] = {
         "clients": {
             "composite": {
@@ -89,7 +100,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
             "track_total_hits": True,
             "_source": False,
             "sort": [{"@timestamp": "asc"}],
-            "docvalue_fields": [{"field": "@timestamp", "format": "epoch_millis"}, *fields],
+            "docvalue_fields": [{"field": "@timestamp", "format": "epoch_millis"}, *CLIENT_FIELDS],
         }
         if detection.sequence:  # the pace is that of the first step
             body["post_filter"] = query_string(detection.sequence.first)
@@ -102,7 +113,7 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
     if not answer.get("aggregations"):
         return frozenset()
     buckets = answer["aggregations"]["clients"]["buckets"]
-    clients = {_client(bucket["key"]) for bucket in buckets}
+    clients = {client_of(bucket["key"]) for bucket in buckets}
     if len(buckets) > _most(rule) or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
         return frozenset()
     if rule.same_statements and not all(client.statement for client in clients):
@@ -224,16 +235,6 @@ def _has_steady_events(hits: Mapping[str, Any]) -> bool:
         client = tuple(str(value) for value in (fields.get("dbUserName"), fields.get("clientApplication"), host))
         attempts.setdefault(client, []).append(float(fields["@timestamp"][0]) / 1000)
     return is_steady(attempts.values())
-
-
-def _client(key: Mapping[str, Any]) -> Client:
-    address = key["remoteIp"]
-    if address:
-        parsed = ip_address(address)
-        network = str(ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
-    else:
-        network = key["remoteHost"] or ""
-    return Client(key["dbUserName"] or "", key["clientApplication"] or "", network, key.get("statementHash") or "")
 
 
 def _most(rule: KnownClients) -> int:

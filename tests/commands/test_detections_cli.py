@@ -22,8 +22,10 @@ from typer.testing import CliRunner, Result
 from daswatch.cli import app
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
+from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import DetectionKind, load
 from daswatch.detections.sigma import compile_all, enabled, rule_folders
+from daswatch.documents import actors
 from daswatch.documents.document import Flattening, flatten
 from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.opensearch.templates import ContentGateway
@@ -241,7 +243,8 @@ def test_compile_writes_what_the_functions_read(tmp_path: Path, tuning: str) -> 
     assert compiled["mass-read"].level == "critical"
     running = enabled(compiled.values())
     assert result.stdout.startswith(f"{len(NAMES)} detections, {len(running)} of them enabled, in ")
-    assert list(to.parent.iterdir()) == [to]
+    assert actors.load_file(to.with_name("actors.json")).entries == shipped_actors()
+    assert sorted(path.name for path in to.parent.iterdir()) == ["actors.json", to.name]
 
 
 def test_compile_writes_pages_monitors_and_saved_searches(tmp_path: Path) -> None:

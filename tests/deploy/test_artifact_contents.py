@@ -35,7 +35,7 @@ def test_contents_are_the_wheels_our_code_and_its_data(tmp_path: Path) -> None:
     write(root / "index_templates" / "index" / ".swap")
 
     called = services(root)
-    fill(folder, root, called, b"[]")
+    fill(folder, root, called, {"detections.json": b"[]"})
     copy_package(folder, "some_lambda", root, called)
 
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [

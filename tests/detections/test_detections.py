@@ -20,9 +20,11 @@ from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
+from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection, Source, dump, load
 from daswatch.detections.samples import CONTROL_PLANE, base_events, samples_of
 from daswatch.detections.sigma import compile_all, rule_folders
+from daswatch.documents.actors import ActorTable
 from daswatch.documents.flat_objects import is_inside
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.opensearch.saved_queries import Question, SavedQueries
@@ -151,7 +153,7 @@ def test_samples_name_fields_that_the_engine_has(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def sample_run(search: OpenSearch) -> Iterator[SampleRun]:
-    with SampleRun(search, f"t-samples-{secrets.token_hex(4)}-events") as run:
+    with SampleRun(search, f"t-samples-{secrets.token_hex(4)}-events", actors=ActorTable(shipped_actors())) as run:
         yield run
 
 

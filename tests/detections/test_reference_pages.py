@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner
 
 from daswatch.cli import app
+from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import (
     Condition,
     Detection,
@@ -28,6 +29,7 @@ from daswatch.detections.detection import (
 from daswatch.detections.reference_pages import duration, fires_in_words, index, page
 from daswatch.detections.samples import Sample, samples_of
 from daswatch.detections.sigma import compile_all, compile_rule, read_tuning, rule_folders
+from daswatch.documents.actors import ActorTable
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.queries.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
 from tests.builders.alerts import a_detection
@@ -276,7 +278,7 @@ def test_the_keys_of_the_guide_are_known(key: str) -> None:
 
 @pytest.fixture
 def sample_run(search: OpenSearch) -> Iterator[SampleRun]:
-    with SampleRun(search, f"t-guide-{secrets.token_hex(4)}-events") as run:
+    with SampleRun(search, f"t-guide-{secrets.token_hex(4)}-events", actors=ActorTable(shipped_actors())) as run:
         yield run
 
 

@@ -163,7 +163,7 @@ def reader(rds: Rds, cloudformation: CloudFormation, domain: Domain, dist: Path,
     # Some commands write pages, which other tests read meanwhile.
     shutil.copytree(ROOT / "docs", folder / "docs")
     for path in ROOT.iterdir():
-        if path.name not in ("dist", "build", "detections.json", "docs", ".git"):
+        if path.name not in ("dist", "build", "detections.json", "actors.json", "docs", ".git"):
             (folder / path.name).symlink_to(path)
     tools = tmp_path / "tools"
     tools.mkdir()

@@ -16,9 +16,11 @@ from daswatch.aws.security_hub import FindingAccounts
 from daswatch.aws.sns import AlertTopic
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
+from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection
 from daswatch.detections.samples import Sample, documents, samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.documents.actors import ActorTable
 from daswatch.documents.document import Document, Flattening
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
@@ -37,6 +39,7 @@ from tests.fakes.clock import Clock
 from tests.harness.installed import remove
 
 ACCOUNT = "123456789012"
+ACTORS = ActorTable(shipped_actors())
 RUN_SECONDS = 53  # the schedule's limit without the handler's reserve
 
 
@@ -157,7 +160,7 @@ class RunHarness:
         self, sample: Sample, end: datetime, *, arrived: datetime | None = None, database: str = ""
     ) -> list[str]:
         """Index a sample's events as they end at a time; the documents' ids."""
-        flattening = Flattening(iso_milliseconds(arrived or end), index_prefix=self.prefix)
+        flattening = Flattening(iso_milliseconds(arrived or end), index_prefix=self.prefix, actors=ACTORS)
         indexed = documents(sample, database or self.resource_id, end, flattening)
         self.write(indexed)
         return [document.id for document in indexed]

@@ -12,12 +12,14 @@ from importlib.metadata import distributions
 from itertools import product
 from pathlib import Path
 
+from daswatch.detections.actors import actor_entries
 from daswatch.detections.detection import dump
-from daswatch.detections.sigma import compile_all, read_tuning
+from daswatch.detections.sigma import NO_TUNING, compile_all, read_tuning
+from daswatch.documents import actors
 from daswatch.errors import RuleError
 from tools.artifacts.archive import write_zip
 from tools.artifacts.compiled import compile_folder, interpreter
-from tools.artifacts.contents import copy_package, fill, functions, services
+from tools.artifacts.contents import ACTORS_FILE, DETECTIONS_FILE, copy_package, fill, functions, services
 from tools.artifacts.errors import PackagingError
 from tools.artifacts.manifest import NAME, Artifact, Manifest
 from tools.artifacts.wheels import Architecture, Target, export_lock, install
@@ -47,7 +49,7 @@ def build(
     """
     if not re.fullmatch(r"3\.\d{1,2}", python_version):
         raise PackagingError(f"{python_version!r} is not a version of Python", "name it as PYTHON_VERSION=3.13")
-    detections = _detections(tuning)
+    compiled = _compiled(tuning)
     step("detections compiled")
     (dist / NAME).unlink(missing_ok=True)
     python = interpreter(python_version)
@@ -66,7 +68,7 @@ def build(
             shared, requirements = Path(folder) / "shared", Path(folder) / "requirements.txt"
             requirements.write_bytes(lock)
             install(requirements, target, shared)
-            fill(shared, root, called, detections)
+            fill(shared, root, called, compiled)
             if python:
                 compile_folder(shared, python)
             for function in alike[lock]:
@@ -108,9 +110,11 @@ def write_artifact(dist: Path, architecture: Architecture, function: str, *conte
     return Artifact(function, architecture, path, written, found)
 
 
-def _detections(tuning: Path | None) -> bytes:
+def _compiled(tuning: Path | None) -> dict[str, bytes]:
+    """The files that functions read, made of the rules, the table of actors and a team's tuning."""
     try:
-        return dump(compile_all(read_tuning(tuning.read_text("utf-8"))) if tuning else compile_all())
+        own = read_tuning(tuning.read_text("utf-8")) if tuning else NO_TUNING
+        return {DETECTIONS_FILE: dump(compile_all(own)), ACTORS_FILE: actors.dump(actor_entries(own.actors))}
     except (OSError, UnicodeDecodeError) as exc:
         raise PackagingError(
             f"{tuning} cannot be read ({type(exc).__name__})", "name a YAML file as TUNING=..."

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from daswatch.settings import SETTINGS
 
 # Where the default of the setting looks for them.
 DETECTIONS_FILE = SETTINGS["DETECTIONS"].default
+ACTORS_FILE = "actors.json"  # where the template's setting ACTORS looks for it
 _OURS = ("daswatch", "dashboards", "index_templates", "remediation")
 # The command line and the compiler of detections: no function has their dependencies.
-_NOT_ON_LAMBDA = ("daswatch/cli.py", "daswatch/commands/", "daswatch/detections/sigma.py")
+_NOT_ON_LAMBDA = (
+    *("daswatch/cli.py", "daswatch/commands/"),
+    *("daswatch/detections/sigma.py", "daswatch/detections/actors.py"),
+)
 _CLIENT = re.compile(r'\.client\(\s*"([\w-]+)"')
 
 # Sources of compiled modules, and what only type checkers read.
@@ -37,14 +42,18 @@ def services(root: Path) -> frozenset[str]:
     return frozenset(name for path in sources for name in _CLIENT.findall(path.read_text("utf-8")))
 
 
-def fill(folder: Path, root: Path, called: frozenset[str], detections: bytes) -> None:
-    """Make a folder of unpacked wheels what functions share: without what is not read, with our code and its data."""
+def fill(folder: Path, root: Path, called: frozenset[str], compiled: Mapping[str, bytes]) -> None:
+    """Make a folder of unpacked wheels what functions share: without what is not read, with our code and its data.
+
+    `compiled` are the files that are made of the rules, by their names.
+    """
     for path in _files(folder):
         if not is_carried(path.relative_to(folder).as_posix(), called):
             path.unlink()
     for package in _OURS:
         copy_package(folder, package, root, called)
-    (folder / DETECTIONS_FILE).write_bytes(detections)
+    for name, content in compiled.items():
+        (folder / name).write_bytes(content)
 
 
 def copy_package(folder: Path, package: str, root: Path, called: frozenset[str]) -> None:
