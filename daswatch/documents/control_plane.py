@@ -28,7 +28,7 @@ _RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]+", re.ASCII)
 _STREAM = re.compile(rf"(?:.*[:/])?{STREAM_PREFIX}(?P<resource>(?:cluster|db)-[\w-]+)", re.ASCII)
 
 # How a call names an activity stream, and how it names a database. Services do not agree on upper and lower case.
-_STREAM_NAMES = ("kinesisstreamname", "eventsourcearn", "streamname", "streamarn")
+_STREAM_NAMES = ("kinesisstreamname", "eventsourcearn", "streamname", "streamarn", "resourcearn")
 _RESOURCE_NAMES = ("dbclusterresourceid", "dbiresourceid")
 # What a request is about: of RDS, KMS, Lambda, Kinesis, EventBridge and others. A mapping has no name, only a UUID.
 _TARGET_NAMES = (
