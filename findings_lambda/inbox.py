@@ -72,19 +72,20 @@ class Inbox:
             self._keep([_dead_letter(0, event, exc, now)], now, deadline)
             report.malformed[exc.reason] = 1
             return report
-        source = {**document.source, **self._name_of(document.source, report, deadline)}
+        called = control_plane.named_databases(event)
+        source = {**document.source, **self._database_of(document.source, called, report, deadline)}
         self._write([Action.create(document.index, document.id, canonical_json(source))], deadline)
         return report
 
-    def _name_of(self, call: Mapping[str, Any], report: RunReport, deadline: Deadline) -> Mapping[str, Any]:
-        """The name of the database that a call is about, if that is known."""
-        resource_id = call.get("resourceId", "")
+    def _database_of(
+        self, call: Mapping[str, Any], called: Sequence[str], report: RunReport, deadline: Deadline
+    ) -> Mapping[str, Any]:
+        """The resource id and the name of the database that a call is about, if the inventory knows it."""
         try:
-            names = self._names.read({resource_id} - {""}, deadline)
+            return self._names.find(call.get("awsAccountId", ""), call.get("awsRegion", ""), called, deadline)
         except SearchUnavailable as exc:
             report.names_cause = str(exc)
             return {}
-        return names.fields(call.get("awsAccountId", ""), call.get("awsRegion", ""), resource_id)
 
     def _keep(self, letters: Sequence[DeadLetter], now: datetime, deadline: Deadline) -> None:
         """Write the events to S3, then their lines to OpenSearch: a line always refers to an object that exists."""

@@ -57,6 +57,8 @@ _TRIGRAM = 3  # characters: a shorter substring finds nothing
 _SECTION = "daswatch"
 # One row for each object of a statement whose MAIN row counts already.
 _NO_AUX = "NOT class:AUX"
+# Sigma's word for one event after another; how many of the first is what Sigma has no word for.
+_ORDERED = "temporal_ordered"
 _METRICS: Mapping[SigmaCorrelationType, Metric] = {
     SigmaCorrelationType.EVENT_COUNT: "count",
     SigmaCorrelationType.VALUE_COUNT: "distinct",
@@ -78,6 +80,7 @@ _KNOWN_KEYS = frozenset(
         "settings",
         "also",
         "sequence",
+        "numbers",
         "first-seen",
         "known-clients",
         "explained-by",
@@ -213,6 +216,7 @@ class _Compiler:
         self.correlation: dict[str, Any] | None = self.head.get("correlation")
         self.settings = self._settings()
         self.backend = _Backend(ProcessingPipeline(), assumed=tuning.assumed)
+        self.numbers = self._numbers()
         self.queries = {
             document.get("name", ""): self._lucene(document) for document in documents if "detection" in document
         }
@@ -269,9 +273,10 @@ class _Compiler:
     def _settings(self) -> dict[str, Any]:
         """The tuning values: the correlation's own, the section's, and the team's in their place."""
         settings: dict[str, Any] = {}
-        if self.correlation:
+        if self.correlation and not self.section.get("silence"):
             settings["window"] = self.correlation["timespan"]
-            settings["threshold"] = self.correlation["condition"]["gte"]
+            if self.correlation["type"] != _ORDERED:
+                settings["threshold"] = self.correlation["condition"]["gte"]
         settings |= self.section.get("settings") or {}
         for name, value in self.override.settings.items():
             if name not in settings:
@@ -280,6 +285,10 @@ class _Compiler:
                 self._wrong(f"tuning: {name} is {'a list' if isinstance(settings[name], list) else 'one value'}")
             settings[name] = value
         return settings
+
+    def _numbers(self) -> dict[str, Any]:
+        """The items whose number is a setting: Sigma's `expand` is for text, so the rule has the number itself."""
+        return {item: self.settings[name] for name, item in (self.section.get("numbers") or {}).items()}
 
     def _value(self, given: Any) -> Any:
         """A value, or the setting that it names as `%name%`."""
@@ -309,7 +318,8 @@ class _Compiler:
     def _expanded(self, detection: Mapping[str, Any]) -> dict[str, Any]:
         """Sigma's `expand` by our settings; a filter whose list is empty filters nothing and is left out."""
         expanded = {
-            name: self._expanded_items(items) if name != "condition" else items for name, items in detection.items()
+            name: self._expanded_items(name, items) if name != "condition" else items
+            for name, items in detection.items()
         }
         for name in [name for name, items in expanded.items() if items is None]:
             if not name.startswith("filter"):
@@ -319,9 +329,9 @@ class _Compiler:
             expanded["condition"] = expanded["condition"].replace(" and not 1 of filter_*", "")
         return expanded
 
-    def _expanded_items(self, items: Any) -> Any:
+    def _expanded_items(self, name: str, items: Any) -> Any:
         if isinstance(items, list):
-            return [item for item in map(self._expanded_items, items) if item is not None] or None
+            return [item for one in items if (item := self._expanded_items(name, one)) is not None] or None
         if not isinstance(items, dict):
             return items
         expanded = {}
@@ -332,16 +342,15 @@ class _Compiler:
                     return None
                 expanded[key.replace("|expand", "")] = values
             else:
-                expanded[key] = self._value(value)
+                expanded[key] = self.numbers.get(f"{name}.{key}", self._value(value))
         return expanded
 
     def _query(self, source: Source) -> str:
+        if self.section.get("silence") or self.section.get("failing"):
+            return ""  # the pulse, and the saved queries' own answers, are looked at otherwise
         if self.correlation:
             rules = SigmaCorrelationRule.from_dict(self.head).rules or []
             queries = [self.queries[rule.reference] for rule in rules]
-        elif "sequence" in self.section:
-            section = self.section["sequence"]
-            queries = [self.queries[section["first"]], self.queries[section["then"]]]
         elif "detection" in self.head:
             queries = [self.queries[self.head.get("name", "")]]
         else:
@@ -359,7 +368,7 @@ class _Compiler:
         return tuple(fields[1:])
 
     def _main_condition(self) -> Iterator[Condition]:
-        if not self.correlation:
+        if not self.correlation or "threshold" not in self.settings:
             if not self.section.get("also"):
                 yield Condition("count", 1)
             return
@@ -382,9 +391,11 @@ class _Compiler:
 
     def _sequence(self) -> EventSequence | None:
         section = self.section.get("sequence")
-        if not section:
+        if bool(section) is not bool(self.correlation and self.correlation["type"] == _ORDERED):
+            self._wrong(f"`sequence` and a correlation of type {_ORDERED} go together")
+        if not section or not self.correlation:
             return None
-        first, then = (f"({self.queries[section[name]]}) AND {_NO_AUX}" for name in ("first", "then"))
+        first, then = (f"({self.queries[name]}) AND {_NO_AUX}" for name in self.correlation["rules"])
         return EventSequence(first, int(self._value(section["count"])), then)
 
     def _first_seen(self) -> FirstSeen | None:

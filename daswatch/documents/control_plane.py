@@ -1,8 +1,8 @@
-"""What is done to a stream from outside the database: CloudTrail's event of an AWS API call -> flat document.
+"""What is done to a database or its stream from outside: CloudTrail's event of an AWS API call -> flat document.
 
-In: an EventBridge event of an AWS API call that CloudTrail recorded, such as StopActivityStream or DisableKey. The rule
-on EventBridge decides which calls come here. Out: one document of `das-control-plane`. CloudTrail's names stay as they
-are; null and empty values are left out, as in the documents of activity events.
+In: an EventBridge event of an AWS API call that CloudTrail recorded, such as StopActivityStream or DeleteDBCluster. The
+rule on EventBridge decides which calls come here. Out: one document of `das-control-plane`. CloudTrail's names stay as
+they are; null and empty values are left out, as in the documents of activity events.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from daswatch.canonical import canonical_json
+from daswatch.documents.call_signals import Call, call_signals, recipient
 from daswatch.documents.document import Document
 from daswatch.documents.flat_objects import split_fitting
 from daswatch.errors import Reason, RecordError
@@ -27,10 +28,33 @@ _RESOURCE_ID = re.compile(r"(?:cluster|db)-[\w-]+", re.ASCII)
 _STREAM = re.compile(rf"(?:.*[:/])?{STREAM_PREFIX}(?P<resource>(?:cluster|db)-[\w-]+)", re.ASCII)
 
 # How a call names an activity stream, and how it names a database. Services do not agree on upper and lower case.
-_STREAM_NAMES = ("kinesisstreamname", "eventsourcearn", "streamname", "streamarn")
+_STREAM_NAMES = ("kinesisstreamname", "eventsourcearn", "streamname", "streamarn", "resourcearn")
 _RESOURCE_NAMES = ("dbclusterresourceid", "dbiresourceid")
-# What a request is about: of RDS, KMS, Lambda, Kinesis and EventBridge. A mapping has no name, only a UUID.
-_TARGET_NAMES = ("resourcearn", "keyid", "functionname", "streamarn", "streamname", "rule", "name", "uuid")
+# What a request is about: of RDS, KMS, Lambda, Kinesis, EventBridge and others. A mapping has no name, only a UUID.
+_TARGET_NAMES = (
+    "resourcearn", "keyid", "functionname", "streamarn", "streamname", "rule", "name", "uuid", "dbsnapshotidentifier",
+    "dbclustersnapshotidentifier", "snapshotidentifier", "sourcearn", "sourcedbsnapshotidentifier",
+    "sourcedbclustersnapshotidentifier", "recoverypointarn", "sourcedbinstanceidentifier", "sourcedbclusteridentifier",
+    "dbinstanceidentifier", "dbclusteridentifier", "dbparametergroupname", "dbclusterparametergroupname",
+    "optiongroupname", "dbproxyname", "globalclusteridentifier", "groupid", "dbsecuritygroupname",
+    "sourcedbinstancearn", "dbiresourceid", "dbclusterresourceid", "dbinstanceautomatedbackupsarn",
+    "deliverystreamname",
+)  # fmt: skip
+# How a call names the database that it is about. A copy is about its source.
+_SOURCE_NAMES = (
+    "sourcedbclusteridentifier", "sourcedbinstanceidentifier", "sourcedbclusterresourceid", "sourcedbiresourceid",
+    "sourcedbsnapshotidentifier", "sourcedbclustersnapshotidentifier", "dbsnapshotidentifier", "snapshotidentifier",
+    "dbclustersnapshotidentifier", "sourcearn", "sourcedbinstancearn", "replicationsourceidentifier",
+)  # fmt: skip
+_DATABASE_NAMES = ("dbclusteridentifier", "dbinstanceidentifier", "dbclusterresourceid", "dbiresourceid", "resourcearn")
+_MAKES_A_DATABASE = ("CreateDBInstanceReadReplica", "RestoreDB")  # what answers is the copy
+_DATABASE_ARN = re.compile(
+    r"arn:[\w-]+:rds:(?P<region>[\w-]*):(?P<account>\d*):(?P<kind>cluster|db|cluster-snapshot|snapshot):(?P<name>.+)",
+    re.ASCII,
+)
+# The name of an automated snapshot begins with the database's.
+_AUTOMATED = re.compile(r"rds:(?P<name>[a-zA-Z][\w-]*)-\d{4}-\d\d-\d\d-\d\d-\d\d", re.ASCII)
+_SERVICE_LINKED = re.compile(r"arn:[\w-]+:iam::\d*:role/aws-service-role/(?P<service>[\w.-]+)/.*", re.ASCII)
 
 
 def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document:
@@ -47,6 +71,16 @@ def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document
         if not _text(detail.get(name)):
             raise RecordError(Reason.ANOTHER_TYPE, f"the call has no {name}")
     identity = _object(detail.get("userIdentity"))
+    account_id = _text(detail.get("recipientAccountId")) or _text(event.get("account"))
+    region = _text(detail.get("awsRegion")) or _text(event.get("region"))
+    call = Call(
+        name=_text(detail["eventName"]),
+        account_id=account_id,
+        region=region,
+        request=_object(detail.get("requestParameters")),
+        response=_object(detail.get("responseElements")),
+        error=f"{_text(detail.get('errorCode'))} {_text(detail.get('errorMessage'))}",
+    )
     fields: dict[str, Any] = {
         "@timestamp": _time(detail, event),
         "ingestedAt": ingested_at,
@@ -58,10 +92,13 @@ def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document
         "userAgent": _text(detail.get("userAgent")),
         "errorCode": _text(detail.get("errorCode")),
         "outcome": "failure" if detail.get("errorCode") else "success",
-        "awsAccountId": _text(detail.get("recipientAccountId")) or _text(event.get("account")),
-        "awsRegion": _text(detail.get("awsRegion")) or _text(event.get("region")),
+        "awsAccountId": account_id,
+        "awsRegion": region,
+        "invokedBy": _service(identity),
         "resourceId": _resource_id(detail),
         "target": _target(detail),
+        "recipient": recipient(call),
+        "signals": list(call_signals(call)),
         **_request_parameters(detail.get("requestParameters")),
     }
     return Document(index, _id(detail["eventID"]), {name: value for name, value in fields.items() if value})
@@ -98,6 +135,40 @@ def _who(identity: Mapping[str, Any]) -> str:
     issuer = _object(_object(identity.get("sessionContext")).get("sessionIssuer"))
     candidates = (identity.get("arn"), issuer.get("arn"), identity.get("userName"), identity.get("invokedBy"))
     return next((name for name in map(_text, candidates) if name), "")
+
+
+def _service(identity: Mapping[str, Any]) -> str:
+    """The AWS service that made the call, for itself or for a caller; only services can assume service-linked roles."""
+    issuer = _object(_object(identity.get("sessionContext")).get("sessionIssuer"))
+    linked = _SERVICE_LINKED.fullmatch(_text(issuer.get("arn")))
+    return _text(identity.get("invokedBy")) or (linked["service"] if linked else "")
+
+
+def named_databases(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a call says about its database: resource ids and identifiers, the best first.
+
+    For the inventory, which knows a database by its identifier and by its instances. A copy is about its source.
+    """
+    detail = _object(event.get("detail"))
+    is_copy = _text(detail.get("eventName")).startswith(_MAKES_A_DATABASE)
+    names = _SOURCE_NAMES if is_copy else (*_DATABASE_NAMES, *_SOURCE_NAMES)
+    place = (_text(detail.get("recipientAccountId")), _text(detail.get("awsRegion")))
+    found = (_database_name(name, value, place) for name in names for value in _values(detail, (name,)))
+    known = "" if is_copy else _resource_id(detail)
+    return tuple(dict.fromkeys(name for name in (known, *found) if name))
+
+
+def _database_name(field: str, value: str, place: tuple[str, str]) -> str:
+    """The database that a value names, in this place: itself, by its ARN, or by the name of its automated snapshot."""
+    arn = _DATABASE_ARN.fullmatch(value)
+    if value.startswith("arn:") and (not arn or (arn["account"], arn["region"]) != place):
+        return ""
+    name, is_snapshot = (arn["name"], "snapshot" in arn["kind"]) if arn else (value, "snapshot" in field)
+    if automated := _AUTOMATED.fullmatch(name):
+        return automated["name"].lower()
+    if is_snapshot:
+        return ""
+    return name if _RESOURCE_ID.fullmatch(name) else name.lower()
 
 
 def _resource_id(detail: Mapping[str, Any]) -> str:

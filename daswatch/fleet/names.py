@@ -74,9 +74,31 @@ class Names:
         return sorted({instance_id for one in self.databases.values() for instance_id in one.instances})
 
 
+def database_called(documents: Iterable[Document], names: Sequence[str]) -> Document | None:
+    """The database that the first possible of these names means: a resource id, an identifier, or an instance's.
+
+    Of those that were called so one after the other, the one that is there, or was there last.
+    """
+    known = list(documents)
+    for name in names:
+        if found := [one for one in known if name in _called(one)]:
+            return max(found, key=lambda one: (not one.get("goneSince"), one.get("goneSince", ""), one["resourceId"]))
+    return None
+
+
+def _called(document: Document) -> set[str]:
+    instances = document.get("instances", ())
+    return {
+        document["resourceId"],
+        document.get("databaseIdentifier", ""),
+        *(one.get("instanceIdentifier", "") for one in instances),
+        *(one.get("resourceId", "") for one in instances),
+    }
+
+
 def fields_read(tags: Sequence[str]) -> tuple[str, ...]:
     """The fields of a document that names are made of."""
-    names = ("databaseIdentifier", "resourceId", "awsAccountId", "awsRegion")
+    names = ("databaseIdentifier", "resourceId", "awsAccountId", "awsRegion", "goneSince")
     instances = ("instances.instanceIdentifier", "instances.resourceId")
     return (*names, *instances, *(f"tags.{name}" for name in tags))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Version = tuple[int, int]  # sequence number and primary term
 PAGE = 1_000
 _BULK = 500  # documents in one request: some 2 KB each
+_NAMES = ("databaseIdentifier", "resourceId", "instances.instanceIdentifier", "instances.resourceId")
 _ORDER = ("awsAccountId", "awsRegion", "resourceId")  # makes the id of a document
 
 
@@ -31,12 +32,14 @@ def read_documents(
     resource_ids: Collection[str] = (),
     place: Place | None = None,
     gone_days: int | None = None,
+    called: Collection[str] = (),
 ) -> dict[str, Document]:
     """All documents by id, or some `fields` of each; with `resource_ids` or `place`, those of these databases.
 
-    With `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
+    With `called`, those that have one of these as their own or an instance's identifier or resource id; with
+    `gone_days`, without those of databases that have been gone for longer. Raises SearchUnavailable.
     """
-    body = _body(resource_ids, place, gone_days)
+    body = _body(resource_ids, place, gone_days, called)
     if fields:
         body["_source"] = list(fields)
     return {hit["_id"]: hit["_source"] for hit in _hits(client, index, body, deadline)}
@@ -76,13 +79,18 @@ def write_documents(
     return frozenset(conflicts)
 
 
-def _body(resource_ids: Collection[str], place: Place | None, gone_days: int | None = None) -> dict[str, Any]:
+def _body(
+    resource_ids: Collection[str], place: Place | None, gone_days: int | None = None, called: Collection[str] = ()
+) -> dict[str, Any]:
     body: dict[str, Any] = {"size": PAGE, "sort": [{name: "asc"} for name in _ORDER]}
     filters: list[dict[str, Any]] = []
     if resource_ids:
         filters.append({"terms": {"resourceId": sorted(resource_ids)}})
     if place:
         filters += [{"term": {"awsAccountId": place.account_id}}, {"term": {"awsRegion": place.region}}]
+    if called:
+        named = [{"terms": {name: sorted(called)}} for name in _NAMES]
+        filters.append({"bool": {"should": named, "minimum_should_match": 1}})
     query: dict[str, Any] = {"filter": filters} if filters else {}
     if gone_days is not None:
         query["must_not"] = [{"range": {"goneSince": {"lt": f"now-{gone_days}d"}}}]

@@ -15,7 +15,10 @@ import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from daswatch.activity_streams.lifecycle import WantedMode, WantedStream
+from daswatch.detections.detection import Source
 from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.sigma import compile_all
+from daswatch.documents.call_signals import CALL_SIGNALS
 from daswatch.enrolment.consumers import Kind, new_delivery, new_mapping
 from daswatch.enrolment.plan import OnDeselection, Wanted
 from daswatch.enrolment.selection import Selection
@@ -604,7 +607,7 @@ def test_every_function_has_an_alarm_for_errors() -> None:
 
 
 def events_of(sample: Any) -> Iterator[dict[str, Any]]:
-    """The EventBridge events of a sample of das-tamper-control-plane."""
+    """The EventBridge events of a sample of a detection of the control plane."""
     base = base_events()["control-plane"]
     for step in sample.steps:
         changed = step.get("event", {})
@@ -632,6 +635,8 @@ def _value_fits(wanted: Any, value: Any) -> bool:
     match kind:
         case "prefix":
             return value.startswith(operand)
+        case "suffix":
+            return value.endswith(operand)
         case "wildcard":
             return re.fullmatch(".*".join(map(re.escape, operand.split("*"))), value) is not None
         case "anything-but":
@@ -641,7 +646,14 @@ def _value_fits(wanted: Any, value: Any) -> bool:
     raise AssertionError(f"no test knows {kind}")
 
 
-CALLS = [one for one in samples_of("das-tamper-control-plane") if one.expected == "match"]
+CALLS = [
+    pytest.param(sample, id=f"{detection.name}: {sample.words}")
+    for detection in compile_all()
+    if detection.source is Source.CONTROL_PLANE
+    for sample in samples_of(detection.name)
+    if sample.expected == "match"
+]
+EVENT_PATTERN_CHARACTERS = 4_096  # quota of EventBridge
 
 
 def rules() -> dict[str, dict[str, Any]]:
@@ -651,11 +663,28 @@ def rules() -> dict[str, dict[str, Any]]:
     return {name: one.properties for name, one in found if "CloudTrail" in json.dumps(one.properties)}
 
 
-@pytest.mark.parametrize("sample", CALLS, ids=lambda one: one.words)
+@pytest.mark.parametrize("sample", CALLS)
 def test_what_the_saved_query_looks_for_reaches_it(sample: Any) -> None:
     for event in events_of(sample):
         listening = [rule for rule in rules().values() if takes(rule["EventPattern"], event)]
         assert any({"Id": "findings", "Arn": "<NotifiedFunction.Arn>"} in rule["Targets"] for rule in listening), event
+
+
+EBS_POINT = {"recoveryPointArn": "arn:aws:ec2:eu-west-1::snapshot/snap-1"}
+OFFICE = {"ipPermissions": {"items": [{"ipRanges": {"items": [{"cidrIp": "198.51.100.0/24"}]}, "fromPort": 5432}]}}
+
+
+def test_event_patterns_are_within_the_quota() -> None:
+    for rule in rules().values():
+        assert len(json.dumps(rule["EventPattern"], separators=(",", ":"))) <= EVENT_PATTERN_CHARACTERS
+
+
+def test_calls_that_have_signals_are_delivered() -> None:
+    listened = {
+        name for branch in rules()["DatabaseManaged"]["EventPattern"]["detail"]["$or"] for name in branch["eventName"]
+    }
+
+    assert listened == {name for signal in CALL_SIGNALS for name in signal.calls}
 
 
 def test_calls_about_others_keys_functions_and_streams_do_not() -> None:
@@ -671,6 +700,8 @@ def test_calls_about_others_keys_functions_and_streams_do_not() -> None:
         },
         {"source": "aws.kinesis", "detail": {"eventName": "DeleteStream", "requestParameters": {"streamName": "a"}}},
         {"source": "aws.rds", "detail": {"eventName": "StopDBCluster"}},
+        {"source": "aws.backup", "detail": {"eventName": "DeleteRecoveryPoint", "requestParameters": EBS_POINT}},
+        {"source": "aws.ec2", "detail": {"eventName": "AuthorizeSecurityGroupIngress", "requestParameters": OFFICE}},
     ]
 
     for other in others:
@@ -773,7 +804,7 @@ def test_spoke_signs_for_the_region_of_its_hub(handler: str) -> None:
     assert (settings.search.url, settings.search.region) == (SPOKE["OpenSearchEndpoint"], "us-east-1")
 
 
-@pytest.mark.parametrize("sample", CALLS, ids=lambda one: one.words)
+@pytest.mark.parametrize("sample", CALLS)
 def test_what_a_spoke_reports_reaches_the_saved_query_of_its_hub(sample: Any) -> None:
     spoke = Stack({**SPOKE, "AdoptedKeys": SAMPLES_KEY}).of_type("AWS::Events::Rule").values()
     (taken,) = (one for name, one in stack("hub").of_type("AWS::Events::Rule").items() if name == "SentBySpokes")

@@ -36,7 +36,7 @@ from demo.traffic import produce
 from tests import ROOT
 from tests.harness.installed import remove
 
-ATTACK = json.loads((ROOT / "tests" / "attack-17.0.json").read_text("utf-8"))
+ATTACK = json.loads((ROOT / "tools" / "attack-17.0.json").read_text("utf-8"))
 CATALOGUE = {
     "bruteforce-user", "password-spray", "bruteforce-success", "privilege-grant", "superuser-grant", "new-login-user",
     "mass-read", "sensitive-read", "dump-tool", "os-exec", "schema-drop", "mass-delete", "sqli-pattern",

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.canonical import canonical_json
 from daswatch.content.templates import shipped_content
-from daswatch.documents.control_plane import document
+from daswatch.documents.control_plane import document, named_databases
 from daswatch.errors import Reason, RecordError
 from daswatch.indices import Indices
 from tests.builders.control_plane import api_call
@@ -127,6 +127,70 @@ def test_the_caller_is_named_as_well_as_cloudtrail_can(identity: object, name: s
     assert source(userIdentity=identity).get("userIdentityArn") == name
 
 
+LINKED = {
+    "type": "AssumedRole",
+    "arn": "arn:aws:sts::123456789012:assumed-role/AWSServiceRoleForRDS/x",
+    "sessionContext": {
+        "sessionIssuer": {
+            "arn": "arn:aws:iam::123456789012:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"
+        }
+    },
+}
+LOOKALIKE = {
+    **LINKED,
+    "sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::123456789012:role/AWSServiceRoleForRDS"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("identity", "service"),
+    [
+        ({"type": "AWSService", "invokedBy": "rds.amazonaws.com"}, "rds.amazonaws.com"),
+        ({"type": "AssumedRole", "invokedBy": "backup.amazonaws.com"}, "backup.amazonaws.com"),
+        (LINKED, "rds.amazonaws.com"),
+        (LOOKALIKE, None),
+        ({"type": "IAMUser", "arn": USER_ARN}, None),
+    ],
+)
+def test_service_that_makes_the_call(identity: dict[str, Any], service: str | None) -> None:
+    assert source(userIdentity=identity).get("invokedBy") == service
+
+
+def rds(kind: str, account: str = "123456789012", region: str = "eu-west-1") -> str:
+    return f"arn:aws:rds:{region}:{account}:{kind}"
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "response", "called"),
+    [
+        ("ModifyDBCluster", {"dBClusterIdentifier": "Shop"}, None, ("shop",)),
+        (
+            "ModifyDBCluster",
+            {"dBClusterIdentifier": "shop"},
+            {"dbClusterResourceId": "cluster-A"},
+            ("cluster-A", "shop"),
+        ),
+        ("StopActivityStream", {"resourceArn": rds("cluster:shop")}, None, ("shop",)),
+        ("StopActivityStream", {"resourceArn": rds("cluster:shop", region="us-east-1")}, None, ()),
+        ("StartExportTask", {"sourceArn": rds("cluster-snapshot:rds:shop-2031-03-04-02-10")}, None, ("shop",)),
+        ("StartExportTask", {"sourceArn": rds("snapshot:mine")}, None, ()),
+        ("ModifyDBSnapshotAttribute", {"dBSnapshotIdentifier": "rds:shop-db-2031-03-04-02-10"}, None, ("shop-db",)),
+        ("DeleteDBSnapshot", {"dBSnapshotIdentifier": "s"}, {"dBInstanceIdentifier": "ledger"}, ("ledger",)),
+        (
+            "RestoreDBClusterToPointInTime",
+            {"dBClusterIdentifier": "new", "sourceDBClusterIdentifier": "shop"},
+            {"dBClusterIdentifier": "new", "dbClusterResourceId": "cluster-NEW"},
+            ("shop",),
+        ),
+        ("AuthorizeSecurityGroupIngress", {"groupId": "sg-1"}, None, ()),
+    ],
+)
+def test_databases_that_a_call_names(name: str, request_: Any, response: Any, called: tuple[str, ...]) -> None:
+    event = api_call(eventName=name, requestParameters=request_, responseElements=response)
+
+    assert named_databases(event) == called
+
+
 def test_account_and_region_default_to_eventbridges() -> None:
     found = source(recipientAccountId=None, awsRegion=None)
 
@@ -219,7 +283,12 @@ def test_an_event_is_not_changed() -> None:
 
 
 def test_no_field_is_ever_guessed_and_every_field_is_in_the_mapping() -> None:
-    found = source(errorCode="AccessDenied", requestParameters={"keyId": KEY_ARN, "policy": LONG_POLICY})
+    found = source(
+        errorCode="AccessDenied",
+        eventName="StartExportTask",
+        requestParameters={"s3BucketName": "b", "policy": LONG_POLICY, "sourceArn": rds("cluster:shop")},
+        userIdentity=LINKED,
+    )
 
     assert mapping()["dynamic"] is False
     named = {"databaseIdentifier", "databaseTags"}  # added where the database is known

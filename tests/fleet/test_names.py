@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from daswatch.alerts.alert import Database
 from daswatch.fleet.database import Document, FleetDatabase, Place, databases_of, document_of
-from daswatch.fleet.names import Names, fields_read
+from daswatch.fleet.names import Names, database_called, fields_read
 from findings_lambda.name_lookup import named
 from tests.builders.fleet import PLACE, cluster, instance, raw_cluster, raw_instance
 
@@ -117,3 +117,27 @@ def test_alert_of_another_database_stays_unnamed() -> None:
         Database(""),
     ):
         assert named(database, known) == database
+
+
+def test_database_is_found_by_what_a_call_names() -> None:
+    member = raw_instance("orders-1", DBClusterIdentifier="orders")
+    (orders,) = databases_of([raw_cluster("orders")], [member])  # type: ignore[list-item]
+    documents = [document_of(orders), document_of(instance("ledger"))]
+
+    for called in ("orders", "orders-1", member["DbiResourceId"], orders.rds.resource_id):
+        found = database_called(documents, ["unknown", called, "ledger"])
+        assert found is not None
+        assert found["databaseIdentifier"] == "orders"
+    assert database_called(documents, ["unknown"]) is None
+    assert database_called(documents, []) is None
+
+
+def test_name_means_the_database_that_has_it_now() -> None:
+    def one(resource_id: str, **fields: str) -> Document:
+        return {**document_of(instance("ledger")), "resourceId": resource_id, **fields}
+
+    before, last = one("db-1", goneSince="2031-01-01T00:00:00Z"), one("db-2", goneSince="2031-02-01T00:00:00Z")
+    now = one("db-0")
+
+    assert database_called([before, now, last], ["ledger"]) == now
+    assert database_called([last, before], ["ledger"]) == last
