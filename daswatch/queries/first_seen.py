@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.detections.detection import Detection
+from daswatch.detections.detection import Detection, Level
 from daswatch.indexing.bulk import Action
 from daswatch.queries.saved_query import Candidate
 from daswatch.times import iso_milliseconds, moment_of, version_of
@@ -65,9 +65,12 @@ def learning_id(detection: Detection, resource_id: str) -> str:
 def is_new(
     detection: Detection, candidate: Candidate, known: Sighting | None, learning: Sighting | None, now: datetime
 ) -> bool:
-    """Whether a sighting is worth an alert: never seen before, or not for long, by a detection that has learned."""
+    """Whether a sighting is worth an alert: never seen before, or not for long, by a detection that has learned.
+
+    What is informational is learned only.
+    """
     rule = detection.first_seen
-    if rule is None or learning is None:
+    if rule is None or learning is None or candidate.level is Level.INFORMATIONAL:
         return False
     if now - moment_of(learning.first_seen) < timedelta(days=rule.learn_days):
         return False
