@@ -54,7 +54,7 @@ _RESERVED = _words(
 _NO_LETTER = re.compile(r"[^\w$#@]")
 _NAME_LENGTH = 128  # characters
 _ESCAPED_NAME = re.compile(r'\bu&"((?:[^"]++|"")*+)"?+', re.IGNORECASE)
-_ESCAPED = re.compile(r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
+_ESCAPED = re.compile(r"[^0-9A-Fa-f+'\"\s](?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\ufeff]")
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
