@@ -1,14 +1,19 @@
-"""What an event says beyond its activity and outcome, as values of the field `signals`, which detections ask for."""
+"""What an event says beyond its activity and outcome, as values of the field `signals`, which detections ask for.
+
+What its statement shows is in the table of `daswatch.sql.signal_table`; what takes the event's other fields is here. All
+of it comes from the text before redaction, so that it is the same with every setting of `REDACT`.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
 
-from daswatch.documents.activity import Activity
+from daswatch.documents.activity import Activity, is_continuation
 from daswatch.documents.noise import AWS_USERS, is_foreign_use
 from daswatch.records.monitoring_record import Event
 from daswatch.sql.account_names import gives_name
+from daswatch.sql.signals import statement_signals
 from daswatch.sql.statements import contains_any
 
 # A user is made by DCL, within code (EXEC), or with a part of a batch that weighs less than the rest of it. In MySQL's
@@ -17,10 +22,11 @@ _MAKING = frozenset({Activity.DCL, Activity.EXEC, Activity.DDL, Activity.OTHER, 
 # A query makes one where it runs a text; so does a write to the catalog of roles, or to that of jobs.
 _RUNNING_TEXT = ("dblink", "cron.", "query_to_xml", "pg_authid", "run_command_on")
 _MAKING_OF_ENGINE = {"mysql": _MAKING | {Activity.DML}, "sqlserver": _MAKING | {Activity.DML}}
+_WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
 class Signal(StrEnum):
-    """What only code can find."""
+    """What is not in the table of signals of statements."""
 
     AWS_USER_NAME_USED = "aws-user-name-used"  # from elsewhere than AWS's own hosts
     EXCLUDED_USER_NAME_GIVEN = "excluded-user-name-given"  # to a user, role or login: made, or renamed
@@ -39,7 +45,16 @@ def signals_of(
     makes = activity in _MAKING_OF_ENGINE.get(engine, _MAKING) or _runs_text(event, engine, activity)
     if makes and _gives_one_of(_with_awss(excluded), event, engine, activity):
         found.append(Signal.EXCLUDED_USER_NAME_GIVEN.value)
+    text = event.get("commandText")
+    if isinstance(text, str) and _has_statement(event, engine, activity):
+        found += statement_signals(text, engine)
     return found
+
+
+def _has_statement(event: Event, engine: str, activity: Activity) -> bool:
+    """Whether `commandText` begins as a statement: Aurora MySQL's AUX rows name an object, and within a statement that
+    SQL Server has cut it is not known what is a literal."""
+    return activity not in _WITHOUT_STATEMENT and event.get("class") != "AUX" and not is_continuation(event, engine)
 
 
 @lru_cache(maxsize=16)

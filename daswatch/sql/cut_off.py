@@ -19,11 +19,13 @@ _CLOSING = re.compile(r"[\s%_;)\]}-]{0,9}(?P<quote>['\"`])")
 _PARENTHESIS = re.compile(r"[\s%_;'\"]{0,9}\)")
 # Directly behind the code: nothing, or one word.
 _NOTHING = re.compile(r"[\s;]{0,9}\Z")
-_ONE_WORD = re.compile(r"(?:\s{1,4}|/\*\*/){1,4}[A-Za-z]{3,8}(?:['\")]|\s*+\Z)")
-_GOES_ON = re.compile(
-    r"\s{0,4}(?:and|or|order\s+by|group\s+by|limit|having|where|union|offset|fetch|returning|for\s+update|asc|desc)\b",
-    re.IGNORECASE,
+_ONE_WORD = re.compile(r"(?:\s|/\*\*/){1,4}[A-Za-z]{3,8}\s*+\Z")
+_REST = (
+    r"(?:and|or|order\s+by|group\s+by|limit|having|where|union|offset|fetch|returning|for\s+update|asc|desc)\b"
+    r"|\s{0,9}[%_\s]{0,9}['\")\]]"
 )
+_GOES_ON = re.compile(rf"\s{{0,9}}(?:{_REST})", re.IGNORECASE)
+_WORD_AND_REST = re.compile(rf"(?:\s|/\*\*/){{1,4}}[A-Za-z]{{4}}(?:\s*+\Z|\s{{0,9}}(?:{_REST}))", re.IGNORECASE)
 
 
 def cuts_off(text: str, engine: str) -> bool:
@@ -71,6 +73,5 @@ def _swallows(content: str, attached: bool, last: bool) -> bool:
         return True
     if not attached:
         return False
-    if _PARENTHESIS.match(content) or _GOES_ON.match(content):
-        return True
-    return last and (_NOTHING.match(content) is not None or _ONE_WORD.match(content) is not None)
+    patterns = (_PARENTHESIS, _GOES_ON, _NOTHING, _WORD_AND_REST)
+    return any(pattern.match(content) for pattern in patterns) or (last and _ONE_WORD.match(content) is not None)

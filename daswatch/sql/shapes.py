@@ -55,7 +55,7 @@ _RESERVED = _words(
 _NO_LETTER = re.compile(r"[^\w$#@]")
 _NAME_LENGTH = 128  # characters
 _ESCAPED_NAME = re.compile(r'\bu&"((?:[^"]++|"")*+)"?+', re.IGNORECASE)
-_ESCAPED = re.compile(r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
+_ESCAPED = re.compile(r"[^0-9A-Fa-f+'\"\s](?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 
 # Where a function's body begins, as far as its head is looked back at.
 _HEAD = 4_000  # characters

@@ -94,7 +94,7 @@ def _matches(bare_text: str, engine: str) -> _Matches:
 
 
 # Behind a statement of an application that has a value: anything else.
-_STACKED = r"\A(?:select|insert|update|delete|with|replace) [^;]{0,2000};[a-z]"
+_STACKED = r"\A(?:select|insert|update|delete|with|replace)\b[^;]{0,2000};[a-z]"
 _cached_matches = lru_cache(maxsize=CACHED_STATEMENTS)(_matches)
 
 

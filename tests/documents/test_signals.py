@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from daswatch.documents.activity import activity_of
+from daswatch.documents.document import Document, Flattening, flatten
 from daswatch.documents.noise import AWS_USERS, DEFAULT_EXCLUDED_USERS, has_watched_name
+from daswatch.documents.redaction import Redaction
 from daswatch.documents.signals import Signal, signals_of
-from daswatch.records.monitoring_record import engine_of
+from daswatch.records.envelope import StreamSource
+from daswatch.records.monitoring_record import engine_of, read_monitoring_record
 from daswatch.sql.account_names import gives_name
 from tests.builders.events import mysql_event, oracle_event, postgresql_event, sqlserver_event
 
@@ -167,11 +171,16 @@ def test_name_with_marks_is_found() -> None:
     assert not gives_name("create login [corp\\svc-backup2] from windows", "sqlserver", names)
 
 
-def signals(event: dict[str, Any], excluded: frozenset[str] = DEFAULT_EXCLUDED_USERS) -> list[str]:
+def all_signals(event: dict[str, Any], excluded: frozenset[str] = DEFAULT_EXCLUDED_USERS) -> list[str]:
     engine = engine_of(event, "")
     return signals_of(
         event, engine, activity_of(event, engine), excluded, watched_name=has_watched_name(event, engine, excluded)
     )
+
+
+def signals(event: dict[str, Any], excluded: frozenset[str] = DEFAULT_EXCLUDED_USERS) -> list[str]:
+    """Those of names: what statements show is tested with the table."""
+    return [name for name in all_signals(event, excluded) if name in set(Signal)]
 
 
 @pytest.mark.parametrize(
@@ -220,3 +229,56 @@ def test_use_from_elsewhere_has_signal() -> None:
 )
 def test_ordinary_event_has_no_signal(event: dict[str, Any]) -> None:
     assert signals(event) == []
+
+
+def flattened(event: dict[str, Any], redaction: Redaction) -> list[Document]:
+    time = "2031-03-04T11:22:41.000Z"
+    record = {"type": "DatabaseActivityMonitoringRecord", "databaseActivityEventList": [event]}
+    stream = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
+    flattening = Flattening(time, redaction=redaction)
+    return flatten(read_monitoring_record(orjson.dumps(record)), stream, "1.1", time, flattening).documents
+
+
+INJECTED = "select a from t where b = 'x' union select null, null-- '"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [postgresql_event(commandText=INJECTED), mysql_event(commandText=INJECTED), sqlserver_event(commandText=INJECTED)],
+)
+def test_event_has_the_signals_of_its_statement(event: dict[str, Any]) -> None:
+    assert {"comment-cut-off", "union-probe"} <= set(all_signals(event))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        mysql_event(commandText=INJECTED, **{"class": "AUX"}),
+        sqlserver_event(commandText=INJECTED, substatementId=2),
+        sqlserver_event(commandText=INJECTED, **{"class": "LOGIN"}, command="LOGIN FAILED"),
+        sqlserver_event(
+            commandText="exec sp_executesql N'select a from t where b = @p', N'@p nvarchar(99)'", paramList=[INJECTED]
+        ),
+        postgresql_event(commandText="select a from t where b = $1", paramList=[INJECTED]),
+        postgresql_event(commandText=None),
+    ],
+)
+def test_what_is_not_a_statement_has_no_signals(event: dict[str, Any]) -> None:
+    """Names of objects, parts of statements, messages of logins, and values."""
+    assert all_signals(event) == []
+
+
+@pytest.mark.parametrize("redaction", Redaction)
+def test_signals_are_the_same_with_every_redaction(redaction: Redaction) -> None:
+    (document,) = flattened(postgresql_event(commandText=INJECTED), redaction)
+
+    assert document.source["signals"] == ["comment-cut-off", "union-probe"]
+
+
+def test_a_statement_that_is_too_long_has_the_signals_of_its_beginning() -> None:
+    text = "/* x */" * 100 + INJECTED.replace("null, null", f"version(), '{'x' * 1_100_000}'")
+
+    (document,) = flattened(postgresql_event(commandText=text), Redaction.OFF)
+
+    assert document.source["ingestNotes"] == ["statement-too-long"]
+    assert document.source["signals"] == ["union-probe"]

@@ -15,9 +15,9 @@ _BEHIND_CONDITION = r"\b(?:or|and|xor|not|where|having)"
 _COMPARED = r"(?:[=<>]{1,3}| (?:not )?(?:r?like|regexp|is(?: not)?) )"
 # Values that the server knows of itself: who, where, which version.
 _SERVER = (
-    r"(?:current_user|session_user|system_user|user(?:\(\)|(?= from dual)|name\(\))|version\(|current_database|current_schema"
-    r"|database\(|schema\(|db_name\(|host_name\(|user_name\(|suser_s?name\(|sys_context\(|original_login\(|@@[a-z]\w{1,40}"
-    r"|banner from v\$version|name from v\$database|inet_server_addr\(|load_file\(|pg_read_file\(|current_setting\()"
+    r"(?:@@[a-z]\w{1,40}|\b(?:current_user|session_user|system_user|user(?:\(\)|(?= from dual)|name\(\))|version\(|current_database|current_schema"
+    r"|database\(|schema\(|db_name\(|host_name\(|user_name\(|suser_s?name\(|sys_context\(|original_login\("
+    r"|banner from v\$version|name from v\$database|inet_server_addr\(|load_file\(|pg_read_file\(|current_setting\())"
 )
 _CATALOG = (
     r"(?:information_schema\b|\bpg_(?:user|shadow|authid|roles|catalog|tables|class|database|stat|attribute|namespace)"
@@ -30,6 +30,8 @@ _NUMBER_PAIR = r"\d{2,12}['\"%)\s]{0,9}(?:(?:/\*.{0,9}\*/|[\s=<>!+(]){1,9}|\W{1,
 _OPTIONAL_FILTER = rf"\((?:[\w.]++(?:=|<>|>=|<=| i?like | in ?)\(?[?$]\)? or [?](?:=|<>| is ){LITERAL}\)|{LITERAL}(?:=|<>| is ){LITERAL} or )"
 _READS_OR_WRITES = r"\A(?:select|insert|update|delete|with|replace|exec|execute)\b"
 _BEHIND_VALUE = rf"{_READS_OR_WRITES}[^;]{{0,1500}}(?:\bwhere\b|\bvalues\b|\bin\(|\blike\b)[^;]{{0,600}}"
+
+_OPEN, _CLOSE = r"\({0,5}", r"\){0,5}"
 
 _DELAYS = {
     "postgresql": r"\bpg_sleep(?:_for|_until)?\(",
@@ -88,7 +90,7 @@ TAUTOLOGY = Signal(
             ALL,
             ("or",),
             r"\bor[ (]{1,9}[\w.]{1,60} like \?",
-            raw=r"\bor\W{1,30}[\w.]{1,60}\W{1,9}like\W{0,9}['\"]%+['\"]",
+            raw=r"\bor\W{1,30}[\w.]{1,60}\W{1,9}like\W{0,9}['\"]%{1,9}['\"]",
         ),
         # MySQL compares the outcome of a comparison: name = '' = 0.
         Pattern(_MY, ("where", "and", "or"), r"[\w)]=\?(?:=|<=>|<>| like )\(?[?01]"),
@@ -96,7 +98,7 @@ TAUTOLOGY = Signal(
             _MY,
             ("where", "and", "or"),
             r"[\w)]=\?(?:[-+*/^&|%]{1,2}| div | mod )\(?[?01]",
-            raw=r"=\s*''\W{0,5}(?:[-+*/^&|%]|div|mod)",
+            raw=r"=\s{0,9}''\W{0,5}(?:[-+*/^&|%]|div|mod)",
         ),
     ),
     samples={
@@ -207,9 +209,9 @@ STACKED = Signal(
                 "do",
                 "kill",
             ),
-            rf"{_BEHIND_VALUE};[; (]{{0,5}}(?:exec|execute|declare|shutdown|drop (?:table|database|schema|user|role|login|function)"
+            rf"{_BEHIND_VALUE};[; (]{{0,5}}(?:exec\b|execute\b|declare\b|shutdown\b|drop (?:table|database|schema|user|role|login|function)"
             r"|create (?:or replace )?(?:table|user|role|login|function|procedure|trigger|extension|alias)|alter (?:user|role|login|server)"
-            r"|copy |grant |begin|do |kill |truncate |backup |reconfigure)",
+            r"|copy\b|grant |begin|do |kill |truncate |backup |reconfigure)",
             raw=r"['\"\d)]\s?;[ \t;(]{0,5}(?:/\*[^*]{0,40}\*/[ \t]?)?(?:exec|declare|shutdown|drop|create|alter|copy|grant|begin|do|kill|truncate|backup|reconf)",
             without=r"\bcommit\b|\bset nocount\b|\bgo\b",
         ),
@@ -267,7 +269,12 @@ UNION_PROBE = Signal(
     "UNION behind a query's value that counts columns or reads the server: NULLs, numbers, markers, the version, the catalog.",
     (
         # All NULL; or one literal among at least two.
-        Pattern(ALL, ("union",), rf"{_UNION}null(?:,null){{0,200}}(?![\w,(.|+]| as\b)"),
+        Pattern(
+            ALL,
+            ("union",),
+            rf"{_UNION}null(?:,null){{0,200}}(?![\w,(.|+]| as\b)",
+            without=r"\bunion\b[^;]{0,1500}\bunion\b",
+        ),
         Pattern(
             ALL,
             ("union",),
@@ -294,7 +301,7 @@ UNION_PROBE = Signal(
             ("union",),
             rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}(?:(?!\bfrom\b)[^;]){{0,600}}?(?:n?cha?r\(\?(?:,\?){{0,40}}\)(?:\|\||\+)n?cha?r\("
             r"|(?:concat|concat_ws|char|hex|unhex)\([?01](?:,(?:[?01]|select|\(|char|version|user|database))"
-            rf"|\b{_SERVER})",
+            rf"|{_SERVER})",
             raw=r"0x[0-9a-f]{4}|cha?r\W{0,4}\(|version|user|database|schema|db_name|host|@@|sys_context|banner|load_file|pg_read|current_setting",
             without=rf"\A(?:(?!\bunion\b)[^;]){{0,2000}}{_CATALOG}",
         ),
@@ -489,7 +496,9 @@ CONDITIONAL_DELAY = Signal(
     },
 )
 
-_SELECTS = rf"(?:[^;]{{0,200}}?(?:\(+select\b|\b{_SERVER}))"
+_NUMERIC = (
+    r"(?:int|integer|numeric|bigint|decimal|float|money|date|datetime|bool|boolean|bit|number|uniqueidentifier|xml)"
+)
 ERROR_EXTRACTION = Signal(
     "error-extraction",
     "An error made on purpose whose message shows a value of the server or of a table.",
@@ -499,7 +508,7 @@ ERROR_EXTRACTION = Signal(
             ("extractvalue", "updatexml"),
             r"\b(?:extractvalue|updatexml)\([?01],(?:concat(?:_ws)?\(|make_set\(|case |if\(|\(?select\b|version|user|database|@@|lpad\(|export_set\()",
         ),
-        Pattern(_MY, ("exp", "if"), r"\bexp\(~|\b[?01]\*\(?if\(\(select\*?|~\(select\b"),
+        Pattern(_MY, ("exp", "if"), r"\bexp\(~|[?01]\*\(?if\(\(select\b|~\(select\b"),
         Pattern(
             _MY,
             (
@@ -523,15 +532,44 @@ ERROR_EXTRACTION = Signal(
             r"\b(?:polygon|geometrycollection|multipoint|linestring|multilinestring|multipolygon)\(\(?select\b",
         ),
         Pattern(_MY, ("analyse",), r"\bprocedure analyse\("),
-        # A constant compared with a text cast to a number.
+        # A value of the server, or of a subquery that is compared with a constant, as a number.
         Pattern(
             ("postgresql", "sqlserver", "oracle"),
             ("cast", "convert", "try_cast", "to_number"),
-            rf"(?:\b(?:and|or|not|where|having|select|in)\b ?\(*|,\(*|\|\|\(|\+\()(?:[?01](?:=|<>|<|>| in ?)\(*)?(?:select )?(?:cast|convert|to_number)\((?:int,|numeric,|bigint,)?\(*{_SELECTS}[^;]{{0,400}}?(?: as (?:int|integer|numeric|bigint|decimal|float|money|date|boolean|bit|number|uniqueidentifier|xml)\b|\))".replace(
-                "(*", "({0,5}"
-            ).replace("(+", "({1,5}"),
-            raw=r"convert\s?\(|as\s+(?:int|numeric|bigint|decimal|float|money|date|bool|bit|number|uniq|xml)|to_number",
-            without=r"\bserverproperty\(|\bcurrent_setting\(\?\)::|\bserver_version",
+            rf"\b(?:cast|convert|to_number)\((?:{_NUMERIC},)?[^;]{{0,200}}?{_SERVER}[^;]{{0,400}}?(?: as {_NUMERIC}\b|\))",
+            raw=rf"convert\W{{1,9}}{_NUMERIC}\b|\bas\W{{1,9}}{_NUMERIC}\b|to_number",
+            without=r"\bserverproperty\(|\bserver_version",
+        ),
+        Pattern(
+            ("postgresql", "sqlserver", "oracle"),
+            ("cast", "convert", "try_cast", "to_number"),
+            rf"(?:\b(?:and|or|not|where|having)[ (]{{1,6}}|[,(]|\|\||\+)[?01](?:=|<>|<|>| in ?){_OPEN}(?:select )?"
+            rf"(?:cast|convert|to_number)\((?:{_NUMERIC},)?[^;]{{0,200}}?\(select\b",
+        ),
+        Pattern(
+            ("postgresql", "sqlserver", "oracle"),
+            ("cast", "convert", "try_cast", "to_number"),
+            rf"\b(?:and|or|not|having)[ (]{{1,6}}(?:cast|convert|to_number)\((?:{_NUMERIC},)?\(select\b[^;]{{1,400}}"
+            r"[=<>]{1,2}[?01]",
+        ),
+        # Markers around a subquery, as a number: also where a column stands.
+        Pattern(
+            ("postgresql", "sqlserver", "oracle"),
+            ("cast", "convert"),
+            rf"\b(?:cast|convert)\((?:{_NUMERIC},)?{_OPEN}(?:select )?{_OPEN}(?:\?|n?cha?r\([?01]\))(?:\|\||\+)[^;]{{0,300}}?"
+            rf"(?:\(select\b|\({_SERVER})",
+        ),
+        # Markers in codes of characters around a value.
+        Pattern(
+            ALL,
+            ("chr", "char", "concat"),
+            r"\(select (?:\(?concat\(){0,3}\(?(?:n?cha?r\([?01]\)(?:\|\||\+)){2,20}n?cha?r\([?01]\)[^;]{0,60}\(?(?:select|coalesce|isnull|nvl|ifnull)\b",
+        ),
+        Pattern(
+            _MY,
+            ("concat",),
+            r"(?:=|<|>|\bin|,|like)\(select concat\(\?,[^;]{1,400},\?\)\)",
+            raw=r"concat\W{1,9}0x71[0-9a-f]{4,8}71\b",
         ),
         Pattern(
             ALL,
@@ -604,7 +642,7 @@ ERROR_EXTRACTION = Signal(
     },
 )
 
-_CHARACTER_OF = r"\b(?:ascii|ord|unicode|codepoint)\("
+_ASKED = r"\b(?:and|or|not|xor|when|if|iif|where|having|rlike|like|elt|make_set|select)[ (!]{1,6}"
 INFERENCE = Signal(
     "inference",
     "A value read one answer at a time: a character of a subquery or server value compared, or an error on one branch of a CASE.",
@@ -612,43 +650,38 @@ INFERENCE = Signal(
         Pattern(
             ALL,
             ("ascii", "ord", "unicode", "codepoint"),
-            rf"{_CHARACTER_OF}(?:\w{{1,20}}\(){{0,4}}\(*(?:\(?select\b|{_SERVER}|user,)".replace("(*", "({0,5}"),
+            rf"\b(?:ascii|ord|unicode|codepoint)\((?:\w{{0,20}}\(){{0,7}}(?:select\b|{_SERVER}|user,)",
         ),
         Pattern(
             ALL,
             (
-                "substr",
-                "substrb",
-                "substrc",
-                "substring",
-                "mid",
-                "left",
-                "right",
-                "lpad",
-                "instr",
-                "locate",
-                "position",
-                "strpos",
-                "charindex",
-                "strcmp",
-                "regexp_substr",
-                "regexp_like",
-                "hex",
-                "bin",
+                *(
+                    "substr",
+                    "substrb",
+                    "substrc",
+                    "substring",
+                    "mid",
+                    "left",
+                    "right",
+                    "lpad",
+                    "instr",
+                    "locate",
+                    "position",
+                ),
+                *("strpos", "charindex", "strcmp", "regexp_substr", "regexp_like", "hex", "bin"),
             ),
-            r"\b(?:and|or|not|xor|when|if\(|where|having|rlike|like|select)[ (!]{0,6}(?:\w{1,20}\(){0,3}(?:substr[bc]?|substring|mid|left|right|lpad|instr|locate|position|strpos|charindex|strcmp|regexp_substr|regexp_like)\(\(*"
-            rf"(?:\(?select\b|{_SERVER}|user,)[^;]{{0,400}}?(?:,[?01]\)|for 1\)|,\?\)){{1,2}}\)*(?:=|<>|<|>| like | in ?\(| between | regexp )".replace(
-                "(*", "({0,5}"
-            ).replace(")*", "){0,5}"),
-            without=r"\Aselect [^;]{0,300}\bsubstring\(suser",
+            rf"{_ASKED}(?:\w{{1,20}}\(){{0,3}}(?:substr[bc]?|substring|mid|left|right|lpad|instr|locate|position|strpos|charindex"
+            rf"|strcmp|regexp_substr|regexp_like)\({_OPEN}(?:\w{{1,20}}\({_OPEN}){{0,3}}(?:select\b|{_SERVER}|user,)[^;]{{0,400}}?"
+            rf"(?:,[?01]|for 1|,\?)\){_CLOSE}(?:=|<>|<|>| like | in ?\(| between | regexp )",
         ),
         Pattern(
             ALL,
-            ("and", "or", "when", "if", "where", "not"),
-            rf"\b(?:and|or|not|xor|when|if\(|where)[ (!]{{1,6}}(?:char_|character_)?len(?:gth)?\(\(*(?:\(?select\b|{_SERVER}|user\b)[^;]{{0,400}}\)(?:=|<>|<|>| between | in ?\()".replace(
-                "(*", "({0,5}"
-            ),
+            ("length", "len", "char_length", "character_length"),
+            rf"{_ASKED}(?:char_|character_)?len(?:gth)?\({_OPEN}(?:select\b|{_SERVER}|user\b)[^;]{{0,400}}\)"
+            r"(?:=|<>|<|>| between | in ?\()",
         ),
+        # A condition as a number of MySQL.
+        Pattern(_MY, ("order", "where"), r"\((?:\?=\?|[^;()]{1,40}[=<>]\?)\)\*[?01]", raw=r"\d\s?[=<>]\s?\d"),
         Pattern(
             ALL,
             ("and", "or", "not", "where"),
@@ -658,7 +691,7 @@ INFERENCE = Signal(
         Pattern(
             ALL,
             ("and", "or", "not", "where"),
-            r"\b(?:and|or|not|xor|\|\|)[ (!]{0,6}\(select (?:\?|(?:substr[bc]?|substring|mid|left|right|length|len|ascii|count)\([^;]{1,80}\)) from [^;]{1,400}\)(?:=|<>|<|>| like )\?",
+            r"\b(?:and|or|not|xor|\|\|)[ (!]{0,6}\(select (?:\?|(?:substr[bc]?|substring|mid|left|right|length|len|ascii|count)\([^;]{1,80}\)) ?from [^;]{1,400}\)(?:=|<>|<|>| like )\?",
             raw=r"(?:=|<|>|like)\s{0,3}(?:'.'|'\w'|\d{2,3}\b|'[^']{0,40}')",
         ),
         # A number compared with a CASE.
