@@ -21,6 +21,8 @@ from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
 _LONGEST_SHAPE = 32_768  # characters that patterns look at
 _DEPTH = 2  # texts executed within each other
+_OF_HEADS = frozenset({"function", "procedure"})  # of a routine
+_OF_ALL_HEADS = _OF_HEADS | {"set"}
 _RUN_NOW = frozenset(signal.name for signal in SIGNALS if not signal.in_bodies)
 
 
@@ -91,7 +93,7 @@ def _matches(bare_text: str, engine: str) -> _Matches:
         names,
         tuple((name, raw) for name, raw in found if raw and name not in names),
         runs_text=not words.isdisjoint(RUNNING_WORDS[engine]),
-        runs_now=not words_now.isdisjoint(RUNNING_WORDS[engine]),
+        runs_now=not words_now.isdisjoint(RUNNING_WORDS[engine] - (_OF_HEADS if engine == "mysql" else _OF_ALL_HEADS)),
         is_union="union" in words,
         is_stacked=_searched(_STACKED, shape),
     )
