@@ -24,7 +24,9 @@ _NOT_BEHIND = frozenset({"on", "of", "or", "to", "any", "set", "statistics", ","
 _MODIFIERS = frozenset({"low_priority", "quick", "ignore", "only", "from", "top", "percent"})
 _BEHIND_CONDITION = frozenset({"order", "limit", "returning", "option", "output", "log"})
 _OUTER = frozenset({"left", "full", "cross"})
-_JOIN_WORDS = frozenset({"left", "right", "full", "cross", "inner", "outer", "natural", "join", "straight_join", "apply"})
+_JOIN_WORDS = frozenset(
+    {"left", "right", "full", "cross", "inner", "outer", "natural", "join", "straight_join", "apply"}
+)
 # In SQL Server a statement ends where the next one begins.
 _BEGINNINGS = frozenset(
     "select insert exec execute if while declare print begin return break continue drop truncate commit rollback"
@@ -116,7 +118,9 @@ def _change(items: _Items, number: int, engine: str, common: dict[str, _Group]) 
         inner = common[tables[0]].items
         if "where" in inner or "order" in inner or "join" in inner:
             return set()
-    if not all(_is_wide(own, place, tables) for place, item in enumerate(own) if item in ("join", "straight_join", "apply")):
+    if not all(
+        _is_wide(own, place, tables) for place, item in enumerate(own) if item in ("join", "straight_join", "apply")
+    ):
         return set()
     if "where" in own:
         start = own.index("where") + 1
@@ -196,7 +200,11 @@ def _always_true(condition: _Items, tables: list[str], depth: int) -> set[str]:
     found: set[str] = set()
     if depth > _DEEPEST:
         return found
-    for alternative in _split(condition, "or"):
+    alternatives = _split(condition, "or")
+    absent = {term[0] for term in alternatives if term[1:] == ["is", "null"] and isinstance(term[0], str)}
+    if any(term[1:] == ["is", "not", "null"] and term[0] in absent for term in alternatives):
+        return {_ALWAYS}
+    for alternative in alternatives:
         parts = [_term(term, tables, depth) for term in _split(alternative, "and")]
         if parts and all(parts):
             needed = [part for part in parts if _ALWAYS not in part]
@@ -218,15 +226,26 @@ def _split(condition: _Items, word: str) -> list[list[str | _Group]]:
 
 def _term(term: _Items, tables: list[str], depth: int) -> set[str]:
     match term:
+        case [_Group(["select", "true" | "1" | "?"])]:
+            return {_ALWAYS}
         case [_Group() as inner]:
             return _always_true(inner.items, tables, depth + 1)
-        case ["true" | "1" | "?"] | ["not", "false" | "0"] | ["?" | "0" | "1", "is", "not", "null"] | ["null", "is", "null"]:
+        case (
+            ["true" | "1" | "?"]
+            | ["not", "false" | "0"]
+            | ["?" | "0" | "1", "is", "not", "null"]
+            | ["null", "is", "null"]
+        ):
             return {_ALWAYS}
         case ["?" | "0" | "1", "in", _Group()] | ["?", "between", "?", "and", "?"]:
             return {_ALWAYS}
         case ["not", "exists", _]:
             return set()
-        case [("?" | "0" | "1") as left, ("=" | "<>" | "<" | ">" | "<=" | ">=" | "like") as sign, ("?" | "0" | "1") as right]:
+        case [
+            ("?" | "0" | "1") as left,
+            ("=" | "<>" | "<" | ">" | "<=" | ">=" | "like") as sign,
+            ("?" | "0" | "1") as right,
+        ]:
             return {_ALWAYS} if _compared(left, sign, right) else set()
         case [str() as left, "=" | "<=" | ">=" | "like", str() as right] if left == right and left not in ("$", "null"):
             return {_ALWAYS}

@@ -68,6 +68,17 @@ _ROUTINE = re.compile(
     r"(?:proc(?:edure)?|function|package(?: body)?|type body) (?!to\b|on\b|,)(?:if not exists )?[\w$#.@]++"
 )
 
+# Where a function's body begins, as far as its head is looked back at.
+_HEAD = 4_000  # characters
+_BEFORE_BODY = re.compile(r"\bas\s*+\Z", re.IGNORECASE)
+_OF_TRIGGER = re.compile(r"\breturns\s++(?:event_)?trigger\b", re.IGNORECASE)
+_BODY = re.compile(r"«[^«»]*+(?:«[^«»]*+»[^«»]*+)*+»?+")
+_ROUTINE = re.compile(
+    r"(?<!show )\b(?:create|alter) (?:or (?:replace|alter) )?(?:definer=[\w$?.]{1,80}(?: ?@ ?[\w$?.]{1,80})?(?:\(\))? ?)?"
+    r"(?:(?:non)?editionable )?(?:aggregate )?"
+    r"(?:proc(?:edure)?|function|package(?: body)?|type body) (?!to\b|on\b|,)(?:if not exists )?[\w$#.@]++"
+)
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\ufeff]")
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
 _PARAMETER = {

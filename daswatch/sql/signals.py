@@ -19,16 +19,18 @@ from daswatch.sql.signal_table.model import Pattern
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
-_RUN_NOW = frozenset(signal.name for signal in SIGNALS if not signal.in_bodies)
-_UNCONDITIONAL = "unconditional-change"
 _LONGEST_SHAPE = 32_768  # characters that patterns look at
 _DEPTH = 2  # texts executed within each other
+_OF_HEADS = frozenset({"function", "procedure"})  # of a routine
+_OF_ALL_HEADS = _OF_HEADS | {"set"}
+_RUN_NOW = frozenset(signal.name for signal in SIGNALS if not signal.in_bodies)
 
 
 class _Matches(NamedTuple):
     names: frozenset[str]  # of signals that the shape shows
     open: tuple[tuple[str, str], ...]  # those that depend on the text as well, and the expression for it
     runs_text: bool  # whether it may execute another text
+    runs_now: bool  # whether it may do so outside a routine that it creates
     is_union: bool
     is_stacked: bool  # something stands behind a statement that reads or writes
 
@@ -62,10 +64,12 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
         if matches.is_stacked:
             found.add("stacked-statements")
     if matches.runs_text and depth:
+        executed_signals: set[str] = set()
         for executed in executed_texts(text, engine):
             if executed.assembled:
                 found.add("dynamic-code")
-            _collect(executed.text, engine, found, depth - 1)
+            _collect(executed.text, engine, executed_signals, depth - 1)
+        found |= executed_signals if matches.runs_now else executed_signals - _RUN_NOW
 
 
 def _matches(bare_text: str, engine: str) -> _Matches:
@@ -73,6 +77,7 @@ def _matches(bare_text: str, engine: str) -> _Matches:
     shape = shape_of_bare(bare_text, engine)[:_LONGEST_SHAPE]
     now = without_bodies(shape, engine)
     words = set(_WORD.findall(shape))
+    words_now = words if now == shape else set(_WORD.findall(now))
     by_word = _patterns_by_word(engine)
     candidates: dict[tuple[str, Pattern], None] = {}
     for word in by_word.keys() & words:
@@ -80,21 +85,22 @@ def _matches(bare_text: str, engine: str) -> _Matches:
     found = [
         (name, pattern.raw)
         for name, pattern in candidates
-        if _matched(pattern, now if name in _RUN_NOW else shape)
+        if _shows(pattern, now if name in _RUN_NOW else shape)
     ]
-    found += [(_UNCONDITIONAL, raw) for raw in unconditional_changes(now, engine)]
+    found += [("unconditional-change", raw) for raw in unconditional_changes(now, engine)]
     names = frozenset(name for name, raw in found if not raw)
     return _Matches(
         names,
         tuple((name, raw) for name, raw in found if raw and name not in names),
         runs_text=not words.isdisjoint(RUNNING_WORDS[engine]),
+        runs_now=not words_now.isdisjoint(RUNNING_WORDS[engine] - (_OF_HEADS if engine == "mysql" else _OF_ALL_HEADS)),
         is_union="union" in words,
         is_stacked=_searched(_STACKED, shape),
     )
 
 
 # Behind a statement of an application that has a value: anything else.
-_STACKED = r"\A(?:select|insert|update|delete|with|replace)\b[^;]{0,2000};[a-z]"
+_STACKED = r"\A(?:select|insert|update|delete|with|replace) [^;]{0,2000};[a-z]"
 _cached_matches = lru_cache(maxsize=CACHED_STATEMENTS)(_matches)
 
 
@@ -105,7 +111,7 @@ def _patterns_by_word(engine: str) -> dict[str, tuple[tuple[str, Pattern], ...]]
     return {word: tuple(pair for pair in pairs if word in pair[1].words) for word in words}
 
 
-def _matched(pattern: Pattern, shape: str) -> bool:
+def _shows(pattern: Pattern, shape: str) -> bool:
     return _searched(pattern.expression, shape) and not (pattern.without and _searched(pattern.without, shape))
 
 

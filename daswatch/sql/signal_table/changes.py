@@ -91,7 +91,7 @@ _ACCOUNT_CREATION = Signal(
     samples={
         "postgresql": (
             "CREATE USER rds_monitoring WITH PASSWORD 'x' IN ROLE rds_superuser VALID UNTIL 'infinity'",
-            'CREATE ROLE "v-k8s-web-1" WITH LOGIN PASSWORD \'x\'',
+            "CREATE ROLE \"v-k8s-web-1\" WITH LOGIN PASSWORD 'x'",
             "ALTER ROLE app_support LOGIN PASSWORD 'x'",
             "BEGIN; CREATE/* nologin */USER x; COMMIT",
             "INSERT INTO pg_authid (rolname, rolcanlogin) VALUES ('x', true)",
@@ -450,7 +450,9 @@ _SUPERUSER_GRANT = Signal(
             r"\bgrant \?[?@, \w]{0,200} ?to\b|\bdefault role [^;]{0,100}?\?",
             r"(?:grant|role)[^;]{0,200}?['\"]rds_superuser_role['\"]",
         ),
-        Pattern(_MYSQL, ("proxy",), r"\bgrant proxy on [^;]{0,100}?\bto\b", r"on\s{1,9}['\"](?:admin|root|rdsadmin)?['\"]"),
+        Pattern(
+            _MYSQL, ("proxy",), r"\bgrant proxy on [^;]{0,100}?\bto\b", r"on\s{1,9}['\"](?:admin|root|rdsadmin)?['\"]"
+        ),
         Pattern(_MYSQL, _MYSQL_GRANT_TABLE_WORDS, rf"(?!\bdelete ){_MYSQL_WRITES_GRANTS}"),
         Pattern(
             _ORACLE,
@@ -502,7 +504,7 @@ _SUPERUSER_GRANT = Signal(
             "CREATE USER rds_monitoring WITH PASSWORD 'x' IN ROLE app_rw, rds_superuser",
             "ALTER USER svc_report CREATEROLE CREATEDB BYPASSRLS",
             "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO svc_report",
-            "GRANT app_rw, \"rds_superuser\" TO svc_report",
+            'GRANT app_rw, "rds_superuser" TO svc_report',
         ),
         "mysql": (
             "GRANT ALL ON *.* TO 'svc_x'@'%' WITH GRANT OPTION",
@@ -562,6 +564,7 @@ _PRIVILEGE_REVOKE = Signal(
     "Access is taken away: a privilege or role revoked or denied, an account dropped, locked, disabled or expired.",
     (
         Pattern(ALL, ("revoke",), rf"\brevoke {_up_to('revoke', 'from')}from\b"),
+        Pattern(_SQLSERVER, ("revoke",), rf"\brevoke {_up_to('revoke', 'to')}to\b"),
         Pattern(
             ("postgresql", "oracle", "mysql"),
             _words("role user group"),
@@ -576,9 +579,17 @@ _PRIVILEGE_REVOKE = Signal(
         ),
         Pattern(_PG, ("drop",), rf"\balter group {_NAME} drop user\b|\bdrop owned by\b"),
         Pattern(_PG, ("connection",), rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'connection')}connection limit 0\b"),
-        Pattern(_MYSQL, _words("account password"), r"\balter user [^;]{1,200}?\b(?:account lock|password expire)\b(?! (?:never|default|interval))"),
+        Pattern(
+            _MYSQL,
+            _words("account password"),
+            r"\balter user [^;]{1,200}?\b(?:account lock|password expire)\b(?! (?:never|default|interval))",
+        ),
         Pattern(_MYSQL, ("user",), r"\bdelete from mysql\.user\b"),
-        Pattern(_ORACLE, _words("account password"), rf"\balter user {_NAME} [^;]{{0,200}}?\b(?:account lock|password expire)\b"),
+        Pattern(
+            _ORACLE,
+            _words("account password"),
+            rf"\balter user {_NAME} [^;]{{0,200}}?\b(?:account lock|password expire)\b",
+        ),
         Pattern(_ORACLE, ("through",), rf"\balter user {_up_to('alter', 'revoke')}revoke connect through\b"),
         Pattern(
             _ORACLE,
@@ -608,7 +619,11 @@ _PRIVILEGE_REVOKE = Signal(
             "ALTER ROLE ops VALID UNTIL '2000-01-01'",
             'DROP ROLE IF EXISTS "v-k8s-web-1"',
         ),
-        "mysql": ("REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'app'@'%'", "DROP USER 'ben'@'10.%'", "ALTER USER ops ACCOUNT LOCK"),
+        "mysql": (
+            "REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'app'@'%'",
+            "DROP USER 'ben'@'10.%'",
+            "ALTER USER ops ACCOUNT LOCK",
+        ),
         "oracle": (
             "REVOKE CREATE SESSION FROM ANNA_W",
             "ALTER USER BEN_K PASSWORD EXPIRE ACCOUNT LOCK",
@@ -645,7 +660,11 @@ _OWNERSHIP_CHANGE = Signal(
         Pattern(_MYSQL, ("definer",), r"\balter (?:algorithm=\w++ )?definer=[^;]{1,200}?\b(?:view|event)\b"),
         Pattern(_SQLSERVER, ("authorization",), rf"\balter authorization on {_up_to('alter', 'to')}to\b"),
         Pattern(_SQLSERVER, _words("sp_changedbowner sp_changeobjectowner"), r"\bsp_change(?:db|object)owner\b"),
-        Pattern(_SQLSERVER, _words("sp_update_job sp_manage_jobs_by_login"), r"\bsp_update_job\b[^;]{0,400}?@owner_login_name=|\bsp_manage_jobs_by_login\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_update_job sp_manage_jobs_by_login"),
+            r"\bsp_update_job\b[^;]{0,400}?@owner_login_name=|\bsp_manage_jobs_by_login\b",
+        ),
     ),
     samples={
         "postgresql": ("ALTER TABLE customers OWNER TO svc_x", "REASSIGN OWNED BY ben_k TO store_owner"),
@@ -678,11 +697,21 @@ _OBJECT_DROP = Signal(
             _words("table schema owned"),
             rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp\b|on\b|to\b)(?=[\w?$\"]|%|$)",
         ),
-        Pattern(_PG, ("truncate",), r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp\b|on\b|to\b|or\b|from\b)(?=[\w?$%])"),
+        Pattern(
+            _PG, ("truncate",), r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp\b|on\b|to\b|or\b|from\b)(?=[\w?$%])"
+        ),
         Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
         Pattern(_MYSQL, _words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
-        Pattern(_MYSQL, ("truncate",), r"(?<!,)\btruncate (?!on\b|to\b|partition\b)(?:table )?(?=[\w?$])"),
-        Pattern(_MYSQL, _words("discard blackhole"), r"\bdiscard tablespace\b|\balter table [^;]{1,200}?\bengine ?=? ?blackhole\b"),
+        Pattern(
+            _MYSQL,
+            ("truncate",),
+            r"(?<!,)\btruncate (?!on\b|to\b|partition\b)(?:table )?+(?!performance_schema\.)(?=[\w?$])",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("discard blackhole"),
+            r"\bdiscard tablespace\b|\balter table [^;]{1,200}?\bengine ?=? ?blackhole\b",
+        ),
         Pattern(_MYSQL, ("tablespace",), r"(?<!,)\bdrop (?:undo )?tablespace \w"),
         Pattern(
             _ORACLE,
@@ -697,11 +726,15 @@ _OBJECT_DROP = Signal(
             _words("table schema"),
             rf"(?<!,)\bdrop (?:table|schema) {_IF}(?:(?:tempdb\.\w{{0,30}}\.)?[#@][\w$#]++,){{0,50}}(?![#@]|tempdb\.|on\b|to\b)(?=[\w?]|$)",
         ),
-        Pattern(_SQLSERVER, ("truncate",), r"\btruncate table (?![#@]|tempdb\.)(?=[\w?])(?![^;]{1,200}?with ?\(partitions)|\btruncate table ?$"),
+        Pattern(
+            _SQLSERVER,
+            ("truncate",),
+            r"\btruncate table (?![#@]|tempdb\.)(?=[\w?])(?![^;]{1,200}?with ?\(partitions)|\btruncate table ?$",
+        ),
     ),
     samples={
         "postgresql": (
-            "drop table if exists \"dwh\".\"marts\".\"x\" cascade",
+            'drop table if exists "dwh"."marts"."x" cascade',
             "DROP/* create table */TABLE/**/customers",
             "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
             "TRUNCATE customers, orders",
@@ -719,7 +752,7 @@ _OBJECT_DROP = Signal(
             "TRUNCATE TABLE STORE.ORDERS DROP ALL STORAGE",
             "DROP TABLESPACE USERS INCLUDING CONTENTS AND DATAFILES",
             "DROP USER STORE CASCADE",
-            "drop table \"Customers\" cascade constraints purge",
+            'drop table "Customers" cascade constraints purge',
         ),
         "sqlserver": (
             "DROP TABLE IF EXISTS [dbo].[Customers]",
@@ -767,9 +800,13 @@ _DATABASE_DROP = Signal(
         Pattern(_PG, ("cascade",), rf"\bdrop schema {_IF}(?!pg_temp)[^;]{{1,200}}? ?\bcascade\b"),
         Pattern(_PG, ("owned",), r"\bdrop owned by\b"),
         Pattern(_MYSQL, _words("database schema"), rf"\bdrop (?:database|schema) {_IF}[\w?$]"),
-        Pattern(_ORACLE, _words("database pluggable"), r"(?:^|[;(]|\bbegin |\bthen )drop (?:pluggable )?database\b(?! link)"),
+        Pattern(
+            _ORACLE, _words("database pluggable"), r"(?:^|[;(]|\bbegin |\bthen )drop (?:pluggable )?database\b(?! link)"
+        ),
         Pattern(_ORACLE, ("user",), rf"\bdrop user {_IF}{_NAME} cascade\b"),
-        Pattern(_ORACLE, ("tablespace",), rf"\bdrop tablespace {_IF}{_NAME} (?:(?:drop|keep) quota )?including contents\b"),
+        Pattern(
+            _ORACLE, ("tablespace",), rf"\bdrop tablespace {_IF}{_NAME} (?:(?:drop|keep) quota )?including contents\b"
+        ),
         Pattern(
             _SQLSERVER,
             ("database",),
@@ -782,7 +819,11 @@ _DATABASE_DROP = Signal(
         ),
     ),
     samples={
-        "postgresql": ("DROP DATABASE store WITH (FORCE)", "drop schema if exists sales cascade", 'DROP DATABASE IF EXISTS "test_0"'),
+        "postgresql": (
+            "DROP DATABASE store WITH (FORCE)",
+            "drop schema if exists sales cascade",
+            'DROP DATABASE IF EXISTS "test_0"',
+        ),
         "mysql": (
             "DROP DATABASE `store`",
             "CREATE EVENT ev_q ON SCHEDULE AT '2031-06-01 03:00:00' DO DROP DATABASE store",
@@ -793,7 +834,11 @@ _DATABASE_DROP = Signal(
     },
     near_misses={
         "postgresql": ("DROP SCHEMA empty_one", "DROP TABLE t CASCADE", "CREATE DATABASE store"),
-        "mysql": ("SHOW CREATE DATABASE store", "CREATE PROCEDURE p() DROP DATABASE store", "GRANT DROP ON store.* TO x"),
+        "mysql": (
+            "SHOW CREATE DATABASE store",
+            "CREATE PROCEDURE p() DROP DATABASE store",
+            "GRANT DROP ON store.* TO x",
+        ),
         "oracle": ("DROP DATABASE LINK x", "DROP USER BEN_K", "GRANT DROP ANY TABLE TO X"),
         "sqlserver": ("DROP DATABASE AUDIT SPECIFICATION s", "SELECT 1 FROM rds_drop_log"),
     },
@@ -812,7 +857,11 @@ _COLUMN_DROP = Signal(
         ),
         Pattern(_PG, ("attribute",), r"\balter type [^;]{1,200}?\bdrop attribute\b"),
         Pattern(_PG, ("cascade",), r"\bdrop (?:type|domain|extension) [^;]{1,200}?\bcascade\b"),
-        Pattern(_PG, ("using",), r"\balter table [^;]{1,400}?\btype [\w() ,?]{1,80}?\busing ?\(?(?:null|\?|[01])(?:::|\)|,|;|$)"),
+        Pattern(
+            _PG,
+            ("using",),
+            r"\balter table [^;]{1,400}?\btype [\w() ,?]{1,80}?\busing ?\(?(?:null|\?|[01])(?:::|\)|,|;|$)",
+        ),
         Pattern(
             _MYSQL,
             ("drop",),
@@ -854,7 +903,11 @@ _COLUMN_DROP = Signal(
             "ALTER TABLE t ALTER COLUMN a TYPE int USING a::int",
             "DROP TABLE t CASCADE",
         ),
-        "mysql": ("ALTER TABLE t DROP PRIMARY KEY, DROP INDEX i", "ALTER TABLE t DROP PARTITION p0", "DROP INDEX i ON t"),
+        "mysql": (
+            "ALTER TABLE t DROP PRIMARY KEY, DROP INDEX i",
+            "ALTER TABLE t DROP PARTITION p0",
+            "DROP INDEX i ON t",
+        ),
         "oracle": ("ALTER TABLE T DROP CONSTRAINT C", "ALTER TABLE T DROP PARTITION P_2030_00 UPDATE INDEXES"),
         "sqlserver": ("ALTER TABLE t DROP CONSTRAINT c", "ALTER TABLE t ALTER COLUMN a int NOT NULL"),
     },
@@ -877,7 +930,11 @@ _OBJECT_RENAME = Signal(
             ("rename",),
             r"\balter (?:online |ignore )?table [^;]{1,400}?\brename (?!column\b|index\b|key\b|user\b)(?:to |as |= ?)?[\w`]",
         ),
-        Pattern(_ORACLE, ("rename",), rf"(?:^|[;]|\b(?:begin|then|loop) )rename {_NAME} to\b|\balter table {_NAME} rename to\b"),
+        Pattern(
+            _ORACLE,
+            ("rename",),
+            rf"(?:^|[;]|\b(?:begin|then|loop) )rename {_NAME} to\b|\balter table {_NAME} rename to\b",
+        ),
         Pattern(
             _SQLSERVER,
             ("sp_rename",),
@@ -909,10 +966,17 @@ _OBJECT_RENAME = Signal(
         ),
     },
     near_misses={
-        "postgresql": ("ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t RENAME a TO b", "ALTER INDEX i RENAME TO j"),
+        "postgresql": (
+            "ALTER TABLE t RENAME COLUMN a TO b",
+            "ALTER TABLE t RENAME a TO b",
+            "ALTER INDEX i RENAME TO j",
+        ),
         "mysql": ("ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t RENAME INDEX i TO j", "RENAME USER a TO b"),
         "oracle": ("ALTER TABLE T RENAME COLUMN A TO B", "ALTER TABLE T RENAME PARTITION P TO Q"),
-        "sqlserver": ("EXEC sp_rename 'dbo.Customers.Email', 'Mail', 'COLUMN'", "EXEC sp_rename N'dbo.t.i', N'j', N'INDEX'"),
+        "sqlserver": (
+            "EXEC sp_rename 'dbo.Customers.Email', 'Mail', 'COLUMN'",
+            "EXEC sp_rename N'dbo.t.i', N'j', N'INDEX'",
+        ),
     },
     in_bodies=False,
 )
@@ -941,14 +1005,26 @@ _PARTITION_DROP = Signal(
         Pattern(_SQLSERVER, ("partitions",), rf"\btruncate table {_NAME} ?with ?\(partitions\b"),
     ),
     samples={
-        "postgresql": ("ALTER TABLE events DETACH PARTITION events_2030 CONCURRENTLY", "SELECT partman.drop_partition_time('public.events')"),
+        "postgresql": (
+            "ALTER TABLE events DETACH PARTITION events_2030 CONCURRENTLY",
+            "SELECT partman.drop_partition_time('public.events')",
+        ),
         "mysql": ("ALTER TABLE events DROP PARTITION p0, p1", "ALTER TABLE events TRUNCATE PARTITION ALL"),
-        "oracle": ("ALTER TABLE LEDGER.EVENTS DROP PARTITION P_2030_00 UPDATE INDEXES", "alter table e truncate subpartition s"),
-        "sqlserver": ("ALTER TABLE dbo.Events SWITCH PARTITION 2 TO dbo.Old", "TRUNCATE TABLE dbo.Events WITH (PARTITIONS (1, 2))"),
+        "oracle": (
+            "ALTER TABLE LEDGER.EVENTS DROP PARTITION P_2030_00 UPDATE INDEXES",
+            "alter table e truncate subpartition s",
+        ),
+        "sqlserver": (
+            "ALTER TABLE dbo.Events SWITCH PARTITION 2 TO dbo.Old",
+            "TRUNCATE TABLE dbo.Events WITH (PARTITIONS (1, 2))",
+        ),
     },
     near_misses={
         "postgresql": ("ALTER TABLE e ATTACH PARTITION e1 FOR VALUES IN (1)", "CREATE TABLE e1 PARTITION OF e DEFAULT"),
-        "mysql": ("ALTER TABLE e ADD PARTITION (PARTITION p9 VALUES LESS THAN (9))", "ALTER TABLE e ANALYZE PARTITION p0"),
+        "mysql": (
+            "ALTER TABLE e ADD PARTITION (PARTITION p9 VALUES LESS THAN (9))",
+            "ALTER TABLE e ANALYZE PARTITION p0",
+        ),
         "oracle": ("ALTER TABLE E ADD PARTITION P9 VALUES LESS THAN (9)", "ALTER TABLE E SPLIT PARTITION P"),
         "sqlserver": ("ALTER PARTITION FUNCTION f() SPLIT RANGE (9)", "TRUNCATE TABLE dbo.Events"),
     },
@@ -1048,13 +1124,17 @@ _UNCONDITIONAL_CHANGE = Signal(
 
 # --- sessions, recovery, data -----------------------------------------------------------------------------------------
 
-_PG_CHOSEN = r"state|wait_event|query|xact_start|query_start|state_change|backend_start|application_name|usename|client_addr"
+_PG_CHOSEN = (
+    r"state|wait_event|query|xact_start|query_start|state_change|backend_start|application_name|usename|client_addr"
+)
 _SESSION_KILL = Signal(
     "session-kill",
     "A session is ended by another.",
     (
         Pattern(_PG, ("pg_terminate_backend",), r"\bpg_terminate_backend\("),
-        Pattern(_MYSQL, ("kill",), r"(?:^|[;]|\b(?:do|begin|then|loop) )kill (?:connection |hard |soft )?(?!query\b)[\w?$@]"),
+        Pattern(
+            _MYSQL, ("kill",), r"(?:^|[;]|\b(?:do|begin|then|loop) )kill (?:connection |hard |soft )?(?!query\b)[\w?$@]"
+        ),
         Pattern(_MYSQL, ("rds_kill",), r"\bcall (?:mysql\.)?rds_kill\("),
         Pattern(_ORACLE, ("session",), r"\balter system (?:kill|disconnect) session\b"),
         Pattern(_ORACLE, _words("kill disconnect"), r"\brdsadmin_util\.(?:kill|disconnect)\("),
@@ -1088,14 +1168,20 @@ _MASS_SESSION_KILL = Signal(
             r"\bpg_terminate_backend\((?![?01$]\))[^;]{0,200}?\bfrom (?:pg_catalog\.)?(?:pg_stat_activity|pg_stat_get_activity\(|pg_locks)"
             rf"(?![^;]{{0,400}}?\b(?:{_PG_CHOSEN})\b)",
         ),
-        Pattern(_PG, ("allow_connections",), r"\balter database [^;]{1,200}?\ballow_connections ?=? ?(?:false|off|no|0)\b"),
-        Pattern(_PG, ("datallowconn",), r"\bupdate (?:pg_catalog\.)?pg_database set [^;]{0,100}?\bdatallowconn=(?:false|\?)"),
+        Pattern(
+            _PG, ("allow_connections",), r"\balter database [^;]{1,200}?\ballow_connections ?=? ?(?:false|off|no|0)\b"
+        ),
+        Pattern(
+            _PG, ("datallowconn",), r"\bupdate (?:pg_catalog\.)?pg_database set [^;]{0,100}?\bdatallowconn=(?:false|\?)"
+        ),
         Pattern(_PG, ("connection",), rf"\balter database {_NAME} (?:with )?connection limit(?: =)? 0\b"),
         Pattern(_MYSQL, ("offline_mode",), r"\boffline_mode=(?:on|1|true)\b"),
         Pattern(_MYSQL, ("max_connections",), r"\bset [^;]{0,100}?\bmax_connections=[01]\b"),
         Pattern(_MYSQL, _words("shutdown restart"), r"(?:^|;)(?:shutdown|restart)(?=;|$)"),
         Pattern(_ORACLE, _words("restricted_session"), r"\brestricted_session\((?!p_enable=>false|false)"),
-        Pattern(_ORACLE, _words("restricted quiesce"), r"\balter system (?:enable restricted session|quiesce restricted)\b"),
+        Pattern(
+            _ORACLE, _words("restricted quiesce"), r"\balter system (?:enable restricted session|quiesce restricted)\b"
+        ),
         Pattern(_ORACLE, _words("shutdown startup"), r"^(?:shutdown|startup restrict)\b"),
         Pattern(
             _ORACLE,
@@ -1157,7 +1243,9 @@ _RECOVERY_REMOVAL = Signal(
     (
         Pattern(_PG, ("unlogged",), r"\balter table [^;]{1,200}?\bset unlogged\b"),
         Pattern(_MYSQL, ("purge",), r"\bpurge (?:binary|master) logs\b"),
-        Pattern(_MYSQL, ("reset",), r"(?:^|[;]|\b(?:do|begin|then) )reset (?:master|binary logs|slave all|replica all)\b"),
+        Pattern(
+            _MYSQL, ("reset",), r"(?:^|[;]|\b(?:do|begin|then) )reset (?:master|binary logs|slave all|replica all)\b"
+        ),
         Pattern(
             _MYSQL,
             ("rds_set_configuration",),
@@ -1174,10 +1262,24 @@ _RECOVERY_REMOVAL = Signal(
             _words("expire_logs_days binlog_expire_logs_seconds redo_log"),
             r"\bset [^;]{0,100}?\b(?:expire_logs_days|binlog_expire_logs_seconds)=|\bdisable innodb redo_log\b",
         ),
-        Pattern(_ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge (?:dba_|user_)?recyclebin\b|\brecyclebin=off\b"),
-        Pattern(_ORACLE, _words("purge purge_dba_recyclebin"), r"(?:^|;)purge (?:table|tablespace) |\bpurge_dba_recyclebin\b"),
-        Pattern(_ORACLE, _words("flashback archive"), r"\b(?:no flashback archive|drop flashback archive|flashback off|disassociate_fba)\b|\balter flashback archive [^;]{1,100}?\bpurge\b"),
-        Pattern(_ORACLE, _words("noarchivelog logging restore"), r"\balter database (?:noarchivelog|no force logging)\b|\bdrop restore point\b"),
+        Pattern(
+            _ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge (?:dba_|user_)?recyclebin\b|\brecyclebin=off\b"
+        ),
+        Pattern(
+            _ORACLE,
+            _words("purge purge_dba_recyclebin"),
+            r"(?:^|;)purge (?:table|tablespace) |\bpurge_dba_recyclebin\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("flashback archive"),
+            r"\b(?:no flashback archive|drop flashback archive|flashback off|disassociate_fba)\b|\balter flashback archive [^;]{1,100}?\bpurge\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("noarchivelog logging restore"),
+            r"\balter database (?:noarchivelog|no force logging)\b|\bdrop restore point\b",
+        ),
         Pattern(
             _ORACLE,
             ("set_configuration",),
@@ -1201,12 +1303,28 @@ _RECOVERY_REMOVAL = Signal(
             _words("sp_delete_backuphistory sp_delete_database_backuphistory xp_delete_file xp_delete_files"),
             r"\b(?:sp_delete_(?:database_)?backuphistory|xp_delete_files?)\b",
         ),
-        Pattern(_SQLSERVER, ("backup",), r"\bbackup (?:log|database) [^;]{1,200}?\bto disk=\?", r"disk\s{0,9}=\s{0,9}n?'(?:nul|nul:)'"),
-        Pattern(_SQLSERVER, _words("truncate_only no_log hadr partner"), r"\bwith (?:truncate_only|no_log)\b|\bset (?:hadr|partner) off\b"),
-        Pattern(_SQLSERVER, _words("msdb backupset backupmediaset backupfile"), r"\b(?:delete from|delete|truncate table) (?:msdb\.(?:dbo)?\.)?backup(?:set|mediaset|mediafamily|file)\b"),
+        Pattern(
+            _SQLSERVER,
+            ("backup",),
+            r"\bbackup (?:log|database) [^;]{1,200}?\bto disk=\?",
+            r"disk\s{0,9}=\s{0,9}n?'(?:nul|nul:)'",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("truncate_only no_log hadr partner"),
+            r"\bwith (?:truncate_only|no_log)\b|\bset (?:hadr|partner) off\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("msdb backupset backupmediaset backupfile"),
+            r"\b(?:delete from|delete|truncate table) (?:msdb\.(?:dbo)?\.)?backup(?:set|mediaset|mediafamily|file)\b",
+        ),
     ),
     samples={
-        "postgresql": ("ALTER TABLE customers SET UNLOGGED", "alter table if exists only public.customers set/**/unlogged"),
+        "postgresql": (
+            "ALTER TABLE customers SET UNLOGGED",
+            "alter table if exists only public.customers set/**/unlogged",
+        ),
         "mysql": (
             "PURGE BINARY LOGS BEFORE '2031-03-04'",
             "RESET MASTER",
@@ -1238,7 +1356,11 @@ _RECOVERY_REMOVAL = Signal(
             "begin rdsadmin.rdsadmin_util.set_configuration('archivelog retention hours','24'); end;",
             "SELECT * FROM DBA_RECYCLEBIN",
         ),
-        "sqlserver": ("ALTER DATABASE store SET RECOVERY FULL", "BACKUP LOG store TO DISK = 'D:\\x.trn'", "SELECT * FROM msdb.dbo.backupset"),
+        "sqlserver": (
+            "ALTER DATABASE store SET RECOVERY FULL",
+            "BACKUP LOG store TO DISK = 'D:\\x.trn'",
+            "SELECT * FROM msdb.dbo.backupset",
+        ),
     },
     in_bodies=False,
 )
@@ -1276,7 +1398,11 @@ _DATA_ENCRYPTION = Signal(
         ),
         Pattern(_MYSQL, ("rotate",), r"\balter instance rotate (?:innodb|binlog) master key\b"),
         Pattern(_ORACLE, ("key",), r"\badminister key management\b|\balter system set encryption key\b"),
-        Pattern(_ORACLE, _words("encrypt rekey decrypt"), r"\balter (?:table|tablespace) [^;]{1,300}?\b(?:encrypt|rekey|decrypt)\b"),
+        Pattern(
+            _ORACLE,
+            _words("encrypt rekey decrypt"),
+            r"\balter (?:table|tablespace) [^;]{1,300}?\b(?:encrypt|rekey|decrypt)\b",
+        ),
         Pattern(
             _SQLSERVER,
             _words("encryption key"),
@@ -1317,7 +1443,10 @@ _DATA_ENCRYPTION = Signal(
             "UPDATE users SET pw = crypt($1, gen_salt('bf')) WHERE id = $2",
             "SELECT md5(email) FROM users",
         ),
-        "mysql": ("INSERT INTO t VALUES (AES_ENCRYPT('a', 'k'))", "UPDATE users SET token = SHA2('x', 256) WHERE id = 1"),
+        "mysql": (
+            "INSERT INTO t VALUES (AES_ENCRYPT('a', 'k'))",
+            "UPDATE users SET token = SHA2('x', 256) WHERE id = 1",
+        ),
         "oracle": ("SELECT STANDARD_HASH(EMAIL) FROM CUSTOMERS", "UPDATE U SET H = STANDARD_HASH(:1) WHERE ID = :2"),
         "sqlserver": ("UPDATE u SET HashCode = HASHBYTES('SHA2_256', Email)", "BACKUP DATABASE s TO DISK = 'x'"),
     },
@@ -1331,15 +1460,18 @@ _RIGHTS = (
     r"\b(?:grant [^;]{1,300}?\bto\b|(?:create|alter|drop) (?:user|role|login)\b|sp_add(?:srv)?rolemember\b|set password\b"
     r"|set global\b|prepare \w{1,60} from\b|into outfile\b|lambda_(?:a?sync)\b|grant_sys_object\b)"
 )
-_EVERY_LOGIN = (
-    r"\bafter ?(?:logon|startup|servererror|db_role_change)\b|\bbefore ?(?:logoff|shutdown)\b"
-)
+_EVERY_LOGIN = r"\bafter ?(?:logon|startup|servererror|db_role_change)\b|\bbefore ?(?:logoff|shutdown)\b"
+_PG_ROUTINE = r"\bcreate (?:or replace )?(?:function|procedure) "
 _PERSISTENT_CODE = Signal(
     "persistent-code",
     "Code is left in the database that runs later by itself, or with the rights of another: triggers, jobs, events,"
     " startup procedures, routines with their definer's rights that do more than read.",
     (
-        Pattern(ALL, ("trigger",), rf"(?<!,)(?<!show )(?<!actions )\b(?:create|alter) (?:or (?:replace|alter) )?{_DEFINER}(?:(?:non)?editionable )?(?:constraint )?(?:event )?trigger (?!to\b|on\b|by\b|disable\b)(?![\w$#.]{{1,200}} (?:disable|rename|compile|depends|no depends)\b)[\w?$]"),
+        Pattern(
+            ALL,
+            ("trigger",),
+            rf"(?<!,)(?<!show )(?<!actions )\b(?:create|alter) (?:or (?:replace|alter) )?{_DEFINER}(?:(?:non)?editionable )?(?:constraint )?(?:event )?trigger (?!to\b|on\b|by\b|disable\b)(?![\w$#.]{{1,200}} (?:disable|rename|compile|depends|no depends)\b)[\w?$]",
+        ),
         Pattern(
             _PG,
             ("definer",),
@@ -1353,7 +1485,11 @@ _PERSISTENT_CODE = Signal(
             _words("schedule schedule_in_database alter_job job cron"),
             r"\bcron\.(?:schedule|schedule_in_database|alter_job)\(|\b(?:insert into|update) cron\.job\b",
         ),
-        Pattern(_PG, _words("install_extension register_feature"), r"\bpgtle\.(?:install_extension|register_feature)\w{0,40}\("),
+        Pattern(
+            _PG,
+            _words("install_extension register_feature"),
+            r"\bpgtle\.(?:install_extension|register_feature)\w{0,40}\(",
+        ),
         Pattern(_MYSQL, ("event",), rf"(?<!show )(?<!,)\bcreate {_DEFINER}event (?!on\b|to\b)[\w?$]"),
         Pattern(_MYSQL, ("event",), rf"\balter {_DEFINER}event [^;]{{1,300}}?\b(?:do|enable|on schedule)\b"),
         Pattern(
@@ -1368,11 +1504,23 @@ _PERSISTENT_CODE = Signal(
         ),
         Pattern(
             _ORACLE,
+            ("immediate",),
+            r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function|package body)\b.{1,1900}?"
+            r"\bexecute immediate\b",
+            r"\bimmediate\s{1,9}\(?\s{0,9}'\s{0,9}(?:'\s{0,9}\|\|\s{0,9}')?(?:grant|gr'|(?:create|alter|drop) (?:user|role))",
+        ),
+        Pattern(
+            _ORACLE,
             _words("create_job create_jobs create_program create_event_schedule submit isubmit set_job_argument_value"),
             r"\b(?:dbms_scheduler|rdsadmin_dbms_scheduler)\.(?:create_jobs?|create_program|create_event_schedule)\(|\bdbms_i?job\.i?submit\(",
         ),
         Pattern(_ORACLE, _words("what change"), r"\bdbms_i?job\.(?:what|change)\("),
-        Pattern(_ORACLE, ("set_attribute",), r"\bdbms_scheduler\.set_attribute(?:_null)?\(", r"'(?:job_action|program_action|job_type)'"),
+        Pattern(
+            _ORACLE,
+            ("set_attribute",),
+            r"\bdbms_scheduler\.set_attribute(?:_null)?\(",
+            r"'(?:job_action|program_action|job_type)'",
+        ),
         Pattern(
             _ORACLE,
             _words("declare_rewrite_equivalence register_sql_translation cq_notification set_handler"),
@@ -1380,13 +1528,15 @@ _PERSISTENT_CODE = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("sp_add_job sp_add_jobstep sp_update_jobstep sp_add_jobschedule sp_procoption sp_add_alert sp_update_alert"),
+            _words(
+                "sp_add_job sp_add_jobstep sp_update_jobstep sp_add_jobschedule sp_procoption sp_add_alert sp_update_alert"
+            ),
             r"\b(?:sp_add_job|sp_add_jobstep|sp_update_jobstep|sp_add_jobschedule|sp_procoption|sp_add_alert|sp_update_alert)\b",
         ),
         Pattern(
             _SQLSERVER,
             _words("owner self execute"),
-            rf"\b(?:create|alter)(?: or alter)? proc(?:edure)?\b.{{1,600}}?\bwith (?:[\w ]{{1,40}},)?exec(?:ute)? as (?:owner|self|\?).{{1,1900}}?(?:{_DOES}|\bexec )",
+            rf"\b(?:create|alter)(?: or alter)? proc(?:edure)?\b.{{1,600}}?\bwith (?:[\w ]{{1,40}},)?exec(?:ute)? as (?:owner|self|\?).{{1,1900}}?(?:{_DOES}|\bexec[ (])",
         ),
         Pattern(
             _SQLSERVER,
@@ -1456,23 +1606,37 @@ _SYSTEM_TRIGGER = Signal(
             ("trigger",),
             rf"\bcreate (?:or replace )?(?:(?:non)?editionable )?trigger {_NAME} (?:(?:before|after|instead of) (?:[a-z]{{2,30}}(?: or )?){{1,9}} on (?:\w{{1,60}}\.)?(?:schema|database|pluggable database)\b)",
         ),
-        Pattern(_SQLSERVER, ("trigger",), rf"\b(?:create|alter)(?: or alter)? trigger {_NAME} on (?:all server|database)\b"),
+        Pattern(
+            _SQLSERVER, ("trigger",), rf"\b(?:create|alter)(?: or alter)? trigger {_NAME} on (?:all server|database)\b"
+        ),
         Pattern(_SQLSERVER, ("sp_procoption",), r"\bsp_procoption\b"),
         Pattern(_SQLSERVER, ("classifier_function",), r"\bclassifier_function=(?!null)"),
     ),
     samples={
-        "postgresql": ("CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION etf()", "create/**/event trigger et on login execute function f()"),
+        "postgresql": (
+            "CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION etf()",
+            "create/**/event trigger et on login execute function f()",
+        ),
         "mysql": ("SET GLOBAL init_connect = 'SELECT 1'", "SET PERSIST init_file = '/tmp/x'"),
         "oracle": (
             "CREATE OR REPLACE TRIGGER SYS_LOGON AFTER LOGON ON DATABASE BEGIN NULL; END;",
             "CREATE TRIGGER T AFTER CREATE OR ALTER ON STORE.SCHEMA BEGIN NULL; END;",
         ),
-        "sqlserver": ("CREATE TRIGGER trg ON ALL SERVER FOR LOGON AS BEGIN SELECT 1 END", "EXEC sp_procoption 'p', 'startup', 'on'"),
+        "sqlserver": (
+            "CREATE TRIGGER trg ON ALL SERVER FOR LOGON AS BEGIN SELECT 1 END",
+            "EXEC sp_procoption 'p', 'startup', 'on'",
+        ),
     },
     near_misses={
-        "postgresql": ("CREATE TRIGGER t BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION f()", "DROP EVENT TRIGGER et"),
+        "postgresql": (
+            "CREATE TRIGGER t BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION f()",
+            "DROP EVENT TRIGGER et",
+        ),
         "mysql": ("CREATE TRIGGER t AFTER INSERT ON c FOR EACH ROW SET @a = 1", "SELECT @@init_connect"),
-        "oracle": ("CREATE TRIGGER T BEFORE INSERT OR UPDATE ON DATABASES FOR EACH ROW BEGIN NULL; END;", "DROP TRIGGER T"),
+        "oracle": (
+            "CREATE TRIGGER T BEFORE INSERT OR UPDATE ON DATABASES FOR EACH ROW BEGIN NULL; END;",
+            "DROP TRIGGER T",
+        ),
         "sqlserver": ("CREATE TRIGGER trg ON dbo.Customers AFTER INSERT AS SELECT 1", "DROP TRIGGER trg ON ALL SERVER"),
     },
 )
@@ -1486,27 +1650,47 @@ _FOREIGN_LIBRARY = Signal(
             ("extension",),
             rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!pgsql)\w{{1,30}}|plv8|r_tools|jsonb?_pl\w{{1,30}})\b",
         ),
-        Pattern(_PG, ("language",), r"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!plpgsql\b|sql\b)[\w?]"),
+        Pattern(
+            _PG,
+            ("language",),
+            r"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!plpgsql\b|sql\b)[\w?]",
+        ),
         Pattern(
             _PG,
             ("language",),
             r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!plpgsql\b|sql\b|\?)(?!c\b|internal\b)[a-z]\w{1,30}\b",
         ),
+        Pattern(_PG, ("internal",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage internal\b"),
+        # The scripts of extensions name a library in the engine's own directory.
+        Pattern(_PG, ("language",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage c\b", r"\bas\s{0,9}e?'(?!\$libdir/)"),
         Pattern(
             _PG,
             ("language",),
-            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?:c\b|internal\b|\?)",
-            r"\blanguage\s{1,9}(?:'?internal\b|'?c\b(?![^$]{0,400}\$libdir/))(?<!\$libdir/)|\blanguage\s{1,9}'(?!sql'|plpgsql'|c'|internal')",
+            rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage ?\?",
+            r"\blanguage\s{0,9}'(?!(?:sql|plpgsql|c)')|\bas\s{0,9}e?'(?!\$libdir/)[^$]{0,600}\blanguage\s{0,9}'c'"
+            r"|\blanguage\s{0,9}'c'[^$]{0,600}\bas\s{0,9}e?'(?!\$libdir/)",
         ),
         Pattern(_PG, ("load",), r"(?:^|;)load \?", r"\bload\s{1,9}(?:e|n)?'(?!\$libdir/plugins/)[^']{0,200}[/.]"),
         Pattern(
             _PG,
-            _words("session_preload_libraries local_preload_libraries shared_preload_libraries dynamic_library_path set_config"),
+            _words(
+                "session_preload_libraries local_preload_libraries shared_preload_libraries dynamic_library_path set_config"
+            ),
             r"\bset (?:local |session )?(?:(?:session|local|shared)_preload_libraries|dynamic_library_path)(?:=| to )",
         ),
-        Pattern(_PG, ("set_config",), r"\bset_config\(", r"'(?:(?:session|local|shared)_preload_libraries|dynamic_library_path)'"),
+        Pattern(
+            _PG,
+            ("set_config",),
+            r"\bset_config\(",
+            r"'(?:(?:session|local|shared)_preload_libraries|dynamic_library_path)'",
+        ),
         Pattern(_MYSQL, ("soname",), r"\bsoname \?|\bsoname\b"),
-        Pattern(_MYSQL, ("component",), r"(?:^|;)install component\b", r"component\s{1,9}[\\'\"]{1,4}file://component_(?!validate_password['\"\\])"),
+        Pattern(
+            _MYSQL,
+            ("component",),
+            r"(?:^|;)install component\b",
+            r"component\s{1,9}[\\'\"]{1,4}file://component_(?!validate_password['\"\\])",
+        ),
         Pattern(_MYSQL, _words("func plugin component"), rf"{_MYSQL_INSERTS}mysql\.(?:func|plugin|component)\b"),
         Pattern(
             _ORACLE,
@@ -1522,8 +1706,18 @@ _FOREIGN_LIBRARY = Signal(
             r"\b(?:sp_add_trusted_assembly|sp_addextendedproc)\b|\bexternal name \w",
         ),
         Pattern(_SQLSERVER, _words("language library"), r"\b(?:create|alter) external (?:language|library) \w"),
-        Pattern(_SQLSERVER, ("sp_configure",), r"\bsp_configure\b[^;]{0,60}\b1\b", r"'clr enabled'\s{0,3},\s{0,3}(?:@\w{1,30}\s{0,3}=\s{0,3})?1\b"),
-        Pattern(_SQLSERVER, ("sp_configure",), r"\bsp_configure\b[^;]{0,60}\b0\b", r"'clr strict security'\s{0,3},\s{0,3}(?:@\w{1,30}\s{0,3}=\s{0,3})?0\b"),
+        Pattern(
+            _SQLSERVER,
+            ("sp_configure",),
+            r"\bsp_configure\b[^;]{0,60}\b1\b",
+            r"'clr enabled'\s{0,3},\s{0,3}(?:@\w{1,30}\s{0,3}=\s{0,3})?1\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sp_configure",),
+            r"\bsp_configure\b[^;]{0,60}\b0\b",
+            r"'clr strict security'\s{0,3},\s{0,3}(?:@\w{1,30}\s{0,3}=\s{0,3})?0\b",
+        ),
     ),
     samples={
         "postgresql": (
@@ -1559,7 +1753,11 @@ _FOREIGN_LIBRARY = Signal(
             "LOAD 'pg_hint_plan'",
         ),
         "mysql": ("INSTALL COMPONENT 'file://component_validate_password'", "CREATE FUNCTION f() RETURNS INT RETURN 1"),
-        "oracle": ("GRANT CREATE LIBRARY TO X", "CREATE AUDIT POLICY p ACTIONS CREATE LIBRARY, ALTER LIBRARY", "SELECT language FROM t"),
+        "oracle": (
+            "GRANT CREATE LIBRARY TO X",
+            "CREATE AUDIT POLICY p ACTIONS CREATE LIBRARY, ALTER LIBRARY",
+            "SELECT language FROM t",
+        ),
         "sqlserver": ("EXEC sp_configure 'clr enabled'", "GRANT CREATE ASSEMBLY TO x", "DROP ASSEMBLY a"),
     },
 )
@@ -1591,7 +1789,9 @@ _AUDIT_SWITCH = Signal(
     "A record of activity is switched off, narrowed, emptied or kept from being written: audit and log settings, audit"
     " policies, recording triggers, change tracking, row-level security and redaction.",
     (
-        Pattern(_PG, _PG_LOGGING_WORDS, rf"\bset (?:local |session )?(?:{_PG_LOGGING})(?:=| to )(?!(?:{_UP}|1)\b|[?$])"),
+        Pattern(
+            _PG, _PG_LOGGING_WORDS, rf"\bset (?:local |session )?(?:{_PG_LOGGING})(?:=| to )(?!(?:{_UP}|1)\b|[?$])"
+        ),
         Pattern(
             _PG,
             _PG_LOGGING_WORDS,
@@ -1609,7 +1809,9 @@ _AUDIT_SWITCH = Signal(
             ("reset",),
             rf"\breset (?:{_PG_LOGGING}|log_min_duration_statement)(?![\w.])",
         ),
-        Pattern(_PG, ("session_replication_role",), r"\bset (?:local |session )?session_replication_role(?:=| to )replica\b"),
+        Pattern(
+            _PG, ("session_replication_role",), r"\bset (?:local |session )?session_replication_role(?:=| to )replica\b"
+        ),
         Pattern(
             _PG,
             ("session_replication_role",),
@@ -1629,7 +1831,11 @@ _AUDIT_SWITCH = Signal(
             rf"'{_in_pieces('session_replication_role')}'\s{{0,9}},\s{{0,9}}'{_in_pieces('replica')}'",
         ),
         Pattern(_PG, ("disable",), rf"\balter table [^;]{{1,200}}?\bdisable trigger (?:all\b|user_?\b|{_RECORDER})"),
-        Pattern(_PG, ("trigger",), rf"\bdrop trigger {_IF}{_RECORDER}|\bdrop event trigger {_IF}(?!awsdms_)\w|\balter event trigger {_NAME} disable\b"),
+        Pattern(
+            _PG,
+            ("trigger",),
+            rf"\bdrop trigger {_IF}{_RECORDER}|\bdrop event trigger {_IF}(?!awsdms_)\w|\balter event trigger {_NAME} disable\b",
+        ),
         Pattern(_PG, ("security",), r"\b(?:disable row level security|no force row level security)\b"),
         Pattern(_PG, ("policy",), rf"\bdrop policy {_IF}\w|\balter policy [^;]{{1,200}}?\busing ?\(?true\b"),
         Pattern(_PG, ("pgaudit",), rf"\bdrop extension {_IF}pgaudit\b"),
@@ -1655,20 +1861,49 @@ _AUDIT_SWITCH = Signal(
             r"(?:server_audit_logging|general_log|slow_query_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off|0|false)",
         ),
         Pattern(_MYSQL, ("sql_log_off",), rf"\bset [^;]{{0,300}}?{_MYSQL_SET}sql_log_off:?=(?:1|on|true|\?)"),
-        Pattern(_MYSQL, ("log_output",), rf"\bset [^;]{{0,300}}?{_MYSQL_SET}log_output:?=", r"log_output`?\s{0,9}:?=\s{0,9}[\\'\"]{0,4}none\b"),
-        Pattern(_MYSQL, ("long_query_time",), r"\bset [^;]{0,300}?\blong_query_time:?=\?", r"long_query_time`?\s{0,9}:?=\s{0,9}[1-9]\d{2,12}"),
+        Pattern(
+            _MYSQL,
+            ("log_output",),
+            rf"\bset [^;]{{0,300}}?{_MYSQL_SET}log_output:?=",
+            r"log_output`?\s{0,9}:?=\s{0,9}[\\'\"]{0,4}none\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("long_query_time",),
+            r"\bset [^;]{0,300}?\blong_query_time:?=\?",
+            r"long_query_time`?\s{0,9}:?=\s{0,9}[1-9]\d{2,12}",
+        ),
         Pattern(_MYSQL, ("purge",), r"\bpurge (?:binary|master) logs\b"),
         Pattern(_MYSQL, ("reset",), r"(?:^|[;]|\b(?:do|begin|then) )reset (?:master|binary logs)\b"),
-        Pattern(_MYSQL, _words("plugin component"), r"\buninstall (?:plugin (?:server_audit|audit_log)\w{0,20}\b|component\b)", r"audit"),
-        Pattern(_MYSQL, _words("audit_log_filter_remove_user audit_log_filter_remove_filter audit_log_filter_set_user audit_log_filter_set_filter"), r"\baudit_log_filter_(?:remove|set)_\w{1,20}\("),
-        Pattern(_MYSQL, _words("trigger event"), rf"\bdrop (?:trigger|event) {_IF}{_RECORDER}|\balter event {_RECORDER}\w{{0,60}} disable\b"),
+        Pattern(
+            _MYSQL,
+            _words("plugin component"),
+            r"\buninstall (?:plugin (?:server_audit|audit_log)\w{0,20}\b|component\b)",
+            r"audit",
+        ),
+        Pattern(
+            _MYSQL,
+            _words(
+                "audit_log_filter_remove_user audit_log_filter_remove_filter audit_log_filter_set_user audit_log_filter_set_filter"
+            ),
+            r"\baudit_log_filter_(?:remove|set)_\w{1,20}\(",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("trigger event"),
+            rf"\bdrop (?:trigger|event) {_IF}{_RECORDER}|\balter event {_RECORDER}\w{{0,60}} disable\b",
+        ),
         Pattern(
             _MYSQL,
             _words("setup_consumers setup_instruments setup_actors setup_objects"),
             r"\bupdate performance_schema\.setup_\w{1,20} set ",
             r"(?:enabled|history|timed)`?\s{0,9}=\s{0,9}[\\'\"]{1,4}no\b",
         ),
-        Pattern(_MYSQL, _words("general_log slow_log"), r"\b(?:truncate (?:table )?|delete from )mysql\.(?:general|slow)_log\b"),
+        Pattern(
+            _MYSQL,
+            _words("general_log slow_log"),
+            r"\b(?:truncate (?:table )?|delete from )mysql\.(?:general|slow)_log\b",
+        ),
         Pattern(_ORACLE, ("noaudit",), r"(?:^|[;]|\b(?:begin|then|loop) )noaudit \w"),
         Pattern(
             _ORACLE,
@@ -1677,7 +1912,9 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("audit_trail audit_sys_operations unified_audit_sga_queue_size unified_audit_systemlog audit_syslog_level"),
+            _words(
+                "audit_trail audit_sys_operations unified_audit_sga_queue_size unified_audit_systemlog audit_syslog_level"
+            ),
             r"\balter system set (?:audit_trail|audit_sys_operations|unified_audit_\w{1,30}|audit_syslog_level)=",
         ),
         Pattern(
@@ -1717,7 +1954,12 @@ _AUDIT_SWITCH = Signal(
             ("session",),
             r"\bdrop event session\b|\balter event session [^;]{1,300}?(?:\bstate ?= ?stop\b|\bdrop event\b)",
         ),
-        Pattern(_SQLSERVER, ("sp_trace_setstatus",), r"\bsp_trace_setstatus\b[^;]{1,60}?(?:,|@status=)(?:0|\?)", r",\s{0,9}(?:@status\s{0,9}=\s{0,9})?[02]\b"),
+        Pattern(
+            _SQLSERVER,
+            ("sp_trace_setstatus",),
+            r"\bsp_trace_setstatus\b[^;]{1,60}?(?:,|@status=)(?:0|\?)",
+            r",\s{0,9}(?:@status\s{0,9}=\s{0,9})?[02]\b",
+        ),
         Pattern(
             _SQLSERVER,
             ("sp_configure",),
@@ -1732,10 +1974,16 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("sp_cdc_disable_db sp_cdc_disable_table sp_cdc_drop_job sp_cdc_stop_job rds_cdc_disable_db change_tracking"),
+            _words(
+                "sp_cdc_disable_db sp_cdc_disable_table sp_cdc_drop_job sp_cdc_stop_job rds_cdc_disable_db change_tracking"
+            ),
             r"\b(?:sp_cdc_disable_(?:db|table)|sp_cdc_(?:drop|stop)_job|rds_cdc_disable_db)\b|\bdisable change_tracking\b|\bchange_tracking ?= ?off\b",
         ),
-        Pattern(_SQLSERVER, _words("system_versioning system_time"), r"\bsystem_versioning ?= ?off\b|\bdrop period for system_time\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("system_versioning system_time"),
+            r"\bsystem_versioning ?= ?off\b|\bdrop period for system_time\b",
+        ),
         Pattern(
             _SQLSERVER,
             _words("policy masked classification"),
@@ -1744,7 +1992,12 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(_SQLSERVER, ("query_store",), r"\bquery_store ?= ?off\b"),
         Pattern(_SQLSERVER, ("sp_altermessage",), r"\bsp_altermessage\b", r"'false'"),
-        Pattern(_SQLSERVER, _words("xp_regwrite xp_instance_regwrite"), r"\bxp_(?:instance_)?regwrite\b", r"'(?:auditlevel|numerrorlogs)'"),
+        Pattern(
+            _SQLSERVER,
+            _words("xp_regwrite xp_instance_regwrite"),
+            r"\bxp_(?:instance_)?regwrite\b",
+            r"'(?:auditlevel|numerrorlogs)'",
+        ),
     ),
     samples={
         "postgresql": (
@@ -1833,10 +2086,16 @@ _CHANGE_CAPTURE = Signal(
     "change-capture",
     "Changes of the data are made available to, or read by, another system: publications, slots, logs, replication.",
     (
-        Pattern(_PG, ("publication",), r"\bcreate publication \w|\balter publication [^;]{1,200}?\b(?:add|set) (?:table|tables)\b"),
         Pattern(
             _PG,
-            _words("pg_create_logical_replication_slot pg_copy_logical_replication_slot pg_create_physical_replication_slot"),
+            ("publication",),
+            r"\bcreate publication \w|\balter publication [^;]{1,200}?\b(?:add|set) (?:table|tables)\b",
+        ),
+        Pattern(
+            _PG,
+            _words(
+                "pg_create_logical_replication_slot pg_copy_logical_replication_slot pg_create_physical_replication_slot"
+            ),
             r"\b(?:pg_create_logical_replication_slot|pg_copy_logical_replication_slot|pg_create_physical_replication_slot)\(",
         ),
         Pattern(
@@ -1847,9 +2106,17 @@ _CHANGE_CAPTURE = Signal(
             ),
             r"\bpg_logical_slot_(?:get|peek)_(?:binary_)?changes\(",
         ),
-        Pattern(_PG, _words("create_replication_slot start_replication base_backup"), r"^(?:create_replication_slot|start_replication|base_backup)\b"),
+        Pattern(
+            _PG,
+            _words("create_replication_slot start_replication base_backup"),
+            r"^(?:create_replication_slot|start_replication|base_backup)\b",
+        ),
         Pattern(_PG, ("subscription",), r"\bcreate subscription \w|\balter subscription \w[^;]{0,200}?\bconnection\b"),
-        Pattern(_PG, ("pglogical",), r"\bpglogical\.(?:create_(?:node|subscription|replication_set)|replication_set_add_\w{1,30})\("),
+        Pattern(
+            _PG,
+            ("pglogical",),
+            r"\bpglogical\.(?:create_(?:node|subscription|replication_set)|replication_set_add_\w{1,30})\(",
+        ),
         Pattern(
             _MYSQL,
             _words(
