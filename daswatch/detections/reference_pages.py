@@ -108,6 +108,7 @@ def _sections(detection: Detection, samples: Sequence[Sample]) -> Iterator[str]:
     yield "## When it fires"
     archived = f"The alert is archived after {duration(detection.quiet_seconds)} without new events."
     yield f"Condition: {_text(fires_in_words(detection))}. {archived}"
+    yield from _known_clients(detection)
     yield from _queries(detection)
     yield from _settings(detection)
     yield "## Runbook"
@@ -120,6 +121,18 @@ def _sections(detection: Detection, samples: Sequence[Sample]) -> Iterator[str]:
     yield from _suppressions(detection)
     yield from _samples(samples)
     yield from _sources(detection)
+
+
+def _known_clients(detection: Detection) -> Iterator[str]:
+    rule = detection.known_clients
+    if rule is None:
+        return
+    pace = ", and their events are evenly spread" if rule.steady else ""
+    days = duration(rule.days * 86_400)
+    yield f"Groups whose clients were all active at the database {days} before are left out{pace}."
+    if rule.when:
+        yield "Only where every event matches (Lucene):"
+        yield _code(rule.when)
 
 
 def _queries(detection: Detection) -> Iterator[str]:

@@ -34,7 +34,8 @@ _MOST_IN_A_ROUND = 10  # connections, the default size of most pools
 _SHORTEST_WAIT_SECONDS = 5.0
 _TOLERANCE = 0.25  # of the usual wait
 _EVEN_SHARE = 0.75  # of the waits, and of the clients that have made a second attempt
-_FEWEST_WAITS = 4  # of a group
+_FEWEST_WAITS = 4  # of several clients together, which also agree with one another
+_FEWEST_WAITS_ALONE = 8  # of one: a patient guesser waits evenly, too, and makes few attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
 
 
 def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[Client]:
-    """The clients of which a group can be left out; none where it fires, whoever they are."""
+    """The clients of which a group can be left out; none where it fires in any case."""
     rule = known_clients_of(detection)
     if not answer.get("aggregations"):
         return frozenset()
@@ -201,7 +202,8 @@ def is_steady(attempts: Iterable[Sequence[float]]) -> bool:
         return False
     waits = [[later - earlier for (earlier, _), (later, _) in pairwise(own)] for own in rounds]
     waiting = [own for own in waits if own]
-    if sum(map(len, waiting)) < _FEWEST_WAITS or len(waiting) < _EVEN_SHARE * len(waits):
+    fewest = _FEWEST_WAITS if len(waiting) > 1 else _FEWEST_WAITS_ALONE
+    if sum(map(len, waiting)) < fewest or len(waiting) < _EVEN_SHARE * len(waits):
         return False
     usual = median(median(own) for own in waiting)
     return all(_is_even(own, usual if len(own) == 1 else median(own)) for own in waiting)

@@ -33,7 +33,7 @@ from daswatch.documents.actors import ActorTable
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.queries.monitors import CONDITION, CONDITION_ON_HITS, MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS
 from tests.builders.alerts import a_detection
-from tests.harness.guide import GUIDE, blocks
+from tests.harness.guide import GUIDE, RULE_OF_THE_GUIDE, blocks
 
 NAMES = [folder.name for folder in rule_folders()]
 
@@ -220,7 +220,7 @@ def test_the_index_links_every_page() -> None:
 
 
 def test_the_tuning_file_of_the_guide_is_one() -> None:
-    tuning = read_tuning(blocks(GUIDE, "yaml")[0])
+    tuning = read_tuning("\n".join(blocks(GUIDE, "yaml")[:2]))
 
     assert set(tuning.overrides) == {"bruteforce-user", "mass-read", "first-seen-application"}
     assert [one.owner for one in tuning.suppressions["mass-read"]] == ["Mira Lindqvist, payments"]
@@ -244,12 +244,15 @@ def test_the_commands_of_the_guide_exist_with_their_options() -> None:
         for line in block.replace("\\\n", " ").splitlines()
         if line.startswith((".venv/bin/daswatch", "daswatch"))
     ]
-    commands = typer.main.get_command(app).commands["detections"].commands  # type: ignore[attr-defined]
+    groups = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = {
+        (group, name): one for group in ("detections", "actors") for name, one in groups[group].commands.items()
+    }
 
     assert len(shown) >= 12
-    assert {words[2] for words in shown} == set(commands)
+    assert {(words[1], words[2]) for words in shown} == set(commands)
     for words in shown:
-        options = {option for parameter in commands[words[2]].params for option in parameter.opts}
+        options = {option for parameter in commands[words[1], words[2]].params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, words
 
 
@@ -261,18 +264,18 @@ def test_the_views_of_the_guide_are_those_of_show() -> None:
 
 
 def test_the_rule_of_the_guide_compiles() -> None:
-    detection = compile_rule("salary-read", blocks(GUIDE, "yaml")[1])
+    detection = compile_rule("salary-read", RULE_OF_THE_GUIDE)
 
     assert (detection.kind, detection.level, detection.group) == (DetectionKind.EVENT, Level.HIGH, ("dbUserName",))
 
 
 @pytest.mark.parametrize(
-    "key", ["group-by", "settings", "engines", "blind-spots", "quiet", "also", "sequence", "outside"]
+    "key", ["group-by", "settings", "engines", "blind-spots", "quiet", "also", "sequence", "outside", "known-clients"]
 )
 def test_the_keys_of_the_guide_are_known(key: str) -> None:
     from daswatch.detections.sigma import _KNOWN_KEYS
 
-    assert f"`{key}" in GUIDE or key in blocks(GUIDE, "yaml")[1]
+    assert f"`{key}" in GUIDE or key in RULE_OF_THE_GUIDE
     assert key in _KNOWN_KEYS
 
 
@@ -284,7 +287,7 @@ def sample_run(search: OpenSearch) -> Iterator[SampleRun]:
 
 @pytest.mark.node
 def test_the_rule_of_the_guide_finds_its_sample(sample_run: SampleRun) -> None:
-    detection = compile_rule("salary-read", blocks(GUIDE, "yaml")[1])
+    detection = compile_rule("salary-read", RULE_OF_THE_GUIDE)
     entry = next(json.loads(block) for block in blocks(GUIDE, "json") if '"sample"' in block)
     step = entry["steps"][0]
     of_payroll = {"event": {**step["event"], "dbUserName": "payroll_app"}}

@@ -135,8 +135,8 @@ def test_a_file_is_read_by_detection() -> None:
     ("text", "message"),
     [
         ("detections: [", "tuning:"),
-        ("- a list", "the sections `detections` and `suppressions`"),
-        ("detection: {}", "the sections `detections` and `suppressions`"),
+        ("- a list", "the sections `detections`, `suppressions` and `actors`"),
+        ("detection: {}", "the sections `detections`, `suppressions` and `actors`"),
         ("detections: {table-drop: {threshold: 3}}", "table-drop: expected enabled, level, quiet or settings"),
         ("detections: {table-drop: high}", "table-drop: expected enabled"),
         ("detections: {table-drop: {level: severe}}", "level is one of informational, low, medium, high, critical"),

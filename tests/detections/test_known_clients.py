@@ -1,0 +1,90 @@
+"""The section `known-clients` of a rule: what it may say, and what becomes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from daswatch.detections.detection import KnownClients, dump, load
+from daswatch.detections.sigma import NO_TUNING, Tuning, compile_rule, read_tuning
+from daswatch.errors import RuleError
+from tests.detections.test_tuning import CORRELATED, RULE
+
+WHEN = """
+---
+title: From within
+id: 0c2a8f39-6c5d-4c2b-8e8f-1fb05f8e2176
+name: from_within
+status: test
+description: From a network of ours.
+date: 2031-03-04
+logsource:
+  product: rds
+detection:
+  selection:
+    remoteIp|cidr: [10.0.0.0/8, 'fc00::/7']
+  filter_names:
+    dbUserName|expand: '%allowed-users%'
+  condition: selection and not 1 of filter_*
+level: informational
+"""
+
+
+def of(section: str, rule: str = RULE, tuning: Tuning = NO_TUNING) -> KnownClients | None:
+    names = "" if "allowed-users" in rule else "\n  settings: {allowed-users: []}"
+    own = rule.rstrip() + names + f"\n  known-clients: {section}\n" + WHEN
+    return compile_rule("table-drop", own, tuning).known_clients
+
+
+def test_a_rule_leaves_out_known_clients() -> None:
+    assert of("{days: 7}") == KnownClients(7)
+    assert of("{days: 7, when: from_within}") == KnownClients(
+        7, r"(remoteIp:10.0.0.0\/8 OR remoteIp:fc00\:\:\/7)"[1:-1]
+    )
+    assert compile_rule("table-drop", RULE).known_clients is None
+
+
+def test_days_can_be_a_setting_and_0_switches_it_off() -> None:
+    rule = RULE.replace("    limit: 5", "    limit: 5\n    known-days: 14")
+    off = read_tuning("detections: {table-drop: {settings: {known-days: 0}}}")
+
+    assert of("{days: '%known-days%'}", rule) == KnownClients(14)
+    assert of("{days: '%known-days%'}", rule, off) is None
+
+
+def test_a_filter_of_when_is_a_setting() -> None:
+    tuning = read_tuning("detections: {table-drop: {settings: {allowed-users: [root, sa]}}}")
+    found = of("{days: 7, when: from_within}", RULE, tuning)
+
+    assert found
+    assert found.when.endswith("AND (NOT (dbUserName:(root OR sa)))")
+
+
+def test_steady_needs_a_window() -> None:
+    assert of("{days: 7, pace: steady}", CORRELATED) == KnownClients(7, steady=True)
+    with pytest.raises(RuleError, match="needs a window"):
+        of("{days: 7, pace: steady}")
+
+
+@pytest.mark.parametrize(
+    ("section", "wrong"),
+    [
+        ("{days: 7, user: x}", "unknown in `known-clients`: user"),
+        ("{days: 7, pace: fast}", "the `pace` of `known-clients` is steady"),
+        ("{days: 7, when: elsewhere}", "'elsewhere' of `known-clients` is not in this file"),
+        ("{when: from_within}", "'days' is missing"),
+    ],
+)
+def test_what_is_wrong_is_named(section: str, wrong: str) -> None:
+    with pytest.raises(RuleError, match=wrong):
+        of(section, CORRELATED)
+
+
+def test_detections_with_a_memory_of_their_own_have_no_known_clients() -> None:
+    with pytest.raises(RuleError, match="is for detections of events"):
+        of("{days: 7}", RULE.rstrip() + "\n  first-seen: {learn: 30d}\n")
+
+
+def test_known_clients_are_compiled_and_read() -> None:
+    detection = compile_rule("table-drop", RULE.rstrip() + "\n  known-clients: {days: 3}\n")
+
+    assert load(dump([detection])) == (detection,)

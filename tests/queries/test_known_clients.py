@@ -1,0 +1,204 @@
+"""Known clients: which searches are asked about a group, and when it is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from daswatch.detections.detection import Detection, EventSequence, KnownClients, Level
+from daswatch.queries.known_clients import (
+    MAX_CLIENTS,
+    Client,
+    clients_query,
+    earlier_query,
+    is_steady,
+    read_clients,
+)
+from daswatch.queries.saved_query import Candidate
+from tests.builders.alerts import a_detection
+
+GROUP = Candidate(
+    "cluster-SHOP",
+    {"dbUserName": "svc", "remoteHost": "10.1.2.3"},
+    12,
+    "2031-03-04T10:00:00.000Z",
+    "2031-03-04T10:05:00.000Z",
+    Level.HIGH,
+)
+SERVICE = Client("svc", "", "10.1.2.0/24")
+
+
+def a_rule(**changes: Any) -> Detection:
+    return a_detection(known_clients=KnownClients(**{"days": 7, **changes}))
+
+
+def a_bucket(
+    user: str | None = "svc", application: str | None = None, ip: str | None = "10.1.2.3", host: str = "h"
+) -> dict[str, Any]:
+    key = {"dbUserName": user, "clientApplication": application, "remoteIp": ip, "remoteHost": host}
+    return {"key": key, "doc_count": 1}
+
+
+def an_answer(*buckets: Any, others: int = 0, hits: Sequence[Any] = ()) -> dict[str, Any]:
+    return {
+        "hits": {"total": {"value": len(hits)}, "hits": list(hits)},
+        "aggregations": {"clients": {"buckets": list(buckets)}, "others": {"doc_count": others}},
+    }
+
+
+def a_hit(seconds: float, user: str = "svc", ip: str = "10.1.2.3") -> dict[str, Any]:
+    return {"fields": {"@timestamp": [str(int(seconds * 1000))], "dbUserName": [user], "remoteIp": [ip]}}
+
+
+def every(seconds: float, times: int, begin: float = 0.0, jitter: float = 0.0) -> list[float]:
+    random = Random(7)
+    return [begin + number * seconds + random.uniform(-jitter, jitter) for number in range(times)]
+
+
+def test_clients_are_asked_of_the_events_of_the_group_alone() -> None:
+    body = clients_query(a_rule(when="actor:backup"), GROUP)
+
+    assert body["size"] == 0
+    assert body["query"]["bool"]["filter"][-4:] == [
+        {"range": {"@timestamp": {"gte": "2031-03-04T10:00:00.000Z", "lt": "2031-03-04T10:05:00.001Z"}}},
+        {"term": {"resourceId": "cluster-SHOP"}},
+        {"term": {"dbUserName": "svc"}},
+        {"term": {"remoteHost": "10.1.2.3"}},
+    ]
+    assert body["aggs"]["others"]["filter"]["bool"]["must_not"][0]["query_string"]["query"] == "actor:backup"
+    assert "others" not in clients_query(a_rule(), GROUP)["aggs"]
+
+
+def test_the_pace_of_a_sequence_is_that_of_its_first_step() -> None:
+    detection = replace(a_rule(steady=True), sequence=EventSequence("activity:A", 5, "activity:B"))
+
+    body = clients_query(detection, GROUP)
+
+    assert body["post_filter"]["query_string"]["query"] == "activity:A"
+    assert "post_filter" not in clients_query(a_rule(steady=True), GROUP)
+
+
+@pytest.mark.parametrize(
+    ("client", "terms"),
+    [
+        (SERVICE, [{"dbUserName": "svc"}, {"remoteIp": "10.1.2.0/24"}]),
+        (
+            Client("svc", "app", "[local]"),
+            [{"dbUserName": "svc"}, {"remoteHost": "[local]"}, {"clientApplication": "app"}],
+        ),
+    ],
+)
+def test_a_clients_past_is_asked_for_without_failed_logins(client: Client, terms: list[dict[str, str]]) -> None:
+    body = earlier_query(a_rule(), GROUP, client)
+
+    (age, *rest) = body["query"]["bool"]["filter"]
+    assert age == {"range": {"@timestamp": {"lte": "2031-02-25T10:00:00.000Z"}}}
+    assert rest == [{"term": {"resourceId": "cluster-SHOP"}}, *({"term": term} for term in terms)]
+    assert body["query"]["bool"]["must_not"] == [{"term": {"activity": "AUTH FAILURE"}}]
+    assert (body["size"], body["terminate_after"]) == (0, 1)
+
+
+def test_addresses_are_put_together_by_network() -> None:
+    buckets = [
+        a_bucket(ip="10.1.2.3"),
+        a_bucket(ip="10.1.2.200"),
+        a_bucket(ip="2001:db8::1"),
+        a_bucket(ip=None, host="[local]"),
+    ]
+
+    assert read_clients(a_rule(), an_answer(*buckets)) == {
+        SERVICE,
+        Client("svc", "", "2001:db8::/64"),
+        Client("svc", "", "[local]"),
+    }
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"hits": {"total": {"value": 0}, "hits": []}},  # no index
+        an_answer(),
+        an_answer(a_bucket(), a_bucket(user=None)),
+        an_answer(a_bucket(), a_bucket(ip=None, host="")),
+        an_answer(a_bucket(), others=1),
+        an_answer(*(a_bucket(user=f"svc{number}") for number in range(MAX_CLIENTS + 1))),
+        an_answer(*(a_bucket(ip=f"10.1.2.{number}") for number in range(201))),
+    ],
+)
+def test_where_anything_is_unclear_a_group_fires(answer: dict[str, Any]) -> None:
+    assert not read_clients(a_rule(when="actor:backup"), answer)
+
+
+def test_many_clients_are_known_up_to_a_number() -> None:
+    buckets = [a_bucket(user=f"svc{number}") for number in range(MAX_CLIENTS)]
+
+    assert len(read_clients(a_rule(), an_answer(*buckets))) == MAX_CLIENTS
+
+
+def test_the_pace_is_that_of_each_client_at_its_host() -> None:
+    # Two services of one network, each every ten seconds, three seconds apart.
+    hits = [
+        a_hit(at, user, ip)
+        for user, ip, begin in (("a", "10.1.2.3", 0), ("b", "10.1.2.4", 3))
+        for at in every(10, 9, begin)
+    ]
+    buckets = [a_bucket("a"), a_bucket("b", ip="10.1.2.4")]
+    answer = an_answer(*buckets, hits=hits)
+
+    assert len(read_clients(a_rule(steady=True), answer)) == 2
+    assert not read_clients(
+        a_rule(steady=True), an_answer(*buckets, hits=[*hits, *(a_hit(200 + at) for at in range(9))])
+    )
+    answer["hits"]["total"]["value"] += 1  # more than were looked at
+    assert not read_clients(a_rule(steady=True), answer)
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        pytest.param([every(10, 30, jitter=1)], id="a pool with a stale password"),
+        pytest.param([[at + part for at in every(30, 12) for part in (0, 0.02, 0.3)]], id="a pool of three"),
+        pytest.param([[0, 1.5, 4, 9, 19, *every(10, 20, 29)]], id="waiting longer until it waits evenly"),
+        pytest.param([every(60, 12)[:4] + every(60, 12)[5:]], id="one attempt is missing"),
+        pytest.param([[25.0 * n, 25.0 * n + 8] for n in range(6)], id="six services, two attempts each"),
+        pytest.param([every(8, 3), every(30, 3), every(60, 3, 5)], id="services at intervals of their own"),
+        pytest.param([every(10, 9), every(10, 9, 3), every(10, 9, 5), [4.0]], id="one has just begun"),
+    ],
+)
+def test_a_service_that_waits_evenly_is_steady(attempts: list[list[float]]) -> None:
+    assert is_steady(attempts)
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([[float(number) * 20] for number in range(8)], id="a spray, one attempt for each account"),
+        pytest.param([[0.0, 8.0]], id="two attempts"),
+        pytest.param([every(20, 8)], id="a patient guesser"),
+        pytest.param([every(0.1, 200)], id="a guesser at full speed"),
+        pytest.param([every(2, 60, jitter=1)], id="a guesser that hardly waits"),
+        pytest.param([[at + part / 50 for at in every(30, 12) for part in range(16)]], id="sixteen guesses at once"),
+        pytest.param([[0, 3, 9, 40, 44, 61, 90]], id="a person"),
+        pytest.param([[0.0, 8.0], [20.0, 61.0], [70.0, 72.0], [90.0, 140.0]], id="two attempts each, at any pace"),
+        pytest.param([every(10, 9), [float(at) for at in range(5)]], id="one steady, one bursting"),
+        pytest.param([every(10, 9), [1.0], [2.0], [3.0]], id="a spray behind a steady service"),
+    ],
+)
+def test_guessers_and_people_are_not_steady(attempts: list[list[float]]) -> None:
+    assert not is_steady(attempts)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_attempts_at_random_times_are_not_steady(seed: int) -> None:
+    random = Random(seed)
+    at, attempts = 0.0, []
+    for _ in range(30):
+        at += random.expovariate(1 / 10)
+        attempts.append(at)
+
+    assert not is_steady([attempts])
