@@ -38,6 +38,7 @@ class Sample:
     words: str
     engine: str
     steps: tuple[Mapping[str, Any], ...]
+    attack: tuple[str, ...] = ()  # the techniques that it shows, where it does not show all of its rule's
 
     def days_ago(self) -> list[float]:
         """When its events happened, in days before its end; a detection that learns needs some that are long past."""
@@ -53,7 +54,10 @@ def samples_of(detection: str) -> list[Sample]:
         if file.is_file():
             for line in file.read_text("utf-8").splitlines():
                 entry = orjson.loads(line)
-                found.append(Sample(detection, expected, entry["sample"], entry["engine"], tuple(entry["steps"])))
+                attack = tuple(entry.get("attack", ()))
+                found.append(
+                    Sample(detection, expected, entry["sample"], entry["engine"], tuple(entry["steps"]), attack)
+                )
     return found
 
 

@@ -42,7 +42,8 @@ CATALOGUE = {
     "mass-read", "sensitive-read", "dump-tool", "os-exec", "schema-drop", "mass-delete", "sqli-pattern",
     "sql-error-burst", "catalog-enum", "permission-denied-burst", "off-hours-privileged", "first-seen-application",
     "first-seen-network", "master-or-shared-use", "dormant-account", "audit-tamper-db", "das-tamper-control-plane",
-    "das-silent", "das-failing", "aws-user-name",
+    "das-silent", "das-failing", "aws-user-name", "data-out-control-plane", "access-control-plane",
+    "deletion-control-plane", "audit-control-plane", "change-control-plane",
 }  # fmt: skip
 NAMESPACES = {
     "Software and Configuration Checks", "TTPs", "Effects", "Unusual Behaviors", "Sensitive Data Identifications",

@@ -1,0 +1,59 @@
+"""docs/control-plane.md: the table of signals of AWS API calls, from the code and the rules.
+
+python -m tools.control_plane_page   # writes it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from daswatch.detections.detection import Detection, Source
+from daswatch.detections.sigma import compile_all
+from daswatch.documents.call_signals import CALL_SIGNALS
+from tools.markers import replaced
+
+PAGE = Path(__file__).parents[1] / "docs" / "control-plane.md"
+BEGIN, END = "<!-- signals: made by python -m tools.control_plane_page -->", "<!-- end of signals -->"
+
+
+def table() -> str:
+    """Each signal with its meaning, the calls that can have it, and the detections that report it."""
+    detections = [one for one in compile_all() if one.source is Source.CONTROL_PLANE]
+    head = ["Signal", "Meaning", "Calls", "Detection, level"]
+    rows = [
+        [f"`{one.name}`", one.meaning, ", ".join(one.calls), "<br>".join(_reported(one.name, detections))]
+        for one in CALL_SIGNALS
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def with_table(page: str) -> str:
+    """The page with the table of the code. Raises ValueError where the page has no place for it."""
+    found = replaced(page, BEGIN, END, f"\n{table()}\n")
+    if found is None:
+        raise ValueError(f"{PAGE.name} has no place for the table: {BEGIN} … {END}")
+    return found
+
+
+def _reported(signal: str, detections: list[Detection]) -> Iterator[str]:
+    for detection in detections:
+        selected, _, _ = detection.query.partition("AND (NOT")  # what is left out is named behind it
+        if _names(selected, signal):
+            yield f"{detection.name}, {_level(signal, detection)}"
+
+
+def _level(signal: str, detection: Detection) -> str:
+    """The highest level of a condition for which one such call is enough."""
+    levels = [
+        one.level for one in detection.conditions if one.level and _names(one.query, signal) and one.at_least == 1
+    ]
+    return max([detection.level, *levels], key=lambda level: level.rank).value
+
+
+def _names(query: str, signal: str) -> bool:
+    return signal in query.replace("\\", "").replace("(", " ").replace(")", " ").replace("signals:", " ").split()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text("utf-8")), "utf-8")
