@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, NoReturn
@@ -55,6 +56,7 @@ _ACTORS = frozenset(ActorKind) - {ActorKind.APPLICATION}  # an application's eve
 _TRIGRAM = 3  # characters: a shorter substring finds nothing
 
 _SECTION = "daswatch"
+_SHARED = "shared"  # the value of a setting that is a list of `_shared.yml`
 # One row for each object of a statement whose MAIN row counts already.
 _NO_AUX = "NOT class:AUX"
 # Sigma's word for one event after another; how many of the first is what Sigma has no word for.
@@ -78,6 +80,7 @@ _KNOWN_KEYS = frozenset(
         "source",
         "group-by",
         "settings",
+        "shared",
         "also",
         "sequence",
         "numbers",
@@ -157,6 +160,12 @@ def _rule(folder: Traversable) -> str:
         raise RuleError(f"{folder.name}: the folder has no rule.yml") from exc
 
 
+@cache
+def shared() -> list[dict[str, Any]]:
+    """`_shared.yml`: the lists and the rules that several detections use."""
+    return list(yaml.safe_load_all(files("detections").joinpath("_shared.yml").read_text("utf-8")))
+
+
 def read_tuning(text: str) -> Tuning:
     """A team's tuning file, YAML. Raises RuleError that says what is wrong."""
     try:
@@ -217,9 +226,8 @@ class _Compiler:
         self.settings = self._settings()
         self.backend = _Backend(ProcessingPipeline(), assumed=tuning.assumed)
         self.numbers = self._numbers()
-        self.queries = {
-            document.get("name", ""): self._lucene(document) for document in documents if "detection" in document
-        }
+        rules = [document for document in documents if "detection" in document]
+        self.queries = {rule.get("name", ""): self._lucene(rule) for rule in [*rules, *self._shared_rules()]}
 
     def detection(self) -> Detection:
         """Put everything together."""
@@ -277,7 +285,9 @@ class _Compiler:
             settings["window"] = self.correlation["timespan"]
             if self.correlation["type"] != _ORDERED:
                 settings["threshold"] = self.correlation["condition"]["gte"]
-        settings |= self.section.get("settings") or {}
+        own = self.section.get("settings") or {}
+        lists = shared()[0]["lists"]
+        settings |= {name: lists[name] if value == _SHARED else value for name, value in own.items()}
         for name, value in self.override.settings.items():
             if name not in settings:
                 self._wrong(f"tuning: there is no setting {name!r}; there are {', '.join(settings) or 'none'}")
@@ -285,6 +295,11 @@ class _Compiler:
                 self._wrong(f"tuning: {name} is {'a list' if isinstance(settings[name], list) else 'one value'}")
             settings[name] = value
         return settings
+
+    def _shared_rules(self) -> list[dict[str, Any]]:
+        """The rules of `_shared.yml` that this file names."""
+        by_name = {rule["name"]: rule for rule in shared()[1:]}
+        return [by_name[name] for name in self.section.get("shared", ())]
 
     def _numbers(self) -> dict[str, Any]:
         """The items whose number is a setting: Sigma's `expand` is for text, so the rule has the number itself."""
