@@ -56,7 +56,11 @@ _NAME_LENGTH = 128  # characters
 _ESCAPED_NAME = re.compile(r'\bu&"((?:[^"]++|"")*+)"?+', re.IGNORECASE)
 _ESCAPED = re.compile(r"[^0-9A-Fa-f+'\"\s](?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\ufeff]")
+# MySQL reads over a number without digits behind its `e`: `concat 1.e(`.
+_IGNORED_NUMBER = re.compile(r"(?<![\w.])\d++\.[eE](?=[\s(),.*])")
+_BINARY = re.compile(r"\bbinary\s++(?=[?\d])")
+# What some engines take for blanks, but no end of a line.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\ufeff]")
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
 _PARAMETER = {
     "postgresql": re.compile(r"(?<![\w$])\$\d++"),
@@ -86,6 +90,8 @@ def bare(text: str, engine: str) -> str:
     text = readable(text, engine)
     if engine == "mysql":
         text = text.replace("?", "$")
+        if ".e" in text or ".E" in text:
+            text = _IGNORED_NUMBER.sub(" ", text)
     elif engine in ("postgresql", "oracle") and ("u&" in text or "U&" in text):
         text = _ESCAPED_NAME.sub(_unescaped, text)
     if not _NOT_PLAIN.search(text):
@@ -120,11 +126,12 @@ def _shape(text: str, engine: str) -> str:
     text = text.lower()
     if engine == "mysql":
         text = text.replace("*/", " ").replace("||", " or ").replace("&&", " and ")
+        text = _BINARY.sub("", text) if "binary" in text else text
     text = _PREFIXED.sub("", text)
     parameter = _PARAMETER.get(engine)
     if parameter:
         text = parameter.sub(" $ ", text)
-    text = " ".join(_CONTROL.sub(" ", text).replace("?", " ? ").split())
+    text = " ".join(CONTROL.sub(" ", text).replace("?", " ? ").split())
     text = _NEEDLESS_BLANK.sub("", text)
     text = _UNEQUAL.sub("<>", text)
     text = _SIGN.sub(r"\1?", text)

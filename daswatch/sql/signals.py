@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from daswatch.sql.cut_off import cuts_off
 from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
-from daswatch.sql.shapes import bare, shape_of_bare
+from daswatch.sql.shapes import CONTROL, bare, shape_of_bare
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import Pattern
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine
@@ -50,7 +50,7 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
     matches = (_cached_matches if len(without_literals) <= CACHED_CHARACTERS else _matches)(without_literals, engine)
     found |= matches.names
     if matches.open:
-        lowered = text.lower()
+        lowered = CONTROL.sub(" ", text.lower())
         found.update(name for name, expression in matches.open if _searched(expression, lowered))
     if cuts_off(text, engine):
         found.add("comment-cut-off")

@@ -58,7 +58,7 @@ TAUTOLOGY = Signal(
             ALL,
             ("or", "and", "xor", "not"),
             rf"\b(?:(?:or|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?(?:1=1|0=0)|(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?"
-            rf"(?:\?{_COMPARED}{LITERAL}|{LITERAL}{_COMPARED}\?))(?![\w.(?*/+|-]| ?[?$])",
+            rf"(?:\?{_COMPARED}\(?{LITERAL}|{LITERAL}{_COMPARED}\(?\?))(?![\w.(*/+|-])",
             without=_OPTIONAL_FILTER,
         ),
         # Random numbers, or the same text on both sides, are not an optional filter.
@@ -77,8 +77,9 @@ TAUTOLOGY = Signal(
         Pattern(
             ALL,
             ("or", "and", "xor"),
-            rf"\b(?:or|and|xor)[ (!]{{1,9}}{LITERAL} (?:not )?(?:between|in ?\()[ (]{{0,3}}{LITERAL}",
+            rf"\b(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?{LITERAL} (?:not )?(?:between|in ?\()[ (]{{0,3}}{LITERAL}",
         ),
+        Pattern(ALL, ("or", "xor"), r"\b(?:or|xor)[ (!]{1,9}\?(?:[-+*/^&|%]| )\?(?=\Z|\)| and\b| or\b| limit\b|;)"),
         Pattern(ALL, ("having",), rf"\bhaving[ (]{{1,9}}{LITERAL}{_COMPARED}{LITERAL}"),
         Pattern(
             ALL,
@@ -289,6 +290,19 @@ UNION_PROBE = Signal(
             ("union",),
             rf"{_UNION}\?(?:,\?){{1,200}}(?![\w,(.|+])",
             raw=r"(?:select|all|distinct|\()[\s/*()+]{1,20}(\d{3,9})[\s/*]{0,5},[\s/*]{0,5}\1\b",
+        ),
+        # Behind a condition that leaves nothing of the query's own rows.
+        Pattern(
+            ALL,
+            ("union",),
+            rf"\b(?:and|or)[ (]{{1,5}}(?:1=0|0=1|[01]=\?|\?=[?01])\)? {_UNION.removeprefix(chr(92) + 'b')}",
+        ),
+        # Three numbers or more that mean nothing.
+        Pattern(
+            ALL,
+            ("union",),
+            rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}\?(?:,\?){{2,200}}(?![\w,(.|+])",
+            raw=r"(?:select|all|distinct|\()[\s/*()+]{1,20}\d{3,9}(?:[\s/*]{0,5},[\s/*]{0,5}\d{3,9}){2}",
         ),
         Pattern(
             ALL,
@@ -565,12 +579,7 @@ ERROR_EXTRACTION = Signal(
             ("chr", "char", "concat"),
             r"\(select (?:\(?concat\(){0,3}\(?(?:n?cha?r\([?01]\)(?:\|\||\+)){2,20}n?cha?r\([?01]\)[^;]{0,60}\(?(?:select|coalesce|isnull|nvl|ifnull)\b",
         ),
-        Pattern(
-            _MY,
-            ("concat",),
-            r"(?:=|<|>|\bin|,|like)\(select concat\(\?,[^;]{1,400},\?\)\)",
-            raw=r"concat\W{1,9}0x71[0-9a-f]{4,8}71\b",
-        ),
+        Pattern(_MY, ("select",), r"\(select\b|\bunion\b", raw=r"0x71[0-9a-f]{6}71\b[^;]{1,1500}0x71[0-9a-f]{6}71\b"),
         Pattern(
             ALL,
             ("and", "or", "where", "in"),
@@ -674,6 +683,7 @@ INFERENCE = Signal(
             rf"|strcmp|regexp_substr|regexp_like)\({_OPEN}(?:\w{{1,20}}\({_OPEN}){{0,3}}(?:select\b|{_SERVER}|user,)[^;]{{0,400}}?"
             rf"(?:,[?01]|for 1|,\?)\){_CLOSE}(?:=|<>|<|>| like | in ?\(| between | regexp )",
         ),
+        Pattern(ALL, ("right", "reverse"), rf"\b(?:right|reverse)\(left\({_OPEN}(?:select\b|{_SERVER})"),
         Pattern(
             ALL,
             ("length", "len", "char_length", "character_length"),
@@ -681,7 +691,12 @@ INFERENCE = Signal(
             r"(?:=|<>|<|>| between | in ?\()",
         ),
         # A condition as a number of MySQL.
-        Pattern(_MY, ("order", "where"), r"\((?:\?=\?|[^;()]{1,40}[=<>]\?)\)\*[?01]", raw=r"\d\s?[=<>]\s?\d"),
+        Pattern(
+            _MY,
+            ("order", "where"),
+            r"\((?:\?(?:=| r?like )\?|[^;()]{1,40}[=<>]\?)\)\*[?01]",
+            raw=r"\d\s?(?:[=<>]|\Wr?like\W)\s?\d",
+        ),
         Pattern(
             ALL,
             ("and", "or", "not", "where"),
@@ -694,6 +709,8 @@ INFERENCE = Signal(
             r"\b(?:and|or|not|xor|\|\|)[ (!]{0,6}\(select (?:\?|(?:substr[bc]?|substring|mid|left|right|length|len|ascii|count)\([^;]{1,80}\)) ?from [^;]{1,400}\)(?:=|<>|<|>| like )\?",
             raw=r"(?:=|<|>|like)\s{0,3}(?:'.'|'\w'|\d{2,3}\b|'[^']{0,40}')",
         ),
+        # A subquery between the two halves of a text.
+        Pattern(ALL, ("select",), r"=\?(?:\+|\|\|)\(select\b[^;]{1,600}\)(?:\+|\|\|)\?"),
         # A number compared with a CASE.
         Pattern(
             ALL,
@@ -716,7 +733,7 @@ INFERENCE = Signal(
             ALL,
             ("case",),
             r"[?01]/\(?(?:select )?\(?case when\b[^;]{1,400}(?:then|else) 0\b",
-            raw=r"ascii|substr|version|user|select|\d{3,}\s*=\s*\d{3,}",
+            raw=r"ascii|substr|version|user|select|\d{3,9}\s{0,9}=\s{0,9}\d{3,9}",
         ),
         Pattern(_PG, ("generate_series",), r"\bgenerate_series\([?01],[?01],\(?case when\b"),
         Pattern(
@@ -728,7 +745,7 @@ INFERENCE = Signal(
         Pattern(
             _MY,
             ("elt", "make_set", "extractvalue"),
-            r"\b(?:elt|make_set)\([^;]{1,300}?(?:[=<>]| like | between | in ?\()|\b(?:and|or|rlike|not|xor) (?:elt|make_set|extractvalue)\(|\((?:\?=\?|[^;]{1,40}>\?)\)\*[?01]",
+            r"\b(?:elt|make_set)\([^;]{1,300}?(?:[=<>]| r?like | between | in ?\()|\b(?:and|or|rlike|not|xor) (?:elt|make_set|extractvalue)\(|\((?:\?=\?|[^;]{1,40}>\?)\)\*[?01]",
         ),
         Pattern(_MS, ("is_srvrolemember",), r"\b(?:and|or|not)[ (]{1,5}is_srvrolemember\("),
         Pattern(
@@ -809,13 +826,13 @@ ENCODED = Signal(
             ("mysql", "sqlserver"),
             ("concat", "concat_ws", "union", "like", "exec"),
             r"\bconcat(?:_ws)?\([^;]{0,60}\?|\bunion\b|\blike \?|=\?",
-            raw=r"concat(?:_ws)?\W{1,9}0x[0-9a-f]{2,}|\bunion\b.{1,200}0x(?:[2-7][0-9a-f]){3,}\b|like\W{1,9}0x(?:[2-7][0-9a-f]){2,}",
+            raw=r"concat(?:_ws)?\W{1,9}0x[0-9a-f]{2}|\bunion\b.{1,200}0x(?:[2-7][0-9a-f]){3,200}\b|like\W{1,9}0x(?:[2-7][0-9a-f]){2,200}",
         ),
         Pattern(
             _MY,
             ("outfile", "dumpfile", "load_file", "unhex"),
             r"\b(?:outfile|dumpfile|load_file\(|by|unhex\()",
-            raw=r"(?:by|load_file\s{0,3}\()\W{1,9}0x[0-9a-f]{12,}|unhex\W{1,5}(?:[2-7][0-9a-f]){4,}",
+            raw=r"(?:by|load_file\s{0,3}\()\W{1,9}0x[0-9a-f]{12}|unhex\W{1,5}(?:[2-7][0-9a-f]){4}",
         ),
     ),
     samples={
