@@ -31,7 +31,7 @@ from daswatch.sql.statements import (
 
 # Exact, unlike the number of a hash: what stands directly behind a number is code: `1or 1=1`, `1e0union`.
 _NUMBER = (
-    r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\w.]))"
+    r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\d._]|[eE][+-]?\d|[xX][0-9A-Fa-f]))"
     r"(?:(?<=0)[xX][0-9A-Fa-f]++|[\d_]*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+)"
 )
 SCANNERS_OF_CODE = scanners_with(_NUMBER)
@@ -127,18 +127,21 @@ def _shape(text: str, engine: str) -> str:
     if engine == "mysql":
         text = text.replace("*/", " ").replace("||", " or ").replace("&&", " and ")
         text = _BINARY.sub("", text) if "binary" in text else text
+    if "<redacted>" in text or "<secret>" in text:
+        text = text.replace("<redacted>", "?").replace("<secret>", "?")
     text = _PREFIXED.sub("", text)
     parameter = _PARAMETER.get(engine)
     if parameter:
         text = parameter.sub(" $ ", text)
     text = " ".join(CONTROL.sub(" ", text).replace("?", " ? ").split())
+    if engine == "mysql" and " @ " in text:
+        text = text.replace(" @ ", "@")
     text = _NEEDLESS_BLANK.sub("", text)
     text = _UNEQUAL.sub("<>", text)
     text = _SIGN.sub(r"\1?", text)
     if "(?)" in text or "(1)" in text or "(0)" in text:
-        for _ in range(4):
-            text = _IN_PARENTHESES.sub(r" \1 ", text)
-        text = _NEEDLESS_BLANK.sub("", text.replace("  ", " "))
+        for _ in range(4):  # within each other
+            text = _NEEDLESS_BLANK.sub("", _IN_PARENTHESES.sub(r" \1 ", text).replace("  ", " "))
     text = _LIST.sub(r"\1(?)", text)
     return text.strip("; ")
 

@@ -15,9 +15,10 @@ from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import Pattern
-from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine
+from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, without_comments
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
+_BLANKS = re.compile(r"[ \t]++")
 _LONGEST_SHAPE = 32_768  # characters that patterns look at
 _DEPTH = 2  # texts executed within each other
 
@@ -50,8 +51,9 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
     matches = (_cached_matches if len(without_literals) <= CACHED_CHARACTERS else _matches)(without_literals, engine)
     found |= matches.names
     if matches.open:
-        lowered = CONTROL.sub(" ", text.lower())
-        found.update(name for name, expression in matches.open if _searched(expression, lowered))
+        lowered = text.lower()
+        readable = _BLANKS.sub(" ", CONTROL.sub(" ", without_comments(text, engine).lower()))
+        found.update(name for name, raw in matches.open if _searched(raw, lowered) or _searched(raw, readable))
     if cuts_off(text, engine):
         found.add("comment-cut-off")
         if matches.is_union:

@@ -25,6 +25,7 @@ _CATALOG = (
     r"|\bdba_\w|\buser_(?:tables|tab_columns|objects)|\bv\$\w|\bmysql\.\w|\bperformance_schema\b|\bdual\b)"
 )
 _UNION = r"\bunion(?: all| distinct| distinctrow)?[ (]{0,4}(?:select|values)\b[ (]{0,4}(?:all |distinct )?"
+_TWO_UNIONS = r"\bunion\b[^;]{0,1500}\bunion\b"  # a report has more than one, and rows of NULL between its parts
 _NUMBER_PAIR = r"\d{2,12}['\"%)\s]{0,9}(?:(?:/\*.{0,9}\*/|[\s=<>!+(]){1,9}|\W{1,20}(?:like|rlike|in|between|is)\W{1,20}){1,2}['\"%(\s]{0,9}\d{2,12}"
 # In front of it: comparisons of the parameter of an optional filter.
 _OPTIONAL_FILTER = rf"\((?:[\w.]++(?:=|<>|>=|<=| i?like | in ?)\(?[?$]\)? or [?](?:=|<>| is ){LITERAL}\)|{LITERAL}(?:=|<>| is ){LITERAL} or )"
@@ -274,13 +275,14 @@ UNION_PROBE = Signal(
             ALL,
             ("union",),
             rf"{_UNION}null(?:,null){{0,200}}(?![\w,(.|+]| as\b)",
-            without=r"\bunion\b[^;]{0,1500}\bunion\b",
+            without=_TWO_UNIONS,
         ),
         Pattern(
             ALL,
             ("union",),
             rf"\bfrom\b[^;]{{0,1500}}{_UNION}(?=(?:null,|[?01],){{0,200}}null)(?=[^;]{{0,800}}(?:null,null|null,[?01],null))"
             r"(?:null|[?01])(?:,(?:null|[?01])){1,200}\)?(?: from dual)?(?:\Z| limit | order by )",
+            without=_TWO_UNIONS,
         ),
         Pattern(
             ALL, ("union",), rf"{_UNION}1(?:,\?){{1,200}}(?![\w,(.|+])", raw=r"\b1[\s/*()+]{0,9},[\s/*()+]{0,9}2\b"

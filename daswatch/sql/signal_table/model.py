@@ -16,8 +16,8 @@ class Pattern:
     """One form of a signal: a regular expression that is searched for in the shape of a statement.
 
     It is tried only where one of `words` is in the shape: identifiers or keywords in lower case. Where `raw` is given,
-    the text must match this too, in lower case and as it was sent: for what a shape does not keep, such as the value
-    of a literal. Where `without` is found in the shape, the pattern does not count. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
+    the text must match this too, in lower case, as it was sent or without its comments: for what a shape does not keep,
+    such as the value of a literal, or a hint. Where `without` is found in the shape, the pattern does not count. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
     """
 
     engines: tuple[str, ...]
