@@ -62,6 +62,7 @@ _BINARY = re.compile(r"\bbinary\s++(?=[?\d])")
 # What some engines take for blanks, but no end of a line.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\ufeff]")
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
+_BEFORE_LETTER = re.compile(r"(?<=[01])(?<![\w.$#@][01])(?=[a-z_])")
 _PARAMETER = {
     "postgresql": re.compile(r"(?<![\w$])\$\d++"),
     "oracle": re.compile(r"(?<!:):\s?(?:\w++|\?)"),
@@ -130,6 +131,7 @@ def _shape(text: str, engine: str) -> str:
     if "<redacted>" in text or "<secret>" in text:
         text = text.replace("<redacted>", "?").replace("<secret>", "?")
     text = _PREFIXED.sub("", text)
+    text = _BEFORE_LETTER.sub(" ", text)
     parameter = _PARAMETER.get(engine)
     if parameter:
         text = parameter.sub(" $ ", text)

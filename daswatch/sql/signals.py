@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from daswatch.sql.cut_off import cuts_off
 from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare
 from daswatch.sql.signal_table import SIGNALS
-from daswatch.sql.signal_table.model import Pattern
+from daswatch.sql.signal_table.model import LOOK_BEHIND, Pattern
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, without_comments
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
 _BLANKS = re.compile(r"[ \t]++")
-_LONGEST_SHAPE = 32_768  # characters that patterns look at
+_LONGEST_SHAPE = 16_384  # characters that patterns look at
+_LONGEST_TEXT = 65_536  # characters that are looked into for what a shape does not keep
+_MOST_LOOKS_BEHIND = 20
 _DEPTH = 2  # texts executed within each other
 
 
@@ -51,8 +54,8 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
     matches = (_cached_matches if len(without_literals) <= CACHED_CHARACTERS else _matches)(without_literals, engine)
     found |= matches.names
     if matches.open:
-        lowered = text.lower()
-        readable = _BLANKS.sub(" ", CONTROL.sub(" ", without_comments(text, engine).lower()))
+        lowered = text[:_LONGEST_TEXT].lower()
+        readable = _BLANKS.sub(" ", CONTROL.sub(" ", without_comments(text[:_LONGEST_TEXT], engine).lower()))
         found.update(name for name, raw in matches.open if _searched(raw, lowered) or _searched(raw, readable))
     if cuts_off(text, engine):
         found.add("comment-cut-off")
@@ -78,7 +81,7 @@ def _matches(bare_text: str, engine: str) -> _Matches:
     found = [
         (name, pattern.raw)
         for name, pattern in candidates
-        if _searched(pattern.expression, shape) and not (pattern.without and _searched(pattern.without, shape))
+        if _found(pattern, shape) and not (pattern.without and _searched(pattern.without, shape))
     ]
     names = frozenset(name for name, raw in found if not raw)
     return _Matches(
@@ -100,6 +103,16 @@ def _patterns_by_word(engine: str) -> dict[str, tuple[tuple[str, Pattern], ...]]
     pairs = [(signal.name, pattern) for signal in SIGNALS for pattern in signal.patterns if engine in pattern.engines]
     words = {word for _, pattern in pairs for word in pattern.words}
     return {word: tuple(pair for pair in pairs if word in pair[1].words) for word in words}
+
+
+def _found(pattern: Pattern, shape: str) -> bool:
+    if not pattern.behind:
+        return _searched(pattern.expression, shape)
+    for match in islice(_compiled(pattern.expression).finditer(shape), _MOST_LOOKS_BEHIND):
+        statement = shape.rfind(";", 0, match.start()) + 1
+        if _compiled(pattern.behind).search(shape, max(statement, match.start() - LOOK_BEHIND), match.start()):
+            return True
+    return False
 
 
 def _searched(expression: str, text: str) -> bool:

@@ -280,8 +280,9 @@ UNION_PROBE = Signal(
         Pattern(
             ALL,
             ("union",),
-            rf"\bfrom\b[^;]{{0,1500}}{_UNION}(?=(?:null,|[?01],){{0,200}}null)(?=[^;]{{0,800}}(?:null,null|null,[?01],null))"
+            rf"{_UNION}(?=(?:null,|[?01],){{0,200}}null)(?=[^;]{{0,800}}(?:null,null|null,[?01],null))"
             r"(?:null|[?01])(?:,(?:null|[?01])){1,200}\)?(?: from dual)?(?:\Z| limit | order by )",
+            behind=r"\bfrom\b",
             without=_TWO_UNIONS,
         ),
         Pattern(
@@ -303,8 +304,9 @@ UNION_PROBE = Signal(
         Pattern(
             ALL,
             ("union",),
-            rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}\?(?:,\?){{2,200}}(?![\w,(.|+])",
+            rf"{_UNION}\?(?:,\?){{2,200}}(?![\w,(.|+])",
             raw=r"(?:select|all|distinct|\()[\s/*()+]{1,20}\d{3,9}(?:[\s/*]{0,5},[\s/*]{0,5}\d{3,9}){2}",
+            behind=r"\b(?:where|from)\b",
         ),
         Pattern(
             ALL,
@@ -315,9 +317,10 @@ UNION_PROBE = Signal(
         Pattern(
             ALL,
             ("union",),
-            rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}(?:(?!\bfrom\b)[^;]){{0,600}}?(?:n?cha?r\(\?(?:,\?){{0,40}}\)(?:\|\||\+)n?cha?r\("
-            r"|(?:concat|concat_ws|char|hex|unhex)\([?01](?:,(?:[?01]|select|\(|char|version|user|database))"
-            rf"|{_SERVER})",
+            r"n?cha?r\(\?(?:,\?){0,40}\)(?:\|\||\+)n?cha?r\("
+            r"|\b(?:concat|concat_ws|char|hex|unhex)\([?01](?:,(?:[?01]|select|\(|char|version|user|database))"
+            rf"|{_SERVER}",
+            behind=rf"\b(?:where|from)\b[^;]{{0,600}}{_UNION}(?:(?!\bfrom\b)[^;]){{0,300}}\Z",
             raw=r"0x[0-9a-f]{4}|cha?r\W{0,4}\(|version|user|database|schema|db_name|host|@@|sys_context|banner|load_file|pg_read|current_setting",
             without=rf"\A(?:(?!\bunion\b)[^;]){{0,2000}}{_CATALOG}",
         ),
@@ -325,10 +328,11 @@ UNION_PROBE = Signal(
         Pattern(
             ALL,
             ("union",),
-            rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}[^;]{{0,1500}}\b(?:from|join) ?\(?(?:select [^;]{{0,300}}\bfrom )?(?!dual\b){_CATALOG}",
+            rf"\b(?:from|join) ?\(?(?!dual\b){_CATALOG}",
+            behind=rf"\b(?:where|from)\b[^;]{{0,600}}{_UNION}",
             without=rf"\A(?:(?!\bunion\b)[^;]){{0,2000}}{_CATALOG}",
         ),
-        Pattern(_MY, ("union",), r"\bwhere\b[^;]{0,1500}\bunion(?: all| distinct)? ?(?:table |values ?\(?row\b)"),
+        Pattern(_MY, ("union",), r"\bunion(?: all| distinct)? ?(?:table |values ?\(?row\b)", behind=r"\bwhere\b"),
     ),
     samples={
         "postgresql": (
@@ -404,31 +408,35 @@ CONDITIONAL_DELAY = Signal(
         Pattern(
             _PG,
             _SLEEPERS["postgresql"],
-            rf"{_IN_CONDITION}[^;]{{0,600}}{_DELAYS['postgresql']}",
+            _DELAYS["postgresql"],
+            behind=_IN_CONDITION,
             without=r"\bperform (?:pg_catalog\.)?pg_sleep",
         ),
         Pattern(
             _PG, ("generate_series",), r"\b(?:then|else) ?\(?(?:select )?count\(\*\)from generate_series\([?01],\?\)"
         ),
-        Pattern(_MY, _SLEEPERS["mysql"], rf"{_IN_CONDITION}[^;]{{0,600}}{_DELAYS['mysql']}", without=r"\bdo sleep\("),
+        Pattern(_MY, _SLEEPERS["mysql"], _DELAYS["mysql"], behind=_IN_CONDITION, without=r"\bdo sleep\("),
         Pattern(
             _MY,
             _SLEEPERS["mysql"],
-            r"\(select ?\(?!?(?:sleep|benchmark)\(|\bif\([^;]{1,300}(?:sleep|benchmark)\(",
+            r"\(select ?\(?!?(?:sleep|benchmark)\(",
             without=r"\bdo sleep\(",
         ),
         Pattern(
             _MY,
             ("get_lock",),
-            r"\b(?:and|or|if\(|elt\(|when|then|xor|rlike)[^;]{1,300}get_lock\(\?,\?\)",
+            r"\bget_lock\(\?,\?\)",
+            behind=r"\b(?:and|or|if\(|elt\(|when|then|xor|rlike)",
             raw=r"get_lock\W{1,9}\w{3,9}\W{1,9}\d",
         ),
         Pattern(
             _OR,
             ("receive_message",),
-            rf"\A(?:select|insert|update|delete|with|merge)\b[^;]{{0,2000}}{_IN_CONDITION}[^;]{{0,600}}receive_message\(",
+            r"\breceive_message\(",
+            behind=rf"(?:select|insert|update|delete|with|merge)\b[^;]{{0,1000}}{_IN_CONDITION}",
+            without=r"\A(?:begin|declare|create|call)\b",
         ),
-        Pattern(_OR, ("sleep",), r"\bif ?\([^;]{1,600}\)then [\w.]{1,40}\.sleep\(\?\);else [\w.]{1,40}\.sleep\(0\)"),
+        Pattern(_OR, ("sleep",), r"\)then [\w.]{1,40}\.sleep\(\?\);else [\w.]{1,40}\.sleep\(0\)", behind=r"\bif ?\("),
         # Behind a query, as its end.
         Pattern(
             ("postgresql", "mysql"),
@@ -449,7 +457,8 @@ CONDITIONAL_DELAY = Signal(
         Pattern(
             _MS,
             ("waitfor",),
-            rf"\bif ?\({{1,3}}(?:[^;]{{0,40}}\()?{_MS_CONDITION}[^;]{{0,600}}waitfor (?:delay|time) ?(?:\?|@)",
+            r"\bwaitfor (?:delay|time) ?(?:\?|@)",
+            behind=rf"\bif ?\({{1,3}}(?:[^;]{{0,40}}\()?{_MS_CONDITION}",
             without=r"@@rowcount",
         ),
         # The same table several times: the heavy query of a tool.
@@ -552,7 +561,7 @@ ERROR_EXTRACTION = Signal(
         Pattern(
             ("postgresql", "sqlserver", "oracle"),
             ("cast", "convert", "try_cast", "to_number"),
-            rf"\b(?:cast|convert|to_number)\((?:{_NUMERIC},)?[^;]{{0,200}}?{_SERVER}[^;]{{0,400}}?(?: as {_NUMERIC}\b|\))",
+            rf"\b(?:cast|convert|to_number)\((?:{_NUMERIC},)?{_OPEN}(?:select )?{_OPEN}{_SERVER}",
             raw=rf"convert\W{{1,9}}{_NUMERIC}\b|\bas\W{{1,9}}{_NUMERIC}\b|to_number",
             without=r"\bserverproperty\(|\bserver_version",
         ),
@@ -581,7 +590,7 @@ ERROR_EXTRACTION = Signal(
             ("chr", "char", "concat"),
             r"\(select (?:\(?concat\(){0,3}\(?(?:n?cha?r\([?01]\)(?:\|\||\+)){2,20}n?cha?r\([?01]\)[^;]{0,60}\(?(?:select|coalesce|isnull|nvl|ifnull)\b",
         ),
-        Pattern(_MY, ("select",), r"\(select\b|\bunion\b", raw=r"0x71[0-9a-f]{6}71\b[^;]{1,1500}0x71[0-9a-f]{6}71\b"),
+        Pattern(_MY, ("select",), r"\(select\b|\bunion\b", raw=r"0x71[0-9a-f]{6}71\b[^;]{1,300}0x71[0-9a-f]{6}71\b"),
         Pattern(
             ALL,
             ("and", "or", "where", "in"),
@@ -724,12 +733,14 @@ INFERENCE = Signal(
         Pattern(
             ALL,
             ("case", "if", "iif", "decode", "nullif"),
-            r"\b(?:case|if\(|iif\()[^;]{1,800}?(?:\b(?:then|else) ?|,)\(?(?:to_char\(|to_number\(|cast\()?(?:[?01]/\(?(?:select )?\(?0\b|[?01]/\(case\b|\?\*\(select \?|\(?select \?(?: from [\w.]{1,60})? union(?: all)? select \?|cast\([?01] as \w{1,20}\)/\(?(?:select )?0|ctxsys\.|drop function)",
+            r"(?:\b(?:then|else) ?|,)\(?(?:to_char\(|to_number\(|cast\()?(?:[?01]/\(?(?:select )?\(?0\b|[?01]/\(case\b|\?\*\(select \?|\(?select \?(?: from [\w.]{1,60})? union(?: all)? select \?|cast\([?01] as \w{1,20}\)/\(?(?:select )?0|ctxsys\.|drop function)",
+            behind=r"\b(?:case|i?if\()",
         ),
         Pattern(
             ALL,
             ("case",),
-            r"\bcase when\b[^;]{1,600}?then null else (?:cast\(|ctxsys\.)[^;]{0,300}?end\)?(?: from dual)?\)? ?is null",
+            r"\bthen null else (?:cast\(|ctxsys\.)[^;]{0,300}?end\)?(?: from dual)?\)? ?is null",
+            behind=r"\bcase when\b",
         ),
         Pattern(
             ALL,
