@@ -11,7 +11,8 @@ and none around punctuation; `?`, `$`, `@` and `#` count as letters there. In it
 - names without quotes or brackets; what is not a letter in them is `_`, and one that would read as a keyword ends in
   `_`, unless a dot shows it to be a name;
 - `<>` for `!=` and `^=`; in MySQL `or` and `and` for `||` and `&&`;
-- the body of a routine or a DO block, also in dollar quotes, as a part of the statement.
+- the body of a routine or a DO block, also in dollar quotes, as a part of the statement: `«;…»` where it is a
+  PostgreSQL function's, which is not run now.
 """
 
 from __future__ import annotations
@@ -61,6 +62,16 @@ _IGNORED_NUMBER = re.compile(r"(?<![\w.])\d++\.[eE](?=[\s(),.*])")
 _BINARY = re.compile(r"\bbinary\s++(?=[?\d])")
 # What some engines take for blanks, but no end of a line.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\ufeff]")
+# Where a function's body begins, as far as its head is looked back at.
+_HEAD = 4_000  # characters
+_BEFORE_BODY = re.compile(r"\bas\s*+\Z", re.IGNORECASE)
+_OF_TRIGGER = re.compile(r"\breturns\s++(?:event_)?trigger\b", re.IGNORECASE)
+_BODY = re.compile(r"«[^«»]*+(?:«[^«»]*+»[^«»]*+)*+»?+")
+_ROUTINE = re.compile(
+    r"(?<!show )\b(?:create|alter) (?:or (?:replace|alter) )?"
+    r"(?:definer=[\w$?.]{1,80}(?: ?@ ?[\w$?.]{1,80})?(?:\(\))? ?)?(?:(?:non)?editionable )?(?:aggregate )?"
+    r"(?:proc(?:edure)?|function|package(?: body)?|type body) (?!to\b|on\b|,)(?:if not exists )?[\w$#.@]++"
+)
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
 _BEFORE_LETTER = re.compile(r"(?<=[01])(?<![\w.$#@][01])(?=[a-z_])")
 _PARAMETER = {
@@ -110,12 +121,28 @@ def _bare(text: str, engine: str, depth: int) -> str:
         if kind == "comment":
             return " "
         if kind == "dollar":
-            return f" {_bare(match['body'], engine, depth + 1)} " if match.start() in code else "?"
+            if match.start() not in code:
+                return "?"
+            body = _bare(match["body"], engine, depth + 1)
+            return f" «; {body} » " if _is_called_later(match.string[: match.start()]) else f" {body} "
         name = _name(match[0])
         qualified = match.string[match.start() - 1 : match.start()] == "." or match.string.startswith(".", match.end())
         return f" {name} " if qualified or name.lower() not in _RESERVED else f" {name}_ "
 
     return replaced(text, engine, SCANNERS_OF_CODE[engine], replacement)
+
+
+def _is_called_later(head: str) -> bool:
+    """Whether a body in dollar quotes is a function's; a trigger's function is called by nobody."""
+    return _BEFORE_BODY.search(head[-_HEAD:]) is not None and _OF_TRIGGER.search(head[-_HEAD:]) is None
+
+
+def without_bodies(shape: str, engine: str) -> str:
+    """A shape without the bodies of the routines that it creates: they are not run now."""
+    if engine == "postgresql":
+        return _BODY.sub("?", shape) if "«" in shape else shape
+    routine = _ROUTINE.search(shape)
+    return shape[: routine.end()] if routine else shape
 
 
 def shape_of_bare(text: str, engine: str) -> str:

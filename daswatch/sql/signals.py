@@ -11,9 +11,10 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from daswatch.sql.conditions import CHANGING_WORDS, unconditional_changes
 from daswatch.sql.cut_off import cuts_off
 from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
-from daswatch.sql.shapes import CONTROL, bare, shape_of_bare
+from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import LOOK_BEHIND, Pattern
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, without_comments
@@ -24,12 +25,16 @@ _LONGEST_SHAPE = 16_384  # characters that patterns look at
 _LONGEST_TEXT = 65_536  # characters that are looked into for what a shape does not keep
 _MOST_LOOKS_BEHIND = 20
 _DEPTH = 2  # texts executed within each other
+_OF_HEADS = frozenset({"function", "procedure"})  # of a routine
+_OF_ALL_HEADS = _OF_HEADS | {"set"}
+_RUN_NOW = frozenset(signal.name for signal in SIGNALS if not signal.in_bodies)
 
 
 class _Matches(NamedTuple):
     names: frozenset[str]  # of signals that the shape shows
     open: tuple[tuple[str, str], ...]  # those that depend on the text as well, and the expression for it
     runs_text: bool  # whether it may execute another text
+    runs_now: bool  # whether it may do so outside a routine that it creates
     is_union: bool
     is_stacked: bool  # something stands behind a statement that reads or writes
 
@@ -64,30 +69,33 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
         if matches.is_stacked:
             found.add("stacked-statements")
     if matches.runs_text and depth:
+        executed_signals: set[str] = set()
         for executed in executed_texts(text, engine):
             if executed.assembled:
                 found.add("dynamic-code")
-            _collect(executed.text, engine, found, depth - 1)
+            _collect(executed.text, engine, executed_signals, depth - 1)
+        found |= executed_signals if matches.runs_now else executed_signals - _RUN_NOW
 
 
 def _matches(bare_text: str, engine: str) -> _Matches:
     """What the table finds in a shape."""
     shape = shape_of_bare(bare_text, engine)[:_LONGEST_SHAPE]
+    now = without_bodies(shape, engine)
     words = set(_WORD.findall(shape))
+    words_now = words if now == shape else set(_WORD.findall(now))
     by_word = _patterns_by_word(engine)
     candidates: dict[tuple[str, Pattern], None] = {}
     for word in by_word.keys() & words:
         candidates.update(dict.fromkeys(by_word[word]))
-    found = [
-        (name, pattern.raw)
-        for name, pattern in candidates
-        if _found(pattern, shape) and not (pattern.without and _searched(pattern.without, shape))
-    ]
+    found = [(name, pattern.raw) for name, pattern in candidates if _shows(pattern, now if name in _RUN_NOW else shape)]
+    if not words_now.isdisjoint(CHANGING_WORDS):
+        found += [("unconditional-change", raw) for raw in unconditional_changes(now, engine)]
     names = frozenset(name for name, raw in found if not raw)
     return _Matches(
         names,
         tuple((name, raw) for name, raw in found if raw and name not in names),
         runs_text=not words.isdisjoint(RUNNING_WORDS[engine]),
+        runs_now=not words_now.isdisjoint(RUNNING_WORDS[engine] - (_OF_HEADS if engine == "mysql" else _OF_ALL_HEADS)),
         is_union="union" in words,
         is_stacked=_searched(_STACKED, shape),
     )
@@ -113,6 +121,10 @@ def _found(pattern: Pattern, shape: str) -> bool:
         if _compiled(pattern.behind).search(shape, max(statement, match.start() - LOOK_BEHIND), match.start()):
             return True
     return False
+
+
+def _shows(pattern: Pattern, shape: str) -> bool:
+    return _found(pattern, shape) and not (pattern.without and _searched(pattern.without, shape))
 
 
 def _searched(expression: str, text: str) -> bool:

@@ -1,7 +1,2307 @@
-"""What statements change: accounts, privileges, objects, recovery, code that stays, auditing."""
+"""What statements change: accounts, privileges, objects, recovery, code that stays, auditing.
+
+A routine does what its body says when it is called: its creation shows `persistent-code` and `foreign-library` alone.
+Nobody calls a trigger, an event or a job, so what their bodies do counts as done. Dropping, locking or disabling an
+account takes access away (`privilege-revoke`). Whether a table matters is for the rules: work tables count too, but for
+those that exist in one session only.
+"""
 
 from __future__ import annotations
 
-from daswatch.sql.signal_table.model import Signal
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal
 
-CHANGES: tuple[Signal, ...] = ()
+_PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
+_IF = r"(?:if (?:not )?exists )?+"
+_DEFINER = r"(?:definer=[\w$?.]{1,80}(?: ?@ ?[\w$?.]{1,80})?(?:\(\))? ?)?"
+_NAME = r"[\w$#@.]++"
+_ACCOUNT = r"(?:\?(?:@\?)?|[\w$#.]++(?:@[\w$?]{1,80})?)"
+_END = r"(?=[;)]|$)"
+
+
+def _up_to(*stops: str) -> str:
+    """The rest of a statement as far as one of these words, or as far as it is looked into."""
+    return rf"(?:[^\w;]|(?!(?:{'|'.join(stops)})\b)\w++){{0,400}}+"
+
+
+def _words(listed: str) -> tuple[str, ...]:
+    return tuple(listed.split())
+
+
+def _within(words: str, text: str = "") -> str:
+    """A raw text that has one of these values in quotes of its own."""
+    return rf"['\"`]{text}(?:{words})['\"`]"
+
+
+# Names of triggers, tables and events that keep a record of what others do; pt-online-schema-change and DMS name their
+# own after the table that they copy.
+_RECORDER = (
+    r"(?:[\w$#@]++\.){0,3}(?!pt_osc_|awsdms_)(?:[a-z0-9$#]{1,30}_){0,6}?[a-z0-9$#]{0,30}?"
+    r"(?:audit|journal|histor|track|trail|ledger|tamper|forensic|monitor|secur|aud(?=_|\b)|logs?(?=_|\b)|logg(?:er"
+    r"|ing|ed)|hist(?=_|\b))"
+)
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+_PG_ACCOUNT = rf"(?:role|user|group) (?!mapping\b){_IF}{_NAME}(?: with)?"
+_MYSQL_INSERTS = r"\b(?:insert|replace)(?: (?:low_priority|delayed|high_priority|ignore)){0,2}(?: into)? "
+
+_ACCOUNT_CREATION = Signal(
+    "account-creation",
+    "A user or login is created, or an existing role or login is allowed to log in.",
+    (
+        Pattern(
+            _PG,
+            ("user",),
+            rf"\bcreate user (?!mapping\b|on\b|to\b){_NAME}(?!{_up_to('create', 'nologin')}nologin\b)",
+        ),
+        Pattern(
+            _PG,
+            ("login",),
+            rf"\b(?:create|alter) {_PG_ACCOUNT} {_up_to('create', 'alter', 'login', 'set', 'in', 'rename')}login\b",
+        ),
+        Pattern(_PG, ("pg_authid",), r"\b(?:insert into|update) (?:pg_catalog\.)?pg_authid\b"),
+        Pattern(
+            ("mysql", "sqlserver"),
+            ("user",),
+            rf"(?<!show )\bcreate user (?!on\b|to\b|for\b){_IF}{_ACCOUNT}(?!{_up_to('create', 'without')}without"
+            rf" login\b)",
+        ),
+        # An Aurora MySQL role is a locked account.
+        Pattern(_MYSQL, ("unlock",), rf"\balter user {_up_to('alter', 'account')}account unlock\b"),
+        Pattern(
+            ("mysql", "oracle"),
+            ("identified",),
+            rf"\bgrant {_up_to('grant', 'to')}to {_up_to('grant', 'identified')}identified (?:by|with)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("user user_ global_priv"),
+            rf"{_MYSQL_INSERTS}(?:mysql\.(?:user|global_priv)\b|user_?\((?:host,user|user,host)_?\b)"
+            r"|\binto table mysql\.(?:user|global_priv)\b",
+        ),
+        Pattern(_ORACLE, ("user",), rf"\bcreate user (?!to\b){_IF}{_NAME} (?!no authentication\b)"),
+        Pattern(_ORACLE, ("user$",), r"\b(?:insert into|update) (?:sys\.)?user\$"),
+        Pattern(_SQLSERVER, ("login",), rf"\bcreate login {_NAME} |\balter login {_NAME} enable\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_addlogin sp_grantlogin sp_adduser sp_grantdbaccess sp_addremotelogin"),
+            r"\b(?:sp_addlogin|sp_grantlogin|sp_adduser|sp_grantdbaccess|sp_addremotelogin)\b",
+        ),
+        Pattern(_SQLSERVER, ("sp_change_users_login",), r"\bsp_change_users_login\b", r"\bauto_fix\b"),
+        Pattern(_SQLSERVER, ("connect",), rf"\bgrant connect sql {_up_to('grant', 'to')}to\b"),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE USER rds_monitoring WITH PASSWORD 'x' IN ROLE rds_superuser VALID UNTIL 'infinity'",
+            "CREATE ROLE \"v-k8s-web-1\" WITH LOGIN PASSWORD 'x'",
+            "ALTER ROLE app_support LOGIN PASSWORD 'x'",
+            "BEGIN; CREATE/* nologin */USER x; COMMIT",
+            "INSERT INTO pg_authid (rolname, rolcanlogin) VALUES ('x', true)",
+        ),
+        "mysql": (
+            "CREATE USER IF NOT EXISTS 'mysql.sys2'@'%' IDENTIFIED WITH mysql_native_password AS '*6BB4837EB'",
+            "CREATE DEFINER=`admin`@`%` EVENT store.ev_tidy ON SCHEDULE EVERY 1 HOUR"
+            " DO CREATE USER IF NOT EXISTS 'bk'@'%' IDENTIFIED BY 'x'",
+            "/*!50003 CREATE*/ USER bk",
+            "GRANT SELECT ON store.* TO 'bk'@'%' IDENTIFIED BY 'x'",
+            "ALTER USER app_role ACCOUNT UNLOCK",
+            "INSERT INTO mysql.user (Host, User, ssl_cipher) VALUES ('%', 'bk', '')",
+            "REPLACE INTO `user` (`Host`, `User`) VALUES ('%', 'bk')",
+        ),
+        "oracle": (
+            "CREATE USER ANNA_W IDENTIFIED BY x PASSWORD EXPIRE",
+            "create user \"SVC X\" identified externally as 'CN=x'",
+            "GRANT CREATE SESSION TO SVC_X IDENTIFIED BY x",
+        ),
+        "sqlserver": (
+            "CREATE LOGIN [MS_PolicyTsqlLogin2] WITH PASSWORD = 'x', CHECK_POLICY = OFF",
+            "CREATE LOGIN [CORP\\ops] FROM WINDOWS",
+            "CREATE USER hd FOR LOGIN hd",
+            "EXEC master.dbo.sp_addlogin 'hd', 'x'",
+            "ALTER LOGIN [sa] ENABLE",
+            "exec sp_change_users_login 'Auto_Fix', 'hd', NULL, 'x'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE ROLE app_rw",
+            "CREATE USER MAPPING FOR app SERVER s OPTIONS (user 'x')",
+            "CREATE USER reporting NOLOGIN",
+            "ALTER ROLE ben_k NOLOGIN",
+            "ALTER ROLE webapp SET search_path TO login",
+            "INSERT INTO notes (t) VALUES ('CREATE USER x')",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE USER x; END $$",
+        ),
+        "mysql": (
+            "GRANT CREATE USER ON *.* TO ops",
+            "SHOW CREATE USER ops",
+            "CREATE ROLE app_rw",
+            "INSERT INTO user (id, name) VALUES (1, 'x')",
+            "ALTER USER ops ACCOUNT LOCK",
+            "CREATE PROCEDURE p() CREATE USER x",
+        ),
+        "oracle": (
+            "GRANT CREATE USER TO OPS",
+            "CREATE USER APP_DATA NO AUTHENTICATION",
+            "CREATE AUDIT POLICY p ACTIONS CREATE USER, ALTER USER",
+        ),
+        "sqlserver": (
+            "CREATE USER jobs WITHOUT LOGIN",
+            "ALTER LOGIN ben DISABLE",
+            "exec sp_change_users_login 'Report'",
+            "GRANT ALTER ANY LOGIN TO ops",
+        ),
+    },
+    in_bodies=False,
+)
+
+_ACCOUNT_CHANGE = Signal(
+    "account-change",
+    "The password, name, lock, expiry or sign-in method of an account, or a password policy, is changed.",
+    (
+        Pattern(
+            _PG,
+            _words("password until login nologin rename limit"),
+            rf"\balter {_PG_ACCOUNT} "
+            rf"{_up_to('alter', 'password', 'valid', 'login', 'nologin', 'rename', 'connection', 'set')}"
+            r"(?:password|valid until|login|nologin|rename to|connection limit)\b",
+        ),
+        Pattern(
+            _PG,
+            _words("rds_iam rds_password rds_ad"),
+            rf"\b(?:grant|revoke) {_up_to('grant', 'revoke', 'to', 'from', 'rds_iam', 'rds_ad', 'rds_password')}"
+            r"(?:rds_iam|rds_ad|rds_password)\b",
+        ),
+        Pattern(_PG, ("pg_authid",), r"\bupdate (?:pg_catalog\.)?pg_authid\b"),
+        Pattern(_MYSQL, ("user",), r"\balter user (?!on\b|to\b)[\w?`]|\brename user [\w?]"),
+        Pattern(_MYSQL, ("password",), r"(?:^|;|\b(?:do|begin|then) )set password(?: for\b|=| to\b)"),
+        Pattern(
+            _MYSQL,
+            _words("user user_ global_priv"),
+            r"\bupdate (?:(?:low_priority|ignore) ){0,2}(?:mysql\.(?:user|global_priv)\b"
+            r"|user_? set [^;]{0,300}?\b(?:authentication_string|account_locked|password_expired|plugin)=)",
+        ),
+        Pattern(
+            _ORACLE,
+            ("user",),
+            rf"\balter user (?!to\b){_NAME} (?!grant\b|revoke\b|quota\b|default\b|temporary\b|to\b)",
+        ),
+        Pattern(_ORACLE, ("profile",), rf"\balter profile {_NAME} limit\b"),
+        Pattern(_ORACLE, ("rdsadmin_password_verify",), r"\brdsadmin_password_verify\b"),
+        Pattern(_ORACLE, ("user$",), r"\bupdate (?:sys\.)?user\$"),
+        Pattern(
+            _SQLSERVER,
+            _words("login user"),
+            rf"\balter (?:login|user) {_NAME} (?:with|enable|disable|add credential|drop credential)\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_password sp_denylogin sp_approlepassword"),
+            r"\b(?:sp_password|sp_denylogin|sp_approlepassword)\b",
+        ),
+        Pattern(_SQLSERVER, ("sp_change_users_login",), r"\bsp_change_users_login\b", r"\b(?:auto_fix|update_one)\b"),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER USER app PASSWORD 'x'",
+            "ALTER ROLE \"ops\" VALID UNTIL '2000-01-01'",
+            "ALTER ROLE webapp NOLOGIN",
+            "ALTER ROLE svc_x RENAME TO rdsmon",
+            "GRANT rds_iam TO ops",
+        ),
+        "mysql": (
+            "ALTER USER 'ops'@'%' IDENTIFIED BY 'x' RETAIN CURRENT PASSWORD",
+            "SET PASSWORD FOR 'ops'@'%' = 'x'",
+            "ALTER USER ops ACCOUNT LOCK",
+            "RENAME USER 'svc_x'@'%' TO 'mysql.sys2'@'%'",
+            "UPDATE mysql.user SET authentication_string = '' WHERE User = 'ops'",
+        ),
+        "oracle": (
+            "ALTER USER BEN_K ACCOUNT LOCK",
+            "alter user system identified by x",
+            "ALTER PROFILE DEFAULT LIMIT PASSWORD_LIFE_TIME UNLIMITED",
+        ),
+        "sqlserver": (
+            "ALTER LOGIN [sa] WITH PASSWORD = 'x'; ALTER LOGIN [sa] ENABLE",
+            "EXEC sp_password 'a', 'b', 'ops'",
+            "ALTER LOGIN ben DISABLE",
+            "ALTER USER ben WITH LOGIN = svc_x",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "ALTER ROLE webapp SET work_mem TO '1GB'",
+            "CREATE ROLE app_rw",
+            "ALTER TABLE users ADD password text",
+        ),
+        "mysql": (
+            "SET @password = 'x'",
+            "UPDATE users SET password = MD5('x')",
+            "UPDATE user SET name = 'x' WHERE id = 1",
+            "GRANT SELECT ON store.* TO ops",
+        ),
+        "oracle": (
+            "ALTER USER STORE QUOTA UNLIMITED ON USERS",
+            "GRANT ALTER USER TO OPS",
+            "UPDATE USERS SET PASSWORD = 'x' WHERE ID = 1",
+        ),
+        "sqlserver": ("CREATE LOGIN hd WITH PASSWORD = 'x'", "exec sp_change_users_login 'Report'"),
+    },
+    in_bodies=False,
+)
+
+# --- privileges -------------------------------------------------------------------------------------------------------
+
+_PG_ATTRIBUTES = "createrole|superuser|bypassrls|replication"
+_PG_ROLES = (
+    "rds_superuser|rds_replication|rdsadmin|pg_execute_server_program|pg_read_server_files|pg_write_server_files"
+    "|pg_write_all_data"
+)
+_PG_FILES = "pg_read_file|pg_read_binary_file|pg_ls_dir|pg_write_file|lo_import|lo_export"
+_MYSQL_GRANT_TABLES = (
+    "db|tables_priv|columns_priv|procs_priv|proxies_priv|role_edges|default_roles|global_grants|global_priv"
+    "|roles_mapping"
+)
+_MYSQL_GRANT_TABLE_WORDS = (*_MYSQL_GRANT_TABLES.split("|"), "user", "user_")
+_MYSQL_WRITES_GRANTS = (
+    rf"(?:{_MYSQL_INSERTS}|\binto table |\bdelete from )mysql\.(?:user|{_MYSQL_GRANT_TABLES})\b"
+    rf"|\bupdate (?:(?:low_priority|ignore) ){{0,2}}(?:mysql\.(?:{_MYSQL_GRANT_TABLES})\b"
+    r"|(?:mysql\.)?user_? set [^;]{0,300}?\b\w{1,30}_priv=)"
+)
+_ORACLE_GRANTING = _words(
+    "grant_sys_object grant_apex_admin_role grant_admin_any_schema grant_permission grant_policy_permission create_acl"
+    " add_privilege append_host_ace append_wallet_ace grant_admin_privilege grant_remote_admin_access"
+    " grant_system_privilege grant_queue_privilege grant_switch_consumer_group grant_roles set_user_privs"
+)
+_SQLSERVER_GRANTING = _words(
+    "sp_addrolemember sp_addsrvrolemember sp_changegroup sp_grant_login_to_proxy sp_grant_proxy_to_subsystem"
+    " sp_grant_publication_access"
+)
+
+_PRIVILEGE_GRANT = Signal(
+    "privilege-grant",
+    "A privilege, role membership or attribute is given: by GRANT, a procedure or a write to the engine's own tables.",
+    (
+        Pattern(ALL, ("grant",), rf"\bgrant (?!option\b){_up_to('grant', 'to')}to\b"),
+        Pattern(_PG, ("group",), rf"\balter group {_NAME} add user\b"),
+        Pattern(
+            _PG,
+            _words("role user admin group"),
+            rf"\bcreate {_PG_ACCOUNT} {_up_to('create', 'in', 'role', 'admin', 'user')}"
+            r"(?:in (?:role|group)|role|admin|user) ",
+        ),
+        Pattern(
+            _PG,
+            (*_PG_ATTRIBUTES.split("|"), "createdb"),
+            rf"\b(?:create|alter) {_PG_ACCOUNT} {_up_to('create', 'alter', 'set', _PG_ATTRIBUTES, 'createdb')}"
+            rf"(?:{_PG_ATTRIBUTES}|createdb)\b",
+        ),
+        Pattern(
+            _PG,
+            _words("pg_auth_members pg_authid"),
+            r"\b(?:insert into|update) (?:pg_catalog\.)?(?:pg_auth_members|pg_authid)\b",
+        ),
+        Pattern(_MYSQL, _MYSQL_GRANT_TABLE_WORDS, _MYSQL_WRITES_GRANTS),
+        Pattern(_MYSQL, ("default",), r"\b(?:set|alter user [^;]{1,200}?) ?default role (?!none\b)"),
+        Pattern(_MYSQL, ("mandatory_roles",), r"\bset [^;]{0,200}?\bmandatory_roles="),
+        Pattern(_ORACLE, ("through",), rf"\balter user {_up_to('alter', 'grant')}grant connect through\b"),
+        Pattern(_ORACLE, _ORACLE_GRANTING, rf"\b(?:{'|'.join(_ORACLE_GRANTING)})\("),
+        Pattern(_SQLSERVER, ("member",), rf"\balter (?:server )?role {_up_to('alter', 'add')}add member\b"),
+        Pattern(_SQLSERVER, _SQLSERVER_GRANTING, rf"\b(?:{'|'.join(_SQLSERVER_GRANTING)})\b"),
+        Pattern(_SQLSERVER, ("signature",), r"\badd (?:counter )?signature to\b"),
+        Pattern(_SQLSERVER, _words("trustworthy db_chaining"), r"\b(?:trustworthy|db_chaining) on\b"),
+        Pattern(_SQLSERVER, ("sp_configure",), r"\bsp_configure\b[^;]{0,60}\b1\b", r"cross db ownership"),
+    ),
+    samples={
+        "postgresql": (
+            "GRANT app_rw TO svc_report",
+            "GRANT /* to nobody */ SELECT ON ALL TABLES IN SCHEMA public TO svc_report",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO svc_report",
+            "CREATE ROLE x IN ROLE app_rw",
+            "ALTER GROUP app_rw ADD USER svc_report",
+            "ALTER USER svc_report CREATEROLE CREATEDB BYPASSRLS",
+            "DO $x$ BEGIN GRANT app_rw TO svc_report; END $x$",
+            "CREATE FUNCTION etf() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN GRANT app_rw TO svc; END $$",
+        ),
+        "mysql": (
+            "GRANT SELECT ON store.* TO 'anna'@'10.%'",
+            "/*!50003 gRaNt*/ /*!SELECT*/ oN *.* tO `svc_x`@`%`",
+            "GRANT PROXY ON 'admin'@'%' TO 'svc_x'@'%'",
+            "UPDATE mysql.user SET Super_priv='Y' WHERE User='svc_x'",
+            "INSERT INTO mysql.role_edges VALUES ('%','rds_superuser_role','%','svc_x','N')",
+            "SET DEFAULT ROLE app_rw TO svc_x",
+        ),
+        "oracle": (
+            "GRANT CREATE SESSION, REPORT_RO TO ANNA_W",
+            "ALTER USER STORE GRANT CONNECT THROUGH SVC_X",
+            "begin rdsadmin.rdsadmin_util.grant_sys_object('USER$','SVC_X','SELECT'); end;",
+            "BEGIN DBMS_NETWORK_ACL_ADMIN.APPEND_HOST_ACE('*', xs$ace_type(xs$name_list('connect'),'OPS')); END;",
+        ),
+        "sqlserver": (
+            "GRANT SELECT ON dbo.Customers TO svc_x",
+            "ALTER ROLE [db_datareader] ADD MEMBER [svc_x]",
+            "EXEC sp_addrolemember N'db_datareader', N'svc_x'",
+            "ADD SIGNATURE TO dbo.p BY CERTIFICATE c",
+            "ALTER DATABASE store SET TRUSTWORTHY ON",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "REVOKE GRANT OPTION FOR SELECT ON t FROM x",
+            "SELECT 'GRANT a TO b'",
+            "SELECT * FROM information_schema.role_table_grants",
+            "ALTER ROLE ben_k NOCREATEROLE NOLOGIN",
+            "CREATE ROLE app_rw",
+        ),
+        "mysql": (
+            "SHOW GRANTS FOR ops",
+            "REVOKE SELECT ON store.* FROM ops",
+            "UPDATE user SET name='x' WHERE id=1",
+            "SET DEFAULT ROLE NONE TO ops",
+        ),
+        "oracle": (
+            "REVOKE CREATE SESSION FROM ANNA_W",
+            "AUDIT GRANT ANY PRIVILEGE",
+            "ALTER USER STORE REVOKE CONNECT THROUGH SVC_X",
+            "CREATE PROCEDURE p AS BEGIN rdsadmin.rdsadmin_util.grant_sys_object('USER$','SVC_X','SELECT'); END;",
+        ),
+        "sqlserver": (
+            "ALTER ROLE db_datareader DROP MEMBER svc_x",
+            "DENY SELECT ON dbo.Customers TO svc_x",
+            "SELECT * FROM sys.dm_exec_query_memory_grants",
+            "CREATE PROCEDURE p AS BEGIN EXEC sp_addsrvrolemember 'svc_x','sysadmin' END",
+        ),
+    },
+    in_bodies=False,
+)
+
+_MYSQL_STRONG = (
+    "all|super|create user|file|grant option|role_admin|set_user_id|set_any_definer|allow_nonexistent_definer"
+    "|system_user|system_variables_admin|persist_ro_variables_admin|binlog_admin|encryption_key_admin|audit_admin"
+    "|shutdown"
+)
+_ORACLE_STRONG = (
+    r"all privileges|dba|sysdba|sysoper|sysbackup|sysdg|syskm|sysrac|pdb_dba|cdb_dba|rds_master_role|dv_owner"
+    r"|dv_acctmgr|audit_admin|scheduler_admin|javasyspriv|java_admin|imp_full_database|exp_full_database"
+    r"|datapump_imp_full_database|datapump_exp_full_database|alter user|become user|grant any [a-z]++(?: privilege)?"
+    r"|exempt [a-z]++ policy|(?:create|alter) any (?:procedure|trigger|library|job|directory|rule|context)"
+    r"|create (?:external job|library)|execute any [a-z]++|administer [a-z]++(?: [a-z]++){0,2}"
+    r"|alter (?:system|database)|(?:insert|update|delete|alter|drop) any table|translate any sql"
+    r"|inherit any privileges|audit (?:any|system)"
+)
+_SQLSERVER_ROLES = (
+    "sysadmin|securityadmin|serveradmin|setupadmin|processadmin|diskadmin|bulkadmin|##ms_loginmanager##"
+    "|##ms_databasemanager##|db_owner|db_securityadmin"
+)
+_SQLSERVER_STRONG = (
+    "control server|control|impersonate(?: any login)?|alter any (?:login|server role|credential|server audit"
+    "|database audit|linked server|role|user|assembly)|alter (?:server state|settings|trace)|unsafe assembly"
+    "|external access assembly|take ownership|administer (?:database )?bulk operations"
+)
+
+_SUPERUSER_GRANT = Signal(
+    "superuser-grant",
+    "The highest rights of the engine or of RDS are given, rights that lead to them, or the highest login itself.",
+    (
+        Pattern(
+            _PG,
+            tuple(_PG_ROLES.split("|")),
+            rf"\bgrant {_up_to('grant', 'to', _PG_ROLES)}(?:{_PG_ROLES})\b{_up_to('grant', 'to')}to\b"
+            rf"|\bin (?:role|group) (?:[\w$]++,){{0,20}}(?:{_PG_ROLES})\b|\balter group (?:{_PG_ROLES}) add user\b",
+        ),
+        Pattern(
+            _PG,
+            tuple(_PG_ATTRIBUTES.split("|")),
+            rf"\b(?:create|alter) {_PG_ACCOUNT} {_up_to('create', 'alter', 'set', _PG_ATTRIBUTES)}"
+            rf"(?:{_PG_ATTRIBUTES})\b",
+        ),
+        Pattern(
+            _PG,
+            tuple(_PG_FILES.split("|")),
+            rf"\bgrant {_up_to('grant', 'to', 'function')}function (?:pg_catalog\.)?(?:{_PG_FILES})\b",
+        ),
+        Pattern(
+            _PG,
+            _words("pg_auth_members pg_authid"),
+            r"\b(?:insert into|update) (?:pg_catalog\.)?(?:pg_auth_members|pg_authid)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("grant",),
+            rf"\bgrant {_up_to('grant', 'on', _MYSQL_STRONG)}(?:{_MYSQL_STRONG})\b{_up_to('grant', 'on')}"
+            r"on ?(?:\*\.)?\*to\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("mysql",),
+            rf"\bgrant {_up_to('grant', 'on', 'all', 'insert', 'update')}(?:all|insert|update)\b"
+            rf"{_up_to('grant', 'on')}on mysql\.",
+        ),
+        Pattern(
+            _MYSQL,
+            ("option",),
+            rf"\bgrant {_up_to('grant', 'to')}to {_up_to('grant', 'with')}with grant option\b|\bgrant grant option\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("rds_superuser_role",),
+            r"\b(?:grant|default role) [^;]{0,200}?\brds_superuser_role\b[^;]{0,200}?\b(?:to|$)",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("grant default"),
+            r"\bgrant \?[?@, \w]{0,200} ?to\b|\bdefault role [^;]{0,100}?\?",
+            r"(?:grant|role)[^;]{0,200}?['\"]rds_superuser_role['\"]",
+        ),
+        Pattern(
+            _MYSQL, ("proxy",), r"\bgrant proxy on [^;]{0,100}?\bto\b", r"on\s{1,9}['\"](?:admin|root|rdsadmin)?['\"]"
+        ),
+        Pattern(_MYSQL, _MYSQL_GRANT_TABLE_WORDS, rf"(?!\bdelete ){_MYSQL_WRITES_GRANTS}"),
+        Pattern(
+            _ORACLE,
+            ("grant",),
+            rf"\bgrant (?:(?:(?!to\b|on\b)\w++ ?){{1,9}},){{0,40}}(?:{_ORACLE_STRONG})(?=,| to\b)(?:[\w"
+            rf" ,$]{{0,999}}) to\b",
+        ),
+        Pattern(
+            _ORACLE,
+            ("grant_sys_object",),
+            r"\bgrant_sys_object\(",
+            r"'\s{0,3}(?:user\$|dbms_sys_sql|dbms_ijob|kupp\$proc|sysauth\$|objauth\$|aud\$)\s{0,3}'",
+        ),
+        Pattern(
+            _ORACLE,
+            ("grant_permission",),
+            r"\bgrant_permission\(",
+            r"java\.security\.allpermission|<<all files>>|java\.lang\.runtimepermission",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("grant_admin_privilege grant_admin_any_schema"),
+            r"\b(?:grant_admin_privilege|grant_admin_any_schema)\(",
+        ),
+        Pattern(_SQLSERVER, ("member",), rf"\balter (?:server )?role (?:{_SQLSERVER_ROLES}) add member\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_addrolemember sp_addsrvrolemember"),
+            rf"\bsp_add(?:srv)?rolemember\b[^;]{{0,200}}?(?<![\w#])(?:{_SQLSERVER_ROLES})(?![\w#])",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_addrolemember sp_addsrvrolemember"),
+            r"\bsp_add(?:srv)?rolemember\b",
+            rf"\bsp_add(?:srv)?rolemember\b[^;]{{0,300}}?'(?:{_SQLSERVER_ROLES})'",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("grant",),
+            rf"\bgrant (?:(?:(?!to\b|on\b)\w++ ?){{1,9}},){{0,40}}(?:{_SQLSERVER_STRONG})"
+            r"(?=,| on\b| to\b)[^;]{0,600}?\bto\b",
+        ),
+        Pattern(_SQLSERVER, ("trustworthy",), r"\btrustworthy on\b"),
+        Pattern(_SQLSERVER, ("sa",), r"\balter login sa (?:with|enable)\b"),
+        Pattern(_SQLSERVER, ("sp_password",), r"\bsp_password\b", r"\bsp_password\b[^;]{0,200}?['\[]?\bsa\b['\]]?"),
+    ),
+    samples={
+        "postgresql": (
+            "GRANT rds_superuser TO svc_report WITH ADMIN OPTION",
+            "CREATE USER rds_monitoring WITH PASSWORD 'x' IN ROLE app_rw, rds_superuser",
+            "ALTER USER svc_report CREATEROLE CREATEDB BYPASSRLS",
+            "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO svc_report",
+            'GRANT app_rw, "rds_superuser" TO svc_report',
+        ),
+        "mysql": (
+            "GRANT ALL ON *.* TO 'svc_x'@'%' WITH GRANT OPTION",
+            "GRANT /* ticket 4711 */ ALL /* for now */ ON /* every */ *.* /* schema */ TO /* the */ svc_x",
+            "GRANT 'rds_superuser_role'@'%' TO 'svc_x'@'%'",
+            "GRANT `rds_superuser_role`@`%` TO `svc_x`@`%`",
+            "GRANT SELECT, CREATE USER ON *.* TO svc_x",
+            "UPDATE mysql.user SET Super_priv='Y' WHERE User='svc_x'",
+            "GRANT SELECT ON store.* TO svc_x WITH GRANT OPTION",
+        ),
+        "oracle": (
+            "grant dba to svc_x",
+            "GRANT CREATE SESSION, EXECUTE ANY PROCEDURE TO SVC_X WITH ADMIN OPTION",
+            "GRANT GRANT ANY ROLE TO SVC_X",
+            "begin rdsadmin.rdsadmin_util.grant_sys_object(p_obj_name => 'USER$', p_grantee => 'SVC_X'); end;",
+            "GRANT ALL PRIVILEGES TO SVC_X",
+        ),
+        "sqlserver": (
+            "EXEC sp_addsrvrolemember 'svc_x','sysadmin'",
+            "exec sp_addsrvrolemember svc_x, sysadmin",
+            "ALTER SERVER ROLE [sysadmin] ADD MEMBER [svc_x]",
+            "GRANT CONTROL SERVER TO svc_x",
+            "GRANT VIEW ANY DATABASE, CONTROL ON DATABASE::store TO svc_x",
+            "ALTER LOGIN [sa] WITH PASSWORD = 'x'; ALTER LOGIN [sa] ENABLE",
+            "ALTER DATABASE store SET TRUSTWORTHY ON",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "GRANT app_rw TO svc_report",
+            "ALTER ROLE x WITH NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
+            "REVOKE rds_superuser FROM svc_report",
+            "GRANT SELECT ON t TO rds_superuser",
+        ),
+        "mysql": (
+            "GRANT ALL ON store.* TO 'app'@'10.%'",
+            "GRANT SELECT, PROCESS ON *.* TO 'mon'@'%'",
+            "GRANT 'app_rw' TO 'svc'@'%'",
+        ),
+        "oracle": (
+            "GRANT CREATE SESSION, REPORT_RO TO ANNA_W",
+            "GRANT SELECT ON DBA_USERS TO MON",
+            "begin rdsadmin.rdsadmin_util.grant_sys_object('V_$SESSION','MON','SELECT'); end;",
+        ),
+        "sqlserver": (
+            "EXEC sp_addrolemember N'db_datareader', N'svc_x'",
+            "GRANT VIEW SERVER STATE TO mon",
+            "GRANT SELECT ON dbo.Control TO svc_x",
+            "ALTER LOGIN app WITH PASSWORD = 'x'",
+        ),
+    },
+    in_bodies=False,
+)
+
+_PRIVILEGE_REVOKE = Signal(
+    "privilege-revoke",
+    "Access is taken away: a privilege or role revoked or denied, an account dropped, locked, disabled or expired.",
+    (
+        Pattern(ALL, ("revoke",), rf"\brevoke {_up_to('revoke', 'from')}from\b"),
+        Pattern(_SQLSERVER, ("revoke",), rf"\brevoke {_up_to('revoke', 'to')}to\b"),
+        Pattern(
+            ("postgresql", "oracle", "mysql"),
+            _words("role user group"),
+            rf"(?<![,.])\bdrop (?:role|user|group) (?!mapping\b|on\b|to\b){_IF}[\w?$\"]",
+        ),
+        Pattern(_PG, ("nologin",), rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'nologin', 'set')}nologin\b"),
+        Pattern(
+            _PG,
+            ("until",),
+            rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'valid')}valid until\b",
+            r"valid\s{1,9}until\s{0,9}'\s{0,9}(?:-infinity|1\d{3}-|20[01]\d-|202[0-5]-|0)",
+        ),
+        Pattern(_PG, ("drop",), rf"\balter group {_NAME} drop user\b|\bdrop owned by\b"),
+        Pattern(_PG, ("connection",), rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'connection')}connection limit 0\b"),
+        Pattern(
+            _MYSQL,
+            _words("account password"),
+            r"\balter user [^;]{1,200}?\b(?:account lock|password expire)\b(?! (?:never|default|interval))",
+        ),
+        Pattern(_MYSQL, ("user",), r"\bdelete from mysql\.user\b"),
+        Pattern(
+            _ORACLE,
+            _words("account password"),
+            rf"\balter user {_NAME} [^;]{{0,200}}?\b(?:account lock|password expire)\b",
+        ),
+        Pattern(_ORACLE, ("through",), rf"\balter user {_up_to('alter', 'revoke')}revoke connect through\b"),
+        Pattern(
+            _ORACLE,
+            _words("revoke_sys_object revoke_permission disable_permission restrict_permission"),
+            r"\b(?:revoke_sys_object|revoke_permission|disable_permission|restrict_permission)\(",
+        ),
+        Pattern(_SQLSERVER, ("deny",), rf"\bdeny (?!to\b){_up_to('deny', 'to')}to\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("login user role member"),
+            rf"\bdrop (?:login|user|(?:server |application )?role) {_IF}[\w$#@]|\bdrop member\b|\balter login"
+            rf" {_NAME} disable\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words(
+                "sp_droplogin sp_revokelogin sp_denylogin sp_dropuser sp_revokedbaccess sp_droprolemember sp_droprole"
+                " sp_dropsrvrolemember sp_revoke_login_from_proxy"
+            ),
+            r"\bsp_(?:droplogin|revokelogin|denylogin|dropuser|revokedbaccess|droprolemember|droprole"
+            r"|dropsrvrolemember|revoke_login_from_proxy)\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "REVOKE CONNECT ON DATABASE store FROM PUBLIC",
+            "ALTER ROLE webapp NOLOGIN",
+            "ALTER ROLE ops VALID UNTIL '2000-01-01'",
+            'DROP ROLE IF EXISTS "v-k8s-web-1"',
+        ),
+        "mysql": (
+            "REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'app'@'%'",
+            "DROP USER 'ben'@'10.%'",
+            "ALTER USER ops ACCOUNT LOCK",
+        ),
+        "oracle": (
+            "REVOKE CREATE SESSION FROM ANNA_W",
+            "ALTER USER BEN_K PASSWORD EXPIRE ACCOUNT LOCK",
+            "begin rdsadmin.rdsadmin_util.revoke_sys_object('V_$SESSION','MON'); end;",
+        ),
+        "sqlserver": (
+            "DENY SELECT ON dbo.Customers TO svc_x",
+            "ALTER LOGIN [ben] DISABLE",
+            "DROP LOGIN [CORP\\ben]",
+            "ALTER ROLE db_owner DROP MEMBER ben",
+            "EXEC sp_droprolemember 'db_owner', 'ben'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "GRANT SELECT ON t TO x",
+            "ALTER ROLE app VALID UNTIL '2031-03-04'",
+            "DROP USER MAPPING FOR app SERVER s",
+            "ALTER TABLE t DROP user_id",
+        ),
+        "mysql": ("GRANT DROP ROLE ON *.* TO ops", "ALTER USER ops PASSWORD EXPIRE NEVER", "DROP TABLE users"),
+        "oracle": ("GRANT DROP USER TO OPS", "ALTER USER OPS ACCOUNT UNLOCK"),
+        "sqlserver": ("GRANT SELECT ON dbo.Customers TO svc_x", "DROP USER_DEFINED", "ALTER LOGIN ben ENABLE"),
+    },
+    in_bodies=False,
+)
+
+_OWNERSHIP_CHANGE = Signal(
+    "ownership-change",
+    "An object, a database or a job gets another owner or definer.",
+    (
+        Pattern(_PG, ("owner",), r"\balter [^;]{1,400}?\bowner to\b"),
+        Pattern(_PG, ("reassign",), r"\breassign owned by\b"),
+        Pattern(_MYSQL, ("definer",), r"\balter (?:algorithm=\w++ )?definer=[^;]{1,200}?\b(?:view|event)\b"),
+        Pattern(_SQLSERVER, ("authorization",), rf"\balter authorization on {_up_to('alter', 'to')}to\b"),
+        Pattern(_SQLSERVER, _words("sp_changedbowner sp_changeobjectowner"), r"\bsp_change(?:db|object)owner\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_update_job sp_manage_jobs_by_login"),
+            r"\bsp_update_job\b[^;]{0,400}?@owner_login_name=|\bsp_manage_jobs_by_login\b",
+        ),
+    ),
+    samples={
+        "postgresql": ("ALTER TABLE customers OWNER TO svc_x", "REASSIGN OWNED BY ben_k TO store_owner"),
+        "mysql": (
+            "ALTER DEFINER=`admin`@`%` EVENT store.ev ENABLE",
+            "ALTER ALGORITHM=UNDEFINED DEFINER='admin'@'%' SQL SECURITY DEFINER VIEW v AS SELECT 1",
+        ),
+        "sqlserver": (
+            "ALTER AUTHORIZATION ON DATABASE::store TO sa",
+            "EXEC sp_changedbowner 'sa'",
+            "EXEC msdb.dbo.sp_update_job @job_name=N'j', @owner_login_name=N'sa'",
+        ),
+    },
+    near_misses={
+        "postgresql": ("ALTER TABLE t ADD owner text", "SELECT owner FROM t", "ALTER TABLE t RENAME COLUMN a TO owner"),
+        "mysql": ("ALTER EVENT store.ev DISABLE", "CREATE DEFINER=`admin`@`%` VIEW v AS SELECT 1"),
+        "sqlserver": ("CREATE SCHEMA s AUTHORIZATION dbo", "EXEC msdb.dbo.sp_update_job @job_name=N'j', @enabled=1"),
+    },
+    in_bodies=False,
+)
+
+# --- objects ----------------------------------------------------------------------------------------------------------
+
+_OBJECT_DROP = Signal(
+    "object-drop",
+    "Tables or whole schemas are dropped, emptied by TRUNCATE or made to lose their data.",
+    (
+        Pattern(
+            _PG,
+            _words("table schema owned"),
+            rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp\b|on\b|to\b)(?=[\w?$\"]|%|$)",
+        ),
+        Pattern(
+            _PG, ("truncate",), r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp\b|on\b|to\b|or\b|from\b)(?=[\w?$%])"
+        ),
+        Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
+        Pattern(_MYSQL, _words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
+        Pattern(
+            _MYSQL,
+            ("truncate",),
+            r"(?<!,)\btruncate (?!on\b|to\b|partition\b)(?:table )?+(?!performance_schema\.)(?=[\w?$])",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("discard blackhole"),
+            r"\bdiscard tablespace\b|\balter table [^;]{1,200}?\bengine ?=? ?blackhole\b",
+        ),
+        Pattern(_MYSQL, ("tablespace",), r"(?<!,)\bdrop (?:undo )?tablespace \w"),
+        Pattern(
+            _ORACLE,
+            _words("table cluster tablespace"),
+            r"(?<!,)(?<!actions )(?<!audit )\bdrop (?:table|cluster|tablespace)(?: (?!by\b|to\b)(?=[\w?$])|$)",
+        ),
+        Pattern(_ORACLE, ("user",), rf"\bdrop user {_IF}{_NAME} cascade\b"),
+        Pattern(_ORACLE, ("truncate",), r"\btruncate (?:table|cluster)(?: (?!by\b|to\b)(?=[\w?$])|$)"),
+        Pattern(_ORACLE, ("offline",), r"\balter database [^;]{1,200}?\boffline (?:for )?drop\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("table schema"),
+            rf"(?<!,)\bdrop (?:table|schema) {_IF}(?:(?:tempdb\.\w{{0,30}}\.)?[#@][\w$#]++,){{0,50}}(?![#@]"
+            rf"|tempdb\.|on\b|to\b)(?=[\w?]|$)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("truncate",),
+            r"\btruncate table (?![#@]|tempdb\.)(?=[\w?])(?![^;]{1,200}?with ?\(partitions)|\btruncate table ?$",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            'drop table if exists "dwh"."marts"."x" cascade',
+            "DROP/* create table */TABLE/**/customers",
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+            "TRUNCATE customers, orders",
+            "DO $$ BEGIN DROP TABLE customers; END $$",
+            "DROP OWNED BY app",
+        ),
+        "mysql": (
+            "DROP/* create table */TABLE/**/IF EXISTS `customers`",
+            "TRUNCATE `cache_bootstrap`",
+            "/*!50000 DROP*/ TABLE customers",
+            "CREATE EVENT e ON SCHEDULE AT '2031-06-01' DO DROP TABLE customers",
+            "ALTER TABLE customers ENGINE=BLACKHOLE",
+        ),
+        "oracle": (
+            "TRUNCATE TABLE STORE.ORDERS DROP ALL STORAGE",
+            "DROP TABLESPACE USERS INCLUDING CONTENTS AND DATAFILES",
+            "DROP USER STORE CASCADE",
+            'drop table "Customers" cascade constraints purge',
+        ),
+        "sqlserver": (
+            "DROP TABLE IF EXISTS [dbo].[Customers]",
+            "TRUNCATE TABLE dbo.ReportCache",
+            "SELECT 1 DROP TABLE #work, dbo.Customers",
+            "DROP SCHEMA sales",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "DROP VIEW v",
+            "CREATE TRIGGER t BEFORE TRUNCATE ON c FOR EACH STATEMENT EXECUTE FUNCTION f()",
+            "GRANT TRUNCATE ON c TO x",
+            "SELECT 'DROP TABLE students'",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DROP TABLE t; END $$",
+            "ALTER TABLE t DROP CONSTRAINT c",
+        ),
+        "mysql": (
+            "DROP TEMPORARY TABLE IF EXISTS `tmp_x`",
+            "SELECT TRUNCATE(price, 2) FROM t",
+            "CREATE PROCEDURE p() DROP TABLE t",
+            "ALTER TABLE t TRUNCATE PARTITION p0",
+        ),
+        "oracle": (
+            "GRANT DROP ANY TABLE TO X",
+            "CREATE AUDIT POLICY p ACTIONS CREATE TABLE, DROP TABLE",
+            "CREATE OR REPLACE PROCEDURE p AS BEGIN EXECUTE IMMEDIATE 'DROP TABLE t'; END;",
+            "DROP USER BEN_K",
+        ),
+        "sqlserver": (
+            "DROP TABLE IF EXISTS #work",
+            "CREATE PROCEDURE p AS BEGIN DROP TABLE dbo.t END",
+            "TRUNCATE TABLE #work",
+            "DROP VIEW v",
+        ),
+    },
+    in_bodies=False,
+)
+
+_DATABASE_DROP = Signal(
+    "database-drop",
+    "A database, or a schema with all that is in it, is dropped.",
+    (
+        Pattern(_PG, ("database",), rf"(?<!,)\bdrop database {_IF}(?!on\b|to\b)[\w?$]"),
+        Pattern(_PG, ("cascade",), rf"\bdrop schema {_IF}(?!pg_temp)[^;]{{1,200}}? ?\bcascade\b"),
+        Pattern(_PG, ("owned",), r"\bdrop owned by\b"),
+        Pattern(_MYSQL, _words("database schema"), rf"\bdrop (?:database|schema) {_IF}[\w?$]"),
+        Pattern(
+            _ORACLE, _words("database pluggable"), r"(?:^|[;(]|\bbegin |\bthen )drop (?:pluggable )?database\b(?! link)"
+        ),
+        Pattern(_ORACLE, ("user",), rf"\bdrop user {_IF}{_NAME} cascade\b"),
+        Pattern(
+            _ORACLE, ("tablespace",), rf"\bdrop tablespace {_IF}{_NAME} (?:(?:drop|keep) quota )?including contents\b"
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("database",),
+            rf"\bdrop database (?!audit specification\b|scoped credential\b|encryption key\b){_IF}[\w?@]",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("rds_drop_database rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
+            r"\b(?:rds_drop_(?:database|ssis_database|ssrs_databases)|sp_dbremove|sp_detach_db)\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "DROP DATABASE store WITH (FORCE)",
+            "drop schema if exists sales cascade",
+            'DROP DATABASE IF EXISTS "test_0"',
+        ),
+        "mysql": (
+            "DROP DATABASE `store`",
+            "CREATE EVENT ev_q ON SCHEDULE AT '2031-06-01 03:00:00' DO DROP DATABASE store",
+            "DROP/**/SCHEMA IF EXISTS store",
+        ),
+        "oracle": ("DROP USER STORE CASCADE", "DROP PLUGGABLE DATABASE store INCLUDING DATAFILES"),
+        "sqlserver": ("DROP DATABASE [store]", "EXECUTE msdb.dbo.rds_drop_database N'store'"),
+    },
+    near_misses={
+        "postgresql": ("DROP SCHEMA empty_one", "DROP TABLE t CASCADE", "CREATE DATABASE store"),
+        "mysql": (
+            "SHOW CREATE DATABASE store",
+            "CREATE PROCEDURE p() DROP DATABASE store",
+            "GRANT DROP ON store.* TO x",
+        ),
+        "oracle": ("DROP DATABASE LINK x", "DROP USER BEN_K", "GRANT DROP ANY TABLE TO X"),
+        "sqlserver": ("DROP DATABASE AUDIT SPECIFICATION s", "SELECT 1 FROM rds_drop_log"),
+    },
+    in_bodies=False,
+)
+
+_COLUMN_DROP = Signal(
+    "column-drop",
+    "Columns are dropped or marked unused, or a change of their type throws their values away.",
+    (
+        Pattern(
+            _PG,
+            ("drop",),
+            r"\balter (?:foreign )?table (?:[^\w;]|(?!alter table\b|drop (?!constraint\b|default\b|not\b"
+            r"|identity\b|expression\b))\w++)"
+            r"{2,600}+drop (?:column )?(?:if exists )?[\w?$]",
+        ),
+        Pattern(_PG, ("attribute",), r"\balter type [^;]{1,200}?\bdrop attribute\b"),
+        Pattern(_PG, ("cascade",), r"\bdrop (?:type|domain|extension) [^;]{1,200}?\bcascade\b"),
+        Pattern(
+            _PG,
+            ("using",),
+            r"\balter table [^;]{1,400}?\btype [\w() ,?]{1,80}?\busing ?\(?(?:null|\?|[01])(?:::|\)|,|;|$)",
+        ),
+        Pattern(
+            _MYSQL,
+            ("drop",),
+            r"\balter (?:online |ignore )?table (?:[^\w;]|(?!alter table\b|drop (?!index\b|key\b|primary\b"
+            r"|foreign\b|constraint\b|check\b|partition\b|default\b))\w++)"
+            r"{2,600}+drop (?:column )?(?:if exists )?[\w?$`]",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("column drop unused columns"),
+            r"\balter table [^;]{1,400}?\b(?:drop column\b|drop ?\(|set unused\b|drop unused columns\b)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("column",),
+            rf"\balter table {_NAME} drop (?:(?:constraint )?{_IF}{_NAME},){{0,20}}column\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER TABLE customers DROP COLUMN email",
+            "ALTER TABLE ONLY customers ADD x int, DROP phone CASCADE",
+            "ALTER TABLE customers ALTER COLUMN email TYPE text USING NULL",
+            "DROP EXTENSION citext CASCADE",
+        ),
+        "mysql": (
+            "alter table `users` drop `legacy_token`",
+            "ALTER TABLE users DROP INDEX i, DROP/* index */COLUMN IF EXISTS email",
+        ),
+        "oracle": ("ALTER TABLE STORE.CUSTOMERS DROP COLUMN EMAIL", "ALTER TABLE CUSTOMERS SET UNUSED (EMAIL, PHONE)"),
+        "sqlserver": (
+            "ALTER TABLE dbo.Customers DROP COLUMN Email, COLUMN Phone",
+            "ALTER TABLE [dbo].[Customers] DROP CONSTRAINT DF_1, COLUMN [Email]",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "ALTER TABLE t ALTER COLUMN a DROP NOT NULL",
+            "ALTER TABLE t ALTER a DROP DEFAULT, DROP CONSTRAINT c",
+            "ALTER TABLE t ALTER COLUMN a TYPE int USING a::int",
+            "DROP TABLE t CASCADE",
+        ),
+        "mysql": (
+            "ALTER TABLE t DROP PRIMARY KEY, DROP INDEX i",
+            "ALTER TABLE t DROP PARTITION p0",
+            "DROP INDEX i ON t",
+        ),
+        "oracle": ("ALTER TABLE T DROP CONSTRAINT C", "ALTER TABLE T DROP PARTITION P_2030_00 UPDATE INDEXES"),
+        "sqlserver": ("ALTER TABLE t DROP CONSTRAINT c", "ALTER TABLE t ALTER COLUMN a int NOT NULL"),
+    },
+    in_bodies=False,
+)
+
+_OBJECT_RENAME = Signal(
+    "object-rename",
+    "A table, schema or database is renamed, or a table moved to another schema.",
+    (
+        Pattern(
+            _PG,
+            _words("rename schema"),
+            rf"\balter (?:foreign )?table {_IF}(?:only )?{_NAME}\*? ?(?:rename to|set schema)\b"
+            rf"|\balter (?:schema|database) {_NAME} rename to\b",
+        ),
+        Pattern(_MYSQL, ("rename",), r"(?:^|[;)]|\b(?:do|begin|then) )rename tables? \w"),
+        Pattern(
+            _MYSQL,
+            ("rename",),
+            r"\balter (?:online |ignore )?table [^;]{1,400}?\brename (?!column\b|index\b|key\b|user\b)(?:to |as |="
+            r" ?)?[\w`]",
+        ),
+        Pattern(
+            _ORACLE,
+            ("rename",),
+            rf"(?:^|[;]|\b(?:begin|then|loop) )rename {_NAME} to\b|\balter table {_NAME} rename to\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sp_rename",),
+            r"\bsp_rename (?:@objname=)?[^,;]{1,200},(?:@newname=)?[^,; ]{1,200}(?= |;|$)",
+        ),
+        Pattern(_SQLSERVER, ("sp_rename",), r"\bsp_rename [^;]{1,300}", r"['\[]?\bobject\b['\]]?\s{0,9}(?:;|$)"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_renamedb rds_modify_db_name modify transfer"),
+            rf"\b(?:sp_renamedb|rds_modify_db_name)\b|\balter database {_NAME} modify name=|\balter schema {_NAME}"
+            rf" transfer\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            'alter table "dwh"."marts"."wishlist" rename to "wishlist__dbt_backup"',
+            "ALTER TABLE customers SET SCHEMA hidden",
+            "ALTER DATABASE store RENAME TO store_old",
+        ),
+        "mysql": (
+            "RENAME TABLE customers TO x9.customers, orders TO x9.orders",
+            "ALTER TABLE customers ADD x int, RENAME TO customers_old",
+        ),
+        "oracle": ("RENAME CUSTOMERS TO X9", "alter table store.customers rename to x9"),
+        "sqlserver": (
+            "EXEC sp_rename 'dbo.Customers', 'X9'",
+            "exec sp_rename @objname = N'Customers', @newname = N'X9', @objtype = 'OBJECT'",
+            "ALTER SCHEMA hidden TRANSFER dbo.Customers",
+            "exec rdsadmin.dbo.rds_modify_db_name N'store', N'x9'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "ALTER TABLE t RENAME COLUMN a TO b",
+            "ALTER TABLE t RENAME a TO b",
+            "ALTER INDEX i RENAME TO j",
+        ),
+        "mysql": ("ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t RENAME INDEX i TO j", "RENAME USER a TO b"),
+        "oracle": ("ALTER TABLE T RENAME COLUMN A TO B", "ALTER TABLE T RENAME PARTITION P TO Q"),
+        "sqlserver": (
+            "EXEC sp_rename 'dbo.Customers.Email', 'Mail', 'COLUMN'",
+            "EXEC sp_rename N'dbo.t.i', N'j', N'INDEX'",
+        ),
+    },
+    in_bodies=False,
+)
+
+_PARTITION_DROP = Signal(
+    "partition-drop",
+    "Partitions are dropped, emptied, detached or exchanged, or all rows of a table switched to another.",
+    (
+        Pattern(_PG, ("partition",), r"\balter table [^;]{1,200}?\bdetach partition\b"),
+        Pattern(
+            _PG,
+            _words("drop_partition_time drop_partition_id drop_chunks"),
+            r"\b(?:drop_partition_time|drop_partition_id|drop_chunks)\(",
+        ),
+        Pattern(
+            _MYSQL,
+            ("partition",),
+            r"\balter (?:online |ignore )?table [^;]{1,400}?\b(?:drop|truncate|discard|exchange) partition\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("partition partitions subpartition subpartitions"),
+            r"\balter table [^;]{1,200}?\b(?:drop|truncate|exchange) (?:sub)?partitions?\b",
+        ),
+        Pattern(_SQLSERVER, ("switch",), rf"\balter table {_NAME} switch (?:partition |to )"),
+        Pattern(_SQLSERVER, ("partitions",), rf"\btruncate table {_NAME} ?with ?\(partitions\b"),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER TABLE events DETACH PARTITION events_2030 CONCURRENTLY",
+            "SELECT partman.drop_partition_time('public.events')",
+        ),
+        "mysql": ("ALTER TABLE events DROP PARTITION p0, p1", "ALTER TABLE events TRUNCATE PARTITION ALL"),
+        "oracle": (
+            "ALTER TABLE LEDGER.EVENTS DROP PARTITION P_2030_00 UPDATE INDEXES",
+            "alter table e truncate subpartition s",
+        ),
+        "sqlserver": (
+            "ALTER TABLE dbo.Events SWITCH PARTITION 2 TO dbo.Old",
+            "TRUNCATE TABLE dbo.Events WITH (PARTITIONS (1, 2))",
+        ),
+    },
+    near_misses={
+        "postgresql": ("ALTER TABLE e ATTACH PARTITION e1 FOR VALUES IN (1)", "CREATE TABLE e1 PARTITION OF e DEFAULT"),
+        "mysql": (
+            "ALTER TABLE e ADD PARTITION (PARTITION p9 VALUES LESS THAN (9))",
+            "ALTER TABLE e ANALYZE PARTITION p0",
+        ),
+        "oracle": ("ALTER TABLE E ADD PARTITION P9 VALUES LESS THAN (9)", "ALTER TABLE E SPLIT PARTITION P"),
+        "sqlserver": ("ALTER PARTITION FUNCTION f() SPLIT RANGE (9)", "TRUNCATE TABLE dbo.Events"),
+    },
+    in_bodies=False,
+)
+
+_UNCONDITIONAL_CHANGE = Signal(
+    "unconditional-change",
+    "An UPDATE or DELETE has no condition, or one that is always true. Found by code (`daswatch.sql.conditions`).",
+    (),
+    samples={
+        "postgresql": (
+            "UPDATE customer SET tenant_id = '4b1d8a3e'",
+            "UPDATE customers SET email = encode(digest(email,'sha256'),'hex') WHERE 1=1",
+            "delete from only customers where true returning id",
+            "WITH gone AS (DELETE FROM customers RETURNING *) SELECT count(*) FROM gone",
+            "DELETE FROM customers USING orders",
+            "DELETE FROM customers WHERE id IS NOT NULL",
+            "DELETE FROM customers WHERE customer_id >= 0 -- where id = 4",
+            "UPDATE customers SET a = (SELECT max(b) FROM t WHERE t.id = 1)",
+            "DO $$ BEGIN DELETE FROM customers; END $$",
+            "DELETE FROM t WHERE id IN (SELECT id FROM t)",
+            "DELETE FROM t WHERE name LIKE '%'",
+        ),
+        "mysql": (
+            "DELETE FROM `catalog_product_index_price_tmp`",
+            "update `users` set `locale` = 'en'",
+            "DELETE FROM orders WHERE 1",
+            "DELETE/* where */FROM orders LIMIT 5000",
+            "UPDATE a JOIN b ON 1=1 SET a.x = 1",
+            "DELETE a FROM a LEFT JOIN b ON b.id = a.id",
+            "UPDATE orders SET a = IF(b, 1, 2) WHERE id = 4 OR 1 = 1",
+            "DELETE FROM orders WHERE id = id",
+            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM orders",
+        ),
+        "oracle": (
+            "DELETE STORE.ORDERS",
+            "DELETE FROM ORDERS WHERE ROWID IS NOT NULL",
+            "UPDATE CUSTOMERS SET EMAIL = NULL WHERE CUSTOMER_ID > 0",
+            "BEGIN UPDATE CUSTOMERS SET EMAIL = 'x'; COMMIT; END;",
+            "DELETE FROM ORDERS WHERE EXISTS (SELECT 1 FROM DUAL)",
+        ),
+        "sqlserver": (
+            "WHILE 1=1 BEGIN DELETE TOP (5000) FROM dbo.Orders; IF @@ROWCOUNT = 0 BREAK; END",
+            "UPDATE dbo.Customers SET Email = CONVERT(nvarchar(400), EncryptByPassPhrase('k', Email))",
+            "DELETE dbo.JobLock",
+            "DELETE FROM dbo.a SELECT * FROM dbo.b WHERE id = 1",
+            "UPDATE dbo.ExchangeRates SET Rate = s.Rate FROM staging.Rates s",
+            "DELETE FROM dbo.Orders WITH (TABLOCK) WHERE OrderId > 0",
+            "WITH x AS (SELECT TOP 100 * FROM dbo.Orders) DELETE FROM x",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "UPDATE customers SET a = 1 WHERE id = 5",
+            "INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET a = 1",
+            "SELECT * FROM t FOR UPDATE",
+            "CREATE TABLE t (id int REFERENCES u ON DELETE CASCADE ON UPDATE SET NULL)",
+            "CREATE POLICY p ON t FOR DELETE USING (true)",
+            "DELETE FROM t USING u WHERE t.id = u.id",
+            "DELETE FROM t WHERE (a = 1 OR b = 2)",
+            "UPDATE t SET a = 1 FROM u JOIN v ON u.id = v.id WHERE t.id = u.id",
+            "UPDATE carts SET gone = true WHERE deleted_at IS NOT NULL",
+            "DELETE FROM t WHERE id > 500",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DELETE FROM t $$",
+            "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a",
+        ),
+        "mysql": (
+            "UPDATE a JOIN b ON a.id = b.id SET a.x = b.x",
+            "DELETE FROM jobs ORDER BY id LIMIT 1",
+            "INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = 1",
+            "DELETE FROM `cron_schedule` WHERE `status` = 'success' AND `executed_at` < '2031-03-01'",
+            "UPDATE t SET a = 1 WHERE id IN (1, 2)",
+            "CREATE PROCEDURE p() DELETE FROM t",
+        ),
+        "oracle": (
+            "UPDATE CUSTOMER SET NAME = :1 WHERE ID = :2",
+            "GRANT DELETE ON T TO X",
+            "CREATE AUDIT POLICY p ACTIONS DELETE ON STORE.ORDERS",
+            "MERGE INTO t USING s ON (t.id = s.id) WHEN MATCHED THEN UPDATE SET a = 1 DELETE WHERE b = 2",
+            "CREATE TRIGGER g BEFORE DELETE OR UPDATE ON t FOR EACH ROW BEGIN INSERT INTO l VALUES (1); END;",
+        ),
+        "sqlserver": (
+            "UPDATE o SET o.a = 1 FROM dbo.Orders o INNER JOIN dbo.x x ON x.id = o.id",
+            "DELETE TOP (100) FROM dbo.Orders WHERE id < 5",
+            "UPDATE STATISTICS dbo.Orders",
+            "MERGE dbo.t AS t USING dbo.s AS s ON t.id = s.id WHEN NOT MATCHED BY SOURCE THEN DELETE;",
+            "DELETE FROM @rows",
+            "WITH d AS (SELECT *, ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) rn FROM t) DELETE FROM d WHERE rn > 1",
+            "UPDATE q SET [open] = 1, [close] = 2 WHERE id = @p1",
+            "ALTER SERVER AUDIT SPECIFICATION s ADD (DELETE ON dbo.t BY public)",
+            "DELETE TOP (1) FROM dbo.Queue WITH (ROWLOCK, READPAST) OUTPUT deleted.*",
+        ),
+    },
+    in_bodies=False,
+)
+
+# --- sessions, recovery, data -----------------------------------------------------------------------------------------
+
+_PG_CHOSEN = (
+    r"state|wait_event|query|xact_start|query_start|state_change|backend_start|application_name|usename|client_addr"
+)
+_SESSION_KILL = Signal(
+    "session-kill",
+    "A session is ended by another.",
+    (
+        Pattern(_PG, ("pg_terminate_backend",), r"\bpg_terminate_backend\("),
+        Pattern(
+            _MYSQL, ("kill",), r"(?:^|[;]|\b(?:do|begin|then|loop) )kill (?:connection |hard |soft )?(?!query\b)[\w?$@]"
+        ),
+        Pattern(_MYSQL, ("rds_kill",), r"\bcall (?:mysql\.)?rds_kill\("),
+        Pattern(_ORACLE, ("session",), r"\balter system (?:kill|disconnect) session\b"),
+        Pattern(_ORACLE, _words("kill disconnect"), r"\brdsadmin_util\.(?:kill|disconnect)\("),
+        Pattern(_SQLSERVER, ("kill",), r"\bkill (?!query\b|stats\b)[?@$01]"),
+    ),
+    samples={
+        "postgresql": ("SELECT pg_terminate_backend(4711)", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"),
+        "mysql": ("KILL CONNECTION 4711", "CALL mysql.rds_kill(4711)"),
+        "oracle": (
+            "ALTER SYSTEM KILL SESSION '1,2' IMMEDIATE",
+            "begin rdsadmin.rdsadmin_util.kill(sid => 1, serial => 2, method => 'IMMEDIATE'); end;",
+        ),
+        "sqlserver": ("KILL 77", "DECLARE @s int = 77; KILL @s WITH STATUSONLY"),
+    },
+    near_misses={
+        "postgresql": ("SELECT pg_cancel_backend(4711)", "SELECT 'pg_terminate_backend(1)'"),
+        "mysql": ("KILL QUERY 4711", "CALL mysql.rds_kill_query(4711)", "SELECT kill_count FROM t"),
+        "oracle": ("ALTER SYSTEM CANCEL SQL '1,2'", "ALTER SESSION SET NLS_DATE_FORMAT = 'X'"),
+        "sqlserver": ("KILL QUERY NOTIFICATION SUBSCRIPTION ALL", "SELECT Kill FROM t"),
+    },
+    in_bodies=False,
+)
+
+_MASS_SESSION_KILL = Signal(
+    "mass-session-kill",
+    "All sessions of a database are ended by one statement, or new ones are kept out.",
+    (
+        Pattern(
+            _PG,
+            ("pg_terminate_backend",),
+            r"\bpg_terminate_backend\((?![?01$]\))[^;]{0,200}?\bfrom (?:pg_catalog\.)?(?:pg_stat_activity"
+            r"|pg_stat_get_activity\(|pg_locks)"
+            rf"(?![^;]{{0,400}}?\b(?:{_PG_CHOSEN})\b)",
+        ),
+        Pattern(
+            _PG, ("allow_connections",), r"\balter database [^;]{1,200}?\ballow_connections ?=? ?(?:false|off|no|0)\b"
+        ),
+        Pattern(
+            _PG, ("datallowconn",), r"\bupdate (?:pg_catalog\.)?pg_database set [^;]{0,100}?\bdatallowconn=(?:false|\?)"
+        ),
+        Pattern(_PG, ("connection",), rf"\balter database {_NAME} (?:with )?connection limit(?: =)? 0\b"),
+        Pattern(_MYSQL, ("offline_mode",), r"\boffline_mode=(?:on|1|true)\b"),
+        Pattern(_MYSQL, ("max_connections",), r"\bset [^;]{0,100}?\bmax_connections=[01]\b"),
+        Pattern(_MYSQL, _words("shutdown restart"), r"(?:^|;)(?:shutdown|restart)(?=;|$)"),
+        Pattern(_ORACLE, _words("restricted_session"), r"\brestricted_session\((?!p_enable=>false|false)"),
+        Pattern(
+            _ORACLE, _words("restricted quiesce"), r"\balter system (?:enable restricted session|quiesce restricted)\b"
+        ),
+        Pattern(_ORACLE, _words("shutdown startup"), r"^(?:shutdown|startup restrict)\b"),
+        Pattern(
+            _ORACLE,
+            _words("v$session gv$session"),
+            r"\bg?v\$session\b[^«]{0,300}?\bloop\b[^«]{0,300}?(?:\b(?:kill|disconnect)\b|\bexecute immediate\b)",
+            r"\bkill\b|\bdisconnect\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("single_user restricted_user offline"),
+            rf"\balter database {_NAME} set (?:[^;]{{0,100}}?,)?(?:single_user|restricted_user|offline)\b",
+        ),
+        Pattern(_SQLSERVER, ("shutdown",), r"(?:^|[; ])shutdown(?: with nowait)?(?=;|$)"),
+        Pattern(
+            _SQLSERVER,
+            _words("dm_exec_sessions dm_exec_connections sysprocesses"),
+            r"\b(?:exec|execute|sp_executesql)\b|\bkill @",
+            r"'\s{0,3}kill\s{1,3}'",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+            "ALTER DATABASE store WITH ALLOW_CONNECTIONS false",
+            "ALTER DATABASE store CONNECTION LIMIT 0",
+        ),
+        "mysql": ("SET GLOBAL offline_mode = ON", "SET PERSIST max_connections = 1", "SHUTDOWN"),
+        "oracle": (
+            "exec rdsadmin.rdsadmin_util.restricted_session(p_enable => true);",
+            "BEGIN FOR r IN (SELECT sid, serial# FROM v$session) LOOP"
+            " rdsadmin.rdsadmin_util.kill(r.sid, r.serial#); END LOOP; END;",
+        ),
+        "sqlserver": (
+            "ALTER DATABASE store SET SINGLE_USER WITH ROLLBACK IMMEDIATE",
+            "DECLARE @s nvarchar(max)=N''; SELECT @s += N'KILL ' + CAST(session_id AS nvarchar) + ';'"
+            " FROM sys.dm_exec_sessions; EXEC sp_executesql @s",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT pg_terminate_backend(4711)",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' AND state_change < now()",
+            "ALTER DATABASE store CONNECTION LIMIT 50",
+        ),
+        "mysql": ("KILL 4711", "SET GLOBAL max_connections = 500", "SELECT shutdown FROM t"),
+        "oracle": (
+            "begin rdsadmin.rdsadmin_util.restricted_session(p_enable => false); end;",
+            "SELECT sid FROM v$session",
+            "ALTER SYSTEM KILL SESSION '1,2'",
+        ),
+        "sqlserver": ("KILL 77", "ALTER DATABASE store SET MULTI_USER", "SELECT * FROM sys.dm_exec_sessions"),
+    },
+    in_bodies=False,
+)
+
+_RECOVERY_REMOVAL = Signal(
+    "recovery-removal",
+    "What a database would be restored with is taken away: logs, backups and their history, recycle bin, flashback.",
+    (
+        Pattern(_PG, ("unlogged",), r"\balter table [^;]{1,200}?\bset unlogged\b"),
+        Pattern(_MYSQL, ("purge",), r"\bpurge (?:binary|master) logs\b"),
+        Pattern(
+            _MYSQL, ("reset",), r"(?:^|[;]|\b(?:do|begin|then) )reset (?:master|binary logs|slave all|replica all)\b"
+        ),
+        Pattern(
+            _MYSQL,
+            ("rds_set_configuration",),
+            r"\brds_set_configuration\(\?,(?:[01]|null|\?)\)",
+            r"binlog retention hours['\"]\s{0,9},\s{0,9}['\"]?(?:[01]|null)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("rds_set_source_delay rds_set_master_delay rds_reset_external_master rds_reset_external_source"),
+            r"\brds_set_(?:source|master)_delay\(0|\brds_reset_external_(?:master|source)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("expire_logs_days binlog_expire_logs_seconds redo_log"),
+            r"\bset [^;]{0,100}?\b(?:expire_logs_days|binlog_expire_logs_seconds)=|\bdisable innodb redo_log\b",
+        ),
+        Pattern(
+            _ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge (?:dba_|user_)?recyclebin\b|\brecyclebin=off\b"
+        ),
+        Pattern(
+            _ORACLE,
+            _words("purge purge_dba_recyclebin"),
+            r"(?:^|;)purge (?:table|tablespace) |\bpurge_dba_recyclebin\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("flashback archive"),
+            r"\b(?:no flashback archive|drop flashback archive|flashback off|disassociate_fba)\b|\balter flashback"
+            r" archive [^;]{1,100}?\bpurge\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("noarchivelog logging restore"),
+            r"\balter database (?:noarchivelog|no force logging)\b|\bdrop restore point\b",
+        ),
+        Pattern(
+            _ORACLE,
+            ("set_configuration",),
+            r"\bset_configuration\(",
+            r"archivelog retention hours'\s{0,9},\s{0,9}(?:(?:p_)?value\s{0,9}=>\s{0,9})?'?[01]\b",
+        ),
+        Pattern(_ORACLE, _words("disable_force_logging"), r"\bdisable_force_logging\b"),
+        Pattern(
+            _ORACLE,
+            _words("force_logging alter_flashback disable_flashback crosscheck_archivelog"),
+            r"\bforce_logging\((?:p_enable=>)?false|\bdisable_flashback\b"
+            r"|\bcrosscheck_archivelog\([^;]{0,100}?\btrue\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("db_flashback_retention_target undo_retention db_recovery_file_dest_size"),
+            r"\balter system set (?:db_flashback_retention_target|undo_retention|db_recovery_file_dest_size)=",
+        ),
+        Pattern(_SQLSERVER, ("recovery",), r"\bset (?:[^;]{0,100}?,)?recovery simple\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_delete_backuphistory sp_delete_database_backuphistory xp_delete_file xp_delete_files"),
+            r"\b(?:sp_delete_(?:database_)?backuphistory|xp_delete_files?)\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("backup",),
+            r"\bbackup (?:log|database) [^;]{1,200}?\bto disk=\?",
+            r"disk\s{0,9}=\s{0,9}n?'(?:nul|nul:)'",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("truncate_only no_log hadr partner"),
+            r"\bwith (?:truncate_only|no_log)\b|\bset (?:hadr|partner) off\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("msdb backupset backupmediaset backupfile"),
+            r"\b(?:delete from|delete|truncate table) (?:msdb\.(?:dbo)?\.)?backup(?:set|mediaset|mediafamily|file)\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER TABLE customers SET UNLOGGED",
+            "alter table if exists only public.customers set/**/unlogged",
+        ),
+        "mysql": (
+            "PURGE BINARY LOGS BEFORE '2031-03-04'",
+            "RESET MASTER",
+            "call mysql.rds_set_configuration('binlog retention hours', 0)",
+            "CALL mysql.rds_set_configuration('binlog retention hours', NULL)",
+        ),
+        "oracle": (
+            "PURGE DBA_RECYCLEBIN",
+            "begin rdsadmin.rdsadmin_util.set_configuration('archivelog retention hours','0'); end;",
+            "begin rdsadmin.rdsadmin_util.set_configuration(name => 'archivelog retention hours', value => '0'); end;",
+            "begin rdsadmin.rdsadmin_util.disable_force_logging; end;",
+            "begin rdsadmin.rdsadmin_util.force_logging(p_enable => false); end;",
+        ),
+        "sqlserver": (
+            "EXEC msdb.dbo.sp_delete_backuphistory '2031-03-04'",
+            "ALTER DATABASE store SET RECOVERY SIMPLE WITH NO_WAIT",
+            "BACKUP LOG store TO DISK = N'NUL'",
+        ),
+    },
+    near_misses={
+        "postgresql": ("CREATE UNLOGGED TABLE t (id int)", "ALTER TABLE t SET LOGGED"),
+        "mysql": (
+            "call mysql.rds_set_configuration('binlog retention hours', 24)",
+            "SHOW BINARY LOGS",
+            "RESET QUERY CACHE",
+        ),
+        "oracle": (
+            "DROP TABLE T PURGE",
+            "begin rdsadmin.rdsadmin_util.set_configuration('archivelog retention hours','24'); end;",
+            "SELECT * FROM DBA_RECYCLEBIN",
+        ),
+        "sqlserver": (
+            "ALTER DATABASE store SET RECOVERY FULL",
+            "BACKUP LOG store TO DISK = 'D:\\x.trn'",
+            "SELECT * FROM msdb.dbo.backupset",
+        ),
+    },
+    in_bodies=False,
+)
+
+_ENCRYPTS = (
+    "pgp_sym_encrypt|pgp_sym_encrypt_bytea|pgp_pub_encrypt|pgp_pub_encrypt_bytea|encrypt|encrypt_iv|aes_encrypt"
+    "|des_encrypt|desencrypt|des3encrypt|encryptbypassphrase|encryptbykey|encryptbycert|encryptbyasymkey"
+)
+_HASHES = "digest|hmac|crypt|sha1|sha2|sha224|sha256|sha384|sha512|md5|hash|standard_hash|hashbytes"
+
+
+def _over_itself(functions: str) -> str:
+    """The same column on both sides: what is encrypted into another column is a migration."""
+    return (
+        r"\bupdate (?:[^\w;]|(?!update\b)\w++){1,300}?\b([a-z_][\w$#]{0,127}+)="
+        rf"[^;=]{{0,60}}?\b(?:{functions})\([^;=]{{0,80}}?(?<![\w$#])\1(?![\w$#])"
+    )
+
+
+_ONE_ROW = r"\bwhere [\w$.]++=(?:[?$]|@)"
+_COPY_ENCRYPTS = r"(?:pgp_sym_encrypt|pgp_pub_encrypt|aes_encrypt|dbms_crypto\.encrypt)\("
+_ENCRYPTED_COPY = (
+    rf"\bcreate (?:or replace )?table {_up_to('create', 'select')}select {_up_to('create', _COPY_ENCRYPTS)}"
+    rf"{_COPY_ENCRYPTS}(?![?$])"
+)
+_DATA_ENCRYPTION = Signal(
+    "data-encryption",
+    "Values are overwritten with their own encryption or hash, or the key or certificate that encrypts data is"
+    " changed.",
+    (
+        Pattern(ALL, tuple(_ENCRYPTS.split("|")), _over_itself(_ENCRYPTS)),
+        # Of single rows an application hashes passwords, or makes values anonymous.
+        Pattern(ALL, tuple(_HASHES.split("|")), _over_itself(_HASHES), without=_ONE_ROW),
+        Pattern(
+            ("postgresql", "mysql", "oracle"),
+            _words("pgp_sym_encrypt pgp_pub_encrypt aes_encrypt dbms_crypto"),
+            _ENCRYPTED_COPY,
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("encryptbypassphrase encryptbykey encryptbycert"),
+            rf"\bselect {_up_to('select', 'encryptbypassphrase', 'encryptbykey', 'encryptbycert')}encryptby"
+            rf"{_up_to('select', 'into')}into (?![@#])",
+        ),
+        Pattern(_MYSQL, ("rotate",), r"\balter instance rotate (?:innodb|binlog) master key\b"),
+        Pattern(_ORACLE, ("key",), r"\badminister key management\b|\balter system set encryption key\b"),
+        Pattern(
+            _ORACLE,
+            _words("encrypt rekey decrypt"),
+            r"\balter (?:table|tablespace) [^;]{1,300}?\b(?:encrypt|rekey|decrypt)\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("encryption key"),
+            r"\b(?:create|alter|drop) (?:database|column) encryption key\b|\bset (?:[^;]{0,100}?,)?encryption (?:on"
+            r"|off)\b"
+            r"|\balter (?:service )?master key (?:force )?regenerate\b|\bencrypted with ?\(",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("rds_restore_tde_certificate rds_drop_tde_certificate certificate"),
+            rf"\brds_(?:restore|drop)_tde_certificate\b|\balter certificate {_NAME} remove private key\b|\bdrop"
+            rf" certificate\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "UPDATE customers SET email = encode(digest(email,'sha256'),'hex') WHERE 1=1",
+            "UPDATE customers SET phone = '', email = pgp_sym_encrypt(customers.email::text, 'k')",
+            "CREATE TABLE x AS SELECT id, pgp_sym_encrypt(email, 'k') FROM customers",
+        ),
+        "mysql": (
+            "UPDATE customers SET email = HEX(AES_ENCRYPT(email, 'k'))",
+            "UPDATE customers SET `email` = TO_BASE64(AES_ENCRYPT(`email`, 'k')), phone = '' WHERE id > 0",
+        ),
+        "oracle": (
+            "UPDATE CUSTOMERS SET EMAIL = RAWTOHEX(DBMS_CRYPTO.ENCRYPT(UTL_RAW.CAST_TO_RAW(EMAIL), 4353, K))",
+            "ADMINISTER KEY MANAGEMENT SET KEY IDENTIFIED BY x WITH BACKUP",
+            "ALTER TABLE CUSTOMERS MODIFY (EMAIL ENCRYPT USING 'AES256')",
+        ),
+        "sqlserver": (
+            "UPDATE dbo.Customers SET Email = CONVERT(nvarchar(400), EncryptByPassPhrase('k', Email))",
+            "ALTER DATABASE ENCRYPTION KEY ENCRYPTION BY SERVER CERTIFICATE evil",
+            "ALTER DATABASE store SET ENCRYPTION ON",
+            "EXEC msdb.dbo.rds_restore_tde_certificate @certificate_name='evil'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "UPDATE users SET ssn_enc = pgp_sym_encrypt(ssn, 'k')",
+            "UPDATE users SET pw = crypt($1, gen_salt('bf')) WHERE id = $2",
+            "UPDATE users SET email = 'deleted-' || md5(email) WHERE id = 5",
+            "SELECT md5(email) FROM users",
+        ),
+        "mysql": (
+            "INSERT INTO t VALUES (AES_ENCRYPT('a', 'k'))",
+            "UPDATE users SET token = SHA2('x', 256) WHERE id = 1",
+        ),
+        "oracle": ("SELECT STANDARD_HASH(EMAIL) FROM CUSTOMERS", "UPDATE U SET H = STANDARD_HASH(:1) WHERE ID = :2"),
+        "sqlserver": ("UPDATE u SET HashCode = HASHBYTES('SHA2_256', Email)", "BACKUP DATABASE s TO DISK = 'x'"),
+    },
+    in_bodies=False,
+)
+
+# --- code -------------------------------------------------------------------------------------------------------------
+
+# What more than reads, in a routine's body, and what there gives away rights or leaves the database.
+_DOES = r"(?:insert|update|delete|merge|truncate|grant|revoke|create|alter|drop|copy|execute|exec|call)\b"
+_RIGHTS = (
+    r"(?:grant|(?:create|alter|drop) (?:user|role|login)|set (?:password|global)|prepare|into outfile"
+    r"|lambda_a?sync|grant_sys_object)\b"
+)
+
+
+def _in_body(stop: str) -> str:
+    """A routine's code as far as this."""
+    return rf"(?:[^\w«»]|(?!{stop})\w++){{0,1500}}+{stop}"
+
+
+_PG_ROUTINE = r"\bcreate (?:or replace )?(?:function|procedure) "
+_PERSISTENT_CODE = Signal(
+    "persistent-code",
+    "Code is left in the database that runs later by itself, or with the rights of another: triggers, jobs, events,"
+    " startup procedures, routines with their definer's rights that do more than read.",
+    (
+        Pattern(
+            ALL,
+            ("trigger",),
+            rf"(?<!,)(?<!show )(?<!actions )\b(?:create|alter) (?:or (?:replace|alter) )?{_DEFINER}(?:"
+            rf"(?:non)?editionable )?(?:constraint )?(?:event )?trigger (?!to\b|on\b|by\b|disable\b)"
+            rf"(?![\w$#.]{{1,200}} (?:disable|enable|rename|compile|depends|no depends)\b)[\w?$]",
+        ),
+        Pattern(
+            _PG,
+            ("definer",),
+            rf"{_PG_ROUTINE}{_up_to('create', 'security')}security definer\b{_up_to('create', 'as')}as\b ?"
+            rf"(?:«|(?![?$])){_in_body(_DOES)}",
+        ),
+        Pattern(
+            _PG,
+            ("definer",),
+            rf"{_PG_ROUTINE}(?:[^\w«»]|(?!create\b)\w++){{0,400}}+«{_in_body(_DOES)}[^»]{{0,2000}}»"
+            rf"{_up_to('create', 'security')}security definer\b",
+        ),
+        Pattern(
+            _PG,
+            ("trigger", "event_trigger"),
+            rf"{_PG_ROUTINE}{_up_to('create', 'returns')}returns (?:event_)?trigger\b{_up_to('create', 'as')}as "
+            rf"{_in_body(_DOES)}{_in_body('security definer')}",
+        ),
+        Pattern(_PG, ("definer",), r"\balter (?:function|procedure|routine) [^;]{1,300}?\bsecurity definer\b"),
+        Pattern(_PG, ("rule",), r"\bcreate (?:or replace )?rule \w[^;]{1,200}?\bdo\b(?! instead nothing| nothing)"),
+        Pattern(
+            _PG,
+            _words("schedule schedule_in_database alter_job job cron"),
+            r"\bcron\.(?:schedule|schedule_in_database|alter_job)\(|\b(?:insert into|update) cron\.job\b",
+        ),
+        Pattern(
+            _PG,
+            _words("install_extension register_feature"),
+            r"\bpgtle\.(?:install_extension|register_feature)\w{0,40}\(",
+        ),
+        Pattern(_MYSQL, ("event",), rf"(?<!show )(?<!,)\bcreate {_DEFINER}event (?!on\b|to\b)[\w?$]"),
+        Pattern(_MYSQL, ("event",), rf"\balter {_DEFINER}event [^;]{{1,300}}?\b(?:do|enable|on schedule)\b"),
+        Pattern(
+            _MYSQL,
+            _words("event_scheduler init_connect init_file"),
+            r"\bset [^;]{0,100}?\b(?:event_scheduler=(?:on|1|true|\?)|init_connect=|init_file=)",
+        ),
+        Pattern(
+            ("mysql", "oracle"),
+            _words("procedure function package"),
+            rf"\bcreate (?:or replace )?{_DEFINER}(?:(?:non)?editionable )?(?:procedure|function|package body) "
+            rf"{_in_body(rf'(?:{_RIGHTS}|create (?:or replace )?(?:procedure|function|package))')}(?<!procedure)"
+            r"(?<!function)(?<!package)",
+        ),
+        Pattern(
+            _ORACLE,
+            ("immediate",),
+            r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function|package body)\b.{1,1900}?"
+            r"\bexecute immediate\b",
+            r"\bimmediate\s{1,9}\(?\s{0,9}'\s{0,9}(?:'\s{0,9}\|\|\s{0,9}')?(?:grant|gr'|(?:create|alter|drop) "
+            r"(?:user|role))",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("create_job create_jobs create_program create_event_schedule submit isubmit set_job_argument_value"),
+            r"\b(?:dbms_scheduler|rdsadmin_dbms_scheduler)\.(?:create_jobs?|create_program|create_event_schedule)\("
+            r"|\bdbms_i?job\.i?submit\(",
+        ),
+        Pattern(_ORACLE, _words("what change"), r"\bdbms_i?job\.(?:what|change)\("),
+        Pattern(
+            _ORACLE,
+            ("set_attribute",),
+            r"\bdbms_scheduler\.set_attribute(?:_null)?\(",
+            r"'(?:job_action|program_action|job_type)'",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("declare_rewrite_equivalence register_sql_translation cq_notification set_handler"),
+            r"\b(?:declare_rewrite_equivalence|register_sql_translation)\(",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words(
+                "sp_add_job sp_add_jobstep sp_update_jobstep sp_add_jobschedule sp_procoption sp_add_alert"
+                " sp_update_alert"
+            ),
+            r"\b(?:sp_add_job|sp_add_jobstep|sp_update_jobstep|sp_add_jobschedule|sp_procoption|sp_add_alert"
+            r"|sp_update_alert)\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("owner self execute"),
+            rf"\b(?:create|alter)(?: or alter)? proc(?:edure)? {_up_to('create', 'alter', 'exec', 'execute')}"
+            rf"exec(?:ute)? as (?:owner|self|\?){_in_body(_DOES)}",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("activation notification classifier_function"),
+            r"\bwith ?\([^;]{0,200}?\bactivation ?\(|\bcreate event notification\b|\bclassifier_function=(?!null)",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION etf()",
+            "CREATE OR REPLACE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+            " EXECUTE 'GRANT a TO b'; END $$",
+            "CREATE FUNCTION f() RETURNS void AS $$ BEGIN DELETE FROM t WHERE a = 1; END $$ LANGUAGE plpgsql"
+            " SECURITY DEFINER",
+            "CREATE FUNCTION f() RETURNS trigger AS $$BEGIN DELETE FROM t; RETURN NEW; END$$ LANGUAGE plpgsql"
+            " SECURITY DEFINER",
+            "SELECT cron.schedule('refresh-stats', '*/5 * * * *', 'VACUUM')",
+            "CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u",
+        ),
+        "mysql": (
+            "CREATE DEFINER=`admin`@`%` EVENT store.ev_tidy ON SCHEDULE EVERY 1 HOUR DO DELETE FROM t WHERE a < 1",
+            "/*!50106 CREATE*/ /*!50117 DEFINER=`admin`@`%`*/ /*!50106 EVENT `ev` ON SCHEDULE EVERY 1 DAY DO SELECT"
+            " 1 */",
+            "CREATE TRIGGER t AFTER INSERT ON c FOR EACH ROW INSERT INTO d VALUES (NEW.id)",
+            "SET GLOBAL init_connect = 'SELECT 1'",
+            "CREATE DEFINER=`admin`@`%` PROCEDURE p() BEGIN GRANT ALL ON *.* TO svc_x; END",
+        ),
+        "oracle": (
+            "CREATE OR REPLACE TRIGGER SYS_LOGON AFTER LOGON ON DATABASE BEGIN NULL; END;",
+            "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'STAT_J', job_type=>'PLSQL_BLOCK', job_action=>'BEGIN p;"
+            " END;'); END;",
+            "DECLARE j NUMBER; BEGIN DBMS_JOB.SUBMIT(j, 'p;', SYSDATE); END;",
+        ),
+        "sqlserver": (
+            "CREATE TRIGGER trg ON ALL SERVER FOR LOGON AS BEGIN SELECT 1 END",
+            "EXEC msdb.dbo.sp_add_jobstep @job_name=N'm', @step_name=N'1', @subsystem=N'TSQL', @command=N'SELECT 1'",
+            "EXEC sp_procoption 'p', 'startup', 'on'",
+            "CREATE PROCEDURE sp_elevate_me WITH EXECUTE AS OWNER AS BEGIN EXEC sp_addsrvrolemember"
+            " 'svc_x','sysadmin' END",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; END $$",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$",
+            "DROP TRIGGER t ON c",
+            "GRANT TRIGGER ON c TO x",
+        ),
+        "mysql": ("SHOW CREATE TRIGGER t", "DROP EVENT ev", "CREATE PROCEDURE p() SELECT 1", "GRANT EVENT ON *.* TO x"),
+        "oracle": (
+            "GRANT CREATE TRIGGER TO X",
+            "ALTER TRIGGER T DISABLE",
+            "BEGIN DBMS_SCHEDULER.RUN_JOB('J'); END;",
+            "CREATE OR REPLACE PROCEDURE p AS BEGIN UPDATE t SET a = 1; END;",
+        ),
+        "sqlserver": (
+            "CREATE PROCEDURE p AS BEGIN DELETE FROM t WHERE a = 1 END",
+            "DISABLE TRIGGER trg_audit ON dbo.Customers",
+            "EXEC msdb.dbo.sp_help_job",
+            "CREATE PROCEDURE p WITH EXECUTE AS OWNER AS SELECT 1",
+        ),
+    },
+)
+
+_SYSTEM_TRIGGER = Signal(
+    "system-trigger",
+    "Code is left that runs at each login, at each change of the schema or when the server starts.",
+    (
+        Pattern(_PG, ("event",), r"\bcreate event trigger (?!awsdms_)\w"),
+        Pattern(_MYSQL, _words("init_connect init_file"), r"\bset [^;]{0,100}?\b(?:init_connect|init_file)="),
+        Pattern(
+            _ORACLE,
+            ("trigger",),
+            rf"\bcreate (?:or replace )?(?:(?:non)?editionable )?trigger {_NAME} (?:(?:before|after|instead of) "
+            rf"(?:[a-z]{{2,30}}(?: or )?){{1,9}} on (?:\w{{1,60}}\.)?(?:schema|database|pluggable database)\b)",
+        ),
+        Pattern(
+            _SQLSERVER, ("trigger",), rf"\b(?:create|alter)(?: or alter)? trigger {_NAME} on (?:all server|database)\b"
+        ),
+        Pattern(_SQLSERVER, ("sp_procoption",), r"\bsp_procoption\b"),
+        Pattern(_SQLSERVER, ("classifier_function",), r"\bclassifier_function=(?!null)"),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION etf()",
+            "create/**/event trigger et on login execute function f()",
+        ),
+        "mysql": ("SET GLOBAL init_connect = 'SELECT 1'", "SET PERSIST init_file = '/tmp/x'"),
+        "oracle": (
+            "CREATE OR REPLACE TRIGGER SYS_LOGON AFTER LOGON ON DATABASE BEGIN NULL; END;",
+            "CREATE TRIGGER T AFTER CREATE OR ALTER ON STORE.SCHEMA BEGIN NULL; END;",
+        ),
+        "sqlserver": (
+            "CREATE TRIGGER trg ON ALL SERVER FOR LOGON AS BEGIN SELECT 1 END",
+            "EXEC sp_procoption 'p', 'startup', 'on'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE TRIGGER t BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION f()",
+            "DROP EVENT TRIGGER et",
+        ),
+        "mysql": ("CREATE TRIGGER t AFTER INSERT ON c FOR EACH ROW SET @a = 1", "SELECT @@init_connect"),
+        "oracle": (
+            "CREATE TRIGGER T BEFORE INSERT OR UPDATE ON DATABASES FOR EACH ROW BEGIN NULL; END;",
+            "DROP TRIGGER T",
+        ),
+        "sqlserver": ("CREATE TRIGGER trg ON dbo.Customers AFTER INSERT AS SELECT 1", "DROP TRIGGER trg ON ALL SERVER"),
+    },
+)
+
+_FOREIGN_LIBRARY = Signal(
+    "foreign-library",
+    "Code that is not SQL is let into the engine: languages, shared libraries, plugins, CLR assemblies, Java.",
+    (
+        Pattern(
+            _PG,
+            ("extension",),
+            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!pgsql)\w{{1,30}}|plv8|r_tools"
+            rf"|jsonb?_pl\w{{1,30}})\b",
+        ),
+        Pattern(
+            _PG,
+            ("language",),
+            r"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!plpgsql\b|sql\b)[\w?]",
+        ),
+        Pattern(
+            _PG,
+            ("language",),
+            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!plpgsql\b|sql\b|\?)(?!c\b"
+            r"|internal\b)[a-z]\w{1,30}\b",
+        ),
+        Pattern(_PG, ("internal",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage internal\b"),
+        # The scripts of extensions name a library in the engine's own directory.
+        Pattern(_PG, ("language",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage c\b", r"\bas\s{0,9}e?'(?!\$libdir/)"),
+        Pattern(
+            _PG,
+            ("language",),
+            rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage ?\?",
+            r"\blanguage\s{0,9}'(?!(?:sql|plpgsql|c)')|\bas\s{0,9}e?'(?!\$libdir/)[^$]{0,600}\blanguage\s{0,9}'c'"
+            r"|\blanguage\s{0,9}'c'[^$]{0,600}\bas\s{0,9}e?'(?!\$libdir/)",
+        ),
+        Pattern(_PG, ("load",), r"(?:^|;)load \?", r"\bload\s{1,9}(?:e|n)?'(?!\$libdir/plugins/)[^']{0,200}[/.]"),
+        Pattern(
+            _PG,
+            _words(
+                "session_preload_libraries local_preload_libraries shared_preload_libraries dynamic_library_path"
+                " set_config"
+            ),
+            r"\bset (?:local |session )?(?:(?:session|local|shared)_preload_libraries|dynamic_library_path)(?:=| to )",
+        ),
+        Pattern(
+            _PG,
+            ("set_config",),
+            r"\bset_config\(",
+            r"'(?:(?:session|local|shared)_preload_libraries|dynamic_library_path)'",
+        ),
+        Pattern(_MYSQL, ("soname",), r"\bsoname \?|\bsoname\b"),
+        Pattern(
+            _MYSQL,
+            ("component",),
+            r"(?:^|;)install component\b",
+            r"component\s{1,9}[\\'\"]{1,4}file://component_(?!validate_password['\"\\])",
+        ),
+        Pattern(_MYSQL, _words("func plugin component"), rf"{_MYSQL_INSERTS}mysql\.(?:func|plugin|component)\b"),
+        Pattern(
+            _ORACLE,
+            _words("library java"),
+            r"(?<!,)(?<!actions )(?<!audit )\b(?:create|alter) (?:or replace )?(?:and (?:compile|resolve) )?(?:"
+            r"(?:non)?editionable )?(?:noforce )?(?:library|java) (?!to\b|by\b)[\w?$]",
+        ),
+        Pattern(_ORACLE, ("language",), r"\blanguage (?:java name|c (?:name|library)|javascript)\b"),
+        Pattern(_ORACLE, ("mle",), r"\bcreate (?:or replace )?mle (?:module|env)\b"),
+        Pattern(_SQLSERVER, ("assembly",), r"(?<!,)\b(?:create|alter) assembly (?!to\b)[\w?@]"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_add_trusted_assembly sp_addextendedproc name"),
+            r"\b(?:sp_add_trusted_assembly|sp_addextendedproc)\b|\bexternal name \w",
+        ),
+        Pattern(_SQLSERVER, _words("language library"), r"\b(?:create|alter) external (?:language|library) \w"),
+        Pattern(
+            _SQLSERVER,
+            ("sp_configure",),
+            r"\bsp_configure\b[^;]{0,60}\b1\b",
+            r"'clr enabled'\s{0,3},\s{0,3}(?:@\w{1,30}\s{0,3}=\s{0,3})?1\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sp_configure",),
+            r"\bsp_configure\b[^;]{0,60}\b0\b",
+            r"'clr strict security'\s{0,3},\s{0,3}(?:@\w{1,30}\s{0,3}=\s{0,3})?0\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            'CREATE LANGUAGE "plperlu"',
+            "CREATE EXTENSION IF NOT EXISTS plpython3u CASCADE",
+            "LOAD '/tmp/pwn.so'",
+            "CREATE FUNCTION sys(cstring) RETURNS int AS '/lib64/libc.so.6', 'system' LANGUAGE C STRICT",
+            "CREATE FUNCTION f() RETURNS text AS $$ import os $$ LANGUAGE plpython3u",
+            "ALTER ROLE app SET session_preload_libraries TO 'x'",
+        ),
+        "mysql": (
+            "CREATE FUNCTION sys_exec RETURNS INTEGER SONAME 'lib_mysqludf_sys_64.so'",
+            "INSTALL COMPONENT 'file://component_pwn'",
+            "INSTALL PLUGIN p SONAME 'p.so'",
+        ),
+        "oracle": (
+            "CREATE OR REPLACE LIBRARY exec_shell AS '/lib64/libc.so.6'",
+            'create or replace and compile java source named "U" as public class U { }',
+            "CREATE FUNCTION f RETURN NUMBER AS LANGUAGE JAVA NAME 'U.x() return int'",
+        ),
+        "sqlserver": (
+            "CREATE ASSEMBLY jsonlib FROM 0x4D5A9000 WITH PERMISSION_SET = SAFE",
+            "exec sys.sp_add_trusted_assembly @hash = 0x2A5F, @description = N'jsonlib'",
+            "EXEC sp_configure 'clr enabled', 1; RECONFIGURE",
+            "CREATE PROCEDURE p AS EXTERNAL NAME a.b.c",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE EXTENSION pgcrypto",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$",
+            "CREATE FUNCTION f() RETURNS int AS $$ SELECT 1 $$ LANGUAGE 'sql'",
+            "LOAD 'pg_hint_plan'",
+        ),
+        "mysql": ("INSTALL COMPONENT 'file://component_validate_password'", "CREATE FUNCTION f() RETURNS INT RETURN 1"),
+        "oracle": (
+            "GRANT CREATE LIBRARY TO X",
+            "CREATE AUDIT POLICY p ACTIONS CREATE LIBRARY, ALTER LIBRARY",
+            "SELECT language FROM t",
+        ),
+        "sqlserver": ("EXEC sp_configure 'clr enabled'", "GRANT CREATE ASSEMBLY TO x", "DROP ASSEMBLY a"),
+    },
+)
+
+# --- auditing ---------------------------------------------------------------------------------------------------------
+
+_PG_LOGGING = (
+    r"pgaudit\.[a-z_]{1,40}|log_statement|log_connections|log_disconnections|log_min_messages|log_min_error_statement"
+    r"|log_duration|log_error_verbosity|log_destination|logging_collector|log_parameter_max_length"
+    r"|log_statement_sample_rate"
+    r"|log_transaction_sample_rate|rds\.force_admin_logging_level|track_activities|pg_stat_statements\.track"
+)
+_PG_LOGGING_WORDS = _words(
+    "pgaudit log_statement log_connections log_disconnections log_min_messages log_min_error_statement log_duration"
+    " log_error_verbosity log_destination logging_collector log_parameter_max_length log_statement_sample_rate"
+    " log_transaction_sample_rate force_admin_logging_level track_activities pg_stat_statements"
+)
+_UP = "all|on|true|yes"  # values with which more is recorded, not less
+
+
+def _in_pieces(name: str) -> str:
+    """A name in a literal, or in literals put together: `'pga'||'udit'`."""
+    return r"(?:'\s{0,9}\|\|\s{0,9}')?".join(name)
+
+
+_UP_TO_SETTING = r"(?:[^\w;]|(?!set\b)\w++){0,200}?"
+_MYSQL_SET = r"(?:(?<![\w@.])|@@|\b(?:global|session|local|persist|persist_only)[ .])"
+_AUDIT_TABLES = r"(?:sys\.)?(?:aud\$|fga_log\$)|audsys\.[\w$]{1,60}|(?:sys\.)?unified_audit_trail"
+_AUDIT_SWITCH = Signal(
+    "audit-switch",
+    "A record of activity is switched off, narrowed, emptied or kept from being written: audit and log settings, audit"
+    " policies, recording triggers, change tracking, row-level security and redaction.",
+    (
+        Pattern(
+            _PG, _PG_LOGGING_WORDS, rf"\bset (?:local |session )?(?:{_PG_LOGGING})(?:=| to )(?!(?:{_UP}|1)\b|[?$])"
+        ),
+        Pattern(
+            _PG,
+            _PG_LOGGING_WORDS,
+            rf"\bset (?:local |session )?(?:{_PG_LOGGING})(?:=| to )\?",
+            rf"(?:=|\bto\b)\s{{0,9}}e?'(?!(?:{_UP}|1)')",
+        ),
+        Pattern(
+            _PG,
+            _words("log_min_duration_statement log_min_duration_sample"),
+            r"\bset (?:local |session )?log_min_duration_(?:statement|sample)(?:=| to )",
+            r"log_min_duration_\w{1,10}\"?\s{0,9}(?:=|to)\s{0,9}'?(?:-|[1-9]\d{4,12}|\d{1,9}\s{0,3}(?:min|h|d)\b"
+            r"|default)",
+        ),
+        Pattern(
+            _PG,
+            ("reset",),
+            rf"\breset (?:{_PG_LOGGING}|log_min_duration_statement)(?![\w.])",
+        ),
+        Pattern(
+            _PG, ("session_replication_role",), r"\bset (?:local |session )?session_replication_role(?:=| to )replica\b"
+        ),
+        Pattern(
+            _PG,
+            ("session_replication_role",),
+            r"\bset (?:local |session )?session_replication_role(?:=| to )\?",
+            r"(?:=|\bto\b)\s{0,9}e?'replica'",
+        ),
+        Pattern(
+            _PG,
+            ("set_config",),
+            r"\bset_config\(",
+            rf"'(?:{'|'.join(map(_in_pieces, ('pgaudit', 'log_', 'track_activities')))})[a-z_.|'"
+            rf" ]{{0,80}}'\s{{0,9}},\s{{0,9}}'(?!(?:{_UP}|1)')",
+        ),
+        Pattern(
+            _PG,
+            ("set_config",),
+            r"\bset_config\(",
+            rf"'{_in_pieces('session_replication_role')}'\s{{0,9}},\s{{0,9}}'{_in_pieces('replica')}'",
+        ),
+        Pattern(_PG, ("disable",), rf"\balter table [^;]{{1,200}}?\bdisable trigger (?:all\b|user_?\b|{_RECORDER})"),
+        Pattern(
+            _PG,
+            ("trigger",),
+            rf"\bdrop trigger {_IF}{_RECORDER}|\bdrop event trigger {_IF}(?!awsdms_)\w|\balter event trigger"
+            rf" {_NAME} disable\b",
+        ),
+        Pattern(_PG, ("security",), r"\b(?:disable row level security|no force row level security)\b"),
+        Pattern(_PG, ("policy",), rf"\bdrop policy {_IF}\w|\balter policy [^;]{{1,200}}?\busing ?\(?true\b"),
+        Pattern(_PG, ("pgaudit",), rf"\bdrop extension {_IF}pgaudit\b"),
+        Pattern(
+            ("postgresql", "mysql"),
+            _words("truncate drop"),
+            rf"\b(?:truncate (?:table )?(?:only )?|drop table {_IF})(?:[\w$]++\.)?(?:[\w$]{{0,40}}audit"
+            rf"|logged_actions|[\w$]{{0,40}}_aud\b)",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("set"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_(?!logging\b)\w{{1,40}}|audit_log_\w{{1,40}}):?=",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("server_audit_logging general_log slow_query_log sql_log_bin"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?="
+            rf"(?:0|off|false)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("server_audit_logging general_log slow_query_log sql_log_bin"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?=\?",
+            r"(?:server_audit_logging|general_log|slow_query_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off"
+            r"|0|false)",
+        ),
+        Pattern(_MYSQL, ("sql_log_off",), rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}sql_log_off:?=(?:1|on|true|\?)"),
+        Pattern(
+            _MYSQL,
+            ("log_output",),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}log_output:?=",
+            r"log_output`?\s{0,9}:?=\s{0,9}[\\'\"]{0,4}none\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("long_query_time",),
+            r"\bset [^;]{0,300}?\blong_query_time:?=\?",
+            r"long_query_time`?\s{0,9}:?=\s{0,9}[1-9]\d{2,12}",
+        ),
+        Pattern(_MYSQL, ("purge",), r"\bpurge (?:binary|master) logs\b"),
+        Pattern(_MYSQL, ("reset",), r"(?:^|[;]|\b(?:do|begin|then) )reset (?:master|binary logs)\b"),
+        Pattern(
+            _MYSQL,
+            _words("plugin component"),
+            r"\buninstall (?:plugin (?:server_audit|audit_log)\w{0,20}\b|component\b)",
+            r"audit",
+        ),
+        Pattern(
+            _MYSQL,
+            _words(
+                "audit_log_filter_remove_user audit_log_filter_remove_filter audit_log_filter_set_user"
+                " audit_log_filter_set_filter"
+            ),
+            r"\baudit_log_filter_(?:remove|set)_\w{1,20}\(",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("trigger event"),
+            rf"\bdrop (?:trigger|event) {_IF}{_RECORDER}|\balter event {_RECORDER}\w{{0,60}} disable\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("setup_consumers setup_instruments setup_actors setup_objects"),
+            r"\bupdate performance_schema\.setup_\w{1,20} set ",
+            r"(?:enabled|history|timed)`?\s{0,9}=\s{0,9}[\\'\"]{1,4}no\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("general_log slow_log"),
+            r"\b(?:truncate (?:table )?|delete from )mysql\.(?:general|slow)_log\b",
+        ),
+        Pattern(_ORACLE, ("noaudit",), r"(?:^|[;]|\b(?:begin|then|loop) )noaudit \w"),
+        Pattern(
+            _ORACLE,
+            ("audit",),
+            r"(?<!,)(?<!actions )\bdrop audit policy \w|\balter audit policy [^;]{1,300}?\b(?:drop|condition)\b|"
+            r"(?:^|;)audit policy [^;]{1,200}?\bexcept\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words(
+                "audit_trail audit_sys_operations unified_audit_sga_queue_size unified_audit_systemlog"
+                " audit_syslog_level"
+            ),
+            r"\balter system set (?:audit_trail|audit_sys_operations|unified_audit_\w{1,30}|audit_syslog_level)=",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("dbms_fga dbms_rls dbms_redact dbms_audit_mgmt dbms_tsdp_protect dbms_macadm"),
+            r"\bdbms_fga\.(?:disable|drop)_policy\(|\bdbms_redact\.(?:disable|drop)_policy\("
+            r"|\bdbms_rls\.(?:drop_(?:grouped_)?policy|disable_grouped_policy)\("
+            r"|\bdbms_audit_mgmt\.(?:clean_audit_trail|create_purge_job|deinit_cleanup)\b"
+            r"|\bdbms_tsdp_protect\.disable_\w{1,40}|\bdbms_macadm\.(?:disable_dv|delete_realm|delete_command_rule)\b",
+        ),
+        Pattern(_ORACLE, ("dbms_rls",), r"\bdbms_rls\.enable_(?:grouped_)?policy\([^;]{1,200}?\bfalse\b"),
+        Pattern(
+            _ORACLE,
+            _words("truncate_sys_aud_table truncate_sys_fga_log_table alter_supplemental_logging"),
+            r"\btruncate_sys_(?:aud|fga_log)_table\b",
+        ),
+        Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}drop\s{0,3}'"),
+        Pattern(_ORACLE, ("supplemental",), r"\bdrop supplemental log\b"),
+        Pattern(
+            _ORACLE,
+            _words("aud$ fga_log$ aud$unified unified_audit_trail audsys"),
+            rf"\b(?:delete(?: from)?|truncate table|drop table|update) (?:{_AUDIT_TABLES})(?![\w$])",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("trigger triggers"),
+            rf"\bdisable all triggers\b|\balter trigger {_RECORDER}[\w$]{{0,60}} disable\b|\bdrop trigger {_RECORDER}"
+            rf"|\balter table [^;]{{1,200}}?\bdisable trigger {_RECORDER}",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("audit",),
+            r"(?<!,)\bdrop (?:server|database) audit\b|\balter (?:server|database) audit\b[^;]{1,400}?(?:\bstate ?="
+            r" ?off\b|\bdrop ?\(|(?<!remove )\bwhere\b)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("session",),
+            r"\bdrop event session\b|\balter event session [^;]{1,300}?(?:\bstate ?= ?stop\b|\bdrop event\b)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sp_trace_setstatus",),
+            r"\bsp_trace_setstatus\b[^;]{1,60}?(?:,|@status=)(?:0|\?)",
+            r",\s{0,9}(?:@status\s{0,9}=\s{0,9})?[02]\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sp_configure",),
+            r"\bsp_configure\b[^;]{0,60}\b0\b",
+            r"(?:default trace enabled|c2 audit mode|common criteria compliance enabled)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("trigger",),
+            rf"\bdisable trigger (?:all\b|(?:[\w$#@.]++,){{0,20}}?{_RECORDER}|{_NAME} on (?:all server|database)\b)"
+            rf"|\bdrop trigger {_IF}(?:{_RECORDER}|{_NAME} on (?:all server|database)\b)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words(
+                "sp_cdc_disable_db sp_cdc_disable_table sp_cdc_drop_job sp_cdc_stop_job rds_cdc_disable_db"
+                " change_tracking"
+            ),
+            r"\b(?:sp_cdc_disable_(?:db|table)|sp_cdc_(?:drop|stop)_job|rds_cdc_disable_db)\b|\bdisable"
+            r" change_tracking\b|\bchange_tracking ?= ?off\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("system_versioning system_time"),
+            r"\bsystem_versioning ?= ?off\b|\bdrop period for system_time\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("policy masked classification"),
+            r"\bdrop security policy\b|\balter security policy [^;]{1,300}?(?:\bstate ?= ?off\b|\bdrop (?:filter"
+            r"|block)\b)"
+            r"|\bdrop masked\b|\bdrop sensitivity classification\b",
+        ),
+        Pattern(_SQLSERVER, ("query_store",), r"\bquery_store ?= ?off\b"),
+        Pattern(_SQLSERVER, ("sp_altermessage",), r"\bsp_altermessage\b", r"'false'"),
+        Pattern(
+            _SQLSERVER,
+            _words("xp_regwrite xp_instance_regwrite"),
+            r"\bxp_(?:instance_)?regwrite\b",
+            r"'(?:auditlevel|numerrorlogs)'",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER DATABASE store SET log_statement TO none",
+            "SELECT set_config('pgaudit.log','none',false)",
+            "SET log_min_duration_statement = -1",
+            "ALTER ROLE webapp SET pgaudit.log = 'none'",
+            'ALTER ROLE webapp SET "pgaudit"."log" = \'ddl\'',
+            "DO $$ BEGIN PERFORM set_config('pga'||'udit.log','no'||'ne',false); END $$",
+            "SET session_replication_role = 'replica'",
+            "ALTER TABLE customers DISABLE TRIGGER audit_trigger_row",
+            "DROP POLICY p ON customers",
+            "DROP TRIGGER IF EXISTS audit.trg_audit ON customers",
+        ),
+        "mysql": (
+            "SET @@GLOBAL.server_audit_events='CONNECT'",
+            "SET GLOBAL server_audit_logging = OFF",
+            "SET GLOBAL server_audit_excl_users = 'svc_x'",
+            "SET sql_log_bin = 0",
+            "SET PERSIST `general_log` = 'OFF'",
+            "SET GLOBAL log_output = 'NONE'",
+            "DROP TRIGGER store.audit_customers_upd",
+            "PURGE BINARY LOGS BEFORE NOW()",
+            "UPDATE performance_schema.setup_consumers SET ENABLED = 'NO'",
+        ),
+        "oracle": (
+            "NOAUDIT ALL",
+            "ALTER AUDIT POLICY p DROP ACTIONS SELECT",
+            "BEGIN DBMS_REDACT.DISABLE_POLICY('STORE','CUSTOMERS','RED1'); END;",
+            "BEGIN DBMS_RLS.DROP_POLICY('STORE','CUSTOMERS','VPD1'); END;",
+            "BEGIN DBMS_AUDIT_MGMT.CLEAN_AUDIT_TRAIL(DBMS_AUDIT_MGMT.AUDIT_TRAIL_UNIFIED, FALSE); END;",
+            "begin rdsadmin.rdsadmin_master_util.truncate_sys_aud_table; end;",
+            "ALTER TABLE customers DISABLE ALL TRIGGERS",
+            "delete from sys.aud$ where timestamp# < sysdate",
+        ),
+        "sqlserver": (
+            "ALTER SERVER AUDIT SPECIFICATION [RDS_DAS_SERVER_AUDIT_SPEC] DROP (FAILED_LOGIN_GROUP)",
+            "ALTER SERVER AUDIT SPECIFICATION [RDS_DAS_SERVER_AUDIT_SPEC] WITH (STATE = OFF)",
+            "ALTER TABLE dbo.Customers SET (SYSTEM_VERSIONING = OFF)",
+            "EXEC sys.sp_cdc_disable_table @source_schema='dbo', @source_name='Customers', @capture_instance='all'",
+            "DISABLE TRIGGER trg_audit ON dbo.Customers",
+            "ALTER TABLE dbo.Customers DISABLE TRIGGER ALL",
+            "ALTER EVENT SESSION [x] ON SERVER STATE = STOP",
+            "EXEC sp_configure 'default trace enabled', 0; RECONFIGURE",
+            "ALTER SECURITY POLICY dbo.p WITH (STATE = OFF)",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT pg_catalog.set_config('search_path', '', false)",
+            "SET row_security = off",
+            "ALTER DATABASE store SET log_statement TO 'all'",
+            "SET session_replication_role = 'origin'",
+            "SET client_min_messages = warning",
+            "ALTER TABLE t DISABLE TRIGGER set_updated_at",
+            "SELECT set_config('app.log_in', 'x', true)",
+            "SET log_min_duration_statement = 250",
+        ),
+        "mysql": (
+            "SET GLOBAL general_log = 'ON'",
+            "SET @general_log = 0",
+            "SHOW VARIABLES LIKE 'server_audit%'",
+            "DROP TRIGGER IF EXISTS `store`.`pt_osc_store_audit_log_del`",
+            "DROP TRIGGER orders_total",
+            "SET long_query_time = 1",
+        ),
+        "oracle": (
+            "AUDIT POLICY p",
+            "CREATE AUDIT POLICY p ACTIONS DELETE ON STORE.ORDERS",
+            "ALTER TRIGGER TRG_BIU DISABLE",
+            "SELECT * FROM UNIFIED_AUDIT_TRAIL",
+            "BEGIN DBMS_RLS.ADD_POLICY('STORE','CUSTOMERS','VPD1','STORE','F'); END;",
+        ),
+        "sqlserver": (
+            "ALTER SERVER AUDIT SPECIFICATION s WITH (STATE = ON)",
+            "ALTER SERVER AUDIT SPECIFICATION s ADD (FAILED_LOGIN_GROUP)",
+            "ENABLE TRIGGER trg_audit ON dbo.Customers",
+            "DISABLE TRIGGER trg_total ON dbo.Orders",
+            "EXEC sp_configure 'show advanced options', 0",
+        ),
+    },
+    in_bodies=False,
+)
+
+_CHANGE_CAPTURE = Signal(
+    "change-capture",
+    "Changes of the data are made available to, or read by, another system: publications, slots, logs, replication.",
+    (
+        Pattern(
+            _PG,
+            ("publication",),
+            r"\bcreate publication \w|\balter publication [^;]{1,200}?\b(?:add|set) (?:table|tables)\b",
+        ),
+        Pattern(
+            _PG,
+            _words(
+                "pg_create_logical_replication_slot pg_copy_logical_replication_slot"
+                " pg_create_physical_replication_slot"
+            ),
+            r"\b(?:pg_create_logical_replication_slot|pg_copy_logical_replication_slot"
+            r"|pg_create_physical_replication_slot)\(",
+        ),
+        Pattern(
+            _PG,
+            _words(
+                "pg_logical_slot_get_changes pg_logical_slot_peek_changes pg_logical_slot_get_binary_changes"
+                " pg_logical_slot_peek_binary_changes"
+            ),
+            r"\bpg_logical_slot_(?:get|peek)_(?:binary_)?changes\(",
+        ),
+        Pattern(
+            _PG,
+            _words("create_replication_slot start_replication base_backup"),
+            r"^(?:create_replication_slot|start_replication|base_backup)\b",
+        ),
+        Pattern(_PG, ("subscription",), r"\bcreate subscription \w|\balter subscription \w[^;]{0,200}?\bconnection\b"),
+        Pattern(
+            _PG,
+            ("pglogical",),
+            r"\bpglogical\.(?:create_(?:node|subscription|replication_set)|replication_set_add_\w{1,30})\(",
+        ),
+        Pattern(
+            _MYSQL,
+            _words(
+                "rds_set_external_master rds_set_external_source rds_set_external_master_with_delay"
+                " rds_set_external_source_with_delay rds_set_external_master_with_auto_position"
+                " rds_set_external_source_with_auto_position rds_import_binlog_ssl_material"
+                " rds_set_external_source_gtid_purged rds_assign_gtids_to_anonymous_transactions"
+            ),
+            r"\brds_(?:set_external_(?:master|source)|import_binlog_ssl_material)\w{0,40}\(",
+        ),
+        Pattern(_MYSQL, _words("master replication"), r"(?:^|;)change (?:master|replication source) to\b"),
+        Pattern(_MYSQL, _words("binlog relaylog"), r"(?:^|;)show (?:binlog|relaylog) events\b"),
+        Pattern(_MYSQL, ("clone",), r"(?:^|;)clone (?:instance from|local data)\b"),
+        Pattern(
+            _ORACLE,
+            _words("dbms_logmnr dbms_logmnr_d v$logmnr_contents"),
+            r"\bdbms_logmnr\.(?:start_logmnr|add_logfile)\b|\bdbms_logmnr_d\.build\b|\bfrom "
+            r"(?:sys\.)?v\$logmnr_contents\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("dbms_capture_adm dbms_xstream_adm dbms_streams_adm dbms_cdc_publish rdsadmin_archive_log_download"),
+            r"\b(?:dbms_capture_adm|dbms_xstream_adm|dbms_streams_adm|dbms_cdc_publish"
+            r"|rdsadmin_archive_log_download)\.\w",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("create_archivelog_dir create_onlinelog_dir"),
+            r"\brdsadmin_master_util\.create_(?:archivelog|onlinelog)_dir\b",
+        ),
+        Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}add\s{0,3}'"),
+        Pattern(_ORACLE, _words("supplemental log"), r"\badd supplemental log\b|\bcreate materialized view log on\b"),
+        Pattern(
+            _SQLSERVER,
+            _words("sp_cdc_enable_db sp_cdc_enable_table rds_cdc_enable_db change_tracking"),
+            r"\b(?:sp_cdc_enable_(?:db|table)|rds_cdc_enable_db)\b|\benable change_tracking\b|\bchange_tracking ?="
+            r" ?on\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words(
+                "sp_addpublication sp_addarticle sp_addsubscription sp_addmergepublication sp_addmergesubscription"
+                " sp_adddistributor sp_replicationdboption sp_replcmds rds_dms_tlog_download rds_dms_tlog_read"
+            ),
+            r"\b(?:sp_add(?:merge)?(?:publication|subscription)|sp_addarticle|sp_adddistributor|sp_replicationdboption"
+            r"|sp_replcmds|rds_dms_tlog_\w{1,20})\b",
+        ),
+        Pattern(_SQLSERVER, _words("fn_dblog fn_dump_dblog"), r"\bfn_(?:dump_)?dblog\("),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE PUBLICATION p FOR ALL TABLES",
+            "SELECT pg_create_logical_replication_slot('s1','pgoutput')",
+            "SELECT * FROM pg_logical_slot_get_binary_changes('s1', NULL, NULL, 'proto_version','1')",
+            "CREATE SUBSCRIPTION s CONNECTION 'host=203.0.113.9' PUBLICATION p",
+        ),
+        "mysql": (
+            "CALL mysql.rds_set_external_source('203.0.113.9', 3306, 'r', 'x', 'b.1', 4, 0)",
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='203.0.113.9'",
+            "SHOW BINLOG EVENTS IN 'mysql-bin.000001'",
+        ),
+        "oracle": (
+            "BEGIN DBMS_LOGMNR.START_LOGMNR(OPTIONS => 16); END;",
+            "begin rdsadmin.rdsadmin_util.alter_supplemental_logging(p_action => 'ADD', p_type => 'ALL'); end;",
+            "SELECT SQL_REDO FROM V$LOGMNR_CONTENTS",
+        ),
+        "sqlserver": (
+            "exec sys.sp_cdc_enable_table @source_schema='dbo', @source_name='Customer', @role_name=NULL",
+            "exec msdb.dbo.rds_cdc_enable_db 'store'",
+            "SELECT * FROM sys.fn_dblog(NULL, NULL)",
+        ),
+    },
+    near_misses={
+        "postgresql": ("SELECT * FROM pg_publication", "DROP PUBLICATION p", "SELECT pg_drop_replication_slot('s1')"),
+        "mysql": ("SHOW BINARY LOGS", "SHOW MASTER STATUS", "CALL mysql.rds_show_configuration"),
+        "oracle": (
+            "begin rdsadmin.rdsadmin_util.alter_supplemental_logging('DROP','ALL'); end;",
+            "SELECT * FROM V$LOG",
+        ),
+        "sqlserver": ("exec sys.sp_cdc_help_change_data_capture", "SELECT * FROM cdc.change_tables"),
+    },
+    in_bodies=False,
+)
+
+CHANGES: tuple[Signal, ...] = (
+    _ACCOUNT_CREATION,
+    _ACCOUNT_CHANGE,
+    _PRIVILEGE_GRANT,
+    _SUPERUSER_GRANT,
+    _PRIVILEGE_REVOKE,
+    _OWNERSHIP_CHANGE,
+    _OBJECT_DROP,
+    _DATABASE_DROP,
+    _COLUMN_DROP,
+    _OBJECT_RENAME,
+    _PARTITION_DROP,
+    _UNCONDITIONAL_CHANGE,
+    _SESSION_KILL,
+    _MASS_SESSION_KILL,
+    _RECOVERY_REMOVAL,
+    _DATA_ENCRYPTION,
+    _PERSISTENT_CODE,
+    _SYSTEM_TRIGGER,
+    _FOREIGN_LIBRARY,
+    _AUDIT_SWITCH,
+    _CHANGE_CAPTURE,
+)

@@ -40,3 +40,4 @@ class Signal:
     patterns: tuple[Pattern, ...]  # none: found by code (`daswatch.sql.signals`)
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # at least two for each engine
     near_misses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # at least one for each of these
+    in_bodies: bool = True  # whether what a routine does counts when it is created, not only when it is called
