@@ -134,7 +134,12 @@ def _bare(text: str, engine: str, depth: int) -> str:
 
 def _is_called_later(head: str) -> bool:
     """Whether a body in dollar quotes is a function's; a trigger's function is called by nobody."""
-    return _BEFORE_BODY.search(head[-_HEAD:]) is not None and _OF_TRIGGER.search(head[-_HEAD:]) is None
+    head = replaced(head[-_HEAD:], "postgresql", SCANNERS_OF_CODE["postgresql"], _blank).rpartition(";")[2]
+    return _BEFORE_BODY.search(head) is not None and _OF_TRIGGER.search(head) is None
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " if match.lastgroup == "comment" else " ? "
 
 
 def without_bodies(shape: str, engine: str) -> str:

@@ -1635,6 +1635,7 @@ _PERSISTENT_CODE = Signal(
         "postgresql": (
             "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; END $$",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$",
+            "CREATE FUNCTION f() RETURNS int AS/* x */$$ SELECT 1 $$ LANGUAGE sql SECURITY DEFINER; GRANT a TO b",
             "DROP TRIGGER t ON c",
             "GRANT TRIGGER ON c TO x",
         ),
