@@ -1551,6 +1551,19 @@ _PERSISTENT_CODE = Signal(
             r"(?<!function)(?<!package)",
         ),
         Pattern(
+            _MYSQL,
+            ("security",),
+            rf"\bcreate {_DEFINER}(?:procedure|function) {_up_to('create', 'security')}security"
+            rf" definer\b{_in_body(_DOES)}",
+        ),
+        # A routine that runs what it is given, with its owner's rights.
+        Pattern(
+            _ORACLE,
+            ("immediate",),
+            r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function) [\w$#.]++"
+            r"\(([a-z][\w$#]{0,60}+) [^;]{1,200}[^«]{0,400}?\bexecute immediate \1\b",
+        ),
+        Pattern(
             _ORACLE,
             ("immediate",),
             r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function|package body)\b.{1,1900}?"
@@ -1615,6 +1628,7 @@ _PERSISTENT_CODE = Signal(
             " 1 */",
             "CREATE TRIGGER t AFTER INSERT ON c FOR EACH ROW INSERT INTO d VALUES (NEW.id)",
             "SET GLOBAL init_connect = 'SELECT 1'",
+            "CREATE PROCEDURE p() SQL SECURITY DEFINER BEGIN DELETE FROM t WHERE a = 1; END",
             "CREATE DEFINER=`admin`@`%` PROCEDURE p() BEGIN GRANT ALL ON *.* TO svc_x; END",
         ),
         "oracle": (
@@ -1622,6 +1636,7 @@ _PERSISTENT_CODE = Signal(
             "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'STAT_J', job_type=>'PLSQL_BLOCK', job_action=>'BEGIN p;"
             " END;'); END;",
             "DECLARE j NUMBER; BEGIN DBMS_JOB.SUBMIT(j, 'p;', SYSDATE); END;",
+            "CREATE OR REPLACE PROCEDURE fix(q IN VARCHAR2) AS BEGIN EXECUTE IMMEDIATE q; END;",
         ),
         "sqlserver": (
             "CREATE TRIGGER trg ON ALL SERVER FOR LOGON AS BEGIN SELECT 1 END",
