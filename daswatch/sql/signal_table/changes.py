@@ -1561,7 +1561,7 @@ _PERSISTENT_CODE = Signal(
             _ORACLE,
             ("immediate",),
             r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function) [\w$#.]++"
-            r"\(([a-z][\w$#]{0,60}+) [^;]{1,200}[^«]{0,400}?\bexecute immediate \1\b",
+            r"\(([a-z][\w$#]{0,60}+) (?:\W|(?!create\b|immediate \1\b)\w++){1,400}+immediate \1\b",
         ),
         Pattern(
             _ORACLE,
