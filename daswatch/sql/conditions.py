@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+CHANGING_WORDS = frozenset({"update", "delete", "merge"})  # one of them is in each such shape
+
 _TOKEN = re.compile(r"[\w?$#@.]++|<>|[<>]=|[^\s]")
 _LITERALS = frozenset({"?", "0", "1"})
 _DEEPEST = 20  # parentheses in a condition
@@ -29,11 +31,47 @@ _JOIN_WORDS = frozenset(
 )
 # In SQL Server a statement ends where the next one begins.
 _BEGINNINGS = frozenset(
-    "select insert exec execute if while declare print begin return break continue drop truncate commit rollback"
-    " waitfor raiserror throw create alter kill backup grant deny revoke go".split()
+    {
+        "select",
+        "insert",
+        "exec",
+        "execute",
+        "if",
+        "while",
+        "declare",
+        "print",
+        "begin",
+        "return",
+        "break",
+        "continue",
+        "drop",
+    }
+    | {
+        "truncate",
+        "commit",
+        "rollback",
+        "waitfor",
+        "raiserror",
+        "throw",
+        "create",
+        "alter",
+        "kill",
+        "backup",
+        "grant",
+        "deny",
+        "revoke",
+        "go",
+    }
 )
 _KEYS = frozenset({"id", "_id", "uuid", "guid", "pk", "rowid", "ctid", "oid", "rownum", "_rowid"})
 _LENGTHS = frozenset({"length", "len", "char_length", "octet_length", "datalength", "abs"})
+
+# By far the most: a table's rows by values.
+_VALUE = r"(?:[?$]|@[\w$#@]++)"
+_BY_VALUES = re.compile(
+    rf"(?:delete from [\w$.]++|update [\w$.]++ set [\w$.]++={_VALUE}(?:,[\w$.]++={_VALUE})*+) where"
+    rf" [a-z_][\w$.]*+={_VALUE}(?: and [a-z_][\w$.]*+={_VALUE})*+"
+)
 
 _ALWAYS = ""  # nothing in the raw text is to be looked for
 _NEGATIVE = r"(?:[<>]=?|!=)\s{0,9}[('\"]{0,3}\s{0,9}-\s{0,9}\d"
@@ -53,7 +91,7 @@ _Items = Sequence["str | _Group"]
 
 def unconditional_changes(shape: str, engine: str) -> frozenset[str]:
     """For each change of all rows what the text must match, in lower case, for it to be one: `""` if nothing."""
-    if not ("update" in shape or "delete" in shape or "merge" in shape):
+    if _BY_VALUES.fullmatch(shape):
         return frozenset()
     found: set[str] = set()
     pending: list[_Group] = [_parsed(shape)]
@@ -157,9 +195,8 @@ def _tables(own: _Items) -> list[str]:
     """The table that is changed, or its alias, then those behind FROM and JOIN."""
     names: list[str] = []
     for number, item in enumerate(own):
-        if not names and item not in _MODIFIERS and isinstance(item, str):
-            names.append(item)
-        elif isinstance(item, str) and number and own[number - 1] in ("from", "join", "using"):
+        first = not names and item not in _MODIFIERS
+        if isinstance(item, str) and (first or (number and own[number - 1] in ("from", "join", "using"))):
             names.append(item)
     return names
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from daswatch.sql.shapes import SCANNERS_OF_CODE
+from daswatch.sql.shapes import CONTROL, SCANNERS_OF_CODE
 from daswatch.sql.statements import known_engine, readable
 
 _MOST_COMMENTS = 200
@@ -19,13 +19,15 @@ _CLOSING = re.compile(r"[\s%_;)\]}-]{0,9}(?P<quote>['\"`])")
 _PARENTHESIS = re.compile(r"[\s%_;'\"]{0,9}\)")
 # Directly behind the code: nothing, or one word.
 _NOTHING = re.compile(r"[\s;]{0,9}\Z")
-_ONE_WORD = re.compile(r"(?:\s|/\*\*/){1,4}[A-Za-z]{3,8}\s*+\Z")
+_ONE_WORD = re.compile(r"(?:\s|/\*\*/){1,4}[A-Za-z_]{3,16}\s*+\Z")
 _REST = (
     r"(?:and|or|order\s+by|group\s+by|limit|having|where|union|offset|fetch|returning|for\s+update|asc|desc)\b"
     r"|\s{0,9}[%_\s]{0,9}['\")\]]"
 )
 _GOES_ON = re.compile(rf"\s{{0,9}}(?:{_REST})", re.IGNORECASE)
-_WORD_AND_REST = re.compile(rf"(?:\s|/\*\*/){{1,4}}[A-Za-z]{{4}}(?:\s*+\Z|\s{{0,9}}(?:{_REST}))", re.IGNORECASE)
+_WORD_AND_REST = re.compile(
+    rf"(?:\s|/\*\*/){{1,4}}[A-Za-z]{{4}}(?:sp_password)?(?:\s*+\Z|\s{{0,9}}(?:{_REST}))", re.IGNORECASE
+)
 
 
 def cuts_off(text: str, engine: str) -> bool:
@@ -33,7 +35,7 @@ def cuts_off(text: str, engine: str) -> bool:
     if "--" not in text and "#" not in text and "/*" not in text:
         return False
     engine = known_engine(engine)
-    text = readable(text, engine)
+    text = CONTROL.sub(" ", readable(text, engine))
     opened = 0  # parentheses that are not closed yet
     position = comments = 0
     for match in SCANNERS_OF_CODE[engine].finditer(text):
@@ -42,6 +44,9 @@ def cuts_off(text: str, engine: str) -> bool:
         opened += text.count("(", position, match.start()) - text.count(")", position, match.start())
         position = match.end()
         if match.lastgroup != "comment":
+            # To MySQL two dashes are no comment without a blank behind them: an attempt that fails.
+            if engine == "mysql" and match[0][0] in "'\"" and text.endswith("--", 0, match.start()):
+                return True
             continue
         comments += 1
         if comments > _MOST_COMMENTS:

@@ -20,8 +20,8 @@ from daswatch.sql.statements import code_positions, known_engine, readable, with
 
 UNKNOWN = "unknown_"
 
-_MOST_TOKENS = 20_000
-_MOST_STEPS = 200_000  # looks at a token
+_MOST_TOKENS = 8_000
+_MOST_STEPS = 60_000  # looks at a token
 _MOST_TEXTS = 50
 _LONGEST = 16_384  # characters of a text that is put together
 _DEEPEST = 30  # expressions within each other

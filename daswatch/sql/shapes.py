@@ -32,7 +32,7 @@ from daswatch.sql.statements import (
 
 # Exact, unlike the number of a hash: what stands directly behind a number is code: `1or 1=1`, `1e0union`.
 _NUMBER = (
-    r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\w.]))"
+    r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\d._]|[eE][+-]?\d|[xX][0-9A-Fa-f]))"
     r"(?:(?<=0)[xX][0-9A-Fa-f]++|[\d_]*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+)"
 )
 SCANNERS_OF_CODE = scanners_with(_NUMBER)
@@ -57,30 +57,23 @@ _NAME_LENGTH = 128  # characters
 _ESCAPED_NAME = re.compile(r'\bu&"((?:[^"]++|"")*+)"?+', re.IGNORECASE)
 _ESCAPED = re.compile(r"[^0-9A-Fa-f+'\"\s](?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 
+# MySQL reads over a number without digits behind its `e`: `concat 1.e(`.
+_IGNORED_NUMBER = re.compile(r"(?<![\w.])\d++\.[eE](?=[\s(),.*])")
+_BINARY = re.compile(r"\bbinary\s++(?=[?\d])")
+# What some engines take for blanks, but no end of a line.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\ufeff]")
 # Where a function's body begins, as far as its head is looked back at.
 _HEAD = 4_000  # characters
 _BEFORE_BODY = re.compile(r"\bas\s*+\Z", re.IGNORECASE)
 _OF_TRIGGER = re.compile(r"\breturns\s++(?:event_)?trigger\b", re.IGNORECASE)
 _BODY = re.compile(r"«[^«»]*+(?:«[^«»]*+»[^«»]*+)*+»?+")
 _ROUTINE = re.compile(
-    r"(?<!show )\b(?:create|alter) (?:or (?:replace|alter) )?(?:definer=[\w$?.]{1,80}(?: ?@ ?[\w$?.]{1,80})?(?:\(\))? ?)?"
-    r"(?:(?:non)?editionable )?(?:aggregate )?"
+    r"(?<!show )\b(?:create|alter) (?:or (?:replace|alter) )?"
+    r"(?:definer=[\w$?.]{1,80}(?: ?@ ?[\w$?.]{1,80})?(?:\(\))? ?)?(?:(?:non)?editionable )?(?:aggregate )?"
     r"(?:proc(?:edure)?|function|package(?: body)?|type body) (?!to\b|on\b|,)(?:if not exists )?[\w$#.@]++"
 )
-
-# Where a function's body begins, as far as its head is looked back at.
-_HEAD = 4_000  # characters
-_BEFORE_BODY = re.compile(r"\bas\s*+\Z", re.IGNORECASE)
-_OF_TRIGGER = re.compile(r"\breturns\s++(?:event_)?trigger\b", re.IGNORECASE)
-_BODY = re.compile(r"«[^«»]*+(?:«[^«»]*+»[^«»]*+)*+»?+")
-_ROUTINE = re.compile(
-    r"(?<!show )\b(?:create|alter) (?:or (?:replace|alter) )?(?:definer=[\w$?.]{1,80}(?: ?@ ?[\w$?.]{1,80})?(?:\(\))? ?)?"
-    r"(?:(?:non)?editionable )?(?:aggregate )?"
-    r"(?:proc(?:edure)?|function|package(?: body)?|type body) (?!to\b|on\b|,)(?:if not exists )?[\w$#.@]++"
-)
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\ufeff]")
 _PREFIXED = re.compile(r"(?:\b(?:_\w++|[bxne]|n?q)|\bu&)(?=\?)")
+_BEFORE_LETTER = re.compile(r"(?<=[01])(?<![\w.$#@][01])(?=[a-z_])")
 _PARAMETER = {
     "postgresql": re.compile(r"(?<![\w$])\$\d++"),
     "oracle": re.compile(r"(?<!:):\s?(?:\w++|\?)"),
@@ -109,6 +102,8 @@ def bare(text: str, engine: str) -> str:
     text = readable(text, engine)
     if engine == "mysql":
         text = text.replace("?", "$")
+        if ".e" in text or ".E" in text:
+            text = _IGNORED_NUMBER.sub(" ", text)
     elif engine in ("postgresql", "oracle") and ("u&" in text or "U&" in text):
         text = _ESCAPED_NAME.sub(_unescaped, text)
     if not _NOT_PLAIN.search(text):
@@ -139,7 +134,12 @@ def _bare(text: str, engine: str, depth: int) -> str:
 
 def _is_called_later(head: str) -> bool:
     """Whether a body in dollar quotes is a function's; a trigger's function is called by nobody."""
-    return _BEFORE_BODY.search(head[-_HEAD:]) is not None and _OF_TRIGGER.search(head[-_HEAD:]) is None
+    head = replaced(head[-_HEAD:], "postgresql", SCANNERS_OF_CODE["postgresql"], _blank).rpartition(";")[2]
+    return _BEFORE_BODY.search(head) is not None and _OF_TRIGGER.search(head) is None
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " if match.lastgroup == "comment" else " ? "
 
 
 def without_bodies(shape: str, engine: str) -> str:
@@ -159,18 +159,23 @@ def _shape(text: str, engine: str) -> str:
     text = text.lower()
     if engine == "mysql":
         text = text.replace("*/", " ").replace("||", " or ").replace("&&", " and ")
+        text = _BINARY.sub("", text) if "binary" in text else text
+    if "<redacted>" in text or "<secret>" in text:
+        text = text.replace("<redacted>", "?").replace("<secret>", "?")
     text = _PREFIXED.sub("", text)
+    text = _BEFORE_LETTER.sub(" ", text)
     parameter = _PARAMETER.get(engine)
     if parameter:
         text = parameter.sub(" $ ", text)
-    text = " ".join(_CONTROL.sub(" ", text).replace("?", " ? ").split())
+    text = " ".join(CONTROL.sub(" ", text).replace("?", " ? ").split())
+    if engine == "mysql" and " @ " in text:
+        text = text.replace(" @ ", "@")
     text = _NEEDLESS_BLANK.sub("", text)
     text = _UNEQUAL.sub("<>", text)
     text = _SIGN.sub(r"\1?", text)
     if "(?)" in text or "(1)" in text or "(0)" in text:
-        for _ in range(4):
-            text = _IN_PARENTHESES.sub(r" \1 ", text)
-        text = _NEEDLESS_BLANK.sub("", text.replace("  ", " "))
+        for _ in range(4):  # within each other
+            text = _NEEDLESS_BLANK.sub("", _IN_PARENTHESES.sub(r" \1 ", text).replace("  ", " "))
     text = _LIST.sub(r"\1(?)", text)
     return text.strip("; ")
 

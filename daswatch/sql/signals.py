@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from itertools import islice
 from typing import NamedTuple
 
-from daswatch.sql.conditions import unconditional_changes
+from daswatch.sql.conditions import CHANGING_WORDS, unconditional_changes
 from daswatch.sql.cut_off import cuts_off
 from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
-from daswatch.sql.shapes import bare, shape_of_bare, without_bodies
+from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
-from daswatch.sql.signal_table.model import Pattern
-from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine
+from daswatch.sql.signal_table.model import LOOK_BEHIND, Pattern
+from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, without_comments
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
-_LONGEST_SHAPE = 32_768  # characters that patterns look at
+_BLANKS = re.compile(r"[ \t]++")
+_LONGEST_SHAPE = 16_384  # characters that patterns look at
+_LONGEST_TEXT = 65_536  # characters that are looked into for what a shape does not keep
+_MOST_LOOKS_BEHIND = 20
 _DEPTH = 2  # texts executed within each other
 _OF_HEADS = frozenset({"function", "procedure"})  # of a routine
 _OF_ALL_HEADS = _OF_HEADS | {"set"}
@@ -55,8 +59,9 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
     matches = (_cached_matches if len(without_literals) <= CACHED_CHARACTERS else _matches)(without_literals, engine)
     found |= matches.names
     if matches.open:
-        lowered = text.lower()
-        found.update(name for name, expression in matches.open if _searched(expression, lowered))
+        lowered = text[:_LONGEST_TEXT].lower()
+        readable = _BLANKS.sub(" ", CONTROL.sub(" ", without_comments(text[:_LONGEST_TEXT], engine).lower()))
+        found.update(name for name, raw in matches.open if _searched(raw, lowered) or _searched(raw, readable))
     if cuts_off(text, engine):
         found.add("comment-cut-off")
         if matches.is_union:
@@ -82,12 +87,9 @@ def _matches(bare_text: str, engine: str) -> _Matches:
     candidates: dict[tuple[str, Pattern], None] = {}
     for word in by_word.keys() & words:
         candidates.update(dict.fromkeys(by_word[word]))
-    found = [
-        (name, pattern.raw)
-        for name, pattern in candidates
-        if _shows(pattern, now if name in _RUN_NOW else shape)
-    ]
-    found += [("unconditional-change", raw) for raw in unconditional_changes(now, engine)]
+    found = [(name, pattern.raw) for name, pattern in candidates if _shows(pattern, now if name in _RUN_NOW else shape)]
+    if not words_now.isdisjoint(CHANGING_WORDS):
+        found += [("unconditional-change", raw) for raw in unconditional_changes(now, engine)]
     names = frozenset(name for name, raw in found if not raw)
     return _Matches(
         names,
@@ -100,7 +102,7 @@ def _matches(bare_text: str, engine: str) -> _Matches:
 
 
 # Behind a statement of an application that has a value: anything else.
-_STACKED = r"\A(?:select|insert|update|delete|with|replace) [^;]{0,2000};[a-z]"
+_STACKED = r"\A(?:select|insert|update|delete|with|replace)\b[^;]{0,2000};[a-z]"
 _cached_matches = lru_cache(maxsize=CACHED_STATEMENTS)(_matches)
 
 
@@ -111,8 +113,18 @@ def _patterns_by_word(engine: str) -> dict[str, tuple[tuple[str, Pattern], ...]]
     return {word: tuple(pair for pair in pairs if word in pair[1].words) for word in words}
 
 
+def _found(pattern: Pattern, shape: str) -> bool:
+    if not pattern.behind:
+        return _searched(pattern.expression, shape)
+    for match in islice(_compiled(pattern.expression).finditer(shape), _MOST_LOOKS_BEHIND):
+        statement = shape.rfind(";", 0, match.start()) + 1
+        if _compiled(pattern.behind).search(shape, max(statement, match.start() - LOOK_BEHIND), match.start()):
+            return True
+    return False
+
+
 def _shows(pattern: Pattern, shape: str) -> bool:
-    return _searched(pattern.expression, shape) and not (pattern.without and _searched(pattern.without, shape))
+    return _found(pattern, shape) and not (pattern.without and _searched(pattern.without, shape))
 
 
 def _searched(expression: str, text: str) -> bool:

@@ -36,7 +36,8 @@ def _within(words: str, text: str = "") -> str:
 # own after the table that they copy.
 _RECORDER = (
     r"(?:[\w$#@]++\.){0,3}(?!pt_osc_|awsdms_)(?:[a-z0-9$#]{1,30}_){0,6}?[a-z0-9$#]{0,30}?"
-    r"(?:audit|journal|histor|track|trail|ledger|tamper|forensic|monitor|secur|aud(?=_|\b)|logs?(?=_|\b)|logg(?:er|ing|ed)|hist(?=_|\b))"
+    r"(?:audit|journal|histor|track|trail|ledger|tamper|forensic|monitor|secur|aud(?=_|\b)|logs?(?=_|\b)|logg(?:er"
+    r"|ing|ed)|hist(?=_|\b))"
 )
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -62,7 +63,8 @@ _ACCOUNT_CREATION = Signal(
         Pattern(
             ("mysql", "sqlserver"),
             ("user",),
-            rf"(?<!show )\bcreate user (?!on\b|to\b|for\b){_IF}{_ACCOUNT}(?!{_up_to('create', 'without')}without login\b)",
+            rf"(?<!show )\bcreate user (?!on\b|to\b|for\b){_IF}{_ACCOUNT}(?!{_up_to('create', 'without')}without"
+            rf" login\b)",
         ),
         # An Aurora MySQL role is a locked account.
         Pattern(_MYSQL, ("unlock",), rf"\balter user {_up_to('alter', 'account')}account unlock\b"),
@@ -172,7 +174,7 @@ _ACCOUNT_CHANGE = Signal(
         ),
         Pattern(_PG, ("pg_authid",), r"\bupdate (?:pg_catalog\.)?pg_authid\b"),
         Pattern(_MYSQL, ("user",), r"\balter user (?!on\b|to\b)[\w?`]|\brename user [\w?]"),
-        Pattern(_MYSQL, ("password",), r"\bset password(?: for\b|=| to\b)"),
+        Pattern(_MYSQL, ("password",), r"(?:^|;|\b(?:do|begin|then) )set password(?: for\b|=| to\b)"),
         Pattern(
             _MYSQL,
             _words("user user_ global_priv"),
@@ -234,6 +236,7 @@ _ACCOUNT_CHANGE = Signal(
         ),
         "mysql": (
             "SET @password = 'x'",
+            "UPDATE users SET password = MD5('x')",
             "UPDATE user SET name = 'x' WHERE id = 1",
             "GRANT SELECT ON store.* TO ops",
         ),
@@ -457,7 +460,8 @@ _SUPERUSER_GRANT = Signal(
         Pattern(
             _ORACLE,
             ("grant",),
-            rf"\bgrant (?:(?:(?!to\b|on\b)\w++ ?){{1,9}},){{0,99}}(?:{_ORACLE_STRONG})(?=,| to\b)(?:[\w ,$]{{0,999}}) to\b",
+            rf"\bgrant (?:(?:(?!to\b|on\b)\w++ ?){{1,9}},){{0,40}}(?:{_ORACLE_STRONG})(?=,| to\b)(?:[\w"
+            rf" ,$]{{0,999}}) to\b",
         ),
         Pattern(
             _ORACLE,
@@ -491,7 +495,7 @@ _SUPERUSER_GRANT = Signal(
         Pattern(
             _SQLSERVER,
             ("grant",),
-            rf"\bgrant (?:(?:(?!to\b|on\b)\w++ ?){{1,9}},){{0,99}}(?:{_SQLSERVER_STRONG})"
+            rf"\bgrant (?:(?:(?!to\b|on\b)\w++ ?){{1,9}},){{0,40}}(?:{_SQLSERVER_STRONG})"
             r"(?=,| on\b| to\b)[^;]{0,600}?\bto\b",
         ),
         Pattern(_SQLSERVER, ("trustworthy",), r"\btrustworthy on\b"),
@@ -600,7 +604,8 @@ _PRIVILEGE_REVOKE = Signal(
         Pattern(
             _SQLSERVER,
             _words("login user role member"),
-            rf"\bdrop (?:login|user|(?:server |application )?role) {_IF}[\w$#@]|\bdrop member\b|\balter login {_NAME} disable\b",
+            rf"\bdrop (?:login|user|(?:server |application )?role) {_IF}[\w$#@]|\bdrop member\b|\balter login"
+            rf" {_NAME} disable\b",
         ),
         Pattern(
             _SQLSERVER,
@@ -724,7 +729,8 @@ _OBJECT_DROP = Signal(
         Pattern(
             _SQLSERVER,
             _words("table schema"),
-            rf"(?<!,)\bdrop (?:table|schema) {_IF}(?:(?:tempdb\.\w{{0,30}}\.)?[#@][\w$#]++,){{0,50}}(?![#@]|tempdb\.|on\b|to\b)(?=[\w?]|$)",
+            rf"(?<!,)\bdrop (?:table|schema) {_IF}(?:(?:tempdb\.\w{{0,30}}\.)?[#@][\w$#]++,){{0,50}}(?![#@]"
+            rf"|tempdb\.|on\b|to\b)(?=[\w?]|$)",
         ),
         Pattern(
             _SQLSERVER,
@@ -852,7 +858,8 @@ _COLUMN_DROP = Signal(
         Pattern(
             _PG,
             ("drop",),
-            rf"\balter (?:foreign )?table (?:[^\w;]|(?!alter table\b|drop (?!constraint\b|default\b|not\b|identity\b|expression\b))\w++)"
+            r"\balter (?:foreign )?table (?:[^\w;]|(?!alter table\b|drop (?!constraint\b|default\b|not\b"
+            r"|identity\b|expression\b))\w++)"
             r"{2,600}+drop (?:column )?(?:if exists )?[\w?$]",
         ),
         Pattern(_PG, ("attribute",), r"\balter type [^;]{1,200}?\bdrop attribute\b"),
@@ -865,7 +872,8 @@ _COLUMN_DROP = Signal(
         Pattern(
             _MYSQL,
             ("drop",),
-            r"\balter (?:online |ignore )?table (?:[^\w;]|(?!alter table\b|drop (?!index\b|key\b|primary\b|foreign\b|constraint\b|check\b|partition\b|default\b))\w++)"
+            r"\balter (?:online |ignore )?table (?:[^\w;]|(?!alter table\b|drop (?!index\b|key\b|primary\b"
+            r"|foreign\b|constraint\b|check\b|partition\b|default\b))\w++)"
             r"{2,600}+drop (?:column )?(?:if exists )?[\w?$`]",
         ),
         Pattern(
@@ -928,7 +936,8 @@ _OBJECT_RENAME = Signal(
         Pattern(
             _MYSQL,
             ("rename",),
-            r"\balter (?:online |ignore )?table [^;]{1,400}?\brename (?!column\b|index\b|key\b|user\b)(?:to |as |= ?)?[\w`]",
+            r"\balter (?:online |ignore )?table [^;]{1,400}?\brename (?!column\b|index\b|key\b|user\b)(?:to |as |="
+            r" ?)?[\w`]",
         ),
         Pattern(
             _ORACLE,
@@ -944,7 +953,8 @@ _OBJECT_RENAME = Signal(
         Pattern(
             _SQLSERVER,
             _words("sp_renamedb rds_modify_db_name modify transfer"),
-            rf"\b(?:sp_renamedb|rds_modify_db_name)\b|\balter database {_NAME} modify name=|\balter schema {_NAME} transfer\b",
+            rf"\b(?:sp_renamedb|rds_modify_db_name)\b|\balter database {_NAME} modify name=|\balter schema {_NAME}"
+            rf" transfer\b",
         ),
     ),
     samples={
@@ -1165,7 +1175,8 @@ _MASS_SESSION_KILL = Signal(
         Pattern(
             _PG,
             ("pg_terminate_backend",),
-            r"\bpg_terminate_backend\((?![?01$]\))[^;]{0,200}?\bfrom (?:pg_catalog\.)?(?:pg_stat_activity|pg_stat_get_activity\(|pg_locks)"
+            r"\bpg_terminate_backend\((?![?01$]\))[^;]{0,200}?\bfrom (?:pg_catalog\.)?(?:pg_stat_activity"
+            r"|pg_stat_get_activity\(|pg_locks)"
             rf"(?![^;]{{0,400}}?\b(?:{_PG_CHOSEN})\b)",
         ),
         Pattern(
@@ -1273,7 +1284,8 @@ _RECOVERY_REMOVAL = Signal(
         Pattern(
             _ORACLE,
             _words("flashback archive"),
-            r"\b(?:no flashback archive|drop flashback archive|flashback off|disassociate_fba)\b|\balter flashback archive [^;]{1,100}?\bpurge\b",
+            r"\b(?:no flashback archive|drop flashback archive|flashback off|disassociate_fba)\b|\balter flashback"
+            r" archive [^;]{1,100}?\bpurge\b",
         ),
         Pattern(
             _ORACLE,
@@ -1290,7 +1302,8 @@ _RECOVERY_REMOVAL = Signal(
         Pattern(
             _ORACLE,
             _words("force_logging alter_flashback disable_flashback crosscheck_archivelog"),
-            r"\bforce_logging\((?:p_enable=>)?false|\bdisable_flashback\b|\bcrosscheck_archivelog\([^;]{0,100}?\btrue\b",
+            r"\bforce_logging\((?:p_enable=>)?false|\bdisable_flashback\b"
+            r"|\bcrosscheck_archivelog\([^;]{0,100}?\btrue\b",
         ),
         Pattern(
             _ORACLE,
@@ -1366,26 +1379,34 @@ _RECOVERY_REMOVAL = Signal(
 )
 
 _ENCRYPTS = (
-    "pgp_sym_encrypt|pgp_sym_encrypt_bytea|pgp_pub_encrypt|pgp_pub_encrypt_bytea|encrypt|encrypt_iv|digest|hmac|crypt"
-    "|sha1|sha2|sha224|sha256|sha384|sha512|md5|aes_encrypt|des_encrypt|dbms_crypto.encrypt|dbms_crypto.hash"
-    "|dbms_obfuscation_toolkit.desencrypt|dbms_obfuscation_toolkit.des3encrypt|standard_hash|encryptbypassphrase"
-    "|encryptbykey|encryptbycert|encryptbyasymkey|hashbytes"
+    "pgp_sym_encrypt|pgp_sym_encrypt_bytea|pgp_pub_encrypt|pgp_pub_encrypt_bytea|encrypt|encrypt_iv|aes_encrypt"
+    "|des_encrypt|desencrypt|des3encrypt|encryptbypassphrase|encryptbykey|encryptbycert|encryptbyasymkey"
 )
-_ENCRYPTING_WORDS = tuple(word for name in _ENCRYPTS.split("|") for word in name.split("."))
-_ENCRYPTS_ITSELF = (
-    # the same column on both sides: what is encrypted into another column is a migration
-    rf"\bupdate [^;]{{1,600}}?\b([a-z_][\w$#]{{0,127}}+)=[^;=]{{0,60}}?\b(?:{_ENCRYPTS.replace('.', chr(92) + '.')})"
-    r"\([^;=]{0,80}?(?<![\w$#])\1(?![\w$#])"
-)
+_HASHES = "digest|hmac|crypt|sha1|sha2|sha224|sha256|sha384|sha512|md5|hash|standard_hash|hashbytes"
+
+
+def _over_itself(functions: str) -> str:
+    """The same column on both sides: what is encrypted into another column is a migration."""
+    return (
+        r"\bupdate (?:[^\w;]|(?!update\b)\w++){1,300}?\b([a-z_][\w$#]{0,127}+)="
+        rf"[^;=]{{0,60}}?\b(?:{functions})\([^;=]{{0,80}}?(?<![\w$#])\1(?![\w$#])"
+    )
+
+
+_ONE_ROW = r"\bwhere [\w$.]++=(?:[?$]|@)"
+_COPY_ENCRYPTS = r"(?:pgp_sym_encrypt|pgp_pub_encrypt|aes_encrypt|dbms_crypto\.encrypt)\("
 _ENCRYPTED_COPY = (
-    r"\bcreate (?:or replace )?table [^;]{1,200}? ?\bas ?\(?select [^;]{0,300}?"
-    r"\b(?:pgp_sym_encrypt|pgp_pub_encrypt|aes_encrypt|dbms_crypto\.encrypt)\((?![?$])"
+    rf"\bcreate (?:or replace )?table {_up_to('create', 'select')}select {_up_to('create', _COPY_ENCRYPTS)}"
+    rf"{_COPY_ENCRYPTS}(?![?$])"
 )
 _DATA_ENCRYPTION = Signal(
     "data-encryption",
-    "Values are overwritten with their own encryption or hash, or the key or certificate that encrypts data is changed.",
+    "Values are overwritten with their own encryption or hash, or the key or certificate that encrypts data is"
+    " changed.",
     (
-        Pattern(ALL, _ENCRYPTING_WORDS, _ENCRYPTS_ITSELF),
+        Pattern(ALL, tuple(_ENCRYPTS.split("|")), _over_itself(_ENCRYPTS)),
+        # Of single rows an application hashes passwords, or makes values anonymous.
+        Pattern(ALL, tuple(_HASHES.split("|")), _over_itself(_HASHES), without=_ONE_ROW),
         Pattern(
             ("postgresql", "mysql", "oracle"),
             _words("pgp_sym_encrypt pgp_pub_encrypt aes_encrypt dbms_crypto"),
@@ -1394,7 +1415,8 @@ _DATA_ENCRYPTION = Signal(
         Pattern(
             _SQLSERVER,
             _words("encryptbypassphrase encryptbykey encryptbycert"),
-            r"\bselect [^;]{0,300}?\bencryptby(?:passphrase|key|cert)\([^;]{1,200}?\binto (?![@#])",
+            rf"\bselect {_up_to('select', 'encryptbypassphrase', 'encryptbykey', 'encryptbycert')}encryptby"
+            rf"{_up_to('select', 'into')}into (?![@#])",
         ),
         Pattern(_MYSQL, ("rotate",), r"\balter instance rotate (?:innodb|binlog) master key\b"),
         Pattern(_ORACLE, ("key",), r"\badminister key management\b|\balter system set encryption key\b"),
@@ -1406,13 +1428,15 @@ _DATA_ENCRYPTION = Signal(
         Pattern(
             _SQLSERVER,
             _words("encryption key"),
-            r"\b(?:create|alter|drop) (?:database|column) encryption key\b|\bset (?:[^;]{0,100}?,)?encryption (?:on|off)\b"
+            r"\b(?:create|alter|drop) (?:database|column) encryption key\b|\bset (?:[^;]{0,100}?,)?encryption (?:on"
+            r"|off)\b"
             r"|\balter (?:service )?master key (?:force )?regenerate\b|\bencrypted with ?\(",
         ),
         Pattern(
             _SQLSERVER,
             _words("rds_restore_tde_certificate rds_drop_tde_certificate certificate"),
-            rf"\brds_(?:restore|drop)_tde_certificate\b|\balter certificate {_NAME} remove private key\b|\bdrop certificate\b",
+            rf"\brds_(?:restore|drop)_tde_certificate\b|\balter certificate {_NAME} remove private key\b|\bdrop"
+            rf" certificate\b",
         ),
     ),
     samples={
@@ -1441,6 +1465,7 @@ _DATA_ENCRYPTION = Signal(
         "postgresql": (
             "UPDATE users SET ssn_enc = pgp_sym_encrypt(ssn, 'k')",
             "UPDATE users SET pw = crypt($1, gen_salt('bf')) WHERE id = $2",
+            "UPDATE users SET email = 'deleted-' || md5(email) WHERE id = 5",
             "SELECT md5(email) FROM users",
         ),
         "mysql": (
@@ -1455,12 +1480,19 @@ _DATA_ENCRYPTION = Signal(
 
 # --- code -------------------------------------------------------------------------------------------------------------
 
-_DOES = r"\b(?:insert into|update [\w$#.\"`\[\]]{1,200} set|delete from|merge into|truncate|grant|revoke|create|alter|drop|copy|execute)\b"
+# What more than reads, in a routine's body, and what there gives away rights or leaves the database.
+_DOES = r"(?:insert|update|delete|merge|truncate|grant|revoke|create|alter|drop|copy|execute|exec|call)\b"
 _RIGHTS = (
-    r"\b(?:grant [^;]{1,300}?\bto\b|(?:create|alter|drop) (?:user|role|login)\b|sp_add(?:srv)?rolemember\b|set password\b"
-    r"|set global\b|prepare \w{1,60} from\b|into outfile\b|lambda_(?:a?sync)\b|grant_sys_object\b)"
+    r"(?:grant|(?:create|alter|drop) (?:user|role|login)|set (?:password|global)|prepare|into outfile"
+    r"|lambda_a?sync|grant_sys_object)\b"
 )
-_EVERY_LOGIN = r"\bafter ?(?:logon|startup|servererror|db_role_change)\b|\bbefore ?(?:logoff|shutdown)\b"
+
+
+def _in_body(stop: str) -> str:
+    """A routine's code as far as this."""
+    return rf"(?:[^\w«»]|(?!{stop})\w++){{0,1500}}+{stop}"
+
+
 _PG_ROUTINE = r"\bcreate (?:or replace )?(?:function|procedure) "
 _PERSISTENT_CODE = Signal(
     "persistent-code",
@@ -1470,13 +1502,27 @@ _PERSISTENT_CODE = Signal(
         Pattern(
             ALL,
             ("trigger",),
-            rf"(?<!,)(?<!show )(?<!actions )\b(?:create|alter) (?:or (?:replace|alter) )?{_DEFINER}(?:(?:non)?editionable )?(?:constraint )?(?:event )?trigger (?!to\b|on\b|by\b|disable\b)(?![\w$#.]{{1,200}} (?:disable|rename|compile|depends|no depends)\b)[\w?$]",
+            rf"(?<!,)(?<!show )(?<!actions )\b(?:create|alter) (?:or (?:replace|alter) )?{_DEFINER}(?:"
+            rf"(?:non)?editionable )?(?:constraint )?(?:event )?trigger (?!to\b|on\b|by\b|disable\b)"
+            rf"(?![\w$#.]{{1,200}} (?:disable|enable|rename|compile|depends|no depends)\b)[\w?$]",
         ),
         Pattern(
             _PG,
             ("definer",),
-            rf"\bcreate (?:or replace )?(?:function|procedure) [^«]{{1,900}}?\bsecurity definer\b.{{0,900}}?{_DOES}"
-            rf"|\bcreate (?:or replace )?(?:function|procedure) [^«]{{1,900}}?«.{{0,1900}}?{_DOES}.{{0,1900}}?»[^«]{{0,300}}?\bsecurity definer\b",
+            rf"{_PG_ROUTINE}{_up_to('create', 'security')}security definer\b{_up_to('create', 'as')}as\b ?"
+            rf"(?:«|(?![?$])){_in_body(_DOES)}",
+        ),
+        Pattern(
+            _PG,
+            ("definer",),
+            rf"{_PG_ROUTINE}(?:[^\w«»]|(?!create\b)\w++){{0,400}}+«{_in_body(_DOES)}[^»]{{0,2000}}»"
+            rf"{_up_to('create', 'security')}security definer\b",
+        ),
+        Pattern(
+            _PG,
+            ("trigger", "event_trigger"),
+            rf"{_PG_ROUTINE}{_up_to('create', 'returns')}returns (?:event_)?trigger\b{_up_to('create', 'as')}as "
+            rf"{_in_body(_DOES)}{_in_body('security definer')}",
         ),
         Pattern(_PG, ("definer",), r"\balter (?:function|procedure|routine) [^;]{1,300}?\bsecurity definer\b"),
         Pattern(_PG, ("rule",), r"\bcreate (?:or replace )?rule \w[^;]{1,200}?\bdo\b(?! instead nothing| nothing)"),
@@ -1500,19 +1546,36 @@ _PERSISTENT_CODE = Signal(
         Pattern(
             ("mysql", "oracle"),
             _words("procedure function package"),
-            rf"\bcreate (?:or replace )?{_DEFINER}(?:(?:non)?editionable )?(?:procedure|function|package body)\b.{{1,1900}}?{_RIGHTS}",
+            rf"\bcreate (?:or replace )?{_DEFINER}(?:(?:non)?editionable )?(?:procedure|function|package body) "
+            rf"{_in_body(rf'(?:{_RIGHTS}|create (?:or replace )?(?:procedure|function|package))')}(?<!procedure)"
+            r"(?<!function)(?<!package)",
+        ),
+        Pattern(
+            _MYSQL,
+            ("security",),
+            rf"\bcreate {_DEFINER}(?:procedure|function) {_up_to('create', 'security')}security"
+            rf" definer\b{_in_body(_DOES)}",
+        ),
+        # A routine that runs what it is given, with its owner's rights.
+        Pattern(
+            _ORACLE,
+            ("immediate",),
+            r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function) [\w$#.]++"
+            r"\(([a-z][\w$#]{0,60}+) (?:\W|(?!create\b|immediate \1\b)\w++){1,400}+immediate \1\b",
         ),
         Pattern(
             _ORACLE,
             ("immediate",),
             r"\bcreate (?:or replace )?(?:(?:non)?editionable )?(?:procedure|function|package body)\b.{1,1900}?"
             r"\bexecute immediate\b",
-            r"\bimmediate\s{1,9}\(?\s{0,9}'\s{0,9}(?:'\s{0,9}\|\|\s{0,9}')?(?:grant|gr'|(?:create|alter|drop) (?:user|role))",
+            r"\bimmediate\s{1,9}\(?\s{0,9}'\s{0,9}(?:'\s{0,9}\|\|\s{0,9}')?(?:grant|gr'|(?:create|alter|drop) "
+            r"(?:user|role))",
         ),
         Pattern(
             _ORACLE,
             _words("create_job create_jobs create_program create_event_schedule submit isubmit set_job_argument_value"),
-            r"\b(?:dbms_scheduler|rdsadmin_dbms_scheduler)\.(?:create_jobs?|create_program|create_event_schedule)\(|\bdbms_i?job\.i?submit\(",
+            r"\b(?:dbms_scheduler|rdsadmin_dbms_scheduler)\.(?:create_jobs?|create_program|create_event_schedule)\("
+            r"|\bdbms_i?job\.i?submit\(",
         ),
         Pattern(_ORACLE, _words("what change"), r"\bdbms_i?job\.(?:what|change)\("),
         Pattern(
@@ -1529,14 +1592,17 @@ _PERSISTENT_CODE = Signal(
         Pattern(
             _SQLSERVER,
             _words(
-                "sp_add_job sp_add_jobstep sp_update_jobstep sp_add_jobschedule sp_procoption sp_add_alert sp_update_alert"
+                "sp_add_job sp_add_jobstep sp_update_jobstep sp_add_jobschedule sp_procoption sp_add_alert"
+                " sp_update_alert"
             ),
-            r"\b(?:sp_add_job|sp_add_jobstep|sp_update_jobstep|sp_add_jobschedule|sp_procoption|sp_add_alert|sp_update_alert)\b",
+            r"\b(?:sp_add_job|sp_add_jobstep|sp_update_jobstep|sp_add_jobschedule|sp_procoption|sp_add_alert"
+            r"|sp_update_alert)\b",
         ),
         Pattern(
             _SQLSERVER,
             _words("owner self execute"),
-            rf"\b(?:create|alter)(?: or alter)? proc(?:edure)?\b.{{1,600}}?\bwith (?:[\w ]{{1,40}},)?exec(?:ute)? as (?:owner|self|\?).{{1,1900}}?(?:{_DOES}|\bexec[ (])",
+            rf"\b(?:create|alter)(?: or alter)? proc(?:edure)? {_up_to('create', 'alter', 'exec', 'execute')}"
+            rf"exec(?:ute)? as (?:owner|self|\?){_in_body(_DOES)}",
         ),
         Pattern(
             _SQLSERVER,
@@ -1549,33 +1615,42 @@ _PERSISTENT_CODE = Signal(
             "CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION etf()",
             "CREATE OR REPLACE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
             " EXECUTE 'GRANT a TO b'; END $$",
-            "CREATE FUNCTION f() RETURNS void AS $$ BEGIN DELETE FROM t WHERE a = 1; END $$ LANGUAGE plpgsql SECURITY DEFINER",
+            "CREATE FUNCTION f() RETURNS void AS $$ BEGIN DELETE FROM t WHERE a = 1; END $$ LANGUAGE plpgsql"
+            " SECURITY DEFINER",
+            "CREATE FUNCTION f() RETURNS trigger AS $$BEGIN DELETE FROM t; RETURN NEW; END$$ LANGUAGE plpgsql"
+            " SECURITY DEFINER",
             "SELECT cron.schedule('refresh-stats', '*/5 * * * *', 'VACUUM')",
             "CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u",
         ),
         "mysql": (
             "CREATE DEFINER=`admin`@`%` EVENT store.ev_tidy ON SCHEDULE EVERY 1 HOUR DO DELETE FROM t WHERE a < 1",
-            "/*!50106 CREATE*/ /*!50117 DEFINER=`admin`@`%`*/ /*!50106 EVENT `ev` ON SCHEDULE EVERY 1 DAY DO SELECT 1 */",
+            "/*!50106 CREATE*/ /*!50117 DEFINER=`admin`@`%`*/ /*!50106 EVENT `ev` ON SCHEDULE EVERY 1 DAY DO SELECT"
+            " 1 */",
             "CREATE TRIGGER t AFTER INSERT ON c FOR EACH ROW INSERT INTO d VALUES (NEW.id)",
             "SET GLOBAL init_connect = 'SELECT 1'",
+            "CREATE PROCEDURE p() SQL SECURITY DEFINER BEGIN DELETE FROM t WHERE a = 1; END",
             "CREATE DEFINER=`admin`@`%` PROCEDURE p() BEGIN GRANT ALL ON *.* TO svc_x; END",
         ),
         "oracle": (
             "CREATE OR REPLACE TRIGGER SYS_LOGON AFTER LOGON ON DATABASE BEGIN NULL; END;",
-            "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'STAT_J', job_type=>'PLSQL_BLOCK', job_action=>'BEGIN p; END;'); END;",
+            "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'STAT_J', job_type=>'PLSQL_BLOCK', job_action=>'BEGIN p;"
+            " END;'); END;",
             "DECLARE j NUMBER; BEGIN DBMS_JOB.SUBMIT(j, 'p;', SYSDATE); END;",
+            "CREATE OR REPLACE PROCEDURE fix(q IN VARCHAR2) AS BEGIN EXECUTE IMMEDIATE q; END;",
         ),
         "sqlserver": (
             "CREATE TRIGGER trg ON ALL SERVER FOR LOGON AS BEGIN SELECT 1 END",
             "EXEC msdb.dbo.sp_add_jobstep @job_name=N'm', @step_name=N'1', @subsystem=N'TSQL', @command=N'SELECT 1'",
             "EXEC sp_procoption 'p', 'startup', 'on'",
-            "CREATE PROCEDURE sp_elevate_me WITH EXECUTE AS OWNER AS BEGIN EXEC sp_addsrvrolemember 'svc_x','sysadmin' END",
+            "CREATE PROCEDURE sp_elevate_me WITH EXECUTE AS OWNER AS BEGIN EXEC sp_addsrvrolemember"
+            " 'svc_x','sysadmin' END",
         ),
     },
     near_misses={
         "postgresql": (
             "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; END $$",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$",
+            "CREATE FUNCTION f() RETURNS int AS/* x */$$ SELECT 1 $$ LANGUAGE sql SECURITY DEFINER; GRANT a TO b",
             "DROP TRIGGER t ON c",
             "GRANT TRIGGER ON c TO x",
         ),
@@ -1604,7 +1679,8 @@ _SYSTEM_TRIGGER = Signal(
         Pattern(
             _ORACLE,
             ("trigger",),
-            rf"\bcreate (?:or replace )?(?:(?:non)?editionable )?trigger {_NAME} (?:(?:before|after|instead of) (?:[a-z]{{2,30}}(?: or )?){{1,9}} on (?:\w{{1,60}}\.)?(?:schema|database|pluggable database)\b)",
+            rf"\bcreate (?:or replace )?(?:(?:non)?editionable )?trigger {_NAME} (?:(?:before|after|instead of) "
+            rf"(?:[a-z]{{2,30}}(?: or )?){{1,9}} on (?:\w{{1,60}}\.)?(?:schema|database|pluggable database)\b)",
         ),
         Pattern(
             _SQLSERVER, ("trigger",), rf"\b(?:create|alter)(?: or alter)? trigger {_NAME} on (?:all server|database)\b"
@@ -1648,7 +1724,8 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(
             _PG,
             ("extension",),
-            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!pgsql)\w{{1,30}}|plv8|r_tools|jsonb?_pl\w{{1,30}})\b",
+            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!pgsql)\w{{1,30}}|plv8|r_tools"
+            rf"|jsonb?_pl\w{{1,30}})\b",
         ),
         Pattern(
             _PG,
@@ -1658,7 +1735,8 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(
             _PG,
             ("language",),
-            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!plpgsql\b|sql\b|\?)(?!c\b|internal\b)[a-z]\w{1,30}\b",
+            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!plpgsql\b|sql\b|\?)(?!c\b"
+            r"|internal\b)[a-z]\w{1,30}\b",
         ),
         Pattern(_PG, ("internal",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage internal\b"),
         # The scripts of extensions name a library in the engine's own directory.
@@ -1674,7 +1752,8 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(
             _PG,
             _words(
-                "session_preload_libraries local_preload_libraries shared_preload_libraries dynamic_library_path set_config"
+                "session_preload_libraries local_preload_libraries shared_preload_libraries dynamic_library_path"
+                " set_config"
             ),
             r"\bset (?:local |session )?(?:(?:session|local|shared)_preload_libraries|dynamic_library_path)(?:=| to )",
         ),
@@ -1695,7 +1774,8 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(
             _ORACLE,
             _words("library java"),
-            r"(?<!,)(?<!actions )(?<!audit )\b(?:create|alter) (?:or replace )?(?:and (?:compile|resolve) )?(?:(?:non)?editionable )?(?:noforce )?(?:library|java) (?!to\b|by\b)[\w?$]",
+            r"(?<!,)(?<!actions )(?<!audit )\b(?:create|alter) (?:or replace )?(?:and (?:compile|resolve) )?(?:"
+            r"(?:non)?editionable )?(?:noforce )?(?:library|java) (?!to\b|by\b)[\w?$]",
         ),
         Pattern(_ORACLE, ("language",), r"\blanguage (?:java name|c (?:name|library)|javascript)\b"),
         Pattern(_ORACLE, ("mle",), r"\bcreate (?:or replace )?mle (?:module|env)\b"),
@@ -1766,7 +1846,8 @@ _FOREIGN_LIBRARY = Signal(
 
 _PG_LOGGING = (
     r"pgaudit\.[a-z_]{1,40}|log_statement|log_connections|log_disconnections|log_min_messages|log_min_error_statement"
-    r"|log_duration|log_error_verbosity|log_destination|logging_collector|log_parameter_max_length|log_statement_sample_rate"
+    r"|log_duration|log_error_verbosity|log_destination|logging_collector|log_parameter_max_length"
+    r"|log_statement_sample_rate"
     r"|log_transaction_sample_rate|rds\.force_admin_logging_level|track_activities|pg_stat_statements\.track"
 )
 _PG_LOGGING_WORDS = _words(
@@ -1782,6 +1863,7 @@ def _in_pieces(name: str) -> str:
     return r"(?:'\s{0,9}\|\|\s{0,9}')?".join(name)
 
 
+_UP_TO_SETTING = r"(?:[^\w;]|(?!set\b)\w++){0,200}?"
 _MYSQL_SET = r"(?:(?<![\w@.])|@@|\b(?:global|session|local|persist|persist_only)[ .])"
 _AUDIT_TABLES = r"(?:sys\.)?(?:aud\$|fga_log\$)|audsys\.[\w$]{1,60}|(?:sys\.)?unified_audit_trail"
 _AUDIT_SWITCH = Signal(
@@ -1802,7 +1884,8 @@ _AUDIT_SWITCH = Signal(
             _PG,
             _words("log_min_duration_statement log_min_duration_sample"),
             r"\bset (?:local |session )?log_min_duration_(?:statement|sample)(?:=| to )",
-            r"log_min_duration_\w{1,10}\"?\s{0,9}(?:=|to)\s{0,9}'?(?:-|[1-9]\d{4,12}|\d{1,9}\s{0,3}(?:min|h|d)\b|default)",
+            r"log_min_duration_\w{1,10}\"?\s{0,9}(?:=|to)\s{0,9}'?(?:-|[1-9]\d{4,12}|\d{1,9}\s{0,3}(?:min|h|d)\b"
+            r"|default)",
         ),
         Pattern(
             _PG,
@@ -1822,7 +1905,8 @@ _AUDIT_SWITCH = Signal(
             _PG,
             ("set_config",),
             r"\bset_config\(",
-            rf"'(?:{'|'.join(map(_in_pieces, ('pgaudit', 'log_', 'track_activities')))})[a-z_.|' ]{{0,80}}'\s{{0,9}},\s{{0,9}}'(?!(?:{_UP}|1)')",
+            rf"'(?:{'|'.join(map(_in_pieces, ('pgaudit', 'log_', 'track_activities')))})[a-z_.|'"
+            rf" ]{{0,80}}'\s{{0,9}},\s{{0,9}}'(?!(?:{_UP}|1)')",
         ),
         Pattern(
             _PG,
@@ -1834,7 +1918,8 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             _PG,
             ("trigger",),
-            rf"\bdrop trigger {_IF}{_RECORDER}|\bdrop event trigger {_IF}(?!awsdms_)\w|\balter event trigger {_NAME} disable\b",
+            rf"\bdrop trigger {_IF}{_RECORDER}|\bdrop event trigger {_IF}(?!awsdms_)\w|\balter event trigger"
+            rf" {_NAME} disable\b",
         ),
         Pattern(_PG, ("security",), r"\b(?:disable row level security|no force row level security)\b"),
         Pattern(_PG, ("policy",), rf"\bdrop policy {_IF}\w|\balter policy [^;]{{1,200}}?\busing ?\(?true\b"),
@@ -1842,29 +1927,32 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             ("postgresql", "mysql"),
             _words("truncate drop"),
-            rf"\b(?:truncate (?:table )?(?:only )?|drop table {_IF})(?:[\w$]++\.)?(?:[\w$]{{0,40}}audit|logged_actions|[\w$]{{0,40}}_aud\b)",
+            rf"\b(?:truncate (?:table )?(?:only )?|drop table {_IF})(?:[\w$]++\.)?(?:[\w$]{{0,40}}audit"
+            rf"|logged_actions|[\w$]{{0,40}}_aud\b)",
         ),
         Pattern(
             _MYSQL,
             _words("set"),
-            rf"\bset [^;]{{0,300}}?{_MYSQL_SET}(?:server_audit_(?!logging\b)\w{{1,40}}|audit_log_\w{{1,40}}):?=",
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_(?!logging\b)\w{{1,40}}|audit_log_\w{{1,40}}):?=",
         ),
         Pattern(
             _MYSQL,
             _words("server_audit_logging general_log slow_query_log sql_log_bin"),
-            rf"\bset [^;]{{0,300}}?{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?=(?:0|off|false)\b",
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?="
+            rf"(?:0|off|false)\b",
         ),
         Pattern(
             _MYSQL,
             _words("server_audit_logging general_log slow_query_log sql_log_bin"),
-            rf"\bset [^;]{{0,300}}?{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?=\?",
-            r"(?:server_audit_logging|general_log|slow_query_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off|0|false)",
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?=\?",
+            r"(?:server_audit_logging|general_log|slow_query_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off"
+            r"|0|false)",
         ),
-        Pattern(_MYSQL, ("sql_log_off",), rf"\bset [^;]{{0,300}}?{_MYSQL_SET}sql_log_off:?=(?:1|on|true|\?)"),
+        Pattern(_MYSQL, ("sql_log_off",), rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}sql_log_off:?=(?:1|on|true|\?)"),
         Pattern(
             _MYSQL,
             ("log_output",),
-            rf"\bset [^;]{{0,300}}?{_MYSQL_SET}log_output:?=",
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}log_output:?=",
             r"log_output`?\s{0,9}:?=\s{0,9}[\\'\"]{0,4}none\b",
         ),
         Pattern(
@@ -1884,7 +1972,8 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             _MYSQL,
             _words(
-                "audit_log_filter_remove_user audit_log_filter_remove_filter audit_log_filter_set_user audit_log_filter_set_filter"
+                "audit_log_filter_remove_user audit_log_filter_remove_filter audit_log_filter_set_user"
+                " audit_log_filter_set_filter"
             ),
             r"\baudit_log_filter_(?:remove|set)_\w{1,20}\(",
         ),
@@ -1908,12 +1997,14 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             _ORACLE,
             ("audit",),
-            r"(?<!,)(?<!actions )\bdrop audit policy \w|\balter audit policy [^;]{1,300}?\b(?:drop|condition)\b|(?:^|;)audit policy [^;]{1,200}?\bexcept\b",
+            r"(?<!,)(?<!actions )\bdrop audit policy \w|\balter audit policy [^;]{1,300}?\b(?:drop|condition)\b|"
+            r"(?:^|;)audit policy [^;]{1,200}?\bexcept\b",
         ),
         Pattern(
             _ORACLE,
             _words(
-                "audit_trail audit_sys_operations unified_audit_sga_queue_size unified_audit_systemlog audit_syslog_level"
+                "audit_trail audit_sys_operations unified_audit_sga_queue_size unified_audit_systemlog"
+                " audit_syslog_level"
             ),
             r"\balter system set (?:audit_trail|audit_sys_operations|unified_audit_\w{1,30}|audit_syslog_level)=",
         ),
@@ -1947,7 +2038,8 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             _SQLSERVER,
             ("audit",),
-            r"(?<!,)\bdrop (?:server|database) audit\b|\balter (?:server|database) audit\b[^;]{1,400}?(?:\bstate ?= ?off\b|\bdrop ?\(|(?<!remove )\bwhere\b)",
+            r"(?<!,)\bdrop (?:server|database) audit\b|\balter (?:server|database) audit\b[^;]{1,400}?(?:\bstate ?="
+            r" ?off\b|\bdrop ?\(|(?<!remove )\bwhere\b)",
         ),
         Pattern(
             _SQLSERVER,
@@ -1975,9 +2067,11 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             _SQLSERVER,
             _words(
-                "sp_cdc_disable_db sp_cdc_disable_table sp_cdc_drop_job sp_cdc_stop_job rds_cdc_disable_db change_tracking"
+                "sp_cdc_disable_db sp_cdc_disable_table sp_cdc_drop_job sp_cdc_stop_job rds_cdc_disable_db"
+                " change_tracking"
             ),
-            r"\b(?:sp_cdc_disable_(?:db|table)|sp_cdc_(?:drop|stop)_job|rds_cdc_disable_db)\b|\bdisable change_tracking\b|\bchange_tracking ?= ?off\b",
+            r"\b(?:sp_cdc_disable_(?:db|table)|sp_cdc_(?:drop|stop)_job|rds_cdc_disable_db)\b|\bdisable"
+            r" change_tracking\b|\bchange_tracking ?= ?off\b",
         ),
         Pattern(
             _SQLSERVER,
@@ -1987,7 +2081,8 @@ _AUDIT_SWITCH = Signal(
         Pattern(
             _SQLSERVER,
             _words("policy masked classification"),
-            r"\bdrop security policy\b|\balter security policy [^;]{1,300}?(?:\bstate ?= ?off\b|\bdrop (?:filter|block)\b)"
+            r"\bdrop security policy\b|\balter security policy [^;]{1,300}?(?:\bstate ?= ?off\b|\bdrop (?:filter"
+            r"|block)\b)"
             r"|\bdrop masked\b|\bdrop sensitivity classification\b",
         ),
         Pattern(_SQLSERVER, ("query_store",), r"\bquery_store ?= ?off\b"),
@@ -2094,9 +2189,11 @@ _CHANGE_CAPTURE = Signal(
         Pattern(
             _PG,
             _words(
-                "pg_create_logical_replication_slot pg_copy_logical_replication_slot pg_create_physical_replication_slot"
+                "pg_create_logical_replication_slot pg_copy_logical_replication_slot"
+                " pg_create_physical_replication_slot"
             ),
-            r"\b(?:pg_create_logical_replication_slot|pg_copy_logical_replication_slot|pg_create_physical_replication_slot)\(",
+            r"\b(?:pg_create_logical_replication_slot|pg_copy_logical_replication_slot"
+            r"|pg_create_physical_replication_slot)\(",
         ),
         Pattern(
             _PG,
@@ -2133,12 +2230,14 @@ _CHANGE_CAPTURE = Signal(
         Pattern(
             _ORACLE,
             _words("dbms_logmnr dbms_logmnr_d v$logmnr_contents"),
-            r"\bdbms_logmnr\.(?:start_logmnr|add_logfile)\b|\bdbms_logmnr_d\.build\b|\bfrom (?:sys\.)?v\$logmnr_contents\b",
+            r"\bdbms_logmnr\.(?:start_logmnr|add_logfile)\b|\bdbms_logmnr_d\.build\b|\bfrom "
+            r"(?:sys\.)?v\$logmnr_contents\b",
         ),
         Pattern(
             _ORACLE,
             _words("dbms_capture_adm dbms_xstream_adm dbms_streams_adm dbms_cdc_publish rdsadmin_archive_log_download"),
-            r"\b(?:dbms_capture_adm|dbms_xstream_adm|dbms_streams_adm|dbms_cdc_publish|rdsadmin_archive_log_download)\.\w",
+            r"\b(?:dbms_capture_adm|dbms_xstream_adm|dbms_streams_adm|dbms_cdc_publish"
+            r"|rdsadmin_archive_log_download)\.\w",
         ),
         Pattern(
             _ORACLE,
@@ -2150,7 +2249,8 @@ _CHANGE_CAPTURE = Signal(
         Pattern(
             _SQLSERVER,
             _words("sp_cdc_enable_db sp_cdc_enable_table rds_cdc_enable_db change_tracking"),
-            r"\b(?:sp_cdc_enable_(?:db|table)|rds_cdc_enable_db)\b|\benable change_tracking\b|\bchange_tracking ?= ?on\b",
+            r"\b(?:sp_cdc_enable_(?:db|table)|rds_cdc_enable_db)\b|\benable change_tracking\b|\bchange_tracking ?="
+            r" ?on\b",
         ),
         Pattern(
             _SQLSERVER,

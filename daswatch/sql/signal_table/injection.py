@@ -25,6 +25,7 @@ _CATALOG = (
     r"|\bdba_\w|\buser_(?:tables|tab_columns|objects)|\bv\$\w|\bmysql\.\w|\bperformance_schema\b|\bdual\b)"
 )
 _UNION = r"\bunion(?: all| distinct| distinctrow)?[ (]{0,4}(?:select|values)\b[ (]{0,4}(?:all |distinct )?"
+_TWO_UNIONS = r"\bunion\b[^;]{0,1500}\bunion\b"  # a report has more than one, and rows of NULL between its parts
 _NUMBER_PAIR = r"\d{2,12}['\"%)\s]{0,9}(?:(?:/\*.{0,9}\*/|[\s=<>!+(]){1,9}|\W{1,20}(?:like|rlike|in|between|is)\W{1,20}){1,2}['\"%(\s]{0,9}\d{2,12}"
 # In front of it: comparisons of the parameter of an optional filter.
 _OPTIONAL_FILTER = rf"\((?:[\w.]++(?:=|<>|>=|<=| i?like | in ?)\(?[?$]\)? or [?](?:=|<>| is ){LITERAL}\)|{LITERAL}(?:=|<>| is ){LITERAL} or )"
@@ -58,7 +59,7 @@ TAUTOLOGY = Signal(
             ALL,
             ("or", "and", "xor", "not"),
             rf"\b(?:(?:or|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?(?:1=1|0=0)|(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?"
-            rf"(?:\?{_COMPARED}{LITERAL}|{LITERAL}{_COMPARED}\?))(?![\w.(?*/+|-]| ?[?$])",
+            rf"(?:\?{_COMPARED}\(?{LITERAL}|{LITERAL}{_COMPARED}\(?\?))(?![\w.(*/+|-])",
             without=_OPTIONAL_FILTER,
         ),
         # Random numbers, or the same text on both sides, are not an optional filter.
@@ -77,8 +78,9 @@ TAUTOLOGY = Signal(
         Pattern(
             ALL,
             ("or", "and", "xor"),
-            rf"\b(?:or|and|xor)[ (!]{{1,9}}{LITERAL} (?:not )?(?:between|in ?\()[ (]{{0,3}}{LITERAL}",
+            rf"\b(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?{LITERAL} (?:not )?(?:between|in ?\()[ (]{{0,3}}{LITERAL}",
         ),
+        Pattern(ALL, ("or", "xor"), r"\b(?:or|xor)[ (!]{1,9}\?(?:[-+*/^&|%]| )\?(?=\Z|\)| and\b| or\b| limit\b|;)"),
         Pattern(ALL, ("having",), rf"\bhaving[ (]{{1,9}}{LITERAL}{_COMPARED}{LITERAL}"),
         Pattern(
             ALL,
@@ -273,13 +275,15 @@ UNION_PROBE = Signal(
             ALL,
             ("union",),
             rf"{_UNION}null(?:,null){{0,200}}(?![\w,(.|+]| as\b)",
-            without=r"\bunion\b[^;]{0,1500}\bunion\b",
+            without=_TWO_UNIONS,
         ),
         Pattern(
             ALL,
             ("union",),
-            rf"\bfrom\b[^;]{{0,1500}}{_UNION}(?=(?:null,|[?01],){{0,200}}null)(?=[^;]{{0,800}}(?:null,null|null,[?01],null))"
+            rf"{_UNION}(?=(?:null,|[?01],){{0,200}}null)(?=[^;]{{0,800}}(?:null,null|null,[?01],null))"
             r"(?:null|[?01])(?:,(?:null|[?01])){1,200}\)?(?: from dual)?(?:\Z| limit | order by )",
+            behind=r"\bfrom\b",
+            without=_TWO_UNIONS,
         ),
         Pattern(
             ALL, ("union",), rf"{_UNION}1(?:,\?){{1,200}}(?![\w,(.|+])", raw=r"\b1[\s/*()+]{0,9},[\s/*()+]{0,9}2\b"
@@ -290,6 +294,20 @@ UNION_PROBE = Signal(
             rf"{_UNION}\?(?:,\?){{1,200}}(?![\w,(.|+])",
             raw=r"(?:select|all|distinct|\()[\s/*()+]{1,20}(\d{3,9})[\s/*]{0,5},[\s/*]{0,5}\1\b",
         ),
+        # Behind a condition that leaves nothing of the query's own rows.
+        Pattern(
+            ALL,
+            ("union",),
+            rf"\b(?:and|or)[ (]{{1,5}}(?:1=0|0=1|[01]=\?|\?=[?01])\)? {_UNION.removeprefix(chr(92) + 'b')}",
+        ),
+        # Three numbers or more that mean nothing.
+        Pattern(
+            ALL,
+            ("union",),
+            rf"{_UNION}\?(?:,\?){{2,200}}(?![\w,(.|+])",
+            raw=r"(?:select|all|distinct|\()[\s/*()+]{1,20}\d{3,9}(?:[\s/*]{0,5},[\s/*]{0,5}\d{3,9}){2}",
+            behind=r"\b(?:where|from)\b",
+        ),
         Pattern(
             ALL,
             ("union",),
@@ -299,9 +317,10 @@ UNION_PROBE = Signal(
         Pattern(
             ALL,
             ("union",),
-            rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}(?:(?!\bfrom\b)[^;]){{0,600}}?(?:n?cha?r\(\?(?:,\?){{0,40}}\)(?:\|\||\+)n?cha?r\("
-            r"|(?:concat|concat_ws|char|hex|unhex)\([?01](?:,(?:[?01]|select|\(|char|version|user|database))"
-            rf"|{_SERVER})",
+            r"n?cha?r\(\?(?:,\?){0,40}\)(?:\|\||\+)n?cha?r\("
+            r"|\b(?:concat|concat_ws|char|hex|unhex)\([?01](?:,(?:[?01]|select|\(|char|version|user|database))"
+            rf"|{_SERVER}",
+            behind=rf"\b(?:where|from)\b[^;]{{0,600}}{_UNION}(?:(?!\bfrom\b)[^;]){{0,300}}\Z",
             raw=r"0x[0-9a-f]{4}|cha?r\W{0,4}\(|version|user|database|schema|db_name|host|@@|sys_context|banner|load_file|pg_read|current_setting",
             without=rf"\A(?:(?!\bunion\b)[^;]){{0,2000}}{_CATALOG}",
         ),
@@ -309,10 +328,11 @@ UNION_PROBE = Signal(
         Pattern(
             ALL,
             ("union",),
-            rf"\b(?:where|from)\b[^;]{{0,1500}}{_UNION}[^;]{{0,1500}}\b(?:from|join) ?\(?(?:select [^;]{{0,300}}\bfrom )?(?!dual\b){_CATALOG}",
+            rf"\b(?:from|join) ?\(?(?!dual\b){_CATALOG}",
+            behind=rf"\b(?:where|from)\b[^;]{{0,600}}{_UNION}",
             without=rf"\A(?:(?!\bunion\b)[^;]){{0,2000}}{_CATALOG}",
         ),
-        Pattern(_MY, ("union",), r"\bwhere\b[^;]{0,1500}\bunion(?: all| distinct)? ?(?:table |values ?\(?row\b)"),
+        Pattern(_MY, ("union",), r"\bunion(?: all| distinct)? ?(?:table |values ?\(?row\b)", behind=r"\bwhere\b"),
     ),
     samples={
         "postgresql": (
@@ -388,31 +408,35 @@ CONDITIONAL_DELAY = Signal(
         Pattern(
             _PG,
             _SLEEPERS["postgresql"],
-            rf"{_IN_CONDITION}[^;]{{0,600}}{_DELAYS['postgresql']}",
+            _DELAYS["postgresql"],
+            behind=_IN_CONDITION,
             without=r"\bperform (?:pg_catalog\.)?pg_sleep",
         ),
         Pattern(
             _PG, ("generate_series",), r"\b(?:then|else) ?\(?(?:select )?count\(\*\)from generate_series\([?01],\?\)"
         ),
-        Pattern(_MY, _SLEEPERS["mysql"], rf"{_IN_CONDITION}[^;]{{0,600}}{_DELAYS['mysql']}", without=r"\bdo sleep\("),
+        Pattern(_MY, _SLEEPERS["mysql"], _DELAYS["mysql"], behind=_IN_CONDITION, without=r"\bdo sleep\("),
         Pattern(
             _MY,
             _SLEEPERS["mysql"],
-            r"\(select ?\(?!?(?:sleep|benchmark)\(|\bif\([^;]{1,300}(?:sleep|benchmark)\(",
+            r"\(select ?\(?!?(?:sleep|benchmark)\(",
             without=r"\bdo sleep\(",
         ),
         Pattern(
             _MY,
             ("get_lock",),
-            r"\b(?:and|or|if\(|elt\(|when|then|xor|rlike)[^;]{1,300}get_lock\(\?,\?\)",
+            r"\bget_lock\(\?,\?\)",
+            behind=r"\b(?:and|or|if\(|elt\(|when|then|xor|rlike)",
             raw=r"get_lock\W{1,9}\w{3,9}\W{1,9}\d",
         ),
         Pattern(
             _OR,
             ("receive_message",),
-            rf"\A(?:select|insert|update|delete|with|merge)\b[^;]{{0,2000}}{_IN_CONDITION}[^;]{{0,600}}receive_message\(",
+            r"\breceive_message\(",
+            behind=rf"(?:select|insert|update|delete|with|merge)\b[^;]{{0,1000}}{_IN_CONDITION}",
+            without=r"\A(?:begin|declare|create|call)\b",
         ),
-        Pattern(_OR, ("sleep",), r"\bif ?\([^;]{1,600}\)then [\w.]{1,40}\.sleep\(\?\);else [\w.]{1,40}\.sleep\(0\)"),
+        Pattern(_OR, ("sleep",), r"\)then [\w.]{1,40}\.sleep\(\?\);else [\w.]{1,40}\.sleep\(0\)", behind=r"\bif ?\("),
         # Behind a query, as its end.
         Pattern(
             ("postgresql", "mysql"),
@@ -433,7 +457,8 @@ CONDITIONAL_DELAY = Signal(
         Pattern(
             _MS,
             ("waitfor",),
-            rf"\bif ?\({{1,3}}(?:[^;]{{0,40}}\()?{_MS_CONDITION}[^;]{{0,600}}waitfor (?:delay|time) ?(?:\?|@)",
+            r"\bwaitfor (?:delay|time) ?(?:\?|@)",
+            behind=rf"\bif ?\({{1,3}}(?:[^;]{{0,40}}\()?{_MS_CONDITION}",
             without=r"@@rowcount",
         ),
         # The same table several times: the heavy query of a tool.
@@ -536,7 +561,7 @@ ERROR_EXTRACTION = Signal(
         Pattern(
             ("postgresql", "sqlserver", "oracle"),
             ("cast", "convert", "try_cast", "to_number"),
-            rf"\b(?:cast|convert|to_number)\((?:{_NUMERIC},)?[^;]{{0,200}}?{_SERVER}[^;]{{0,400}}?(?: as {_NUMERIC}\b|\))",
+            rf"\b(?:cast|convert|to_number)\((?:{_NUMERIC},)?{_OPEN}(?:select )?{_OPEN}{_SERVER}",
             raw=rf"convert\W{{1,9}}{_NUMERIC}\b|\bas\W{{1,9}}{_NUMERIC}\b|to_number",
             without=r"\bserverproperty\(|\bserver_version",
         ),
@@ -565,12 +590,7 @@ ERROR_EXTRACTION = Signal(
             ("chr", "char", "concat"),
             r"\(select (?:\(?concat\(){0,3}\(?(?:n?cha?r\([?01]\)(?:\|\||\+)){2,20}n?cha?r\([?01]\)[^;]{0,60}\(?(?:select|coalesce|isnull|nvl|ifnull)\b",
         ),
-        Pattern(
-            _MY,
-            ("concat",),
-            r"(?:=|<|>|\bin|,|like)\(select concat\(\?,[^;]{1,400},\?\)\)",
-            raw=r"concat\W{1,9}0x71[0-9a-f]{4,8}71\b",
-        ),
+        Pattern(_MY, ("select",), r"\(select\b|\bunion\b", raw=r"0x71[0-9a-f]{6}71\b[^;]{1,300}0x71[0-9a-f]{6}71\b"),
         Pattern(
             ALL,
             ("and", "or", "where", "in"),
@@ -674,6 +694,7 @@ INFERENCE = Signal(
             rf"|strcmp|regexp_substr|regexp_like)\({_OPEN}(?:\w{{1,20}}\({_OPEN}){{0,3}}(?:select\b|{_SERVER}|user,)[^;]{{0,400}}?"
             rf"(?:,[?01]|for 1|,\?)\){_CLOSE}(?:=|<>|<|>| like | in ?\(| between | regexp )",
         ),
+        Pattern(ALL, ("right", "reverse"), rf"\b(?:right|reverse)\(left\({_OPEN}(?:select\b|{_SERVER})"),
         Pattern(
             ALL,
             ("length", "len", "char_length", "character_length"),
@@ -681,7 +702,12 @@ INFERENCE = Signal(
             r"(?:=|<>|<|>| between | in ?\()",
         ),
         # A condition as a number of MySQL.
-        Pattern(_MY, ("order", "where"), r"\((?:\?=\?|[^;()]{1,40}[=<>]\?)\)\*[?01]", raw=r"\d\s?[=<>]\s?\d"),
+        Pattern(
+            _MY,
+            ("order", "where"),
+            r"\((?:\?(?:=| r?like )\?|[^;()]{1,40}[=<>]\?)\)\*[?01]",
+            raw=r"\d\s?(?:[=<>]|\Wr?like\W)\s?\d",
+        ),
         Pattern(
             ALL,
             ("and", "or", "not", "where"),
@@ -694,6 +720,8 @@ INFERENCE = Signal(
             r"\b(?:and|or|not|xor|\|\|)[ (!]{0,6}\(select (?:\?|(?:substr[bc]?|substring|mid|left|right|length|len|ascii|count)\([^;]{1,80}\)) ?from [^;]{1,400}\)(?:=|<>|<|>| like )\?",
             raw=r"(?:=|<|>|like)\s{0,3}(?:'.'|'\w'|\d{2,3}\b|'[^']{0,40}')",
         ),
+        # A subquery between the two halves of a text.
+        Pattern(ALL, ("select",), r"=\?(?:\+|\|\|)\(select\b[^;]{1,600}\)(?:\+|\|\|)\?"),
         # A number compared with a CASE.
         Pattern(
             ALL,
@@ -705,18 +733,20 @@ INFERENCE = Signal(
         Pattern(
             ALL,
             ("case", "if", "iif", "decode", "nullif"),
-            r"\b(?:case|if\(|iif\()[^;]{1,800}?(?:\b(?:then|else) ?|,)\(?(?:to_char\(|to_number\(|cast\()?(?:[?01]/\(?(?:select )?\(?0\b|[?01]/\(case\b|\?\*\(select \?|\(?select \?(?: from [\w.]{1,60})? union(?: all)? select \?|cast\([?01] as \w{1,20}\)/\(?(?:select )?0|ctxsys\.|drop function)",
+            r"(?:\b(?:then|else) ?|,)\(?(?:to_char\(|to_number\(|cast\()?(?:[?01]/\(?(?:select )?\(?0\b|[?01]/\(case\b|\?\*\(select \?|\(?select \?(?: from [\w.]{1,60})? union(?: all)? select \?|cast\([?01] as \w{1,20}\)/\(?(?:select )?0|ctxsys\.|drop function)",
+            behind=r"\b(?:case|i?if\()",
         ),
         Pattern(
             ALL,
             ("case",),
-            r"\bcase when\b[^;]{1,600}?then null else (?:cast\(|ctxsys\.)[^;]{0,300}?end\)?(?: from dual)?\)? ?is null",
+            r"\bthen null else (?:cast\(|ctxsys\.)[^;]{0,300}?end\)?(?: from dual)?\)? ?is null",
+            behind=r"\bcase when\b",
         ),
         Pattern(
             ALL,
             ("case",),
             r"[?01]/\(?(?:select )?\(?case when\b[^;]{1,400}(?:then|else) 0\b",
-            raw=r"ascii|substr|version|user|select|\d{3,}\s*=\s*\d{3,}",
+            raw=r"ascii|substr|version|user|select|\d{3,9}\s{0,9}=\s{0,9}\d{3,9}",
         ),
         Pattern(_PG, ("generate_series",), r"\bgenerate_series\([?01],[?01],\(?case when\b"),
         Pattern(
@@ -728,7 +758,7 @@ INFERENCE = Signal(
         Pattern(
             _MY,
             ("elt", "make_set", "extractvalue"),
-            r"\b(?:elt|make_set)\([^;]{1,300}?(?:[=<>]| like | between | in ?\()|\b(?:and|or|rlike|not|xor) (?:elt|make_set|extractvalue)\(|\((?:\?=\?|[^;]{1,40}>\?)\)\*[?01]",
+            r"\b(?:elt|make_set)\([^;]{1,300}?(?:[=<>]| r?like | between | in ?\()|\b(?:and|or|rlike|not|xor) (?:elt|make_set|extractvalue)\(|\((?:\?=\?|[^;]{1,40}>\?)\)\*[?01]",
         ),
         Pattern(_MS, ("is_srvrolemember",), r"\b(?:and|or|not)[ (]{1,5}is_srvrolemember\("),
         Pattern(
@@ -809,13 +839,13 @@ ENCODED = Signal(
             ("mysql", "sqlserver"),
             ("concat", "concat_ws", "union", "like", "exec"),
             r"\bconcat(?:_ws)?\([^;]{0,60}\?|\bunion\b|\blike \?|=\?",
-            raw=r"concat(?:_ws)?\W{1,9}0x[0-9a-f]{2,}|\bunion\b.{1,200}0x(?:[2-7][0-9a-f]){3,}\b|like\W{1,9}0x(?:[2-7][0-9a-f]){2,}",
+            raw=r"concat(?:_ws)?\W{1,9}0x[0-9a-f]{2}|\bunion\b.{1,200}0x(?:[2-7][0-9a-f]){3,200}\b|like\W{1,9}0x(?:[2-7][0-9a-f]){2,200}",
         ),
         Pattern(
             _MY,
             ("outfile", "dumpfile", "load_file", "unhex"),
             r"\b(?:outfile|dumpfile|load_file\(|by|unhex\()",
-            raw=r"(?:by|load_file\s{0,3}\()\W{1,9}0x[0-9a-f]{12,}|unhex\W{1,5}(?:[2-7][0-9a-f]){4,}",
+            raw=r"(?:by|load_file\s{0,3}\()\W{1,9}0x[0-9a-f]{12}|unhex\W{1,5}(?:[2-7][0-9a-f]){4}",
         ),
     ),
     samples={

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 ALL = ("postgresql", "mysql", "oracle", "sqlserver")
 
+LOOK_BEHIND = 1_500  # characters
 LITERAL = r"(?:[?01]|null)"  # as a shape has it
 START = r"(?:\A|;|\b(?:begin|then|else|loop|do|as|is) ?)"  # of a statement, as far as the engines mark it
 
@@ -16,8 +17,10 @@ class Pattern:
     """One form of a signal: a regular expression that is searched for in the shape of a statement.
 
     It is tried only where one of `words` is in the shape: identifiers or keywords in lower case. Where `raw` is given,
-    the text must match this too, in lower case and as it was sent: for what a shape does not keep, such as the value
-    of a literal. Where `without` is found in the shape, the pattern does not count. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
+    the text must match this too, in lower case, as it was sent or without its comments: for what a shape does not keep,
+    such as the value of a literal, or a hint. Where `without` is found in the shape, the pattern does not count. `behind` must be found in the same
+    statement in front of what the expression finds, not further than `LOOK_BEHIND`: a gap within an expression costs
+    its length at each place where it begins. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
     """
 
     engines: tuple[str, ...]
@@ -25,6 +28,7 @@ class Pattern:
     expression: str
     raw: str = ""
     without: str = ""
+    behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
