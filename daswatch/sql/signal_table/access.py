@@ -61,7 +61,7 @@ _ALWAYS_TRUE = r"(?:where (?:true|[?01](?:=[?01])?|[\w.]{1,130}(?:>=?[?01]|<>[?0
 _REST = r"(?:order by [\w.,]{1,130} ?(?:desc ?|asc ?)?)?"
 _ALL_ROWS = (
     rf"{_UP_TO_FROM}(?:{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}(?=$|[);]|\bunion\b)"
-    rf"|\(select[^()]{{1,300}}\bfrom {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}\))"
+    rf"|\(select[^()]{{1,300}}\bfrom (?!pgrst_source\b){_NO_CHOICE}{_ALWAYS_TRUE}{_REST}\))"
 )
 _UNION_OF = r"\bunion (?:all |distinct )?select\b[^;]{0,600}?\b"
 _NOT_GROUPED = r"(?![^;]{0,1900}\bgroup by\b)"
@@ -204,8 +204,8 @@ _NETWORK_CALL = Signal(
         Pattern(
             _ORACLE,
             _words("insert update delete merge begin call exec"),
-            rf"\b(?:insert into|update|merge into|delete from|delete|call) ?[\w$#.]{{1,130}}@\w"
-            rf"|(?:\bbegin |;|\Acall |:=)(?:[\w$#.]{{1,130}})@\w",
+            r"\b(?:insert into|update|merge into|delete from|delete|call) ?[\w$#.]{1,130}@\w"
+            r"|(?:\bbegin |;|\Acall |:=)(?:[\w$#.]{1,130})@\w",
         ),
         Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\((?!bulk\b)"),
         Pattern(_SQLSERVER, ("openquery", "opendatasource"), r"\bopen(?:query|datasource)\("),
@@ -383,11 +383,12 @@ _SERVER_FILE = Signal(
         ),
         Pattern(_MYSQL, ("import",), r"\Aimport table from\b"),
         Pattern(_MYSQL, ("general_log_file", "slow_query_log_file"), r"\b(?:general_log|slow_query_log)_file=[?$@]"),
-        _packages(*_words("utl_file dbms_advisor dbms_file_transfer dbms_xslprocessor rds_file_util")),
+        _packages(*_words("dbms_advisor dbms_file_transfer dbms_xslprocessor")),
+        # What Data Pump left behind is deleted so.
+        Pattern(_ORACLE, ("utl_file",), r"(?<![\w$#])utl_file\.(?!fremove)\w"),
         Pattern(_ORACLE, ("dbms_lob",), r"\bdbms_lob\.(?:file|loadfromfile|loadclobfromfile|loadblobfromfile)"),
         Pattern(_ORACLE, ("bfilename",), r"(?<![\w$#.])bfilename\("),
         Pattern(_ORACLE, ("directory",), r"\bcreate (?:or replace )?directory\b"),
-        Pattern(_ORACLE, ("rdsadmin_util",), r"\brdsadmin_util\.create_directory\b"),
         Pattern(_ORACLE, ("external",), r"\borganization external\b|\bfrom external ?\("),
         Pattern(_ORACLE, ("ctx_ddl",), r"\bctx_ddl\.\w", r"'(?:file|directory)_datastore'"),
         Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\(bulk\b"),
@@ -430,7 +431,6 @@ _SERVER_FILE = Signal(
             "BEGIN DBMS_ADVISOR.CREATE_FILE(c, 'D', 'a'); END;",
             "CREATE OR REPLACE DIRECTORY d AS '/etc'",
             "CREATE TABLE x (l VARCHAR2(99)) ORGANIZATION EXTERNAL (DEFAULT DIRECTORY d LOCATION ('passwd'))",
-            "SELECT text FROM table(rdsadmin.rds_file_util.read_text_file('BDUMP', 'alert.log'))",
         ),
         "sqlserver": (
             "SELECT * FROM OPENROWSET(BULK N'C:\\Windows\\win.ini', SINGLE_CLOB) x",
@@ -459,7 +459,8 @@ _SERVER_FILE = Signal(
         "oracle": (
             "GRANT EXECUTE ON UTL_FILE TO app",
             "GRANT READ ON DIRECTORY d TO app",
-            "SELECT directory_name FROM all_directories",
+            "SELECT text FROM table(rdsadmin.rds_file_util.read_text_file('DATA_PUMP_DIR', 'import.log'))",
+            "BEGIN UTL_FILE.FREMOVE('DATA_PUMP_DIR', 'a.dmp'); END;",
             "SELECT DBMS_LOB.SUBSTR(c, 4000, 1) FROM t",
         ),
         "sqlserver": (
@@ -520,8 +521,14 @@ _PROGRAM_EXECUTION = Signal(
         Pattern(_ORACLE, ("preprocessor",), r"\bpreprocessor\b"),
         _procedures(
             *_words("xp_cmdshell sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_addextendedproc"),
-            *_words("sp_execute_external_script xp_servicecontrol sp_xp_cmdshell_proxy_account sp_makewebtask"),
+            *_words("sp_execute_external_script sp_xp_cmdshell_proxy_account sp_makewebtask"),
             *_words("sp_execute_external xp_terminate_process"),
+        ),
+        _procedures("xp_servicecontrol", raw=r"'(?:start|stop|pause|continue)'"),
+        Pattern(
+            _SQLSERVER,
+            ("synonym",),
+            r"\bcreate synonym [\w$#.]{1,200} for [\w$#.]{0,200}\b(?:xp_cmdshell|sp_oa\w++|sp_execute_external_script)\b",
         ),
         Pattern(_SQLSERVER, ("dbcc",), r"\bdbcc addextendedproc\b"),
         _procedures("sp_add_jobstep", "sp_update_jobstep", raw=r"'(?:cmdexec|powershell|activescripting|ssis)'"),
@@ -797,18 +804,26 @@ _DUMP_QUERY = Signal(
 )
 
 _AGGREGATE = {
-    "postgresql": r"(?:jsonb?_agg\(|json_arrayagg\(|xmlagg\(|array_to_json\(array_agg\("
-    r"|(?:string_agg|array_agg)\((?=[^()]{0,200}(?:::text|\|\||concat|to_json)))",
+    "postgresql": r"(?:jsonb?_agg\(|json_arrayagg\(|xmlagg\(|(?:array_to_json|to_jsonb?)\(array_agg\(|array_to_string\(array\(select "
+    r"|(?:string_agg|array_agg)\((?=[^()]{0,200}(?:::text|\|\||concat|to_json|\brow\(|\.\*)))",
     "mysql": r"(?:json_arrayagg\(|group_concat\((?=[^()]{0,200}(?:,|concat|hex)))",
     "oracle": r"(?:json_arrayagg\(|xmlagg\(|sys_xmlagg\(|(?:listagg|wm_concat)\((?=[^()]{0,200}(?:\|\||concat)))",
     "sqlserver": r"string_agg\((?=[^()]{0,200}(?:\+|concat))",
 }
 _AGGREGATES = {
-    "postgresql": _words("json_agg jsonb_agg json_arrayagg xmlagg array_agg string_agg"),
+    "postgresql": _words("json_agg jsonb_agg json_arrayagg xmlagg array_agg string_agg array_to_string"),
     "mysql": ("json_arrayagg", "group_concat"),
     "oracle": _words("json_arrayagg xmlagg sys_xmlagg listagg wm_concat"),
     "sqlserver": ("string_agg",),
 }
+_HANDLER_READ = Signal(
+    "handler-read",
+    "Rows are read with HANDLER, which passes by all that looks at SELECT.",
+    (Pattern(_MYSQL, ("handler",), r"(?:\A|;)handler [\w$.]{1,130} (?:open|read)\b"),),
+    samples={"mysql": ("HANDLER customers OPEN", "HANDLER `customers` READ NEXT LIMIT 100000")},
+    near_misses={"mysql": ("SELECT handler, open FROM handlers", "SHOW STATUS LIKE 'Handler_read_next'")},
+)
+
 _ROW_AGGREGATION = Signal(
     "row-aggregation",
     "Whole rows of a table, which nothing chooses, groups or limits, are put into one value.",
@@ -882,8 +897,8 @@ _ROW_AGGREGATION = Signal(
         "postgresql": (
             "SELECT o.id, (SELECT json_agg(i) FROM items i WHERE i.order_id = o.id) FROM orders o",
             "SELECT team, string_agg(name, ', ') FROM people GROUP BY team",
-            "WITH s AS (SELECT t.* FROM t LIMIT $1 OFFSET $2) SELECT coalesce(json_agg(_p), '[]') AS body"
-            " FROM (SELECT * FROM s LIMIT 10) _p",
+            "WITH pgrst_source AS (SELECT t.* FROM t LIMIT $1 OFFSET $2) SELECT coalesce(json_agg(_postgrest_t), '[]')"
+            " AS body FROM (SELECT * FROM pgrst_source) _postgrest_t",
             "SELECT coalesce(json_agg(r), '[]') FROM (SELECT row_to_json((SELECT e FROM (SELECT b.id) e)) AS r"
             " FROM (SELECT * FROM a WHERE x = $1) b) q",
             "SELECT (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %I', t), false, true, '')))",
@@ -934,14 +949,14 @@ _CATALOG_READ = Signal(
         Pattern(
             _ORACLE,
             _ORACLE_VIEWS,
-            rf"(?:\bfrom|\bjoin|,) ?(?:sys\.|public\.)?"
-            rf"(?:(?:all|dba|cdb|user|session|role)_\w|g?v\$\w|product_component_version|[a-z]{{3,9}}\$)",
+            r"(?:\bfrom|\bjoin|,) ?(?:sys\.|public\.)?"
+            r"(?:(?:all|dba|cdb|user|session|role)_\w|g?v\$\w|product_component_version|[a-z]{3,9}\$)",
         ),
         Pattern(
             _SQLSERVER,
             ("sys",),
-            rf"(?:\bfrom|\bjoin|,|\bapply) ?(?:[\w$#]{{0,128}}\.)?sys\."
-            rf"(?!dm_(?!exec_(?:sessions|connections)\b)|fn_|sp_|xp_)\w",
+            r"(?:\bfrom|\bjoin|,|\bapply) ?(?:[\w$#]{0,128}\.)?sys\."
+            r"(?!dm_(?!exec_(?:sessions|connections)\b)|fn_|sp_|xp_)\w",
         ),
         Pattern(
             _SQLSERVER,
@@ -1034,8 +1049,8 @@ _CREDENTIAL_READ = Signal(
         Pattern(
             _ORACLE,
             _words("user_history$ link$ default_pwd$ enc$ credential$ scheduler$_credential wwv_flow_fnd_user exu8phs"),
-            rf"(?:\bfrom|\bjoin|,) ?(?:[\w$#]{{1,128}}\.)?"
-            rf"(?:user_history\$|link\$|default_pwd\$|enc\$|credential\$|scheduler\$_credential|wwv_flow_fnd_user|exu8phs)",
+            r"(?:\bfrom|\bjoin|,) ?(?:[\w$#]{1,128}\.)?"
+            r"(?:user_history\$|link\$|default_pwd\$|enc\$|credential\$|scheduler\$_credential|wwv_flow_fnd_user|exu8phs)",
         ),
         Pattern(
             _ORACLE,
@@ -1150,7 +1165,7 @@ _HOST_ENUMERATION = Signal(
         Pattern(
             _PG,
             _words("data_directory hba_file config_file ident_file"),
-            rf"(?:\A|;)show (?:data_directory|hba_file|config_file|ident_file)\b",
+            r"(?:\A|;)show (?:data_directory|hba_file|config_file|ident_file)\b",
         ),
         Pattern(
             _MYSQL,
@@ -1175,13 +1190,15 @@ _HOST_ENUMERATION = Signal(
             ),
             *_words("xp_enumgroups xp_logininfo xp_msver xp_loginconfig xp_getnetname xp_enumdsn sp_enumdsn"),
             *_words("xp_enumerrorlogs xp_ntsec_enumdomains xp_availablemedia xp_fixeddrives xp_enum_oledb_providers"),
-            *_words("xp_grantlogin xp_get_tape_devices sp_enumoledbdatasources"),
+            *_words("xp_servicecontrol xp_get_tape_devices sp_enumoledbdatasources"),
         ),
         Pattern(
             _SQLSERVER,
-            _words("dm_os_host_info dm_server_registry dm_server_services dm_os_windows_info dm_tcp_listener_states"),
-            r"\bfrom (?:sys\.)?(?:dm_server_registry|dm_tcp_listener_states|dm_os_windows_info|dm_os_host_info|dm_server_services)\b",
+            ("dm_server_registry", "dm_tcp_listener_states"),
+            r"\bfrom (?:sys\.)?(?:dm_server_registry|dm_tcp_listener_states)\b",
         ),
+        # Logins one by one, by their numbers.
+        Pattern(_SQLSERVER, ("suser_name",), r"\bsuser_name\((?:[?01]|[\w.]{1,60})\)"),
         Pattern(_SQLSERVER, ("default_domain",), r"\bdefault_domain\("),
         Pattern(
             _SQLSERVER,
@@ -1249,7 +1266,7 @@ _IMPERSONATION = Signal(
             r"(?<![\w$#])(?:dbms_sys_sql\.parse_as_user|kupp\$proc\.change_user|dbms_ijob\.|dbms_isched\.)",
         ),
         Pattern(_SQLSERVER, ("login", "user"), r"\bexec(?:ute)? as (?:login|user)=|\)as (?:login|user)="),
-        Pattern(_SQLSERVER, ("as",), rf"\bwith [\w, ]{{0,60}}exec(?:ute)? as \?"),
+        Pattern(_SQLSERVER, ("as",), r"\bwith [\w, ]{0,60}exec(?:ute)? as \?"),
         Pattern(_SQLSERVER, ("setuser",), r"\bsetuser ?[?@\w]"),
     ),
     samples={
@@ -1302,6 +1319,7 @@ ACCESS: tuple[Signal, ...] = (
     _EXPORT,
     _IMPORT,
     _DUMP_QUERY,
+    _HANDLER_READ,
     _ROW_AGGREGATION,
     _CATALOG_READ,
     _CREDENTIAL_READ,
