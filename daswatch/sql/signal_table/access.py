@@ -15,6 +15,7 @@ _QUALIFIED = r"(?<![\w$.])(?:[\w$]{1,63}\.)?"  # a name with or without its sche
 _CALLED = rf"(?<!function )(?<!procedure ){_QUALIFIED}"  # and not created, granted or dropped
 _EXECUTED = r"(?:\A|;|\b(?:exec(?:ute)?|call|begin|then|else) ?)(?:@\w{1,128}=)?(?:[\w$#]{0,128}\.){0,3}"
 _READ_FROM = r"(?:\bfrom|\bjoin|,|\bcopy|(?:\A|;|\()table) ?(?:only )?"
+_COPY = r"(?:\Acopy\b[^;]{1,1900}?|(?:;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,400}?)"
 _UNC = r"'\\\\"  # a literal that begins with two backslashes
 _SOME = r"[\w$#]{1,128}"
 
@@ -373,7 +374,7 @@ _SERVER_FILE = Signal(
         Pattern(
             _PG,
             ("copy",),
-            r"(?:\A|;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,1500}?(?:(?<!distinct )\bfrom|\bto) ?\?"
+            rf"{_COPY}(?:(?<!distinct )\bfrom|\bto) ?\?"
             r"(?=$|[;(]| ?(?:with|csv|binary|delimiters?|null|header|where|encoding|quote|escape|force|using|end)\b)",
         ),
         Pattern(_PG, ("file_fdw",), r"\bcreate extension (?:if not exists )?file_fdw\b|\bdata wrapper file_fdw\b"),
@@ -615,13 +616,11 @@ _EXPORT = Signal(
     "Rows are unloaded to a file, to S3, to the client by a copy command, by mail, or into a backup.",
     (
         _calls(_PG, "query_export_to_s3"),
-        Pattern(
-            _PG, ("stdout", "stdin"), r"(?:\A|;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,1900}?\bto std(?:out|in)\b"
-        ),
+        Pattern(_PG, ("stdout", "stdin"), rf"{_COPY}\bto std(?:out|in)\b"),
         Pattern(
             _PG,
             ("copy",),
-            r"(?:\A|;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,1500}?\bto (?:program ?)?[?$]"
+            rf"{_COPY}\bto (?:program ?)?[?$]"
             r"(?=$|[;(]| ?(?:with|csv|binary|delimiters?|null|header|encoding|quote|escape|force|using|end)\b)",
         ),
         Pattern(_MYSQL, ("outfile",), r"\binto outfile\b"),
@@ -1025,7 +1024,7 @@ _CREDENTIAL_READ = Signal(
     "Password hashes, stored passwords or keys of the engine are read, tried or exported.",
     (
         Pattern(_PG, ("pg_authid", "pg_shadow"), rf"{_READ_FROM}(?:pg_catalog\.)?(?:pg_authid|pg_shadow)\b"),
-        Pattern(_PG, ("umoptions", "subconninfo"), r"\b(?:umoptions|subconninfo)\b[^;]{0,1500}\bfrom\b"),
+        Pattern(_PG, ("umoptions", "subconninfo"), r"\b(?:umoptions|subconninfo)\b(?!=)"),
         Pattern(
             _PG,
             _words("pg_user_mapping pg_user_mappings pg_subscription"),
@@ -1034,13 +1033,12 @@ _CREDENTIAL_READ = Signal(
         Pattern(
             _MYSQL,
             ("authentication_string", "plugin_auth_string"),
-            r"\bselect\b[^;]{0,1500}\bauthentication_string\b[^;]{0,400}\bfrom\b"
-            r"|\bauthentication_string (?:r?like|regexp)\b",
+            r"\A[( ]{0,9}(?:select|with|handler|table)\b.{0,1900}?\b(?:authentication_string|plugin_auth_string)\b",
         ),
         Pattern(
             _MYSQL,
             ("user", "global_priv"),
-            r"\bselect[^;]{0,900}?(?:(?<!\()\*|\bpassword\b)[^;]{0,400}?\bfrom mysql\.(?:user|global_priv)\b"
+            r"(?:(?<!\()\*[^;]{0,200}?|\bpassword\b[^;]{0,400}?)\bfrom mysql\.(?:user|global_priv)\b"
             r"|(?:\A|;|\()table mysql\.user\b|\bhandler mysql\.user\b",
         ),
         Pattern(
@@ -1065,11 +1063,7 @@ _CREDENTIAL_READ = Signal(
             r"\bdbms_metadata\.get_ddl\(",
             r"get_ddl\s{0,9}\((?:\s{0,9}object_type\s{0,9}=>)?\s{0,9}'(?:user|db_link)'",
         ),
-        Pattern(
-            _SQLSERVER,
-            ("password_hash",),
-            r"\bpassword_hash\b[^;]{0,900}\bfrom\b",
-        ),
+        Pattern(_SQLSERVER, ("sql_logins",), r"\A(?=.{0,1900}\bpassword_hash\b).{0,1900}\bsql_logins\b"),
         Pattern(
             _SQLSERVER,
             ("sql_logins",),
@@ -1098,7 +1092,7 @@ _CREDENTIAL_READ = Signal(
         Pattern(
             ALL,
             _PASSWORDS,
-            rf"\bunion (?:all )?select\b[^;]{{0,400}}?(?<![\w$]){_any(*_PASSWORDS)}\b[^;]{{0,200}}?\bfrom\b",
+            rf"\bunion (?:all )?select\b[^;]{{0,400}}?(?<![\w$]){_any(*_PASSWORDS)}\b",
         ),
     ),
     samples={
@@ -1154,6 +1148,7 @@ _CREDENTIAL_READ = Signal(
         ),
         "sqlserver": (
             "SELECT name, is_policy_checked FROM sys.sql_logins",
+            "SELECT id, password_hash FROM dbo.users WHERE email = @p0",
             "SELECT name, type_desc FROM sys.server_principals",
             "SELECT Id, PasswordHash FROM dbo.AspNetUsers WHERE UserName = @p0",
         ),
