@@ -459,6 +459,7 @@ _PROGRAM_EXECUTION = Signal(
         Pattern(_PG, _UNTRUSTED, rf"(?:\A|;)do\b[^;]{{0,1900}}\blanguage {_any(*_UNTRUSTED)}\b"),
         _calls(_PG, "lo_from_bytea", "lo_put", "lowrite", raw=r"7f454c46"),
         _calls(_MYSQL, *_words("lambda_sync lambda_async sys_exec sys_eval sys_bineval")),
+        Pattern(_MYSQL, ("dumpfile",), r"\binto dumpfile\b", r"0x7f454c46|0x4d5a|/plugin/|\.(?:so|dll)['\"]"),
         Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
         Pattern(
             _ORACLE,
@@ -476,7 +477,7 @@ _PROGRAM_EXECUTION = Signal(
             _ORACLE,
             ("dbms_java",),
             r"\bdbms_java\.grant_p",
-            r"java\.io\.filepermission|java\.lang\.runtimepermission|java\.net\.socketpermission",
+            r"filepermission[\s\S]{0,300}\bexecute\b|<<all files>>|java\.lang\.runtimepermission",
         ),
         Pattern(
             _ORACLE,
@@ -524,6 +525,7 @@ _PROGRAM_EXECUTION = Signal(
             "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
             "SELECT sys_exec('id > /tmp/a')",
             "SELECT sys_eval('id')",
+            "SELECT 0x7f454c46 INTO DUMPFILE '/rdsdbbin/plugin/a.so'",
         ),
         "oracle": (
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM(program_name=>'P', program_type=>'EXECUTABLE',"
@@ -561,11 +563,13 @@ _PROGRAM_EXECUTION = Signal(
         "mysql": (
             "GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'",
             "SELECT name FROM sys_exec",
+            "SELECT picture FROM t WHERE id = 4 INTO DUMPFILE '/tmp/a.png'",
         ),
         "oracle": (
             "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'N', job_type=>'STORED_PROCEDURE', job_action=>'P.RUN'); END;",
             "SELECT job_name FROM all_scheduler_jobs WHERE job_type = 'EXECUTABLE'",
             "GRANT EXECUTE ON DBMS_JAVA_TEST TO app",
+            "BEGIN dbms_java.grant_permission('APP', 'SYS:java.io.FilePermission', '/rdsdbdata/in/-', 'read'); END;",
         ),
         "sqlserver": (
             "SELECT name FROM sys.objects WHERE name = 'xp_cmdshell'",
@@ -810,10 +814,11 @@ _DUMP_QUERY = Signal(
             r"/\*!40001 sql_no_cache \*/",
         ),
         Pattern(_MYSQL, ("sql_no_cache",), r"\Aselect sql_no_cache\b", r"/\* mysqlsh \w{1,40}, dumping table"),
+        Pattern(_ORACLE, ("relational",), r"\bfrom relational\(", r"/\*\+?\s{0,9}nested_table_get_refs\b"),
         Pattern(
             _ORACLE,
             ("from",),
-            r"\Aselect(?: |\*)[^()=]{0,1900}\bfrom (?:relational\()?[\w$#.]{1,130}\)?[^()]{0,400}$",
+            r"\Aselect(?: |\*)[^()=]{0,1900}\bfrom [\w$#.]{1,130}[^()=]{0,400}$",
             r"/\*\+?nested_table_get_refs\+",
         ),
     ),
@@ -832,6 +837,7 @@ _DUMP_QUERY = Signal(
         "oracle": (
             'SELECT /*NESTED_TABLE_GET_REFS+*/ "CUSTOMERS"."ID","CUSTOMERS"."EMAIL" FROM "CUSTOMERS"',
             'SELECT /*+NESTED_TABLE_GET_REFS+*/ "S"."C".* FROM RELATIONAL("S"."C")',
+            'SELECT /*+ NESTED_TABLE_GET_REFS */ * FROM RELATIONAL("S"."C")',
         ),
     },
     near_misses={
