@@ -464,13 +464,10 @@ _PROGRAM_EXECUTION = Signal(
         Pattern(
             _ORACLE,
             ("dbms_scheduler",),
-            r"\bdbms_scheduler\.(?:create_job|create_program|create_credential|set_attribute|create_file_watcher)",
+            r"\bdbms_scheduler\.(?:create_job|create_program|set_attribute)",
             r"'(?:executable|external_script|backup_script|sql_script)'",
         ),
         Pattern(_ORACLE, ("job_type", "program_type"), r"\b(?:job|program)_type=>\?\|\|\?"),
-        Pattern(
-            _ORACLE, ("dbms_scheduler", "dbms_credential"), r"\b(?:dbms_scheduler|dbms_credential)\.create_credential\b"
-        ),
         _packages("dbms_java_test", "dbms_jvm_exp_perms"),
         Pattern(_ORACLE, ("dbms_java",), r"\bdbms_java\.(?:runjava|set_output_to_java)"),
         Pattern(
@@ -484,7 +481,7 @@ _PROGRAM_EXECUTION = Signal(
             _words("getruntime processbuilder runtime class"),
             r"\bjava (?:source|class)\b[^@]{0,1900}\b(?:getruntime|processbuilder|runtime|forname)\b",
         ),
-        Pattern(_ORACLE, ("preprocessor",), r"\bpreprocessor\b"),
+        Pattern(_ORACLE, ("preprocessor",), r"\baccess parameters ?\([^;]{0,900}\bpreprocessor\b"),
         _procedures(
             *_words("xp_cmdshell sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_addextendedproc"),
             *_words("sp_execute_external_script sp_xp_cmdshell_proxy_account sp_makewebtask"),
@@ -568,6 +565,8 @@ _PROGRAM_EXECUTION = Signal(
         "oracle": (
             "BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name=>'N', job_type=>'STORED_PROCEDURE', job_action=>'P.RUN'); END;",
             "SELECT job_name FROM all_scheduler_jobs WHERE job_type = 'EXECUTABLE'",
+            "BEGIN DBMS_CREDENTIAL.CREATE_CREDENTIAL('C', 'u', 'p'); END;",
+            "SELECT preprocessor FROM builds",
             "GRANT EXECUTE ON DBMS_JAVA_TEST TO app",
             "BEGIN dbms_java.grant_permission('APP', 'SYS:java.io.FilePermission', '/rdsdbdata/in/-', 'read'); END;",
         ),
@@ -1141,10 +1140,11 @@ _CREDENTIAL_READ = Signal(
             r"\bbackup (?:certificate|master key|service master key|asymmetric key|symmetric key)\b",
         ),
         Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
-        # An injected query that reads the accounts of an application.
+        # An injected query that reads the accounts of an application, behind one that does not.
         Pattern(
             ALL,
             _PASSWORDS,
+            rf"\A(?:(?!\b{_any(*_PASSWORDS)}\b).){{0,1900}}?"
             rf"\bunion (?:all )?select\b[^;]{{0,400}}?(?<![\w$]){_any(*_PASSWORDS)}\b",
         ),
     ),
@@ -1187,6 +1187,7 @@ _CREDENTIAL_READ = Signal(
             "REVOKE SELECT ON TABLE pg_authid FROM app",
             "SELECT u.umid, umoptions FROM pg_user_mappings u LEFT JOIN pg_foreign_server fs ON fs.oid = u.srvid",
             "SELECT id, password FROM users WHERE login = $1",
+            "SELECT id, password FROM admins WHERE login = $1 UNION ALL SELECT id, password FROM users WHERE login = $1",
         ),
         "mysql": (
             "SELECT user, host FROM mysql.user",
