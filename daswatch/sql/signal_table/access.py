@@ -43,7 +43,7 @@ def _procedures(*names: str, raw: str = "") -> Pattern:
     return Pattern(_SQLSERVER, names, rf"{_EXECUTED}{_any(*names)}\b(?!\.)", raw)
 
 
-# Paths on another host make the server log in there, whatever opens them.
+# A UNC path makes the server authenticate to another host, regardless of the function that opens it.
 _OPENS_PATHS = _words(
     "xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails xp_copy_file xp_copy_files"
     " fn_xe_file_target_read_file fn_trace_gettable fn_trace_getinfo fn_get_audit_file fn_dump_dblog"
@@ -55,8 +55,8 @@ _PASSWORDS = _words(
 )
 _UNTRUSTED = _words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
 
-# Aggregates: from where rows are read, as long as nothing chooses, groups or limits them. Derived tables do not count,
-# unless they are a plain table themselves: programming interfaces read pages so.
+# An aggregate over all rows: no condition, grouping or limit after FROM. A derived table counts only if it reads all
+# rows itself: PostgREST, Hasura and Prisma aggregate pages in derived tables.
 _UP_TO_FROM = r"(?:(?!\bfrom\b)[^;]){0,400}+\bfrom ?"
 _CHOICE = r"\b(?:where|group|limit|having|lateral|fetch|offset|order|union|for|into|cross apply|select)\b"
 _NO_CHOICE = rf"(?:(?!{_CHOICE})[^();?$@]){{1,300}}+"
@@ -68,7 +68,7 @@ _ALL_ROWS = (
 )
 _UNION_OF = r"\bunion (?:all |distinct )?select\b[^;]{0,600}?\b"
 _NOT_GROUPED = r"(?![^;]{0,1900}\bgroup by\b)"
-_NOT_A_COUNT = r"\A(?![^;]{0,1900}select\s{1,9}count\s{0,9}\()"  # rows of all tables are counted so
+_NOT_A_COUNT = r"\A(?![^;]{0,1900}select\s{1,9}count\s{0,9}\()"  # a common way to count the rows of all tables
 
 _PG_CATALOG = _words(
     "pg_aggregate pg_am pg_attrdef pg_attribute pg_auth_members pg_authid pg_available_extension_versions"
@@ -126,13 +126,13 @@ _SQLSERVER_PROCEDURES = _words(
 
 _NETWORK_CALL = Signal(
     "network-call",
-    "A query makes the database contact another host, or a link or a network permission for that is created.",
+    "The database connects to another host, or a link or network permission for this is created.",
     (
         _calls(
             _PG,
             *_words("http_get http_post http_put http_patch http_delete http_head"),
         ),
-        # Without a host it is the server itself: so transactions are made that stand alone.
+        # A connection string without a host is a loopback: a common way to run autonomous transactions.
         _calls(
             _PG,
             *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
@@ -165,7 +165,7 @@ _NETWORK_CALL = Signal(
             *_words("dbms_file_transfer"),
         ),
         Pattern(_ORACLE, ("httpuritype", "urifactory"), r"(?<![\w$#])(?:httpuritype\(|httpuritype\.|urifactory\.)"),
-        # An external entity of XML: the parser fetches it.
+        # The parser fetches external entities.
         Pattern(
             _ORACLE,
             _words("xmltype xmlparse dbms_xmlparser xmlparser extractvalue dbms_xmldom xmlquery"),
@@ -291,7 +291,7 @@ _NETWORK_CALL = Signal(
 
 _LINKED_READ = Signal(
     "linked-read",
-    "Objects of another server are read through a link that exists.",
+    "Objects of another server are read through an existing link.",
     (
         Pattern(_ORACLE, ("from", "join"), r"(?:\bfrom|\bjoin|,) ?[\w$#.]{1,130}@[\w$#]"),
         Pattern(
@@ -348,7 +348,7 @@ _SERVER_FILE = Signal(
         Pattern(_MYSQL, ("import",), r"\Aimport table from\b"),
         Pattern(_MYSQL, ("general_log_file", "slow_query_log_file"), r"\b(?:general_log|slow_query_log)_file=[?$@]"),
         _packages(*_words("dbms_advisor dbms_file_transfer dbms_xslprocessor")),
-        # What Data Pump left behind is deleted so.
+        # FREMOVE deletes dump files after an import.
         Pattern(_ORACLE, ("utl_file",), r"(?<![\w$#])utl_file\.(?!fremove)\w"),
         Pattern(_ORACLE, ("dbms_lob",), r"\bdbms_lob\.(?:file|loadfromfile|loadclobfromfile|loadblobfromfile)"),
         Pattern(_ORACLE, ("bfilename",), r"(?<![\w$#.])bfilename\("),
@@ -437,7 +437,7 @@ _SERVER_FILE = Signal(
 
 _PROGRAM_EXECUTION = Signal(
     "program-execution",
-    "A program, a script, a Lambda function or a host command is run outside the database, or made possible.",
+    "A program, script or Lambda function is run outside the database, or its execution is enabled.",
     (
         Pattern(_PG, ("program",), r"\b(?:from|to) program ?[?$]"),
         Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
@@ -582,7 +582,7 @@ _PROGRAM_EXECUTION = Signal(
 )
 
 _ORACLE_EXPORTS = (
-    # Data Pump imports with the same package.
+    # Imports use the same package.
     Pattern(
         _ORACLE,
         ("dbms_datapump",),
@@ -604,7 +604,7 @@ _BACKUPS = (
 )
 _EXPORT = Signal(
     "export",
-    "Rows are unloaded to a file, to S3, to the client by a copy command, or into a backup.",
+    "Rows are unloaded to a file, to S3, to the client with COPY, or into a backup.",
     (
         _calls(_PG, "query_export_to_s3"),
         Pattern(_PG, ("stdout", "stdin"), rf"{_COPY}\bto std(?:out|in)\b"),
@@ -681,7 +681,7 @@ _EXPORT = Signal(
 _TO_CLIENT_OR_FILE = r"to (?:std(?:out|in)\b|program ?[?$]|[?$])"
 _WHOLE_TABLE_EXPORT = Signal(
     "whole-table-export",
-    "Whole tables or databases are unloaded: nothing chooses, groups or limits the rows.",
+    "Whole tables or databases are unloaded, without a condition, grouping or limit.",
     (
         Pattern(
             _PG,
@@ -751,7 +751,7 @@ _WHOLE_TABLE_EXPORT = Signal(
 
 _IMPORT = Signal(
     "import",
-    "Rows or files are brought in from S3, from a file of the client or from a backup.",
+    "Rows or files are imported from S3, from a client file or from a backup.",
     (
         _calls(_PG, "table_import_from_s3"),
         Pattern(
@@ -795,17 +795,17 @@ _IMPORT = Signal(
 
 _DUMP_QUERY = Signal(
     "dump-query",
-    "A statement that only dump tools send: mysqldump, mydumper, MySQL Shell, pg_dump, exp and expdp.",
+    "A statement that only dump tools send: pg_dump, mysqldump, mydumper, MySQL Shell, exp, expdp.",
     (
         Pattern(_PG, ("_pg_dump_cursor",), r"\b_pg_dump_cursor\b"),
-        # psql and replication send it without the semicolon or without the columns.
+        # psql and logical replication omit the semicolon or the column list.
         Pattern(
             _PG,
             ("stdout",),
             r"\Acopy [\w$]{1,63}\.[\w$]{1,63}\([\w$,]{0,1900}\)to stdout$",
             r"\bto stdout;\s{0,9}$",
         ),
-        # Archivers read pages with the same comment.
+        # pt-archiver reads pages with the same comment.
         Pattern(
             _MYSQL,
             ("sql_no_cache",),
@@ -870,7 +870,7 @@ _AGGREGATES = {
 }
 _HANDLER_READ = Signal(
     "handler-read",
-    "Rows are read with HANDLER, which passes by all that looks at SELECT.",
+    "Rows are read with HANDLER instead of SELECT.",
     (Pattern(_MYSQL, ("handler",), r"(?:\A|;)handler [\w$.]{1,130} (?:open|read)\b"),),
     samples={"mysql": ("HANDLER customers OPEN", "HANDLER `customers` READ NEXT LIMIT 100000")},
     near_misses={"mysql": ("SELECT handler, open FROM handlers", "SHOW STATUS LIKE 'Handler_read_next'")},
@@ -878,7 +878,7 @@ _HANDLER_READ = Signal(
 
 _ROW_AGGREGATION = Signal(
     "row-aggregation",
-    "Whole rows of a table, which nothing chooses, groups or limits, are put into one value.",
+    "All rows of a table are aggregated into one value, without a condition, grouping or limit.",
     (
         *(
             Pattern((engine,), _AGGREGATES[engine], rf"(?<![\w$#]){aggregate}{_ALL_ROWS}")
@@ -907,7 +907,7 @@ _ROW_AGGREGATION = Signal(
             _NOT_A_COUNT,
         ),
         Pattern(_ORACLE, ("cursor",), r"(?<![\w$#])(?:xmltype|sys_xmlgen|xmlserialize)\(cursor\(select\b"),
-        # Lists of names are put together so, in front of PIVOT: one column behind a comma.
+        # Not the lists of column names for PIVOT: a single column behind a comma.
         Pattern(
             _SQLSERVER,
             ("xml", "json"),
@@ -978,7 +978,7 @@ _ROW_AGGREGATION = Signal(
 
 _CATALOG_READ = Signal(
     "catalog-read",
-    "The system catalog is read: which objects, accounts, privileges and settings there are.",
+    "The system catalog is read: objects, accounts, privileges or settings.",
     (
         Pattern(_PG, _PG_CATALOG, rf"{_READ_FROM}(?:pg_catalog\.)?{_any(*_PG_CATALOG)}\b(?!\()"),
         Pattern(
@@ -1068,10 +1068,10 @@ _CATALOG_READ = Signal(
 
 _CREDENTIAL_READ = Signal(
     "credential-read",
-    "Password hashes, stored passwords or keys of the engine are read, tried or exported.",
+    "Password hashes, stored passwords or keys of the engine are read, tested or exported.",
     (
         Pattern(_PG, ("pg_authid", "pg_shadow"), rf"{_READ_FROM}(?:pg_catalog\.)?(?:pg_authid|pg_shadow)\b"),
-        # Clients for administrators show mappings together with their server.
+        # pgAdmin reads mappings joined with their server.
         Pattern(
             _PG,
             ("umoptions", "subconninfo"),
@@ -1140,7 +1140,7 @@ _CREDENTIAL_READ = Signal(
             r"\bbackup (?:certificate|master key|service master key|asymmetric key|symmetric key)\b",
         ),
         Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
-        # An injected query that reads the accounts of an application, behind one that does not.
+        # An injected UNION that reads an application's passwords behind a query that does not.
         Pattern(
             ALL,
             _PASSWORDS,
@@ -1187,7 +1187,7 @@ _CREDENTIAL_READ = Signal(
             "REVOKE SELECT ON TABLE pg_authid FROM app",
             "SELECT u.umid, umoptions FROM pg_user_mappings u LEFT JOIN pg_foreign_server fs ON fs.oid = u.srvid",
             "SELECT id, password FROM users WHERE login = $1",
-            "SELECT id, password FROM admins WHERE login = $1 UNION ALL SELECT id, password FROM users WHERE login = $1",
+            "SELECT id, password FROM admins WHERE login = $1 UNION SELECT id, password FROM users WHERE login = $1",
         ),
         "mysql": (
             "SELECT user, host FROM mysql.user",
@@ -1212,9 +1212,9 @@ _CREDENTIAL_READ = Signal(
 
 _HOST_ENUMERATION = Signal(
     "host-enumeration",
-    "The host, its registry, its accounts or its network are explored.",
+    "The host, its registry, accounts or network are enumerated.",
     (
-        # Many programs report where they are connected to, in a query without a table.
+        # Programs also log the server address, in a query without a table.
         Pattern(
             _PG,
             ("inet_server_addr", "inet_server_port"),
@@ -1256,7 +1256,7 @@ _HOST_ENUMERATION = Signal(
             ("dm_server_registry", "dm_tcp_listener_states"),
             r"\bfrom (?:sys\.)?(?:dm_server_registry|dm_tcp_listener_states)\b",
         ),
-        # Logins one by one, by their numbers.
+        # Enumeration of logins by number.
         Pattern(_SQLSERVER, ("suser_name",), r"\bsuser_name\((?:[?01]|[\w.]{1,60})\)"),
         Pattern(_SQLSERVER, ("default_domain",), r"\bdefault_domain\("),
         Pattern(
@@ -1312,9 +1312,9 @@ _HOST_ENUMERATION = Signal(
 
 _IMPERSONATION = Signal(
     "impersonation",
-    "A session takes on the rights of another account.",
+    "A session takes on the identity or privileges of another account.",
     (
-        # Interfaces for web clients take a role for each transaction (SET LOCAL).
+        # PostgREST and Supabase set a role for each transaction (SET LOCAL).
         Pattern(
             _PG,
             ("role", "authorization"),
