@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.documents.actors import ActorEntry, ActorKind, ActorTable, dump, load, load_file
+from daswatch.documents.document import Flattening
 from daswatch.errors import SettingsError
-from tests.documents.test_document import Flattening, document, postgresql_event
+from tests.builders.events import postgresql_event
+from tests.documents.test_document import document
 
 LETTERS = st.text(alphabet="ab*", max_size=8)
 
