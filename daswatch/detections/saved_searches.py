@@ -29,6 +29,7 @@ _COLUMNS: Mapping[Source, tuple[str, ...]] = {
     ),
     Source.CONTROL_PLANE: (
         "eventName",
+        "signals",
         "outcome",
         "userIdentityArn",
         "sourceIPAddress",

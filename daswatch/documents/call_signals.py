@@ -80,7 +80,12 @@ def call_signals(call: Call) -> tuple[str, ...]:
 
 
 def recipient(call: Call) -> str:
-    """To whom data goes: accounts, a bucket, a vault or the target of an integration; several are one text."""
+    """To whom data goes: accounts, a bucket, a vault, a warehouse, or a region; several are one text.
+
+    Data that is encrypted with another account's key goes to the key.
+    """
+    if key := _foreign_key(call):
+        return key
     match call.name:
         case "ModifyDBClusterSnapshotAttribute" | "ModifyDBSnapshotAttribute":
             return ",".join(sorted(set(_texts(call.given("valuestoadd")))))
@@ -90,6 +95,10 @@ def recipient(call: Call) -> str:
             return _text(call.given("destinationbackupvaultarn"))
         case "CreateIntegration":
             return _text(call.given("targetarn"))
+        case "StartDBInstanceAutomatedBackupsReplication":
+            return call.region
+        case name if name in (*_COPY, *_CREATE, *_RESTORE) and _goes_elsewhere(call):
+            return call.region
         case _:
             return ""
 
@@ -143,8 +152,13 @@ def _is_shared(call: Call) -> bool:
     return any(value.lower() != "all" for value in _texts(call.given("valuestoadd")))
 
 
+def _foreign_key(call: Call) -> str:
+    keys = (_text(call.given(name)) for name in ("kmskeyid", "masterusersecretkmskeyid"))
+    return next((key for key in keys if call.is_of_another_account(key)), "")
+
+
 def _has_foreign_key(call: Call) -> bool:
-    return any(call.is_of_another_account(call.given(name)) for name in ("kmskeyid", "masterusersecretkmskeyid"))
+    return bool(_foreign_key(call))
 
 
 def _goes_to_another_account(call: Call) -> bool:

@@ -54,6 +54,7 @@ _DATABASE_ARN = re.compile(
 )
 # The name of an automated snapshot begins with the database's.
 _AUTOMATED = re.compile(r"rds:(?P<name>[a-zA-Z][\w-]*)-\d{4}-\d\d-\d\d-\d\d-\d\d", re.ASCII)
+_SERVICE = re.compile(r"[\w.-]+\.amazonaws\.com(?:\.cn)?|AWS Internal", re.ASCII)
 _SERVICE_LINKED = re.compile(r"arn:[\w-]+:iam::\d*:role/aws-service-role/(?P<service>[\w.-]+)/.*", re.ASCII)
 
 
@@ -94,7 +95,7 @@ def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document
         "outcome": "failure" if detail.get("errorCode") else "success",
         "awsAccountId": account_id,
         "awsRegion": region,
-        "invokedBy": _service(identity),
+        "invokedBy": _service(identity, _text(detail.get("sourceIPAddress"))),
         "resourceId": _resource_id(detail),
         "target": _target(detail),
         "recipient": recipient(call),
@@ -137,11 +138,15 @@ def _who(identity: Mapping[str, Any]) -> str:
     return next((name for name in map(_text, candidates) if name), "")
 
 
-def _service(identity: Mapping[str, Any]) -> str:
-    """The AWS service that made the call, for itself or for a caller; only services can assume service-linked roles."""
+def _service(identity: Mapping[str, Any], address: str) -> str:
+    """The AWS service that made the call, for itself or for a caller, by what a client cannot set.
+
+    Only services can assume service-linked roles. A service's calls have its name for an address.
+    """
     issuer = _object(_object(identity.get("sessionContext")).get("sessionIssuer"))
     linked = _SERVICE_LINKED.fullmatch(_text(issuer.get("arn")))
-    return _text(identity.get("invokedBy")) or (linked["service"] if linked else "")
+    candidates = (_text(identity.get("invokedBy")), linked["service"] if linked else "", address)
+    return next((name for name in candidates if _SERVICE.fullmatch(name)), "")
 
 
 def named_databases(event: Mapping[str, Any]) -> tuple[str, ...]:

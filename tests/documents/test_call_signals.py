@@ -140,6 +140,9 @@ def test_deletion_of_what_is_no_copy_of_its_own_is_none() -> None:
         ("StartCopyJob", {"destinationBackupVaultArn": "arn:v"}, "arn:v"),
         ("CreateIntegration", {"targetArn": "arn:t"}, "arn:t"),
         ("CopyDBSnapshot", {"kmsKeyId": "k"}, ""),
+        ("CopyDBSnapshot", {"sourceDBSnapshotIdentifier": arn("snapshot:s", region="us-east-1")}, "eu-west-1"),
+        ("StartExportTask", {"s3BucketName": "b", "kmsKeyId": arn("key", account=OTHER)}, arn("key", account=OTHER)),
+        ("StartDBInstanceAutomatedBackupsReplication", {"sourceDBInstanceArn": arn("db:x")}, "eu-west-1"),
     ],
 )
 def test_recipient_is_to_whom_data_goes(name: str, request_: dict[str, Any], expected: str) -> None:

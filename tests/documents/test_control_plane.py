@@ -150,10 +150,16 @@ LOOKALIKE = {
         (LINKED, "rds.amazonaws.com"),
         (LOOKALIKE, None),
         ({"type": "IAMUser", "arn": USER_ARN}, None),
+        ({"type": "IAMUser", "invokedBy": "x"}, None),
     ],
 )
 def test_service_that_makes_the_call(identity: dict[str, Any], service: str | None) -> None:
     assert source(userIdentity=identity).get("invokedBy") == service
+
+
+def test_service_is_known_by_its_address() -> None:
+    assert source(sourceIPAddress="backup.amazonaws.com")["invokedBy"] == "backup.amazonaws.com"
+    assert "invokedBy" not in source(sourceIPAddress="192.0.2.44", userAgent="backup.amazonaws.com")
 
 
 def rds(kind: str, account: str = "123456789012", region: str = "eu-west-1") -> str:

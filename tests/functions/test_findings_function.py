@@ -15,6 +15,7 @@ from daswatch.alerts.alert import State
 from daswatch.content.model import WantedContent
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.errors import SettingsError
+from daswatch.fleet.database import databases_of, document_of
 from daswatch.indices import Indices
 from daswatch.opensearch.installation import Installation
 from daswatch.queries.monitors import MESSAGE_WITH_GROUPS, MESSAGE_WITH_HITS, monitor, most_groups
@@ -22,6 +23,8 @@ from daswatch.settings import SearchEndpoint
 from daswatch.times import iso_milliseconds
 from demo.aws import DEAD_LETTER_BUCKET
 from demo.opensearch import AnyNode
+from tests.builders.control_plane import api_call
+from tests.builders.fleet import PLACE, raw_cluster, raw_instance
 from tests.fakes.opensearch_plugins import Domain, Engine
 from tests.harness.findings import FindingsFunction, sns
 from tests.harness.runs import DETECTIONS
@@ -204,6 +207,41 @@ def test_stopping_a_stream_is_reported_by_the_next_run(findings: FindingsFunctio
     (alert,) = [one for one in findings.alerts().values() if one.detection == "das-tamper-control-plane"]
     assert (alert.count, alert.state) == (1, State.ACTIVE)
     assert alert.level.value == "critical"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"dBClusterIdentifier": "Orders", "masterUserPassword": "****"},
+        {"dBInstanceIdentifier": "orders-1", "masterUserPassword": "****"},
+    ],
+    ids=["cluster", "instance"],
+)
+def test_call_is_about_the_database_that_it_names(findings: FindingsFunction, request_: dict[str, str]) -> None:
+    """The answer to a denied call has no resource id; the inventory knows the identifier."""
+    member = raw_instance("orders-1", DBClusterIdentifier="orders")
+    (database,) = databases_of([raw_cluster("orders")], [member])  # type: ignore[list-item]
+    resource_id = database.rds.resource_id
+    document = {**document_of(database), "awsAccountId": PLACE.account_id, "awsRegion": PLACE.region}
+    findings.search.index(index=findings.indices.databases, body=document, params={"refresh": "true"})
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = api_call(
+        eventName="ModifyDBCluster",
+        requestParameters=request_,
+        responseElements=None,
+        errorCode="AccessDenied",
+        eventTime=now,
+        recipientAccountId=PLACE.account_id,
+        awsRegion=PLACE.region,
+    )
+
+    findings.notified(event)
+    findings.search.indices.refresh(index=findings.indices.control_plane)
+    findings.scheduled()
+
+    (alert,) = [one for one in findings.alerts().values() if one.detection == "access-control-plane"]
+    assert (alert.database.resource_id, alert.database.identifier) == (resource_id, "orders")
+    assert alert.level.value == "high"
 
 
 def test_a_malformed_call_of_aws_is_a_dead_letter(findings: FindingsFunction) -> None:
