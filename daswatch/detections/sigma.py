@@ -41,6 +41,9 @@ from daswatch.detections.detection import (
     Suppression,
 )
 from daswatch.detections.lucene import lucene_exists, lucene_term
+from daswatch.detections.necessary import necessary
+from daswatch.detections.prefilter import EVERYTHING, NOTHING, simplified
+from daswatch.detections.prefilter import Condition as Necessary
 from daswatch.documents.flat_objects import is_inside
 from daswatch.errors import RuleError
 
@@ -51,6 +54,9 @@ _TRIGRAM = 3  # characters: a shorter substring finds nothing
 _SECTION = "daswatch"
 # One row for each object of a statement whose MAIN row counts already.
 _NO_AUX = "NOT class:AUX"
+_NO_AUX_NECESSARY: Necessary = {"not": {"is": ["class", ["AUX"]]}}
+_LISTS = frozenset({"objects"})  # fields of which one event may have several values
+_PROMPT_KINDS = frozenset({DetectionKind.EVENT, DetectionKind.THRESHOLD})
 _METRICS: Mapping[SigmaCorrelationType, Metric] = {
     SigmaCorrelationType.EVENT_COUNT: "count",
     SigmaCorrelationType.VALUE_COUNT: "distinct",
@@ -198,9 +204,9 @@ class _Compiler:
         self.suppressions = tuning.suppressions.get(name, ())
         self.correlation: dict[str, Any] | None = self.head.get("correlation")
         self.settings = self._settings()
-        self.queries = {
-            document.get("name", ""): self._lucene(document) for document in documents if "detection" in document
-        }
+        rules = {document.get("name", ""): self._rule(document) for document in documents if "detection" in document}
+        self.queries = {name: _lucene(rule) for name, rule in rules.items()}
+        self.necessary = {name: necessary(rule) for name, rule in rules.items()}
 
     def detection(self) -> Detection:
         """Put everything together."""
@@ -211,13 +217,15 @@ class _Compiler:
         silence = section.get("silence") or {}
         enabled = section.get("enabled", True) if self.override.enabled is None else self.override.enabled
         source = Source(section.get("source", Source.EVENTS))
+        kind = self._kind(sequence, first_seen)
+        level = self.override.level or Level(head["level"])
         return Detection(
             name=self.name,
             id=str(head["id"]),
             title=head["title"],
-            level=self.override.level or Level(head["level"]),
+            level=level,
             status=head["status"],
-            kind=self._kind(sequence, first_seen),
+            kind=kind,
             source=source,
             query=self._query(source),
             description=_one_line(head["description"]),
@@ -243,6 +251,7 @@ class _Compiler:
             forget_seconds=_seconds(self._value(silence["forget"])) if silence else 0,
             suppressions=self.suppressions,
             settings=self.settings,
+            prompt=self._prompt(level) if source is Source.EVENTS and kind in _PROMPT_KINDS else None,
         )
 
     def _wrong(self, what: str) -> NoReturn:
@@ -283,10 +292,8 @@ class _Compiler:
             return DetectionKind.FIRST_SEEN
         return DetectionKind.THRESHOLD if "window" in self.settings else DetectionKind.EVENT
 
-    def _lucene(self, document: dict[str, Any]) -> str:
-        rule = SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})
-        (query,) = _BACKEND.convert_rule(rule)
-        return str(query)
+    def _rule(self, document: dict[str, Any]) -> SigmaRule:
+        return SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})
 
     def _expanded(self, detection: Mapping[str, Any]) -> dict[str, Any]:
         """Sigma's `expand` by our settings; a filter whose list is empty filters nothing and is left out."""
@@ -317,16 +324,31 @@ class _Compiler:
                 expanded[key] = self._value(value)
         return expanded
 
-    def _query(self, source: Source) -> str:
+    def _rules(self) -> list[str]:
+        """The names of the rules of which an event matches one at least."""
         if self.correlation:
-            rules = SigmaCorrelationRule.from_dict(self.head).rules or []
-            queries = [self.queries[rule.reference] for rule in rules]
-        elif "sequence" in self.section:
-            section = self.section["sequence"]
-            queries = [self.queries[section["first"]], self.queries[section["then"]]]
-        elif "detection" in self.head:
-            queries = [self.queries[self.head.get("name", "")]]
-        else:
+            return [rule.reference for rule in SigmaCorrelationRule.from_dict(self.head).rules or []]
+        if "sequence" in self.section:
+            return [self.section["sequence"][name] for name in ("first", "then")]
+        return [self.head.get("name", "")] if "detection" in self.head else []
+
+    def _prompt(self, level: Level) -> Necessary | None:
+        """What holds of an event that makes a group high or critical on its own; None where none can."""
+        further = zip(self._further_conditions(), self.section.get("also", ()), strict=True)
+        conditions = [*((condition, {}) for condition in self._main_condition()), *further]
+        alone = [
+            {"all": [enough, *([self.necessary[entry["rule"]]] if "rule" in entry else [])]}
+            for condition, entry in conditions
+            if (condition.level or level).rank >= Level.HIGH.rank and (enough := _by_one_event(condition)) != NOTHING
+        ]
+        if not alone:
+            return None
+        rule = {"any": [self.necessary[name] for name in self._rules()]}
+        return simplified({"all": [_NO_AUX_NECESSARY, rule, {"any": alone}]})
+
+    def _query(self, source: Source) -> str:
+        queries = [self.queries[name] for name in self._rules()]
+        if not queries:
             return ""
         query = queries[0] if len(queries) == 1 else " OR ".join(f"({query})" for query in queries)
         parts = [f"({query})", *([_NO_AUX] if source is Source.EVENTS else [])]
@@ -395,6 +417,22 @@ class _Compiler:
             "to": end,
         }
         return {"script": {"script": {"lang": "painless", "source": _OUTSIDE, "params": params}}}
+
+
+def _by_one_event(condition: Condition) -> Necessary:
+    """What holds of an event that fulfills a condition on its own."""
+    match condition.metric:
+        case "count":
+            return EVERYTHING if condition.at_least <= 1 else NOTHING
+        case "distinct":
+            several = condition.at_least <= 1 or condition.field in _LISTS
+            return {"several": [condition.field, condition.at_least]} if several else NOTHING
+    return {"least": [condition.field, condition.at_least]}
+
+
+def _lucene(rule: SigmaRule) -> str:
+    (query,) = _BACKEND.convert_rule(rule)
+    return str(query)
 
 
 class _Backend(OpensearchLuceneBackend):

@@ -15,7 +15,8 @@ from daswatch.settings import SETTINGS
 DETECTIONS_FILE = SETTINGS["DETECTIONS"].default
 _OURS = ("daswatch", "dashboards", "index_templates", "remediation")
 # The command line and the compiler of detections: no function has their dependencies.
-_NOT_ON_LAMBDA = ("daswatch/cli.py", "daswatch/commands/", "daswatch/detections/sigma.py")
+_COMPILER = ("daswatch/detections/necessary.py", "daswatch/detections/sigma.py")
+_NOT_ON_LAMBDA = ("daswatch/cli.py", "daswatch/commands/", *_COMPILER)
 _CLIENT = re.compile(r'\.client\(\s*"([\w-]+)"')
 
 # Sources of compiled modules, and what only type checkers read.
