@@ -143,6 +143,9 @@ ALARM_FIXES: Mapping[str, str] = {
     "BatchesToRetry": "Check that the stream's key is enabled (`daswatch doctor`).",
     "IngestErrors": "The log of the ingest function names the invalid setting.",
     "FindingsErrors": "Check the log of the findings function; usually OpenSearch does not respond.",
+    "LookErrors": "Check the log of the look function; usually OpenSearch does not respond, or its role there lacks "
+    "the permission to refresh: run `daswatch setup`.",
+    "LookThrottled": "Raise the same quota; the scheduled saved queries find the same events.",
     "NotifiedErrors": "Check the log of the notified function. If retries are exhausted, the notification is under "
     "`aws/lambda/` in the dead-letter bucket.",
     "NotifiedRetriesExhausted": "The log of the notified function has the cause. The scheduled saved queries find the "

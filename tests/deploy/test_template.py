@@ -37,7 +37,7 @@ from ingest_lambda.report import IngestReport, RowsReport
 from posture_lambda import telemetry as posture_telemetry
 from posture_lambda.auditor import PostureReport
 from tests.iac.cloudformation import ACCOUNT, REGION, TEMPLATE, Stack, read_template, walk
-from tests.iac.setups import EVERYTHING, FIRST_TRY, HUB, SAMPLES_KEY, SETUPS, SPOKE, stack
+from tests.iac.setups import EVERYTHING, FIRST_TRY, HUB, SAMPLES_KEY, SERVERLESS, SETUPS, SPOKE, stack
 
 # What the code reads and the template leaves at its default, with the reason.
 AT_THEIR_DEFAULT = {
@@ -795,6 +795,35 @@ def test_what_a_spoke_reports_reaches_the_saved_query_of_its_hub(sample: Any) ->
         assert takes(taken.properties["EventPattern"], {**event, "account": "333333333333"})
         assert takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": "us-east-1"})
         assert not takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": REGION})
+
+
+def test_spoke_requests_looks_of_its_hub() -> None:
+    look = stack("hub").resources["LookFunction"].properties["FunctionName"]
+    arn = f"arn:aws:lambda:us-east-1:210987654321:function:{look}"
+    permission = stack("hub").resources["SpokesMayRequestLooks"].properties
+
+    assert environment_of("ingest_lambda.handler.handler", "spoke")["LOOK_FUNCTION_ARN"] == arn
+    assert any(
+        one["Action"] == "lambda:InvokeFunction" and one["Resource"] == arn
+        for one in stack("spoke").statements("IngestRole")
+    )
+    assert (permission["Principal"], permission["PrincipalOrgID"]) == ("*", HUB["OrganizationId"])
+    assert "SpokesMayRequestLooks" not in stack("own domain").resources
+
+
+@pytest.mark.parametrize("parameters", [SERVERLESS, {**HUB, "PromptLooks": "false"}], ids=["serverless", "off"])
+def test_without_prompt_looks_nothing_of_them_is_there(parameters: Mapping[str, str]) -> None:
+    made = Stack(parameters)
+    ingest_ = made.function("ingest_lambda.handler.handler").properties["Environment"]["Variables"]
+
+    assert not [name for name in made.resources if name.startswith(("Look", "SpokesMayRequest"))]
+    assert ingest_["LOOK_FUNCTION_ARN"] == ""
+
+
+def test_looks_are_neither_repeated_nor_late() -> None:
+    retries = stack().resources["LookRetries"].properties
+
+    assert (retries["MaximumRetryAttempts"], retries["MaximumEventAgeInSeconds"]) == (0, 60)
 
 
 def test_only_accounts_of_the_organization_may_send() -> None:
