@@ -12,6 +12,7 @@ from daswatch.hourly_indices import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import (
     DEFAULT_EVENT_TAGS,
+    SETTINGS,
     Environment,
     SearchEndpoint,
     StreamSettings,
@@ -42,7 +43,7 @@ class Settings:
     rows_activities: frozenset[Activity] = ALL_ACTIVITIES
     rows_per_record: int = 1
     look_function_arn: str = ""  # empty: the schedule alone looks
-    detections: str = ""  # path of the compiled file; read where looks are requested
+    detections: str = SETTINGS["DETECTIONS"].default  # read where looks are requested
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:

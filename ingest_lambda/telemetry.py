@@ -84,7 +84,6 @@ def _counts(report: IngestReport) -> dict[str, int]:
         "PulsesUnwritten": report.pulses_unwritten,
         "RecordsToRetry": 0 if report.first_unwritten is None else report.records - report.first_unwritten,
         "PromptEvents": report.prompt_events,
-        "LooksRequested": report.looks_requested,
         "LookRequestsFailed": int(bool(report.look_cause)),
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,

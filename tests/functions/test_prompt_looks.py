@@ -409,7 +409,7 @@ def test_the_handler_looks_and_reports(findings: FindingsFunction) -> None:
     assert findings.log["ArrivalToAlert"][0] >= 0
 
     findings.prompted({"writtenAt": iso_milliseconds(datetime.now(UTC) - timedelta(minutes=1))})
-    assert findings.log["LooksCovered"] == [1.0]
+    assert findings.log["message"] == "another look finds it"
     findings.scheduled()
     assert len(findings.mails()) == 1
 
@@ -418,4 +418,4 @@ def test_a_collection_has_no_looks(findings: FindingsFunction) -> None:
     findings.configure(OPENSEARCH_SERVICE="aoss", OPENSEARCH_AUTH="sigv4")
 
     assert findings.prompted({})["raised"] == 0
-    assert findings.log["LooksCovered"] == [1.0]
+    assert findings.log["message"] == "another look finds it"
