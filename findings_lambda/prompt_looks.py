@@ -35,10 +35,11 @@ class PromptLooks:
 
     def take(self, request: Mapping[str, Any], deadline: Deadline) -> RunReport:
         """Look at what has arrived, unless another look does. Raises SearchUnavailable: the schedule goes on."""
+        begun = deadline.clock.monotonic()
         written_at = _written_at(request, self._clock())
         begins = self._claim(written_at, deadline)
         if begins is None:
-            return RunReport(covered=True)
+            return RunReport(covered=True, total_ms=(deadline.clock.monotonic() - begun) * 1000)
         deadline.sleep(max(0.0, (begins - self._clock()).total_seconds()))
         now = self._clock()
         self._claims.refresh(self._runner.recent_events(now), deadline)

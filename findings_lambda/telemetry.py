@@ -15,7 +15,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str, now: datetime
     """Emit the log line and metrics of one invocation."""
     if report.covered:
         covered = {"level": "INFO", "message": "another look finds it", "request_id": request_id}
-        telemetry.emit(covered, {}, {})
+        telemetry.emit(covered, {}, {"RunDuration": report.total_ms})
         return
     sent = report.sent
     lost = (report.failing, report.unwritten, report.refused_alerts, report.refused_sightings, report.malformed)
