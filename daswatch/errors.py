@@ -22,7 +22,7 @@
     │   ├── RdsUnavailable
     │   ├── FleetUnavailable
     │   ├── ConsumersUnavailable
-    │   ├── EnrolmentUnavailable
+    │   ├── FunctionUnavailable
     │   ├── ResponseUndelivered
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
@@ -180,8 +180,8 @@ class ConsumersUnavailable(DependencyError):
     """Lambda or Firehose does not describe what consumes the activity streams."""
 
 
-class EnrolmentUnavailable(DependencyError):
-    """The enrolment function cannot be invoked, or fails."""
+class FunctionUnavailable(DependencyError):
+    """A function that we invoke cannot be, or fails."""
 
 
 class ResponseUndelivered(DependencyError):

@@ -134,9 +134,20 @@ SETTINGS = {
             ROWS_PER_RECORD=("1", "rows of one activity in a Firehose record, for a delivery stream that splits them"),
         ),
         *_settings(
+            _INGEST,
+            LOOK_FUNCTION_ARN="function that is asked to look at once at events which may be high or critical on their "
+            "own ([prompt looks](detections.md#prompt-looks)); without it, the schedule alone looks. Not for a "
+            "Serverless collection",
+        ),
+        *_settings(
+            _INGEST,
             _FINDINGS,
             _SETUP,
             DETECTIONS=("detections.json", "path of the compiled detections"),
+        ),
+        *_settings(
+            _FINDINGS,
+            _SETUP,
             DASHBOARDS_URL=(
                 "~`ENDPOINT/_dashboards`",
                 "target of the links in findings, and where saved objects are installed",

@@ -1,4 +1,4 @@
-"""Saved queries on a schedule, and what monitors notify -> alerts, Security Hub, messages. Only wires components."""
+"""Saved queries, on a schedule or on request, and notifications -> alerts, Security Hub, messages. Only wires."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.look_claims import LookClaims
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
 from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
+from findings_lambda.prompt_looks import PromptLooks
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 from findings_lambda.settings import Settings, read_settings
@@ -47,6 +49,16 @@ def notified(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     function = warm_function(context.invoked_function_arn)
     take = function.inbox.take_control_plane if "detail-type" in event else function.inbox.take_notifications
     return _summary(function, take(event, datetime.now(UTC), Deadline.of(context)), context)
+
+
+def prompted(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Look at once at what has arrived (the ingest function's request). Raises SearchUnavailable: the schedule goes on.
+
+    In a collection, which has no refresh and no versions to write over, the schedule alone looks.
+    """
+    function = warm_function(context.invoked_function_arn)
+    report = function.looks.take(event, Deadline.of(context)) if function.looks else RunReport(covered=True)
+    return _summary(function, report, context)
 
 
 class Function:
@@ -78,6 +90,8 @@ class Function:
             indices=indices,
             names=names,
         )
+        is_collection = settings.search.service == "aoss"
+        self.looks = None if is_collection else PromptLooks(LookClaims(client, indices), self.runner)
         self.inbox = Inbox(
             detections=detections,
             runner=self.runner,
@@ -89,7 +103,7 @@ class Function:
 
 
 def _summary(function: Function, report: RunReport, context: LambdaContext) -> dict[str, Any]:
-    emit(function.telemetry, report, context.aws_request_id)
+    emit(function.telemetry, report, context.aws_request_id, datetime.now(UTC))
     return {"raised": report.raised, "archived": report.archived, "failing": sorted(report.failing)}
 
 

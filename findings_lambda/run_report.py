@@ -35,6 +35,9 @@ class RunReport:
     full_notifications: int = 0  # with as many groups as a message takes
     sent: NotificationResult = field(default_factory=NotificationResult)
     since: str = ""
+    looks: int = 0  # 1 of a prompt look
+    covered: bool = False  # a request for a look, of which another one finds the documents
+    arrived_at: str = ""  # of the event that waited longest for its alert, of those raised
     query_ms: float = 0.0
     total_ms: float = 0.0
 

@@ -241,6 +241,34 @@ class DetectionRunner:
         run.report.total_ms = (deadline.clock.monotonic() - begun) * 1000
         return run.report
 
+    def recent_events(self, now: datetime) -> str:
+        """The indices whose events a look at this time finds."""
+        return Arrivals(now, now).indices(self._indices.prefix)
+
+    def look(self, now: datetime, deadline: Deadline) -> RunReport:
+        """Evaluate what arrived in the last minutes, with the detections for which one event may be enough.
+
+        The next run evaluates the same arrivals again, with the others: nothing is noted as done. Where both find the
+        same group at once, one of them writes its alert, and the other one leaves it to the next run. Raises
+        SearchUnavailable.
+        """
+        begun = deadline.clock.monotonic()
+        self._require_templates(deadline)
+        prompt = [detection for detection in self._enabled if detection.prompt is not None]
+        arrivals = Arrivals(now, now)
+        progress = self._alerts.progress(deadline) or Progress(now - RECENT)
+        report = RunReport(looks=1, detections=len(prompt), since=arrivals.window.start)
+        run = Run(now, deadline, report)
+        found = self._ask(prompt, arrivals, [], run)
+        not_evaluated = moment_of(arrivals.window.start) > progress.since
+        gaps = {one.name for one in prompt if not_evaluated or one.name in progress.backlogs}
+        self._raise(found, prompt, arrivals, run, gaps=progress.gaps(gaps))
+        report.query_ms = (deadline.clock.monotonic() - begun) * 1000
+        self._send_messages(run)
+        self._import_findings(run.due, run)
+        report.total_ms = (deadline.clock.monotonic() - begun) * 1000
+        return report
+
     def _require_templates(self, deadline: Deadline) -> None:
         """Raises TemplatesMissing before anything is written: an index would get guessed field types, for good."""
         if not self._templates_are_there:
@@ -514,6 +542,8 @@ class DetectionRunner:
         to_write = [(change.after, stored.get(change.after.id)) for change in changed if change.written]
         written = self._alerts.write(to_write, run.deadline.part(_WRITING))
         report.raised += sum(change.raised and change.after.id in written.ids for change in changed)
+        arrived = [change.after.arrived_at for change in changed if change.raised and change.after.id in written.ids]
+        report.arrived_at = min([*filter(None, (report.arrived_at, *arrived))], default="")
         report.archived += sum(change.archived and change.after.id in written.ids for change in changed)
         report.conflicts += len(written.conflicts)
         report.refused_alerts |= written.refused

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from daswatch.aws.cloudwatch import Telemetry
+from daswatch.times import moment_of
 from findings_lambda.run_report import RunReport
 
 SERVICE = "findings"
 
 
-def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
+def emit(telemetry: Telemetry, report: RunReport, request_id: str, now: datetime) -> None:
     """Emit the log line and metrics of one invocation."""
+    if report.covered:
+        covered = {"level": "INFO", "message": "another look finds it", "request_id": request_id}
+        telemetry.emit(covered, {}, {"RunDuration": report.total_ms})
+        return
     sent = report.sent
     lost = (report.failing, report.unwritten, report.refused_alerts, report.refused_sightings, report.malformed)
     wrong = any(lost) or bool(sent.refused or sent.causes)
     line: dict[str, object] = {
         "level": "ERROR" if wrong else "INFO",
-        "message": "run finished with errors" if wrong else "run finished",
+        "message": f"{'look' if report.looks else 'run'} finished{' with errors' if wrong else ''}",
         "request_id": request_id,
         "since": report.since,
         "detections": report.detections,
@@ -50,6 +57,7 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
     telemetry.emit(
         line | {name: value for name, value in details.items() if value},
         {
+            "PromptLooks": report.looks,
             "AlertsRaised": report.raised,
             "AlertsArchived": report.archived,
             "GroupsOfKnownClients": report.known_clients.total(),
@@ -62,5 +70,12 @@ def emit(telemetry: Telemetry, report: RunReport, request_id: str) -> None:
             "MalformedNotifications": sum(report.malformed.values()),
             "ExpiredSuppressions": len(report.expired_suppressions),
         },
-        {"QueryDuration": report.query_ms, "RunDuration": report.total_ms},
+        _durations(report, now),
     )
+
+
+def _durations(report: RunReport, now: datetime) -> dict[str, float]:
+    durations = {"QueryDuration": report.query_ms, "RunDuration": report.total_ms}
+    if report.arrived_at:
+        durations["ArrivalToAlert"] = (now - moment_of(report.arrived_at)).total_seconds() * 1000
+    return durations

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from daswatch.aws.clients import firehose_client, kms_client, s3_client
+from daswatch.aws.clients import firehose_client, kms_client, lambda_client, s3_client
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.firehose import DeliveryStream
 from daswatch.aws.kms import DataKeys
 from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Clock, Deadline
+from daswatch.detections.detection import load_file
+from daswatch.detections.prefilter import Prefilter
 from daswatch.documents import actors
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
@@ -28,6 +30,7 @@ from daswatch.records.decryption import Decryptor
 from daswatch.records.kinesis import read_stream_record
 from daswatch.times import iso_milliseconds
 from ingest_lambda.ingest import Ingest
+from ingest_lambda.prompt_events import PromptRequests
 from ingest_lambda.settings import Settings, read_settings
 from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices
 from ingest_lambda.telemetry import SERVICE, emit
@@ -85,6 +88,7 @@ class Function:
             ),
             bucket=DeadLetterBucket(s3_client, settings.dead_letter_bucket),
             rows=_delivered_rows(settings),
+            prompt=_prompt_requests(settings),
         )
 
     def flattening(self, now: datetime) -> Flattening:
@@ -125,6 +129,16 @@ def _delivered_rows(settings: Settings) -> DeliveredRows | None:
         settings.rows_activities,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="rows"),
     )
+
+
+def _prompt_requests(settings: Settings) -> PromptRequests | None:
+    """None where no looks are requested: then no document is looked through. A collection has no refresh."""
+    arn = settings.look_function_arn
+    if not arn or settings.search.service == "aoss":
+        return None
+    detections = load_file(settings.detections)
+    prefilter = Prefilter(one.prompt for one in detections if one.enabled and one.prompt is not None)
+    return PromptRequests(prefilter, cache(lambda: lambda_client(arn.split(":")[3])), arn)
 
 
 @cache

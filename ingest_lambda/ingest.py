@@ -24,6 +24,7 @@ from daswatch.indices import Indices
 from daswatch.opensearch.bulk import BulkResult
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
+from ingest_lambda.prompt_events import PromptRequests
 from ingest_lambda.report import IngestReport
 from ingest_lambda.sinks import DeliveredRows, OpenSearchIndices, Sink
 
@@ -42,12 +43,14 @@ class Ingest:
         indices: OpenSearchIndices,
         bucket: DeadLetterBucket,
         rows: DeliveredRows | None = None,
+        prompt: PromptRequests | None = None,
     ) -> None:
         self._decoder = decoder
         self._data_keys = data_keys
         self._indices = indices
         self._bucket = bucket
         self._rows = rows
+        self._prompt = prompt
 
     def run(
         self, batch: Sequence[StreamRecord], flattening: Flattening, now: datetime, deadline: Deadline
@@ -58,6 +61,7 @@ class Ingest:
         report = IngestReport(records=len(batch))
         documents = self._indices.begin(flattening, now, deadline, report)
         sinks: list[Sink] = [documents, *([self._rows.begin(deadline, report)] if self._rows else [])]
+        prompt = self._prompt.begin(now, report) if self._prompt else None
         letters: list[DeadLetter] = []
         if batch:
             documents.require_templates(0, set())
@@ -73,6 +77,8 @@ class Ingest:
                 continue
             for sink in accepting:
                 sink.take(record, decoded)
+            if prompt and documents in accepting:
+                prompt.take(record.position, decoded.documents)
             del decoded  # large: not while the next record is decoded
         for sink in sinks:
             sink.flush()
@@ -84,6 +90,8 @@ class Ingest:
         done = len(batch) if report.first_unwritten is None else report.first_unwritten
         for sink in sinks:
             sink.settle(batch, done)
+        if prompt:
+            prompt.finish(done, deadline)
         report.kms_calls = self._data_keys.counts.calls - calls
         report.kms_hits = self._data_keys.counts.hits - hits
         report.total_ms = (time.perf_counter() - begun) * 1000

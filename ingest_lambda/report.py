@@ -37,6 +37,9 @@ class IngestReport(DecodingCounts):
     names_unread: int = 0  # readings of the names of databases that failed: what is unknown goes without one
     names_cause: str = ""
     heartbeats: Counter[str] = field(default_factory=Counter)  # by instance id
+    prompt_events: int = 0  # documents that may be high or critical on their own
+    looks_requested: int = 0
+    look_cause: str = ""  # why no look could be requested: the schedule finds these events
     kms_calls: int = 0
     kms_hits: int = 0
     bulk_requests: int = 0

@@ -12,6 +12,7 @@ from daswatch.hourly_indices import DAILY, HourlyIndices
 from daswatch.indices import DEFAULT_INDEX_PREFIX
 from daswatch.settings import (
     DEFAULT_EVENT_TAGS,
+    SETTINGS,
     Environment,
     SearchEndpoint,
     StreamSettings,
@@ -24,6 +25,7 @@ from daswatch.settings import (
 
 ALL_ACTIVITIES = frozenset(Activity)
 
+_FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}", re.ASCII)
 _DELIVERY_STREAM = re.compile(r"[a-zA-Z0-9_.-]{1,64}", re.ASCII)  # Firehose's DeliveryStreamName
 
 
@@ -40,6 +42,8 @@ class Settings:
     rows_delivery_stream: str = ""  # empty: no rows are delivered
     rows_activities: frozenset[Activity] = ALL_ACTIVITIES
     rows_per_record: int = 1
+    look_function_arn: str = ""  # empty: the schedule alone looks
+    detections: str = SETTINGS["DETECTIONS"].default  # read where looks are requested
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -54,10 +58,23 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         event_tags=read_event_tags(environment),
         rows_delivery_stream=_delivery_stream(environment),
         rows_activities=read_activities(environment, "ROWS_ACTIVITIES"),
+        look_function_arn=_look_function(environment),
+        detections=environment.optional("DETECTIONS"),
         rows_per_record=environment.whole_number("ROWS_PER_RECORD", 1, MAX_ROWS_PER_RECORD),
     )
     environment.check()
     return settings
+
+
+def _look_function(environment: Environment) -> str:
+    arn = environment.optional("LOOK_FUNCTION_ARN")
+    if arn and not _FUNCTION.fullmatch(arn):
+        environment.problem(
+            "LOOK_FUNCTION_ARN",
+            "is not a function's ARN",
+            "arn:aws:lambda:eu-west-1:123456789012:function:daswatch-look",
+        )
+    return arn
 
 
 def _delivery_stream(environment: Environment) -> str:

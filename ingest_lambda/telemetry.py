@@ -44,6 +44,12 @@ def _line(report: IngestReport, request_id: str) -> dict[str, object]:
         line["pulses_unwritten"] = report.pulses_unwritten
         line["drops_unwritten"] = report.drops_unwritten
         line["lost_cause"] = report.lost_cause
+    if report.prompt_events:
+        line["prompt_events"] = report.prompt_events
+        line["looks_requested"] = report.looks_requested
+    if report.look_cause:
+        line["level"] = "WARNING" if done else "ERROR"
+        line["look_cause"] = report.look_cause
     if report.names_unread:
         line["names_unread"] = report.names_unread
         line["names_cause"] = report.names_cause
@@ -77,6 +83,8 @@ def _counts(report: IngestReport) -> dict[str, int]:
         "DeadLetters": report.dead_letters.total(),
         "PulsesUnwritten": report.pulses_unwritten,
         "RecordsToRetry": 0 if report.first_unwritten is None else report.records - report.first_unwritten,
+        "PromptEvents": report.prompt_events,
+        "LookRequestsFailed": int(bool(report.look_cause)),
         "KmsCalls": report.kms_calls,
         "DataKeyCacheHits": report.kms_hits,
     }

@@ -25,7 +25,7 @@ from daswatch.activity_streams.lifecycle import RdsDatabase, Status, WantedStrea
 from daswatch.aws.rds import ActivityStreams, Switch, settle
 from daswatch.content.model import Operation, Plan
 from daswatch.deadline import Deadline
-from daswatch.errors import DashboardsUnavailable, EnrolmentUnavailable, RequestError, SearchUnavailable, StreamRefused
+from daswatch.errors import DashboardsUnavailable, FunctionUnavailable, RequestError, SearchUnavailable, StreamRefused
 
 # A new domain: no answer until its name resolves, 401 and 403 until its users and policies are effective.
 _SETTLING_STATUS = (0, 401, 403, 429, 502, 503, 504)
@@ -158,12 +158,12 @@ class EnrolmentProvider:
         begin: Callable[[str, Deadline], None],
         invoke: Callable[[str, Mapping[str, Any], Deadline], Mapping[str, Any]],
     ) -> None:
-        """Both invoke a function by its name and raise EnrolmentUnavailable; only `invoke` waits for its answer."""
+        """Both invoke a function by its name and raise FunctionUnavailable; only `invoke` waits for its answer."""
         self._begin = begin
         self._invoke = invoke
 
     def __call__(self, request: Request, deadline: Deadline) -> Response:
-        """Raises RequestError, EnrolmentUnavailable."""
+        """Raises RequestError, FunctionUnavailable."""
         function = request.properties.get("Function")
         if not isinstance(function, str) or not function:
             raise RequestError("Function is missing (expected: the name of the enrolment function)")
@@ -182,7 +182,7 @@ class EnrolmentProvider:
             if not left:
                 return Response(succeeded=True, physical_id=ENROLMENT_ID, reason="no stream is read any more")
             if deadline.remaining <= pause:
-                raise EnrolmentUnavailable(f"{len(left)} databases are still read: delete the stack again")
+                raise FunctionUnavailable(f"{len(left)} databases are still read: delete the stack again")
             deadline.sleep(pause)
         raise AssertionError("pauses never end")
 

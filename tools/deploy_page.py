@@ -38,7 +38,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 43  # of the ingest, findings, posture and enrolment functions
+OUR_METRICS = 46  # of the ingest, findings, posture and enrolment functions
 CONDITION_METRICS = 5  # of a database, every quarter of an hour; 6 with Splunk
 MAPPING_METRICS = 7  # that EventCount names
 
@@ -143,6 +143,11 @@ ALARM_FIXES: Mapping[str, str] = {
     "BatchesToRetry": "Check that the stream's key is enabled (`daswatch doctor`).",
     "IngestErrors": "The log of the ingest function names the invalid setting.",
     "FindingsErrors": "Check the log of the findings function; usually OpenSearch does not respond.",
+    "LookRequestsFailed": "Check `look_cause` in the log of the ingest function; in a VPC, usually Lambda cannot be "
+    "reached. The scheduled saved queries find the same events.",
+    "LookErrors": "Check the log of the look function; usually OpenSearch does not respond, or its role there lacks "
+    "the permission to refresh: run `daswatch setup`.",
+    "LookThrottled": "Raise the same quota; the scheduled saved queries find the same events.",
     "NotifiedErrors": "Check the log of the notified function. If retries are exhausted, the notification is under "
     "`aws/lambda/` in the dead-letter bucket.",
     "NotifiedRetriesExhausted": "The log of the notified function has the cause. The scheduled saved queries find the "

@@ -67,9 +67,9 @@ def kms_client() -> KMSClient:
     return session().client("kms", config=_AWS)
 
 
-def lambda_client() -> LambdaClient:
-    """Lambda in this region."""
-    return session().client("lambda", config=_AWS)
+def lambda_client(region: str | None = None) -> LambdaClient:
+    """Lambda in this region, or in another one."""
+    return session().client("lambda", region_name=region, config=_AWS)
 
 
 def waiting_lambda_client() -> LambdaClient:

@@ -9,7 +9,7 @@ import orjson
 
 from daswatch.aws.api_calls import AwsError, ask
 from daswatch.deadline import Deadline
-from daswatch.errors import EnrolmentUnavailable
+from daswatch.errors import FunctionUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def begin(client: Callable[[], LambdaClient], function: str, deadline: Deadline) -> None:
-    """Invoke a function without waiting for what it does. Raises EnrolmentUnavailable."""
-    _ask(lambda: client().invoke(FunctionName=function, InvocationType="Event", Payload=b"{}"), function, deadline)
+def begin(
+    client: Callable[[], LambdaClient], function: str, deadline: Deadline, payload: Mapping[str, Any] | None = None
+) -> None:
+    """Invoke a function without waiting for what it does. Raises FunctionUnavailable."""
+    body = orjson.dumps(payload or {})
+    _ask(lambda: client().invoke(FunctionName=function, InvocationType="Event", Payload=body), function, deadline)
 
 
 def invoke(
     client: Callable[[], LambdaClient], function: str, payload: Mapping[str, Any], deadline: Deadline
 ) -> Mapping[str, Any]:
-    """The function's answer, an object. Raises EnrolmentUnavailable; what the function does goes on then."""
+    """The function's answer, an object. Raises FunctionUnavailable; what the function does goes on then."""
 
     def call() -> tuple[str, bytes]:
         answer = client().invoke(FunctionName=function, Payload=orjson.dumps(payload))
@@ -35,11 +38,11 @@ def invoke(
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        raise EnrolmentUnavailable(f"{function} answers no JSON") from exc
+        raise FunctionUnavailable(f"{function} answers no JSON") from exc
     if not isinstance(found, Mapping):
-        raise EnrolmentUnavailable(f"{function} answers no object")
+        raise FunctionUnavailable(f"{function} answers no object")
     if failed:
-        raise EnrolmentUnavailable(f"{function} failed: {found.get('errorType', '')}: {found.get('errorMessage', '')}")
+        raise FunctionUnavailable(f"{function} failed: {found.get('errorType', '')}: {found.get('errorMessage', '')}")
     return found
 
 
@@ -47,4 +50,4 @@ def _ask(call: Callable[[], _T], function: str, deadline: Deadline) -> _T:
     try:
         return ask(call, deadline, repeatable=False)
     except AwsError as exc:
-        raise EnrolmentUnavailable(f"Lambda Invoke of {function}: {exc.code}: {exc.words}") from exc
+        raise FunctionUnavailable(f"Lambda Invoke of {function}: {exc.code}: {exc.words}") from exc

@@ -154,6 +154,8 @@ class Detection:
     forget_seconds: int = 0  # an instance that has been silent for longer is taken for removed
     suppressions: tuple[Suppression, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)  # the tuning values it was compiled with
+    # Where one event can be high or critical: what holds of each such event (daswatch/detections/prefilter.py).
+    prompt: Mapping[str, Any] | None = None
 
     @property
     def quiet(self) -> timedelta:

@@ -45,6 +45,9 @@ from daswatch.detections.detection import (
     Suppression,
 )
 from daswatch.detections.lucene import lucene_exists, lucene_term
+from daswatch.detections.necessary import necessary
+from daswatch.detections.prefilter import EVERYTHING, NOTHING, simplified
+from daswatch.detections.prefilter import Condition as Necessary
 from daswatch.documents.actors import ActorEntry, ActorKind
 from daswatch.documents.flat_objects import is_inside
 from daswatch.errors import RuleError
@@ -61,6 +64,9 @@ _SHARED = "shared"  # the value of a setting that is a list of `_shared.yml`
 _NO_AUX = "NOT class:AUX"
 # Sigma's word for one event after another; how many of the first is what Sigma has no word for.
 _ORDERED = "temporal_ordered"
+_NO_AUX_NECESSARY: Necessary = {"not": {"is": ["class", ["AUX"]]}}
+_LISTS = frozenset({"objects"})  # fields of which one event may have several values
+_PROMPT_KINDS = frozenset({DetectionKind.EVENT, DetectionKind.THRESHOLD})
 _METRICS: Mapping[SigmaCorrelationType, Metric] = {
     SigmaCorrelationType.EVENT_COUNT: "count",
     SigmaCorrelationType.VALUE_COUNT: "distinct",
@@ -226,8 +232,10 @@ class _Compiler:
         self.settings = self._settings()
         self.backend = _Backend(ProcessingPipeline(), assumed=tuning.assumed)
         self.numbers = self._numbers()
-        rules = [document for document in documents if "detection" in document]
-        self.queries = {rule.get("name", ""): self._lucene(rule) for rule in [*rules, *self._shared_rules()]}
+        documents = [*(document for document in documents if "detection" in document), *self._shared_rules()]
+        rules = {document.get("name", ""): self._rule(document) for document in documents}
+        self.queries = {name: self._lucene(rule) for name, rule in rules.items()}
+        self.necessary = {name: necessary(rule) for name, rule in rules.items()}
 
     def detection(self) -> Detection:
         """Put everything together."""
@@ -239,11 +247,12 @@ class _Compiler:
         kind = self._kind(sequence, first_seen)
         enabled = section.get("enabled", True) if self.override.enabled is None else self.override.enabled
         source = Source(section.get("source", Source.EVENTS))
+        level = self.override.level or Level(head["level"])
         return Detection(
             name=self.name,
             id=str(head["id"]),
             title=head["title"],
-            level=self.override.level or Level(head["level"]),
+            level=level,
             status=head["status"],
             kind=kind,
             source=source,
@@ -273,6 +282,7 @@ class _Compiler:
             forget_seconds=_seconds(self._value(silence["forget"])) if silence else 0,
             suppressions=self.suppressions,
             settings=self.settings,
+            prompt=self._prompt(level) if source is Source.EVENTS and kind in _PROMPT_KINDS else None,
         )
 
     def _wrong(self, what: str) -> NoReturn:
@@ -325,8 +335,10 @@ class _Compiler:
             return DetectionKind.FIRST_SEEN
         return DetectionKind.THRESHOLD if "window" in self.settings else DetectionKind.EVENT
 
-    def _lucene(self, document: dict[str, Any]) -> str:
-        rule = SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})
+    def _rule(self, document: dict[str, Any]) -> SigmaRule:
+        return SigmaRule.from_dict({**document, "detection": self._expanded(document["detection"])})
+
+    def _lucene(self, rule: SigmaRule) -> str:
         (query,) = self.backend.convert_rule(rule)
         return str(query)
 
@@ -360,15 +372,31 @@ class _Compiler:
                 expanded[key] = self.numbers.get(f"{name}.{key}", self._value(value))
         return expanded
 
-    def _query(self, source: Source) -> str:
+    def _rules(self) -> list[str]:
+        """The names of the rules of which an event matches one at least."""
         if self.section.get("silence") or self.section.get("failing"):
-            return ""  # the pulse, and the saved queries' own answers, are looked at otherwise
+            return []  # the pulse, and the saved queries' own answers, are looked at otherwise
         if self.correlation:
-            rules = SigmaCorrelationRule.from_dict(self.head).rules or []
-            queries = [self.queries[rule.reference] for rule in rules]
-        elif "detection" in self.head:
-            queries = [self.queries[self.head.get("name", "")]]
-        else:
+            return [rule.reference for rule in SigmaCorrelationRule.from_dict(self.head).rules or []]
+        return [self.head.get("name", "")] if "detection" in self.head else []
+
+    def _prompt(self, level: Level) -> Necessary | None:
+        """What holds of an event that makes a group high or critical on its own; None where none can."""
+        further = zip(self._further_conditions(), self.section.get("also", ()), strict=True)
+        conditions = [*((condition, {}) for condition in self._main_condition()), *further]
+        alone = [
+            {"all": [enough, *([self.necessary[entry["rule"]]] if "rule" in entry else [])]}
+            for condition, entry in conditions
+            if (condition.level or level).rank >= Level.HIGH.rank and (enough := _by_one_event(condition)) != NOTHING
+        ]
+        if not alone:
+            return None
+        rule = {"any": [self.necessary[name] for name in self._rules()]}
+        return simplified({"all": [_NO_AUX_NECESSARY, rule, {"any": alone}]})
+
+    def _query(self, source: Source) -> str:
+        queries = [self.queries[name] for name in self._rules()]
+        if not queries:
             return ""
         query = queries[0] if len(queries) == 1 else " OR ".join(f"({query})" for query in queries)
         parts = [f"({query})", *([_NO_AUX] if source is Source.EVENTS else [])]
@@ -474,6 +502,17 @@ class _Compiler:
             "to": end,
         }
         return {"script": {"script": {"lang": "painless", "source": _OUTSIDE, "params": params}}}
+
+
+def _by_one_event(condition: Condition) -> Necessary:
+    """What holds of an event that fulfills a condition on its own."""
+    match condition.metric:
+        case "count":
+            return EVERYTHING if condition.at_least <= 1 else NOTHING
+        case "distinct":
+            several = condition.at_least <= 1 or condition.field in _LISTS
+            return {"several": [condition.field, condition.at_least]} if several else NOTHING
+    return {"least": [condition.field, condition.at_least]}
 
 
 class _Backend(OpensearchLuceneBackend):

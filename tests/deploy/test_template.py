@@ -40,7 +40,7 @@ from ingest_lambda.report import IngestReport, RowsReport
 from posture_lambda import telemetry as posture_telemetry
 from posture_lambda.auditor import PostureReport
 from tests.iac.cloudformation import ACCOUNT, REGION, TEMPLATE, Stack, read_template, walk
-from tests.iac.setups import EVERYTHING, FIRST_TRY, HUB, SAMPLES_KEY, SETUPS, SPOKE, stack
+from tests.iac.setups import EVERYTHING, FIRST_TRY, HUB, SAMPLES_KEY, SERVERLESS, SETUPS, SPOKE, stack
 
 # What the code reads and the template leaves at its default, with the reason.
 AT_THEIR_DEFAULT = {
@@ -217,6 +217,7 @@ def environment_of(handler: str, name: str = "everything") -> dict[str, str]:
         "<EvidenceBucket>": "daswatch-evidencebucket-1a2b3c",
         "<DeliveryLog>": "/aws/kinesisfirehose/daswatch",
         "<RowsDelivery>": "daswatch-rows",
+        "<LookFunction.Arn>": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:daswatch-look",
     }
     found = {}
     for variable, value in variables.items():
@@ -561,13 +562,17 @@ class Emitted:
         self.names |= {*counts, *durations}
 
 
+_ARRIVED = "2031-03-04T12:00:00.000Z"
+
+
 @cache
 def emitted_metrics() -> dict[str, set[str]]:
     """What each of our services emits, by its name as the metrics have it."""
     ingested, found, transformed, audited_, enrolled = Emitted(), Emitted(), Emitted(), Emitted(), Emitted()
     enrol_telemetry.emit(enrolled, EnrolmentReport(), WatchReport(), "1")  # type: ignore[arg-type]
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
-    findings_telemetry.emit(found, findings_run.RunReport(), "1")  # type: ignore[arg-type]
+    for report in (findings_run.RunReport(arrived_at=_ARRIVED), findings_run.RunReport(covered=True)):
+        findings_telemetry.emit(found, report, "1", datetime.now(UTC))  # type: ignore[arg-type]
     firehose_telemetry.emit(transformed, transform.TransformReport(), "1", datetime.now(UTC))  # type: ignore[arg-type]
     audit = audited({}, [], {}, "2031-03-04T12:00:00.000Z")
     posture_telemetry.emit(audited_, PostureReport(audit, is_whole=True), "1")  # type: ignore[arg-type]
@@ -764,7 +769,7 @@ def test_one_change_of_a_key_is_one_event() -> None:
 def test_who_calls_a_function_may(name: str) -> None:
     made = stack(name)
     allowed = {
-        (one.properties["FunctionName"], one.properties["SourceArn"])
+        (one.properties["FunctionName"], one.properties.get("SourceArn"))
         for one in made.of_type("AWS::Lambda::Permission").values()
     }
 
@@ -821,6 +826,35 @@ def test_what_a_spoke_reports_reaches_the_saved_query_of_its_hub(sample: Any) ->
         assert takes(taken.properties["EventPattern"], {**event, "account": "333333333333"})
         assert takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": "us-east-1"})
         assert not takes(taken.properties["EventPattern"], {**event, "account": ACCOUNT, "region": REGION})
+
+
+def test_spoke_requests_looks_of_its_hub() -> None:
+    look = stack("hub").resources["LookFunction"].properties["FunctionName"]
+    arn = f"arn:aws:lambda:us-east-1:210987654321:function:{look}"
+    permission = stack("hub").resources["SpokesMayRequestLooks"].properties
+
+    assert environment_of("ingest_lambda.handler.handler", "spoke")["LOOK_FUNCTION_ARN"] == arn
+    assert any(
+        one["Action"] == "lambda:InvokeFunction" and one["Resource"] == arn
+        for one in stack("spoke").statements("IngestRole")
+    )
+    assert (permission["Principal"], permission["PrincipalOrgID"]) == ("*", HUB["OrganizationId"])
+    assert "SpokesMayRequestLooks" not in stack("own domain").resources
+
+
+@pytest.mark.parametrize("parameters", [SERVERLESS, {**HUB, "PromptLooks": "false"}], ids=["serverless", "off"])
+def test_without_prompt_looks_nothing_of_them_is_there(parameters: Mapping[str, str]) -> None:
+    made = Stack(parameters)
+    ingest_ = made.function("ingest_lambda.handler.handler").properties["Environment"]["Variables"]
+
+    assert not [name for name in made.resources if name.startswith(("Look", "SpokesMayRequest"))]
+    assert ingest_["LOOK_FUNCTION_ARN"] == ""
+
+
+def test_looks_are_neither_repeated_nor_late() -> None:
+    retries = stack().resources["LookRetries"].properties
+
+    assert (retries["MaximumRetryAttempts"], retries["MaximumEventAgeInSeconds"]) == (0, 60)
 
 
 def test_only_accounts_of_the_organization_may_send() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from moto.core.config import default_user_config
 from opensearchpy import OpenSearch
+from pytest_httpserver import HTTPServer
 
 from daswatch.aws import clients
 from daswatch.content.templates import shipped_content
@@ -173,15 +174,31 @@ def key_arn_of(key_id: str) -> str:
 @pytest.mark.node
 @SIGN_IN
 def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
-    ingest: IngestFunction, aws: LocalAws, kms_key_id: str, secret_arn: str, auth: str
+    ingest: IngestFunction,
+    aws: LocalAws,
+    kms_key_id: str,
+    secret_arn: str,
+    auth: str,
+    httpserver: HTTPServer,
+    tmp_path: Path,
 ) -> None:
+    httpserver.expect_request(re.compile("/2015-03-31/.*"), "POST").respond_with_data("", 202)
+    (tmp_path / "detections.json").write_bytes(dump(compile_all()))
+    look = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:daswatch-look"
     rows = f"rows-{ingest.name}"
     create_delivery_stream(aws.firehose(), rows, aws.create_bucket(rows))
     cluster, instance = ingest.database("postgresql"), ingest.database("oracle", name="B")
     ingest.configure(OPENSEARCH_AUTH=auth, OPENSEARCH_SECRET_ARN=secret_arn, ROWS_DELIVERY_STREAM=rows)
+    ingest.configure(
+        AWS_ENDPOINT_URL_LAMBDA=httpserver.url_for("").rstrip("/"),
+        LOOK_FUNCTION_ARN=look,
+        DETECTIONS=str(tmp_path / "detections.json"),
+    )
     calls = Calls(signed(auth), key_arn_of(kms_key_id), DATA_KEY)
 
-    first = [ingest.record([postgresql_event()], cluster), ingest.delivered(b"bad", cluster)]
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
+    severe = postgresql_event(logTime=now, command="DROP DATABASE", commandText="drop database shop")
+    first = [ingest.record([severe], cluster), ingest.delivered(b"bad", cluster)]
     second = ingest.record([oracle_event()], instance)
     with recorded(calls):
         assert ingest.invoke(*first) == []
@@ -189,7 +206,10 @@ def test_the_ingest_function_may_do_what_it_does_and_nothing_more(
     aws.firehose().delete_delivery_stream(DeliveryStreamName=rows)
 
     stack = stack_for(
-        {"RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}"},
+        {
+            "RowsDelivery.Arn": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{rows}",
+            "LookFunction.Arn": look,
+        },
         IndexPrefix=ingest.prefix,
         ActivityStreamKey=key_arn_of(kms_key_id),
         **needing(calls, auth, secret_arn),
@@ -225,6 +245,7 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
         findings_handler.scheduled({}, InvocationContext())
         findings_handler.notified(sns("no json"), InvocationContext())
         findings_handler.notified(stopped, InvocationContext())
+        findings_handler.prompted({}, InvocationContext())
     # The databases' account as seen from another one: their findings go there, by a role.
     function.forget()
     function.configure(FINDINGS_ROLE=EVERYTHING["MemberRoleName"])

@@ -67,6 +67,9 @@ class FindingsFunction(RunHarness):
     def scheduled(self) -> dict[str, Any]:
         return self._call(handler_module.scheduled({}, InvocationContext()))
 
+    def prompted(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call(handler_module.prompted(request, InvocationContext()))
+
     def notified(self, event: Mapping[str, Any]) -> dict[str, Any]:
         return self._call(handler_module.notified(event, InvocationContext()))
 

@@ -127,7 +127,8 @@ class Calls:
             ):
                 return "*"
             case "lambda", "Invoke":
-                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{parameters['FunctionName']}"
+                name = parameters["FunctionName"]  # or its ARN
+                return name if name.startswith("arn:") else f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
             case "rds", "DescribeDBClusters":
                 return f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:*"  # by a filter: of all
             case "rds", "DescribeDBInstances":

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from demo.opensearch import node_or_external
 from demo.parts import Parts
-from tools.benchmarks import catching_up, detections, enrolment, firehose, fleet, ingest, searching, statements
+from tools.benchmarks import arrival, catching_up, detections, enrolment, firehose, fleet, ingest, searching, statements
 from tools.benchmarks.figures import Figures
 
 Benchmark = Callable[[Callable[[str], None], OpenSearch, str, Figures], None]
@@ -27,7 +27,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "growth": ingest.growth,
     "firehose": firehose.firehose,
     "detections": detections.cycle,
-    "arrival": detections.arrival_to_finding,
+    "arrival": arrival.arrival_to_finding,
+    "prompt-flood": arrival.flood,
     "catching-up-a-day": catching_up.a_day,
     "catching-up-a-week": catching_up.a_week,
     "late-event": catching_up.late_event,

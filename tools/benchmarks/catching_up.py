@@ -150,15 +150,16 @@ def _until_caught_up(step: Step, client: OpenSearch, moment: datetime) -> Iterat
 
 def _run(client: OpenSearch, now: datetime) -> _Cost:
     runner = detection_runner(client, compile_all(), _INDICES)
-    before, begun = _cpu_seconds(client), time.perf_counter()
+    before, begun = cpu_seconds(client), time.perf_counter()
     report = runner.run(now, Deadline.after(_SECONDS))
-    cost = _Cost(report, _cpu_seconds(client) - before, time.perf_counter() - begun)
+    cost = _Cost(report, cpu_seconds(client) - before, time.perf_counter() - begun)
     if report.failing:
         raise RuntimeError(f"saved queries failed: {report.failing}")
     return cost
 
 
-def _cpu_seconds(client: OpenSearch) -> float:
+def cpu_seconds(client: OpenSearch) -> float:
+    """Processor time of OpenSearch and of this process."""
     params = {"filter_path": "nodes.*.process.cpu.total_in_millis"}
     nodes = client.nodes.stats(metric="process", params=params)["nodes"].values()
     milliseconds: int = sum(node["process"]["cpu"]["total_in_millis"] for node in nodes)

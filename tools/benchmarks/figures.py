@@ -30,6 +30,8 @@ TARGETS: Mapping[str, tuple[Bound, float]] = {
     "detection_cycle_vs_one_by_one_ratio": ("at most", 0.6),
     "detection_growth_ratio": ("at most", 1.3),
     "arrival_to_finding_p95_s": ("at most", 75),
+    "arrival_to_critical_finding_p95_s": ("at most", 15),
+    "prompt_flood_looks_per_minute": ("at most", 13),
     "catch_up_24h_cpu_s": ("at most", 10),
     "catch_up_7d_differing_alerts": ("at most", 0),
     "catch_up_7d_run_ratio": ("at most", 3),
