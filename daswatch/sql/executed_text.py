@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from daswatch.sql.shapes import SCANNERS_OF_CODE
-from daswatch.sql.statements import code_positions, known_engine, readable, without_backslashes
+from daswatch.sql.statements import Patterns, code_positions, known_engine, readable, without_backslashes
 
 UNKNOWN = "unknown_"
 
@@ -49,11 +49,15 @@ _RUNNING = {
 }
 # Whose first argument alone is a statement: the rest are values.
 _FIRST_ONLY = frozenset({"sp_executesql", "query_to_xml", "exec_ddl_statement", "query_export_to_s3"})
-# Words of a shape one of which each of these texts has.
-RUNNING_WORDS = {
-    engine: names | {"exec", "execute", "prepare", "do", "open", "function", "procedure", "set", "immediate"}
-    for engine, names in _RUNNING.items()
-}
+# What else a shape holds where its text executes another.
+_EXECUTING = Patterns(
+    {
+        "postgresql": r"(?<!\A)\bexecute\b|\bdo \?|\b(?:function|procedure) .{1,2000}\bas \?",
+        "mysql": r"\bprepare [\w$?]{1,64} from\b|\bexecute immediate\b|\bset @|:=",
+        "oracle": r"\bexecute immediate\b|\bopen [\w$#.]{1,130} for\b",
+        "sqlserver": r"\bexec(?:ute)? ?[(@]",
+    }
+)
 _CODE = re.compile(r"[^\W\d][\w$#@]*+|@@?+[\w$#@]++|:=|\|\||\+=|=>|::|\d[\w.]*+|\S")
 _HEXADECIMAL = re.compile(r"0[xX]([0-9A-Fa-f]++)")
 _STATEMENT_ENDS = frozenset({";", "begin", "declare", "is", "as", "then", "else", "loop"})
@@ -86,6 +90,11 @@ class _Value:
 
 _LITERALS = frozenset({"literal", "encoded"})
 _UNKNOWN = _Value(UNKNOWN, known=False)
+
+
+def executes_text(shape: str, words: Set[str], engine: str) -> bool:
+    """Whether a statement with this shape, and these words in it, may execute a text."""
+    return not words.isdisjoint(_RUNNING[engine]) or _EXECUTING[engine].search(shape) is not None
 
 
 def executed_texts(text: str, engine: str) -> list[ExecutedText]:
