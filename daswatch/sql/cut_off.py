@@ -1,4 +1,4 @@
-"""Whether a comment in a statement cuts off a rest of it: what injected code ends in, so that the statement stays valid.
+"""Whether a comment cuts off a rest of a statement: what injected code ends in, so that the statement stays valid.
 
 A comment that people write stands apart and says something. One that swallows a rest holds its closing quote or
 parenthesis, or is nothing but the mark, or a random word directly behind the code.

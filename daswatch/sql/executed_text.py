@@ -27,24 +27,29 @@ _LONGEST = 16_384  # characters of a text that is put together
 _DEEPEST = 30  # expressions within each other
 _BODIES = 3  # dollar quotes within each other
 
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
 # Functions and procedures that run a text among their arguments, by their last name.
 _RUNNING = {
-    "postgresql": frozenset(
+    "postgresql": _words(
         "dblink dblink_exec dblink_open dblink_send_query query_to_xml query_to_xml_and_xmlschema query_to_xmlschema"
         " schedule schedule_in_database alter_job query_export_to_s3 run_command_on_workers run_command_on_shards"
         " run_command_on_placements run_command_on_all_nodes master_run_on_worker crosstab ts_stat connectby"
-        " create_distributed_function launch task exec_sql".split()
+        " create_distributed_function launch task exec_sql"
     ),
     "mysql": frozenset(),
-    "oracle": frozenset(
+    "oracle": _words(
         "parse parse_as_user create_job create_program submit isubmit what exec_ddl_statement getxml newcontext"
         " newcontextfromhierarchy add_policy create_function validate run_in_parallel create_task fire_trigger"
-        " set_attribute change do_sql translate_sql sqltext".split()
+        " set_attribute change do_sql translate_sql sqltext"
     ),
-    "sqlserver": frozenset(
+    "sqlserver": _words(
         "sp_executesql openquery openrowset sp_add_jobstep sp_update_jobstep sp_send_dbmail sp_prepare sp_prepexec"
         " sp_cursoropen sp_cursorprepexec sp_msforeachtable sp_msforeachdb sp_execute_external_script sp_execute_remote"
-        " sp_tables_ex sp_addextendedproc xp_execresultset sp_execresultset".split()
+        " sp_tables_ex sp_addextendedproc xp_execresultset sp_execresultset"
     ),
 }
 # Whose first argument alone is a statement: the rest are values.
@@ -226,9 +231,7 @@ class _Reader:
                 self._execution()
             elif word in running:
                 self._call(word)
-            elif word == "from" and self._before(2) == "prepare":
-                self._take(self._expression())
-            elif word == "for" and self._before(2) == "open":
+            elif (word, self._before(2)) in (("from", "prepare"), ("for", "open")):
                 self._take(self._expression())
             elif word in ("do", "as") and self.engine == "postgresql" and self._is_literal():
                 self._routine(word)
@@ -305,9 +308,9 @@ class _Reader:
                 value = self.variables.get(name)
                 if value is not None and value.known:
                     self.found.append(ExecutedText(f"exec {value.text}", value.assembled))
-        elif self.engine == "postgresql" and (self._is_literal() or self._peek() in _FUNCTIONS or self._peek() == "("):
-            self._take(self._expression())
-        elif self.engine == "postgresql" and self._peek() in self.variables:
+        elif self.engine == "postgresql" and (
+            self._is_literal() or self._peek() == "(" or self._peek() in _FUNCTIONS or self._peek() in self.variables
+        ):
             self._take(self._expression())
         self.position = start
 
@@ -524,7 +527,7 @@ def _all(arguments: list[_Value]) -> str:
 
 
 # What leaves a text as it is: it is not put together by these.
-_CASTS = frozenset("cast convert convert_from to_char to_clob to_nchar to_nclob nvl coalesce isnull ifnull".split())
+_CASTS = _words("cast convert convert_from to_char to_clob to_nchar to_nclob nvl coalesce isnull ifnull")
 _FUNCTIONS: dict[str, _Function] = {
     **dict.fromkeys(("chr", "char", "nchar", "unichr"), _characters),
     **dict.fromkeys(("concat",), _all),
