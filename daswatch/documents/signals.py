@@ -1,7 +1,7 @@
 """What an event says beyond its activity and outcome, as values of the field `signals`, which detections ask for.
 
-What its statement shows is in the table of `daswatch.sql.signal_table`; what takes the event's other fields is here. All
-of it comes from the text before redaction, so that it is the same with every setting of `REDACT`.
+What its statement shows is in the table of `daswatch.sql.signal_table`; what takes the event's other fields is here.
+All of it comes from the text before redaction, so that it is the same with every setting of `REDACT`.
 """
 
 from __future__ import annotations

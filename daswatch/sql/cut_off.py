@@ -1,4 +1,4 @@
-"""Whether a comment in a statement cuts off a rest of it: what injected code ends in, so that the statement stays valid.
+"""Whether a comment cuts off a rest of a statement: what injected code ends in, so that the statement stays valid.
 
 A comment that people write stands apart and says something. One that swallows a rest holds its closing quote or
 parenthesis, or is nothing but the mark, or a random word directly behind the code.
@@ -32,9 +32,9 @@ _WORD_AND_REST = re.compile(
 
 def cuts_off(text: str, engine: str) -> bool:
     """Whether a line comment, or one that nothing ends, swallows a rest of the statement."""
-    if "--" not in text and "#" not in text and "/*" not in text:
-        return False
     engine = known_engine(engine)
+    if "--" not in text and (engine != "mysql" or "#" not in text) and text.rfind("/*") <= text.rfind("*/"):
+        return False  # as nearly always: no comment, or one that ends
     text = CONTROL.sub(" ", readable(text, engine))
     opened = 0  # parentheses that are not closed yet
     position = comments = 0

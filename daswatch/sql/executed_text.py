@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from daswatch.sql.shapes import SCANNERS_OF_CODE
-from daswatch.sql.statements import code_positions, known_engine, readable, without_backslashes
+from daswatch.sql.statements import Patterns, code_positions, known_engine, readable, without_backslashes
 
 UNKNOWN = "unknown_"
 
@@ -27,33 +27,42 @@ _LONGEST = 16_384  # characters of a text that is put together
 _DEEPEST = 30  # expressions within each other
 _BODIES = 3  # dollar quotes within each other
 
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
 # Functions and procedures that run a text among their arguments, by their last name.
 _RUNNING = {
-    "postgresql": frozenset(
+    "postgresql": _words(
         "dblink dblink_exec dblink_open dblink_send_query query_to_xml query_to_xml_and_xmlschema query_to_xmlschema"
         " schedule schedule_in_database alter_job query_export_to_s3 run_command_on_workers run_command_on_shards"
         " run_command_on_placements run_command_on_all_nodes master_run_on_worker crosstab ts_stat connectby"
-        " create_distributed_function launch task exec_sql".split()
+        " create_distributed_function launch task exec_sql"
     ),
     "mysql": frozenset(),
-    "oracle": frozenset(
+    "oracle": _words(
         "parse parse_as_user create_job create_program submit isubmit what exec_ddl_statement getxml newcontext"
         " newcontextfromhierarchy add_policy create_function validate run_in_parallel create_task fire_trigger"
-        " set_attribute change do_sql translate_sql sqltext".split()
+        " set_attribute change do_sql translate_sql sqltext"
     ),
-    "sqlserver": frozenset(
+    "sqlserver": _words(
         "sp_executesql openquery openrowset sp_add_jobstep sp_update_jobstep sp_send_dbmail sp_prepare sp_prepexec"
         " sp_cursoropen sp_cursorprepexec sp_msforeachtable sp_msforeachdb sp_execute_external_script sp_execute_remote"
-        " sp_tables_ex sp_addextendedproc xp_execresultset sp_execresultset".split()
+        " sp_tables_ex sp_addextendedproc xp_execresultset sp_execresultset"
     ),
 }
 # Whose first argument alone is a statement: the rest are values.
 _FIRST_ONLY = frozenset({"sp_executesql", "query_to_xml", "exec_ddl_statement", "query_export_to_s3"})
-# Words of a shape one of which each of these texts has.
-RUNNING_WORDS = {
-    engine: names | {"exec", "execute", "prepare", "do", "open", "function", "procedure", "set", "immediate"}
-    for engine, names in _RUNNING.items()
-}
+# What else a shape holds where its text executes another.
+_EXECUTING = Patterns(
+    {
+        "postgresql": r"(?<!\A)\bexecute\b|\bdo \?|\b(?:function|procedure) .{1,2000}\bas \?",
+        "mysql": r"\bprepare [\w$?]{1,64} from\b|\bexecute immediate\b|\bset @|:=",
+        "oracle": r"\bexecute immediate\b|\bopen [\w$#.]{1,130} for\b",
+        "sqlserver": r"\bexec(?:ute)? ?[(@]",
+    }
+)
 _CODE = re.compile(r"[^\W\d][\w$#@]*+|@@?+[\w$#@]++|:=|\|\||\+=|=>|::|\d[\w.]*+|\S")
 _HEXADECIMAL = re.compile(r"0[xX]([0-9A-Fa-f]++)")
 _STATEMENT_ENDS = frozenset({";", "begin", "declare", "is", "as", "then", "else", "loop"})
@@ -86,6 +95,11 @@ class _Value:
 
 _LITERALS = frozenset({"literal", "encoded"})
 _UNKNOWN = _Value(UNKNOWN, known=False)
+
+
+def executes_text(shape: str, words: Set[str], engine: str) -> bool:
+    """Whether a statement with this shape, and these words in it, may execute a text."""
+    return not words.isdisjoint(_RUNNING[engine]) or _EXECUTING[engine].search(shape) is not None
 
 
 def executed_texts(text: str, engine: str) -> list[ExecutedText]:
@@ -217,9 +231,7 @@ class _Reader:
                 self._execution()
             elif word in running:
                 self._call(word)
-            elif word == "from" and self._before(2) == "prepare":
-                self._take(self._expression())
-            elif word == "for" and self._before(2) == "open":
+            elif (word, self._before(2)) in (("from", "prepare"), ("for", "open")):
                 self._take(self._expression())
             elif word in ("do", "as") and self.engine == "postgresql" and self._is_literal():
                 self._routine(word)
@@ -296,9 +308,9 @@ class _Reader:
                 value = self.variables.get(name)
                 if value is not None and value.known:
                     self.found.append(ExecutedText(f"exec {value.text}", value.assembled))
-        elif self.engine == "postgresql" and (self._is_literal() or self._peek() in _FUNCTIONS or self._peek() == "("):
-            self._take(self._expression())
-        elif self.engine == "postgresql" and self._peek() in self.variables:
+        elif self.engine == "postgresql" and (
+            self._is_literal() or self._peek() == "(" or self._peek() in _FUNCTIONS or self._peek() in self.variables
+        ):
             self._take(self._expression())
         self.position = start
 
@@ -515,7 +527,7 @@ def _all(arguments: list[_Value]) -> str:
 
 
 # What leaves a text as it is: it is not put together by these.
-_CASTS = frozenset("cast convert convert_from to_char to_clob to_nchar to_nclob nvl coalesce isnull ifnull".split())
+_CASTS = _words("cast convert convert_from to_char to_clob to_nchar to_nclob nvl coalesce isnull ifnull")
 _FUNCTIONS: dict[str, _Function] = {
     **dict.fromkeys(("chr", "char", "nchar", "unichr"), _characters),
     **dict.fromkeys(("concat",), _all),

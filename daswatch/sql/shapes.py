@@ -24,10 +24,12 @@ from daswatch.sql.statements import (
     CACHED_CHARACTERS,
     CACHED_STATEMENTS,
     code_positions,
+    code_scanners,
     known_engine,
+    literal_scanners,
+    plain,
     readable,
     replaced,
-    scanners_with,
 )
 
 # Exact, unlike the number of a hash: what stands directly behind a number is code: `1or 1=1`, `1e0union`.
@@ -35,9 +37,8 @@ _NUMBER = (
     r"(?<=\d)(?<![\w$#@]\d)(?!(?<=[01])(?![\d._]|[eE][+-]?\d|[xX][0-9A-Fa-f]))"
     r"(?:(?<=0)[xX][0-9A-Fa-f]++|[\d_]*+(?:\.\d*+)?+(?:[eE][+-]?+\d++)?+)"
 )
-SCANNERS_OF_CODE = scanners_with(_NUMBER)
-# Where none of these stands, each match is a literal.
-_NOT_PLAIN = re.compile(r"[\"`\[#]|\$(?!\d)|--|/\*")
+SCANNERS_OF_CODE = code_scanners(_NUMBER)
+_LITERALS = literal_scanners(_NUMBER)
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -98,7 +99,7 @@ def shape(text: str, engine: str) -> str:
 
 
 def bare(text: str, engine: str) -> str:
-    """A statement of a known engine without its literals, comments and quotes: what its shape is made of."""
+    """A statement of a known engine without its literals and comments: what its shape is made of."""
     text = readable(text, engine)
     if engine == "mysql":
         text = text.replace("?", "$")
@@ -106,9 +107,9 @@ def bare(text: str, engine: str) -> str:
             text = _IGNORED_NUMBER.sub(" ", text)
     elif engine in ("postgresql", "oracle") and ("u&" in text or "U&" in text):
         text = _ESCAPED_NAME.sub(_unescaped, text)
-    if not _NOT_PLAIN.search(text):
-        return SCANNERS_OF_CODE[engine].sub("?", text)
-    return _bare(text, engine, 0)
+    if plain(text, engine) is None:
+        return _bare(text, engine, 0)
+    return _LITERALS[engine].sub("?", text)
 
 
 def _bare(text: str, engine: str, depth: int) -> str:
@@ -125,9 +126,7 @@ def _bare(text: str, engine: str, depth: int) -> str:
                 return "?"
             body = _bare(match["body"], engine, depth + 1)
             return f" «; {body} » " if _is_called_later(match.string[: match.start()]) else f" {body} "
-        name = _name(match[0])
-        qualified = match.string[match.start() - 1 : match.start()] == "." or match.string.startswith(".", match.end())
-        return f" {name} " if qualified or name.lower() not in _RESERVED else f" {name}_ "
+        return _name(match)
 
     return replaced(text, engine, SCANNERS_OF_CODE[engine], replacement)
 
@@ -156,6 +155,8 @@ def shape_of_bare(text: str, engine: str) -> str:
 
 
 def _shape(text: str, engine: str) -> str:
+    if '"' in text or "`" in text or "[" in text:
+        text = SCANNERS_OF_CODE[engine].sub(_named, text)
     text = text.lower()
     if engine == "mysql":
         text = text.replace("*/", " ").replace("||", " or ").replace("&&", " and ")
@@ -183,11 +184,18 @@ def _shape(text: str, engine: str) -> str:
 _cached = lru_cache(maxsize=CACHED_STATEMENTS)(_shape)
 
 
-def _name(quoted: str) -> str:
+def _named(match: re.Match[str]) -> str:
+    """What a text that has `?` for its literals still holds."""
+    return _name(match) if match.lastgroup in ("name", "maybe") else match[0]
+
+
+def _name(match: re.Match[str]) -> str:
     """A name in any engine's quotes without them."""
+    quoted = match[0]
     closing = {"[": "]"}.get(quoted[0], quoted[0])
-    name = quoted[1:].removesuffix(closing)[:_NAME_LENGTH]
-    return _NO_LETTER.sub("_", name) or "_"
+    name = _NO_LETTER.sub("_", quoted[1:].removesuffix(closing)[:_NAME_LENGTH]) or "_"
+    qualified = match.string[match.start() - 1 : match.start()] == "." or match.string.startswith(".", match.end())
+    return f" {name} " if qualified or name.lower() not in _RESERVED else f" {name}_ "
 
 
 def _unescaped(match: re.Match[str]) -> str:

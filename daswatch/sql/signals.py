@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from daswatch.sql.conditions import CHANGING_WORDS, unconditional_changes
 from daswatch.sql.cut_off import cuts_off
-from daswatch.sql.executed_text import RUNNING_WORDS, executed_texts
+from daswatch.sql.executed_text import executed_texts, executes_text
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import LOOK_BEHIND, Pattern
@@ -48,7 +48,7 @@ def statement_signals(text: str, engine: str) -> tuple[str, ...]:
 def _signals(text: str, engine: str) -> tuple[str, ...]:
     found: set[str] = set()
     _collect(text, engine, found, _DEPTH)
-    return tuple(sorted(found))
+    return tuple(sorted(found)) if found else ()
 
 
 _cached = lru_cache(maxsize=CACHED_STATEMENTS)(_signals)
@@ -94,8 +94,8 @@ def _matches(bare_text: str, engine: str) -> _Matches:
     return _Matches(
         names,
         tuple((name, raw) for name, raw in found if raw and name not in names),
-        runs_text=not words.isdisjoint(RUNNING_WORDS[engine]),
-        runs_now=not words_now.isdisjoint(RUNNING_WORDS[engine] - (_OF_HEADS if engine == "mysql" else _OF_ALL_HEADS)),
+        runs_text=executes_text(shape, words, engine),
+        runs_now=executes_text(now, words_now - (_OF_HEADS if engine == "mysql" else _OF_ALL_HEADS), engine),
         is_union="union" in words,
         is_stacked=_searched(_STACKED, shape),
     )

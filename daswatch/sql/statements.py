@@ -173,8 +173,13 @@ QUOTES = Patterns(
 )
 
 
-def scanners_with(number: str) -> Patterns:
-    """Scanners for comments, quotes and this form of numbers, but for no parameters."""
+def literal_scanners(number: str) -> Patterns:
+    """Scanners of `plain` texts for literals, with this form of numbers, but for no parameters."""
+    return Patterns({engine: rf"{_FIRST[engine]}(?:{number}|{_QUOTED_LITERALS[engine]})" for engine in ENGINES})
+
+
+def code_scanners(number: str) -> Patterns:
+    """The same for any text: for comments and names in quotes too."""
     return Patterns(
         {
             engine: _scanner(engine, _COMMENTS[engine], rf"{number}|{_QUOTED_LITERALS[engine]}", _FIRST[engine])
@@ -589,7 +594,7 @@ def _certain(known: str, engine: str, text: str) -> tuple[str, bool]:
 
 def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool = False, depth: int = 0) -> str:
     uncertain = certain and _UNCERTAIN[engine] in text
-    bare = None if uncertain else _plain(text, engine)
+    bare = None if uncertain else plain(text, engine)
     if bare is None:
         scanner = (_CERTAIN_STRIPPERS if uncertain else _STRIPPERS)[engine]
         code = code_positions(text) if engine == "postgresql" and "$" in text and depth < _CODE_DEPTH else frozenset()
@@ -618,10 +623,10 @@ def _strip(text: str, engine: str, *, certain: bool = False, encoded_names: bool
 
 
 @lru_cache(maxsize=1)
-def _plain(text: str, engine: str) -> str | None:
+def plain(text: str, engine: str) -> str | None:
     """Most statements: with `?` for each match of one scan, since nothing else is in them that has to be kept apart.
 
-    A document asks for its hash, then for its text.
+    A document asks for its signals, its hash, and then for its text.
     """
     if _NOT_PLAIN[engine].search(text) and not _PLAIN_BUT_FOR_NAMES[engine].fullmatch(text):
         return None

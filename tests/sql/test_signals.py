@@ -124,7 +124,10 @@ HONEST = [
     ("postgresql", "select set_config('a.b', 'x', true); select * from t where id = 5; select 6"),
     (
         "postgresql",
-        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','') ORDER BY 1,2;",
+        (
+            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = "
+            "c.relnamespace WHERE c.relkind IN ('r','p','') ORDER BY 1,2;"
+        ),
     ),
     ("postgresql", "select null as table_cat, n.nspname from pg_namespace n union all select null, 'x' from pg_class"),
     (
@@ -135,17 +138,26 @@ HONEST = [
     ("mysql", "INSERT INTO wp_options (a, b) VALUES ('x', 'y') ON DUPLICATE KEY UPDATE a = VALUES(a)"),
     (
         "mysql",
-        "SELECT IF(`a` > 5, 'x', 'y') AS b, CONCAT(`c`, ' ', `d`) FROM t WHERE e LIKE '%f%' GROUP BY 1 HAVING COUNT(*) > 1",
+        (
+            "SELECT IF(`a` > 5, 'x', 'y') AS b, CONCAT(`c`, ' ', `d`) FROM t WHERE e LIKE '%f%' GROUP BY 1 HAVING "
+            "COUNT(*) > 1"
+        ),
     ),
     ("mysql", "SELECT VERSION(), DATABASE(), USER()"),
     ("mysql", "select id from t where uuid = 0x11ee8c5f2a3b4c5d8e9f0a1b2c3d4e5f"),
     (
         "mysql",
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = database() UNION SELECT routine_name FROM information_schema.routines",
+        (
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = database() UNION SELECT "
+            "routine_name FROM information_schema.routines"
+        ),
     ),
     (
         "oracle",
-        "select * from (select a.*, rownum rn from (select * from t where 1=1 and b = :1) a where rownum <= 20) where rn > 0",
+        (
+            "select * from (select a.*, rownum rn from (select * from t where 1=1 and b = :1) a where rownum <= 20) "
+            "where rn > 0"
+        ),
     ),
     ("oracle", "select nvl(a, 'x') from t where (:p is null or b = :p) and 1 = 1"),
     ("oracle", "insert all into t (a) values (1) into t (a) values (2) select 1 from dual"),
@@ -153,26 +165,41 @@ HONEST = [
     ("oracle", "select user from dual"),
     (
         "sqlserver",
-        "SELECT TOP(1) [u].[Id] FROM [Users] AS [u] WHERE ([u].[A] = @__a_0) OR (@__a_0 = N'' AND [u].[B] = CAST(1 AS bit))",
+        (
+            "SELECT TOP(1) [u].[Id] FROM [Users] AS [u] WHERE ([u].[A] = @__a_0) OR (@__a_0 = N'' AND [u].[B] = "
+            "CAST(1 AS bit))"
+        ),
     ),
     (
         "sqlserver",
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM [t] AS [t] WHERE [t].[a] = 5) THEN CAST(1 AS bit) ELSE CAST(0 AS bit) END",
+        (
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM [t] AS [t] WHERE [t].[a] = 5) THEN CAST(1 AS bit) ELSE CAST(0 AS "
+            "bit) END"
+        ),
     ),
     (
         "sqlserver",
-        "SET NOCOUNT ON; INSERT INTO [t] ([a]) VALUES (@p0); SELECT [Id] FROM [t] WHERE @@ROWCOUNT = 1 AND [Id] = scope_identity();",
+        (
+            "SET NOCOUNT ON; INSERT INTO [t] ([a]) VALUES (@p0); SELECT [Id] FROM [t] WHERE @@ROWCOUNT = 1 AND [Id] = "
+            "scope_identity();"
+        ),
     ),
     (
         "sqlserver",
-        "exec sp_executesql N'select a from t where b = @p0 and c like @p1', N'@p0 int, @p1 nvarchar(99)', @p0=5, @p1=N''' or 1=1--'",
+        (
+            "exec sp_executesql N'select a from t where b = @p0 and c like @p1', N'@p0 int, @p1 nvarchar(99)', @p0=5, "
+            "@p1=N''' or 1=1--'"
+        ),
     ),
     ("sqlserver", "if not exists (select * from sys.objects where name = 'x') begin create table x (a int) end"),
     ("sqlserver", "select @@version; select serverproperty('edition'), db_name(), suser_sname()"),
     ("sqlserver", "select a, 0 as b from t where c = 1 union all select a, 1 from u where c = 1 order by b"),
     (
         "sqlserver",
-        "declare @n int = 1; while @n < 10 begin update top (500) t set a = 1 where a = 0; set @n += 1; waitfor delay '00:00:01' end",
+        (
+            "declare @n int = 1; while @n < 10 begin update top (500) t set a = 1 where a = 0; set @n += 1; waitfor "
+            "delay '00:00:01' end"
+        ),
     ),
 ]
 

@@ -15,20 +15,28 @@ _BEHIND_CONDITION = r"\b(?:or|and|xor|not|where|having)"
 _COMPARED = r"(?:[=<>]{1,3}| (?:not )?(?:r?like|regexp|is(?: not)?) )"
 # Values that the server knows of itself: who, where, which version.
 _SERVER = (
-    r"(?:@@[a-z]\w{1,40}|\b(?:current_user|session_user|system_user|user(?:\(\)|(?= from dual)|name\(\))|version\(|current_database|current_schema"
+    r"(?:@@[a-z]\w{1,40}|\b(?:current_user|session_user|system_user|user(?:\(\)|(?= from dual)|name\(\))"
+    r"|version\(|current_database|current_schema"
     r"|database\(|schema\(|db_name\(|host_name\(|user_name\(|suser_s?name\(|sys_context\(|original_login\("
     r"|banner from v\$version|name from v\$database|inet_server_addr\(|load_file\(|pg_read_file\(|current_setting\())"
 )
 _CATALOG = (
     r"(?:information_schema\b|\bpg_(?:user|shadow|authid|roles|catalog|tables|class|database|stat|attribute|namespace)"
-    r"|\bsys\.|\bsys(?:objects|columns|databases|logins|users|xlogins)\b|\bmaster\.|\bmsdb\.|\ball_(?:tables|users|tab_columns|objects)"
+    r"|\bsys\.|\bsys(?:objects|columns|databases|logins|users|xlogins)\b|\bmaster\.|\bmsdb\.|\ball_(?:tables"
+    "|users|tab_columns|objects)"
     r"|\bdba_\w|\buser_(?:tables|tab_columns|objects)|\bv\$\w|\bmysql\.\w|\bperformance_schema\b|\bdual\b)"
 )
 _UNION = r"\bunion(?: all| distinct| distinctrow)?[ (]{0,4}(?:select|values)\b[ (]{0,4}(?:all |distinct )?"
 _TWO_UNIONS = r"\bunion\b[^;]{0,1500}\bunion\b"  # a report has more than one, and rows of NULL between its parts
-_NUMBER_PAIR = r"\d{2,12}['\"%)\s]{0,9}(?:(?:/\*.{0,9}\*/|[\s=<>!+(]){1,9}|\W{1,20}(?:like|rlike|in|between|is)\W{1,20}){1,2}['\"%(\s]{0,9}\d{2,12}"
+_NUMBER_PAIR = (
+    r"\d{2,12}['\"%)\s]{0,9}(?:(?:/\*.{0,9}\*/|[\s=<>!+(]){1,9}|\W{1,20}(?:like|rlike|in|between|is)\W{1,20}){1,2}"
+    r"['\"%(\s]{0,9}\d{2,12}"
+)
 # In front of it: comparisons of the parameter of an optional filter.
-_OPTIONAL_FILTER = rf"\((?:[\w.]++(?:=|<>|>=|<=| i?like | in ?)\(?[?$]\)? or [?](?:=|<>| is ){LITERAL}\)|{LITERAL}(?:=|<>| is ){LITERAL} or )"
+_OPTIONAL_FILTER = (
+    rf"\((?:[\w.]++(?:=|<>|>=|<=| i?like | in ?)\(?[?$]\)? or [?](?:=|<>| is ){LITERAL}\)"
+    rf"|{LITERAL}(?:=|<>| is ){LITERAL} or )"
+)
 _READS_OR_WRITES = r"\A(?:select|insert|update|delete|with|replace|exec|execute)\b"
 _BEHIND_VALUE = rf"{_READS_OR_WRITES}[^;]{{0,1500}}(?:\bwhere\b|\bvalues\b|\bin\(|\blike\b)[^;]{{0,600}}"
 
@@ -78,7 +86,10 @@ TAUTOLOGY = Signal(
         Pattern(
             ALL,
             ("or", "and", "xor"),
-            rf"\b(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?{LITERAL} (?:not )?(?:between|in ?\()[ (]{{0,3}}{LITERAL}",
+            (
+                rf"\b(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?{LITERAL} (?:not )?(?:between"
+                rf"|in ?\()[ (]{{0,3}}{LITERAL}"
+            ),
         ),
         Pattern(ALL, ("or", "xor"), r"\b(?:or|xor)[ (!]{1,9}\?(?:[-+*/^&|%]| )\?(?=\Z|\)| and\b| or\b| limit\b|;)"),
         Pattern(ALL, ("having",), rf"\bhaving[ (]{{1,9}}{LITERAL}{_COMPARED}{LITERAL}"),
@@ -193,7 +204,10 @@ COMMENT_CUT_OFF = Signal(
 
 STACKED = Signal(
     "stacked-statements",
-    "A second statement behind a value of an application's query, with its rest cut off or of a kind that queries do not need.",
+    (
+        "A second statement behind a value of an application's query, with its rest cut off or of a kind that queries "
+        "do not need."
+    ),
     (
         Pattern(
             ALL,
@@ -211,24 +225,35 @@ STACKED = Signal(
                 "do",
                 "kill",
             ),
-            rf"{_BEHIND_VALUE};[; (]{{0,5}}(?:exec\b|execute\b|declare\b|shutdown\b|drop (?:table|database|schema|user|role|login|function)"
-            r"|create (?:or replace )?(?:table|user|role|login|function|procedure|trigger|extension|alias)|alter (?:user|role|login|server)"
+            rf"{_BEHIND_VALUE};[; (]{{0,5}}(?:exec\b|execute\b|declare\b|shutdown\b|drop (?:table|database|schema"
+            "|user|role|login|function)"
+            "|create (?:or replace )?(?:table|user|role|login|function|procedure|trigger|extension|alias)"
+            "|alter (?:user|role|login|server)"
             r"|copy\b|grant |begin|do |kill |truncate |backup |reconfigure)",
-            raw=r"['\"\d)]\s?;[ \t;(]{0,5}(?:/\*[^*]{0,40}\*/[ \t]?)?(?:exec|declare|shutdown|drop|create|alter|copy|grant|begin|do|kill|truncate|backup|reconf)",
+            raw=(
+                r"['\"\d)]\s?;[ \t;(]{0,5}(?:/\*[^*]{0,40}\*/[ \t]?)?(?:exec|declare|shutdown|drop|create|alter|copy"
+                "|grant|begin|do|kill|truncate|backup|reconf)"
+            ),
             without=r"\bcommit\b|\bset nocount\b|\bgo\b",
         ),
         # T-SQL needs nothing in between.
         Pattern(
             _MS,
             ("exec", "execute", "declare", "shutdown", "waitfor"),
-            rf"{_BEHIND_VALUE}[?01)$]{{1,3}}[; )]{{0,5}}(?:exec(?:ute)?[ (]{{1,3}}(?:master|msdb|xp_|sp_|@|\?|char)|declare @|shutdown\b)",
+            (
+                rf"{_BEHIND_VALUE}[?01)$]{{1,3}}[; )]{{0,5}}(?:exec(?:ute)?[ (]{{1,3}}(?:master|msdb|xp_|sp_|@|\?"
+                r"|char)|declare @|shutdown\b)"
+            ),
             raw=r"['\d)][ \t;)]{0,9}(?:/\*[^*]{0,40}\*/[ \t]?)?(?:exec|declare|shutdown)",
             without=r"\bcommit\b|\bset nocount\b|\bgo\b",
         ),
     ),
     samples={
         "postgresql": (
-            "SELECT * FROM articles WHERE id = 12; INSERT INTO accounts(login, role) VALUES ('h', 'admin');-- AND published",
+            (
+                "SELECT * FROM articles WHERE id = 12; INSERT INTO accounts(login, role) VALUES ('h', 'admin');-- AND "
+                "published"
+            ),
             "select * from t where a = 'x';copy (select '') to program 'curl x'--'",
             "select id from t where a = 4;create user x with superuser password 'y'",
         ),
@@ -241,7 +266,10 @@ STACKED = Signal(
             "select id from t where a = 4;drop user scott cascade--",
         ),
         "sqlserver": (
-            "SELECT Id FROM dbo.Users WHERE Email = 'x';declare @q varchar(1024);set @q='a';exec master..xp_dirtree @q--'",
+            (
+                "SELECT Id FROM dbo.Users WHERE Email = 'x';declare @q varchar(1024);set @q='a';exec "
+                "master..xp_dirtree @q--'"
+            ),
             "SELECT Id FROM dbo.Users WHERE Email = 'x' exec master..xp_cmdshell 'dir'--",
             "select id from t where a = 4;shutdown--",
         ),
@@ -268,7 +296,10 @@ STACKED = Signal(
 
 UNION_PROBE = Signal(
     "union-probe",
-    "UNION behind a query's value that counts columns or reads the server: NULLs, numbers, markers, the version, the catalog.",
+    (
+        "UNION behind a query's value that counts columns or reads the server: NULLs, numbers, markers, the version, "
+        "the catalog."
+    ),
     (
         # All NULL; or one literal among at least two.
         Pattern(
@@ -321,7 +352,10 @@ UNION_PROBE = Signal(
             r"|\b(?:concat|concat_ws|char|hex|unhex)\([?01](?:,(?:[?01]|select|\(|char|version|user|database))"
             rf"|{_SERVER}",
             behind=rf"\b(?:where|from)\b[^;]{{0,600}}{_UNION}(?:(?!\bfrom\b)[^;]){{0,300}}\Z",
-            raw=r"0x[0-9a-f]{4}|cha?r\W{0,4}\(|version|user|database|schema|db_name|host|@@|sys_context|banner|load_file|pg_read|current_setting",
+            raw=(
+                r"0x[0-9a-f]{4}|cha?r\W{0,4}\(|version|user|database|schema|db_name|host|@@|sys_context|banner"
+                "|load_file|pg_read|current_setting"
+            ),
             without=rf"\A(?:(?!\bunion\b)[^;]){{0,2000}}{_CATALOG}",
         ),
         # The catalog behind a query that does not ask it.
@@ -336,7 +370,10 @@ UNION_PROBE = Signal(
     ),
     samples={
         "postgresql": (
-            "SELECT p.id FROM products p WHERE p.category_id = -6266/**/uNiOn/**/AlL/**/sElEcT/**/nUlL,cOnCaT(current_user,cHr(58),version()),nUlL--/**/lDoI",
+            (
+                "SELECT p.id FROM products p WHERE p.category_id = "
+                "-6266/**/uNiOn/**/AlL/**/sElEcT/**/nUlL,cOnCaT(current_user,cHr(58),version()),nUlL--/**/lDoI"
+            ),
             "select id from t where a = 'x' union select null,null-- '",
             "select id, name from t where a = 4 union select table_name, column_name from information_schema.columns",
             "select id from t where a = 'x' union select email from users-- '",
@@ -344,14 +381,26 @@ UNION_PROBE = Signal(
         "mysql": (
             "SELECT p.id FROM products p WHERE p.category_id = 4 UNION ALL SELECT 1,2,3",
             "SELECT p.id FROM products p WHERE p.category_id = -7639 union select email,pw from users",
-            "SELECT p.id FROM products p WHERE p.category_id = 4 UNION ALL SELECT CONCAT(0x717a6b7171,version(),0x716b7a7671),NULL#",
+            (
+                "SELECT p.id FROM products p WHERE p.category_id = 4 UNION ALL SELECT "
+                "CONCAT(0x717a6b7171,version(),0x716b7a7671),NULL#"
+            ),
         ),
         "oracle": (
-            "SELECT id, total FROM orders WHERE status = 'open' UNION ALL SELECT NULL,CHR(113)||CHR(106)||CHR(113) FROM DUAL-- KiJp",
-            "SELECT/**/*/**/FROM/**/orders/**/WHERE/**/ref='x'/**/UNION/**/SELECT/**/null,username,password/**/FROM/**/dba_users--",
+            (
+                "SELECT id, total FROM orders WHERE status = 'open' UNION ALL SELECT "
+                "NULL,CHR(113)||CHR(106)||CHR(113) FROM DUAL-- KiJp"
+            ),
+            (
+                "SELECT/**/*/**/FROM/**/orders/**/WHERE/**/ref='x'/**/UNION/**/SELECT/**/null,username,password/**/FRO"
+                "M/**/dba_users--"
+            ),
         ),
         "sqlserver": (
-            "SELECT Id, Name FROM dbo.Products WHERE CategoryId = -3326 UNION ALL SELECT NULL,NULL,CHAR(113)+CHAR(107)-- BxFI",
+            (
+                "SELECT Id, Name FROM dbo.Products WHERE CategoryId = -3326 UNION ALL SELECT "
+                "NULL,NULL,CHAR(113)+CHAR(107)-- BxFI"
+            ),
             "select id from t where a = 'x' union select @@version,1,2",
         ),
     },
@@ -398,7 +447,8 @@ TIME_DELAY = Signal(
 )
 
 _MS_CONDITION = (
-    r"(?:[?01]=[?01]|ascii|unicode|substring|len\(|system_user|db_name|is_srvrolemember|is_member|suser_s?name|user_name|host_name"
+    r"(?:[?01]=[?01]|ascii|unicode|substring|len\(|system_user|db_name|is_srvrolemember|is_member|suser_s?name"
+    "|user_name|host_name"
     r"|select (?:user|system_user|count|top|ascii|unicode|substring|is_)|@@version|convert\(|exists\(select \?)"
 )
 CONDITIONAL_DELAY = Signal(
@@ -477,15 +527,22 @@ CONDITIONAL_DELAY = Signal(
                 ),
                 *("pg_class", "pg_attribute", "generate_series", "sys", "user_objects", "msysaccessobjects"),
             ),
-            r"\bfrom ((?:\w{1,40}\.){0,2}(?:sysusers|sysobjects|syscolumns|(?:all|dba|user)_\w{1,30}|columns|tables|collations|character_sets|pg_\w{1,30}))"
+            r"\bfrom ((?:\w{1,40}\.){0,2}(?:sysusers|sysobjects|syscolumns|(?:all|dba|user)_\w{1,30}|columns"
+            r"|tables|collations|character_sets|pg_\w{1,30}))"
             r"(?: as)? \w{1,20},\1(?: as)? \w{1,20}(?:,\1|\)| where)",
         ),
     ),
     samples={
         "postgresql": (
-            "SELECT id FROM sessions WHERE token='q'/**/OR/**/1=(CASE/**/WHEN/**/(substr(current_user,1,1)='w')/**/THEN/**/(SELECT/**/1/**/FROM/**/pg_sleep(4))/**/ELSE/**/0/**/END)--'",
+            (
+                "SELECT id FROM sessions WHERE token='q'/**/OR/**/1=(CASE/**/WHEN/**/(substr(current_user,1,1)='w')/**"
+                "/THEN/**/(SELECT/**/1/**/FROM/**/pg_sleep(4))/**/ELSE/**/0/**/END)--'"
+            ),
             "select id from t where a = 4;select pg_sleep(5)--",
-            "select id from t where a = 4 and 7=(case when (1=1) then (select count(*) from generate_series(1,5000000)) else 7 end)",
+            (
+                "select id from t where a = 4 and 7=(case when (1=1) then (select count(*) from "
+                "generate_series(1,5000000)) else 7 end)"
+            ),
         ),
         "mysql": (
             "SELECT p.id FROM products p WHERE p.category_id = 4/*!50000AND*/(/*!12345SLEEP*/\n(5))",
@@ -494,11 +551,17 @@ CONDITIONAL_DELAY = Signal(
         ),
         "oracle": (
             "select * from t where id = 7 AND 7=DBMS_PIPE.RECEIVE_MESSAGE('abc',5)",
-            "select * from t where id = 7 AND 7=(CASE WHEN (1=1) THEN (SELECT COUNT(*) FROM ALL_USERS T1,ALL_USERS T2,ALL_USERS T3) ELSE 7 END)",
+            (
+                "select * from t where id = 7 AND 7=(CASE WHEN (1=1) THEN (SELECT COUNT(*) FROM ALL_USERS "
+                "T1,ALL_USERS T2,ALL_USERS T3) ELSE 7 END)"
+            ),
         ),
         "sqlserver": (
             "SELECT Id, Name FROM dbo.Products WHERE CategoryId = 4;WAITFOR DELAY '0:0:5'--",
-            "SELECT Id FROM dbo.Products WHERE CategoryId = 4 IF(UNICODE(SUBSTRING((SELECT SYSTEM_USER),1,1))>64) WAITFOR DELAY '0:0:5'",
+            (
+                "SELECT Id FROM dbo.Products WHERE CategoryId = 4 IF(UNICODE(SUBSTRING((SELECT SYSTEM_USER),1,1))>64) "
+                "WAITFOR DELAY '0:0:5'"
+            ),
             "select id from t where a = 'x' DECLARE @x CHAR(9) SET @x=0x303a303a35 WAITFOR DELAY @x--",
         ),
     },
@@ -515,7 +578,10 @@ CONDITIONAL_DELAY = Signal(
         ),
         "sqlserver": (
             "waitfor delay '00:00:05'",
-            "while 1=1 begin delete top (1000) from t where d < '2020-01-01' if @@rowcount = 0 break waitfor delay '00:00:01' end",
+            (
+                "while 1=1 begin delete top (1000) from t where d < '2020-01-01' if @@rowcount = 0 break waitfor "
+                "delay '00:00:01' end"
+            ),
             "select * into #a from sys.dm_os_wait_stats; waitfor delay '00:00:10'; select * from #a",
         ),
     },
@@ -531,7 +597,10 @@ ERROR_EXTRACTION = Signal(
         Pattern(
             _MY,
             ("extractvalue", "updatexml"),
-            r"\b(?:extractvalue|updatexml)\([?01],(?:concat(?:_ws)?\(|make_set\(|case |if\(|\(?select\b|version|user|database|@@|lpad\(|export_set\()",
+            (
+                r"\b(?:extractvalue|updatexml)\([?01],(?:concat(?:_ws)?\(|make_set\(|case |if\(|\(?select\b|version"
+                r"|user|database|@@|lpad\(|export_set\()"
+            ),
         ),
         Pattern(_MY, ("exp", "if"), r"\bexp\(~|[?01]\*\(?if\(\(select\b|~\(select\b"),
         Pattern(
@@ -548,7 +617,10 @@ ERROR_EXTRACTION = Signal(
                 "bin_to_uuid",
                 "inet6_ntoa",
             ),
-            r"\b(?:gtid_subset|gtid_subtract|uuid_to_bin|bin_to_uuid|json_keys|st_(?:lat|long|point)fromgeohash|name_const)\((?:concat(?:_ws)?\(|\(?select\b|version\(|user\(|database\(|@@)",
+            (
+                r"\b(?:gtid_subset|gtid_subtract|uuid_to_bin|bin_to_uuid|json_keys|st_(?:lat|long|point)fromgeohash"
+                r"|name_const)\((?:concat(?:_ws)?\(|\(?select\b|version\(|user\(|database\(|@@)"
+            ),
         ),
         Pattern(_MY, ("rand",), r"\bfloor\(rand\([^)]{0,9}\)\*[?01]\)|\bgroup by [^;]{0,400}rand\("),
         Pattern(
@@ -581,25 +653,35 @@ ERROR_EXTRACTION = Signal(
         Pattern(
             ("postgresql", "sqlserver", "oracle"),
             ("cast", "convert"),
-            rf"\b(?:cast|convert)\((?:{_NUMERIC},)?{_OPEN}(?:select )?{_OPEN}(?:\?|n?cha?r\([?01]\))(?:\|\||\+)[^;]{{0,300}}?"
+            rf"\b(?:cast|convert)\((?:{_NUMERIC},)?{_OPEN}(?:select )?{_OPEN}(?:\?|n?cha?r\([?01]\))(?:\|\|"
+            rf"|\+)[^;]{{0,300}}?"
             rf"(?:\(select\b|\({_SERVER})",
         ),
         # Markers in codes of characters around a value.
         Pattern(
             ALL,
             ("chr", "char", "concat"),
-            r"\(select (?:\(?concat\(){0,3}\(?(?:n?cha?r\([?01]\)(?:\|\||\+)){2,20}n?cha?r\([?01]\)[^;]{0,60}\(?(?:select|coalesce|isnull|nvl|ifnull)\b",
+            (
+                r"\(select (?:\(?concat\(){0,3}\(?(?:n?cha?r\([?01]\)(?:\|\|"
+                r"|\+)){2,20}n?cha?r\([?01]\)[^;]{0,60}\(?(?:select|coalesce|isnull|nvl|ifnull)\b"
+            ),
         ),
         Pattern(_MY, ("select",), r"\(select\b|\bunion\b", raw=r"0x71[0-9a-f]{6}71\b[^;]{1,300}0x71[0-9a-f]{6}71\b"),
         Pattern(
             ALL,
             ("and", "or", "where", "in"),
-            r"\b(?:and|or|where|not)[ (]{1,5}\?=concat\([^;]{0,200}\(select\b|\b(?:and|or|not)[ (]{1,5}\? in ?\(select ?\(?(?:\?|n?char\(\?\))(?:\+|\|\|)",
+            (
+                r"\b(?:and|or|where|not)[ (]{1,5}\?=concat\([^;]{0,200}\(select\b|\b(?:and|or"
+                r"|not)[ (]{1,5}\? in ?\(select ?\(?(?:\?|n?char\(\?\))(?:\+|\|\|)"
+            ),
         ),
         Pattern(
             _PG,
             ("xmlparse", "query_to_xml", "cast", "int", "numeric", "and", "or"),
-            r"\b(?:and|or)[ (]{1,5}[?01]=\(?\(?select [^;]{0,300}\)?::(?:int|integer|numeric|bigint)\b|::text\|\|\(?(?:chr\(\?\)|\?)[^;]{0,200} as (?:numeric|int)",
+            (
+                r"\b(?:and|or)[ (]{1,5}[?01]=\(?\(?select [^;]{0,300}\)?::(?:int|integer|numeric|bigint)\b"
+                r"|::text\|\|\(?(?:chr\(\?\)|\?)[^;]{0,200} as (?:numeric|int)"
+            ),
         ),
         Pattern(
             _OR,
@@ -616,25 +698,52 @@ ERROR_EXTRACTION = Signal(
                 "dbms_ldap",
                 "dbms_aw",
             ),
-            rf"\b(?:xmltype\(|utl_inaddr\.get_host_(?:name|address)\(|ctxsys\.\w{{1,40}}\.\w{{1,40}}\(|dbms_utility\.sqlid_to_sqlhash\(|dbms_xdb_version\.\w{{1,40}}\(|ordsys\.\w{{1,40}}\.\w{{1,40}}\(|dbms_aw\.\w{{1,40}}\()(?:[?01],)?\(?(?:chr\(|\?\|\||\(?select\b|{_SERVER}|user\b)",
+            (
+                rf"\b(?:xmltype\(|utl_inaddr\.get_host_(?:name|address)\(|ctxsys\.\w{{1,40}}\.\w{{1,40}}\("
+                rf"|dbms_utility\.sqlid_to_sqlhash\(|dbms_xdb_version\.\w{{1,40}}\(|ordsys\.\w{{1,40}}\.\w{{1,40}}\("
+                rf"|dbms_aw\.\w{{1,40}}\()(?:[?01],)?\(?(?:chr\(|\?\|\||\(?select\b|{_SERVER}|user\b)"
+            ),
         ),
     ),
     samples={
         "postgresql": (
-            "SELECT p.id FROM products p WHERE p.category_id = 4 AND 8777=CAST((CHR(113)||CHR(118)||CHR(98))||(SELECT version())::text||(CHR(113)||CHR(122)) AS NUMERIC) ORDER BY p.name",
+            (
+                "SELECT p.id FROM products p WHERE p.category_id = 4 AND "
+                "8777=CAST((CHR(113)||CHR(118)||CHR(98))||(SELECT version())::text||(CHR(113)||CHR(122)) AS NUMERIC) "
+                "ORDER BY p.name"
+            ),
             "select a from t where b = 'x' and cast((select version()) as int)=1-- -'",
             "select a from t where b = 'x' and 1=(select usename from pg_user limit 1)::int--",
         ),
         "mysql": (
-            "SELECT p.id FROM products p WHERE p.category_id = 4 AND UPDATEXML(3536,CONCAT(0x2e,0x717a6b7171,(SELECT USER()),0x716b7a7671),3856)",
-            "SELECT p.id FROM products p WHERE p.category_id = 4 AND EXP(~(SELECT * FROM (SELECT CONCAT(0x717a6b7171,(SELECT DATABASE()),0x78))x))",
-            "select a from t where b = 4 or (SELECT 2*(IF((SELECT * FROM (SELECT CONCAT(0x71,(SELECT DATABASE()),0x78))s), 8446744073709551610, 8446744073709551610)))",
-            "select a from t where b = 4 and (select 1 from(select count(*),concat(user(),floor(rand(0)*2))x from information_schema.plugins group by x)a)",
+            (
+                "SELECT p.id FROM products p WHERE p.category_id = 4 AND "
+                "UPDATEXML(3536,CONCAT(0x2e,0x717a6b7171,(SELECT USER()),0x716b7a7671),3856)"
+            ),
+            (
+                "SELECT p.id FROM products p WHERE p.category_id = 4 AND EXP(~(SELECT * FROM (SELECT "
+                "CONCAT(0x717a6b7171,(SELECT DATABASE()),0x78))x))"
+            ),
+            (
+                "select a from t where b = 4 or (SELECT 2*(IF((SELECT * FROM (SELECT CONCAT(0x71,(SELECT "
+                "DATABASE()),0x78))s), 8446744073709551610, 8446744073709551610)))"
+            ),
+            (
+                "select a from t where b = 4 and (select 1 from(select count(*),concat(user(),floor(rand(0)*2))x from "
+                "information_schema.plugins group by x)a)"
+            ),
             "select a from t limit 1,1 PROCEDURE ANALYSE(EXTRACTVALUE(2055,CONCAT(0x5c,(SELECT @@version))),1)",
         ),
         "oracle": (
-            "SELECT * FROM t WHERE id = 7 AND 1614=(SELECT UPPER(XMLType(CHR(60)||CHR(58)||CHR(113)||(REPLACE((SELECT user FROM dual),CHR(32),CHR(95)))||CHR(62))) FROM DUAL)",
-            "SELECT * FROM t WHERE id = 7 AND 1=utl_inaddr.get_host_address((select banner from v$version where rownum=1))",
+            (
+                "SELECT * FROM t WHERE id = 7 AND 1614=(SELECT "
+                "UPPER(XMLType(CHR(60)||CHR(58)||CHR(113)||(REPLACE((SELECT user FROM "
+                "dual),CHR(32),CHR(95)))||CHR(62))) FROM DUAL)"
+            ),
+            (
+                "SELECT * FROM t WHERE id = 7 AND 1=utl_inaddr.get_host_address((select banner from v$version where "
+                "rownum=1))"
+            ),
         ),
         "sqlserver": (
             "SELECT Id FROM t WHERE c = 4 AND 3412=CONVERT(INT,(SELECT CHAR(113)+(SELECT @@VERSION)+CHAR(113)))",
@@ -665,7 +774,10 @@ ERROR_EXTRACTION = Signal(
 _ASKED = r"\b(?:and|or|not|xor|when|if|iif|where|having|rlike|like|elt|make_set|select)[ (!]{1,6}"
 INFERENCE = Signal(
     "inference",
-    "A value read one answer at a time: a character of a subquery or server value compared, or an error on one branch of a CASE.",
+    (
+        "A value read one answer at a time: a character of a subquery or server value compared, or an error on one "
+        "branch of a CASE."
+    ),
     (
         Pattern(
             ALL,
@@ -690,8 +802,10 @@ INFERENCE = Signal(
                 ),
                 *("strpos", "charindex", "strcmp", "regexp_substr", "regexp_like", "hex", "bin"),
             ),
-            rf"{_ASKED}(?:\w{{1,20}}\(){{0,3}}(?:substr[bc]?|substring|mid|left|right|lpad|instr|locate|position|strpos|charindex"
-            rf"|strcmp|regexp_substr|regexp_like)\({_OPEN}(?:\w{{1,20}}\({_OPEN}){{0,3}}(?:select\b|{_SERVER}|user,)[^;]{{0,400}}?"
+            rf"{_ASKED}(?:\w{{1,20}}\(){{0,3}}(?:substr[bc]?|substring|mid|left|right|lpad|instr|locate|position"
+            "|strpos|charindex"
+            rf"|strcmp|regexp_substr|regexp_like)\({_OPEN}(?:\w{{1,20}}\({_OPEN}){{0,3}}(?:select\b|{_SERVER}"
+            f"|user,)[^;]{{0,400}}?"
             rf"(?:,[?01]|for 1|,\?)\){_CLOSE}(?:=|<>|<|>| like | in ?\(| between | regexp )",
         ),
         Pattern(ALL, ("right", "reverse"), rf"\b(?:right|reverse)\(left\({_OPEN}(?:select\b|{_SERVER})"),
@@ -717,7 +831,10 @@ INFERENCE = Signal(
         Pattern(
             ALL,
             ("and", "or", "not", "where"),
-            r"\b(?:and|or|not|xor|\|\|)[ (!]{0,6}\(select (?:\?|(?:substr[bc]?|substring|mid|left|right|length|len|ascii|count)\([^;]{1,80}\)) ?from [^;]{1,400}\)(?:=|<>|<|>| like )\?",
+            (
+                r"\b(?:and|or|not|xor|\|\|)[ (!]{0,6}\(select (?:\?|(?:substr[bc]?|substring|mid|left|right|length"
+                r"|len|ascii|count)\([^;]{1,80}\)) ?from [^;]{1,400}\)(?:=|<>|<|>| like )\?"
+            ),
             raw=r"(?:=|<|>|like)\s{0,3}(?:'.'|'\w'|\d{2,3}\b|'[^']{0,40}')",
         ),
         # A subquery between the two halves of a text.
@@ -733,7 +850,11 @@ INFERENCE = Signal(
         Pattern(
             ALL,
             ("case", "if", "iif", "decode", "nullif"),
-            r"(?:\b(?:then|else) ?|,)\(?(?:to_char\(|to_number\(|cast\()?(?:[?01]/\(?(?:select )?\(?0\b|[?01]/\(case\b|\?\*\(select \?|\(?select \?(?: from [\w.]{1,60})? union(?: all)? select \?|cast\([?01] as \w{1,20}\)/\(?(?:select )?0|ctxsys\.|drop function)",
+            (
+                r"(?:\b(?:then|else) ?|,)\(?(?:to_char\(|to_number\(|cast\()?(?:[?01]/\(?(?:select )?\(?0\b"
+                r"|[?01]/\(case\b|\?\*\(select \?|\(?select \?(?: from [\w.]{1,60})? union(?: all)? select \?"
+                r"|cast\([?01] as \w{1,20}\)/\(?(?:select )?0|ctxsys\.|drop function)"
+            ),
             behind=r"\b(?:case|i?if\()",
         ),
         Pattern(
@@ -758,7 +879,10 @@ INFERENCE = Signal(
         Pattern(
             _MY,
             ("elt", "make_set", "extractvalue"),
-            r"\b(?:elt|make_set)\([^;]{1,300}?(?:[=<>]| r?like | between | in ?\()|\b(?:and|or|rlike|not|xor) (?:elt|make_set|extractvalue)\(|\((?:\?=\?|[^;]{1,40}>\?)\)\*[?01]",
+            (
+                r"\b(?:elt|make_set)\([^;]{1,300}?(?:[=<>]| r?like | between | in ?\()|\b(?:and|or|rlike|not"
+                r"|xor) (?:elt|make_set|extractvalue)\(|\((?:\?=\?|[^;]{1,40}>\?)\)\*[?01]"
+            ),
         ),
         Pattern(_MS, ("is_srvrolemember",), r"\b(?:and|or|not)[ (]{1,5}is_srvrolemember\("),
         Pattern(
@@ -770,35 +894,59 @@ INFERENCE = Signal(
         Pattern(
             _PG,
             ("pg_user", "pg_shadow", "pg_roles"),
-            r"\(select (?:usesuper|rolsuper)=true from [^;]{1,200}\)|\b(?:and|or) \(select (?:usesuper|rolsuper) from\b",
+            (
+                r"\(select (?:usesuper|rolsuper)=true from [^;]{1,200}\)|\b(?:and|or) \(select (?:usesuper"
+                r"|rolsuper) from\b"
+            ),
         ),
     ),
     samples={
         "postgresql": (
-            "select a from t where b = 4 AND ASCII(SUBSTRING((SELECT COALESCE(CAST(passwd AS VARCHAR(10000)),(CHR(32))) FROM pg_shadow LIMIT 1)::text FROM 1 FOR 1))>64",
-            "select a from t where b = 'x' and (select substr(password,1,1) from users where username='administrator')='a'",
+            (
+                "select a from t where b = 4 AND ASCII(SUBSTRING((SELECT COALESCE(CAST(passwd AS "
+                "VARCHAR(10000)),(CHR(32))) FROM pg_shadow LIMIT 1)::text FROM 1 FOR 1))>64"
+            ),
+            (
+                "select a from t where b = 'x' and (select substr(password,1,1) from users where "
+                "username='administrator')='a'"
+            ),
             "select a from t order by (select (case when (5=5) then 1 else 1/(select 0) end))",
         ),
         "mysql": (
-            "SELECT p.id FROM products p WHERE p.category_id = 4 AND ORD(MID((IFNULL(CAST(DATABASE() AS NCHAR),0x20)),1,1))>64",
+            (
+                "SELECT p.id FROM products p WHERE p.category_id = 4 AND ORD(MID((IFNULL(CAST(DATABASE() AS "
+                "NCHAR),0x20)),1,1))>64"
+            ),
             "select a from t where b = 'x' and substring(version(),1,1)='8'",
             "select a from t where b = 4 RLIKE (SELECT (CASE WHEN (7152=7152) THEN 4 ELSE 0x28 END))",
         ),
         "oracle": (
-            "SELECT * FROM t WHERE ref = 'a'||(CASE WHEN (ASCII(SUBSTRC((SELECT user FROM dual),1,1))>83) THEN TO_CHAR(1/0) ELSE '' END)||''",
-            "select * from t where ref = ''||(select case when length(password)>3 then to_char(1/0) else '' end from users where username='administrator')||''",
+            (
+                "SELECT * FROM t WHERE ref = 'a'||(CASE WHEN (ASCII(SUBSTRC((SELECT user FROM dual),1,1))>83) THEN "
+                "TO_CHAR(1/0) ELSE '' END)||''"
+            ),
+            (
+                "select * from t where ref = ''||(select case when length(password)>3 then to_char(1/0) else '' end "
+                "from users where username='administrator')||''"
+            ),
         ),
         "sqlserver": (
             "select id from t where a = 4 AND UNICODE(SUBSTRING((SELECT TOP 1 name FROM master..sysdatabases),1,1))>64",
             "select id from t where a = 'x' and len(db_name())=5--",
-            "select id from t where a = 4 AND 4512=(SELECT (CASE WHEN (4512=4512) THEN 4512 ELSE (SELECT 3 UNION SELECT 8) END))",
+            (
+                "select id from t where a = 4 AND 4512=(SELECT (CASE WHEN (4512=4512) THEN 4512 ELSE (SELECT 3 UNION "
+                "SELECT 8) END))"
+            ),
         ),
     },
     near_misses={
         "postgresql": (
             "select ascii(substr(name, 1, 1)) from t where substring(name from 1 for 1) = 'a'",
             "select case when total = 0 then 0 else hits / total end from t",
-            "select a from t where exists (select 1 from u where u.id = t.id) and (select count(*) from u where u.id = t.id) > 5",
+            (
+                "select a from t where exists (select 1 from u where u.id = t.id) and (select count(*) from u where "
+                "u.id = t.id) > 5"
+            ),
             "select version(), current_user, substr(version(), 1, 20)",
         ),
         "mysql": (
@@ -839,7 +987,10 @@ ENCODED = Signal(
             ("mysql", "sqlserver"),
             ("concat", "concat_ws", "union", "like", "exec"),
             r"\bconcat(?:_ws)?\([^;]{0,60}\?|\bunion\b|\blike \?|=\?",
-            raw=r"concat(?:_ws)?\W{1,9}0x[0-9a-f]{2}|\bunion\b.{1,200}0x(?:[2-7][0-9a-f]){3,200}\b|like\W{1,9}0x(?:[2-7][0-9a-f]){2,200}",
+            raw=(
+                r"concat(?:_ws)?\W{1,9}0x[0-9a-f]{2}|\bunion\b.{1,200}0x(?:[2-7][0-9a-f]){3,200}\b"
+                r"|like\W{1,9}0x(?:[2-7][0-9a-f]){2,200}"
+            ),
         ),
         Pattern(
             _MY,
@@ -856,7 +1007,10 @@ ENCODED = Signal(
         "mysql": (
             "select a from t where b = char(97,98,99,100)",
             "select a from t union select 0x717a6b7171,2",
-            "select a from t where b = 4 LIMIT 0,1 INTO OUTFILE '/var/www/x.php' LINES TERMINATED BY 0x3c3f7068702073797374656d28-- -",
+            (
+                "select a from t where b = 4 LIMIT 0,1 INTO OUTFILE '/var/www/x.php' LINES TERMINATED BY "
+                "0x3c3f7068702073797374656d28-- -"
+            ),
         ),
         "oracle": (
             "select chr(68)||chr(66)||chr(65) from dual",
@@ -884,7 +1038,10 @@ ENCODED = Signal(
 
 DYNAMIC_CODE = Signal(
     "dynamic-code",
-    "A text that is put together, or encoded, and executed. Its own signals count too, as far as its parts are constants.",
+    (
+        "A text that is put together, or encoded, and executed. Its own signals count too, as far as its parts are "
+        "constants."
+    ),
     (),
     samples={
         "postgresql": (

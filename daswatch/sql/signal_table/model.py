@@ -18,9 +18,11 @@ class Pattern:
 
     It is tried only where one of `words` is in the shape: identifiers or keywords in lower case. Where `raw` is given,
     the text must match this too, in lower case, as it was sent or without its comments: for what a shape does not keep,
-    such as the value of a literal, or a hint. Where `without` is found in the shape, the pattern does not count. `behind` must be found in the same
-    statement in front of what the expression finds, not further than `LOOK_BEHIND`: a gap within an expression costs
-    its length at each place where it begins. Nothing repeats without limit but a letter: `\\w++`, `[^;]{0,200}`.
+    such as the value of a literal, or a hint. Where `without` is found in the shape, the pattern does not count.
+
+    `behind` must be found in the same statement in front of what the expression finds, not further than `LOOK_BEHIND`:
+    a gap within an expression costs its length at each place where it begins. Nothing repeats without limit but a
+    letter: `\\w++`, `[^;]{0,200}`.
     """
 
     engines: tuple[str, ...]
