@@ -17,6 +17,7 @@ from daswatch.sql.executed_text import executed_texts, executes_text
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import LOOK_BEHIND, Pattern
+from daswatch.sql.split_words import splits_word
 from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_engine, without_comments
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
@@ -68,6 +69,8 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
             found.add("union-probe")
         if matches.is_stacked:
             found.add("stacked-statements")
+    if splits_word(text, engine):
+        found.add("split-word")
     if matches.runs_text and depth:
         executed_signals: set[str] = set()
         for executed in executed_texts(text, engine):

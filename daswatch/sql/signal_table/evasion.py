@@ -1,0 +1,366 @@
+"""How a statement hides what it does, and how data is read a little at a time.
+
+`split-word` is strong: nobody cuts a word that is not to be found. `contradiction` and `value-probe` are SQL injection;
+`page-read` is what any list on a screen does too: it says something in numbers only.
+"""
+
+from __future__ import annotations
+
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal
+
+_PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
+
+SPLIT_WORD = Signal(
+    "split-word",
+    "Two constants are put together in the middle of a word, so that a search does not find it.",
+    (),
+    samples={
+        "postgresql": (
+            "DO $$ BEGIN EXECUTE 'gr'||'ant app_rw to svc'; END $$",
+            "SELECT set_config('pga' || 'udit.log', 'none', false)",
+            "DO $x$ BEGIN EXECUTE concat('GR', 'ANT a TO b'); END $x$",
+            "CREATE FUNCTION f() RETURNS void AS 'BEGIN EXECUTE ''dr''||''op table t''; END' LANGUAGE plpgsql",
+            "DO LANGUAGE plpython3u $$ plpy.execute('select * fr'+'om t') $$",
+        ),
+        "mysql": (
+            "SET @s = CONCAT('GR', 'ANT ALL ON *.* TO b'); PREPARE s FROM @s",
+            "SET @s = 'dr' 'op table t'",
+            "SELECT CONCAT(@a, 'sel', 'ect 1')",
+        ),
+        "oracle": (
+            "BEGIN EXECUTE IMMEDIATE 'gr'||/* x */'ant dba to app'; END;",
+            "DECLARE o VARCHAR2(9) := 'EXP' || '' || q'[ORT]'; BEGIN NULL; END;",
+        ),
+        "sqlserver": (
+            "DECLARE @s nvarchar(99) = N'xp_cmd' + N'shell'; EXEC @s 'dir'",
+            "EXEC ('dr' + ('op table t'))",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT 'Order '||'number' || id FROM orders",
+            "SELECT first_name||' '||last_name FROM users WHERE a IN ('gr', 'ant')",
+            "SELECT 'it''s' || ' here'",
+            "SELECT \"gr\"||\"ant\" FROM t",
+            "INSERT INTO notes (body) VALUES ('write ''gr''||''ant'' there')",
+        ),
+        "mysql": (
+            "SELECT CONCAT('%', 'ant', '%')",
+            "SELECT CONCAT_WS(',', 'gr', 'ant')",
+            "SELECT a FROM t WHERE b IN ('gr', 'ant') AND c = CONCAT('gr', d)",
+        ),
+        "oracle": (
+            "SELECT 'a' || b || 'c' FROM t",
+            f"INSERT INTO t (c) VALUES ('{'x' * 1000}' || '{'y' * 1000}' || 'z')",
+        ),
+        "sqlserver": (
+            "SELECT N'Total: ' + N'none', 'a', 'b'",
+            "SELECT 'SELECT a ' + 'FROM t'",
+            "SELECT 'gr' AS a, 'ant' AS b",
+        ),
+    },
+)
+
+_CONJUNCTION = r"\b(?:and|xor|having|when|rlike|and not|xor not)[ (!]{0,9}"
+_ANY_CONDITION = r"\b(?:and|or|xor|not|having|when|rlike)[ (!]{0,9}"
+_COMPARES = r"(?:=|<=>| like | r?like | regexp | in ?\(| is )"
+# Not one side of an optional filter: `('all' = 'north' or region = 'north')`.
+_NOT_OPTIONAL = r"(?!\)? or\b)(?![\w.(*/+|-])"
+_BLANK = r"(?:[\s(+]|/\*.{0,9}\*/){0,9}"
+_RAW_COMPARES = rf"{_BLANK}(?:<=>|=|\br?like\b|\bregexp\b|\bin\b|\bis\b){_BLANK}"
+
+CONTRADICTION = Signal(
+    "contradiction",
+    "Two different constants are compared in a further condition, which therefore never holds.",
+    (
+        Pattern(
+            ALL,
+            ("and", "xor", "having", "when", "rlike"),
+            rf"{_CONJUNCTION}\?{_COMPARES}\(?\?{_NOT_OPTIONAL}",
+            raw=rf"(?<![\w.'\"-])(\d{{1,12}})\)?{_RAW_COMPARES}(?!\1(?!\d))\d{{1,12}}(?![\w.'\"])",
+        ),
+        Pattern(
+            ALL,
+            ("or", "not"),
+            rf"{_ANY_CONDITION}\?{_COMPARES}\(?\?{_NOT_OPTIONAL}",
+            raw=rf"(?<![\w.'\"-])(\d{{3,12}})\)?{_RAW_COMPARES}(?!\1(?!\d))\d{{3,12}}(?![\w.'\"])",
+        ),
+        Pattern(
+            ALL,
+            ("and", "xor", "having", "when", "rlike"),
+            rf"{_CONJUNCTION}\?{_COMPARES}\(?\?{_NOT_OPTIONAL}",
+            raw=rf"\b(?:and|xor|having|when|rlike|not)\b[\s(!]{{0,9}}n?'([^']{{1,40}})'{_RAW_COMPARES}n?'(?!\1')[^']{{1,40}}'?",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT p.id FROM products p WHERE p.category_id = 4 AND 5990=2125",
+            "SELECT id FROM t WHERE a = 'x' AND 'rxqO'='LQAN' AND published",
+            "SELECT id FROM t WHERE a = 'x' OR 1234=4321",
+            "SELECT id FROM t WHERE a = 4 AND 5=6",
+        ),
+        "mysql": (
+            "SELECT id FROM t WHERE a = 4 AND 1015 LIKE 1370",
+            "SELECT id FROM t WHERE a = 4 RLIKE (SELECT (CASE WHEN (2971=7311) THEN 4 ELSE 0x28 END))",
+            "SELECT id FROM t WHERE (a = 4) AND/**/5990/**/=/**/2125 AND (b = 5)",
+        ),
+        "oracle": (
+            "SELECT * FROM orders WHERE id = 7 AND 7552=7553",
+            "SELECT * FROM orders WHERE ref = 'x' AND 'ab'='cd'",
+        ),
+        "sqlserver": (
+            "SELECT Id FROM dbo.Users WHERE Email = 'x' AND 1489=5481 AND 'jXgY'='jXgY'",
+            "SELECT Id FROM dbo.Users WHERE Email = 'x' AND N'jXgY'=N'lheJ'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT id FROM t WHERE a = 4 AND 2485=2485",
+            "SELECT id FROM t WHERE NOT 1=0 AND b = 5",
+            "SELECT id FROM t WHERE a = 5 AND 0=1",
+            "SELECT id FROM t WHERE ('north' = 'all' OR region = 'north') AND b = 4",
+            "SELECT id FROM t WHERE a = 'x' AND (5 = 0 OR b = 5)",
+            "INSERT INTO notes (body) VALUES ('x AND 5990=2125')",
+        ),
+        "mysql": (
+            "SELECT id FROM t WHERE a = 4 AND 1=0",
+            "SELECT id FROM t WHERE a = 5 AND b = 7",
+            "SELECT id FROM t WHERE 1=2",
+        ),
+        "oracle": ("SELECT 1 FROM dual WHERE 1=0", "SELECT id FROM t WHERE 1=1 AND a = 5 AND 1=2"),
+        "sqlserver": (
+            "SELECT [u].[Id] FROM [Users] AS [u] WHERE [u].[Age] > 18 AND 0 = 1",
+            "SELECT Id FROM t WHERE a = 'x' AND 'abc'='abc'",
+        ),
+    },
+)
+
+_OPEN = r"[ (]{0,5}"
+_WRAPPED = r"(?:\w{1,20}\([ (]{0,5}){0,4}"
+_PART = r"(?:substr[bc]?|substring|mid|left|right|lpad|rpad|regexp_substr)"
+_CODE = r"(?:ascii|ord|unicode|codepoint|hex|bin|conv|bit_length|bit_count|crc32)"
+_IS = r"(?:=|<>|<=?|>=?|&|\^|<<|>>|~\*?| ?(?:not )?(?:between |in ?\(|(?:binary )?(?:i?like|regexp|rlike|similar to)\b))"
+_IN_A_CONDITION = (
+    r"(?:\b(?:and|or|xor|not|where|when|having|rlike|regexp)|i?if\(|elt\(|\border by|\|\||,)(?: (?:binary|not) ?)?[ (!]{0,9}"
+)
+_SECRET_COLUMN = r"(?:\w{1,40}\.)?\w{0,40}(?:pass|pwd|secret|token|hash|salt|api_?key|card|ssn)\w{0,40}"
+_ONE_ROW = r"(?:limit [?01](?:,[?01]| offset [?01])?|rownum(?:<=|=|<)[?01]|fetch (?:first|next) [?01]? ?rows? only)"
+
+VALUE_PROBE = Signal(
+    "value-probe",
+    "A value is read one answer at a time, in other forms than `inference` has: a part or pattern of a subquery's value"
+    " compared, or an order that depends on it.",
+    (
+        Pattern(
+            ALL,
+            tuple("substr substrb substrc substring mid left right lpad rpad regexp_substr".split()),
+            rf"\b{_PART}\({_OPEN}{_WRAPPED}select\b[^;]{{1,400}}?(?:,[?01]|for [?01])\)[ )]{{0,9}}{_IS}",
+        ),
+        Pattern(
+            ALL,
+            tuple("ascii ord unicode codepoint hex bin conv bit_length bit_count crc32".split()),
+            rf"\b{_CODE}\({_OPEN}{_WRAPPED}select\b[^;]{{1,400}}?\)[ )]{{0,9}}{_IS}",
+        ),
+        Pattern(
+            ALL,
+            ("select",),
+            rf"{_IN_A_CONDITION}\(select {_OPEN}(?:{_PART}|{_CODE})\([^;]{{1,120}}? ?\bfrom [^;]{{1,400}}?\)[ )]{{0,5}}{_IS}",
+            raw=r"(?:[=<>]|like|between|in|&)[\s(]{0,5}(?:n?'[^']{0,2}'|'[^'%]{0,9}%'|0x[0-9a-f]{2}\b|\d{1,3}\b)",
+        ),
+        # One row's value against a pattern.
+        Pattern(
+            ("postgresql", "mysql"),
+            ("limit",),
+            rf"\(select [^;]{{1,400}}?\b{_ONE_ROW}\)(?: collate \w{{1,40}})? ?"
+            r"(?:~\*?| ?(?:not )?(?:binary )?(?:i?like|regexp|rlike|similar to)\b)",
+        ),
+        Pattern(
+            ("oracle", "sqlserver"),
+            ("select",),
+            rf"\(select (?:top[ (]{{0,2}}1\)? ?[^;]{{1,300}}?|[^;]{{1,300}}?\b{_ONE_ROW})\)(?: collate \w{{1,40}})? ?(?:not )?like\b",
+        ),
+        Pattern(
+            ALL,
+            tuple("strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set".split()),
+            rf"\b(?:strcmp|locate|instr|strpos|charindex|patindex|position|regexp_like|regexp_instr|find_in_set)\("
+            rf"{_OPEN}(?:[?$](?:,| in ?))?{_OPEN}(?:\w{{1,20}}\([ (]{{0,5}}){{0,3}}select\b",
+        ),
+        Pattern(
+            ALL,
+            ("order",),
+            rf"\border by[ (]{{0,5}}(?:select[ (]{{1,5}})?(?:case when|i?if\()[ (]{{0,9}}(?:select )?[ (]{{0,5}}"
+            rf"(?:{_PART}|{_CODE}|length|len|char_length)\([ (]{{0,5}}(?:{_PART}\(|select\b|{_SECRET_COLUMN})",
+        ),
+        # A secret of the statement's own table, letter by letter.
+        Pattern(
+            ALL,
+            ("ascii", "ord", "unicode", "hex", "codepoint"),
+            rf"{_IN_A_CONDITION}(?:ascii|ord|unicode|hex|codepoint)\({_PART}\({_OPEN}{_SECRET_COLUMN}[,)]",
+        ),
+        Pattern(
+            ALL,
+            tuple("substr substrb substrc substring mid left".split()),
+            rf"\b(?:and|or|xor|when|not)[ (!]{{1,9}}(?:binary )?{_PART}\({_OPEN}{_SECRET_COLUMN},[^;()]{{1,20}}\)(?:=|<>|<|>)\?",
+            raw=r"(?:[=<>])\s{0,9}n?'[^']'",
+        ),
+        Pattern(
+            ALL,
+            tuple(
+                "json_contains json_search json_overlaps json_value json_extract json_unquote json_exists json_contains_path"
+                " jsonb_path_exists jsonb_path_match xpath_exists xmlexists existsnode extractvalue isjson".split()
+            ),
+            rf"{_IN_A_CONDITION}(?:json_(?:contains|search|overlaps|value|extract|unquote|exists|contains_path)"
+            rf"|jsonb_path_(?:exists|match)|xpath_exists|xmlexists|existsnode|extractvalue|isjson)\([^;]{{0,80}}?\(select\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT a FROM t ORDER BY (CASE WHEN (SELECT ascii(substr(passwd,1,1)) FROM pg_shadow LIMIT 1)>64 THEN a ELSE b END)",
+            "SELECT a FROM t WHERE b = 4 AND (SELECT secret FROM vault LIMIT 1) ~ '^a'",
+            "SELECT a FROM t WHERE b = 4 AND strpos((SELECT email FROM users LIMIT 1), 'a') = 1",
+            "SELECT a FROM t WHERE b = 4 AND substr((SELECT email FROM users LIMIT 1),1,1) BETWEEN 'a' AND 'm'",
+        ),
+        "mysql": (
+            "SELECT a FROM t WHERE b = 4 AND (SELECT password FROM users LIMIT 0,1) REGEXP BINARY '^a'",
+            "SELECT a FROM t WHERE b = 4 AND (SELECT email FROM users LIMIT 1) LIKE CONCAT('a', '%')",
+            "SELECT a FROM t WHERE b = 4 AND CONV(HEX(SUBSTR((SELECT email FROM users LIMIT 1),1,1)),16,10)&64=64",
+            "SELECT a FROM t WHERE b = 4 AND STRCMP((SELECT email FROM users LIMIT 1), 'm') < 0",
+            "SELECT a FROM t WHERE b = 4 AND LOCATE('a', (SELECT email FROM users LIMIT 1)) = 1",
+            "SELECT a FROM t WHERE b = 4 AND JSON_CONTAINS((SELECT doc FROM users LIMIT 1), '\"a\"')",
+        ),
+        "oracle": (
+            "SELECT a FROM t WHERE b = 4 AND INSTR((SELECT pw FROM users WHERE ROWNUM=1),'a')=1",
+            "SELECT a FROM t ORDER BY CASE WHEN ASCII(SUBSTR((SELECT pw FROM users WHERE ROWNUM=1),1,1))>64 THEN 1 ELSE 2 END",
+        ),
+        "sqlserver": (
+            "SELECT a FROM t WHERE b = 4 AND (SELECT TOP 1 pw FROM users) LIKE 'a%'",
+            "SELECT a FROM t WHERE b = 4 AND SUBSTRING((SELECT TOP 1 pw FROM users),1,1) IN ('a','b')",
+            "SELECT a FROM t WHERE b = 4 AND ASCII(SUBSTRING(password_hash,1,1)) > 64",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT a FROM t ORDER BY CASE WHEN substring(name, 1, 1) = 'a' THEN 0 ELSE 1 END",
+            "SELECT a FROM t WHERE b = (SELECT max(b) FROM t WHERE c = 4)",
+            "SELECT substr((SELECT note FROM n WHERE n.id = t.id), 1, 80) FROM t WHERE a = 4",
+            "SELECT a FROM t WHERE (SELECT count(*) FROM u WHERE u.id = t.id) > 5",
+        ),
+        "mysql": (
+            "SELECT a FROM t WHERE LOCATE('x', name) > 0",
+            "SELECT a FROM t WHERE name REGEXP '^a'",
+            "SELECT a FROM t WHERE JSON_CONTAINS(tags, '\"a\"')",
+        ),
+        "oracle": ("SELECT a FROM t WHERE INSTR(name, 'x') = 1", "SELECT a FROM t WHERE SUBSTR(code, 1, 2) = 'DE'"),
+        "sqlserver": (
+            "SELECT a FROM t WHERE CHARINDEX('x', name) > 0",
+            "SELECT a FROM t WHERE LEFT(code, 2) = 'DE' AND name LIKE 'a%'",
+        ),
+    },
+)
+
+_VALUE = r"(?:[?$01]|@[\w$]{1,60})"
+_COLUMNS = r"(?:(?!\b(?:from|select|count|sum|max|min|avg)\b)[^;]){1,1900}+"
+_TABLE = r"\bfrom ?(?:only )?[\w$#.]{1,200}(?: as)?(?: (?!where\b|order\b|limit\b|offset\b|with\b)[\w$#]{1,60})?(?:with ?\(nolock\))?"
+_ORDER = r"(?:order by [\w$#.]{1,130}(?: asc| desc)?(?:,[\w$#.]{1,130}(?: asc| desc)?){0,9})?"
+_ROWS = r"rows?"
+_FETCH = rf"offset {_VALUE} {_ROWS} ?(?:fetch (?:next|first) {_VALUE} {_ROWS} only)?"
+_BLANKS = r"[ ]{0,1}"
+
+PAGE_READ = Signal(
+    "page-read",
+    "A page of one table is read, with no condition but where the page begins.",
+    (
+        Pattern(
+            ("postgresql", "mysql"),
+            ("limit", "offset"),
+            rf"\Aselect ?{_COLUMNS}{_TABLE} ?{_ORDER}{_BLANKS}"
+            rf"(?:limit {_VALUE}(?:,{_VALUE}| offset {_VALUE})|offset {_VALUE} limit {_VALUE}|{_FETCH})$",
+        ),
+        Pattern(
+            ("oracle", "sqlserver"),
+            ("offset",),
+            rf"\Aselect ?{_COLUMNS}{_TABLE} ?{_ORDER}{_BLANKS}{_FETCH}$",
+        ),
+        # From the last key on.
+        Pattern(
+            ("postgresql", "mysql", "oracle"),
+            ("where",),
+            rf"\Aselect ?{_COLUMNS}{_TABLE} where ?\(?([\w$#.]{{1,130}})>=?{_VALUE}\)? ?order by \1(?: asc)? "
+            rf"(?:limit {_VALUE}|fetch (?:next|first) {_VALUE} {_ROWS} only)$",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("top",),
+            rf"\Aselect (?:distinct )?top ?\(?{_VALUE}\)? ?{_COLUMNS}{_TABLE} where ?\(?([\w$#.]{{1,130}})>=?{_VALUE}\)? ?"
+            r"order by \1(?: asc)?$",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("top",),
+            rf"\Aselect (?:distinct )?top ?\(?{_VALUE}\)? ?{_COLUMNS}{_TABLE} where [\w$#.]{{1,130}} not in ?\(select top ?"
+            rf"\(?{_VALUE}\)? ?[\w$#.]{{1,130}} from [^;()]{{1,200}}\) ?{_ORDER}$",
+        ),
+        # Rows by their number.
+        Pattern(
+            ("oracle", "sqlserver", "postgresql"),
+            ("row_number",),
+            r"\brow_number\(\)over ?\(order by (?:\(select [?01]\)|\(select null\)|[^()]{1,200})\)(?: ?as)? ?[\w$#]{0,60}[^;()]{0,200}?"
+            rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})?\)[^;()]{{0,80}}? ?where [\w$#.]{{1,130}}(?: between |>=?){_VALUE}",
+        ),
+        Pattern(
+            _ORACLE,
+            ("rownum",),
+            rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? ?{_ORDER}\)[^;()]{{0,60}}? ?where rownum<=?{_VALUE}\)[^;()]{{0,60}}? ?"
+            rf"where [\w$#.]{{1,130}}>=?{_VALUE}",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM customers ORDER BY id LIMIT 1000 OFFSET 5000",
+            "SELECT id, email FROM public.customers OFFSET 5000 LIMIT 1000",
+            "SELECT * FROM customers WHERE id > 5000 ORDER BY id LIMIT 1000",
+            "SELECT * FROM customers c ORDER BY c.id OFFSET $1 ROWS FETCH NEXT $2 ROWS ONLY",
+        ),
+        "mysql": (
+            "SELECT * FROM `customers` LIMIT 5000, 1000",
+            "SELECT id, email FROM store.customers ORDER BY id DESC LIMIT 1000 OFFSET 5000",
+            "SELECT * FROM customers WHERE id > 5000 ORDER BY id LIMIT 1000",
+        ),
+        "oracle": (
+            "SELECT * FROM customers ORDER BY id OFFSET 5000 ROWS FETCH NEXT 1000 ROWS ONLY",
+            "SELECT * FROM (SELECT a.*, ROWNUM rn FROM (SELECT * FROM customers ORDER BY id) a WHERE ROWNUM <= 6000)"
+            " WHERE rn > 5000",
+            "SELECT * FROM customers WHERE id > :1 ORDER BY id FETCH FIRST 1000 ROWS ONLY",
+        ),
+        "sqlserver": (
+            "SELECT * FROM dbo.Customers ORDER BY Id OFFSET 5000 ROWS FETCH NEXT 1000 ROWS ONLY",
+            "SELECT TOP 1000 * FROM dbo.Customers WHERE Id > 5000 ORDER BY Id",
+            "SELECT TOP (1000) * FROM dbo.Customers WHERE Id NOT IN (SELECT TOP 5000 Id FROM dbo.Customers ORDER BY Id) ORDER BY Id",
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY Id) AS rn FROM dbo.Customers) x WHERE rn BETWEEN 5001 AND 6000",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT * FROM customers WHERE country = 'DE' ORDER BY id LIMIT 20 OFFSET 40",
+            "SELECT * FROM customers ORDER BY id LIMIT 100",
+            "SELECT * FROM orders WHERE customer_id > 4 ORDER BY id LIMIT 10",
+            "SELECT c.id FROM customers c JOIN orders o ON o.c = c.id ORDER BY c.id LIMIT 20 OFFSET 40",
+        ),
+        "mysql": (
+            "SELECT * FROM customers LIMIT 10",
+            "SELECT COUNT(*) FROM customers LIMIT 0, 1",
+            "SELECT * FROM customers WHERE id > 5000 AND country = 'DE' ORDER BY id LIMIT 1000",
+        ),
+        "oracle": (
+            "SELECT * FROM customers WHERE ROWNUM <= 100",
+            "SELECT * FROM customers WHERE country = :1 ORDER BY id OFFSET 20 ROWS FETCH NEXT 20 ROWS ONLY",
+        ),
+        "sqlserver": (
+            "SELECT TOP 1000 * FROM dbo.Customers",
+            "SELECT * FROM dbo.Customers WHERE Country = @p0 ORDER BY Id OFFSET @p1 ROWS FETCH NEXT @p2 ROWS ONLY",
+            "SELECT * FROM (SELECT Id, ROW_NUMBER() OVER (PARTITION BY Country ORDER BY Id) AS rn FROM dbo.C) x WHERE rn = 1",
+        ),
+    },
+)
+
+EVASION: tuple[Signal, ...] = (SPLIT_WORD, CONTRADICTION, VALUE_PROBE, PAGE_READ)
