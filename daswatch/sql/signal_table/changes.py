@@ -700,10 +700,10 @@ _OBJECT_DROP = Signal(
         Pattern(
             _PG,
             _words("table schema owned"),
-            rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp\b|on\b|to\b)(?=[\w?$\"]|%|$)",
+            rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp(?:_\d{{1,9}})?\b|on\b|to\b)(?=[\w?$\"]|%|$)",
         ),
         Pattern(
-            _PG, ("truncate",), r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp\b|on\b|to\b|or\b|from\b)(?=[\w?$%])"
+            _PG, ("truncate",), r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp(?:_\d{1,9})?\b|on\b|to\b|or\b|from\b)(?=[\w?$%])"
         ),
         Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
         Pattern(_MYSQL, _words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
@@ -769,6 +769,7 @@ _OBJECT_DROP = Signal(
     },
     near_misses={
         "postgresql": (
+            "DROP TABLE IF EXISTS pg_temp_3.work, pg_temp.other",
             "DROP VIEW v",
             "CREATE TRIGGER t BEFORE TRUNCATE ON c FOR EACH STATEMENT EXECUTE FUNCTION f()",
             "GRANT TRUNCATE ON c TO x",
@@ -777,6 +778,7 @@ _OBJECT_DROP = Signal(
             "ALTER TABLE t DROP CONSTRAINT c",
         ),
         "mysql": (
+            "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t`",
             "DROP TEMPORARY TABLE IF EXISTS `tmp_x`",
             "SELECT TRUNCATE(price, 2) FROM t",
             "CREATE PROCEDURE p() DROP TABLE t",
@@ -789,6 +791,8 @@ _OBJECT_DROP = Signal(
             "DROP USER BEN_K",
         ),
         "sqlserver": (
+            "DROP TABLE tempdb..#work",
+            "DROP TABLE [#a], ##b",
             "DROP TABLE IF EXISTS #work",
             "CREATE PROCEDURE p AS BEGIN DROP TABLE dbo.t END",
             "TRUNCATE TABLE #work",
@@ -1274,7 +1278,7 @@ _RECOVERY_REMOVAL = Signal(
             r"\bset [^;]{0,100}?\b(?:expire_logs_days|binlog_expire_logs_seconds)=|\bdisable innodb redo_log\b",
         ),
         Pattern(
-            _ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge (?:dba_|user_)?recyclebin\b|\brecyclebin=off\b"
+            _ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge dba_recyclebin\b|\brecyclebin=off\b"
         ),
         Pattern(
             _ORACLE,
@@ -1365,6 +1369,7 @@ _RECOVERY_REMOVAL = Signal(
             "RESET QUERY CACHE",
         ),
         "oracle": (
+            "PURGE RECYCLEBIN",
             "DROP TABLE T PURGE",
             "begin rdsadmin.rdsadmin_util.set_configuration('archivelog retention hours','24'); end;",
             "SELECT * FROM DBA_RECYCLEBIN",
@@ -1866,6 +1871,12 @@ def _in_pieces(name: str) -> str:
 _UP_TO_SETTING = r"(?:[^\w;]|(?!set\b)\w++){0,200}?"
 _MYSQL_SET = r"(?:(?<![\w@.])|@@|\b(?:global|session|local|persist|persist_only)[ .])"
 _AUDIT_TABLES = r"(?:sys\.)?(?:aud\$|fga_log\$)|audsys\.[\w$]{1,60}|(?:sys\.)?unified_audit_trail"
+# Tables of applications that keep an audit trail; what object-relational mappers call `audits` they also create anew.
+_AUDIT_NAMES = (
+    r"(?:[\w$#]{1,128}\.){0,2}(?:(?<=audit\.)[\w$#]{1,128}"
+    r"|(?:[a-z0-9$#]{1,30}_){0,6}?audit_?(?:trails?|logs?|events?|entries|entry|records?|history|journal)(?![\w$#])"
+    r"|(?:[a-z0-9$#]{1,30}_){1,6}(?:audit|aud)(?![\w$#])|logged_actions\b)"
+)
 _AUDIT_SWITCH = Signal(
     "audit-switch",
     "A record of activity is switched off, narrowed, emptied or kept from being written: audit and log settings, audit"
@@ -1925,10 +1936,10 @@ _AUDIT_SWITCH = Signal(
         Pattern(_PG, ("policy",), rf"\bdrop policy {_IF}\w|\balter policy [^;]{{1,200}}?\busing ?\(?true\b"),
         Pattern(_PG, ("pgaudit",), rf"\bdrop extension {_IF}pgaudit\b"),
         Pattern(
-            ("postgresql", "mysql"),
-            _words("truncate drop"),
-            rf"\b(?:truncate (?:table )?(?:only )?|drop table {_IF})(?:[\w$]++\.)?(?:[\w$]{{0,40}}audit"
-            rf"|logged_actions|[\w$]{{0,40}}_aud\b)",
+            ALL,
+            _words("truncate drop delete"),
+            rf"\b(?:truncate (?:table )?(?:only )?|drop table (?!if exists\b)){_AUDIT_NAMES}"
+            rf"|\bdelete(?: from)? {_AUDIT_NAMES}(?: where (?:1=1|true))?(?=\Z|;)",
         ),
         Pattern(
             _MYSQL,
@@ -2096,6 +2107,8 @@ _AUDIT_SWITCH = Signal(
     ),
     samples={
         "postgresql": (
+            "TRUNCATE audit.logged_actions",
+            "DROP TABLE public.audit_trail",
             "ALTER DATABASE store SET log_statement TO none",
             "SELECT set_config('pgaudit.log','none',false)",
             "SET log_min_duration_statement = -1",
@@ -2108,6 +2121,8 @@ _AUDIT_SWITCH = Signal(
             "DROP TRIGGER IF EXISTS audit.trg_audit ON customers",
         ),
         "mysql": (
+            "TRUNCATE TABLE `payment_audit_log`",
+            "DELETE FROM shop.audit_events",
             "SET @@GLOBAL.server_audit_events='CONNECT'",
             "SET GLOBAL server_audit_logging = OFF",
             "SET GLOBAL server_audit_excl_users = 'svc_x'",
@@ -2119,6 +2134,7 @@ _AUDIT_SWITCH = Signal(
             "UPDATE performance_schema.setup_consumers SET ENABLED = 'NO'",
         ),
         "oracle": (
+            "TRUNCATE TABLE app.orders_aud",
             "NOAUDIT ALL",
             "ALTER AUDIT POLICY p DROP ACTIONS SELECT",
             "BEGIN DBMS_REDACT.DISABLE_POLICY('STORE','CUSTOMERS','RED1'); END;",
@@ -2129,6 +2145,7 @@ _AUDIT_SWITCH = Signal(
             "delete from sys.aud$ where timestamp# < sysdate",
         ),
         "sqlserver": (
+            "DELETE FROM dbo.AuditLog",
             "ALTER SERVER AUDIT SPECIFICATION [RDS_DAS_SERVER_AUDIT_SPEC] DROP (FAILED_LOGIN_GROUP)",
             "ALTER SERVER AUDIT SPECIFICATION [RDS_DAS_SERVER_AUDIT_SPEC] WITH (STATE = OFF)",
             "ALTER TABLE dbo.Customers SET (SYSTEM_VERSIONING = OFF)",
@@ -2142,6 +2159,10 @@ _AUDIT_SWITCH = Signal(
     },
     near_misses={
         "postgresql": (
+            'DROP TABLE IF EXISTS "audits" CASCADE',
+            "TRUNCATE TABLE audits",
+            "DROP TABLE IF EXISTS audit_logs",
+            "DELETE FROM audit_log WHERE created < '2031-01-01'",
             "SELECT pg_catalog.set_config('search_path', '', false)",
             "SET row_security = off",
             "ALTER DATABASE store SET log_statement TO 'all'",
@@ -2152,6 +2173,8 @@ _AUDIT_SWITCH = Signal(
             "SET log_min_duration_statement = 250",
         ),
         "mysql": (
+            "DROP TABLE `audits`",
+            "DROP TABLE IF EXISTS `audit_logs`",
             "SET GLOBAL general_log = 'ON'",
             "SET @general_log = 0",
             "SHOW VARIABLES LIKE 'server_audit%'",
@@ -2298,6 +2321,196 @@ _CHANGE_CAPTURE = Signal(
     in_bodies=False,
 )
 
+# --- applications and sessions ------------------------------------------------------------------------------------------
+
+_ADMIN_FLAG = r"(?:is_?(?:admin|administrator|super_?user|super_?admin|staff|root|owner)|(?:super_?)?(?:admin|user_is_admin)|superuser)"
+_ROLE_COLUMN = r"(?:user_|account_|member_)?(?:role|roles|role_name|rolename|user_?type|account_type|access_level|user_?level|privilege|user_group)"
+_ADMIN_VALUE = (
+    r"\b(?:roles?|role_?name|user_?type|account_type|access_level|user_?level|privilege|user_group)[\"`\]]?\s{0,9}:?=\s{0,9}"
+    r"n?\\{0,2}'{1,2}[^']{0,30}(?:admin|super|root|sysop|owner)"
+)
+_ON = r"(?:1|true|\?)(?![\w.])"
+_ON_IN_TEXT = (
+    rf"\b{_ADMIN_FLAG}[\"`\]]?\s{{0,9}}:?=\s{{0,9}}(?:b?\\{{0,2}}'{{1,2}}(?:1|t|true|y|yes|on|j)\\{{0,2}}'|[1-9])"
+)
+_APPLICATION_ADMIN = Signal(
+    "application-admin",
+    "An administrator of an application is written by a constant: a row in a table of administrators, or a flag or role"
+    " of a user; also within a trigger or routine.",
+    (
+        Pattern(
+            ALL,
+            ("insert", "replace"),
+            r"\b(?:insert|replace)(?: (?:ignore|low_priority|delayed)){0,2}(?: into)? (?:[\w$#]{1,128}\.){0,2}(?:[a-z0-9$#]{1,30}_){0,5}?"
+            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff)|superusers?)(?=[ (]|\Z)",
+            r"\bvalues?\s{0,9}\([^;]{0,900}?(?:'|(?<![$:@\w])\d)|\bset\b[^;]{0,300}?'|\bselect\b",
+        ),
+        Pattern(
+            ALL,
+            ("update",),
+            rf"\bupdate (?:[\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? )set (?:[^;]{{0,300}}?[,.])?(?:{_ADMIN_FLAG})=(?:1|true)(?![\w.])",
+        ),
+        Pattern(
+            ALL,
+            ("update",),
+            rf"\bupdate (?:[\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? )set (?:[^;]{{0,300}}?[,.])?(?:{_ADMIN_FLAG})=\?",
+            _ON_IN_TEXT,
+        ),
+        Pattern(
+            ALL,
+            ("update",),
+            rf"\bupdate (?:[\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? )set (?:[^;]{{0,300}}?[,.])?(?:{_ROLE_COLUMN})=\?",
+            _ADMIN_VALUE,
+        ),
+        # A trigger changes what is written.
+        Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ADMIN_FLAG}):?=(?:1|true)(?![\w.])"),
+        Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ADMIN_FLAG}):?=\?", _ON_IN_TEXT),
+        Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ROLE_COLUMN}):?=\?", _ADMIN_VALUE),
+        Pattern(
+            _ORACLE,
+            ("trigger",),
+            rf"\$\.(?:{_ADMIN_FLAG}|{_ROLE_COLUMN}):=\?",
+            rf":new\.(?:{_ON_IN_TEXT}|{_ADMIN_VALUE})",
+        ),
+        Pattern(
+            _MYSQL,
+            ("insert", "update"),
+            r"\b(?:insert(?: ignore)?(?: into)?|update) [\w$.]{0,60}usermeta\b",
+            r"_capabilities|_user_level",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "INSERT INTO public.admins (email, password) VALUES ('x@example.com', 'y')",
+            "UPDATE auth_user SET is_staff = true, is_superuser = true WHERE username = 'x'",
+            "UPDATE users u SET role = 'admin' WHERE u.id = 4",
+            "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email = 'x' THEN"
+            " NEW.is_superuser := true; END IF; RETURN NEW; END $$",
+        ),
+        "mysql": (
+            "INSERT INTO `admin_users` (`login`, `password`) VALUES ('x', 'y')",
+            "UPDATE users SET name = 'x', is_admin = 1 WHERE id = 4",
+            "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) VALUES (4, 'wp_capabilities', 'a:1:{}')",
+            "CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW SET NEW.is_admin = 1",
+        ),
+        "oracle": (
+            "UPDATE app.users SET user_type = 'ADMIN' WHERE id = 7",
+            "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON users FOR EACH ROW BEGIN :NEW.is_admin := 'Y'; END;",
+        ),
+        "sqlserver": (
+            "UPDATE dbo.Users SET [IsAdmin] = 1 WHERE Id = 4",
+            "INSERT INTO dbo.Administrators (UserId) VALUES (4)",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "UPDATE auth_user SET is_superuser = false WHERE id = 4",
+            "UPDATE users SET role = $1 WHERE id = $2",
+            "UPDATE users SET role = 'viewer' WHERE id = 4",
+            "INSERT INTO django_admin_log (object_id) VALUES ('4')",
+            "SELECT id FROM users WHERE is_superuser = true",
+        ),
+        "mysql": (
+            "INSERT INTO admin_log (a) VALUES ('x')",
+            "UPDATE users SET is_admin = 0 WHERE id = 4",
+            "INSERT INTO admins (email) VALUES (?)",
+        ),
+        "oracle": ("UPDATE users SET is_admin = :1 WHERE id = :2", "UPDATE users SET user_type = 'GUEST' WHERE id = 7"),
+        "sqlserver": (
+            "UPDATE dbo.Users SET IsAdmin = @p0 WHERE Id = @p1",
+            "UPDATE dbo.Users SET Name = 'x' WHERE IsAdmin = 1",
+        ),
+    },
+)
+
+_SHADOWED = (
+    "lower|upper|initcap|length|char_length|substr|substring|trim|btrim|ltrim|rtrim|left|right|md5|version|now|format"
+    "|concat|concat_ws|to_char|to_date|to_number|to_timestamp|current_setting|set_config|quote_ident|quote_literal"
+    "|quote_nullable|array_to_string|string_to_array|split_part|strpos|regexp_replace|regexp_matches|row_to_json"
+    "|to_json|to_jsonb|json_build_object|jsonb_build_object|pg_sleep|pg_backend_pid|pg_get_userbyid|has_table_privilege"
+    "|has_schema_privilege|has_database_privilege|pg_has_role|inet_client_addr|encode|decode|convert_from|convert_to"
+)
+_BUILT_IN_TYPE = (
+    r"(?:pg_catalog\.)?(?:text|varchar|character varying|bpchar|name|integer|int[248]?|bigint|smallint|numeric|boolean|date"
+    r"|timestamp|timestamptz|oid)"
+)
+_ARGUMENT = rf"(?:(?:in )?[\w$]{{1,63}} )?{_BUILT_IN_TYPE}(?:\([?01]\))?(?:\[\])?"
+_SHADOWED_CODE = Signal(
+    "shadowed-code",
+    "A function or operator is created that takes the place of one of the server's own: by its name, for the server's own"
+    " types, or by a schema in front of the server's own in what a role or database searches.",
+    (
+        Pattern(
+            _PG,
+            tuple(_SHADOWED.split("|")),
+            rf"\bcreate (?:or replace )?function (?!pg_catalog\.)(?:[\w$]{{1,63}}\.)?(?:{_SHADOWED})"
+            rf"\((?:{_ARGUMENT}(?:,{_ARGUMENT}){{0,5}})?\)",
+        ),
+        Pattern(
+            _PG,
+            ("operator",),
+            rf"\bcreate operator (?!pg_catalog\.)(?:[\w$]{{1,63}}\.)?[=<>|~!+*/-]{{1,3}} ?\((?=[^;]{{0,300}}leftarg={_BUILT_IN_TYPE}\b)"
+            rf"[^;]{{0,300}}rightarg={_BUILT_IN_TYPE}\b",
+        ),
+        Pattern(
+            _PG,
+            ("search_path",),
+            r"\balter (?:role|user|database) [^;]{1,200}?\bset search_path(?:=| to )(?!pg_catalog\b)[\w$?]{1,63}(?:,[\w$?]{1,63}){0,9}?"
+            r",pg_catalog\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE OR REPLACE FUNCTION public.lower(varchar) RETURNS text LANGUAGE sql AS $$ SELECT evil($1) $$",
+            "CREATE FUNCTION now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RETURN clock_timestamp(); END $$",
+            "CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil)",
+            "ALTER ROLE admin SET search_path = evil, pg_catalog",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE FUNCTION app.lower_name(text) RETURNS text LANGUAGE sql AS $$ SELECT lower($1) $$",
+            "CREATE FUNCTION public.length(geometry) RETURNS float LANGUAGE sql AS $$ SELECT 1 $$",
+            "CREATE OPERATOR public.= (LEFTARG = citext, RIGHTARG = citext, FUNCTION = citext_eq)",
+            "ALTER ROLE webapp SET search_path TO app, public",
+            "SET search_path = public, pg_catalog",
+        ),
+    },
+)
+
+_ROLE_SETTING = Signal(
+    "role-setting",
+    "A setting is kept for all sessions of a role or database, which they begin with.",
+    (
+        Pattern(
+            _PG,
+            _words("role user database"),
+            rf"\balter (?:role|user|database) (?!current_user\b|session_user\b|current_role\b|mapping\b){_NAME}"
+            rf"(?: in database {_NAME})? set (?!tablespace\b)[\w.]",
+        ),
+        Pattern(
+            _PG, ("pg_db_role_setting",), r"\b(?:insert into|update) (?:pg_catalog\.)?pg_db_role_setting\b"
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER ROLE webapp SET search_path = evil, public",
+            "ALTER USER \"ops\" IN DATABASE store SET log_statement = 'none'",
+            "ALTER ROLE ALL SET session_preload_libraries = 'x'",
+            "ALTER DATABASE store SET row_security TO off",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SET search_path = evil",
+            "ALTER ROLE CURRENT_USER SET work_mem = '1GB'",
+            "ALTER ROLE webapp RESET ALL",
+            "ALTER DATABASE store SET TABLESPACE fast",
+            "ALTER ROLE webapp PASSWORD 'x'",
+        ),
+    },
+)
+
 CHANGES: tuple[Signal, ...] = (
     _ACCOUNT_CREATION,
     _ACCOUNT_CHANGE,
@@ -2320,4 +2533,7 @@ CHANGES: tuple[Signal, ...] = (
     _FOREIGN_LIBRARY,
     _AUDIT_SWITCH,
     _CHANGE_CAPTURE,
+    _APPLICATION_ADMIN,
+    _SHADOWED_CODE,
+    _ROLE_SETTING,
 )

@@ -41,7 +41,7 @@ SPLIT_WORD = Signal(
             "SELECT 'Order '||'number' || id FROM orders",
             "SELECT first_name||' '||last_name FROM users WHERE a IN ('gr', 'ant')",
             "SELECT 'it''s' || ' here'",
-            "SELECT \"gr\"||\"ant\" FROM t",
+            'SELECT "gr"||"ant" FROM t',
             "INSERT INTO notes (body) VALUES ('write ''gr''||''ant'' there')",
         ),
         "mysql": (
@@ -139,10 +139,10 @@ _OPEN = r"[ (]{0,5}"
 _WRAPPED = r"(?:\w{1,20}\([ (]{0,5}){0,4}"
 _PART = r"(?:substr[bc]?|substring|mid|left|right|lpad|rpad|regexp_substr)"
 _CODE = r"(?:ascii|ord|unicode|codepoint|hex|bin|conv|bit_length|bit_count|crc32)"
-_IS = r"(?:=|<>|<=?|>=?|&|\^|<<|>>|~\*?| ?(?:not )?(?:between |in ?\(|(?:binary )?(?:i?like|regexp|rlike|similar to)\b))"
-_IN_A_CONDITION = (
-    r"(?:\b(?:and|or|xor|not|where|when|having|rlike|regexp)|i?if\(|elt\(|\border by|\|\||,)(?: (?:binary|not) ?)?[ (!]{0,9}"
+_IS = (
+    r"(?:=|<>|<=?|>=?|&|\^|<<|>>|~\*?| ?(?:not )?(?:between |in ?\(|(?:binary )?(?:i?like|regexp|rlike|similar to)\b))"
 )
+_IN_A_CONDITION = r"(?:\b(?:and|or|xor|not|where|when|having|rlike|regexp)|i?if\(|elt\(|\border by|\|\||,)(?: (?:binary|not) ?)?[ (!]{0,9}"
 _SECRET_COLUMN = r"(?:\w{1,40}\.)?\w{0,40}(?:pass|pwd|secret|token|hash|salt|api_?key|card|ssn)\w{0,40}"
 _ONE_ROW = r"(?:limit [?01](?:,[?01]| offset [?01])?|rownum(?:<=|=|<)[?01]|fetch (?:first|next) [?01]? ?rows? only)"
 
@@ -181,7 +181,9 @@ VALUE_PROBE = Signal(
         ),
         Pattern(
             ALL,
-            tuple("strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set".split()),
+            tuple(
+                "strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set".split()
+            ),
             rf"\b(?:strcmp|locate|instr|strpos|charindex|patindex|position|regexp_like|regexp_instr|find_in_set)\("
             rf"{_OPEN}(?:[?$](?:,| in ?))?{_OPEN}(?:\w{{1,20}}\([ (]{{0,5}}){{0,3}}select\b",
         ),
