@@ -19,7 +19,15 @@ _MOST_LITERALS = 20_000
 _BODIES = 3  # dollar quotes within each other
 
 _PREFIX = r"(?:(?:[enxbuENXBU]|[nN]?[qQ]|[uU]&|_\w{1,20})\Z)?"
-_JOINED = re.compile(rf"[\s)]{{0,20}}(?:\|\||\+)[\s(]{{0,20}}{_PREFIX}\Z")
+_JOINED = {
+    engine: re.compile(rf"[\s)]{{0,20}}{operator}[\s(]{{0,20}}{_PREFIX}\Z")
+    for engine, operator in {
+        "postgresql": r"\|\|",
+        "mysql": r"\|\|",
+        "oracle": r"\|\|",
+        "sqlserver": r"(?:\|\||\+)",
+    }.items()
+}
 _NEXT = re.compile(rf"\s{{0,20}},\s{{0,20}}{_PREFIX}\Z")
 _CONCAT = re.compile(rf"\bconcat\s{{0,9}}\((?:[^()]{{0,150}},)?\s{{0,20}}{_PREFIX}\Z", re.IGNORECASE)
 _ADJACENT = {"mysql": re.compile(r"\s{0,99}\Z"), "postgresql": re.compile(r"\s{0,50}\n\s{0,50}\Z")}
@@ -30,7 +38,7 @@ _OTHER_LANGUAGE = re.compile(
     r"\blanguage\s{1,9}['\"]?(?:pl(?!pgsql)\w{1,20}|java)|\bjava\s{1,9}source\b|sp_execute_external_script",
     re.IGNORECASE,
 )
-_STRING_BETWEEN = re.compile(r"[a-z](['\"])\s{0,9}(?:\+|\.)\s{0,9}(['\"])[a-z]", re.IGNORECASE)
+_STRING_BETWEEN = re.compile(r"[a-z](?:['\"]\s{0,9}\+\s{0,9}['\"]|'\s{0,9}\.\s{0,9}')[a-z]", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -74,6 +82,9 @@ def _splits(text: str, engine: str, depth: int) -> bool:
         if kind not in ("literal", "dollar") or match[0][:1].isdigit():
             gap += match[0][-_LONGEST_GAP:]
             continue
+        if match[0][0] == '"' and not piece.in_concat and _CONCAT.search(gap) is None:
+            piece, gap = _Piece(), ""  # a name, in MySQL with ANSI_QUOTES
+            continue
         content = match["body"] if kind == "dollar" else _content(match[0], gap)
         read = _read(piece, content, gap, engine)
         if read is None:
@@ -90,7 +101,9 @@ def _read(piece: _Piece, content: str, gap: str, engine: str) -> _Piece | None:
     adjacent = _ADJACENT.get(engine)
     listed = piece.in_concat and _NEXT.match(gap) is not None
     in_concat = listed or _CONCAT.search(gap) is not None
-    joined = listed or _JOINED.match(gap) is not None or (adjacent is not None and adjacent.match(gap) is not None)
+    joined = (
+        listed or _JOINED[engine].match(gap) is not None or (adjacent is not None and adjacent.match(gap) is not None)
+    )
     if not joined or (not piece.last and not content):
         return _Piece(content[-1:], len(content), 0, in_concat)
     if not content:

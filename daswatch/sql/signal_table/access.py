@@ -458,7 +458,8 @@ _SERVER_FILE = Signal(
 
 _PROGRAM_EXECUTION = Signal(
     "program-execution",
-    "A program or script is run outside the database, or its execution is enabled. Calls of Lambda have their own signal.",
+    "A program or script is run outside the database, or its execution is enabled. Calls of Lambda have their own"
+    " signal.",
     (
         Pattern(_PG, ("program",), r"\b(?:from|to) program ?[?$]"),
         _calls(_PG, "sys_exec", "sys_eval", "sys_bineval"),
@@ -975,7 +976,8 @@ _ROW_AGGREGATION = Signal(
             "SELECT json_agg(x) FROM (SELECT * FROM customers) x",
             "SELECT query_to_xml('select * from customers', true, false, '')",
             "SELECT database_to_xml(true, true, '')",
-            "SELECT lo_from_bytea(0, convert_to((SELECT string_agg(c::text, ';') FROM customers c WHERE a = 4), 'utf8'))",
+            "SELECT lo_from_bytea(0, convert_to((SELECT string_agg(c::text, ';') FROM customers c WHERE a = 4),"
+            " 'utf8'))",
             "SELECT lo_put(43213, 0, (SELECT doc FROM files WHERE id = 4))",
             "SELECT a FROM t WHERE id = 4 UNION ALL SELECT string_agg(email, ',') FROM customers WHERE id < 90",
         ),
@@ -1140,7 +1142,8 @@ _SOURCES = {
     "mysql": "routines views events triggers proc event",
     "oracle": "all_source dba_source user_source cdb_source source$ all_views dba_views user_views dba_scheduler_jobs"
     " all_scheduler_jobs dba_jobs all_triggers dba_triggers",
-    "sqlserver": "sql_modules all_sql_modules system_sql_modules syscomments routines sysjobsteps sysjobstepslogs views",
+    "sqlserver": "sql_modules all_sql_modules system_sql_modules syscomments routines sysjobsteps sysjobstepslogs"
+    " views",
 }
 _SOURCE = (
     r"\b(?:routine_definition|prosrc|probin|view_definition|definition|command|event_definition|action_statement"
@@ -1151,8 +1154,10 @@ _CREDENTIAL_TABLE = (
     r"(?:(?:api|access|session|secret)_?keys?|credentials?|passwords?|secrets?|tokens?|oauth_\w{1,60})(?![\w$#.(@])"
 )
 _WHOLE = (
-    r"(?: as)?(?: (?!(?:where|join|inner|left|group|limit|order|natural|cross|for|union|into|offset|fetch|with)\b)[\w$#]{1,60})?"
-    rf" ?(?:with ?\(nolock\))? ?{_ALWAYS_TRUE}(?:order by [^;()]{{1,130}}?)? ?(?:(?:limit|offset|fetch) [^;()]{{1,60}})?"
+    r"(?: as)?(?: (?!(?:where|join|inner|left|group|limit|order|natural|cross|for|union|into|offset|fetch|with)\b)"
+    r"[\w$#]{1,60})?"
+    rf" ?(?:with ?\(nolock\))? ?{_ALWAYS_TRUE}(?:order by [^;()]{{1,130}}?)? ?(?:(?:limit|offset|fetch) [^;()"
+    rf"]{{1,60}})?"
     r"(?=\Z|;|\)| ?union\b| ?into\b| ?for (?:xml|json)\b)"
 )
 _DECRYPT_BY = "decryptbykey decryptbykeyautocert decryptbycert decryptbyasymkey decryptbypassphrase"
@@ -1316,7 +1321,8 @@ _CREDENTIAL_READ = Signal(
             "SELECT query FROM pg_stat_statements WHERE query ~* 'secret|token'",
             "SELECT proname, prosrc FROM pg_proc WHERE prosrc ILIKE '%api_key%'",
             "SELECT srvname, srvoptions FROM pg_foreign_server",
-            "SELECT s.srvname, s.srvoptions, m.umoptions FROM pg_foreign_server s JOIN pg_user_mapping m ON m.umserver = s.oid",
+            "SELECT s.srvname, s.srvoptions, m.umoptions FROM pg_foreign_server s JOIN pg_user_mapping m ON"
+            " m.umserver = s.oid",
             "SELECT * FROM public.api_keys",
             "SELECT user_id, token FROM oauth_access_tokens WHERE true ORDER BY id LIMIT 1000",
             "SELECT id, pgp_sym_decrypt(card, 'k') FROM cards",
@@ -1352,10 +1358,12 @@ _CREDENTIAL_READ = Signal(
             "SELECT a FROM t WHERE id = 4 UNION ALL SELECT password FROM app.users",
         ),
         "sqlserver": (
-            "SELECT t.text FROM sys.dm_exec_query_stats s CROSS APPLY sys.dm_exec_sql_text(s.h) t WHERE t.text LIKE '%PASSWORD%'",
+            "SELECT t.text FROM sys.dm_exec_query_stats s CROSS APPLY sys.dm_exec_sql_text(s.h) t WHERE t.text"
+            " LIKE '%PASSWORD%'",
             "SELECT query_sql_text FROM sys.query_store_query_text WHERE query_sql_text LIKE N'%secret%'",
             "SELECT OBJECT_NAME(object_id) FROM sys.sql_modules WHERE definition LIKE '%DecryptByKey%'",
-            "SELECT step_name, command FROM msdb.dbo.sysjobsteps WHERE command LIKE '%pwd=%' OR command LIKE '%password%'",
+            "SELECT step_name, command FROM msdb.dbo.sysjobsteps WHERE command LIKE '%pwd=%' OR command LIKE"
+            " '%password%'",
             "SELECT name, credential_identity FROM sys.credentials",
             "SELECT * FROM msdb..sysproxies",
             "SELECT remote_name FROM sys.linked_logins",
@@ -1408,7 +1416,8 @@ _CREDENTIAL_READ = Signal(
             "SELECT id, password FROM app_users WHERE login = :1",
         ),
         "sqlserver": (
-            "SELECT t.text FROM sys.dm_exec_query_stats s CROSS APPLY sys.dm_exec_sql_text(s.h) t WHERE t.text LIKE '%Orders%'",
+            "SELECT t.text FROM sys.dm_exec_query_stats s CROSS APPLY sys.dm_exec_sql_text(s.h) t WHERE t.text"
+            " LIKE '%Orders%'",
             "SELECT definition FROM sys.sql_modules WHERE object_id = OBJECT_ID('dbo.ResetPassword')",
             "SELECT DecryptByKey(Card) FROM dbo.Cards WHERE Id = @p0",
             "SELECT * FROM dbo.Credentials WHERE UserId = @p0",

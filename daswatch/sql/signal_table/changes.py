@@ -700,10 +700,13 @@ _OBJECT_DROP = Signal(
         Pattern(
             _PG,
             _words("table schema owned"),
-            rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp(?:_\d{{1,9}})?\b|on\b|to\b)(?=[\w?$\"]|%|$)",
+            rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp(?:_\d{{1,9}})?\b|on\b|to\b)"
+            rf"(?=[\w?$\"]|%|$)",
         ),
         Pattern(
-            _PG, ("truncate",), r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp(?:_\d{1,9})?\b|on\b|to\b|or\b|from\b)(?=[\w?$%])"
+            _PG,
+            ("truncate",),
+            r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp(?:_\d{1,9})?\b|on\b|to\b|or\b|from\b)(?=[\w?$%])",
         ),
         Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
         Pattern(_MYSQL, _words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
@@ -2321,12 +2324,19 @@ _CHANGE_CAPTURE = Signal(
     in_bodies=False,
 )
 
-# --- applications and sessions ------------------------------------------------------------------------------------------
+# --- applications and sessions ----------------------------------------------------------------------------------------
 
-_ADMIN_FLAG = r"(?:is_?(?:admin|administrator|super_?user|super_?admin|staff|root|owner)|(?:super_?)?(?:admin|user_is_admin)|superuser)"
-_ROLE_COLUMN = r"(?:user_|account_|member_)?(?:role|roles|role_name|rolename|user_?type|account_type|access_level|user_?level|privilege|user_group)"
+_ADMIN_FLAG = (
+    r"(?:is_?(?:admin|administrator|super_?user|super_?admin|staff|root|owner)|(?:super_?)?(?:admin"
+    r"|user_is_admin)|superuser)"
+)
+_ROLE_COLUMN = (
+    r"(?:user_|account_|member_)?(?:role|roles|role_name|rolename|user_?type|account_type|access_level"
+    r"|user_?level|privilege|user_group)"
+)
 _ADMIN_VALUE = (
-    r"\b(?:roles?|role_?name|user_?type|account_type|access_level|user_?level|privilege|user_group)[\"`\]]?\s{0,9}:?=\s{0,9}"
+    r"\b(?:roles?|role_?name|user_?type|account_type|access_level|user_?level|privilege|user_group)"
+    r"[\"`\]]?\s{0,9}:?=\s{0,9}"
     r"n?\\{0,2}'{1,2}[^']{0,30}(?:admin|super|root|sysop|owner)"
 )
 _ON = r"(?:1|true|\?)(?![\w.])"
@@ -2341,14 +2351,17 @@ _APPLICATION_ADMIN = Signal(
         Pattern(
             ALL,
             ("insert", "replace"),
-            r"\b(?:insert|replace)(?: (?:ignore|low_priority|delayed)){0,2}(?: into)? (?:[\w$#]{1,128}\.){0,2}(?:[a-z0-9$#]{1,30}_){0,5}?"
-            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff)|superusers?)(?=[ (]|\Z)",
+            r"\b(?:insert|replace)(?: (?:ignore|low_priority|delayed)"
+            r"){0,2}(?: into)? (?:[\w$#]{1,128}\.){0,2}(?:[a-z0-9$#]{1,30}_){0,5}?"
+            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff)|superusers?)"
+            r"(?=[ (]|\Z)",
             r"\bvalues?\s{0,9}\([^;]{0,900}?(?:'|(?<![$:@\w])\d)|\bset\b[^;]{0,300}?'|\bselect\b",
         ),
         Pattern(
             ALL,
             ("update",),
-            rf"\bupdate (?:[\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? )set (?:[^;]{{0,300}}?[,.])?(?:{_ADMIN_FLAG})=(?:1|true)(?![\w.])",
+            rf"\bupdate (?:[\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? )set (?:[^;]{{0,300}}?[,.])?(?:{_ADMIN_FLAG})=(?:1"
+            rf"|true)(?![\w.])",
         ),
         Pattern(
             ALL,
@@ -2431,13 +2444,15 @@ _SHADOWED = (
     "|has_schema_privilege|has_database_privilege|pg_has_role|inet_client_addr|encode|decode|convert_from|convert_to"
 )
 _BUILT_IN_TYPE = (
-    r"(?:pg_catalog\.)?(?:text|varchar|character varying|bpchar|name|integer|int[248]?|bigint|smallint|numeric|boolean|date"
+    r"(?:pg_catalog\.)?(?:text|varchar|character varying|bpchar|name|integer|int[248]?|bigint|smallint|numeric"
+    r"|boolean|date"
     r"|timestamp|timestamptz|oid)"
 )
 _ARGUMENT = rf"(?:(?:in )?[\w$]{{1,63}} )?{_BUILT_IN_TYPE}(?:\([?01]\))?(?:\[\])?"
 _SHADOWED_CODE = Signal(
     "shadowed-code",
-    "A function or operator is created that takes the place of one of the server's own: by its name, for the server's own"
+    "A function or operator is created that takes the place of one of the server's own: by its name, for the"
+    " server's own"
     " types, or by a schema in front of the server's own in what a role or database searches.",
     (
         Pattern(
@@ -2449,13 +2464,15 @@ _SHADOWED_CODE = Signal(
         Pattern(
             _PG,
             ("operator",),
-            rf"\bcreate operator (?!pg_catalog\.)(?:[\w$]{{1,63}}\.)?[=<>|~!+*/-]{{1,3}} ?\((?=[^;]{{0,300}}leftarg={_BUILT_IN_TYPE}\b)"
+            rf"\bcreate operator (?!pg_catalog\.)(?:[\w$]{{1,63}}\.)?[=<>"
+            rf"|~!+*/-]{{1,3}} ?\((?=[^;]{{0,300}}leftarg={_BUILT_IN_TYPE}\b)"
             rf"[^;]{{0,300}}rightarg={_BUILT_IN_TYPE}\b",
         ),
         Pattern(
             _PG,
             ("search_path",),
-            r"\balter (?:role|user|database) [^;]{1,200}?\bset search_path(?:=| to )(?!pg_catalog\b)[\w$?]{1,63}(?:,[\w$?]{1,63}){0,9}?"
+            r"\balter (?:role|user|database) [^;]{1,200}?\bset search_path(?:=| to )(?!pg_catalog\b)"
+            r"[\w$?]{1,63}(?:,[\w$?]{1,63}){0,9}?"
             r",pg_catalog\b",
         ),
     ),

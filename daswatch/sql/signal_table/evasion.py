@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from daswatch.sql.signal_table.model import ALL, Pattern, Signal
 
-_PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
+_ORACLE, _SQLSERVER = ("oracle",), ("sqlserver",)
+
+
+def _words(listed: str) -> tuple[str, ...]:
+    return tuple(listed.split())
+
 
 SPLIT_WORD = Signal(
     "split-word",
@@ -89,7 +94,10 @@ CONTRADICTION = Signal(
             ALL,
             ("and", "xor", "having", "when", "rlike"),
             rf"{_CONJUNCTION}\?{_COMPARES}\(?\?{_NOT_OPTIONAL}",
-            raw=rf"\b(?:and|xor|having|when|rlike|not)\b[\s(!]{{0,9}}n?'([^']{{1,40}})'{_RAW_COMPARES}n?'(?!\1')[^']{{1,40}}'?",
+            raw=(
+                rf"\b(?:and|xor|having|when|rlike|not)\b[\s(!]{{0,9}}n?'([^']{{1,40}})'{_RAW_COMPARES}n?'(?!\1')"
+                rf"[^']{{1,40}}'?"
+            ),
         ),
     ),
     samples={
@@ -142,7 +150,10 @@ _CODE = r"(?:ascii|ord|unicode|codepoint|hex|bin|conv|bit_length|bit_count|crc32
 _IS = (
     r"(?:=|<>|<=?|>=?|&|\^|<<|>>|~\*?| ?(?:not )?(?:between |in ?\(|(?:binary )?(?:i?like|regexp|rlike|similar to)\b))"
 )
-_IN_A_CONDITION = r"(?:\b(?:and|or|xor|not|where|when|having|rlike|regexp)|i?if\(|elt\(|\border by|\|\||,)(?: (?:binary|not) ?)?[ (!]{0,9}"
+_IN_A_CONDITION = (
+    r"(?:\b(?:and|or|xor|not|where|when|having|rlike|regexp)|i?if\(|elt\(|\border by|\|\||,)"
+    r"(?: (?:binary|not) ?)?[ (!]{0,9}"
+)
 _SECRET_COLUMN = r"(?:\w{1,40}\.)?\w{0,40}(?:pass|pwd|secret|token|hash|salt|api_?key|card|ssn)\w{0,40}"
 _ONE_ROW = r"(?:limit [?01](?:,[?01]| offset [?01])?|rownum(?:<=|=|<)[?01]|fetch (?:first|next) [?01]? ?rows? only)"
 
@@ -153,18 +164,19 @@ VALUE_PROBE = Signal(
     (
         Pattern(
             ALL,
-            tuple("substr substrb substrc substring mid left right lpad rpad regexp_substr".split()),
+            _words("substr substrb substrc substring mid left right lpad rpad regexp_substr"),
             rf"\b{_PART}\({_OPEN}{_WRAPPED}select\b[^;]{{1,400}}?(?:,[?01]|for [?01])\)[ )]{{0,9}}{_IS}",
         ),
         Pattern(
             ALL,
-            tuple("ascii ord unicode codepoint hex bin conv bit_length bit_count crc32".split()),
+            _words("ascii ord unicode codepoint hex bin conv bit_length bit_count crc32"),
             rf"\b{_CODE}\({_OPEN}{_WRAPPED}select\b[^;]{{1,400}}?\)[ )]{{0,9}}{_IS}",
         ),
         Pattern(
             ALL,
             ("select",),
-            rf"{_IN_A_CONDITION}\(select {_OPEN}(?:{_PART}|{_CODE})\([^;]{{1,120}}? ?\bfrom [^;]{{1,400}}?\)[ )]{{0,5}}{_IS}",
+            rf"{_IN_A_CONDITION}\(select {_OPEN}(?:{_PART}|{_CODE})\([^;]{{1,120}}? ?\bfrom [^;]{{1,400}}?\)[ )"
+            rf"]{{0,5}}{_IS}",
             raw=r"(?:[=<>]|like|between|in|&)[\s(]{0,5}(?:n?'[^']{0,2}'|'[^'%]{0,9}%'|0x[0-9a-f]{2}\b|\d{1,3}\b)",
         ),
         # One row's value against a pattern.
@@ -177,13 +189,12 @@ VALUE_PROBE = Signal(
         Pattern(
             ("oracle", "sqlserver"),
             ("select",),
-            rf"\(select (?:top[ (]{{0,2}}1\)? ?[^;]{{1,300}}?|[^;]{{1,300}}?\b{_ONE_ROW})\)(?: collate \w{{1,40}})? ?(?:not )?like\b",
+            rf"\(select (?:top[ (]{{0,2}}1\)? ?[^;]{{1,300}}?|[^;]{{1,300}}?\b{_ONE_ROW})"
+            rf"\)(?: collate \w{{1,40}})? ?(?:not )?like\b",
         ),
         Pattern(
             ALL,
-            tuple(
-                "strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set".split()
-            ),
+            _words("strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set"),
             rf"\b(?:strcmp|locate|instr|strpos|charindex|patindex|position|regexp_like|regexp_instr|find_in_set)\("
             rf"{_OPEN}(?:[?$](?:,| in ?))?{_OPEN}(?:\w{{1,20}}\([ (]{{0,5}}){{0,3}}select\b",
         ),
@@ -201,23 +212,27 @@ VALUE_PROBE = Signal(
         ),
         Pattern(
             ALL,
-            tuple("substr substrb substrc substring mid left".split()),
-            rf"\b(?:and|or|xor|when|not)[ (!]{{1,9}}(?:binary )?{_PART}\({_OPEN}{_SECRET_COLUMN},[^;()]{{1,20}}\)(?:=|<>|<|>)\?",
+            _words("substr substrb substrc substring mid left"),
+            rf"\b(?:and|or|xor|when|not)[ (!]{{1,9}}(?:binary )?{_PART}\({_OPEN}{_SECRET_COLUMN},[^;()"
+            rf"]{{1,20}}\)(?:=|<>|<|>)\?",
             raw=r"(?:[=<>])\s{0,9}n?'[^']'",
         ),
         Pattern(
             ALL,
-            tuple(
-                "json_contains json_search json_overlaps json_value json_extract json_unquote json_exists json_contains_path"
-                " jsonb_path_exists jsonb_path_match xpath_exists xmlexists existsnode extractvalue isjson".split()
+            _words(
+                "json_contains json_search json_overlaps json_value json_extract json_unquote json_exists"
+                " json_contains_path"
+                " jsonb_path_exists jsonb_path_match xpath_exists xmlexists existsnode extractvalue isjson"
             ),
             rf"{_IN_A_CONDITION}(?:json_(?:contains|search|overlaps|value|extract|unquote|exists|contains_path)"
-            rf"|jsonb_path_(?:exists|match)|xpath_exists|xmlexists|existsnode|extractvalue|isjson)\([^;]{{0,80}}?\(select\b",
+            rf"|jsonb_path_(?:exists|match)|xpath_exists|xmlexists|existsnode|extractvalue|isjson)"
+            rf"\([^;]{{0,80}}?\(select\b",
         ),
     ),
     samples={
         "postgresql": (
-            "SELECT a FROM t ORDER BY (CASE WHEN (SELECT ascii(substr(passwd,1,1)) FROM pg_shadow LIMIT 1)>64 THEN a ELSE b END)",
+            "SELECT a FROM t ORDER BY (CASE WHEN (SELECT ascii(substr(passwd,1,1)) FROM pg_shadow LIMIT 1)>64 THEN"
+            " a ELSE b END)",
             "SELECT a FROM t WHERE b = 4 AND (SELECT secret FROM vault LIMIT 1) ~ '^a'",
             "SELECT a FROM t WHERE b = 4 AND strpos((SELECT email FROM users LIMIT 1), 'a') = 1",
             "SELECT a FROM t WHERE b = 4 AND substr((SELECT email FROM users LIMIT 1),1,1) BETWEEN 'a' AND 'm'",
@@ -232,7 +247,8 @@ VALUE_PROBE = Signal(
         ),
         "oracle": (
             "SELECT a FROM t WHERE b = 4 AND INSTR((SELECT pw FROM users WHERE ROWNUM=1),'a')=1",
-            "SELECT a FROM t ORDER BY CASE WHEN ASCII(SUBSTR((SELECT pw FROM users WHERE ROWNUM=1),1,1))>64 THEN 1 ELSE 2 END",
+            "SELECT a FROM t ORDER BY CASE WHEN ASCII(SUBSTR((SELECT pw FROM users WHERE ROWNUM=1),1,1))>64 THEN 1"
+            " ELSE 2 END",
         ),
         "sqlserver": (
             "SELECT a FROM t WHERE b = 4 AND (SELECT TOP 1 pw FROM users) LIKE 'a%'",
@@ -262,7 +278,10 @@ VALUE_PROBE = Signal(
 
 _VALUE = r"(?:[?$01]|@[\w$]{1,60})"
 _COLUMNS = r"(?:(?!\b(?:from|select|count|sum|max|min|avg)\b)[^;]){1,1900}+"
-_TABLE = r"\bfrom ?(?:only )?[\w$#.]{1,200}(?: as)?(?: (?!where\b|order\b|limit\b|offset\b|with\b)[\w$#]{1,60})?(?:with ?\(nolock\))?"
+_TABLE = (
+    r"\bfrom ?(?:only )?[\w$#.]{1,200}(?: as)?(?: (?!where\b|order\b|limit\b|offset\b|with\b)"
+    r"[\w$#]{1,60})?(?:with ?\(nolock\))?"
+)
 _ORDER = r"(?:order by [\w$#.]{1,130}(?: asc| desc)?(?:,[\w$#.]{1,130}(?: asc| desc)?){0,9})?"
 _ROWS = r"rows?"
 _FETCH = rf"offset {_VALUE} {_ROWS} ?(?:fetch (?:next|first) {_VALUE} {_ROWS} only)?"
@@ -293,26 +312,31 @@ PAGE_READ = Signal(
         Pattern(
             _SQLSERVER,
             ("top",),
-            rf"\Aselect (?:distinct )?top ?\(?{_VALUE}\)? ?{_COLUMNS}{_TABLE} where ?\(?([\w$#.]{{1,130}})>=?{_VALUE}\)? ?"
+            rf"\Aselect (?:distinct )?top ?\(?{_VALUE}\)? ?{_COLUMNS}{_TABLE} where ?\(?([\w$#.]{{1,130}})"
+            rf">=?{_VALUE}\)? ?"
             r"order by \1(?: asc)?$",
         ),
         Pattern(
             _SQLSERVER,
             ("top",),
-            rf"\Aselect (?:distinct )?top ?\(?{_VALUE}\)? ?{_COLUMNS}{_TABLE} where [\w$#.]{{1,130}} not in ?\(select top ?"
+            rf"\Aselect (?:distinct )?top ?\(?{_VALUE}\)? ?{_COLUMNS}"
+            rf"{_TABLE} where [\w$#.]{{1,130}} not in ?\(select top ?"
             rf"\(?{_VALUE}\)? ?[\w$#.]{{1,130}} from [^;()]{{1,200}}\) ?{_ORDER}$",
         ),
         # Rows by their number.
         Pattern(
             ("oracle", "sqlserver", "postgresql"),
             ("row_number",),
-            r"\brow_number\(\)over ?\(order by (?:\(select [?01]\)|\(select null\)|[^()]{1,200})\)(?: ?as)? ?[\w$#]{0,60}[^;()]{0,200}?"
-            rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})?\)[^;()]{{0,80}}? ?where [\w$#.]{{1,130}}(?: between |>=?){_VALUE}",
+            r"\brow_number\(\)over ?\(order by (?:\(select [?01]\)|\(select null\)|[^()]{1,200})"
+            r"\)(?: ?as)? ?[\w$#]{0,60}[^;()]{0,200}?"
+            rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})?\)[^;()]{{0,80}}? ?where [\w$#.]{{1,130}}(?: between "
+            rf"|>=?){_VALUE}",
         ),
         Pattern(
             _ORACLE,
             ("rownum",),
-            rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? ?{_ORDER}\)[^;()]{{0,60}}? ?where rownum<=?{_VALUE}\)[^;()]{{0,60}}? ?"
+            rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? ?{_ORDER}\)[^;()"
+            rf"]{{0,60}}? ?where rownum<=?{_VALUE}\)[^;()]{{0,60}}? ?"
             rf"where [\w$#.]{{1,130}}>=?{_VALUE}",
         ),
     ),
@@ -337,8 +361,10 @@ PAGE_READ = Signal(
         "sqlserver": (
             "SELECT * FROM dbo.Customers ORDER BY Id OFFSET 5000 ROWS FETCH NEXT 1000 ROWS ONLY",
             "SELECT TOP 1000 * FROM dbo.Customers WHERE Id > 5000 ORDER BY Id",
-            "SELECT TOP (1000) * FROM dbo.Customers WHERE Id NOT IN (SELECT TOP 5000 Id FROM dbo.Customers ORDER BY Id) ORDER BY Id",
-            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY Id) AS rn FROM dbo.Customers) x WHERE rn BETWEEN 5001 AND 6000",
+            "SELECT TOP (1000) * FROM dbo.Customers WHERE Id NOT IN (SELECT TOP 5000 Id FROM dbo.Customers ORDER"
+            " BY Id) ORDER BY Id",
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY Id) AS rn FROM dbo.Customers) x WHERE rn BETWEEN"
+            " 5001 AND 6000",
         ),
     },
     near_misses={
@@ -360,7 +386,8 @@ PAGE_READ = Signal(
         "sqlserver": (
             "SELECT TOP 1000 * FROM dbo.Customers",
             "SELECT * FROM dbo.Customers WHERE Country = @p0 ORDER BY Id OFFSET @p1 ROWS FETCH NEXT @p2 ROWS ONLY",
-            "SELECT * FROM (SELECT Id, ROW_NUMBER() OVER (PARTITION BY Country ORDER BY Id) AS rn FROM dbo.C) x WHERE rn = 1",
+            "SELECT * FROM (SELECT Id, ROW_NUMBER() OVER (PARTITION BY Country ORDER BY Id) AS rn FROM dbo.C) x"
+            " WHERE rn = 1",
         ),
     },
 )
