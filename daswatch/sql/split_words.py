@@ -32,7 +32,7 @@ _NEXT = re.compile(rf"\s{{0,20}},\s{{0,20}}{_PREFIX}\Z")
 _CONCAT = re.compile(rf"\bconcat\s{{0,9}}\((?:[^()]{{0,150}},)?\s{{0,20}}{_PREFIX}\Z", re.IGNORECASE)
 _ADJACENT = {"mysql": re.compile(r"\s{0,99}\Z"), "postgresql": re.compile(r"\s{0,50}\n\s{0,50}\Z")}
 _ANOTHER_QUOTE = re.compile(r"[qQ]\Z")
-_MAY_JOIN = re.compile(r"\|\||\+|[cC][oO][nN][cC][aA][tT]|(?<=['\"])\s{1,99}['\"]")
+_LITERALS_IN_A_ROW = re.compile(r"'\s{1,99}'")
 # Bodies in other languages have strings in both quotes.
 _OTHER_LANGUAGE = re.compile(
     r"\blanguage\s{1,9}['\"]?(?:pl(?!pgsql)\w{1,20}|java)|\bjava\s{1,9}source\b|sp_execute_external_script",
@@ -53,13 +53,20 @@ class _Piece:
 
 def splits_word(text: str, engine: str) -> bool:
     """Whether two constants of a statement meet in the middle of a word."""
-    if ("'" not in text and '"' not in text and "$" not in text) or not _MAY_JOIN.search(text):
+    if not _may_join(text):
         return False
     engine = known_engine(engine)
     text = readable(text, engine)
     return _splits(text, engine, 0) or (
         ("+" in text or "." in text) and _OTHER_LANGUAGE.search(text) is not None and bool(_STRING_BETWEEN.search(text))
     )
+
+
+def _may_join(text: str) -> bool:
+    """Whether a look at each literal is worth it."""
+    if "'" not in text and '"' not in text and "$" not in text:
+        return False
+    return "||" in text or "+" in text or "concat" in text.lower() or _LITERALS_IN_A_ROW.search(text) is not None
 
 
 def _splits(text: str, engine: str, depth: int) -> bool:

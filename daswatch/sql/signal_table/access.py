@@ -1124,7 +1124,7 @@ _CATALOG_READ = Signal(
 
 _SECRET_SOUGHT = (
     r"(?<!not like )(?<!not like n)(?<!not ilike )(?<!!~ )(?<!!~\* )(?<!<> )(?<!!= )"
-    r"'[^']{0,80}(?:passw|passphrase|\bpwd|[%_|(.]pwd|secret|token|identified|api[ _%.-]{0,3}key|credential|decrypt)"
+    r"'[^']{0,80}(?:passw|passphrase|\bpwd|[%_|(.]pwd|secret|token|identified|api[ _%.?*-]{0,3}key|credential|decrypt)"
     r"[^']{0,80}'"
 )
 # Where the statements of others can be read, and the source of routines and jobs.

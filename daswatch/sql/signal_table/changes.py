@@ -2353,7 +2353,7 @@ _APPLICATION_ADMIN = Signal(
             ("insert", "replace"),
             r"\b(?:insert|replace)(?: (?:ignore|low_priority|delayed)"
             r"){0,2}(?: into)? (?:[\w$#]{1,128}\.){0,2}(?:[a-z0-9$#]{1,30}_){0,5}?"
-            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff)|superusers?)"
+            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff|logins?|credentials?|permissions?|privileges?)|superusers?)"
             r"(?=[ (]|\Z)",
             r"\bvalues?\s{0,9}\([^;]{0,900}?(?:'|(?<![$:@\w])\d)|\bset\b[^;]{0,300}?'|\bselect\b",
         ),

@@ -194,6 +194,19 @@ VALUE_PROBE = Signal(
         ),
         Pattern(
             ALL,
+            ("between",),
+            rf"\(select [^;]{{1,400}}?(?:\b{_ONE_ROW})?\) ?(?:not )?between \? and \?",
+            raw=r"\bbetween\s{1,9}n?'[^']{0,2}'\s{1,9}and\s{1,9}n?'[^']{0,2}'",
+        ),
+        Pattern(
+            ALL,
+            ("exists",),
+            r"\b(?:and|or|xor|not)[ (!]{1,9}exists ?\(select [^;()]{1,300}? (?:where|and) ?"
+            rf"(?:binary )?{_SECRET_COLUMN}(?:~\*?| ?(?:binary )?(?:i?like|regexp|rlike)) ?(?:binary )?\?",
+            raw=r"(?:like|regexp|rlike|binary|~\*?)\s{0,9}n?'\^?[^'%]{1,40}%?'",
+        ),
+        Pattern(
+            ALL,
             _words("strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set"),
             rf"\b(?:strcmp|locate|instr|strpos|charindex|patindex|position|regexp_like|regexp_instr|find_in_set)\("
             rf"{_OPEN}(?:[?$](?:,| in ?))?{_OPEN}(?:\w{{1,20}}\([ (]{{0,5}}){{0,3}}select\b",
@@ -241,6 +254,8 @@ VALUE_PROBE = Signal(
             "SELECT a FROM t WHERE b = 4 AND (SELECT password FROM users LIMIT 0,1) REGEXP BINARY '^a'",
             "SELECT a FROM t WHERE b = 4 AND (SELECT email FROM users LIMIT 1) LIKE CONCAT('a', '%')",
             "SELECT a FROM t WHERE b = 4 AND CONV(HEX(SUBSTR((SELECT email FROM users LIMIT 1),1,1)),16,10)&64=64",
+            "SELECT a FROM t WHERE b = 4 AND EXISTS(SELECT 1 FROM users WHERE password REGEXP BINARY '^a')",
+            "SELECT a FROM t WHERE b = 4 AND (SELECT email FROM users LIMIT 1) BETWEEN 'a' AND 'm'",
             "SELECT a FROM t WHERE b = 4 AND STRCMP((SELECT email FROM users LIMIT 1), 'm') < 0",
             "SELECT a FROM t WHERE b = 4 AND LOCATE('a', (SELECT email FROM users LIMIT 1)) = 1",
             "SELECT a FROM t WHERE b = 4 AND JSON_CONTAINS((SELECT doc FROM users LIMIT 1), '\"a\"')",
@@ -266,6 +281,8 @@ VALUE_PROBE = Signal(
         "mysql": (
             "SELECT a FROM t WHERE LOCATE('x', name) > 0",
             "SELECT a FROM t WHERE name REGEXP '^a'",
+            "SELECT a FROM t WHERE (SELECT d FROM s LIMIT 1) BETWEEN '2031-01-01' AND '2031-02-01'",
+            "SELECT a FROM t WHERE b = 4 AND EXISTS (SELECT 1 FROM u WHERE u.name LIKE 'a%')",
             "SELECT a FROM t WHERE JSON_CONTAINS(tags, '\"a\"')",
         ),
         "oracle": ("SELECT a FROM t WHERE INSTR(name, 'x') = 1", "SELECT a FROM t WHERE SUBSTR(code, 1, 2) = 'DE'"),
@@ -304,10 +321,10 @@ PAGE_READ = Signal(
         ),
         # From the last key on.
         Pattern(
-            ("postgresql", "mysql", "oracle"),
+            ALL,
             ("where",),
             rf"\Aselect ?{_COLUMNS}{_TABLE} where ?\(?([\w$#.]{{1,130}})>=?{_VALUE}\)? ?order by \1(?: asc)? "
-            rf"(?:limit {_VALUE}|fetch (?:next|first) {_VALUE} {_ROWS} only)$",
+            rf"(?:limit {_VALUE}|(?:offset 0 {_ROWS} )?fetch (?:next|first) {_VALUE} {_ROWS} only)$",
         ),
         Pattern(
             _SQLSERVER,
@@ -335,6 +352,12 @@ PAGE_READ = Signal(
         Pattern(
             _ORACLE,
             ("rownum",),
+            rf"\(select [^;()]{{0,900}}?\brownum(?: as)? [\w$#]{{1,60}} from [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? where"
+            rf" rownum<=?{_VALUE}\)[^;()]{{0,60}}? ?where [\w$#.]{{1,130}}>=?{_VALUE}",
+        ),
+        Pattern(
+            _ORACLE,
+            ("rownum",),
             rf"\bfrom [\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? ?{_ORDER}\)[^;()"
             rf"]{{0,60}}? ?where rownum<=?{_VALUE}\)[^;()]{{0,60}}? ?"
             rf"where [\w$#.]{{1,130}}>=?{_VALUE}",
@@ -356,11 +379,13 @@ PAGE_READ = Signal(
             "SELECT * FROM customers ORDER BY id OFFSET 5000 ROWS FETCH NEXT 1000 ROWS ONLY",
             "SELECT * FROM (SELECT a.*, ROWNUM rn FROM (SELECT * FROM customers ORDER BY id) a WHERE ROWNUM <= 6000)"
             " WHERE rn > 5000",
+            "SELECT * FROM (SELECT t.*, ROWNUM r FROM customers t WHERE ROWNUM <= 200) WHERE r > 100",
             "SELECT * FROM customers WHERE id > :1 ORDER BY id FETCH FIRST 1000 ROWS ONLY",
         ),
         "sqlserver": (
             "SELECT * FROM dbo.Customers ORDER BY Id OFFSET 5000 ROWS FETCH NEXT 1000 ROWS ONLY",
             "SELECT TOP 1000 * FROM dbo.Customers WHERE Id > 5000 ORDER BY Id",
+            "SELECT * FROM dbo.Customers WHERE Id > 5000 ORDER BY Id OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY",
             "SELECT TOP (1000) * FROM dbo.Customers WHERE Id NOT IN (SELECT TOP 5000 Id FROM dbo.Customers ORDER"
             " BY Id) ORDER BY Id",
             "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY Id) AS rn FROM dbo.Customers) x WHERE rn BETWEEN"
