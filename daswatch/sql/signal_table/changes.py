@@ -394,7 +394,7 @@ _SQLSERVER_ROLES = (
     "|##ms_databasemanager##|db_owner|db_securityadmin"
 )
 _SQLSERVER_STRONG = (
-    "control server|control|impersonate(?: any login)?|alter any (?:login|server role|credential|server audit"
+    "control server|control(?! on schema)|impersonate(?: any login)?|alter any (?:login|server role|credential|server audit"
     "|database audit|linked server|role|user|assembly)|alter (?:server state|settings|trace)|unsafe assembly"
     "|external access assembly|take ownership|administer (?:database )?bulk operations"
 )
@@ -1732,19 +1732,18 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(
             _PG,
             ("extension",),
-            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!pgsql)\w{{1,30}}|plv8|r_tools"
-            rf"|jsonb?_pl\w{{1,30}})\b",
+            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!(?:pgsql|perl|tcl|v8|rust)\b)\w{{1,30}}|r_tools)\b",
         ),
         Pattern(
             _PG,
             ("language",),
-            r"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!plpgsql\b|sql\b)[\w?]",
+            r"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!(?:plpgsql|sql|plperl|pltcl|plv8|plrust)\b)[\w?]",
         ),
         Pattern(
             _PG,
             ("language",),
-            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!plpgsql\b|sql\b|\?)(?!c\b"
-            r"|internal\b)[a-z]\w{1,30}\b",
+            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!(?:plpgsql|sql|plperl|pltcl|plv8|plrust|c|internal)\b|\?)"
+            r"[a-z]\w{1,30}\b",
         ),
         Pattern(_PG, ("internal",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage internal\b"),
         # The scripts of extensions name a library in the engine's own directory.
@@ -1853,13 +1852,13 @@ _FOREIGN_LIBRARY = Signal(
 # --- auditing ---------------------------------------------------------------------------------------------------------
 
 _PG_LOGGING = (
-    r"pgaudit\.[a-z_]{1,40}|log_statement|log_connections|log_disconnections|log_min_messages|log_min_error_statement"
+    r"pgaudit[._][a-z_]{1,40}|log_statement|log_connections|log_disconnections|log_min_messages|log_min_error_statement"
     r"|log_duration|log_error_verbosity|log_destination|logging_collector|log_parameter_max_length"
     r"|log_statement_sample_rate"
     r"|log_transaction_sample_rate|rds\.force_admin_logging_level|track_activities|pg_stat_statements\.track"
 )
 _PG_LOGGING_WORDS = _words(
-    "pgaudit log_statement log_connections log_disconnections log_min_messages log_min_error_statement log_duration"
+    "pgaudit pgaudit_log pgaudit_role pgaudit_log_level log_statement log_connections log_disconnections log_min_messages log_min_error_statement log_duration"
     " log_error_verbosity log_destination logging_collector log_parameter_max_length log_statement_sample_rate"
     " log_transaction_sample_rate force_admin_logging_level track_activities pg_stat_statements"
 )
@@ -1951,15 +1950,15 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("server_audit_logging general_log slow_query_log sql_log_bin"),
-            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?="
+            _words("server_audit_logging general_log sql_log_bin"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin):?="
             rf"(?:0|off|false)\b",
         ),
         Pattern(
             _MYSQL,
-            _words("server_audit_logging general_log slow_query_log sql_log_bin"),
-            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|slow_query_log|sql_log_bin):?=\?",
-            r"(?:server_audit_logging|general_log|slow_query_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off"
+            _words("server_audit_logging general_log sql_log_bin"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin):?=\?",
+            r"(?:server_audit_logging|general_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off"
             r"|0|false)",
         ),
         Pattern(_MYSQL, ("sql_log_off",), rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}sql_log_off:?=(?:1|on|true|\?)"),

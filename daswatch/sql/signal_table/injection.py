@@ -465,6 +465,7 @@ CONDITIONAL_DELAY = Signal(
         Pattern(
             _PG, ("generate_series",), r"\b(?:then|else) ?\(?(?:select )?count\(\*\)from generate_series\([?01],\?\)"
         ),
+        Pattern(_PG, _SLEEPERS["postgresql"], r"\|\|\(select (?:pg_catalog\.)?pg_sleep"),
         Pattern(_MY, _SLEEPERS["mysql"], _DELAYS["mysql"], behind=_IN_CONDITION, without=r"\bdo sleep\("),
         Pattern(
             _MY,
