@@ -50,10 +50,10 @@ class PromptLooks:
         for _ in range(_CLAIMS):
             last = self._claims.last(deadline)
             now = self._clock()
-            # A claim far ahead is a wrong clock's.
-            if last and written_at + _CLOCKS < last.begins <= now + INTERVAL + _CLOCKS:
+            is_known = last is not None and last.begins <= now + INTERVAL + _CLOCKS  # else a wrong clock's
+            if last and is_known and written_at + _CLOCKS < last.begins:
                 return None
-            begins = max(now, min(last.begins, now) + INTERVAL) if last else now
+            begins = max(now, last.begins + INTERVAL) if last and is_known else now
             if self._claims.claim(last, begins, deadline):
                 return begins
         return None

@@ -40,6 +40,7 @@ from tests.harness.runs import (
 pytestmark = pytest.mark.node
 
 GRANT = "superuser-grant"
+GRANT_TITLE = DETECTIONS[GRANT].title
 
 
 def look(
@@ -380,7 +381,7 @@ def test_a_flood_of_requests_makes_few_looks(requests: Requests) -> None:
             harness.happen(many_users(sample(GRANT), 3), seconds(at))
         looks += requests.take().looks
 
-    assert looks <= 60 / INTERVAL.total_seconds() + 1
+    assert looks <= 60 / INTERVAL.total_seconds() + 2  # the last one begins after the last request
     assert len(harness.alerts()) == 3
     assert len(harness.mails()) <= 3
 
@@ -414,7 +415,7 @@ def test_the_handler_looks_and_reports(findings: FindingsFunction) -> None:
     findings.prompted({"writtenAt": iso_milliseconds(datetime.now(UTC) - timedelta(minutes=1))})
     assert findings.log["message"] == "another look finds it"
     findings.scheduled()
-    assert len(findings.mails()) == 1
+    assert len([subject for subject in findings.mails() if GRANT_TITLE in subject]) == 1
 
 
 def test_a_collection_has_no_looks(findings: FindingsFunction) -> None:
