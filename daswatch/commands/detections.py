@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +28,7 @@ from daswatch.detections import reference_pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
 from daswatch.errors import SettingsError
-from daswatch.opensearch.backtest_runs import BacktestRun
+from daswatch.opensearch.backtest_runs import BacktestRun, Estimate
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.sample_runs import SampleResult, SampleRun
 from daswatch.opensearch.version_check import check_opensearch
@@ -53,6 +53,7 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _BAR_WIDTH = 24  # characters
 _NOISIEST = 3  # groups of each detection, for people
 _MOST_GROUPS = 100  # for machines
+_INTERRUPTED = 130  # as shells report it
 _COMPILER = {"sigma": "pySigma", "yaml": "PyYAML"}
 
 Tuning = Annotated[
@@ -152,7 +153,8 @@ def backtest(
 ) -> None:
     """Show what each detection would have raised from the events at OPENSEARCH_ENDPOINT. Only searches.
 
-    Named detections are run whether they are enabled or not. Exit code 1 if one cannot be run.
+    Named detections are run whether they are enabled or not. Exit code 1 if one cannot be run. Ctrl-C ends the run
+    early, with what it found until then and exit code 130.
     """
     with errors_as_exit_codes(output):
         span = _span(begin, end, datetime.now(UTC))
@@ -160,15 +162,29 @@ def backtest(
         detections = [one for one in chosen if one.enabled or include_disabled or names]
         client, _, prefix = _endpoint()
         with progress() as bar:
-            task = bar.add_task("days of a detection", total=None)
+            task = bar.add_task("measuring", total=None)
             run = BacktestRun(client, span, prefix, lambda: bar.advance(task))
-            bar.update(task, total=run.steps(detections))
+            estimate = run.estimate(detections)
+            if estimate:
+                bar.console.print(f"estimate: {_estimate(estimate)}", soft_wrap=True, highlight=False)
+            bar.update(task, description="days", total=run.steps(detections))
             answers = run.run(detections)
+    interrupted = run.until < span.end
+    looked_at = replace(span, end=max(run.until, span.begin + timedelta(seconds=1))) if interrupted else span
     if output is Output.JSON:
-        content = {"from": iso_milliseconds(span.begin), "to": iso_milliseconds(span.end)}
+        content = {
+            "from": iso_milliseconds(span.begin),
+            "to": iso_milliseconds(span.end),
+            "until": iso_milliseconds(run.until),
+            "interrupted": interrupted,
+            "searches": run.searches,
+            "assumptions": backtests.ASSUMPTIONS,
+        }
         write_json(content | {"detections": [_answer(one) for one in answers]})
     else:
-        _show_backtests(answers, span, len(chosen) - len(detections))
+        _show_backtests(answers, looked_at, len(chosen) - len(detections), interrupted=interrupted)
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
     if any(one.failure for one in answers):
         raise typer.Exit(1)
 
@@ -415,9 +431,11 @@ def _answer(answer: Backtest) -> dict[str, Any]:
     }
 
 
-def _show_backtests(answers: Sequence[Backtest], span: Period, disabled: int) -> None:
+def _show_backtests(answers: Sequence[Backtest], span: Period, disabled: int, *, interrupted: bool) -> None:
     console = Console(emoji=False)
     days = len(span.days())
+    if interrupted:
+        console.print(f"[yellow]Interrupted:[/] only what happened until {span.end:%Y-%m-%d %H:%M} UTC was looked at.")
     table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
     for column in ("detection", "level"):
         table.add_column(column, overflow="fold")
@@ -436,8 +454,17 @@ def _show_backtests(answers: Sequence[Backtest], span: Period, disabled: int) ->
             console.print(f"[red]{answer.detection.name} could not be run:[/] {escape(answer.failure)}", soft_wrap=True)
         elif answer.note:
             console.print(f"[dim]{answer.detection.name}: {escape(answer.note)}[/]", soft_wrap=True)
+    for assumption in backtests.ASSUMPTIONS:
+        console.print(f"[dim]{assumption}[/]", soft_wrap=True)
     if disabled:
         console.print(f"[dim]{disabled} that are not enabled were left out; --include-disabled runs them, too.[/]")
+
+
+def _estimate(estimate: Estimate) -> str:
+    """What a run will take, in words."""
+    seconds = estimate.seconds
+    time = f"{seconds / 60:,.0f} minutes" if seconds >= 90 else "a minute" if seconds >= 40 else f"{seconds:.0f} s"
+    return f"about {estimate.searches:,} searches, about {time} ({estimate.days} days of the span were measured)"
 
 
 def _figures(answer: Backtest, span: Period, days: int) -> list[str]:

@@ -38,6 +38,7 @@ INGEST_SECONDS = 120
 ARRIVAL_OVERLAP = timedelta(seconds=2 * INGEST_SECONDS + 60)
 _SHORTEST_OVERLAP = timedelta(minutes=2)
 _DAY = timedelta(days=1)
+_MINUTE = "minute"  # of a composite aggregation, next to the group's fields
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -189,15 +190,26 @@ def index_of(detection: Detection, events: str, indices: Indices) -> str:
 
 
 def saved_query(
-    detection: Detection, window: Window, after: Mapping[str, Any] | None = None, also: Window | None = None
+    detection: Detection,
+    window: Window,
+    after: Mapping[str, Any] | None = None,
+    also: Window | None = None,
+    *,
+    by_minute: bool = False,
 ) -> dict[str, Any]:
-    """The body of a detection's search, of what is in both windows; `after` is the last group of the page before."""
+    """The body of a detection's search, of what is in both windows; `after` is the last group of the page before.
+
+    `by_minute` asks about each minute of a group by itself.
+    """
     composite: dict[str, Any] = {
         "size": GROUPS_PER_PAGE,
         "sources": [
             {name: {"terms": {"field": name, "missing_bucket": True}}} for name in ("resourceId", *detection.group)
         ],
     }
+    if by_minute:
+        minutes = {"field": _time_field(detection), "fixed_interval": "1m"}
+        composite["sources"].append({_MINUTE: {"date_histogram": minutes}})
     if after:
         composite["after"] = dict(after)
     return {
@@ -244,18 +256,39 @@ def parts_query(
     }
 
 
-def read_parts(detection: Detection, groups: Sequence[Candidate], answer: Mapping[str, Any]) -> list[Candidate]:
-    """The groups that `parts_query` found, once for each part in which they fire."""
+def read_parts(
+    detection: Detection, groups: Sequence[Candidate], answer: Mapping[str, Any]
+) -> list[tuple[int, Candidate]]:
+    """The groups that `parts_query` found, once for each part in which they fire, with its number."""
     found = []
     for number, bucket in answer["aggregations"]["groups"]["buckets"].items():
         group = groups[int(number)]
         key = {"resourceId": group.resource_id, **group.group}
         found += [
-            read_candidate(detection, {**part, "key": key})
-            for part in bucket["parts"]["buckets"].values()
+            (int(part_number), read_candidate(detection, {**part, "key": key}))
+            for part_number, part in bucket["parts"]["buckets"].items()
             if part["doc_count"]
         ]
     return found
+
+
+def oldest_query(detection: Detection, before: datetime) -> dict[str, Any]:
+    """The body of the search for the oldest event that a detection looks at."""
+    time_field = _time_field(detection)
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {
+            "bool": {"filter": [*_filters(detection), {"range": {time_field: {"lt": iso_milliseconds(before)}}}]}
+        },
+        "aggs": {"oldest": {"min": {"field": time_field}}},
+    }
+
+
+def read_oldest(answer: Mapping[str, Any]) -> datetime | None:
+    """The time that `oldest_query` found; None without any event."""
+    value = answer.get("aggregations", {}).get("oldest", {}).get("value")
+    return None if value is None else _of_epoch(value)
 
 
 def off_time_arrivals(arrived: Window, usual: Window) -> dict[str, Any]:
@@ -333,6 +366,15 @@ def group_filters(resource_id: str, group: Mapping[str, str]) -> list[dict[str, 
 def read_candidates(detection: Detection, answer: Mapping[str, Any]) -> list[Candidate]:
     """The groups that fired, in the answer to a saved query."""
     return [read_candidate(detection, bucket) for bucket in answer["aggregations"]["groups"]["buckets"]]
+
+
+def read_minutes(detection: Detection, answer: Mapping[str, Any]) -> list[tuple[datetime, Candidate]]:
+    """The groups that fired by minute, each with its minute, in the answer to a saved query."""
+    found = []
+    for bucket in answer["aggregations"]["groups"]["buckets"]:
+        key = {name: value for name, value in bucket["key"].items() if name != _MINUTE}
+        found.append((_of_epoch(bucket["key"][_MINUTE]), read_candidate(detection, {**bucket, "key": key})))
+    return found
 
 
 def read_candidate(detection: Detection, bucket: Mapping[str, Any]) -> Candidate:
