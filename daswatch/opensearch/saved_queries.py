@@ -406,4 +406,5 @@ def firing(detection: Detection, candidate: Candidate, details: Details, until: 
         samples=details.samples,
         note=f"last data received at {candidate.last_seen}" if silent else "",
         arrived_at=details.arrived_at,
+        pivot=details.pivot,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, alert_id
+from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, PivotEvent, alert_id
 from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
@@ -22,7 +22,9 @@ from daswatch.times import iso_milliseconds, moment_of
 GROUPS_PER_PAGE = 10_000
 _FORMAT = "strict_date_optional_time"
 _SEQUENCE_EVENTS = 2_000  # of one group's window that are looked at one by one, the latest
-ACTOR_FIELDS = ("dbUserName", "remoteHost", "clientApplication", "databaseName", "objects")
+ACTOR_FIELDS = (
+    *("dbUserName", "actor", "remoteHost", "remoteIp", "clientApplication", "databaseName", "objects", "signals"),
+)
 _CONTROL_PLANE_ACTORS = ("userIdentityArn", "sourceIPAddress", "target")
 _ACTORS: Mapping[Source, tuple[str, ...]] = {
     Source.EVENTS: ACTOR_FIELDS,
@@ -98,6 +100,7 @@ class Details:
     steps: tuple[
         tuple[str, bool], ...
     ] = ()  # of a sequence: each event's time, oldest first, and whether it is the last step
+    pivot: PivotEvent | None = None
 
 
 def overlap(detection: Detection) -> timedelta:
@@ -348,6 +351,7 @@ def details_query(
             **terms,
             **database,
             **_metrics(detection),
+            **_pivot(detection),
         },
     }
     if detection.sequence:
@@ -414,6 +418,7 @@ def read_details(detection: Detection, answer: Mapping[str, Any]) -> Details:
         metrics=_read_metrics(detection, aggregations, hits["total"]["value"]),
         arrived_at=_iso(aggregations["arrived"]["value"]),
         steps=tuple(reversed(list(_steps(hits["hits"])))) if detection.sequence else (),
+        pivot=_read_pivot(aggregations),
     )
 
 
@@ -493,6 +498,27 @@ def _metrics(detection: Detection) -> dict[str, Any]:
         elif inner:
             aggregations[f"m{number}"] = inner
     return aggregations
+
+
+def _pivot(detection: Detection) -> dict[str, Any]:
+    """The aggregation for the event from which an analyst goes on."""
+    if detection.source is not Source.EVENTS:
+        return {}
+    order = "desc" if detection.sequence else "asc"
+    event = {"top_hits": {"size": 1, "sort": [{"@timestamp": order}], "_source": ["sessionId", "@timestamp"]}}
+    if detection.sequence is None:
+        return {"pivot": event}
+    return {"pivot": {"filter": _query_string(detection.sequence.then), "aggs": {"last": event}}}
+
+
+def _read_pivot(aggregations: Mapping[str, Any]) -> PivotEvent | None:
+    found = aggregations.get("pivot", {})
+    hits = found.get("last", found).get("hits", {}).get("hits", ())
+    if not hits:
+        return None
+    source = hits[0]["_source"]
+    at = iso_milliseconds(moment_of(source["@timestamp"]))
+    return PivotEvent(hits[0]["_id"], str(source.get("sessionId", "")), at)
 
 
 def _metric(condition: Condition) -> dict[str, Any]:
