@@ -50,14 +50,15 @@ def addresses(alert: Alert) -> tuple[str, ...]:
 
 def essentials(alert: Alert) -> dict[str, str]:
     """The lines by their names, in their order; what is unknown is left out."""
+    begin, end = sorted((alert.first_seen, alert.last_seen))
     lines = {
         "User": _with_kind(_listed(values_of(alert, *WHO)), values_of(alert, KIND)),
         "From": _listed(values_of(alert, *FROM)),
         "Program": _listed(values_of(alert, *PROGRAM)),
-        "Touched": _listed(values_of(alert, *TOUCHED)),
-        "In": _listed(values_of(alert, *WHERE)),
+        "Touched": " in ".join(filter(None, (_listed(values_of(alert, *TOUCHED)), _listed(values_of(alert, *WHERE))))),
         "Events": how_often(alert),
-        "Since": time_text(min(alert.first_seen, alert.last_seen)),
+        "Since": _time(begin),
+        "Last": _time(end) if end != begin else "",
         "Signals": _listed(values_of(alert, SIGNALS)),
     }
     return {name: value for name, value in lines.items() if value}
@@ -86,11 +87,6 @@ def how_often(alert: Alert) -> str:
     return count + within + again
 
 
-def time_text(iso: str) -> str:
-    """A time for people."""
-    return f"{moment_of(iso):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _with_kind(who: str, kinds: Iterable[str]) -> str:
     kind = ", ".join(map(plain, kinds))
     return f"{who} ({kind})" if who and kind else who
@@ -116,3 +112,7 @@ def _is_address(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _time(iso: str) -> str:
+    return f"{moment_of(iso):%Y-%m-%d %H:%M:%S} UTC"

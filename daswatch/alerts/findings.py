@@ -255,12 +255,11 @@ def _network(alert: Alert) -> dict[str, str]:
 
 def _description(alert: Alert, detection: Detection | None, statements: Statements) -> str:
     """Return what an analyst needs first, then the detection's text. The facts have reserved space."""
-    lines = essentials(alert)
-    touched = ": ".join(filter(None, (lines.pop("In", ""), lines.pop("Touched", ""))))
-    facts = {**lines, "Touched": touched, **others(alert)}
-    facts["First statement"] = shortened(plain(statements.shape), _MAX_SHAPE)
-    order = ("User", "From", "Program", "Touched", "Events", "Since", "First statement")
-    listed = [f"{plain(name)}: {facts[name]}" for name in {**dict.fromkeys(order), **facts} if facts.get(name)]
+    facts = essentials(alert)
+    signals = {name: facts.pop(name) for name in ("Signals",) if name in facts}
+    shape = shortened(plain(statements.shape), _MAX_SHAPE)
+    facts = {**facts, **({"First statement": shape} if shape else {}), **signals, **others(alert)}
+    listed = [f"{plain(name)}: {value}" for name, value in facts.items()]
     summary = shortened("; ".join(filter(None, (plain(alert.note).rstrip("."), *listed))) + ".", _MAX_FACTS)
     text = " ".join(filter(None, map(plain, (detection.description, detection.why) if detection else (alert.title,))))
     return f"{summary} {shortened(text, MAX_DESCRIPTION - len(summary) - 1)}".strip()

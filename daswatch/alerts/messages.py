@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from daswatch.alerts.alert import GROUPS, Alert, Database
-from daswatch.alerts.essentials import essentials, others, time_text
+from daswatch.alerts.essentials import essentials, headline, others
 from daswatch.alerts.text import plain, shortened, shown_group
 from daswatch.detections.detection import Detection
 
@@ -106,7 +106,7 @@ def _in_one_line(alert: Alert) -> str:
 
 
 def _headline(alert: Alert) -> Iterator[str]:
-    yield _line(f"{alert.level.name}: {plain(alert.title) or plain(alert.detection)}")
+    yield _line(f"{alert.level.name}: {headline(alert)}")
     if alert.note:
         yield _line(alert.note)
 
@@ -114,8 +114,6 @@ def _headline(alert: Alert) -> Iterator[str]:
 def _facts(alert: Alert) -> Iterator[str]:
     yield from (_line(f"{name}: {value}") for name, value in essentials(alert).items())
     yield from [_line(f"{name}: {value}") for name, value in others(alert).items()][:MAX_LINES]
-    if alert.last_seen != alert.first_seen:
-        yield f"Last: {time_text(max(alert.first_seen, alert.last_seen))}"
     yield _line(_place(alert.database))
     if alert.database.tags:
         yield _line(f"Tags: {', '.join(alert.database.tags)}")

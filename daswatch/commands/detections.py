@@ -52,6 +52,7 @@ _AGO = re.compile(r"(\d{1,4})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _BAR_WIDTH = 24  # characters
 _NOISIEST = 3  # groups of each detection, for people
+_VALUES = 2  # of each field of these, for people
 _MOST_GROUPS = 100  # for machines
 _INTERRUPTED = 130  # as shells report it
 _COMPILER = {"sigma": "pySigma", "yaml": "PyYAML"}
@@ -485,12 +486,19 @@ def _minute(moment: str) -> str:
 
 def _noisiest(answers: Iterable[Backtest]) -> Table:
     table = Table(title="The noisiest groups", title_justify="left")
-    for column in ("detection", "database", "group"):
+    for column in ("detection", "database", "group", "also"):
         table.add_column(column, overflow="fold")
     for column in ("alerts", "events"):
         table.add_column(column, justify="right")
     for answer in answers:
         for one in answer.noisiest(_NOISIEST):
-            group = ", ".join(f"{name} {value or '(none)'}" for name, value in one.group.items())
-            table.add_row(answer.detection.name, one.resource_id, escape(group), str(one.alerts), f"{one.events:,}")
+            group = ", ".join(f"{name} {value or '(none)'}" for name, value in one.group.items()) or "many groups"
+            others = {name: values for name, values in one.actors.items() if name not in one.group}
+            also = ", ".join(f"{name} {_some(values)}" for name, values in others.items())
+            events = f"{one.events:,}"
+            table.add_row(answer.detection.name, one.resource_id, escape(group), escape(also), str(one.alerts), events)
     return table
+
+
+def _some(values: Sequence[str]) -> str:
+    return " ".join(values[:_VALUES]) + (" …" if len(values) > _VALUES else "")

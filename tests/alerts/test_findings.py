@@ -390,8 +390,8 @@ def test_the_description_begins_with_what_an_analyst_needs() -> None:
 
     assert said == (
         "Seen late; User: app (migration); From: 203.0.113.9; Program: psql; "
-        "Touched: shop: public.orders, public.payments, public.refunds and more; "
-        "Events: 12 events within 7 minutes, episode 2; Since: 2026-11-21 10:00:00 UTC; "
+        "Touched: public.orders, public.payments, public.refunds and more in shop; "
+        "Events: 12 events within 7 minutes, episode 2; Since: 2026-11-21 10:00:00 UTC; Last: 2026-11-21 10:07:30 UTC; "
         "First statement: copy public.orders to stdout; Signals: export, credential-read; count before: 11. "
         "An account's password was tried again and again from one host, and then it fitted. "
         "This is what guessing looks like when it works."
@@ -427,10 +427,10 @@ def test_the_resource_has_what_was_done_there() -> None:
         "User": "app (migration)",
         "From": "203.0.113.9",
         "Program": "psql",
-        "Touched": "public.orders, public.payments, public.refunds and more",
-        "In": "shop",
+        "Touched": "public.orders, public.payments, public.refunds and more in shop",
         "Events": "12 events within 7 minutes, episode 2",
         "Since": "2026-11-21 10:00:00 UTC",
+        "Last": "2026-11-21 10:07:30 UTC",
         "Signals": "export, credential-read",
     }
 

@@ -23,15 +23,15 @@ def test_a_message_reports_all_that_a_person_needs() -> None:
 
     assert shown.subject == "[HIGH] Successful login after repeated failures (cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ)"
     assert shown.body == (
-        "HIGH: Successful login after repeated failures\n"
+        "HIGH: Successful login after repeated failures: app from 203.0.113.9\n"
         "\n"
         "User: app\n"
         "From: 203.0.113.9\n"
         "Program: psql, hydra\n"
         "Events: 12 events within 7 minutes, episode 2\n"
         "Since: 2026-11-21 10:00:00 UTC\n"
-        "count before: 11\n"
         "Last: 2026-11-21 10:07:30 UTC\n"
+        "count before: 11\n"
         "Database: postgresql cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ, account 123456789012, eu-west-1\n"
         "\n"
         "Why it matters: This is what guessing looks like when it works.\n"
