@@ -1,4 +1,4 @@
-"""The backtest has the alerts of the runner: three weeks of events in which every kind of detection fires.
+"""The backtest has the alerts of the runner: two weeks of events in which every kind of detection fires.
 
 The runner runs at each whole minute of every outbreak, on a moved clock, and sees what has arrived by then. Between the
 outbreaks there is nothing to see.
@@ -36,10 +36,10 @@ from tests.harness.runs import RUN_SECONDS, RunHarness
 pytestmark = pytest.mark.node
 
 BEGIN = datetime(2033, 5, 2, 8, tzinfo=UTC)  # a Monday
-DAYS = (0, 1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 18, 20)  # with an outbreak
+DAYS = (0, 1, 2, 6, 8, 12, 13)  # with an outbreak
 QUIET = 1_800
 DATABASES = ("cluster-SHOP", "db-HR")
-HOURLY = {8, 9}  # days whose events are in the indices of their hours
+HOURLY = {8, 12}  # days whose events are in the indices of their hours
 _MINUTE = timedelta(minutes=1)
 _TO_ARCHIVE = timedelta(minutes=14)  # between runs without events: shorter than what one looks back at
 
@@ -83,10 +83,12 @@ def detections() -> list[Detection]:
     network = a_detection(
         name="network", kind=DetectionKind.FIRST_SEEN, query="activity:CONNECT", group=("dbUserName", "remoteIp"),
         window_seconds=0, quiet_seconds=QUIET, first_seen=FirstSeen(5, ipv4_prefix=24),
+        conditions=(Condition("count", 1),),
     )  # fmt: skip
     dormant = a_detection(
         name="dormant", kind=DetectionKind.FIRST_SEEN, query="activity:CONNECT", group=("dbUserName",),
         window_seconds=0, quiet_seconds=QUIET, first_seen=FirstSeen(2, absent_days=4),
+        conditions=(Condition("count", 1),),
     )  # fmt: skip
     own = [event, spray, rows, sequence, slow, network, dormant]
     return [*own, shipped["bruteforce-user"], shipped["off-hours-privileged"]]
@@ -227,12 +229,14 @@ def replayed(answers: Sequence[Backtest]) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_the_backtest_has_the_alerts_of_the_runner(harness: RunHarness) -> None:
-    # GIVEN three weeks in which every kind of detection fires
+    # GIVEN two weeks in which every kind of detection fires
     harness.detections = detections()
     traffic = Traffic(random.Random(1811), harness.prefix)
     outbreaks = [traffic.outbreak(day) for day in DAYS]
-    traffic.storm(outbreaks[2][0])
-    traffic.storm(outbreaks[2][0] + timedelta(minutes=25))
+    begin, _ = outbreaks[2]
+    traffic.storm(begin)
+    traffic.storm(begin + timedelta(minutes=25))
+    outbreaks[2] = begin, begin + timedelta(minutes=50)
     feed = sorted(traffic.documents, key=lambda one: one[0])
 
     # WHEN the runner goes through them, and the backtest looks back at all of it
@@ -250,6 +254,5 @@ def test_the_backtest_has_the_alerts_of_the_runner(harness: RunHarness) -> None:
     assert replayed(answers) == expected
     counted = Counter(name.split("/")[0] for name, of_one in expected.items() for _ in of_one)
     assert counted.keys() == {one.name for one in harness.detections}
-    assert min(counted.values()) >= 3, counted
     assert any(alert.group == {} for alert in runner.episodes.values())
     assert any(alert.first_seen[:10] != alert.last_seen[:10] for alert in runner.episodes.values())
