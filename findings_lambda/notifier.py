@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daswatch.alerts.alert import Alert, Publication
-from daswatch.alerts.findings import Posting, finding
-from daswatch.alerts.links import alert_url, alerts_url
+from daswatch.alerts.findings import NO_STATEMENTS, Posting, Statements, finding
+from daswatch.alerts.links import alert_url, alerts_url, session_urls
 from daswatch.alerts.messages import MAX_MESSAGES, Message, message, shared, summary
 from daswatch.aws.security_hub import FindingAccounts, portions_in_time
 from daswatch.aws.sns import AlertTopic
@@ -21,8 +21,8 @@ from daswatch.detections.detection import Detection
 from daswatch.errors import TopicUnavailable
 from daswatch.indices import Indices
 
-# The redacted statements of alerts, by alert id.
-ReadStatements = Callable[[Sequence[Alert], Deadline], Mapping[str, Sequence[str]]]
+# What findings show of their SQL, by alert id.
+ReadStatements = Callable[[Sequence[Alert], Deadline], Mapping[str, Statements]]
 
 _SHORTEST_CALL_SECONDS = 1.0
 _MAILING = 0.5  # of the time left, in which messages are begun: findings have the rest
@@ -119,7 +119,9 @@ class Notifier:
             posting = Posting(posting_account, self._region, self._dashboards_url, self._indices)
             statements = self._read_statements(portion, mine) if self._read_statements else {}
             findings = {
-                alert.id: finding(alert, detections.get(alert.detection), posting, statements.get(alert.id, ()))
+                alert.id: finding(
+                    alert, detections.get(alert.detection), posting, statements.get(alert.id, NO_STATEMENTS)
+                )
                 for alert in portion
             }
             imported = security_hub.import_findings(list(findings.values()), mine)
@@ -136,4 +138,5 @@ class Notifier:
             return summary(alerts, alerts_url(self._dashboards_url, alerts, self._indices))
         (alert,) = alerts
         detection = detections.get(alert.detection)
-        return message(alert, detection, alert_url(self._dashboards_url, alert, detection, self._indices))
+        url = alert_url(self._dashboards_url, alert, detection, self._indices)
+        return message(alert, detection, url, session_urls(self._dashboards_url, alert, self._indices))

@@ -30,6 +30,12 @@ GROUPS = "groups"  # the metric of a summary: how many groups fired at once
 
 OWN_MONITOR_QUIET_SECONDS = 3600  # of an analyst's own monitor, which has no quiet time
 
+# What an alert's document has by the names of the events, to be searched alike: who, from where, with what, on what.
+SEARCHED = (
+    *("dbUserName", "userIdentityArn", "actor", "remoteHost", "remoteIp", "sourceIPAddress", "clientApplication"),
+    *("databaseName", "objects", "target", "signals"),
+)
+
 MAX_SAMPLES = 5
 MAX_ACTORS = 10
 
@@ -57,6 +63,29 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class PivotEvent:
+    """The event from which an analyst goes on: the first one, or of a sequence the last that completed it.
+
+    `session_id` is empty where the event has none.
+    """
+
+    id: str
+    session_id: str
+    at: str
+
+    def document(self) -> dict[str, str]:
+        """As it is indexed in an alert."""
+        return {"pivotId": self.id, "sessionId": self.session_id, "pivotAt": self.at}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> PivotEvent | None:
+        """From an alert's document."""
+        if "pivotId" not in document:
+            return None
+        return cls(document["pivotId"], document.get("sessionId", ""), document["pivotAt"])
+
+
+@dataclass(frozen=True, slots=True)
 class Firing:
     """What a detection found for one group of one database now. Times are ISO 8601 in UTC, in milliseconds.
 
@@ -77,6 +106,7 @@ class Firing:
     samples: tuple[str, ...] = ()  # ids of documents, newest first
     note: str = ""  # anything else an analyst should know; of a failing query: why
     arrived_at: str = ""  # when the last of its events arrived; empty where that is not known
+    pivot: PivotEvent | None = None
 
     @property
     def alert_id(self) -> str:
@@ -130,6 +160,7 @@ class Alert:
     lease_until: str = ""  # until then one runner may send its message
     leases: int = 0  # since the outcome of a message was last noted
     arrived_at: str = ""  # when the last event that was counted arrived
+    pivot: PivotEvent | None = None
 
     @property
     def id(self) -> str:
@@ -154,6 +185,7 @@ class Alert:
             **{name: value for name, value in _database_fields(self.database).items() if value},
             "group": dict(self.group),
             "groupText": group_text(self.group) or _groups_text(self.metrics),
+            **_searched(self.group, self.actors),
             "state": self.state.value,
             "pending": self.pending,
             "episode": self.episode,
@@ -174,6 +206,8 @@ class Alert:
             document |= {"leaseUntil": self.lease_until, "leases": self.leases}
         if self.arrived_at:
             document["arrivedAt"] = self.arrived_at
+        if self.pivot:
+            document |= {name: value for name, value in self.pivot.document().items() if value}
         if self.published:
             document["published"] = self.published.document()
         return document
@@ -213,6 +247,7 @@ class Alert:
             lease_until=document.get("leaseUntil", ""),
             leases=document.get("leases", 0),
             arrived_at=document.get("arrivedAt", ""),
+            pivot=PivotEvent.of(document),
         )
 
 
@@ -240,6 +275,11 @@ def group_hash(group: Mapping[str, str]) -> str:
 def group_text(group: Mapping[str, str]) -> str:
     """A group in words, such as `dbUserName app, remoteHost 203.0.113.9`."""
     return ", ".join(f"{name} {value or '(none)'}" for name, value in group.items())
+
+
+def _searched(group: Mapping[str, str], actors: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    found = {name: [group[name]] if group.get(name) else list(actors.get(name, ())) for name in SEARCHED}
+    return {name: values for name, values in found.items() if values}
 
 
 def _groups_text(metrics: Mapping[str, int]) -> str:
@@ -284,6 +324,7 @@ def advance(alert: Alert | None, firing: Firing | None, quiet_seconds: int, now:
         last_activity_at=at,
         quiet_seconds=quiet_seconds,
         arrived_at=max(alert.arrived_at, firing.arrived_at),
+        pivot=firing.pivot or alert.pivot,
     )
 
 
@@ -327,6 +368,7 @@ def _opened(firing: Firing, quiet_seconds: int, at: str, *, episode: int, create
         last_activity_at=at,
         quiet_seconds=quiet_seconds,
         arrived_at=firing.arrived_at,
+        pivot=firing.pivot,
     )
 
 

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from daswatch.alerts.alert import Alert, Database, State, group_hash
-from daswatch.alerts.links import alert_url
+from daswatch.alerts.essentials import FROM, PROGRAM, addresses, essentials, headline, only_value, others
+from daswatch.alerts.links import alert_url, session_urls
+from daswatch.alerts.text import plain, shortened, shown_group
 from daswatch.detections.detection import Detection
 from daswatch.detections.lucene import holds_sql
 from daswatch.indices import Indices
@@ -36,6 +39,9 @@ MAX_PRODUCT_FIELDS = 50
 MAX_KEY = 128
 MAX_VALUE = 2_048
 MAX_TYPES = 50
+MAX_PROCESS = 64
+MAX_DOMAIN = 128
+MAX_DETAIL = 1_024  # of Resources.Details.Other
 MAX_STATEMENTS = 3
 
 # Bytes of one finding: the limit is 240 KB. Fifty values of multi-byte characters could exceed it; then all are
@@ -43,9 +49,8 @@ MAX_STATEMENTS = 3
 MAX_BYTES = 240_000
 _VALUE_LENGTHS = (MAX_VALUE, 512, 128)
 
-HIDDEN = "(SQL, not shown)"
-
-_MAX_FACTS = 500  # of the description: the rest is for the detection's text
+_MAX_FACTS = 700  # of the description: the rest is for the detection's text
+_MAX_SHAPE = 200  # of these
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _REGION = re.compile(r"(?=.{1,16}$)[a-z]{2,6}(?:-[a-z]{2,12}){1,2}-\d", re.ASCII)
@@ -72,10 +77,24 @@ class Posting:
     indices: Indices = field(default_factory=Indices)
 
 
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What a finding shows of its SQL, where FINDINGS_SQL is set.
+
+    `shape` is the statement of the alert's key event without its literals, `samples` are redacted as REDACT says.
+    """
+
+    shape: str = ""
+    samples: tuple[str, ...] = ()
+
+
+NO_STATEMENTS = Statements()
+
+
 def finding(
-    alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str] = ()
+    alert: Alert, detection: Detection | None, posting: Posting, statements: Statements = NO_STATEMENTS
 ) -> dict[str, Any]:
-    """Return the finding of an alert. `statements` are redacted samples of its SQL, if FINDINGS_SQL is set.
+    """Return the finding of an alert.
 
     Severity and types are set only in FindingProviderFields: Security Hub copies them to the top-level fields of new
     findings, and keeps changes made by a customer.
@@ -88,15 +107,19 @@ def finding(
         "UpdatedAt": alert.changed_at,
         "FirstObservedAt": min(alert.first_seen, alert.last_seen),
         "LastObservedAt": max(alert.first_seen, alert.last_seen),
-        "Title": shortened(plain(alert.title) or _name(alert.detection), MAX_TITLE),
-        "Description": _description(alert, detection),
+        "Title": shortened(headline(alert) or _name(alert.detection), MAX_TITLE),
+        "Description": _description(alert, detection, statements),
         "FindingProviderFields": {
             "Severity": {"Label": alert.level.name, "Original": alert.level.value},
             "Types": list(detection.types[:MAX_TYPES]) if detection and detection.types else [DEFAULT_TYPE],
         },
-        "Resources": [_resource(alert.database, posting)],
+        "Resources": [_resource(alert, posting)],
         "RecordState": "ACTIVE" if alert.state is State.ACTIVE else "ARCHIVED",
     }
+    if network := _network(alert):
+        asff["Network"] = network
+    if program := shortened(only_value(alert, *PROGRAM), MAX_PROCESS):
+        asff["Process"] = {"Name": program}
     if recommendation := _recommendation(detection):
         asff["Remediation"] = {"Recommendation": recommendation}
     if url := alert_url(posting.dashboards_url, alert, detection, posting.indices):
@@ -143,40 +166,6 @@ def partition(region: str) -> str:
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
-def plain(text: str) -> str:
-    """Return text as one printable line.
-
-    Unprintable characters (controls, lone surrogates, direction marks) become spaces.
-    """
-    if text.isprintable():
-        return text.strip()
-    return "".join(character if character.isprintable() else " " for character in text).strip()
-
-
-def shortened(text: str, length: int, ellipsis: str = "…") -> str:
-    """Truncate text to a length, between words if there is a space near the end."""
-    if len(text) <= length:
-        return text
-    cut = text[: length - len(ellipsis)]
-    words = cut.rpartition(" ")[0].rstrip()
-    return (words if len(words) > len(cut) * 3 // 4 else cut.rstrip()) + ellipsis
-
-
-def shown_group(group: Mapping[str, str]) -> dict[str, str]:
-    """Return a group for display: SQL hidden, empty values as `(none)`."""
-    return {name: HIDDEN if holds_sql(name) and value else plain(value) or "(none)" for name, value in group.items()}
-
-
-def shown_actors(alert: Alert) -> dict[str, str]:
-    """Return the actors for display, joined, without SQL."""
-    joined = {
-        name: ", ".join(filter(None, map(plain, values)))
-        for name, values in alert.actors.items()
-        if not holds_sql(name)
-    }
-    return {name: values for name, values in joined.items() if values}
-
-
 def _name(text: str) -> str:
     """Return a name as a part of an id: unchanged if it is plain, else its plain characters and a hash.
 
@@ -201,8 +190,17 @@ def _home(database: Database, posting: Posting) -> tuple[str, str]:
     )
 
 
-def _resource(database: Database, posting: Posting) -> dict[str, Any]:
-    """Return the resource of the finding.
+def _resource(alert: Alert, posting: Posting) -> dict[str, Any]:
+    """Return the database of the finding, with what was done there in its other details."""
+    resource = _database(alert.database, posting)
+    if alert.database.resource_id:
+        done = {name: shortened(value, MAX_DETAIL) for name, value in essentials(alert).items()}
+        resource["Details"] = {**resource.get("Details", {}), "Other": done}
+    return resource
+
+
+def _database(database: Database, posting: Posting) -> dict[str, Any]:
+    """Return the resource itself.
 
     RDS ARNs contain identifiers, which activity streams do not have: the resource id stands in for one that the
     inventory does not know. It is in the details in any case.
@@ -243,26 +241,28 @@ def _resource(database: Database, posting: Posting) -> dict[str, Any]:
     return {"Type": "AwsAccount", "Id": f"AWS::::Account:{account_id}", **place}
 
 
-def _description(alert: Alert, detection: Detection | None) -> str:
-    """Return description, reason and facts. The facts have reserved space."""
-    others = {name: values for name, values in shown_actors(alert).items() if name not in alert.group}
-    facts = [
-        f"{_times(alert.count)} between {alert.first_seen} and {alert.last_seen}",
-        _listed(shown_group(alert.group)),
-        plain(alert.note),
-        _listed(others),
-    ]
-    summary = shortened(". ".join(fact.rstrip(".") for fact in facts if fact) + ".", _MAX_FACTS)
+def _network(alert: Alert) -> dict[str, str]:
+    """Return where the connections came from, as far as it is one place."""
+    network = {}
+    if len(known := addresses(alert)) == 1:
+        address = ip_address(known[0])
+        network["SourceIpV4" if isinstance(address, IPv4Address) else "SourceIpV6"] = str(address)
+    host = only_value(alert, *FROM)
+    if host and host not in known:
+        network["SourceDomain"] = shortened(host, MAX_DOMAIN)
+    return {"Direction": "IN", **network} if network else {}
+
+
+def _description(alert: Alert, detection: Detection | None, statements: Statements) -> str:
+    """Return what an analyst needs first, then the detection's text. The facts have reserved space."""
+    facts = essentials(alert)
+    signals = {name: facts.pop(name) for name in ("Signals",) if name in facts}
+    shape = shortened(plain(statements.shape), _MAX_SHAPE)
+    facts = {**facts, **({"First statement": shape} if shape else {}), **signals, **others(alert)}
+    listed = [f"{plain(name)}: {value}" for name, value in facts.items()]
+    summary = shortened("; ".join(filter(None, (plain(alert.note).rstrip("."), *listed))) + ".", _MAX_FACTS)
     text = " ".join(filter(None, map(plain, (detection.description, detection.why) if detection else (alert.title,))))
-    return f"{shortened(text, MAX_DESCRIPTION - len(summary) - 1)} {summary}".strip()
-
-
-def _listed(fields: Mapping[str, str]) -> str:
-    return "; ".join(f"{plain(name)} {value}" for name, value in fields.items())
-
-
-def _times(count: int) -> str:
-    return "One event" if count == 1 else f"{count} events"
+    return f"{summary} {shortened(text, MAX_DESCRIPTION - len(summary) - 1)}".strip()
 
 
 def _recommendation(detection: Detection | None) -> dict[str, str]:
@@ -273,8 +273,18 @@ def _recommendation(detection: Detection | None) -> dict[str, str]:
     return {name: value for name, value in {"Text": text, "Url": url}.items() if value}
 
 
+def _shown_actors(alert: Alert) -> dict[str, str]:
+    """Return the actors, joined, without SQL."""
+    joined = {
+        name: ", ".join(filter(None, map(plain, values)))
+        for name, values in alert.actors.items()
+        if not holds_sql(name)
+    }
+    return {name: values for name, values in joined.items() if values}
+
+
 def _facts(
-    alert: Alert, detection: Detection | None, posting: Posting, statements: Sequence[str]
+    alert: Alert, detection: Detection | None, posting: Posting, statements: Statements
 ) -> Iterator[tuple[str, str]]:
     """Yield the ProductFields, most important first."""
     database = alert.database
@@ -296,12 +306,17 @@ def _facts(
         yield "Region", database.aws_region
     for name, value in shown_group(alert.group).items():
         yield f"Group/{name}", value
-    for number, statement in enumerate(statements[:MAX_STATEMENTS], start=1):
-        yield f"Statement{number}", statement
     yield "Note", alert.note
+    yield "FirstStatement", statements.shape
+    for number, statement in enumerate(statements.samples[:MAX_STATEMENTS], start=1):
+        yield f"Statement{number}", statement
+    before, after = session_urls(posting.dashboards_url, alert, posting.indices)
+    yield "Session", alert.pivot.session_id if alert.pivot else ""
+    yield "SessionBefore", before
+    yield "SessionAfter", after
     for name, measured in alert.metrics.items():
         yield f"Metric/{name}", str(measured)
-    for name, values in shown_actors(alert).items():
+    for name, values in _shown_actors(alert).items():
         yield f"Actors/{name}", values
     yield "Samples", ", ".join(alert.samples)
 

@@ -19,10 +19,13 @@ from daswatch.times import iso_milliseconds
 
 MAX_URL = 2_000  # characters; mail programs and chats cut longer links
 
-_ALERT_COLUMNS = ("level", "title", "resourceId", "groupText", "count")
+_ALERT_COLUMNS = ("level", "title", "databaseIdentifier", "dbUserName", "remoteHost", "clientApplication", "count")
 EVENT_COLUMNS = ("dbUserName", "remoteHost", "databaseName", "activity", "objects")
 _WHOLE_DOCUMENT = ("_source",)
 
+_SESSION_COLUMNS = ("dbUserName", "activity", "outcome", "objects", "rowCount", "commandText")
+
+_SESSION = timedelta(days=1)  # of the session on each side of an event: pools keep theirs for weeks
 _PADDING = timedelta(minutes=1)  # what happened just before and after belongs to the picture
 
 
@@ -34,6 +37,7 @@ def discover_url(
     index_pattern: str = DEFAULT_INDEX_PREFIX,
     fallback_query: str = "",
     columns: Sequence[str] = EVENT_COLUMNS,
+    padding: timedelta = _PADDING,
 ) -> str:
     """Discover with a Lucene query over a span of time, with a minute more on both sides; empty without Dashboards.
 
@@ -45,8 +49,8 @@ def discover_url(
     """
     if not dashboards_url:
         return ""
-    begin = iso_milliseconds(_moment(first_seen) - _PADDING)
-    end = iso_milliseconds(_moment(last_seen) + _PADDING)
+    begin = iso_milliseconds(_moment(first_seen) - padding)
+    end = iso_milliseconds(_moment(last_seen) + padding)
     shown = ",".join(_rison(column) for column in columns)
 
     def link(lucene: str) -> str:
@@ -74,6 +78,28 @@ def alert_url(dashboards_url: str, alert: Alert, detection: Detection | None, in
         group_query("", resource_id, group),
         EVENT_COLUMNS if source is Source.EVENTS else _WHOLE_DOCUMENT,
     )
+
+
+def session_urls(dashboards_url: str, alert: Alert, indices: Indices) -> tuple[str, str]:
+    """What the session of an alert's pivot event did up to that event, and from it on; empty without a session."""
+    pivot = alert.pivot
+    if pivot is None or not pivot.session_id or not alert.database.resource_id:
+        return "", ""
+    query = group_query("", alert.database.resource_id, {"sessionId": pivot.session_id})
+    at = _moment(pivot.at)
+    before, after = (
+        discover_url(
+            dashboards_url,
+            query,
+            iso_milliseconds(begin),
+            iso_milliseconds(end),
+            pattern_id(Source.EVENTS, indices),
+            columns=_SESSION_COLUMNS,
+            padding=timedelta(),
+        )
+        for begin, end in ((at - _SESSION, at), (at, at + _SESSION))
+    )
+    return before, after
 
 
 def alerts_url(dashboards_url: str, alerts: Sequence[Alert], indices: Indices) -> str:

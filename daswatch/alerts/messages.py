@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from daswatch.alerts.alert import GROUPS, Alert, Database
-from daswatch.alerts.findings import plain, shortened, shown_actors, shown_group
+from daswatch.alerts.essentials import essentials, headline, others
+from daswatch.alerts.text import plain, shortened, shown_group
 from daswatch.detections.detection import Detection
-from daswatch.times import moment_of
 
 MAX_SUBJECT = 99  # characters; SNS: less than 100, ASCII, no control characters
 MAX_STEPS = 3  # of the runbook: the finding has more
@@ -66,9 +66,19 @@ def summary(alerts: Sequence[Alert], url: str) -> Message:
     return Message(start + shortened(titles, MAX_SUBJECT - len(start), "..."), body + "\n")
 
 
-def message(alert: Alert, detection: Detection | None, url: str) -> Message:
-    """Return the message about an alert. `url` is the link to its events, empty without OpenSearch Dashboards."""
-    sections = (list(section) for section in (_headline(alert), _facts(alert), _advice(alert, detection), _link(url)))
+def message(alert: Alert, detection: Detection | None, url: str, session: tuple[str, str] = ("", "")) -> Message:
+    """Return the message about an alert.
+
+    `url` is the link to its events, `session` those to what the session did before and after; empty without OpenSearch
+    Dashboards.
+    """
+    before, after = session
+    links = [
+        _link("What the session did before:", before),
+        _link("What the session did after:", after),
+        _link("View the events:", url),
+    ]
+    sections = (list(section) for section in (_headline(alert), _facts(alert), _advice(alert, detection), *links))
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
     return Message(_subject(alert), body + "\n")
 
@@ -96,24 +106,17 @@ def _in_one_line(alert: Alert) -> str:
 
 
 def _headline(alert: Alert) -> Iterator[str]:
-    yield _line(f"{alert.level.name}: {plain(alert.title) or plain(alert.detection)}")
+    yield _line(f"{alert.level.name}: {headline(alert)}")
     if alert.note:
         yield _line(alert.note)
 
 
 def _facts(alert: Alert) -> Iterator[str]:
+    yield from (_line(f"{name}: {value}") for name, value in essentials(alert).items())
+    yield from [_line(f"{name}: {value}") for name, value in others(alert).items()][:MAX_LINES]
     yield _line(_place(alert.database))
     if alert.database.tags:
         yield _line(f"Tags: {', '.join(alert.database.tags)}")
-    group = shown_group(alert.group)
-    others = {name: values for name, values in shown_actors(alert).items() if name not in group}
-    yield from [_line(f"{name}: {value}") for name, value in group.items()][:MAX_LINES]
-    yield from [_line(f"Also {name}: {values}") for name, values in others.items()][:MAX_LINES]
-    again = f", episode {alert.episode}" if alert.episode > 1 else ""
-    yield f"Events: {alert.count}{again}"
-    yield from [_line(f"{name}: {value}") for name, value in alert.metrics.items()][:MAX_LINES]
-    yield f"First: {_time(min(alert.first_seen, alert.last_seen))}"
-    yield f"Last: {_time(max(alert.first_seen, alert.last_seen))}"
 
 
 def _advice(alert: Alert, detection: Detection | None) -> Iterator[str]:
@@ -129,9 +132,9 @@ def _advice(alert: Alert, detection: Detection | None) -> Iterator[str]:
         yield from (f"{number}. {shortened(step, _MAX_PARAGRAPH)}" for number, step in enumerate(steps, start=1))
 
 
-def _link(url: str) -> Iterator[str]:
+def _link(words: str, url: str) -> Iterator[str]:
     if url:
-        yield "View the events:"
+        yield words
         yield url  # on its own line, so that mail clients do not include punctuation in the link
 
 
@@ -146,10 +149,6 @@ def _place(database: Database) -> str:
 
 def _line(text: str) -> str:
     return shortened(plain(text), _MAX_LINE)
-
-
-def _time(iso: str) -> str:
-    return f"{moment_of(iso):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ascii(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from daswatch.commands.error_messages import ExplainedError, Failure, explain
 from daswatch.errors import SettingsError
@@ -36,7 +36,13 @@ def write_json(content: Any) -> None:
 def progress() -> Progress:
     """Show a transient progress bar on the error stream: stdout has only the result."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(
+        *columns,
+        TimeRemainingColumn(elapsed_when_finished=False),
+        TextColumn("[dim]left"),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def own_indices() -> Indices:

@@ -31,7 +31,7 @@ from daswatch.detections.samples import samples_of
 from daswatch.documents import actors
 from daswatch.documents.actors import ActorEntry, ActorTable
 from daswatch.errors import SettingsError
-from daswatch.opensearch.backtest_runs import BacktestRun
+from daswatch.opensearch.backtest_runs import BacktestRun, Estimate
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.sample_runs import SampleResult, SampleRun
 from daswatch.opensearch.version_check import check_opensearch
@@ -55,8 +55,10 @@ _AGO = re.compile(r"(\d{1,4})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _BAR_WIDTH = 24  # characters
 _NOISIEST = 3  # groups of each detection, for people
+_VALUES = 2  # of each field of these, for people
 _MOST_GROUPS = 100  # for machines
 _ACTORS = "actors.json"
+_INTERRUPTED = 130  # as shells report it
 _COMPILER = {"sigma": "pySigma", "yaml": "PyYAML"}
 
 Tuning = Annotated[
@@ -162,7 +164,8 @@ def backtest(
     """Show what each detection would have raised from the events at OPENSEARCH_ENDPOINT. Only searches.
 
     Named detections are run whether they are enabled or not. With --actors, detections that ask for actors are run a
-    second time, as if the entries had been there when the events were indexed. Exit code 1 if one cannot be run.
+    second time, as if the entries had been there when the events were indexed. Exit code 1 if one cannot be run. Ctrl-C
+    ends the run early, with what it found until then and exit code 130.
     """
     with errors_as_exit_codes(output):
         span = _span(begin, end, datetime.now(UTC))
@@ -171,16 +174,32 @@ def backtest(
         tried = _tried(detections, tuning, entries)
         client, _, prefix = _endpoint()
         with progress() as bar:
-            task = bar.add_task("days of a detection", total=None)
+            task = bar.add_task("measuring", total=None)
             run = BacktestRun(client, span, prefix, lambda: bar.advance(task))
-            bar.update(task, total=run.steps(detections) + run.steps(tried))
+            estimate = run.estimate(detections)
+            if estimate:
+                bar.console.print(f"estimate: {_estimate(estimate)}", soft_wrap=True, highlight=False)
+            bar.update(task, description="days", total=run.steps(detections) + run.steps(tried))
             answers = run.run(detections)
-            again = {one.detection.name: one for one in run.run(tried)}
+            interrupted = run.until < span.end
+            again = {} if interrupted else {one.detection.name: one for one in run.run(tried)}
+    looked_at = replace(span, end=max(run.until, span.begin + timedelta(seconds=1))) if interrupted else span
     if output is Output.JSON:
-        content = {"from": iso_milliseconds(span.begin), "to": iso_milliseconds(span.end)}
+        content = {
+            "from": iso_milliseconds(span.begin),
+            "to": iso_milliseconds(span.end),
+            "until": iso_milliseconds(run.until),
+            "interrupted": interrupted,
+            "searches": run.searches,
+            "assumptions": backtests.ASSUMPTIONS,
+        }
         write_json(content | {"detections": [_answer(one) | _with_entries(one, again, entries) for one in answers]})
     else:
-        _show_backtests(answers, span, len(chosen) - len(detections), again if entries else None)
+        _show_backtests(
+            answers, looked_at, len(chosen) - len(detections), again if entries else None, interrupted=interrupted
+        )
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
     if any(one.failure for one in (*answers, *again.values())):
         raise typer.Exit(1)
 
@@ -466,10 +485,17 @@ def _with_entries(answer: Backtest, again: Mapping[str, Backtest], entries: Path
 
 
 def _show_backtests(
-    answers: Sequence[Backtest], span: Period, disabled: int, again: Mapping[str, Backtest] | None
+    answers: Sequence[Backtest],
+    span: Period,
+    disabled: int,
+    again: Mapping[str, Backtest] | None,
+    *,
+    interrupted: bool,
 ) -> None:
     console = Console(emoji=False)
     days = len(span.days())
+    if interrupted:
+        console.print(f"[yellow]Interrupted:[/] only what happened until {span.end:%Y-%m-%d %H:%M} UTC was looked at.")
     table = Table(title=f"{span.begin:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC", title_justify="left")
     for column in ("detection", "level"):
         table.add_column(column, overflow="fold")
@@ -491,8 +517,17 @@ def _show_backtests(
             console.print(f"[red]{answer.detection.name} could not be run:[/] {escape(answer.failure)}", soft_wrap=True)
         elif answer.note:
             console.print(f"[dim]{answer.detection.name}: {escape(answer.note)}[/]", soft_wrap=True)
+    for assumption in backtests.ASSUMPTIONS:
+        console.print(f"[dim]{assumption}[/]", soft_wrap=True)
     if disabled:
         console.print(f"[dim]{disabled} that are not enabled were left out; --include-disabled runs them, too.[/]")
+
+
+def _estimate(estimate: Estimate) -> str:
+    """What a run will take, in words."""
+    seconds = estimate.seconds
+    time = f"{seconds / 60:,.0f} minutes" if seconds >= 90 else "a minute" if seconds >= 40 else f"{seconds:.0f} s"
+    return f"about {estimate.searches:,} searches, about {time} ({estimate.days} days of the span were measured)"
 
 
 def _figures(answer: Backtest, span: Period, days: int) -> list[str]:
@@ -513,12 +548,19 @@ def _minute(moment: str) -> str:
 
 def _noisiest(answers: Iterable[Backtest]) -> Table:
     table = Table(title="The noisiest groups", title_justify="left")
-    for column in ("detection", "database", "group"):
+    for column in ("detection", "database", "group", "also"):
         table.add_column(column, overflow="fold")
     for column in ("alerts", "events"):
         table.add_column(column, justify="right")
     for answer in answers:
         for one in answer.noisiest(_NOISIEST):
-            group = ", ".join(f"{name} {value or '(none)'}" for name, value in one.group.items())
-            table.add_row(answer.detection.name, one.resource_id, escape(group), str(one.alerts), f"{one.events:,}")
+            group = ", ".join(f"{name} {value or '(none)'}" for name, value in one.group.items()) or "many groups"
+            others = {name: values for name, values in one.actors.items() if name not in one.group}
+            also = ", ".join(f"{name} {_some(values)}" for name, values in others.items())
+            events = f"{one.events:,}"
+            table.add_row(answer.detection.name, one.resource_id, escape(group), escape(also), str(one.alerts), events)
     return table
+
+
+def _some(values: Sequence[str]) -> str:
+    return " ".join(values[:_VALUES]) + (" …" if len(values) > _VALUES else "")

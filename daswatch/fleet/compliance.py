@@ -20,9 +20,8 @@ from daswatch.alerts.findings import (
     finding_bytes,
     head,
     partition,
-    plain,
-    shortened,
 )
+from daswatch.alerts.text import plain, shortened
 from daswatch.fleet.database import Document, KeyState
 from daswatch.fleet.posture import Verdict
 from daswatch.fleet.remedy import advice

@@ -24,7 +24,8 @@ from daswatch.activity_streams.lifecycle import (
     chosen_mode,
     effects_of_start,
 )
-from daswatch.alerts.findings import partition, plain
+from daswatch.alerts.findings import partition
+from daswatch.alerts.text import plain
 from daswatch.fleet.database import Document, KeyState
 from daswatch.fleet.posture import EXCEPTION_TAG, EXCEPTION_UNTIL_TAG, Verdict
 

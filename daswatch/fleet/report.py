@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 
-from daswatch.alerts.findings import plain
+from daswatch.alerts.text import plain
 from daswatch.fleet.audit import Audit
 from daswatch.fleet.compliance import STATUSES
 from daswatch.fleet.database import Document, Place

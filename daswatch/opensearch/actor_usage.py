@@ -11,7 +11,8 @@ from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.request import search
 from daswatch.queries.actor_usage import Usage, add_day, next_clients, usage_query
-from daswatch.queries.backtests import Period, days_of
+from daswatch.queries.backlog import days_of
+from daswatch.queries.backtests import Period
 from daswatch.queries.known_clients import Client
 from daswatch.queries.saved_query import event_indices
 
@@ -35,7 +36,7 @@ class ActorUsage:
         return list(usages.values())
 
     def _pages(self, day: Period) -> Iterator[Mapping[str, Any]]:
-        index = event_indices(*days_of(day.window), self._indices.prefix)
+        index = event_indices(*days_of([day.window]), self._indices.prefix)
         after: Mapping[str, Any] | None = None
         for _ in range(_PAGES):
             answer = search(self._client, index, usage_query(day.window, after), Deadline.after(_SECONDS))

@@ -28,11 +28,14 @@ from daswatch.queries.saved_query import (
     details_query,
     next_page,
     off_time_arrivals,
+    oldest_query,
     parts_query,
     quiet_parts,
     read_candidates,
     read_details,
+    read_minutes,
     read_off_time,
+    read_oldest,
     read_parts,
     saved_query,
 )
@@ -97,6 +100,20 @@ class Answers:
     searches: int = 0
 
 
+@dataclass(slots=True)
+class WindowAnswers(Answers):
+    """The groups that fire in each window by itself."""
+
+    found: list[tuple[Detection, Window, Candidate]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MinuteAnswers(Answers):
+    """The groups that fire in each minute by itself."""
+
+    found: list[tuple[Detection, datetime, Candidate]] = field(default_factory=list)
+
+
 class SavedQueries:
     """Searches at one endpoint. Raises SearchUnavailable where nothing can be asked at all.
 
@@ -116,12 +133,47 @@ class SavedQueries:
             apart, at_once = _needing_parts(question, candidates)
             in_parts += [(question, batch) for batch in _batches(question, apart)]
             found.setdefault(question.detection.name, (question.detection, []))[1].extend(at_once)
-        for question, candidates in self._in_parts(in_parts, answers, deadline):
-            found.setdefault(question.detection.name, (question.detection, []))[1].extend(candidates)
+        for question, parts in self._in_parts(in_parts, answers, deadline):
+            fired = [candidate for _, candidate in parts]
+            found.setdefault(question.detection.name, (question.detection, []))[1].extend(fired)
         for detection, candidates in found.values():
             ordered = sorted(candidates, key=lambda one: (one.first_seen, one.last_seen))
             answers.candidates += [(detection, one) for one in episodes(detection, ordered, _BEGINNING)]
         return answers
+
+    def whole(self, questions: Sequence[Question], deadline: Deadline) -> Answers:
+        """Which groups fire in the window of each question as a whole."""
+        answers = Answers()
+        for question, candidates in self._whole(questions, answers, deadline):
+            answers.candidates += [(question.detection, one) for one in candidates]
+        return answers
+
+    def by_window(self, questions: Sequence[Question], deadline: Deadline) -> WindowAnswers:
+        """In which of its parts each question's groups fire: nothing is put together."""
+        answers = WindowAnswers()
+        in_parts = [
+            (question, batch)
+            for question, candidates in self._whole(questions, answers, deadline)
+            for batch in _batches(question, candidates)
+        ]
+        for question, fired in self._in_parts(in_parts, answers, deadline):
+            answers.found += [(question.detection, window, candidate) for window, candidate in fired]
+        return answers
+
+    def by_minute(self, questions: Sequence[Question], deadline: Deadline) -> MinuteAnswers:
+        """Which groups fire in each minute by itself."""
+        answers = MinuteAnswers()
+        for question, answer in self._pages(questions, answers, deadline, by_minute=True):
+            answers.found += [
+                (question.detection, minute, candidate)
+                for minute, candidate in read_minutes(question.detection, answer)
+            ]
+        return answers
+
+    def oldest(self, detection: Detection, index: str, before: datetime, deadline: Deadline) -> datetime | None:
+        """When the oldest event happened that a detection looks at; None if there is none, or it cannot be asked."""
+        (answer,) = self.answers([Search(index, oldest_query(detection, before))], deadline)
+        return None if isinstance(answer, SearchFailure) else read_oldest(answer)
 
     def begins(self, asked: Sequence[tuple[Question, Sequence[Candidate]]], deadline: Deadline) -> dict[str, str]:
         """When the episodes began that groups are in, by alert id, as far as each group is looked back at.
@@ -136,7 +188,7 @@ class SavedQueries:
         found: dict[str, list[Candidate]] = {name: [] for name in groups}
         in_batches = [(question, batch) for question, own in asked for batch in _batches(question, own)]
         for question, parts in self._in_parts(in_batches, Answers(), deadline):
-            for part in parts:
+            for _, part in parts:
                 found[part.alert_id(question.detection.name)].append(part)
         begins = {}
         for name, (detection, group) in groups.items():
@@ -148,6 +200,16 @@ class SavedQueries:
 
     def firings(self, groups: Sequence[Group], until: str, deadline: Deadline) -> tuple[list[Firing], dict[str, str]]:
         """Return the firing of each group, from its events of the episode; and failures by detection."""
+        firings, failures = [], {}
+        for group, found in zip(groups, self.details(groups, deadline), strict=True):
+            if isinstance(found, SearchFailure):
+                failures[group.detection.name] = found.cause
+            elif found.count and completed(group.detection, found):
+                firings.append(firing(group.detection, group.candidate, found, until))
+        return firings, failures
+
+    def details(self, groups: Sequence[Group], deadline: Deadline) -> list[Details | SearchFailure]:
+        """Return the events of each group's episode, in their order."""
         searches = [
             Search(
                 group.index,
@@ -161,15 +223,10 @@ class SavedQueries:
             )
             for group in groups
         ]
-        firings, failures = [], {}
-        for group, answer in zip(groups, self.answers(searches, deadline), strict=True):
-            if isinstance(answer, SearchFailure):
-                failures[group.detection.name] = answer.cause
-                continue
-            details = read_details(group.detection, answer)
-            if details.count and completed(group.detection, details):
-                firings.append(firing(group.detection, group.candidate, details, until))
-        return firings, failures
+        return [
+            answer if isinstance(answer, SearchFailure) else read_details(group.detection, answer)
+            for group, answer in zip(groups, self.answers(searches, deadline), strict=True)
+        ]
 
     def off_time(self, arrivals: Arrivals, events: str, deadline: Deadline) -> list[Span] | SearchFailure:
         """When events happened that arrived late, or from a day that is still to come."""
@@ -190,10 +247,19 @@ class SavedQueries:
         self, questions: Sequence[Question], answers: Answers, deadline: Deadline
     ) -> Iterator[tuple[Question, list[Candidate]]]:
         """The groups that each question returns, page by page."""
+        for question, answer in self._pages(questions, answers, deadline):
+            yield question, read_candidates(question.detection, answer)
+
+    def _pages(
+        self, questions: Sequence[Question], answers: Answers, deadline: Deadline, *, by_minute: bool = False
+    ) -> Iterator[tuple[Question, Mapping[str, Any]]]:
         asked: list[tuple[Question, Mapping[str, Any] | None]] = [(question, None) for question in questions]
         while asked:
             searches = [
-                Search(question.index, saved_query(question.detection, question.window, after, question.also))
+                Search(
+                    question.index,
+                    saved_query(question.detection, question.window, after, question.also, by_minute=by_minute),
+                )
                 for question, after in asked
             ]
             answers.searches += len(searches)
@@ -204,7 +270,7 @@ class SavedQueries:
                     continue
                 if _FOUND not in answer:
                     continue
-                yield question, read_candidates(question.detection, answer)
+                yield question, answer
                 after = next_page(answer)
                 if after:
                     further.append((question, after))
@@ -212,21 +278,21 @@ class SavedQueries:
 
     def _in_parts(
         self, asked: Sequence[tuple[Question, Sequence[Candidate]]], answers: Answers, deadline: Deadline
-    ) -> Iterator[tuple[Question, list[Candidate]]]:
+    ) -> Iterator[tuple[Question, list[tuple[Window, Candidate]]]]:
         """In which parts of their question's window groups fire."""
+        parts = [_parts(question, groups) for question, groups in asked]
         searches = [
-            Search(
-                question.index,
-                parts_query(question.detection, question.windows, groups, _parts(question, groups)),
-            )
-            for question, groups in asked
+            Search(question.index, parts_query(question.detection, question.windows, groups, own))
+            for (question, groups), own in zip(asked, parts, strict=True)
         ]
         answers.searches += len(searches)
-        for (question, groups), answer in zip(asked, self.answers(searches, deadline), strict=True):
+        answered = self.answers(searches, deadline)
+        for (question, groups), own, answer in zip(asked, parts, answered, strict=True):
             if isinstance(answer, SearchFailure):
                 answers.failures[question.detection.name] = answer.cause
             elif _FOUND in answer:
-                yield question, read_parts(question.detection, groups, answer)
+                found = read_parts(question.detection, groups, answer)
+                yield question, [(own[number], candidate) for number, candidate in found]
 
     def answers(self, searches: Sequence[Search], deadline: Deadline) -> Iterator[Mapping[str, Any] | SearchFailure]:
         """The answer to each search, or why there is none. Raises SearchUnavailable."""
@@ -341,4 +407,5 @@ def firing(detection: Detection, candidate: Candidate, details: Details, until: 
         samples=details.samples,
         note=f"last data received at {candidate.last_seen}" if silent else "",
         arrived_at=details.arrived_at,
+        pivot=details.pivot,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, alert_id
+from daswatch.alerts.alert import MAX_ACTORS, MAX_SAMPLES, PivotEvent, alert_id
 from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.documents.document import UNDATED
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
@@ -22,7 +22,9 @@ from daswatch.times import iso_milliseconds, moment_of
 GROUPS_PER_PAGE = 10_000
 _FORMAT = "strict_date_optional_time"
 _SEQUENCE_EVENTS = 2_000  # of one group's window that are looked at one by one, the latest
-ACTOR_FIELDS = ("dbUserName", "remoteHost", "clientApplication", "databaseName", "objects")
+ACTOR_FIELDS = (
+    *("dbUserName", "actor", "remoteHost", "remoteIp", "clientApplication", "databaseName", "objects", "signals"),
+)
 _CONTROL_PLANE_ACTORS = ("userIdentityArn", "sourceIPAddress", "target")
 _ACTORS: Mapping[Source, tuple[str, ...]] = {
     Source.EVENTS: ACTOR_FIELDS,
@@ -38,6 +40,7 @@ INGEST_SECONDS = 120
 ARRIVAL_OVERLAP = timedelta(seconds=2 * INGEST_SECONDS + 60)
 _SHORTEST_OVERLAP = timedelta(minutes=2)
 _DAY = timedelta(days=1)
+_MINUTE = "minute"  # of a composite aggregation, next to the group's fields
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -97,6 +100,7 @@ class Details:
     steps: tuple[
         tuple[str, bool], ...
     ] = ()  # of a sequence: each event's time, oldest first, and whether it is the last step
+    pivot: PivotEvent | None = None
 
 
 def overlap(detection: Detection) -> timedelta:
@@ -189,15 +193,26 @@ def index_of(detection: Detection, events: str, indices: Indices) -> str:
 
 
 def saved_query(
-    detection: Detection, window: Window, after: Mapping[str, Any] | None = None, also: Window | None = None
+    detection: Detection,
+    window: Window,
+    after: Mapping[str, Any] | None = None,
+    also: Window | None = None,
+    *,
+    by_minute: bool = False,
 ) -> dict[str, Any]:
-    """The body of a detection's search, of what is in both windows; `after` is the last group of the page before."""
+    """The body of a detection's search, of what is in both windows; `after` is the last group of the page before.
+
+    `by_minute` asks about each minute of a group by itself.
+    """
     composite: dict[str, Any] = {
         "size": GROUPS_PER_PAGE,
         "sources": [
             {name: {"terms": {"field": name, "missing_bucket": True}}} for name in ("resourceId", *detection.group)
         ],
     }
+    if by_minute:
+        minutes = {"field": _time_field(detection), "fixed_interval": "1m"}
+        composite["sources"].append({_MINUTE: {"date_histogram": minutes}})
     if after:
         composite["after"] = dict(after)
     return {
@@ -244,18 +259,39 @@ def parts_query(
     }
 
 
-def read_parts(detection: Detection, groups: Sequence[Candidate], answer: Mapping[str, Any]) -> list[Candidate]:
-    """The groups that `parts_query` found, once for each part in which they fire."""
+def read_parts(
+    detection: Detection, groups: Sequence[Candidate], answer: Mapping[str, Any]
+) -> list[tuple[int, Candidate]]:
+    """The groups that `parts_query` found, once for each part in which they fire, with its number."""
     found = []
     for number, bucket in answer["aggregations"]["groups"]["buckets"].items():
         group = groups[int(number)]
         key = {"resourceId": group.resource_id, **group.group}
         found += [
-            read_candidate(detection, {**part, "key": key})
-            for part in bucket["parts"]["buckets"].values()
+            (int(part_number), read_candidate(detection, {**part, "key": key}))
+            for part_number, part in bucket["parts"]["buckets"].items()
             if part["doc_count"]
         ]
     return found
+
+
+def oldest_query(detection: Detection, before: datetime) -> dict[str, Any]:
+    """The body of the search for the oldest event that a detection looks at."""
+    time_field = _time_field(detection)
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {
+            "bool": {"filter": [*filters_of(detection), {"range": {time_field: {"lt": iso_milliseconds(before)}}}]}
+        },
+        "aggs": {"oldest": {"min": {"field": time_field}}},
+    }
+
+
+def read_oldest(answer: Mapping[str, Any]) -> datetime | None:
+    """The time that `oldest_query` found; None without any event."""
+    value = answer.get("aggregations", {}).get("oldest", {}).get("value")
+    return None if value is None else _of_epoch(value)
 
 
 def off_time_arrivals(arrived: Window, usual: Window) -> dict[str, Any]:
@@ -315,6 +351,7 @@ def details_query(
             **terms,
             **database,
             **_metrics(detection),
+            **_pivot(detection),
         },
     }
     if detection.sequence:
@@ -333,6 +370,15 @@ def group_filters(resource_id: str, group: Mapping[str, str]) -> list[dict[str, 
 def read_candidates(detection: Detection, answer: Mapping[str, Any]) -> list[Candidate]:
     """The groups that fired, in the answer to a saved query."""
     return [read_candidate(detection, bucket) for bucket in answer["aggregations"]["groups"]["buckets"]]
+
+
+def read_minutes(detection: Detection, answer: Mapping[str, Any]) -> list[tuple[datetime, Candidate]]:
+    """The groups that fired by minute, each with its minute, in the answer to a saved query."""
+    found = []
+    for bucket in answer["aggregations"]["groups"]["buckets"]:
+        key = {name: value for name, value in bucket["key"].items() if name != _MINUTE}
+        found.append((_of_epoch(bucket["key"][_MINUTE]), read_candidate(detection, {**bucket, "key": key})))
+    return found
 
 
 def read_candidate(detection: Detection, bucket: Mapping[str, Any]) -> Candidate:
@@ -372,6 +418,7 @@ def read_details(detection: Detection, answer: Mapping[str, Any]) -> Details:
         metrics=_read_metrics(detection, aggregations, hits["total"]["value"]),
         arrived_at=_iso(aggregations["arrived"]["value"]),
         steps=tuple(reversed(list(_steps(hits["hits"])))) if detection.sequence else (),
+        pivot=_read_pivot(aggregations),
     )
 
 
@@ -453,6 +500,27 @@ def _metrics(detection: Detection) -> dict[str, Any]:
         elif inner:
             aggregations[f"m{number}"] = inner
     return aggregations
+
+
+def _pivot(detection: Detection) -> dict[str, Any]:
+    """The aggregation for the event from which an analyst goes on."""
+    if detection.source is not Source.EVENTS:
+        return {}
+    order = "desc" if detection.sequence else "asc"
+    event = {"top_hits": {"size": 1, "sort": [{"@timestamp": order}], "_source": ["sessionId", "@timestamp"]}}
+    if detection.sequence is None:
+        return {"pivot": event}
+    return {"pivot": {"filter": query_string(detection.sequence.then), "aggs": {"last": event}}}
+
+
+def _read_pivot(aggregations: Mapping[str, Any]) -> PivotEvent | None:
+    found = aggregations.get("pivot", {})
+    hits = found.get("last", found).get("hits", {}).get("hits", ())
+    if not hits:
+        return None
+    source = hits[0]["_source"]
+    at = iso_milliseconds(moment_of(source["@timestamp"]))
+    return PivotEvent(hits[0]["_id"], str(source.get("sessionId", "")), at)
 
 
 def _metric(condition: Condition) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from daswatch.alerts.alert import GROUPS, Firing, alert_id
-from daswatch.alerts.findings import shortened, shown_group
+from daswatch.alerts.text import shortened, shown_group
 from daswatch.queries.saved_query import Candidate
 
 MAX_OPEN = 100  # alerts of one detection and database

@@ -12,18 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daswatch.alerts.alert import Alert, Database, State
+from daswatch.alerts.alert import SEARCHED, Alert, Database, PivotEvent, State
 from daswatch.alerts.findings import (
     DEFAULT_TYPE,
-    HIDDEN,
     Posting,
+    Statements,
     finding,
     finding_bytes,
     finding_id,
     partition,
-    plain,
-    shortened,
 )
+from daswatch.alerts.text import HIDDEN, plain, shortened
 from daswatch.detections.detection import Detection, Level
 from daswatch.detections.sigma import compile_rule, rule_folders
 from daswatch.times import iso_milliseconds
@@ -47,8 +46,11 @@ times = st.integers(1_546_300_800_000, 4_102_444_800_000).map(  # 2019 to 2100
 )
 
 
+names = st.one_of(odd_text, st.sampled_from(SEARCHED))
+
+
 def odd_fields(values: st.SearchStrategy[Any], most: int = 8) -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(odd_text, values, max_size=most)
+    return st.dictionaries(names, values, max_size=most)
 
 
 odd_databases = st.builds(
@@ -77,6 +79,7 @@ def odd_alerts(draw: st.DrawFn) -> Alert:
         actors=draw(odd_fields(st.lists(odd_text, max_size=10).map(tuple))),
         samples=tuple(draw(st.lists(odd_text, max_size=5))),
         note=draw(odd_text),
+        pivot=draw(st.none() | st.builds(PivotEvent, odd_text, odd_text, times)),
         created_at=created_at,
         changed_at=changed_at,
     )
@@ -107,11 +110,17 @@ def fields_of(alert: Alert, posting: Posting = POSTING, **changes: Any) -> dict[
 
 
 @thorough
-@given(odd_alerts(), st.none() | odd_detections(), st.lists(odd_text, max_size=5), st.sampled_from(["", "https://d"]))
+@given(
+    odd_alerts(),
+    st.none() | odd_detections(),
+    odd_text,
+    st.lists(odd_text, max_size=5),
+    st.sampled_from(["", "https://d"]),
+)
 def test_every_finding_is_one_that_security_hub_accepts(
-    alert: Alert, detection: Detection | None, statements: list[str], dashboards_url: str
+    alert: Alert, detection: Detection | None, shape: str, statements: list[str], dashboards_url: str
 ) -> None:
-    made = finding(alert, detection, Posting(ACCOUNT, REGION, dashboards_url), statements)
+    made = finding(alert, detection, Posting(ACCOUNT, REGION, dashboards_url), Statements(shape, tuple(statements)))
 
     assert problems(made) == []
 
@@ -233,7 +242,7 @@ def test_known_database_has_its_own_arn(
 
     (resource,) = made["Resources"]
     assert resource["Id"] == f"arn:aws:rds:{REGION}:{ACCOUNT}:{arn_end}"
-    assert resource["Details"] == details
+    assert {name: own for name, own in resource["Details"].items() if name != "Other"} == details
     assert resource["Tags"] == {"env": "prod", "team": "a=b"}
     assert made["ProductFields"]["daswatch/Database"] == "orders"
     assert made["ProductFields"]["daswatch/Tags"] == "env=prod, team=a=b, empty="
@@ -317,7 +326,8 @@ def test_a_database_reports_what_is_known_for_certain(database: Database, kind: 
     resource = resource_of(an_alert(database=database))
 
     assert resource["Type"] == kind
-    assert resource["Details"] == {kind: details}
+    assert resource["Details"].keys() == {kind, "Other"}
+    assert resource["Details"][kind] == details
     assert (resource["Partition"], resource["Region"]) == ("aws", REGION)
 
 
@@ -347,14 +357,44 @@ def test_an_archived_alert_archives_its_finding(state: State, expected: str) -> 
     assert finding(an_alert(state=state), None, POSTING)["RecordState"] == expected
 
 
-def test_the_description_reports_what_why_how_often_and_who() -> None:
-    said = finding(an_alert(note="Seen late"), a_detection(), POSTING)["Description"]
+def test_the_title_names_the_user_and_the_host() -> None:
+    alerts = an_alert(), an_alert(**SPRAY), an_alert(group={})
+
+    titles = [finding(alert, a_detection(), POSTING)["Title"] for alert in alerts]
+
+    assert titles == [
+        "Successful login after repeated failures: app from 203.0.113.9",
+        "Successful login after repeated failures: from 203.0.113.9",
+        "Successful login after repeated failures: app",
+    ]
+
+
+# Many users from one host.
+SPRAY: dict[str, Any] = {"group": {"remoteHost": "203.0.113.9"}, "actors": {"dbUserName": ("app", "report", "root")}}
+
+SEEN = {
+    "dbUserName": ("app",),
+    "actor": ("migration",),
+    "remoteIp": ("203.0.113.9",),
+    "clientApplication": ("psql",),
+    "databaseName": ("shop",),
+    "objects": ("public.orders", "public.payments", "public.refunds", "public.users"),
+    "signals": ("export", "credential-read"),
+}
+
+
+def test_the_description_begins_with_what_an_analyst_needs() -> None:
+    shape = Statements("copy public.orders to stdout")
+
+    said = finding(an_alert(note="Seen late.", actors=SEEN), a_detection(), POSTING, shape)["Description"]
 
     assert said == (
+        "Seen late; User: app (migration); From: 203.0.113.9; Program: psql; "
+        "Touched: public.orders, public.payments, public.refunds and more in shop; "
+        "Events: 12 events within 7 minutes, episode 2; Since: 2026-11-21 10:00:00 UTC; Last: 2026-11-21 10:07:30 UTC; "
+        "First statement: copy public.orders to stdout; Signals: export, credential-read; count before: 11. "
         "An account's password was tried again and again from one host, and then it fitted. "
-        "This is what guessing looks like when it works. "
-        "12 events between 2026-11-21T10:00:00.000Z and 2026-11-21T10:07:30.250Z. "
-        "dbUserName app; remoteHost 203.0.113.9. Seen late. clientApplication psql, hydra."
+        "This is what guessing looks like when it works."
     )
 
 
@@ -362,9 +402,48 @@ def test_a_long_reason_does_not_hide_how_often_and_who() -> None:
     said = finding(an_alert(), a_detection(why="because " * 1_000), POSTING)["Description"]
 
     assert len(said) <= 1_024
-    assert "because…" in said
-    assert "12 events" in said
-    assert "dbUserName app" in said
+    assert said.startswith("User: app; From: 203.0.113.9; Program: psql, hydra; Events: 12 events")
+    assert said.endswith("because…")
+
+
+def test_network_and_process_are_those_of_the_client() -> None:
+    one = finding(an_alert(actors=SEEN), a_detection(), POSTING)
+    named = finding(an_alert(group={"remoteHost": "build-7"}, actors={"remoteIp": ("2001:db8::7",)}), None, POSTING)
+
+    assert (one["Network"], one["Process"]) == ({"Direction": "IN", "SourceIpV4": "203.0.113.9"}, {"Name": "psql"})
+    assert named["Network"] == {"Direction": "IN", "SourceIpV6": "2001:db8::7", "SourceDomain": "build-7"}
+
+
+def test_several_hosts_and_programs_are_no_single_client() -> None:
+    made = finding(an_alert(group={}, actors={"remoteIp": ("203.0.113.9", "203.0.113.10")}), None, POSTING)
+
+    assert made.keys().isdisjoint({"Network", "Process"})
+
+
+def test_the_resource_has_what_was_done_there() -> None:
+    (resource,) = finding(an_alert(actors=SEEN), a_detection(), POSTING)["Resources"]
+
+    assert resource["Details"]["Other"] == {
+        "User": "app (migration)",
+        "From": "203.0.113.9",
+        "Program": "psql",
+        "Touched": "public.orders, public.payments, public.refunds and more in shop",
+        "Events": "12 events within 7 minutes, episode 2",
+        "Since": "2026-11-21 10:00:00 UTC",
+        "Last": "2026-11-21 10:07:30 UTC",
+        "Signals": "export, credential-read",
+    }
+
+
+def test_the_session_has_a_link_for_before_and_after() -> None:
+    pivot = PivotEvent("0a1b2c", "5f3.1a", "2026-11-21T10:07:30.250Z")
+    fields = fields_of(an_alert(pivot=pivot))
+
+    assert fields["daswatch/Session"] == "5f3.1a"
+    assert "from:'2026-11-20T10%3A07%3A30.250Z',to:'2026-11-21T10%3A07%3A30.250Z'" in fields["daswatch/SessionBefore"]
+    assert "from:'2026-11-21T10%3A07%3A30.250Z',to:'2026-11-22T10%3A07%3A30.250Z'" in fields["daswatch/SessionAfter"]
+    assert "sessionId%3A%225f3.1a%22" in fields["daswatch/SessionAfter"]
+    assert not any("Session" in name for name in fields_of(an_alert(pivot=replace(pivot, session_id=""))))
 
 
 def test_the_runbook_is_the_remediation() -> None:
@@ -439,7 +518,7 @@ def test_group_fields_with_like_names_stay_apart() -> None:
 
 
 def test_statements_are_shown_only_as_such_and_shortened() -> None:
-    made = finding(an_alert(), a_detection(), POSTING, ["SELECT ?", "", "x" * 5_000, "not this one"])
+    made = finding(an_alert(), a_detection(), POSTING, Statements("", ("SELECT ?", "", "x" * 5_000, "not this one")))
 
     fields = made["ProductFields"]
     assert fields["daswatch/Statement1"] == "SELECT ?"

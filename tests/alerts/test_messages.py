@@ -23,16 +23,16 @@ def test_a_message_reports_all_that_a_person_needs() -> None:
 
     assert shown.subject == "[HIGH] Successful login after repeated failures (cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ)"
     assert shown.body == (
-        "HIGH: Successful login after repeated failures\n"
+        "HIGH: Successful login after repeated failures: app from 203.0.113.9\n"
         "\n"
-        "Database: postgresql cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ, account 123456789012, eu-west-1\n"
-        "dbUserName: app\n"
-        "remoteHost: 203.0.113.9\n"
-        "Also clientApplication: psql, hydra\n"
-        "Events: 12, episode 2\n"
-        "count before: 11\n"
-        "First: 2026-11-21 10:00:00 UTC\n"
+        "User: app\n"
+        "From: 203.0.113.9\n"
+        "Program: psql, hydra\n"
+        "Events: 12 events within 7 minutes, episode 2\n"
+        "Since: 2026-11-21 10:00:00 UTC\n"
         "Last: 2026-11-21 10:07:30 UTC\n"
+        "count before: 11\n"
+        "Database: postgresql cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ, account 123456789012, eu-west-1\n"
         "\n"
         "Why it matters: This is what guessing looks like when it works.\n"
         "\n"
@@ -46,12 +46,22 @@ def test_a_message_reports_all_that_a_person_needs() -> None:
     )
 
 
+def test_a_message_links_to_the_session() -> None:
+    body = message(an_alert(), a_detection(), URL, ("https://d/before", "https://d/after")).body
+
+    assert body.endswith(
+        "What the session did before:\nhttps://d/before\n\n"
+        "What the session did after:\nhttps://d/after\n\n"
+        f"View the events:\n{URL}\n"
+    )
+
+
 def test_a_monitors_message_says_who_found_it() -> None:
     shown = message(an_alert(detection="my monitor", note="A trigger without a query", episode=1), None, "")
 
     assert "Raised by monitor my monitor." in shown.body
     assert "A trigger without a query" in shown.body
-    assert "Events: 12\n" in shown.body
+    assert "Events: 12 events within 7 minutes\n" in shown.body
     assert "View the events:" not in shown.body
 
 
@@ -70,7 +80,7 @@ def test_a_monitors_message_says_who_found_it() -> None:
     ],
 )
 def test_what_is_unknown_is_left_out(database: Database, line: str) -> None:
-    assert f"\n\n{line}" in message(an_alert(database=database), a_detection(), URL).body
+    assert f"\n{line}" in message(an_alert(database=database), a_detection(), URL).body
 
 
 @pytest.mark.parametrize(

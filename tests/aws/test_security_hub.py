@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from daswatch.alerts.alert import Database, State
-from daswatch.alerts.findings import Posting, finding
+from daswatch.alerts.findings import Posting, Statements, finding
 from daswatch.aws import clients
 from daswatch.aws.clients import security_hub_client, sts_client
 from daswatch.aws.security_hub import (
@@ -591,7 +591,10 @@ def test_a_finding_arrives_and_is_updated(warm: FindingAccounts) -> None:
     posting = Posting(posting_account, REGION, "https://search.example.org/_dashboards")
     raised = finding(an_alert(), a_detection(), posting)
     over = finding(
-        an_alert(state=State.ARCHIVED, changed_at="2026-11-21T12:00:00.000Z"), a_detection(), posting, ["SELECT ?"]
+        an_alert(state=State.ARCHIVED, changed_at="2026-11-21T12:00:00.000Z"),
+        a_detection(),
+        posting,
+        Statements("SELECT ?", ("SELECT ?",)),
     )
 
     for one in (raised, raised, over):

@@ -27,8 +27,10 @@ from daswatch.detections.detection import DetectionKind, load
 from daswatch.detections.sigma import compile_all, enabled, rule_folders
 from daswatch.documents import actors
 from daswatch.documents.document import Flattening, flatten
+from daswatch.opensearch.backtest_runs import BacktestRun
 from daswatch.opensearch.saved_queries import Question, SavedQueries
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.queries.backtests import Period
 from daswatch.queries.monitors import has_monitor
 from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
 from daswatch.records.envelope import stream_source
@@ -624,7 +626,7 @@ def test_a_sequence_counts_in_its_order_and_within_its_window(
 @pytest.mark.node
 def test_what_was_there_before_the_span_is_known(history: History) -> None:
     day = 24 * 60
-    history.add(-20 * day, -3 * day, 5, clientApplication="shop-api", **SUCCEEDED)
+    history.add(-32 * day, -3 * day, 5, clientApplication="shop-api", **SUCCEEDED)
     history.add(60, 61, day, clientApplication="psql", **SUCCEEDED)
 
     answer = history.backtest("first-seen-application", "--from", "2033-05-03", "--to", "2033-05-05")
@@ -641,6 +643,56 @@ def test_without_a_history_nothing_is_new_and_that_is_said(history: History) -> 
 
     assert answer["alerts"] == 0
     assert answer["note"] == "nothing is indexed of the 30 days before, in which it learns"
+
+
+@pytest.mark.node
+def test_absence_is_as_long_as_it_was(history: History) -> None:
+    """An account that was away for 90 days was last seen before them."""
+    day = 24 * 60
+    history.add(-200 * day, *(-number * day for number in range(1, 200, 10)), **SUCCEEDED)
+    history.add(-150 * day, 5, dbUserName="kim", **SUCCEEDED)
+    history.add(-80 * day, 6, dbUserName="ralf", **SUCCEEDED)
+
+    answer = history.backtest("dormant-account")
+
+    assert (answer["alerts"], answer["note"]) == (1, "")
+    assert answer["noisiest"][0]["group"] == {"dbUserName": "kim"}
+
+
+@pytest.mark.node
+def test_an_interrupted_backtest_reports_what_it_found(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    history.add(*(minute / 10 for minute in range(12)), **FAILED)
+    history.add(*(3 * 24 * 60 + minute / 10 for minute in range(12)), **FAILED)
+    by_hour = BacktestRun._by_hour
+
+    def interrupted(run: BacktestRun, detections: Any, day: Period, sightings: Any) -> Any:
+        if day.begin.date().isoformat() == "2033-05-05":
+            raise KeyboardInterrupt
+        return by_hour(run, detections, day, sightings)
+
+    monkeypatch.setattr(BacktestRun, "_by_hour", interrupted)
+    result = detections(
+        "backtest", "bruteforce-user", "--from", "2033-05-03", "--to", "2033-05-07", "--output", "json", env=history.env
+    )
+
+    answer = orjson.loads(result.stdout)
+    assert result.exit_code == 130
+    assert (answer["interrupted"], answer["until"]) == (True, "2033-05-05T00:00:00.000Z")
+    assert [one["alerts"] for one in answer["detections"]] == [1]
+
+
+@pytest.mark.node
+def test_a_long_backtest_is_estimated_first(history: History) -> None:
+    history.add(*(minute / 10 for minute in range(12)), **FAILED)
+
+    span = ("--from", "2033-05-01", "--to", "2033-05-08")
+    result = detections("backtest", "bruteforce-user", *span, "--output", "json", env=history.env)
+
+    answer = orjson.loads(result.stdout)
+    assert re.search(r"estimate: about \d+ searches, about .+ \(3 days of the span were measured\)", result.stderr)
+    assert [one["alerts"] for one in answer["detections"]] == [1]
+    assert not answer["interrupted"]
+    assert len(answer["assumptions"]) == 2
 
 
 @pytest.mark.node

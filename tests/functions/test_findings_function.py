@@ -82,6 +82,8 @@ def test_with_the_setting_the_statement_is_reported_redacted(findings: FindingsF
     assert statement
     assert "17" not in statement
     assert statement not in findings.printed
+    assert finding["ProductFields"]["daswatch/FirstStatement"] in finding["Description"]
+    assert "daswatch/SessionBefore" in finding["ProductFields"]
 
 
 @pytest.mark.parametrize("auth", [{"DETECTIONS": "/nowhere/detections.json"}, {"FINDINGS_SQL": "perhaps"}])

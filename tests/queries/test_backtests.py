@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,25 +10,23 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.alerts.alert import Firing
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind, FirstSeen, Level, Source
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.backtest_runs import BacktestRun
-from daswatch.opensearch.saved_queries import Answers, Question
+from daswatch.opensearch.saved_queries import Answers, Group, MinuteAnswers, Question, WindowAnswers
 from daswatch.queries.backtests import (
     Backtest,
     Period,
     Sightings,
-    Slice,
     bar,
-    day_slice,
     episodes,
-    history_days,
     not_applicable,
+    run_windows,
+    whole_window,
 )
-from daswatch.queries.saved_query import Candidate, evaluation_times, event_window
-from daswatch.times import iso_milliseconds
+from daswatch.queries.saved_query import Candidate, Details, current_window, evaluation_times, event_window
+from daswatch.times import iso_milliseconds, moment_of
 from tests.builders.alerts import a_detection
 
 MIDNIGHT = datetime(2033, 5, 3, tzinfo=UTC)
@@ -59,20 +58,31 @@ class Asked:
         self.status = status
         self.requests: list[list[str]] = []
 
-    def ask(self, questions: list[Question], deadline: Deadline) -> Answers:
-        names = [one.detection.name.rpartition(" ")[2] for one in questions]
+    def by_minute(self, questions: list[Question], deadline: Deadline) -> MinuteAnswers:
+        names = [one.detection.name for one in questions]
         self.requests.append(names)
         if self.slow & set(names):
             raise SearchUnavailable("OpenSearch does not answer", self.status)
-        return Answers([(one.detection, a_candidate(1, 2)) for one in questions])
+        begin = moment_of(questions[0].window.start)
+        found = [(one.detection, begin, a_candidate(1, 2)) for one in questions if begin == DAY.begin]
+        return MinuteAnswers(found=found)
 
-    def firings(self, *_: object) -> tuple[list[Firing], dict[str, str]]:
-        return [], {}
+    def whole(self, questions: list[Question], deadline: Deadline) -> Answers:
+        return Answers()
+
+    def by_window(self, questions: list[Question], deadline: Deadline) -> WindowAnswers:
+        return WindowAnswers()
+
+    def details(self, groups: list[Group], deadline: Deadline) -> list[Any]:
+        return [
+            Details(7, one.since, one.candidate.last_seen, ("a",), {}, "", "", "", {}, one.candidate.last_seen)
+            for one in groups
+        ]
 
 
-def run_with(asked: Asked, count: int = 4) -> list[Backtest]:
-    run = BacktestRun(OpenSearch(), DAY)
-    run._queries = asked  # type: ignore[assignment]
+def run_with(asked: Any, count: int = 4, step: Callable[[], None] = lambda: None) -> list[Backtest]:
+    run = BacktestRun(OpenSearch(), DAY, step=step)
+    run._queries = asked
     return run.run([replace(an_event_detection(), name=f"detection-{number}") for number in range(count)])
 
 
@@ -94,7 +104,7 @@ def test_a_details_query_that_fails_keeps_what_was_found() -> None:
     def failing(*_: object) -> None:
         raise SearchUnavailable("OpenSearch answered 503", 503)
 
-    asked.firings = failing  # type: ignore[method-assign,assignment]
+    asked.details = failing  # type: ignore[method-assign,assignment]
     (answer,) = run_with(asked, 1)
 
     assert (len(answer.episodes), answer.failure) == (1, "OpenSearch answered 503")
@@ -108,6 +118,19 @@ def test_unreachable_endpoint_is_asked_once() -> None:
 
     assert {one.detection.name for one in answers if one.failure} == names
     assert [len(one) for one in asked.requests] == [20, 1, 1, 1]
+
+
+def test_an_interrupted_run_keeps_what_it_found() -> None:
+    days: list[int] = []
+
+    def step() -> None:
+        days.append(1)
+        if len(days) == 2:  # the day of the lead-in, then that of the span
+            raise KeyboardInterrupt
+
+    (answer,) = run_with(Asked(set()), 1, step)
+
+    assert [one.first_seen for one in answer.episodes] == [iso(1)]
 
 
 def an_event_detection(**changes: Any) -> Detection:
@@ -130,42 +153,34 @@ def test_window_ends_a_nanosecond_before_the_next_begins() -> None:
     assert (window.start, window.end) == ("2033-05-03T00:00:00.000Z", "2033-05-03T23:59:59.999999999Z")
 
 
-def test_the_windows_of_a_day_are_those_of_the_scheduled_runner() -> None:
-    detection = a_detection()
+def test_a_run_looks_at_what_ended_since_the_last_one() -> None:
+    detection = a_detection()  # a window of ten minutes, every two
+    hour = Period(MIDNIGHT, MIDNIGHT + timedelta(hours=1))
 
-    asked = day_slice(detection, DAY).windows
+    windows = run_windows(detection, hour)
 
-    times = evaluation_times(detection, DAY.begin, DAY.end)
-    assert list(asked) == [event_window(detection, at) for at in times if at > DAY.begin]
-    assert len(asked) == 24 * 60 / 2  # a window of ten minutes is evaluated every two
-
-
-def test_slices_without_a_window_cover_the_day() -> None:
-    windows = day_slice(an_event_detection(quiet_seconds=3600), DAY).windows
-
-    assert len(windows) == 48
-    assert windows[0].start == iso(0)
-    assert [window.start for window in windows[1:3]] == [iso(30), iso(60)]
-    assert windows[-1].end == DAY.window.end
+    assert [one.run for one in windows] == [MIDNIGHT + timedelta(minutes=minute) for minute in range(1, 61)]
+    assert [one.ended for one in windows[:4]] == [False, True, False, True]
+    ended = [one.window for one in windows if one.ended]
+    assert ended == [event_window(detection, at) for at in evaluation_times(detection, MIDNIGHT, hour.end)][1:]
+    assert windows[0].window == current_window(detection, windows[0].run)
 
 
-def test_slices_are_not_endlessly_many() -> None:
-    assert len(day_slice(an_event_detection(quiet_seconds=1), DAY).windows) == 24 * 60
+@pytest.mark.parametrize("seconds", [600, 780, 86_400])
+def test_one_window_covers_those_of_all_runs(seconds: int) -> None:
+    detection = a_detection(window_seconds=seconds)
+
+    whole = whole_window(detection, DAY)
+    windows = [one.window for one in run_windows(detection, DAY)]
+
+    assert whole.start == min(one.start for one in windows)
+    assert whole.end == max(one.end for one in windows)
 
 
-def test_a_slice_covers_its_parts_and_ends_in_single_windows() -> None:
-    whole = day_slice(a_detection(), DAY)
-    parts: list[Slice] = [whole]
-    rounds = 0
+def test_a_span_that_ends_within_a_minute_has_a_last_run() -> None:
+    runs = Period(MIDNIGHT, MIDNIGHT + timedelta(seconds=90)).runs()
 
-    while any(len(part.windows) > 1 for part in parts):
-        parts = [smaller for part in parts for smaller in part.parts()]
-        rounds += 1
-        assert tuple(window for part in parts for window in part.windows) == whole.windows
-        assert all(part.window.start == part.windows[0].start for part in parts)
-        assert all(part.window.end == part.windows[-1].end for part in parts)
-
-    assert rounds == 2
+    assert [(run - MIDNIGHT).total_seconds() for run in runs] == [60, 90]
 
 
 def test_news_within_the_quiet_time_belong_to_one_alert() -> None:
@@ -245,43 +260,111 @@ def a_sighting(user: str, day: float, **changes: Any) -> Candidate:
     return a_candidate(day * 1440, day * 1440 + 5, group={"dbUserName": user}, **changes)
 
 
-def test_what_was_seen_before_the_span_is_not_new() -> None:
-    sightings = Sightings(first_seen())
-    sightings.learn([a_sighting("app", -9)], iso(-30 * 1440))
+def sightings_of(detection: Detection, *before: Candidate, oldest: float = -400) -> Sightings:
+    """What was seen before, of what is indexed since so many days."""
+    sightings = Sightings(detection, SPAN)
+    sightings.learn(before)
+    sightings.learned(MIDNIGHT + timedelta(days=oldest) if before else None)
+    return sightings
 
-    assert [one.group["dbUserName"] for one in sightings.new([a_sighting("app", 0), a_sighting("eve", 0)])] == ["eve"]
+
+def users(new: Iterable[tuple[datetime, Candidate]]) -> list[str]:
+    return [one.group["dbUserName"] for _, one in new]
+
+
+SPAN = Period(MIDNIGHT, MIDNIGHT + timedelta(days=100))
+LONG_AGO = a_sighting("app", -400)
+
+
+def test_what_was_seen_before_the_span_is_not_new() -> None:
+    sightings = sightings_of(first_seen(), LONG_AGO)
+
+    assert users(sightings.new([a_sighting("app", 0), a_sighting("eve", 0)])) == ["eve"]
+
+
+def test_a_new_sighting_is_as_its_run_sees_it() -> None:
+    sightings = sightings_of(first_seen(), LONG_AGO)
+
+    ((run, new),) = sightings.new([a_candidate(10.5, 700, group={"dbUserName": "eve"})])
+
+    assert (run, new.first_seen, new.last_seen) == (MIDNIGHT + timedelta(minutes=11), iso(10.5), iso(11))
 
 
 def test_what_is_new_is_new_once() -> None:
-    sightings = Sightings(first_seen())
-    sightings.learn([a_sighting("app", -9)], iso(-30 * 1440))
+    sightings = sightings_of(first_seen(), LONG_AGO)
     sightings.new([a_sighting("eve", 0)])
 
     assert sightings.new([a_sighting("eve", 1)]) == []
 
 
 def test_a_database_that_comes_up_in_the_span_is_learned_first() -> None:
-    sightings = Sightings(first_seen(learn_days=5))
-    sightings.learn([a_sighting("app", -9)], iso(-5 * 1440))
+    sightings = sightings_of(first_seen(learn_days=5), LONG_AGO)
 
     assert sightings.new([a_sighting("eve", 0, resource_id="db-NEW")]) == []
     assert sightings.new([a_sighting("bob", 4, resource_id="db-NEW")]) == []
-    assert [one.group["dbUserName"] for one in sightings.new([a_sighting("kim", 6, resource_id="db-NEW")])] == ["kim"]
+    assert users(sightings.new([a_sighting("kim", 6, resource_id="db-NEW")])) == ["kim"]
+
+
+def test_a_database_that_came_up_before_the_span_is_learned_still() -> None:
+    sightings = sightings_of(first_seen(learn_days=5), LONG_AGO, a_sighting("eve", -2, resource_id="db-NEW"))
+
+    assert sightings.new([a_sighting("bob", 1, resource_id="db-NEW")]) == []
+    assert users(sightings.new([a_sighting("kim", 4, resource_id="db-NEW")])) == ["kim"]
+
+
+def test_databases_of_a_short_history_count_as_learned() -> None:
+    """Events are deleted after a while: what was there at the begin of the history was there before."""
+    sightings = sightings_of(first_seen(learn_days=30), a_sighting("app", -8), oldest=-8)
+
+    assert users(sightings.new([a_sighting("eve", 0)])) == ["eve"]
+    assert sightings.note == "8 days before are indexed, of 30 in which it learns: what is older counts as never seen"
 
 
 def test_absence_is_reported_for_known_values() -> None:
-    sightings = Sightings(first_seen(absent_days=20))
-    sightings.learn([a_sighting("away", -25), a_sighting("here", -3)], iso(-30 * 1440))
+    away, here = a_sighting("away", -95), a_sighting("here", -3)
+    sightings = sightings_of(first_seen(absent_days=90), LONG_AGO, away, here)
 
     new = sightings.new([a_sighting("away", 0), a_sighting("here", 0), a_sighting("eve", 0)])
 
-    assert [one.group["dbUserName"] for one in new] == ["away"]
+    assert users(new) == ["away"]
 
 
-def test_the_longer_of_learning_and_absence_has_to_be_known() -> None:
-    assert history_days(first_seen(learn_days=30)) == 30
-    assert history_days(first_seen(learn_days=30, absent_days=90)) == 90
-    assert history_days(a_detection()) == 0
+def test_absence_may_begin_in_the_span() -> None:
+    sightings = sightings_of(first_seen(absent_days=90), LONG_AGO)
+    sightings.new([a_sighting("kim", 1)])
+
+    assert users(sightings.new([a_sighting("kim", 92)])) == ["kim"]
+
+
+def noted(user: str, first: float, last: float) -> dict[str, dict[str, str]]:
+    """A document of das-seen."""
+    name = a_sighting(user, 0).alert_id("bruteforce-user")
+    return {name: {"resourceId": "cluster-SHOP", "firstSeen": iso(first * 1440), "lastSeen": iso(last * 1440)}}
+
+
+def test_what_the_runner_noted_outlives_the_events() -> None:
+    """The events of an account that was away are gone; das-seen has when it was there last."""
+    sightings = sightings_of(first_seen(absent_days=90), a_sighting("app", -30), oldest=-30)
+    found = [a_sighting("away", 1), a_sighting("since-then", 1)]
+
+    assert len(sightings.unknown(found)) == 2
+    sightings.remember(noted("away", -300, -120) | noted("since-then", 1, 2))
+
+    assert users(sightings.new(found)) == ["away"]
+
+
+def test_what_the_runner_noted_is_not_new() -> None:
+    sightings = sightings_of(first_seen(), a_sighting("app", -40), oldest=-40)
+    sightings.remember(noted("eve", -200, 3))
+
+    assert sightings.new([a_sighting("eve", 1)]) == []
+
+
+def test_without_a_history_nothing_is_new() -> None:
+    sightings = sightings_of(first_seen())
+
+    assert sightings.new([a_sighting("eve", 0)]) == []
+    assert sightings.note.startswith("nothing is indexed of the 30 days before")
 
 
 def test_the_noisiest_groups_come_first() -> None:

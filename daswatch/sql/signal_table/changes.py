@@ -1280,9 +1280,7 @@ _RECOVERY_REMOVAL = Signal(
             _words("expire_logs_days binlog_expire_logs_seconds redo_log"),
             r"\bset [^;]{0,100}?\b(?:expire_logs_days|binlog_expire_logs_seconds)=|\bdisable innodb redo_log\b",
         ),
-        Pattern(
-            _ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge dba_recyclebin\b|\brecyclebin=off\b"
-        ),
+        Pattern(_ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge dba_recyclebin\b|\brecyclebin=off\b"),
         Pattern(
             _ORACLE,
             _words("purge purge_dba_recyclebin"),
@@ -2504,9 +2502,7 @@ _ROLE_SETTING = Signal(
             rf"\balter (?:role|user|database) (?!current_user\b|session_user\b|current_role\b|mapping\b){_NAME}"
             rf"(?: in database {_NAME})? set (?!tablespace\b)[\w.]",
         ),
-        Pattern(
-            _PG, ("pg_db_role_setting",), r"\b(?:insert into|update) (?:pg_catalog\.)?pg_db_role_setting\b"
-        ),
+        Pattern(_PG, ("pg_db_role_setting",), r"\b(?:insert into|update) (?:pg_catalog\.)?pg_db_role_setting\b"),
     ),
     samples={
         "postgresql": (
