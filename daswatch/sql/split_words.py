@@ -32,10 +32,10 @@ _NEXT = re.compile(rf"\s{{0,20}},\s{{0,20}}{_PREFIX}\Z")
 _CONCAT = re.compile(rf"\bconcat\s{{0,9}}\((?:[^()]{{0,150}},)?\s{{0,20}}{_PREFIX}\Z", re.IGNORECASE)
 _ADJACENT = {"mysql": re.compile(r"\s{0,99}\Z"), "postgresql": re.compile(r"\s{0,50}\n\s{0,50}\Z")}
 _ANOTHER_QUOTE = re.compile(r"[qQ]\Z")
-_LITERALS_IN_A_ROW = re.compile(r"(?<=[^\W\d_])'\s{1,99}'|'\s{0,9}\.\s{0,9}'")
+_LITERALS_IN_A_ROW = re.compile(r"(?<=[^\W\d_])'(?:\s{1,99}'|\s{0,9}(?:\.\s{0,9}'|--|\#|/\*))")
 # What a cut may begin with: a quote behind a letter, and an operator, a comment or another quote.
 _MAY_BE_CUT = re.compile(
-    r"['\"](?:(?<=[^\W\d_].)|(?<=[^\W\d_][^\w\s].))[\s)]{0,20}(?:\|\||\+|,|/\*|--|\#|['\"]|\.\s{0,9}')"
+    r"['\"](?:(?<=[^\W\d_].)|(?<=[^\W\d_][^\w\s,(=.+*<-].))[\s)]{0,20}(?:\|\||\+|,|/\*|--|\#|\s{0,79}['\"]|\.\s{0,9}')"
     r"|\$(?<=[^\W\d_]\$)\w{0,30}\$[\s)]{0,20}(?:\|\||,|/\*|--)"
 )
 # Bodies in other languages have strings in both quotes.
@@ -58,10 +58,10 @@ class _Piece:
 
 def splits_word(text: str, engine: str) -> bool:
     """Whether two constants of a statement meet in the middle of a word."""
-    if not _may_cut(text):
-        return False
     engine = known_engine(engine)
     text = readable(text, engine)
+    if not _may_cut(text):
+        return False
     return _splits(text, engine, 0) or (
         ("+" in text or "." in text) and _OTHER_LANGUAGE.search(text) is not None and bool(_STRING_BETWEEN.search(text))
     )
@@ -71,7 +71,7 @@ def _may_cut(text: str) -> bool:
     """Whether a look at each literal is worth it."""
     if "||" not in text and "+" not in text and "concat" not in text.lower() and not _LITERALS_IN_A_ROW.search(text):
         return False
-    return "\\" in text or _MAY_BE_CUT.search(text) is not None
+    return _MAY_BE_CUT.search(text) is not None
 
 
 def _splits(text: str, engine: str, depth: int) -> bool:
