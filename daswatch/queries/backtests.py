@@ -33,7 +33,8 @@ ASSUMPTIONS = (
     "Events count as arrived when they happened. An event that arrived late, after its alert was archived, was an "
     "episode of its own for the runner, and is a part of the earlier one here.",
     "Runs count as begun at whole minutes, none of them late: where a detection reaches its threshold in the minute in "
-    "which its alert is archived, the runner may have continued that alert.",
+    "which its alert is archived, the runner may have continued that alert; where more groups fire than get an alert "
+    "each, others of them may have got one.",
 )
 
 _DAY = timedelta(days=1)
