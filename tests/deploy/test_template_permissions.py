@@ -246,6 +246,8 @@ def test_the_findings_function_may_do_what_it_does_and_nothing_more(
         findings_handler.notified(sns("no json"), InvocationContext())
         findings_handler.notified(stopped, InvocationContext())
         findings_handler.prompted({}, InvocationContext())
+        function.claim_a_look("2061-03-04T12:00:00.000Z")  # by a wrong clock, so that the next one does not wait
+        findings_handler.prompted({}, InvocationContext())
     # The databases' account as seen from another one: their findings go there, by a role.
     function.forget()
     function.configure(FINDINGS_ROLE=EVERYTHING["MemberRoleName"])
@@ -658,7 +660,7 @@ _BELOW = (
     "/evidence/*/start/*",
     "/splunk/*",
 )
-_PATTERNS = ("das-events-*/_search",)  # OpenSearch's own, in a path that is asked as it is
+_PATTERNS = ("das-events-*/_search", "das-events-*/_refresh")  # OpenSearch's own, in a path that is asked as it is
 
 
 @pytest.mark.parametrize("name", SETUPS)

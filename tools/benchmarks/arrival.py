@@ -259,11 +259,11 @@ def _deployment(client: OpenSearch, url: str) -> Iterator[_Deployment]:
     ContentGateway(client).install_all(shipped_content(_INDICES.prefix))
     before = dict(os.environ)
     with LocalAws() as aws, TemporaryDirectory() as folder, _lambda() as (service, lambda_url):
-        aws.create_dead_letter_bucket()
         detections = Path(folder) / "detections.json"
         detections.write_bytes(dump(compile_all()))
         deployment = _Deployment(client, url, aws, detections, lambda_url)
         service.append(deployment.take)
+        deployment.runner().run(datetime.now(UTC), Deadline.after(_SECONDS))  # the schedule's last run
         yield deployment
     os.environ.clear()
     os.environ.update(before)
