@@ -38,7 +38,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 46  # of the ingest, findings, posture and enrolment functions
+OUR_METRICS = 48  # of the ingest, findings, posture and enrolment functions
 CONDITION_METRICS = 5  # of a database, every quarter of an hour; 6 with Splunk
 MAPPING_METRICS = 7  # that EventCount names
 

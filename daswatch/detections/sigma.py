@@ -59,7 +59,7 @@ _ACTORS = frozenset(ActorKind) - {ActorKind.APPLICATION}  # an application's eve
 _TRIGRAM = 3  # characters: a shorter substring finds nothing
 
 _SECTION = "daswatch"
-_SHARED = "shared"  # the value of a setting that is a list of `_shared.yml`
+_SHARED = "shared"  # the value of a setting that is a list of `_lists.yml`
 # One row for each object of a statement whose MAIN row counts already.
 _NO_AUX = "NOT class:AUX"
 # Sigma's word for one event after another; how many of the first is what Sigma has no word for.
@@ -167,8 +167,15 @@ def _rule(folder: Traversable) -> str:
 
 
 @cache
-def shared() -> list[dict[str, Any]]:
-    """`_shared.yml`: the lists and the rules that several detections use."""
+def shared_lists() -> dict[str, list[str]]:
+    """`_lists.yml`: the lists that several detections use, by name."""
+    lists: dict[str, list[str]] = yaml.safe_load(files("detections").joinpath("_lists.yml").read_text("utf-8"))
+    return lists
+
+
+@cache
+def shared_rules() -> list[dict[str, Any]]:
+    """`_shared.yml`: the Sigma rules that several detections use."""
     return list(yaml.safe_load_all(files("detections").joinpath("_shared.yml").read_text("utf-8")))
 
 
@@ -296,7 +303,7 @@ class _Compiler:
             if self.correlation["type"] != _ORDERED:
                 settings["threshold"] = self.correlation["condition"]["gte"]
         own = self.section.get("settings") or {}
-        lists = shared()[0]["lists"]
+        lists = shared_lists()
         settings |= {name: lists[name] if value == _SHARED else value for name, value in own.items()}
         for name, value in self.override.settings.items():
             if name not in settings:
@@ -308,7 +315,7 @@ class _Compiler:
 
     def _shared_rules(self) -> list[dict[str, Any]]:
         """The rules of `_shared.yml` that this file names."""
-        by_name = {rule["name"]: rule for rule in shared()[1:]}
+        by_name = {rule["name"]: rule for rule in shared_rules()}
         return [by_name[name] for name in self.section.get("shared", ())]
 
     def _numbers(self) -> dict[str, Any]:

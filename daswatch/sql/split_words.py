@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from daswatch.sql.shapes import SCANNERS_OF_CODE
-from daswatch.sql.statements import code_positions, known_engine, readable
+from daswatch.sql.statements import code_positions, known_engine, readable, without_comments
 
 _LONG = 200  # characters of a piece that a program cut
 _LONGEST_GAP = 200  # characters between two literals that are looked at
@@ -63,8 +63,12 @@ def splits_word(text: str, engine: str) -> bool:
     if not _may_cut(text):
         return False
     return _splits(text, engine, 0) or (
-        ("+" in text or "." in text) and _OTHER_LANGUAGE.search(text) is not None and bool(_STRING_BETWEEN.search(text))
+        ("+" in text or "." in text) and _in_other_language(text, engine) and bool(_STRING_BETWEEN.search(text))
     )
+
+
+def _in_other_language(text: str, engine: str) -> bool:
+    return _OTHER_LANGUAGE.search(without_comments(text, engine)) is not None
 
 
 def _may_cut(text: str) -> bool:

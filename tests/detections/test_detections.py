@@ -43,7 +43,10 @@ CATALOGUE = {
     "sql-error-burst", "catalog-enum", "permission-denied-burst", "off-hours-privileged", "first-seen-application",
     "first-seen-network", "master-or-shared-use", "dormant-account", "audit-tamper-db", "das-tamper-control-plane",
     "das-silent", "das-failing", "aws-user-name", "data-out-control-plane", "access-control-plane",
-    "deletion-control-plane", "audit-control-plane", "change-control-plane",
+    "deletion-control-plane", "audit-control-plane", "change-control-plane", "bruteforce-slow",
+    "bruteforce-distributed", "password-spray-slow", "password-spray-distributed", "network-egress", "server-files",
+    "persistent-code", "impersonation", "data-sabotage", "host-discovery", "change-capture", "obfuscated-sql",
+    "paged-read",
 }  # fmt: skip
 NAMESPACES = {
     "Software and Configuration Checks", "TTPs", "Effects", "Unusual Behaviors", "Sensitive Data Identifications",

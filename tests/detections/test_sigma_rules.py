@@ -65,7 +65,8 @@ def _reference(identifier: str) -> list[dict[str, str]]:
 
 @pytest.mark.usefixtures("pinned_attack")
 def test_sigma_check_finds_nothing() -> None:
-    arguments = ["--fail-on-issues", "--validation-config", str(CONFIG), str(ROOT / "detections")]
+    files = [*(ROOT / "detections").glob("*/rule.yml"), ROOT / "detections" / "_shared.yml"]
+    arguments = ["--fail-on-issues", "--validation-config", str(CONFIG), *map(str, files)]
 
     result = CliRunner().invoke(check, arguments)
 
