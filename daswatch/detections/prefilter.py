@@ -106,7 +106,7 @@ def _merged(conditions: Iterable[Condition]) -> list[Condition]:
 
 
 def _few(value: object) -> object:
-    """A value, or values, by which combinations are told apart."""
+    """A value, or values, by which combinations are distinguished."""
     if value is None or (isinstance(value, str) and len(value) <= _LONGEST_VALUE):
         return value
     if isinstance(value, list) and all(isinstance(one, str) and len(one) <= _LONGEST_VALUE for one in value):

@@ -209,7 +209,7 @@ def test_a_look_and_a_run_at_once_raise_once(harness: RunHarness) -> None:
     assert [(alert.count, alert.episode, alert.notified_episode) for alert in alerts] == [(1, 1, 1)] * 20
     assert len(harness.findings()) == 20
     shared = [int(re.findall(r"(\d+) new alerts", subject)[0]) for subject in harness.mails()]
-    assert sum(shared) == 20  # each alert in one message, whoever wrote it
+    assert sum(shared) == 20  # each alert in one message, by whichever look it was written
 
 
 def test_what_another_runner_wrote_meanwhile_is_left_to_the_schedule(

@@ -40,7 +40,7 @@ GRANT = {
 
 @dataclass
 class Lambda:
-    """Takes invocations, and answers as it is told to."""
+    """Takes invocations, and answers as the test sets."""
 
     status: int = 202
     error: str = ""

@@ -273,7 +273,7 @@ def _deployment(client: OpenSearch, url: str) -> Iterator[_Deployment]:
 
 @contextmanager
 def _lambda() -> Iterator[tuple[list[Callable[[Mapping[str, Any]], None]], str]]:
-    """Lambda's API for invocations that no one waits for: each goes to whoever takes them, and is answered at once."""
+    """Lambda's API for invocations that no one waits for: each goes to a thread, and is answered at once."""
     takers: list[Callable[[Mapping[str, Any]], None]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -394,7 +394,8 @@ _SQLSERVER_ROLES = (
     "|##ms_databasemanager##|db_owner|db_securityadmin"
 )
 _SQLSERVER_STRONG = (
-    "control server|control(?! on schema)|impersonate(?: any login)?|alter any (?:login|server role|credential|server audit"
+    "control server|control(?! on schema)|impersonate(?: any login)?|alter any (?:login|server role|credential"
+    "|server audit"
     "|database audit|linked server|role|user|assembly)|alter (?:server state|settings|trace)|unsafe assembly"
     "|external access assembly|take ownership|administer (?:database )?bulk operations"
 )
@@ -1723,6 +1724,7 @@ _SYSTEM_TRIGGER = Signal(
     },
 )
 
+_TRUSTED = "(?:pgsql|perl|tcl|v8|rust)"  # languages of PostgreSQL whose code reaches nothing outside the database
 _FOREIGN_LIBRARY = Signal(
     "foreign-library",
     "Code that is not SQL is let into the engine: languages, shared libraries, plugins, CLR assemblies, Java.",
@@ -1730,18 +1732,18 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(
             _PG,
             ("extension",),
-            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!(?:pgsql|perl|tcl|v8|rust)\b)\w{{1,30}}|r_tools)\b",
+            rf"\bcreate extension {_IF}(?:jsonb?_|hstore_|ltree_|bool_)?(?:pl(?!{_TRUSTED}\b)\w{{1,30}}|r_tools)\b",
         ),
         Pattern(
             _PG,
             ("language",),
-            r"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!(?:plpgsql|sql|plperl|pltcl|plv8|plrust)\b)[\w?]",
+            rf"\bcreate (?:or replace )?(?:trusted )?(?:procedural )?language (?!(?:sql|pl{_TRUSTED})\b)[\w?]",
         ),
         Pattern(
             _PG,
             ("language",),
-            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?(?!(?:plpgsql|sql|plperl|pltcl|plv8|plrust|c|internal)\b|\?)"
-            r"[a-z]\w{1,30}\b",
+            r"\bcreate (?:or replace )?(?:function|procedure) [^;]{1,600}?\blanguage ?"
+            rf"(?!(?:sql|pl{_TRUSTED}|c|internal)\b|\?)[a-z]\w{{1,30}}\b",
         ),
         Pattern(_PG, ("internal",), rf"{_PG_ROUTINE}[^;]{{1,600}}?\blanguage internal\b"),
         # The scripts of extensions name a library in the engine's own directory.
@@ -1856,7 +1858,8 @@ _PG_LOGGING = (
     r"|log_transaction_sample_rate|rds\.force_admin_logging_level|track_activities|pg_stat_statements\.track"
 )
 _PG_LOGGING_WORDS = _words(
-    "pgaudit pgaudit_log pgaudit_role pgaudit_log_level log_statement log_connections log_disconnections log_min_messages log_min_error_statement log_duration"
+    "pgaudit pgaudit_log pgaudit_role pgaudit_log_level"
+    " log_statement log_connections log_disconnections log_min_messages log_min_error_statement log_duration"
     " log_error_verbosity log_destination logging_collector log_parameter_max_length log_statement_sample_rate"
     " log_transaction_sample_rate force_admin_logging_level track_activities pg_stat_statements"
 )
@@ -1871,7 +1874,7 @@ def _in_pieces(name: str) -> str:
 _UP_TO_SETTING = r"(?:[^\w;]|(?!set\b)\w++){0,200}?"
 _MYSQL_SET = r"(?:(?<![\w@.])|@@|\b(?:global|session|local|persist|persist_only)[ .])"
 _AUDIT_TABLES = r"(?:sys\.)?(?:aud\$|fga_log\$)|audsys\.[\w$]{1,60}|(?:sys\.)?unified_audit_trail"
-# Tables of applications that keep an audit trail; what object-relational mappers call `audits` they also create anew.
+# Tables of applications that keep an audit trail; what object-relational mappers call `audits` they also create again.
 _AUDIT_NAMES = (
     r"(?:[\w$#]{1,128}\.){0,2}(?:(?<=audit\.)[\w$#]{1,128}"
     r"|(?:[a-z0-9$#]{1,30}_){0,6}?audit_?(?:trails?|logs?|events?|entries|entry|records?|history|journal)(?![\w$#])"
