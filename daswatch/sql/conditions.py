@@ -1,9 +1,10 @@
 """Whether a shape holds an UPDATE or DELETE that takes every row: without a condition, or with one that is always true.
 
 Expressions cannot distinguish a statement's own WHERE from that of a subquery, so this is code: one pass over the
-words, with parentheses as single items. A condition counts as always true where the shape shows it (`1=1`, `true`, a key that is
-not null or above zero, `x=x`), also as one side of an OR. An inner join narrows; so does a LIMIT in MySQL that takes
-one end of an order, as queues do. Rows in portions (TOP, LIMIT, ROWNUM) without an order are all rows, in the end.
+words, with parentheses as single items. A condition counts as always true where the shape shows it (`1=1`, `true`, a
+key that is not null or above zero, `x=x`), also as one side of an OR. An inner join narrows; so does a LIMIT in MySQL
+that takes one end of an order, as queues do. Rows in portions (TOP, LIMIT, ROWNUM) without an order are all rows, in
+the end.
 """
 
 from __future__ import annotations
