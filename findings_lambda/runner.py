@@ -164,7 +164,9 @@ class DetectionRunner:
             spent = report.searches - usual
             seconds = deadline.clock.monotonic() - begin
             # The next slice takes about as long as the slices before it.
-            if slices and (spent + len(unit) + 1 > _BACKLOG_SEARCHES * usual or seconds * (slices + 1) / slices > most_seconds):
+            if slices and (
+                spent + len(unit) + 1 > _BACKLOG_SEARCHES * usual or seconds * (slices + 1) / slices > most_seconds
+            ):
                 break
             if deadline.remaining < _BACKLOG_SECONDS:
                 break
