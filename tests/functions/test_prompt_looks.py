@@ -209,7 +209,9 @@ def test_a_look_and_a_run_at_once_raise_once(harness: RunHarness) -> None:
     assert [(alert.count, alert.episode, alert.notified_episode) for alert in alerts] == [(1, 1, 1)] * 20
     assert len(harness.findings()) == 20
     counted = [re.search(r"(\d+) new alerts", subject) for subject in harness.mails()]
-    assert sum(int(found[1]) if found else 1 for found in counted) == 20  # each in one message, by whichever look it was written
+    assert (
+        sum(int(found[1]) if found else 1 for found in counted) == 20
+    )  # each in one message, by whichever look it was written
 
 
 def test_what_another_runner_wrote_meanwhile_is_left_to_the_schedule(
