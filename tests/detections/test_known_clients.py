@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daswatch.detections.detection import KnownClients, dump, load
-from daswatch.detections.sigma import NO_TUNING, Tuning, compile_rule, read_tuning
+from daswatch.detections.detection import Explanation, KnownClients, Level, dump, load
+from daswatch.detections.sigma import NO_TUNING, Tuning, compile_rule, read_tuning, shared_lists
 from daswatch.errors import RuleError
 from tests.detections.test_tuning import CORRELATED, RULE
 
@@ -88,3 +88,35 @@ def test_known_clients_are_compiled_and_read() -> None:
     detection = compile_rule("table-drop", RULE.rstrip() + "\n  known-clients: {days: 3}\n")
 
     assert load(dump([detection])) == (detection,)
+
+
+def test_statements_can_have_to_be_the_same() -> None:
+    assert of("{days: 7, statements: same}") == KnownClients(7, same_statements=True)
+    with pytest.raises(RuleError, match="`statements` of `known-clients` are the same"):
+        of("{days: 7, statements: other}")
+
+
+def test_a_rule_is_explained_by_a_shared_one() -> None:
+    section = "\n  shared: [schema_migration]\n  explained-by: {rule: schema_migration, within: 10m, below: high}\n"
+
+    detection = compile_rule("table-drop", RULE.rstrip() + section)
+
+    assert detection.explanation
+    assert "alembic_version" in detection.explanation.query
+    assert (detection.explanation.seconds, detection.explanation.below) == (600, Level.HIGH)
+    assert load(dump([detection])) == (detection,)
+    assert Explanation("x", 60, Level.LOW) != detection.explanation
+
+
+@pytest.mark.parametrize("section", ["{rule: elsewhere, within: 10m, below: high}", "{rule: from_within, within: 10m}"])
+def test_an_explanation_that_says_too_little_is_refused(section: str) -> None:
+    with pytest.raises(RuleError, match="`explained-by` names a `rule` of this file"):
+        compile_rule("table-drop", RULE.rstrip() + f"\n  explained-by: {section}\n" + WHEN)
+
+
+def test_a_setting_can_be_a_shared_list() -> None:
+    rule = RULE.replace("    limit: 5", "    limit: 5\n    no-guess: shared")
+    own = read_tuning("detections: {table-drop: {settings: {no-guess: ['1040']}}}")
+
+    assert compile_rule("table-drop", rule).settings["no-guess"] == shared_lists()["no-guess"]
+    assert compile_rule("table-drop", rule, own).settings["no-guess"] == ["1040"]

@@ -237,3 +237,33 @@ def test_samples_express_a_past(harness: RunHarness) -> None:
         results = samples_run.run(rule(), samples)
 
     assert [one.fired for one in results] == [True, False, True]
+
+
+# Statements that were sent before, and migrations.
+
+
+def changing(text: str, **event: Any) -> dict[str, Any]:
+    changed = {"command": "UPDATE", "class": "WRITE", "objectName": "public.orders", "rowCount": 0}
+    return {"event": {**WORKED, **changed, "commandText": text, **event}}
+
+
+def test_a_job_that_sent_the_same_statement_a_week_ago_is_routine(harness: RunHarness) -> None:
+    rule_of_job = DETECTIONS["mass-delete"]
+    harness.happen(a_sample(changing("update orders set note = 'a'")), NOW - timedelta(days=8))
+
+    assert run(harness, changing("update orders set note = 'b'"), detection=rule_of_job) == {"mass-delete": 1}
+
+
+def test_another_statement_of_a_known_job_is_reported(harness: RunHarness) -> None:
+    harness.happen(a_sample(changing("update orders set note = 'a'")), NOW - timedelta(days=8))
+
+    assert run(harness, changing("update orders set total = 0"), detection=DETECTIONS["mass-delete"]) == {}
+
+
+def test_a_migration_explains_what_it_changes(harness: RunHarness) -> None:
+    altered = {"command": "ALTER TABLE", "class": "DDL", "rowCount": None}
+    before_it = changing("alter table orders add column tenant int", **altered)
+
+    left_out = run(harness, before_it, changing("update orders set tenant = 1"), detection=DETECTIONS["mass-delete"])
+
+    assert left_out == {"mass-delete": 1}

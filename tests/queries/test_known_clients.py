@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from daswatch.detections.detection import Detection, EventSequence, KnownClients, Level
+from daswatch.detections.detection import Detection, EventSequence, Explanation, KnownClients, Level
 from daswatch.queries.known_clients import (
     MAX_CLIENTS,
     Client,
     clients_query,
     earlier_query,
+    explanation_query,
+    is_explicable,
     is_steady,
     read_clients,
 )
@@ -202,3 +204,79 @@ def test_attempts_at_random_times_are_not_steady(seed: int) -> None:
         attempts.append(at)
 
     assert not is_steady([attempts])
+
+
+# Statements of the same shape.
+
+
+def a_bucket_of(statement: str | None, user: str = "svc") -> dict[str, Any]:
+    bucket = a_bucket(user)
+    bucket["key"]["statementHash"] = statement
+    return bucket
+
+
+def test_statements_are_asked_for_only_where_they_have_to_be_the_same() -> None:
+    def fields(rule: Detection) -> list[str]:
+        sources = clients_query(rule, GROUP)["aggs"]["clients"]["composite"]["sources"]
+        return [name for source in sources for name in source]
+
+    assert "statementHash" in fields(a_rule(same_statements=True))
+    assert "statementHash" not in fields(a_rule())
+
+
+def test_each_client_has_to_be_known_with_each_of_its_statements() -> None:
+    rule = a_rule(same_statements=True)
+
+    clients = read_clients(rule, an_answer(a_bucket_of("a1"), a_bucket_of("b2")))
+
+    assert clients == {replace(SERVICE, statement="a1"), replace(SERVICE, statement="b2")}
+    assert {"term": {"statementHash": "a1"}} in earlier_query(rule, GROUP, replace(SERVICE, statement="a1"))["query"][
+        "bool"
+    ]["filter"]
+
+
+def test_an_event_without_a_statement_is_not_known_by_its_statement() -> None:
+    rule = a_rule(same_statements=True)
+
+    assert read_clients(rule, an_answer(a_bucket_of("a1"), a_bucket_of(None))) == frozenset()
+
+
+def test_many_statements_of_few_clients_can_be_known() -> None:
+    rule = a_rule(same_statements=True)
+    many = [a_bucket_of(f"s{number}") for number in range(MAX_CLIENTS * 5)]
+
+    assert len(read_clients(rule, an_answer(*many))) == MAX_CLIENTS * 5
+    assert read_clients(rule, an_answer(*(a_bucket_of("a1", f"u{number}") for number in range(21)))) == frozenset()
+
+
+# Explanations.
+
+
+def an_explained(below: Level = Level.HIGH) -> Detection:
+    return a_detection(explanation=Explanation("commandText:alembic_version", 600, below))
+
+
+def test_an_explanation_is_asked_of_the_group_around_its_events() -> None:
+    search = explanation_query(an_explained(), GROUP, "", "das-events")
+
+    assert search.index == "das-events-2031.03.04*,das-events-undated*"
+    assert search.body["query"]["bool"]["filter"] == [
+        {
+            "query_string": {
+                "query": "commandText:alembic_version",
+                "analyze_wildcard": False,
+                "max_determinized_states": 10_000,
+            }
+        },
+        {"range": {"@timestamp": {"gte": "2031-03-04T09:50:00.000Z", "lte": "2031-03-04T10:15:00.000Z"}}},
+        {"term": {"resourceId": "cluster-SHOP"}},
+        {"term": {"dbUserName": "svc"}},
+        {"term": {"remoteHost": "10.1.2.3"}},
+    ]
+
+
+def test_what_is_severe_enough_is_not_explained() -> None:
+    assert not is_explicable(an_explained(), GROUP)
+    assert is_explicable(an_explained(), replace(GROUP, level=Level.MEDIUM))
+    assert is_explicable(an_explained(Level.CRITICAL), GROUP)
+    assert not is_explicable(a_detection(), replace(GROUP, level=Level.LOW))
