@@ -1545,7 +1545,7 @@ _IMPERSONATION = Signal(
         Pattern(
             _PG,
             ("set_config",),
-            r"\bset_config\(\?,(?:\?,|[^()]{1,60},false\))",
+            r"\bset_config\(\?,(?:\?,(?!true\))|[^()]{1,60},false\))",
             r"set_config\s{0,9}\(\s{0,9}'(?:role|session_authorization)'",
         ),
         Pattern(_MYSQL, ("proxy",), r"\bgrant proxy on\b"),

@@ -2475,8 +2475,18 @@ _SHADOWED_CODE = Signal(
             r"[\w$?]{1,63}(?:,[\w$?]{1,63}){0,9}?"
             r",pg_catalog\b",
         ),
+        # A function runs with the rights of the owner of the table whose index it makes.
+        Pattern(
+            _ORACLE,
+            ("index",),
+            r"\bcreate (?:unique |bitmap )?index [\w.$#]{1,130} on (?:sys|system)\.[\w$#]{1,128} ?\([^;]{0,60}\(",
+        ),
     ),
     samples={
+        "oracle": (
+            "CREATE INDEX x ON SYSTEM.OL$(app.getdba('BAR'))",
+            "create index app.i on sys.dual (app.f(dummy))",
+        ),
         "postgresql": (
             "CREATE OR REPLACE FUNCTION public.lower(varchar) RETURNS text LANGUAGE sql AS $$ SELECT evil($1) $$",
             "CREATE FUNCTION now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RETURN clock_timestamp(); END $$",
@@ -2485,6 +2495,7 @@ _SHADOWED_CODE = Signal(
         ),
     },
     near_misses={
+        "oracle": ("CREATE INDEX i ON app.orders(UPPER(name))",),
         "postgresql": (
             "CREATE FUNCTION app.lower_name(text) RETURNS text LANGUAGE sql AS $$ SELECT lower($1) $$",
             "CREATE FUNCTION public.length(geometry) RETURNS float LANGUAGE sql AS $$ SELECT 1 $$",
