@@ -222,7 +222,7 @@ def test_the_index_links_every_page() -> None:
 def test_the_tuning_file_of_the_guide_is_one() -> None:
     tuning = read_tuning("\n".join(blocks(GUIDE, "yaml")[:2]))
 
-    assert set(tuning.overrides) == {"bruteforce-user", "mass-read", "first-seen-application"}
+    assert set(tuning.overrides) == {"bruteforce-user", "mass-read", "off-hours-privileged"}
     assert [one.owner for one in tuning.suppressions["mass-read"]] == ["Mira Lindqvist, payments"]
     for folder in rule_folders():
         if folder.name in {*tuning.overrides, *tuning.suppressions}:
