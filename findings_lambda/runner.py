@@ -388,7 +388,6 @@ class DetectionRunner:
         except SearchUnavailable as exc:
             run.report.failing |= {pair[0].name: str(exc) for pair in found if is_judged(pair[0])}
             return [pair for pair in found if not is_judged(pair[0])]
-        run.report.searches += judged.searches
         run.report.known_clients += judged.left_out
         run.report.failing |= judged.failures
         return judged.fired

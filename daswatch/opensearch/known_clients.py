@@ -112,9 +112,8 @@ class KnownClientLookup:
         judged.searches += len(searches)
         past = set()
         for one, answer in zip(wanted, self._queries.answers(searches, deadline), strict=True):
-            if isinstance(answer, SearchFailure):
-                judged.failures[asked[one[0]][0].name] = answer.cause
-            elif was_there(answer):
+            # All indices are asked: where an old one cannot answer, what is recent is not kept back for it, and fires.
+            if not isinstance(answer, SearchFailure) and was_there(answer):
                 past.add(one)
         return past
 

@@ -207,10 +207,9 @@ def asked_for(page: str, reader: Reader, url: str) -> dict[str, str]:
     names = ASKED.get(page, ())
     assert [name for name in names if name not in text] == []
     if "tuning.yml" in text:
-        (example,) = (
-            content for language, content in blocks("docs/detections.md") if content.startswith("detections:")
-        )
-        (reader.folder / "tuning.yml").write_text(example)
+        examples = [content for _, content in blocks("docs/detections.md")]
+        parts = [one for one in examples if one.startswith(("detections:", "actors:"))]
+        (reader.folder / "tuning.yml").write_text("\n".join(parts))
     return {name: values[name] for name in names if name in values}
 
 
