@@ -576,7 +576,7 @@ def _of_engine(engine: Engine) -> tuple[Scenario, ...]:
         (administration, ("new-login-user", "privilege-grant")),
         (password_brute_force, ("bruteforce-success", "bruteforce-user")),
         (password_spray, ("password-spray",)),
-        (os_command, ("os-exec", "persistent-code") if ledger else ("os-exec",)),  # by a job
+        (os_command, ("os-exec",)),
         (privilege_escalation, ("new-login-user", "privilege-grant", "superuser-grant")),
         (mass_dump, ("dump-tool",) if ledger else ("dump-tool", "mass-read")),
         (drop_burst, ("schema-drop",)),
