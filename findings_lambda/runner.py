@@ -42,9 +42,10 @@ from findings_lambda.name_lookup import NameLookup, named
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import Run, RunReport
 
-# A run's searches about a backlog: twice those about what just arrived, so that no run costs three times as much as one
-# without a backlog. A slice is evaluated as a whole.
-_BACKLOG_SEARCHES = 2
+# A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
+# as one without a backlog. A slice is evaluated as a whole.
+_BACKLOG_SEARCHES = 36
+_BACKLOG_SHARE_OF_SEARCHES = 2
 _BACKLOG_SHARE = 2.0  # and that share of the time that the rest of the run took
 _BACKLOG_SECONDS = 20.0  # that the function must have left to begin a slice
 _ASKING = 0.6  # share of the time left for questions: their alerts have to be written, too
@@ -158,15 +159,14 @@ class DetectionRunner:
         begin = deadline.clock.monotonic()
         most_seconds = usual_seconds * _BACKLOG_SHARE
         usual = len(asked) + 1
+        most_searches = max(_BACKLOG_SEARCHES, _BACKLOG_SHARE_OF_SEARCHES * usual)
         failed = set(report.failing)
         slices = 0
         while unit := _unit(asked, progress, failed):
             spent = report.searches - usual
             seconds = deadline.clock.monotonic() - begin
             # The next slice takes about as long as the slices before it.
-            if slices and (
-                spent + len(unit) + 1 > _BACKLOG_SEARCHES * usual or seconds * (slices + 1) / slices > most_seconds
-            ):
+            if slices and (spent + len(unit) + 1 > most_searches or seconds * (slices + 1) / slices > most_seconds):
                 break
             if deadline.remaining < _BACKLOG_SECONDS:
                 break

@@ -53,6 +53,9 @@ class KnownClientLookup:
     def judge(self, found: Sequence[Fired], deadline: Deadline) -> Judged:
         """Leave out what only known clients did. Raises SearchUnavailable; a search that fails is in the result."""
         judged = Judged()
+        if not any(is_judged(detection) for detection, _ in found):
+            judged.fired += found
+            return judged
         explained = self._explained(found, judged, deadline)
         positions = [
             position
@@ -80,6 +83,8 @@ class KnownClientLookup:
     def _explained(self, found: Sequence[Fired], judged: Judged, deadline: Deadline) -> set[int]:
         """The positions of groups that an event around them explains."""
         asked = [(position, pair) for position, pair in enumerate(found) if is_explicable(*pair)][:_MOST_GROUPS]
+        if not asked:
+            return set()
         searches = [explanation_query(*pair, self._index, self._indices.prefix) for _, pair in asked]
         judged.searches += len(searches)
         explained = set()

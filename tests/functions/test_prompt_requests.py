@@ -113,14 +113,15 @@ def test_late_events_ask_for_none(ingest: IngestFunction, looks: Lambda) -> None
     assert looks.requests == []
 
 
-def test_conditions_look_at_what_is_written(ingest: IngestFunction, looks: Lambda) -> None:
-    """Without the statement, OpenSearch finds nothing either."""
+def test_an_event_asks_with_every_redaction(ingest: IngestFunction, looks: Lambda) -> None:
+    """What a statement does is in its signals, also where its text is not kept."""
     ingest.configure(REDACT="hash")
 
     assert ingest.invoke(ingest.record([grant()])) == []
 
     assert "commandText" not in ingest.documents()[0]
-    assert looks.requests == []
+    assert "superuser-grant" in ingest.documents()[0]["signals"]
+    assert len(looks.requests) == 1
 
 
 def test_a_record_that_is_not_written_asks_for_none(ingest: IngestFunction, looks: Lambda) -> None:

@@ -418,7 +418,7 @@ def test_a_flood_of_groups_becomes_one_summary(harness: RunHarness) -> None:
 
 def test_a_flood_of_what_is_new_is_noted_as_seen(harness: RunHarness) -> None:
     new = learned(harness)
-    names = [f"tool {number}" for number in range(3_000)]
+    names = [f"DBeaver {number}" for number in range(3_000)]
     (step,) = new.steps
     steps = ({**step, "times": len(names), "apart": 0.001, "each": {"clientApplication": names}},)
     known = seen_groups(harness)
