@@ -19,9 +19,11 @@ from opensearchpy import OpenSearch
 
 from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
+from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
 from daswatch.detections.samples import documents, samples_of
 from daswatch.detections.sigma import compile_all, rule_folders
+from daswatch.documents.actors import ActorTable
 from daswatch.documents.document import Flattening
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.saved_queries import Question, SavedQueries
@@ -223,7 +225,7 @@ def prefix(search: OpenSearch) -> Iterator[str]:
 def index_sample(search: OpenSearch, prefix: str, detection: Detection, expected: str, now: datetime) -> None:
     """The first sample that the detection must find, or must leave alone."""
     sample = next(one for one in samples_of(detection.name) if one.expected == expected)
-    flattening = Flattening(iso_milliseconds(now), index_prefix=prefix)
+    flattening = Flattening(iso_milliseconds(now), index_prefix=prefix, actors=ActorTable(shipped_actors()))
     lines = []
     for document in documents(sample, "db-SAMPLE", now, flattening):
         lines += [
