@@ -9,7 +9,6 @@ alert is written. Only a message can go out twice: if the function ends after SN
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,16 +21,18 @@ from daswatch.indexing.bulk import Action
 from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.known_clients import Fired, KnownClientLookup, is_judged
+from daswatch.opensearch.known_clients import KnownClientLookup, is_judged
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
 from daswatch.queries.monitor_notifications import FAILING, Notification, failing_query
 from daswatch.queries.saved_query import (
     Candidate,
+    Fired,
     Window,
     event_indices,
     index_of,
+    one_after_another,
     silence_window,
     windows_between,
     windows_with,
@@ -43,7 +44,7 @@ from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import Run, RunReport
 
 # A run's searches about a backlog: about twice those about what just arrived, so that no run costs three times as much
-# as one without a backlog. A slice is evaluated as a whole.
+# as one without a backlog; where few detections run, at least so many. A slice is evaluated as a whole.
 _BACKLOG_SEARCHES = 36
 _BACKLOG_SHARE_OF_SEARCHES = 2
 _BACKLOG_SHARE = 2.0  # and that share of the time that the rest of the run took
@@ -211,7 +212,7 @@ class DetectionRunner:
         others = [pair for pair in fired if pair[0].kind is not DetectionKind.FIRST_SEEN]
         new, seen_now, known = self._new(first_seen, arrivals.until, run)
         failed: set[str] = set()
-        for number, episodes in enumerate(_one_after_another([*others, *new]) or [[]]):
+        for number, episodes in enumerate(one_after_another([*others, *new]) or [[]]):
             bounded, storms = self._bounded(episodes, run)
             firings, stored = self._firings(bounded, run, gaps=gaps, caught_up=caught_up)
             failed |= self._update_alerts(
@@ -350,8 +351,8 @@ class DetectionRunner:
         return index_of(detection, event_indices(first_day, last_day, self._indices.prefix), self._indices)
 
     def _new(
-        self, found: Iterable[tuple[Detection, Candidate]], at: datetime, run: Run
-    ) -> tuple[list[tuple[Detection, Candidate]], dict[str, tuple[Detection, list[Candidate]]], dict[str, Sighting]]:
+        self, found: Iterable[Fired], at: datetime, run: Run
+    ) -> tuple[list[Fired], dict[str, tuple[Detection, list[Candidate]]], dict[str, Sighting]]:
         """Of first-seen detections: what is new, everything that was seen now, and what is known about it."""
         by_detection: dict[str, tuple[Detection, list[Candidate]]] = {}
         for detection, candidate in found:
@@ -394,7 +395,7 @@ class DetectionRunner:
 
     def _firings(
         self,
-        found: Sequence[tuple[Detection, Candidate]],
+        found: Sequence[Fired],
         run: Run,
         *,
         gaps: Mapping[str, datetime] | None = None,
@@ -495,9 +496,7 @@ class DetectionRunner:
         index = self._index(detection, moment_of(first).date(), moment_of(last).date())
         return Question(detection, Window("@timestamp", first, last), index)
 
-    def _bounded(
-        self, found: Sequence[tuple[Detection, Candidate]], run: Run
-    ) -> tuple[list[tuple[Detection, Candidate]], list[Storm]]:
+    def _bounded(self, found: Sequence[Fired], run: Run) -> tuple[list[Fired], list[Storm]]:
         """The groups that get an alert of their own, with a summary of the others of each storm, and the storms."""
         kept, storms = self._divide([(detection.name, candidate) for detection, candidate in found], run)
         summaries = [(self._detections[storm.detection], storm.summary) for storm in storms]
@@ -647,19 +646,6 @@ def _unit(asked: Sequence[Detection], noted: Progress, failed: Iterable[str]) ->
         return []
     first = min((backlog for _, backlog in lagging), key=lambda backlog: backlog.order)
     return [detection for detection, backlog in lagging if (backlog.slice, backlog.at) == (first.slice, first.at)]
-
-
-def _one_after_another(found: Iterable[tuple[Detection, Candidate]]) -> list[list[tuple[Detection, Candidate]]]:
-    """The first episode of each group, then the second of each, and so on."""
-    rounds: list[list[tuple[Detection, Candidate]]] = []
-    counted: Counter[str] = Counter()
-    for detection, candidate in found:
-        alert_id = candidate.alert_id(detection.name)
-        if counted[alert_id] == len(rounds):
-            rounds.append([])
-        rounds[counted[alert_id]].append((detection, candidate))
-        counted[alert_id] += 1
-    return rounds
 
 
 def _is_history(candidate: Candidate, alert: Alert, quiet: timedelta) -> bool:

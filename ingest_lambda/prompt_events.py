@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
 
 WRITTEN_AT = "writtenAt"
-_RECENT = timedelta(minutes=5)  # a look does not find events of an earlier time: they arrived late
+RECENT = timedelta(minutes=5)  # a look does not find events of an earlier time: they arrived late (`Arrivals`)
 _ASKING_SECONDS = 2.0
 _LEFT_SECONDS = 1.0  # of the invocation, after the request
 _PAUSE_SECONDS = 60.0  # after a request that failed
@@ -40,7 +40,7 @@ class PromptRequests:
 
     def begin(self, now: datetime, report: IngestReport) -> PromptEvents:
         """What takes the documents of one batch."""
-        return PromptEvents(self, self._prefilter, iso_milliseconds(now - _RECENT), report)
+        return PromptEvents(self, self._prefilter, iso_milliseconds(now - RECENT), report)
 
     def ask(self, deadline: Deadline, report: IngestReport) -> None:
         """Ask for a look, without waiting for it. Never raises; the report says why there is none."""

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from ipaddress import ip_network
-from typing import Any
 
 import yaml
 
@@ -104,15 +103,3 @@ def _any_case(text: str) -> str:
         f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else _SPECIAL_IN_EXPRESSION.sub(r"\\\1", letter)
         for letter in text
     )
-
-
-def tuning_example(entries: Iterable[ActorEntry]) -> dict[str, Any]:
-    """Entries as a tuning file has them."""
-    return {
-        entry.name: {
-            "kind": entry.kind.value,
-            **{field: list(getattr(entry, field)) for field in _LISTS if getattr(entry, field)},
-            "reason": entry.reason,
-        }
-        for entry in entries
-    }

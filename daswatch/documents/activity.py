@@ -35,6 +35,10 @@ class Activity(StrEnum):
     OTHER = "OTHER"
 
 
+# Whose text, where they have one, is a reason or an address.
+WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
+
+
 class Outcome(StrEnum):
     """The outcome, as far as the engine reports it. The values are those of ECS's `event.outcome`."""
 

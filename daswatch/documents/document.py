@@ -19,7 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
 
 from daswatch.canonical import canonical_json
-from daswatch.documents.activity import Activity, activity_of, is_continuation, outcome_of
+from daswatch.documents.activity import WITHOUT_STATEMENT, Activity, activity_of, is_continuation, outcome_of
 from daswatch.documents.actors import ActorTable
 from daswatch.documents.budget import MAX_CONTINUATION, MAX_RECORD, MAX_STATEMENT, Budget
 from daswatch.documents.flat_objects import LONG_MAX, LONG_MIN, split_fitting
@@ -89,7 +89,6 @@ _LISTED_NAME = re.compile(r"(?:[^,`]++|`(?:[^`]++|``)*+`?+)++")  # a comma in qu
 _CLIENT = re.compile(r"\[CLIENT: ([^\s\[\]]{1,100})\]\s*+\Z")
 _LONG_NAME = 1_000  # characters
 _LONGEST_HOST = 255  # characters
-_WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +342,7 @@ def _derive(
     if remote_ip:
         source["remoteIp"] = remote_ip
     text = source.get("commandText")
-    if text and hashed and activity not in _WITHOUT_STATEMENT and source.get("class") != "AUX":
+    if text and hashed and activity not in WITHOUT_STATEMENT and source.get("class") != "AUX":
         source["statementHash"] = read_statement(text, engine).hash
     duration = _duration_ms(source, engine, moment)
     if duration is not None:
@@ -357,7 +356,7 @@ def _objects(source: Mapping[str, Any], engine: str, activity: Activity, budget:
     `objectType`; SQL Server in its native fields, if these are on. Quoted names come without their quotes.
     """
     name = source.get("objectName")
-    if not name or activity in _WITHOUT_STATEMENT:
+    if not name or activity in WITHOUT_STATEMENT:
         return []
     count = 1
     schema = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import lru_cache
 
-from daswatch.documents.activity import Activity, is_continuation
+from daswatch.documents.activity import WITHOUT_STATEMENT, Activity, is_continuation
 from daswatch.documents.noise import AWS_USERS, is_foreign_use
 from daswatch.records.monitoring_record import Event
 from daswatch.sql.account_names import gives_name
@@ -22,7 +22,6 @@ _MAKING = frozenset({Activity.DCL, Activity.EXEC, Activity.DDL, Activity.OTHER, 
 # A query makes one where it runs a text; so does a write to the catalog of roles, or to that of jobs.
 _RUNNING_TEXT = ("dblink", "cron.", "query_to_xml", "pg_authid", "run_command_on")
 _MAKING_OF_ENGINE = {"mysql": _MAKING | {Activity.DML}, "sqlserver": _MAKING | {Activity.DML}}
-_WITHOUT_STATEMENT = frozenset({Activity.CONNECT, Activity.DISCONNECT, Activity.AUTH_FAILURE})
 
 
 class Signal(StrEnum):
@@ -54,7 +53,7 @@ def signals_of(
 def _has_statement(event: Event, engine: str, activity: Activity) -> bool:
     """Whether `commandText` begins as a statement: Aurora MySQL's AUX rows name an object, and within a statement that
     SQL Server has cut it is not known what is a literal."""
-    return activity not in _WITHOUT_STATEMENT and event.get("class") != "AUX" and not is_continuation(event, engine)
+    return activity not in WITHOUT_STATEMENT and event.get("class") != "AUX" and not is_continuation(event, engine)
 
 
 @lru_cache(maxsize=16)

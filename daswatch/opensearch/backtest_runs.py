@@ -19,7 +19,7 @@ from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind
 from daswatch.errors import SearchUnavailable
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
-from daswatch.opensearch.known_clients import Fired, KnownClientLookup, is_judged
+from daswatch.opensearch.known_clients import KnownClientLookup, is_judged
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure, firing
 from daswatch.queries.backtests import (
     Backtest,
@@ -33,7 +33,7 @@ from daswatch.queries.backtests import (
     run_windows,
     whole_window,
 )
-from daswatch.queries.saved_query import Candidate, Details, Window, completed, event_indices, index_of
+from daswatch.queries.saved_query import Candidate, Details, Fired, Window, completed, event_indices, index_of
 from daswatch.times import moment_of
 
 _QUESTIONS = 50  # in one request: a question about a whole day takes longer than one about the last minutes
@@ -75,7 +75,6 @@ class BacktestRun:
         self._queries = SavedQueries(client, patience=None)
         self._span = span
         self._indices = Indices(prefix)
-        self._known_clients = KnownClientLookup(self._queries, self._indices)
         self._known_clients = KnownClientLookup(self._queries, self._indices)
         self._judgements: dict[tuple[str, ...], bool] = {}  # whether a group fires, by what its windows returned of it
         self._step = step

@@ -19,12 +19,10 @@ from daswatch.queries.known_clients import (
     read_clients,
     was_there,
 )
-from daswatch.queries.saved_query import Candidate, Search, event_indices
+from daswatch.queries.saved_query import Candidate, Fired, Search, event_indices
 from daswatch.times import moment_of
 
 _MOST_GROUPS = 200  # that are looked at; further ones fire
-
-Fired = tuple[Detection, Candidate]
 
 
 def is_judged(detection: Detection) -> bool:

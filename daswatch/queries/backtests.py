@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from daswatch.alerts.alert import GROUPS, Alert, Database, Firing, State, advance, alert_id
+from daswatch.alerts.alert import GROUPS, Alert, Database, Firing, State, advance
 from daswatch.detections.detection import Detection, DetectionKind, Source, by_name
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id
 from daswatch.queries.saved_query import (
     ARRIVAL_OVERLAP,
     Candidate,
+    Fired,
     Window,
     current_window,
     evaluation_times,
     event_window,
+    one_after_another,
     overlap,
 )
 from daswatch.queries.storms import divide
@@ -151,7 +153,7 @@ class Backtest:
     @property
     def groups(self) -> int:
         """How many distinct groups there are."""
-        return len({_alert_id(self.detection, episode) for episode in self.episodes})
+        return len({episode.alert_id(self.detection.name) for episode in self.episodes})
 
     def per_day(self) -> dict[str, int]:
         """Alerts by the day on which they would have begun; days without any are left out."""
@@ -161,7 +163,7 @@ class Backtest:
         """The groups with the most alerts."""
         by_group: dict[str, list[Candidate]] = {}
         for episode in self.episodes:
-            by_group.setdefault(_alert_id(self.detection, episode), []).append(episode)
+            by_group.setdefault(episode.alert_id(self.detection.name), []).append(episode)
         histories = [self._history(name, episodes) for name, episodes in by_group.items()]
         return sorted(histories, key=lambda one: (-one.alerts, -one.events, one.first_seen))[:most]
 
@@ -232,7 +234,7 @@ def episodes(detection: Detection, found: Iterable[Candidate], begin: datetime) 
     for candidate in found:
         if moment_of(candidate.last_seen) < begin:
             continue
-        name = _alert_id(detection, candidate)
+        name = candidate.alert_id(detection.name)
         earlier = current.get(name)
         if earlier and moment_of(candidate.first_seen) - moment_of(earlier.last_seen) >= quiet:
             finished.append(earlier)
@@ -243,8 +245,7 @@ def episodes(detection: Detection, found: Iterable[Candidate], begin: datetime) 
 
 # Whether the events of a group complete a sequence, from the begin of its episode.
 Completed = Callable[[Detection, Candidate, str], bool]
-Fired = Sequence[tuple[Detection, Candidate]]
-Judged = Callable[[Fired], Fired]  # what fires, without what known clients or other events explain
+Judged = Callable[[Sequence[Fired]], Sequence[Fired]]  # what fires, without what known clients or other events explain
 
 
 class Replay:
@@ -263,7 +264,7 @@ class Replay:
         if not found and not self._recent and not self._alerts:
             return
         firing = self._judged(self._firing(now, found))
-        rounds = _one_after_another(firing) or [[]]
+        rounds = one_after_another(firing) or [[]]
         for number, round_ in enumerate(rounds):
             self._raise(now, round_, archive_quiet=not number)
         self._forget(now)
@@ -278,7 +279,7 @@ class Replay:
         self._ended += [alert for alert in self._alerts.values() if alert.state is State.ACTIVE]
         self._alerts = {}
 
-    def _firing(self, now: datetime, found: Mapping[str, Sequence[Found]]) -> list[tuple[Detection, Candidate]]:
+    def _firing(self, now: datetime, found: Mapping[str, Sequence[Found]]) -> list[Fired]:
         """What this run's questions return: the groups of its own windows, and of those that it repeats."""
         firing = []
         for name in {**self._recent, **found}:
@@ -288,7 +289,7 @@ class Replay:
             repeated = {group: [one for one in own if one.at >= since] for group, own in groups.items()}
             own_now: dict[str, list[Found]] = {group: list(own) for group, own in repeated.items() if own}
             for one in found.get(name, ()):
-                group = _alert_id(detection, one.candidate)
+                group = one.candidate.alert_id(detection.name)
                 own_now.setdefault(group, []).append(one)
                 if one.ended and detection.kind is not DetectionKind.FIRST_SEEN:
                     repeated.setdefault(group, []).append(one)
@@ -302,7 +303,7 @@ class Replay:
                 firing += [(detection, one) for one in episodes(detection, ordered, _BEGINNING)]
         return firing
 
-    def _raise(self, now: datetime, firing: Sequence[tuple[Detection, Candidate]], *, archive_quiet: bool) -> None:
+    def _raise(self, now: datetime, firing: Sequence[Fired], *, archive_quiet: bool) -> None:
         open_alerts = {name for name, alert in self._alerts.items() if alert.state is State.ACTIVE}
         kept, storms = divide([(detection.name, candidate) for detection, candidate in firing], open_alerts)
         groups = {storm.alert_id: storm.total for storm in storms}
@@ -310,7 +311,7 @@ class Replay:
         bounded += [(self.detections[storm.detection], storm.summary) for storm in storms]
         fired = set()
         for detection, candidate in bounded:
-            name = _alert_id(detection, candidate)
+            name = candidate.alert_id(detection.name)
             fired.add(name)
             before = self._alerts.get(name)
             one = self._of_candidate(detection, candidate, before, groups.get(name, 0))
@@ -466,19 +467,6 @@ def _run_after(moment: datetime) -> datetime:
     return datetime.fromtimestamp((moment.timestamp() // 60 + 1) * 60, UTC)
 
 
-def _one_after_another(firing: Iterable[tuple[Detection, Candidate]]) -> list[list[tuple[Detection, Candidate]]]:
-    """The first episode of each group, then the second of each, and so on."""
-    rounds: list[list[tuple[Detection, Candidate]]] = []
-    counted: Counter[str] = Counter()
-    for detection, candidate in firing:
-        name = _alert_id(detection, candidate)
-        if counted[name] == len(rounds):
-            rounds.append([])
-        rounds[counted[name]].append((detection, candidate))
-        counted[name] += 1
-    return rounds
-
-
 def _joined(detection: Detection, earlier: Candidate, later: Candidate) -> Candidate:
     disjoint = not detection.window_seconds
     return replace(
@@ -489,7 +477,3 @@ def _joined(detection: Detection, earlier: Candidate, later: Candidate) -> Candi
         level=max(earlier.level, later.level, key=lambda level: level.rank),
         metrics={name: max(value, earlier.metrics.get(name, 0)) for name, value in later.metrics.items()},
     )
-
-
-def _alert_id(detection: Detection, candidate: Candidate) -> str:
-    return alert_id(detection.name, candidate.resource_id, candidate.group)

@@ -138,20 +138,8 @@ def earlier_query(detection: Detection, group: Candidate, client: Client) -> dic
     if client.statement:
         terms["statementHash"] = client.statement
     before = iso_milliseconds(moment_of(group.first_seen) - days)
-    return {
-        "size": 0,
-        "terminate_after": 1,
-        "track_total_hits": 1,
-        "query": {
-            "bool": {
-                "filter": [
-                    {"range": {"@timestamp": {"lte": before}}},
-                    *({"term": {name: value}} for name, value in terms.items()),
-                ],
-                "must_not": [{"term": {"activity": str(Activity.AUTH_FAILURE)}}],
-            }
-        },
-    }
+    filters = [{"range": {"@timestamp": {"lte": before}}}, *({"term": {name: value}} for name, value in terms.items())]
+    return _one_event({"filter": filters, "must_not": [{"term": {"activity": str(Activity.AUTH_FAILURE)}}]})
 
 
 def is_explicable(detection: Detection, group: Candidate) -> bool:
@@ -169,21 +157,17 @@ def explanation_query(detection: Detection, group: Candidate, index: str, prefix
         raise ValueError(detection.name)
     around = timedelta(seconds=rule.seconds)
     begin, end = moment_of(group.first_seen) - around, moment_of(group.last_seen) + around
-    body = {
-        "size": 0,
-        "terminate_after": 1,
-        "track_total_hits": 1,
-        "query": {
-            "bool": {
-                "filter": [
-                    query_string(rule.query),
-                    {"range": {"@timestamp": {"gte": iso_milliseconds(begin), "lte": iso_milliseconds(end)}}},
-                    *group_filters(group.resource_id, group.group),
-                ]
-            }
-        },
-    }
-    return Search(index or event_indices(begin.date(), end.date(), prefix), body)
+    filters = [
+        query_string(rule.query),
+        {"range": {"@timestamp": {"gte": iso_milliseconds(begin), "lte": iso_milliseconds(end)}}},
+        *group_filters(group.resource_id, group.group),
+    ]
+    return Search(index or event_indices(begin.date(), end.date(), prefix), _one_event({"filter": filters}))
+
+
+def _one_event(condition: dict[str, Any]) -> dict[str, Any]:
+    """The body of a search that ends at the first event of each shard: `was_there` reads its answer."""
+    return {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": {"bool": condition}}
 
 
 def was_there(answer: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ holds only what is to be published, however much was searched.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -83,6 +83,9 @@ class Candidate:
         return alert_id(detection, self.resource_id, self.group)
 
 
+Fired = tuple[Detection, Candidate]
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
     """More about one group: what its alert shows."""
@@ -101,6 +104,19 @@ class Details:
         tuple[str, bool], ...
     ] = ()  # of a sequence: each event's time, oldest first, and whether it is the last step
     pivot: PivotEvent | None = None
+
+
+def one_after_another(found: Iterable[Fired]) -> list[list[Fired]]:
+    """The first episode of each group, then the second of each, and so on."""
+    rounds: list[list[Fired]] = []
+    counted: Counter[str] = Counter()
+    for detection, candidate in found:
+        name = candidate.alert_id(detection.name)
+        if counted[name] == len(rounds):
+            rounds.append([])
+        rounds[counted[name]].append((detection, candidate))
+        counted[name] += 1
+    return rounds
 
 
 def overlap(detection: Detection) -> timedelta:

@@ -18,11 +18,8 @@ and none around punctuation; `?`, `$`, `@` and `#` count as letters there. In it
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from daswatch.sql.statements import (
-    CACHED_CHARACTERS,
-    CACHED_STATEMENTS,
     code_positions,
     code_scanners,
     known_engine,
@@ -132,7 +129,7 @@ def _bare(text: str, engine: str, depth: int) -> str:
 
 
 def _is_called_later(head: str) -> bool:
-    """Whether a body in dollar quotes is a function's; a trigger's function is called by nobody."""
+    """Whether a body in dollar quotes is a function's; no statement calls a trigger's."""
     head = replaced(head[-_HEAD:], "postgresql", SCANNERS_OF_CODE["postgresql"], _blank).rpartition(";")[2]
     return _BEFORE_BODY.search(head) is not None and _OF_TRIGGER.search(head) is None
 
@@ -151,10 +148,6 @@ def without_bodies(shape: str, engine: str) -> str:
 
 def shape_of_bare(text: str, engine: str) -> str:
     """The shape of what `bare` returns."""
-    return (_cached if len(text) <= CACHED_CHARACTERS else _shape)(text, engine)
-
-
-def _shape(text: str, engine: str) -> str:
     if '"' in text or "`" in text or "[" in text:
         text = SCANNERS_OF_CODE[engine].sub(_named, text)
     text = text.lower()
@@ -179,9 +172,6 @@ def _shape(text: str, engine: str) -> str:
             text = _NEEDLESS_BLANK.sub("", _IN_PARENTHESES.sub(r" \1 ", text).replace("  ", " "))
     text = _LIST.sub(r"\1(?)", text)
     return text.strip("; ")
-
-
-_cached = lru_cache(maxsize=CACHED_STATEMENTS)(_shape)
 
 
 def _named(match: re.Match[str]) -> str:

@@ -16,8 +16,10 @@ from werkzeug import Request, Response
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import SettingsError
+from daswatch.queries.backlog import Arrivals
 from demo.aws import REGION, LocalAws
 from ingest_lambda import handler as ingest_handler
+from ingest_lambda.prompt_events import RECENT
 from tests.builders.events import postgresql_event
 from tests.fakes.clock import RealClock, ends_within
 from tests.fakes.relay import Relay
@@ -105,6 +107,10 @@ def test_a_batch_asks_once_and_with_nothing_of_its_events(ingest: IngestFunction
     (request,) = looks.requests
     assert request.keys() == {"writtenAt"}
     assert ingest.log["prompt_events"] == 200
+
+
+def test_what_is_asked_for_a_look_finds() -> None:
+    assert Arrivals(at := datetime.now(UTC), at).begin <= at - RECENT
 
 
 def test_late_events_ask_for_none(ingest: IngestFunction, looks: Lambda) -> None:
