@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from daswatch.detections import reference_pages
 from daswatch.detections.detection import Detection, Source
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.call_signals import CALL_SIGNALS
-from tools.markers import replaced
+from tools.markers import with_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "control-plane.md"
 BEGIN, END = "<!-- signals: made by python -m tools.control_plane_page -->", "<!-- end of signals -->"
@@ -25,15 +26,12 @@ def table() -> str:
         [f"`{one.name}`", one.meaning, ", ".join(one.calls), "<br>".join(_reported(one.name, detections))]
         for one in CALL_SIGNALS
     ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    return reference_pages.table(head, rows)
 
 
 def with_table(page: str) -> str:
     """The page with the table of the code. Raises ValueError where the page has no place for it."""
-    found = replaced(page, BEGIN, END, f"\n{table()}\n")
-    if found is None:
-        raise ValueError(f"{PAGE.name} has no place for the table: {BEGIN} … {END}")
-    return found
+    return with_part(page, BEGIN, END, table())
 
 
 def _reported(signal: str, detections: list[Detection]) -> Iterator[str]:

@@ -5,8 +5,7 @@ python -m tools.coverage_page   # writes it
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -14,9 +13,10 @@ from textwrap import fill
 import orjson
 
 from daswatch.detections.detection import Detection
+from daswatch.detections.reference_pages import attack_url, escaped, table
 from daswatch.detections.samples import CONTROL_PLANE, Sample, samples_of
 from daswatch.detections.sigma import compile_all
-from tools.markers import replaced
+from tools.markers import with_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 ATTACK = Path(__file__).with_name("attack-17.0.json")
@@ -34,7 +34,6 @@ TACTICS = (
     "exfiltration", "impact",
 )  # fmt: skip
 _WORDS_IN_LOWER_CASE = {"and"}
-_SPECIAL = re.compile(r"`[^`]+`|[\\*<>\[\]|]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def _techniques(detection: Detection, samples: Iterable[Sample], attack: Attack)
 
 def overview(rows: Sequence[Shown], attack: Attack) -> str:
     """A square for each detection, by tactic and engine."""
-    return _table(
+    return table(
         ("tactic", *ENGINES.values()),
         [
             (f"[{_title(tactic)}](#{tactic})", *(_squares(rows, tactic, engine, attack) for engine in ENGINES))
@@ -105,7 +104,7 @@ def matrix(rows: Sequence[Shown], attack: Attack) -> str:
 def blind_spots(rows: Iterable[Shown]) -> str:
     """What each detection does not see, by its own words."""
     return "\n".join(
-        _wrapped(f"- **{one.detection.name}**: {' '.join(_escaped(text) for text in one.detection.blind_spots)}")
+        _wrapped(f"- **{one.detection.name}**: {' '.join(escaped(text) for text in one.detection.blind_spots)}")
         for one in rows
         if one.detection.blind_spots
     )
@@ -121,10 +120,7 @@ def with_tables(page: str) -> str:
         ("blind spots", blind_spots(rows)),
     ):
         begin, end = f"<!-- {name}: made by python -m tools.coverage_page -->", f"<!-- end of {name} -->"
-        found = replaced(page, begin, end, f"\n{text}\n")
-        if found is None:
-            raise ValueError(f"{PAGE.name} has no place for the {name}: {begin} … {end}")
-        page = found
+        page = with_part(page, begin, end, text)
     return page
 
 
@@ -138,17 +134,17 @@ def _tactic(tactic: str, rows: Sequence[Shown], attack: Attack) -> str:
     techniques = sorted({found for one in rows for engine in ENGINES for found in one.of(tactic, engine, attack)})
     if not techniques:
         return f"### {_title(tactic)}\n\nNo detection."
-    table = _table(
+    techniques_table = table(
         ("technique", *ENGINES.values()),
         [
             (
-                f"[{technique}]({_url(technique)}) {attack.name(technique)}",
+                f"[{technique}]({attack_url(technique)}) {attack.name(technique)}",
                 *(_detections(rows, technique, tactic, engine, attack) for engine in ENGINES),
             )
             for technique in techniques
         ],
     )
-    return f"### {_title(tactic)}\n\n{table}"
+    return f"### {_title(tactic)}\n\n{techniques_table}"
 
 
 def _detections(rows: Sequence[Shown], technique: str, tactic: str, engine: str, attack: Attack) -> str:
@@ -160,10 +156,6 @@ def _link(detection: Detection) -> str:
     return link if detection.enabled else f"*{link}*"
 
 
-def _url(technique: str) -> str:
-    return f"https://attack.mitre.org/techniques/{technique.replace('.', '/')}/"
-
-
 def _title(tactic: str) -> str:
     words = (word if word in _WORDS_IN_LOWER_CASE else word.capitalize() for word in tactic.split("-"))
     return " ".join(words)
@@ -171,19 +163,6 @@ def _title(tactic: str) -> str:
 
 def _wrapped(entry: str) -> str:
     return fill(entry, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: found[0] if len(found[0]) > 1 else f"\\{found[0]}", text)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(_rows(head, rows))
-
-
-def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for cells in (head, ["---"] * len(head), *rows):
-        yield f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -8,3 +8,11 @@ def replaced(page: str, begin: str, end: str, content: str) -> str | None:
     before, found, rest = page.partition(begin)
     _, ends, after = rest.partition(end)
     return f"{before}{begin}\n{content}\n{end}{after}" if found and ends else None
+
+
+def with_part(page: str, begin: str, end: str, content: str) -> str:
+    """The page with other content between its markers, apart from these. Raises ValueError where it lacks one."""
+    found = replaced(page, begin, end, f"\n{content}\n")
+    if found is None:
+        raise ValueError(f"the page has no place for what the code has: {begin} … {end}")
+    return found

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from daswatch.detections import reference_pages
 from daswatch.settings import SETTINGS, Reader, Setting
-from tools.markers import replaced
+from tools.markers import with_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings: made by python -m tools.settings_page -->", "<!-- end of settings -->"
@@ -19,15 +20,12 @@ def table() -> str:
     readers = [reader.value for reader in Reader]
     head = ["Setting", "Default", *readers, "Meaning"]
     rows = [_row(setting) for setting in SETTINGS.values()]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    return reference_pages.table(head, rows)
 
 
 def with_table(page: str) -> str:
     """The page with the table of the code. Raises ValueError where the page has no place for it."""
-    found = replaced(page, BEGIN, END, f"\n{table()}\n")
-    if found is None:
-        raise ValueError(f"{PAGE.name} has no place for the table: {BEGIN} … {END}")
-    return found
+    return with_part(page, BEGIN, END, table())
 
 
 def _row(setting: Setting) -> list[str]:

@@ -5,13 +5,13 @@ python -m tools.signals_page   # writes it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
+from daswatch.detections.reference_pages import table
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import Signal
 from daswatch.sql.statements import ENGINES
-from tools.markers import replaced
+from tools.markers import with_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "signals.md"
 BEGIN, END = "<!-- signals: made by python -m tools.signals_page -->", "<!-- end of signals -->"
@@ -21,23 +21,17 @@ _WIDTH = max(map(len, ENGINES)) + 2
 
 def content() -> str:
     """A table of all signals, then each with examples."""
-    return "\n\n".join(["\n".join(_table()), *map(_section, SIGNALS)])
+    return "\n\n".join([table(("Signal", "Engines", "Meaning"), map(_row, SIGNALS)), *map(_section, SIGNALS)])
 
 
 def with_content(page: str) -> str:
     """The page with what the code has. Raises ValueError where the page has no place for it."""
-    found = replaced(page, BEGIN, END, f"\n{content()}\n")
-    if found is None:
-        raise ValueError(f"{PAGE.name} has no place for the signals: {BEGIN} … {END}")
-    return found
+    return with_part(page, BEGIN, END, content())
 
 
-def _table() -> Iterator[str]:
-    yield "| Signal | Engines | Meaning |"
-    yield "|---|---|---|"
-    for signal in SIGNALS:
-        engines = "all" if len(signal.samples) == len(ENGINES) else ", ".join(e for e in ENGINES if e in signal.samples)
-        yield f"| [`{signal.name}`](#{signal.name}) | {engines} | {signal.meaning.replace('|', chr(92) + '|')} |"
+def _row(signal: Signal) -> tuple[str, ...]:
+    engines = "all" if len(signal.samples) == len(ENGINES) else ", ".join(e for e in ENGINES if e in signal.samples)
+    return f"[`{signal.name}`](#{signal.name})", engines, signal.meaning.replace("|", "\\|")
 
 
 def _section(signal: Signal) -> str:

@@ -32,16 +32,16 @@ def index(detections: Iterable[Detection]) -> str:
     rows = [
         (
             f"[{one.name}]({one.name}.md)",
-            _text(one.title),
+            escaped(one.title),
             one.level.value,
-            _text(fires_in_words(one)),
+            escaped(fires_in_words(one)),
             ", ".join(one.engines),
             "yes" if one.enabled else "no",
         )
         for one in detections
     ]
-    table = _table(("detection", "title", "level", "condition", "engines", "enabled"), rows)
-    return f"# Detections\n\n{table}\n"
+    listed = table(("detection", "title", "level", "condition", "engines", "enabled"), rows)
+    return f"# Detections\n\n{listed}\n"
 
 
 def fires_in_words(detection: Detection) -> str:
@@ -63,6 +63,22 @@ def duration(seconds: int) -> str:
     """Return a duration in its largest whole unit, such as `15 minutes`."""
     length, one, many = next(unit for unit in _UNITS if seconds % unit[0] == 0)
     return f"{seconds // length} {one if seconds == length else many}"
+
+
+def escaped(words: str) -> str:
+    """Escape Markdown in text; code in backticks stays code."""
+    return _CODE_OR_SPECIAL.sub(lambda found: found[0] if len(found[0]) > 1 else f"\\{found[0]}", words)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; cells are Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def attack_url(technique: str) -> str:
+    """Return the page of a technique, such as T1078.004."""
+    return f"https://attack.mitre.org/techniques/{technique.upper().replace('.', '/')}/"
 
 
 def _condition_in_words(detection: Detection) -> str:
@@ -97,22 +113,23 @@ def _group_in_words(detection: Detection) -> str:
 
 
 def _sections(detection: Detection, samples: Sequence[Sample]) -> Iterator[str]:
-    yield f"# {_text(detection.title)}"
+    yield f"# {escaped(detection.title)}"
     facts = (f"level **{detection.level.value}**", ", ".join(detection.engines), f"version {detection.version}")
     yield " · ".join((f"`{detection.name}`", *facts))
     if not detection.enabled:
-        yield f"**Disabled.** {_text(detection.disabled_because)}".rstrip()
-    yield _text(detection.description)
+        yield f"**Disabled.** {escaped(detection.disabled_because)}".rstrip()
+    yield escaped(detection.description)
     yield "## Why it matters"
-    yield _text(detection.why)
+    yield escaped(detection.why)
     yield "## When it fires"
     archived = f"The alert is archived after {duration(detection.quiet_seconds)} without new events."
-    yield f"Condition: {_text(fires_in_words(detection))}. {archived}"
+    yield f"Condition: {escaped(fires_in_words(detection))}. {archived}"
+    yield from _explanation(detection)
     yield from _known_clients(detection)
     yield from _queries(detection)
     yield from _settings(detection)
     yield "## Runbook"
-    yield "\n".join(f"{number}. {_text(step)}" for number, step in enumerate(detection.runbook, 1))
+    yield "\n".join(f"{number}. {escaped(step)}" for number, step in enumerate(detection.runbook, 1))
     yield "## False positives"
     yield _listed(detection.false_positives)
     if detection.blind_spots:
@@ -123,13 +140,25 @@ def _sections(detection: Detection, samples: Sequence[Sample]) -> Iterator[str]:
     yield from _sources(detection)
 
 
+def _explanation(detection: Detection) -> Iterator[str]:
+    rule = detection.explanation
+    if rule is None:
+        return
+    yield (
+        f"Groups below the level {rule.below.value} are left out where the same group has an event that explains them "
+        f"(Lucene), within {duration(rule.seconds)} before or after:"
+    )
+    yield _code(rule.query)
+
+
 def _known_clients(detection: Detection) -> Iterator[str]:
     rule = detection.known_clients
     if rule is None:
         return
     pace = ", and their events are evenly spread" if rule.steady else ""
+    did = "all sent statements of the same shapes to" if rule.same_statements else "were all active at"
     days = duration(rule.days * 86_400)
-    yield f"Groups whose clients were all active at the database {days} before are left out{pace}."
+    yield f"Groups whose clients {did} the database {days} before are left out{pace}."
     if rule.when:
         yield "Only where every event matches (Lucene):"
         yield _code(rule.when)
@@ -146,7 +175,7 @@ def _queries(detection: Detection) -> Iterator[str]:
         yield _code(detection.sequence.then)
     for condition in detection.conditions:
         if condition.query:
-            yield f"Narrower query for “{_text(_metric_in_words(condition))}”:"
+            yield f"Narrower query for “{escaped(_metric_in_words(condition))}”:"
             yield _code(condition.query)
     if detection.script:
         params: Mapping[str, Any] = detection.script["script"]["script"]["params"]
@@ -158,7 +187,7 @@ def _settings(detection: Detection) -> Iterator[str]:
     if not detection.settings:
         return
     yield "## Settings"
-    yield _table(("setting", "value"), [(f"`{name}`", _cell(value)) for name, value in detection.settings.items()])
+    yield table(("setting", "value"), [(f"`{name}`", _cell(value)) for name, value in detection.settings.items()])
     yield "To change a setting, add it to your tuning file:"
     lines = [f"      {name}: {_yaml(value)}" for name, value in detection.settings.items()]
     yield _code("\n".join(["detections:", f"  {detection.name}:", "    settings:", *lines]), "yaml")
@@ -169,14 +198,14 @@ def _suppressions(detection: Detection) -> Iterator[str]:
         yield "## Suppressions"
         rows = [
             (
-                _text(", ".join(f"{name} {' or '.join(values)}" for name, values in one.when.items())),
-                _text(one.reason),
-                _text(one.owner),
+                escaped(", ".join(f"{name} {' or '.join(values)}" for name, values in one.when.items())),
+                escaped(one.reason),
+                escaped(one.owner),
                 one.expires,
             )
             for one in detection.suppressions
         ]
-        yield _table(("events", "reason", "owner", "expires"), rows)
+        yield table(("events", "reason", "owner", "expires"), rows)
 
 
 def _samples(samples: Sequence[Sample]) -> Iterator[str]:
@@ -192,35 +221,21 @@ def _sources(detection: Detection) -> Iterator[str]:
     techniques = [tag for tag in detection.attack if _TECHNIQUE.fullmatch(tag)]
     tactics = [tag.replace("-", " ") for tag in detection.attack if tag not in techniques]
     lines = [f"Tactics: {', '.join(tactics)}"] if tactics else []
-    lines += [f"[{tag.upper()}]({_attack_url(tag)})" for tag in techniques]
-    shown = {_attack_url(tag) for tag in techniques}
+    lines += [f"[{tag.upper()}]({attack_url(tag)})" for tag in techniques]
+    shown = {attack_url(tag) for tag in techniques}
     lines += [f"<{url}>" for url in detection.references if url not in shown]
     lines.append(f"Finding type: {', '.join(detection.types)}")
     yield "\n".join(f"- {line}" for line in lines)
 
 
-def _attack_url(tag: str) -> str:
-    return f"https://attack.mitre.org/techniques/{tag.upper().replace('.', '/')}/"
-
-
 def _listed(entries: Iterable[str]) -> str:
-    return "\n".join(f"- {_text(entry)}" for entry in entries)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"- {escaped(entry)}" for entry in entries)
 
 
 def _code(text: str, language: str = "text") -> str:
     """Return a code block whose fence is longer than any in the text."""
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
     return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _text(words: str) -> str:
-    """Escape Markdown in text; code in backticks stays code."""
-    return _CODE_OR_SPECIAL.sub(lambda found: found[0] if len(found[0]) > 1 else f"\\{found[0]}", words)
 
 
 def _yaml(value: Any) -> str:

@@ -47,6 +47,15 @@ def headings(text: str) -> list[str]:
     return re.findall(r"^##? (.*)$", text, re.MULTILINE)
 
 
+def test_a_page_says_what_is_left_out() -> None:
+    text = page(corpus()["schema-drop"])
+    assert "Groups below the level high are left out where the same group has an event" in text
+    assert "Groups whose clients all sent statements of the same shapes to the database 7 days before are left" in text
+    guessing = page(corpus()["bruteforce-user"])
+    assert "whose clients were all active at the database 7 days before are left out, and their events" in guessing
+    assert "Groups below the level" not in guessing
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
