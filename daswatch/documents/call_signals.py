@@ -259,9 +259,9 @@ def _has_other_network(call: Call) -> bool:
 
 def _is_whole(call: Call) -> bool:
     """Whether a deletion takes the data: not of an Aurora cluster's instance, nor of a replica."""
-    return not any(
+    return call.name == "DeleteDBCluster" or not any(
         call.answered(name) for name in ("dbclusteridentifier", "readreplicasourcedbinstanceidentifier")
-    ) or call.name in ("DeleteDBCluster",)
+    )
 
 
 def _leaves_no_snapshot(call: Call) -> bool:

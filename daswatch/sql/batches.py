@@ -10,17 +10,13 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from daswatch.sql.statements import code_of
+from daswatch.sql.statements import code_of, word_set
 
 _TOKEN = re.compile(r'"(?:[^"]++|"")*+"?+|\[(?:[^\]]++|\]\])*+\]?+|[#@]{0,2}+[^\W\d][\w$#@]*+|[();:]')
 _MARKS = frozenset('();:["')
 
 
-def _words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_VERBS = _words(
+_VERBS = word_set(
     "SELECT READTEXT INSERT UPDATE DELETE MERGE BULK UPDATETEXT WRITETEXT CREATE ALTER DROP TRUNCATE ENABLE DISABLE "
     "GRANT REVOKE DENY ADD EXEC EXECUTE BACKUP RESTORE DBCC KILL"
 )
@@ -28,7 +24,7 @@ _VERBS = _words(
 _ONLY_WITH = {"ENABLE": "TRIGGER", "DISABLE": "TRIGGER", "ADD": "SIGNATURE", "BULK": "INSERT"}
 _OF_A_CURSOR = ("FOR", "UPDATE")
 # What else a batch may begin with; another word is the name of a procedure, which may stand there without EXEC.
-_BEGINNINGS = _VERBS | _words(
+_BEGINNINGS = _VERBS | word_set(
     "WITH SET DECLARE IF WHILE BEGIN PRINT RAISERROR THROW RETURN WAITFOR USE COMMIT ROLLBACK SAVE GOTO BREAK CONTINUE "
     "OPEN CLOSE FETCH DEALLOCATE CHECKPOINT SHUTDOWN RECONFIGURE REVERT SETUSER SEND RECEIVE MOVE GET END ELSE LINENO "
     "COPY RENAME"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from daswatch.sql.shapes import SCANNERS_OF_CODE
-from daswatch.sql.statements import Patterns, code_positions, known_engine, readable, without_backslashes
+from daswatch.sql.statements import Patterns, code_positions, known_engine, readable, without_backslashes, word_set
 
 UNKNOWN = "unknown_"
 
@@ -28,25 +28,21 @@ _DEEPEST = 30  # expressions within each other
 _BODIES = 3  # dollar quotes within each other
 
 
-def _words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
 # Functions and procedures that run a text among their arguments, by their last name.
 _RUNNING = {
-    "postgresql": _words(
+    "postgresql": word_set(
         "dblink dblink_exec dblink_open dblink_send_query query_to_xml query_to_xml_and_xmlschema query_to_xmlschema"
         " schedule schedule_in_database alter_job query_export_to_s3 run_command_on_workers run_command_on_shards"
         " run_command_on_placements run_command_on_all_nodes master_run_on_worker crosstab ts_stat connectby"
         " create_distributed_function launch task exec_sql"
     ),
     "mysql": frozenset(),
-    "oracle": _words(
+    "oracle": word_set(
         "parse parse_as_user create_job create_program submit isubmit what exec_ddl_statement getxml newcontext"
         " newcontextfromhierarchy add_policy create_function validate run_in_parallel create_task fire_trigger"
         " set_attribute change do_sql translate_sql sqltext"
     ),
-    "sqlserver": _words(
+    "sqlserver": word_set(
         "sp_executesql openquery openrowset sp_add_jobstep sp_update_jobstep sp_send_dbmail sp_prepare sp_prepexec"
         " sp_cursoropen sp_cursorprepexec sp_msforeachtable sp_msforeachdb sp_execute_external_script sp_execute_remote"
         " sp_tables_ex sp_addextendedproc xp_execresultset sp_execresultset"
@@ -324,7 +320,7 @@ class _Reader:
         for _ in range(most):
             self._skip_name()
             value = self._expression()
-            if name not in ("sp_executesql",) and not value.assembled and not _may_be_statement(value.text):
+            if name != "sp_executesql" and not value.assembled and not _may_be_statement(value.text):
                 value = _UNKNOWN
             self._take(value)
             while self._peek() not in (",", ")", ";", ""):
@@ -374,7 +370,7 @@ class _Reader:
         while self._peek() == "." and self.position + 1 < len(self.tokens):
             name = self.tokens[self.position + 1].text.lower()
             self.position += 2
-        if self._peek() == "(" and token.kind not in _LITERALS:
+        if self._peek() == "(":
             self.position += 1
             return self._function(name, depth)
         return self.variables.get(name, _UNKNOWN)
@@ -517,9 +513,8 @@ def _first(arguments: list[_Value]) -> str:
     return arguments[0].text
 
 
-def _last(arguments: list[_Value]) -> str:
-    known = [value.text for value in arguments if value.known and not value.number]
-    return known[0] if known else UNKNOWN
+def _first_text(arguments: list[_Value]) -> str:
+    return next((value.text for value in arguments if value.known and not value.number), UNKNOWN)
 
 
 def _all(arguments: list[_Value]) -> str:
@@ -527,10 +522,10 @@ def _all(arguments: list[_Value]) -> str:
 
 
 # What leaves a text as it is: it is not put together by these.
-_CASTS = _words("cast convert convert_from to_char to_clob to_nchar to_nclob nvl coalesce isnull ifnull")
+_CASTS = word_set("cast convert convert_from to_char to_clob to_nchar to_nclob nvl coalesce isnull ifnull")
 _FUNCTIONS: dict[str, _Function] = {
     **dict.fromkeys(("chr", "char", "nchar", "unichr"), _characters),
-    **dict.fromkeys(("concat",), _all),
+    "concat": _all,
     "concat_ws": lambda arguments: arguments[0].text.join(value.text for value in arguments[1:]),
     "format": _formatted,
     "replace": _replaced,
@@ -548,5 +543,5 @@ _FUNCTIONS: dict[str, _Function] = {
     **dict.fromkeys(("convert_from", "cast_to_varchar2", "cast_to_nvarchar2", "upper", "lower", "trim"), _first),
     **dict.fromkeys(("ltrim", "rtrim", "btrim", "initcap", "quote_ident", "quotename", "quote_literal"), _first),
     **dict.fromkeys(("enquote_name", "simple_sql_name"), _first),
-    "convert": _last,  # SQL Server gives the type first, MySQL the value
+    "convert": _first_text,  # SQL Server gives the type first, MySQL the value
 }

@@ -27,6 +27,7 @@ from daswatch.sql.statements import (
     plain,
     readable,
     replaced,
+    word_set,
 )
 
 # Exact, unlike the number of a hash: what stands directly behind a number is code: `1or 1=1`, `1e0union`.
@@ -38,11 +39,7 @@ SCANNERS_OF_CODE = code_scanners(_NUMBER)
 _LITERALS = literal_scanners(_NUMBER)
 
 
-def _words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_RESERVED = _words(
+_RESERVED = word_set(
     "all alter and as begin between by call case commit connect create current_user database db_name declare deny"
     " disable do drop else enable end exec execute exists explain export fetch for from function grant group having if"
     " import in index insert intersect into is join kill language like limit load lock login loop merge minus not null"

@@ -445,6 +445,11 @@ _cached_shape_hash = lru_cache(maxsize=_CACHED_SHAPES)(_shape_hash)
 _cached_without_bare_words = lru_cache(maxsize=_CACHED_SHAPES)(_without_bare_words)
 
 
+def word_set(listed: str) -> frozenset[str]:
+    """Words that are given with blanks between them."""
+    return frozenset(listed.split())
+
+
 def contains_any(text: str, parts: Iterable[str]) -> bool:
     """Whether one of these parts is in the text: what nearly all texts are asked before anything costs more."""
     for part in parts:  # noqa: SIM110 a generator would cost as much again

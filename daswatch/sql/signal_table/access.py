@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from daswatch.sql.signal_table.model import ALL, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal, words
 
 _PG = ("postgresql",)
 _MYSQL = ("mysql",)
@@ -24,10 +24,6 @@ def _any(*names: str) -> str:
     return rf"(?:{'|'.join(map(re.escape, names))})"
 
 
-def _words(listed: str) -> tuple[str, ...]:
-    return tuple(listed.split())
-
-
 def _calls(engines: tuple[str, ...], *names: str, raw: str = "") -> Pattern:
     """Functions that are called, in any schema."""
     return Pattern(engines, names, rf"{_CALLED}{_any(*names)}\(", raw)
@@ -44,16 +40,16 @@ def _procedures(*names: str, raw: str = "") -> Pattern:
 
 
 # A UNC path makes the server authenticate to another host, regardless of the function that opens it.
-_OPENS_PATHS = _words(
+_OPENS_PATHS = words(
     "xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails xp_copy_file xp_copy_files"
     " fn_xe_file_target_read_file fn_trace_gettable fn_trace_getinfo fn_get_audit_file fn_dump_dblog"
     " dm_os_file_exists dm_os_enumerate_filesystem backup restore bulk openrowset filename sp_addumpdevice"
     " sp_trace_create sp_attach_db certificate assembly"
 )
-_PASSWORDS = _words(
+_PASSWORDS = words(
     "password passwd pwd pass user_pass password_hash passwordhash pass_hash encrypted_password passhash"
 )
-_UNTRUSTED = _words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
+_UNTRUSTED = words("plperlu plpythonu plpython2u plpython3u pltclu plsh c")
 
 # An aggregate over all rows: no condition, grouping or limit after FROM. A derived table counts only if it reads all
 # rows itself: PostgREST, Hasura and Prisma aggregate pages in derived tables.
@@ -70,7 +66,7 @@ _UNION_OF = r"\bunion (?:all |distinct )?select\b[^;]{0,600}?\b"
 _NOT_GROUPED = r"(?![^;]{0,1900}\bgroup by\b)"
 _NOT_A_COUNT = r"\A(?![^;]{0,1900}select\s{1,9}count\s{0,9}\()"  # a common way to count the rows of all tables
 
-_PG_CATALOG = _words(
+_PG_CATALOG = words(
     "pg_aggregate pg_am pg_attrdef pg_attribute pg_auth_members pg_authid pg_available_extension_versions"
     " pg_available_extensions pg_cast pg_class pg_collation pg_config pg_constraint pg_database pg_db_role_setting"
     " pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension pg_file_settings"
@@ -82,7 +78,7 @@ _PG_CATALOG = _words(
     " pg_statistic pg_stats pg_subscription pg_tables pg_tablespace pg_trigger pg_type pg_user pg_user_mapping"
     " pg_user_mappings pg_views"
 )
-_MYSQL_TABLES = _words(
+_MYSQL_TABLES = words(
     "columns_priv component db default_roles event func global_grants global_priv password_history plugin proc"
     " procs_priv proxies_priv role_edges servers slave_master_info tables_priv user"
 )
@@ -90,7 +86,7 @@ _ORACLE_VIEWS = (
     *(
         f"{prefix}_{name}"
         for prefix in ("all", "dba", "cdb")
-        for name in _words(
+        for name in words(
             "arguments audit_policies catalog col_comments col_privs cons_columns constraints credentials data_files"
             " db_links dependencies directories external_tables host_aces host_acls ind_columns indexes java_classes"
             " jobs libraries mviews network_acl_privileges network_acls objects policies procedures profiles proxies"
@@ -101,23 +97,23 @@ _ORACLE_VIEWS = (
     ),
     *(
         f"user_{name}"
-        for name in _words(
+        for name in words(
             "col_comments col_privs cons_columns constraints db_links ind_columns objects procedures role_privs"
             " scheduler_jobs sequences source synonyms sys_privs tab_cols tab_columns tab_comments tab_privs"
             " tab_privs_recd tables users"
         )
     ),
-    *_words(
+    *words(
         "session_privs session_roles role_role_privs role_sys_privs role_tab_privs v$version v$database v$instance"
         " v$parameter v$session v$pdbs v$option v$pwfile_users gv$instance gv$session gv$parameter"
         " product_component_version user$ obj$ tab$ col$ con$ link$ sysauth$ objauth$ source$ trigger$ view$ tabprivs"
     ),
 )
-_SQLSERVER_TABLES = _words(
+_SQLSERVER_TABLES = words(
     "sysobjects syscolumns sysusers syslogins sysdatabases sysservers sysprocesses syscomments sysmembers"
     " sysprotects syspermissions sysxlogins sysindexes systypes"
 )
-_SQLSERVER_PROCEDURES = _words(
+_SQLSERVER_PROCEDURES = words(
     "sp_columns sp_databases sp_help sp_helpdb sp_helpdbfixedrole sp_helpgroup sp_helpindex sp_helplinkedsrvlogin"
     " sp_helplogins sp_helpntgroup sp_helprole sp_helprolemember sp_helprotect sp_helpserver sp_helpsrvrole"
     " sp_helpsrvrolemember sp_helptext sp_helpuser sp_linkedservers sp_srvrolepermission sp_dbfixedrolepermission"
@@ -126,7 +122,7 @@ _SQLSERVER_PROCEDURES = _words(
 
 # dblink: a connection string without a host is a loopback, a common way to run autonomous transactions; a name is a
 # connection or a server that was set up before.
-_DBLINKS = _words("dblink dblink_connect dblink_connect_u dblink_open dblink_send_query")
+_DBLINKS = words("dblink dblink_connect dblink_connect_u dblink_open dblink_send_query")
 _NOT_ITSELF = r"\A(?![\s\S]{0,1900}\bdbname\b)"
 _LINK_NAME = r"'[\w$-]{1,63}'\s{0,9}"
 _LINK_BY_NAME = (
@@ -140,7 +136,7 @@ _NETWORK_CALL = Signal(
     (
         _calls(
             _PG,
-            *_words("http_get http_post http_put http_patch http_delete http_head"),
+            *words("http_get http_post http_put http_patch http_delete http_head"),
         ),
         _calls(_PG, *_DBLINKS, raw=rf"{_NOT_ITSELF}(?![\s\S]{{0,1900}}?{_LINK_BY_NAME})|\bhost|://"),
         _calls(_PG, "dblink_exec", raw=rf"{_NOT_ITSELF}|\bhost|://"),
@@ -166,15 +162,15 @@ _NETWORK_CALL = Signal(
             r"['\"]\\\\|\b0x5c5c|char\(92,\s{0,9}92",
         ),
         _packages(
-            *_words("utl_http utl_smtp utl_tcp utl_mail utl_inaddr utl_dbws dbms_ldap dbms_ldap_utl dbms_cloud"),
-            *_words("dbms_network_acl_admin dbms_debug_jdwp apex_web_service apex_mail dbms_cloud_notification"),
-            *_words("dbms_file_transfer"),
+            *words("utl_http utl_smtp utl_tcp utl_mail utl_inaddr utl_dbws dbms_ldap dbms_ldap_utl dbms_cloud"),
+            *words("dbms_network_acl_admin dbms_debug_jdwp apex_web_service apex_mail dbms_cloud_notification"),
+            *words("dbms_file_transfer"),
         ),
         Pattern(_ORACLE, ("httpuritype", "urifactory"), r"(?<![\w$#])(?:httpuritype\(|httpuritype\.|urifactory\.)"),
         # The parser fetches external entities.
         Pattern(
             _ORACLE,
-            _words("xmltype xmlparse dbms_xmlparser xmlparser extractvalue dbms_xmldom xmlquery"),
+            words("xmltype xmlparse dbms_xmlparser xmlparser extractvalue dbms_xmldom xmlquery"),
             r"(?<![\w$#])(?:xmltype|xmlparse|extractvalue|xmlquery|dbms_xmlparser|xmlparser|dbms_xmldom)[(.]",
             r"<!(?:entity|doctype)\b[^>]{0,300}\bsystem\b",
         ),
@@ -184,15 +180,15 @@ _NETWORK_CALL = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("insert update delete merge begin call exec"),
+            words("insert update delete merge begin call exec"),
             r"\b(?:insert into|update|merge into|delete from|delete|call) ?[\w$#.]{1,130}@\w"
             r"|(?:\bbegin |;|\Acall |:=)(?:[\w$#.]{1,130})@\w",
         ),
         Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\((?!bulk\b)"),
         Pattern(_SQLSERVER, ("openquery", "opendatasource"), r"\bopen(?:query|datasource)\("),
         _procedures(
-            *_words("sp_addlinkedserver sp_addlinkedsrvlogin sp_testlinkedserver sp_invoke_external_rest_endpoint"),
-            *_words("xp_sendmail xp_startmail"),
+            *words("sp_addlinkedserver sp_addlinkedsrvlogin sp_testlinkedserver sp_invoke_external_rest_endpoint"),
+            *words("xp_sendmail xp_startmail"),
         ),
         _procedures("sp_serveroption", raw=r"'rpc"),
         _procedures("sp_configure", raw=r"'ad hoc dist[a-z ]{0,30}'\s{0,9},\s{0,9}(?:@configvalue\s{0,9}=\s{0,9})?1"),
@@ -200,7 +196,7 @@ _NETWORK_CALL = Signal(
         Pattern(_SQLSERVER, ("at",), r"\bexec(?:ute)?\([^;]{1,400}\)at \w"),
         Pattern(
             _SQLSERVER,
-            _words("insert update delete merge exec execute"),
+            words("insert update delete merge exec execute"),
             rf"\b(?:insert(?: into)?|update|delete(?: from)?|merge(?: into)?|exec(?:ute)?(?: @\w{{1,128}}=)?) ?"
             rf"{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.{_SOME}",
         ),
@@ -348,8 +344,8 @@ _SERVER_FILE = Signal(
     (
         _calls(
             _PG,
-            *_words("pg_read_file pg_read_binary_file pg_ls_dir pg_ls_logdir pg_stat_file lo_import lo_export"),
-            *_words("pg_file_write pg_file_read pg_file_rename pg_file_unlink pg_logdir_ls sys_fileread"),
+            *words("pg_read_file pg_read_binary_file pg_ls_dir pg_ls_logdir pg_stat_file lo_import lo_export"),
+            *words("pg_file_write pg_file_read pg_file_rename pg_file_unlink pg_logdir_ls sys_fileread"),
         ),
         Pattern(
             _PG,
@@ -368,7 +364,7 @@ _SERVER_FILE = Signal(
         ),
         Pattern(_MYSQL, ("import",), r"\Aimport table from\b"),
         Pattern(_MYSQL, ("general_log_file", "slow_query_log_file"), r"\b(?:general_log|slow_query_log)_file=[?$@]"),
-        _packages(*_words("dbms_advisor dbms_file_transfer dbms_xslprocessor")),
+        _packages(*words("dbms_advisor dbms_file_transfer dbms_xslprocessor")),
         # FREMOVE deletes dump files after an import.
         Pattern(_ORACLE, ("utl_file",), r"(?<![\w$#])utl_file\.(?!fremove)\w"),
         Pattern(_ORACLE, ("dbms_lob",), r"\bdbms_lob\.(?:file|loadfromfile|loadclobfromfile|loadblobfromfile)"),
@@ -379,8 +375,8 @@ _SERVER_FILE = Signal(
         Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\(bulk\b"),
         Pattern(_SQLSERVER, ("bulk",), r"\bbulk insert\b[^;]{1,400}\bfrom ?[?@]"),
         _procedures(
-            *_words("xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails"),
-            *_words("xp_copy_file xp_copy_files xp_delete_files"),
+            *words("xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails"),
+            *words("xp_copy_file xp_copy_files xp_delete_files"),
         ),
         Pattern(
             _SQLSERVER,
@@ -478,7 +474,7 @@ _PROGRAM_EXECUTION = Signal(
         ),
         Pattern(_PG, _UNTRUSTED, rf"(?:\A|;)do\b[^;]{{0,1900}}\blanguage {_any(*_UNTRUSTED)}\b"),
         _calls(_PG, "lo_from_bytea", "lo_put", "lowrite", raw=r"7f454c46"),
-        _calls(_MYSQL, *_words("sys_exec sys_eval sys_bineval")),
+        _calls(_MYSQL, *words("sys_exec sys_eval sys_bineval")),
         Pattern(_MYSQL, ("dumpfile",), r"\binto dumpfile\b", r"0x7f454c46|0x4d5a|/plugin/|\.(?:so|dll)['\"]"),
         Pattern(
             _ORACLE,
@@ -497,14 +493,14 @@ _PROGRAM_EXECUTION = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("getruntime processbuilder runtime class"),
+            words("getruntime processbuilder runtime class"),
             r"\bjava (?:source|class)\b[^@]{0,1900}\b(?:getruntime|processbuilder|runtime|forname)\b",
         ),
         Pattern(_ORACLE, ("preprocessor",), r"\baccess parameters ?\([^;]{0,900}\bpreprocessor\b"),
         _procedures(
-            *_words("xp_cmdshell sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_addextendedproc"),
-            *_words("sp_execute_external_script sp_xp_cmdshell_proxy_account sp_makewebtask"),
-            *_words("sp_execute_external xp_terminate_process"),
+            *words("xp_cmdshell sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_addextendedproc"),
+            *words("sp_execute_external_script sp_xp_cmdshell_proxy_account sp_makewebtask"),
+            *words("sp_execute_external xp_terminate_process"),
         ),
         _procedures("xp_servicecontrol", raw=r"'(?:start|stop|pause|continue)'"),
         Pattern(
@@ -665,7 +661,7 @@ _EXPORT = Signal(
         *_BACKUPS,
         Pattern(
             _SQLSERVER,
-            _words("openrowset openquery opendatasource"),
+            words("openrowset openquery opendatasource"),
             r"\binsert (?:into )?(?:openrowset|openquery|opendatasource)\(",
         ),
         Pattern(
@@ -748,7 +744,7 @@ _WHOLE_TABLE_EXPORT = Signal(
         *_BACKUPS,
         Pattern(
             _SQLSERVER,
-            _words("openrowset openquery opendatasource insert"),
+            words("openrowset openquery opendatasource insert"),
             rf"\binsert (?:into )?(?:openrowset\(|openquery\(|opendatasource\("
             rf"|{_SOME}\.[\w$#]{{0,128}}\.[\w$#]{{0,128}}\.)[^;]{{1,400}}?select\b{_ALL_ROWS}",
         ),
@@ -909,9 +905,9 @@ _AGGREGATE = {
     "sqlserver": r"string_agg\((?=[^()]{0,200}(?:\+|concat))",
 }
 _AGGREGATES = {
-    "postgresql": _words("json_agg jsonb_agg json_arrayagg xmlagg array_agg string_agg array_to_string"),
+    "postgresql": words("json_agg jsonb_agg json_arrayagg xmlagg array_agg string_agg array_to_string"),
     "mysql": ("json_arrayagg", "group_concat"),
-    "oracle": _words("json_arrayagg xmlagg sys_xmlagg listagg wm_concat"),
+    "oracle": words("json_arrayagg xmlagg sys_xmlagg listagg wm_concat"),
     "sqlserver": ("string_agg",),
 }
 _HANDLER_READ = Signal(
@@ -940,17 +936,17 @@ _ROW_AGGREGATION = Signal(
             rf"\b(?:group_concat|string_agg|array_agg|json_agg)\({_UP_TO_FROM}"
             rf"information_schema\.(?:tables|columns|schemata)\b{_NOT_GROUPED}",
         ),
-        _calls(_PG, *_words("query_to_xml query_to_xml_and_xmlschema"), raw=_NOT_A_COUNT),
+        _calls(_PG, *words("query_to_xml query_to_xml_and_xmlschema"), raw=_NOT_A_COUNT),
         # Rows put aside in a large object.
         Pattern(
             _PG,
-            _words("lo_from_bytea lo_put lowrite"),
+            words("lo_from_bytea lo_put lowrite"),
             rf"{_CALLED}(?:lo_from_bytea|lo_put|lowrite)\([^;]{{0,400}}?(?:\bselect\b|\w_agg\(|_to_xml\()",
         ),
         _calls(
             _PG,
-            *_words("table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema"),
-            *_words("database_to_xml database_to_xml_and_xmlschema cursor_to_xml"),
+            *words("table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema"),
+            *words("database_to_xml database_to_xml_and_xmlschema cursor_to_xml"),
         ),
         Pattern(
             _ORACLE,
@@ -1175,7 +1171,7 @@ _CREDENTIAL_READ = Signal(
         ),
         Pattern(
             _PG,
-            _words("pg_user_mapping pg_user_mappings pg_subscription"),
+            words("pg_user_mapping pg_user_mappings pg_subscription"),
             r"\bselect\*from (?:pg_catalog\.)?(?:pg_user_mappings?|pg_subscription)\b",
         ),
         Pattern(
@@ -1191,7 +1187,7 @@ _CREDENTIAL_READ = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("password_history servers slave_master_info"),
+            words("password_history servers slave_master_info"),
             rf"{_READ_FROM}mysql\.(?:password_history|servers|slave_master_info)\b",
         ),
         Pattern(_MYSQL, ("show",), r"(?:\A|;)show create user (?!current_user)"),
@@ -1201,7 +1197,7 @@ _CREDENTIAL_READ = Signal(
         Pattern(_ORACLE, ("dba_users", "cdb_users"), r"\bpassword\b[^;]{0,900}\bfrom (?:sys\.)?(?:dba|cdb)_users\b"),
         Pattern(
             _ORACLE,
-            _words("user_history$ link$ default_pwd$ enc$ credential$ scheduler$_credential wwv_flow_fnd_user exu8phs"),
+            words("user_history$ link$ default_pwd$ enc$ credential$ scheduler$_credential wwv_flow_fnd_user exu8phs"),
             r"(?:\bfrom|\bjoin|,) ?(?:[\w$#]{1,128}\.)?"
             r"(?:user_history\$|link\$|default_pwd\$|enc\$|credential\$|scheduler\$_credential|wwv_flow_fnd_user|exu8phs)",
         ),
@@ -1226,7 +1222,7 @@ _CREDENTIAL_READ = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("sysxlgns sysobjvalues syslnklgns"),
+            words("sysxlgns sysobjvalues syslnklgns"),
             r"\bfrom [^;]{0,300}\b(?:sysxlgns|sysobjvalues|syslnklgns)\b",
         ),
         _procedures("sp_help_revlogin", "rds_backup_tde_certificate"),
@@ -1239,9 +1235,9 @@ _CREDENTIAL_READ = Signal(
         *(
             Pattern(
                 (engine,),
-                _words(views),
-                rf"{_READ_FROM}(?:[\w$#]{{1,128}}\.){{0,2}}{_any(*_words(views))}(?![\w$#.(])"
-                rf"|\b(?:cross|outer) apply (?:sys\.)?{_any(*_words(views))}\(",
+                words(views),
+                rf"{_READ_FROM}(?:[\w$#]{{1,128}}\.){{0,2}}{_any(*words(views))}(?![\w$#.(])"
+                rf"|\b(?:cross|outer) apply (?:sys\.)?{_any(*words(views))}\(",
                 _SECRET_SOUGHT,
             )
             for engine, views in _SENT_STATEMENTS.items()
@@ -1249,8 +1245,8 @@ _CREDENTIAL_READ = Signal(
         *(
             Pattern(
                 (engine,),
-                _words(views),
-                rf"{_READ_FROM}(?:[\w$#]{{1,128}}\.){{0,2}}{_any(*_words(views))}(?![\w$#.(])[^;]{{0,600}}?"
+                words(views),
+                rf"{_READ_FROM}(?:[\w$#]{{1,128}}\.){{0,2}}{_any(*words(views))}(?![\w$#.(])[^;]{{0,600}}?"
                 rf"(?:{_SOURCE}\)? ?(?:i?like\b|regexp\b|rlike\b|similar to\b|~|=)"
                 rf"|\b(?:instr|charindex|position|strpos|patindex|regexp_like|contains)\([^;]{{0,80}}?{_SOURCE})",
                 _SECRET_SOUGHT,
@@ -1266,31 +1262,31 @@ _CREDENTIAL_READ = Signal(
         Pattern(_PG, ("pg_foreign_server",), r"\bselect\*from (?:pg_catalog\.)?pg_foreign_server\b"),
         Pattern(
             _ORACLE,
-            _words("dba_db_links all_db_links user_db_links cdb_db_links"),
+            words("dba_db_links all_db_links user_db_links cdb_db_links"),
             r"\bpasswordx?\b[^;]{0,400}?\bfrom (?:sys\.)?(?:dba|all|user|cdb)_db_links\b",
         ),
         Pattern(
             _ORACLE,
-            _words("dba_credentials cdb_credentials dba_scheduler_credentials cdb_scheduler_credentials"),
+            words("dba_credentials cdb_credentials dba_scheduler_credentials cdb_scheduler_credentials"),
             r"(?:\bfrom|\bjoin|,) ?(?:sys\.)?(?:dba|cdb)_(?:scheduler_)?credentials\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words("credentials sysproxies database_scoped_credentials linked_logins sysremotelogins"),
+            words("credentials sysproxies database_scoped_credentials linked_logins sysremotelogins"),
             rf"{_READ_FROM}(?:[\w$#]{{0,128}}\.)?(?:sys\.(?:credentials|database_scoped_credentials|linked_logins)"
             rf"|(?:dbo)?\.?sysproxies|(?:sys|dbo)?\.?sysremotelogins)(?![\w$#.(])",
         ),
         # Values are decrypted for all rows, or for as many as are asked for.
         Pattern(
             _SQLSERVER,
-            _words(_DECRYPT_BY),
+            words(_DECRYPT_BY),
             rf"\bselect (?:distinct )?top\b[^;]{{0,900}}?\b(?:{_DECRYPT_BY.replace(' ', '|')})\("
             rf"|\b(?:{_DECRYPT_BY.replace(' ', '|')})\((?:(?!\b(?:where|select)\b)[^;]){{1,900}}+(?=\Z|;)",
         ),
         *(
             Pattern(
                 engines,
-                _words(functions),
+                words(functions),
                 rf"\b(?:{functions.replace(' ', '|')})\((?:(?!\b(?:from|select|where)\b)[^;]){{1,900}}+\bfrom ?"
                 r"(?:(?!\b(?:where|limit|fetch|dual|select|group)\b)[^;()?$]){1,300}+(?=\Z|;)",
             )
@@ -1443,12 +1439,12 @@ _HOST_ENUMERATION = Signal(
         Pattern(_PG, ("pg_hba_file_rules",), rf"{_READ_FROM}(?:pg_catalog\.)?pg_hba_file_rules\b"),
         Pattern(
             _PG,
-            _words("data_directory hba_file config_file ident_file"),
+            words("data_directory hba_file config_file ident_file"),
             r"(?:\A|;)show (?:data_directory|hba_file|config_file|ident_file)\b",
         ),
         Pattern(
             _MYSQL,
-            _words("plugin_dir secure_file_priv datadir basedir"),
+            words("plugin_dir secure_file_priv datadir basedir"),
             r"@@(?:global\.|session\.)?(?:plugin_dir|secure_file_priv|datadir|basedir)\b",
         ),
         Pattern(
@@ -1463,13 +1459,13 @@ _HOST_ENUMERATION = Signal(
             *(
                 f"xp_{instance}reg{act}"
                 for instance in ("", "instance_")
-                for act in _words(
+                for act in words(
                     "read write enumvalues enumkeys deletekey deletevalue addmultistring removemultistring"
                 )
             ),
-            *_words("xp_enumgroups xp_logininfo xp_msver xp_loginconfig xp_getnetname xp_enumdsn sp_enumdsn"),
-            *_words("xp_enumerrorlogs xp_ntsec_enumdomains xp_availablemedia xp_fixeddrives xp_enum_oledb_providers"),
-            *_words("xp_servicecontrol xp_get_tape_devices sp_enumoledbdatasources"),
+            *words("xp_enumgroups xp_logininfo xp_msver xp_loginconfig xp_getnetname xp_enumdsn sp_enumdsn"),
+            *words("xp_enumerrorlogs xp_ntsec_enumdomains xp_availablemedia xp_fixeddrives xp_enum_oledb_providers"),
+            *words("xp_servicecontrol xp_get_tape_devices sp_enumoledbdatasources"),
         ),
         Pattern(
             _SQLSERVER,
@@ -1552,7 +1548,7 @@ _IMPERSONATION = Signal(
         Pattern(_ORACLE, ("through",), r"\balter user\b[^;]{1,300}\bgrant connect through\b"),
         Pattern(
             _ORACLE,
-            _words("dbms_sys_sql kupp$proc dbms_ijob dbms_isched"),
+            words("dbms_sys_sql kupp$proc dbms_ijob dbms_isched"),
             r"(?<![\w$#])(?:dbms_sys_sql\.parse_as_user|kupp\$proc\.change_user|dbms_ijob\.|dbms_isched\.)",
         ),
         Pattern(_SQLSERVER, ("login", "user"), r"\bexec(?:ute)? as (?:login|user)=|\)as (?:login|user)="),

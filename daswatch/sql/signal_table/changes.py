@@ -1,14 +1,14 @@
 """What statements change: accounts, privileges, objects, recovery, code that stays, auditing.
 
 A routine does what its body says when it is called: its creation shows `persistent-code` and `foreign-library` alone.
-Nobody calls a trigger, an event or a job, so what their bodies do counts as done. Dropping, locking or disabling an
-account takes access away (`privilege-revoke`). Whether a table matters is for the rules: work tables count too, but for
-those that exist in one session only.
+No statement calls a trigger, an event or a job, so what their bodies do counts as done. Dropping, locking or disabling
+an account takes access away (`privilege-revoke`). Whether a table matters is for the rules: work tables count too, but
+for those that exist in one session only.
 """
 
 from __future__ import annotations
 
-from daswatch.sql.signal_table.model import ALL, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal, words
 
 _PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
 _IF = r"(?:if (?:not )?exists )?+"
@@ -21,10 +21,6 @@ _END = r"(?=[;)]|$)"
 def _up_to(*stops: str) -> str:
     """The rest of a statement as far as one of these words, or as far as it is looked into."""
     return rf"(?:[^\w;]|(?!(?:{'|'.join(stops)})\b)\w++){{0,400}}+"
-
-
-def _words(listed: str) -> tuple[str, ...]:
-    return tuple(listed.split())
 
 
 def _within(words: str, text: str = "") -> str:
@@ -75,7 +71,7 @@ _ACCOUNT_CREATION = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("user user_ global_priv"),
+            words("user user_ global_priv"),
             rf"{_MYSQL_INSERTS}(?:mysql\.(?:user|global_priv)\b|user_?\((?:host,user|user,host)_?\b)"
             r"|\binto table mysql\.(?:user|global_priv)\b",
         ),
@@ -84,7 +80,7 @@ _ACCOUNT_CREATION = Signal(
         Pattern(_SQLSERVER, ("login",), rf"\bcreate login {_NAME} |\balter login {_NAME} enable\b"),
         Pattern(
             _SQLSERVER,
-            _words("sp_addlogin sp_grantlogin sp_adduser sp_grantdbaccess sp_addremotelogin"),
+            words("sp_addlogin sp_grantlogin sp_adduser sp_grantdbaccess sp_addremotelogin"),
             r"\b(?:sp_addlogin|sp_grantlogin|sp_adduser|sp_grantdbaccess|sp_addremotelogin)\b",
         ),
         Pattern(_SQLSERVER, ("sp_change_users_login",), r"\bsp_change_users_login\b", r"\bauto_fix\b"),
@@ -161,14 +157,14 @@ _ACCOUNT_CHANGE = Signal(
     (
         Pattern(
             _PG,
-            _words("password until login nologin rename limit"),
+            words("password until login nologin rename limit"),
             rf"\balter {_PG_ACCOUNT} "
             rf"{_up_to('alter', 'password', 'valid', 'login', 'nologin', 'rename', 'connection', 'set')}"
             r"(?:password|valid until|login|nologin|rename to|connection limit)\b",
         ),
         Pattern(
             _PG,
-            _words("rds_iam rds_password rds_ad"),
+            words("rds_iam rds_password rds_ad"),
             rf"\b(?:grant|revoke) {_up_to('grant', 'revoke', 'to', 'from', 'rds_iam', 'rds_ad', 'rds_password')}"
             r"(?:rds_iam|rds_ad|rds_password)\b",
         ),
@@ -177,7 +173,7 @@ _ACCOUNT_CHANGE = Signal(
         Pattern(_MYSQL, ("password",), r"(?:^|;|\b(?:do|begin|then) )set password(?: for\b|=| to\b)"),
         Pattern(
             _MYSQL,
-            _words("user user_ global_priv"),
+            words("user user_ global_priv"),
             r"\bupdate (?:(?:low_priority|ignore) ){0,2}(?:mysql\.(?:user|global_priv)\b"
             r"|user_? set [^;]{0,300}?\b(?:authentication_string|account_locked|password_expired|plugin)=)",
         ),
@@ -191,12 +187,12 @@ _ACCOUNT_CHANGE = Signal(
         Pattern(_ORACLE, ("user$",), r"\bupdate (?:sys\.)?user\$"),
         Pattern(
             _SQLSERVER,
-            _words("login user"),
+            words("login user"),
             rf"\balter (?:login|user) {_NAME} (?:with|enable|disable|add credential|drop credential)\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words("sp_password sp_denylogin sp_approlepassword"),
+            words("sp_password sp_denylogin sp_approlepassword"),
             r"\b(?:sp_password|sp_denylogin|sp_approlepassword)\b",
         ),
         Pattern(_SQLSERVER, ("sp_change_users_login",), r"\bsp_change_users_login\b", r"\b(?:auto_fix|update_one)\b"),
@@ -268,12 +264,12 @@ _MYSQL_WRITES_GRANTS = (
     rf"|\bupdate (?:(?:low_priority|ignore) ){{0,2}}(?:mysql\.(?:{_MYSQL_GRANT_TABLES})\b"
     r"|(?:mysql\.)?user_? set [^;]{0,300}?\b\w{1,30}_priv=)"
 )
-_ORACLE_GRANTING = _words(
+_ORACLE_GRANTING = words(
     "grant_sys_object grant_apex_admin_role grant_admin_any_schema grant_permission grant_policy_permission create_acl"
     " add_privilege append_host_ace append_wallet_ace grant_admin_privilege grant_remote_admin_access"
     " grant_system_privilege grant_queue_privilege grant_switch_consumer_group grant_roles set_user_privs"
 )
-_SQLSERVER_GRANTING = _words(
+_SQLSERVER_GRANTING = words(
     "sp_addrolemember sp_addsrvrolemember sp_changegroup sp_grant_login_to_proxy sp_grant_proxy_to_subsystem"
     " sp_grant_publication_access"
 )
@@ -286,7 +282,7 @@ _PRIVILEGE_GRANT = Signal(
         Pattern(_PG, ("group",), rf"\balter group {_NAME} add user\b"),
         Pattern(
             _PG,
-            _words("role user admin group"),
+            words("role user admin group"),
             rf"\bcreate {_PG_ACCOUNT} {_up_to('create', 'in', 'role', 'admin', 'user')}"
             r"(?:in (?:role|group)|role|admin|user) ",
         ),
@@ -298,7 +294,7 @@ _PRIVILEGE_GRANT = Signal(
         ),
         Pattern(
             _PG,
-            _words("pg_auth_members pg_authid"),
+            words("pg_auth_members pg_authid"),
             r"\b(?:insert into|update) (?:pg_catalog\.)?(?:pg_auth_members|pg_authid)\b",
         ),
         Pattern(_MYSQL, _MYSQL_GRANT_TABLE_WORDS, _MYSQL_WRITES_GRANTS),
@@ -309,7 +305,7 @@ _PRIVILEGE_GRANT = Signal(
         Pattern(_SQLSERVER, ("member",), rf"\balter (?:server )?role {_up_to('alter', 'add')}add member\b"),
         Pattern(_SQLSERVER, _SQLSERVER_GRANTING, rf"\b(?:{'|'.join(_SQLSERVER_GRANTING)})\b"),
         Pattern(_SQLSERVER, ("signature",), r"\badd (?:counter )?signature to\b"),
-        Pattern(_SQLSERVER, _words("trustworthy db_chaining"), r"\b(?:trustworthy|db_chaining) on\b"),
+        Pattern(_SQLSERVER, words("trustworthy db_chaining"), r"\b(?:trustworthy|db_chaining) on\b"),
         Pattern(_SQLSERVER, ("sp_configure",), r"\bsp_configure\b[^;]{0,60}\b1\b", r"cross db ownership"),
     ),
     samples={
@@ -423,7 +419,7 @@ _SUPERUSER_GRANT = Signal(
         ),
         Pattern(
             _PG,
-            _words("pg_auth_members pg_authid"),
+            words("pg_auth_members pg_authid"),
             r"\b(?:insert into|update) (?:pg_catalog\.)?(?:pg_auth_members|pg_authid)\b",
         ),
         Pattern(
@@ -450,7 +446,7 @@ _SUPERUSER_GRANT = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("grant default"),
+            words("grant default"),
             r"\bgrant \?[?@, \w]{0,200} ?to\b|\bdefault role [^;]{0,100}?\?",
             r"(?:grant|role)[^;]{0,200}?['\"]rds_superuser_role['\"]",
         ),
@@ -478,18 +474,18 @@ _SUPERUSER_GRANT = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("grant_admin_privilege grant_admin_any_schema"),
+            words("grant_admin_privilege grant_admin_any_schema"),
             r"\b(?:grant_admin_privilege|grant_admin_any_schema)\(",
         ),
         Pattern(_SQLSERVER, ("member",), rf"\balter (?:server )?role (?:{_SQLSERVER_ROLES}) add member\b"),
         Pattern(
             _SQLSERVER,
-            _words("sp_addrolemember sp_addsrvrolemember"),
+            words("sp_addrolemember sp_addsrvrolemember"),
             rf"\bsp_add(?:srv)?rolemember\b[^;]{{0,200}}?(?<![\w#])(?:{_SQLSERVER_ROLES})(?![\w#])",
         ),
         Pattern(
             _SQLSERVER,
-            _words("sp_addrolemember sp_addsrvrolemember"),
+            words("sp_addrolemember sp_addsrvrolemember"),
             r"\bsp_add(?:srv)?rolemember\b",
             rf"\bsp_add(?:srv)?rolemember\b[^;]{{0,300}}?'(?:{_SQLSERVER_ROLES})'",
         ),
@@ -572,7 +568,7 @@ _PRIVILEGE_REVOKE = Signal(
         Pattern(_SQLSERVER, ("revoke",), rf"\brevoke {_up_to('revoke', 'to')}to\b"),
         Pattern(
             ("postgresql", "oracle", "mysql"),
-            _words("role user group"),
+            words("role user group"),
             rf"(?<![,.])\bdrop (?:role|user|group) (?!mapping\b|on\b|to\b){_IF}[\w?$\"]",
         ),
         Pattern(_PG, ("nologin",), rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'nologin', 'set')}nologin\b"),
@@ -586,31 +582,31 @@ _PRIVILEGE_REVOKE = Signal(
         Pattern(_PG, ("connection",), rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'connection')}connection limit 0\b"),
         Pattern(
             _MYSQL,
-            _words("account password"),
+            words("account password"),
             r"\balter user [^;]{1,200}?\b(?:account lock|password expire)\b(?! (?:never|default|interval))",
         ),
         Pattern(_MYSQL, ("user",), r"\bdelete from mysql\.user\b"),
         Pattern(
             _ORACLE,
-            _words("account password"),
+            words("account password"),
             rf"\balter user {_NAME} [^;]{{0,200}}?\b(?:account lock|password expire)\b",
         ),
         Pattern(_ORACLE, ("through",), rf"\balter user {_up_to('alter', 'revoke')}revoke connect through\b"),
         Pattern(
             _ORACLE,
-            _words("revoke_sys_object revoke_permission disable_permission restrict_permission"),
+            words("revoke_sys_object revoke_permission disable_permission restrict_permission"),
             r"\b(?:revoke_sys_object|revoke_permission|disable_permission|restrict_permission)\(",
         ),
         Pattern(_SQLSERVER, ("deny",), rf"\bdeny (?!to\b){_up_to('deny', 'to')}to\b"),
         Pattern(
             _SQLSERVER,
-            _words("login user role member"),
+            words("login user role member"),
             rf"\bdrop (?:login|user|(?:server |application )?role) {_IF}[\w$#@]|\bdrop member\b|\balter login"
             rf" {_NAME} disable\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words(
+            words(
                 "sp_droplogin sp_revokelogin sp_denylogin sp_dropuser sp_revokedbaccess sp_droprolemember sp_droprole"
                 " sp_dropsrvrolemember sp_revoke_login_from_proxy"
             ),
@@ -665,10 +661,10 @@ _OWNERSHIP_CHANGE = Signal(
         Pattern(_PG, ("reassign",), r"\breassign owned by\b"),
         Pattern(_MYSQL, ("definer",), r"\balter (?:algorithm=\w++ )?definer=[^;]{1,200}?\b(?:view|event)\b"),
         Pattern(_SQLSERVER, ("authorization",), rf"\balter authorization on {_up_to('alter', 'to')}to\b"),
-        Pattern(_SQLSERVER, _words("sp_changedbowner sp_changeobjectowner"), r"\bsp_change(?:db|object)owner\b"),
+        Pattern(_SQLSERVER, words("sp_changedbowner sp_changeobjectowner"), r"\bsp_change(?:db|object)owner\b"),
         Pattern(
             _SQLSERVER,
-            _words("sp_update_job sp_manage_jobs_by_login"),
+            words("sp_update_job sp_manage_jobs_by_login"),
             r"\bsp_update_job\b[^;]{0,400}?@owner_login_name=|\bsp_manage_jobs_by_login\b",
         ),
     ),
@@ -700,7 +696,7 @@ _OBJECT_DROP = Signal(
     (
         Pattern(
             _PG,
-            _words("table schema owned"),
+            words("table schema owned"),
             rf"(?<!,)\bdrop (?:(?:foreign )?table|schema|owned by) ?{_IF}(?!pg_temp(?:_\d{{1,9}})?\b|on\b|to\b)"
             rf"(?=[\w?$\"]|%|$)",
         ),
@@ -710,7 +706,7 @@ _OBJECT_DROP = Signal(
             r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp(?:_\d{1,9})?\b|on\b|to\b|or\b|from\b)(?=[\w?$%])",
         ),
         Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
-        Pattern(_MYSQL, _words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
+        Pattern(_MYSQL, words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
         Pattern(
             _MYSQL,
             ("truncate",),
@@ -718,13 +714,13 @@ _OBJECT_DROP = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("discard blackhole"),
+            words("discard blackhole"),
             r"\bdiscard tablespace\b|\balter table [^;]{1,200}?\bengine ?=? ?blackhole\b",
         ),
         Pattern(_MYSQL, ("tablespace",), r"(?<!,)\bdrop (?:undo )?tablespace \w"),
         Pattern(
             _ORACLE,
-            _words("table cluster tablespace"),
+            words("table cluster tablespace"),
             r"(?<!,)(?<!actions )(?<!audit )\bdrop (?:table|cluster|tablespace)(?: (?!by\b|to\b)(?=[\w?$])|$)",
         ),
         Pattern(_ORACLE, ("user",), rf"\bdrop user {_IF}{_NAME} cascade\b"),
@@ -732,7 +728,7 @@ _OBJECT_DROP = Signal(
         Pattern(_ORACLE, ("offline",), r"\balter database [^;]{1,200}?\boffline (?:for )?drop\b"),
         Pattern(
             _SQLSERVER,
-            _words("table schema"),
+            words("table schema"),
             rf"(?<!,)\bdrop (?:table|schema) {_IF}(?:(?:tempdb\.\w{{0,30}}\.)?[#@][\w$#]++,){{0,50}}(?![#@]"
             rf"|tempdb\.|on\b|to\b)(?=[\w?]|$)",
         ),
@@ -813,9 +809,9 @@ _DATABASE_DROP = Signal(
         Pattern(_PG, ("database",), rf"(?<!,)\bdrop database {_IF}(?!on\b|to\b)[\w?$]"),
         Pattern(_PG, ("cascade",), rf"\bdrop schema {_IF}(?!pg_temp)[^;]{{1,200}}? ?\bcascade\b"),
         Pattern(_PG, ("owned",), r"\bdrop owned by\b"),
-        Pattern(_MYSQL, _words("database schema"), rf"\bdrop (?:database|schema) {_IF}[\w?$]"),
+        Pattern(_MYSQL, words("database schema"), rf"\bdrop (?:database|schema) {_IF}[\w?$]"),
         Pattern(
-            _ORACLE, _words("database pluggable"), r"(?:^|[;(]|\bbegin |\bthen )drop (?:pluggable )?database\b(?! link)"
+            _ORACLE, words("database pluggable"), r"(?:^|[;(]|\bbegin |\bthen )drop (?:pluggable )?database\b(?! link)"
         ),
         Pattern(_ORACLE, ("user",), rf"\bdrop user {_IF}{_NAME} cascade\b"),
         Pattern(
@@ -828,7 +824,7 @@ _DATABASE_DROP = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("rds_drop_database rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
+            words("rds_drop_database rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
             r"\b(?:rds_drop_(?:database|ssis_database|ssrs_databases)|sp_dbremove|sp_detach_db)\b",
         ),
     ),
@@ -886,7 +882,7 @@ _COLUMN_DROP = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("column drop unused columns"),
+            words("column drop unused columns"),
             r"\balter table [^;]{1,400}?\b(?:drop column\b|drop ?\(|set unused\b|drop unused columns\b)",
         ),
         Pattern(
@@ -936,7 +932,7 @@ _OBJECT_RENAME = Signal(
     (
         Pattern(
             _PG,
-            _words("rename schema"),
+            words("rename schema"),
             rf"\balter (?:foreign )?table {_IF}(?:only )?{_NAME}\*? ?(?:rename to|set schema)\b"
             rf"|\balter (?:schema|database) {_NAME} rename to\b",
         ),
@@ -960,7 +956,7 @@ _OBJECT_RENAME = Signal(
         Pattern(_SQLSERVER, ("sp_rename",), r"\bsp_rename [^;]{1,300}", r"['\[]?\bobject\b['\]]?\s{0,9}(?:;|$)"),
         Pattern(
             _SQLSERVER,
-            _words("sp_renamedb rds_modify_db_name modify transfer"),
+            words("sp_renamedb rds_modify_db_name modify transfer"),
             rf"\b(?:sp_renamedb|rds_modify_db_name)\b|\balter database {_NAME} modify name=|\balter schema {_NAME}"
             rf" transfer\b",
         ),
@@ -1006,7 +1002,7 @@ _PARTITION_DROP = Signal(
         Pattern(_PG, ("partition",), r"\balter table [^;]{1,200}?\bdetach partition\b"),
         Pattern(
             _PG,
-            _words("drop_partition_time drop_partition_id drop_chunks"),
+            words("drop_partition_time drop_partition_id drop_chunks"),
             r"\b(?:drop_partition_time|drop_partition_id|drop_chunks)\(",
         ),
         Pattern(
@@ -1016,7 +1012,7 @@ _PARTITION_DROP = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("partition partitions subpartition subpartitions"),
+            words("partition partitions subpartition subpartitions"),
             r"\balter table [^;]{1,200}?\b(?:drop|truncate|exchange) (?:sub)?partitions?\b",
         ),
         Pattern(_SQLSERVER, ("switch",), rf"\balter table {_NAME} switch (?:partition |to )"),
@@ -1155,7 +1151,7 @@ _SESSION_KILL = Signal(
         ),
         Pattern(_MYSQL, ("rds_kill",), r"\bcall (?:mysql\.)?rds_kill\("),
         Pattern(_ORACLE, ("session",), r"\balter system (?:kill|disconnect) session\b"),
-        Pattern(_ORACLE, _words("kill disconnect"), r"\brdsadmin_util\.(?:kill|disconnect)\("),
+        Pattern(_ORACLE, words("kill disconnect"), r"\brdsadmin_util\.(?:kill|disconnect)\("),
         Pattern(_SQLSERVER, ("kill",), r"\bkill (?!query\b|stats\b)[?@$01]"),
     ),
     samples={
@@ -1196,27 +1192,27 @@ _MASS_SESSION_KILL = Signal(
         Pattern(_PG, ("connection",), rf"\balter database {_NAME} (?:with )?connection limit(?: =)? 0\b"),
         Pattern(_MYSQL, ("offline_mode",), r"\boffline_mode=(?:on|1|true)\b"),
         Pattern(_MYSQL, ("max_connections",), r"\bset [^;]{0,100}?\bmax_connections=[01]\b"),
-        Pattern(_MYSQL, _words("shutdown restart"), r"(?:^|;)(?:shutdown|restart)(?=;|$)"),
-        Pattern(_ORACLE, _words("restricted_session"), r"\brestricted_session\((?!p_enable=>false|false)"),
+        Pattern(_MYSQL, words("shutdown restart"), r"(?:^|;)(?:shutdown|restart)(?=;|$)"),
+        Pattern(_ORACLE, words("restricted_session"), r"\brestricted_session\((?!p_enable=>false|false)"),
         Pattern(
-            _ORACLE, _words("restricted quiesce"), r"\balter system (?:enable restricted session|quiesce restricted)\b"
+            _ORACLE, words("restricted quiesce"), r"\balter system (?:enable restricted session|quiesce restricted)\b"
         ),
-        Pattern(_ORACLE, _words("shutdown startup"), r"^(?:shutdown|startup restrict)\b"),
+        Pattern(_ORACLE, words("shutdown startup"), r"^(?:shutdown|startup restrict)\b"),
         Pattern(
             _ORACLE,
-            _words("v$session gv$session"),
+            words("v$session gv$session"),
             r"\bg?v\$session\b[^«]{0,300}?\bloop\b[^«]{0,300}?(?:\b(?:kill|disconnect)\b|\bexecute immediate\b)",
             r"\bkill\b|\bdisconnect\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words("single_user restricted_user offline"),
+            words("single_user restricted_user offline"),
             rf"\balter database {_NAME} set (?:[^;]{{0,100}}?,)?(?:single_user|restricted_user|offline)\b",
         ),
         Pattern(_SQLSERVER, ("shutdown",), r"(?:^|[; ])shutdown(?: with nowait)?(?=;|$)"),
         Pattern(
             _SQLSERVER,
-            _words("dm_exec_sessions dm_exec_connections sysprocesses"),
+            words("dm_exec_sessions dm_exec_connections sysprocesses"),
             r"\b(?:exec|execute|sp_executesql)\b|\bkill @",
             r"'\s{0,3}kill\s{1,3}'",
         ),
@@ -1273,29 +1269,29 @@ _RECOVERY_REMOVAL = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("rds_set_source_delay rds_set_master_delay rds_reset_external_master rds_reset_external_source"),
+            words("rds_set_source_delay rds_set_master_delay rds_reset_external_master rds_reset_external_source"),
             r"\brds_set_(?:source|master)_delay\(0|\brds_reset_external_(?:master|source)\b",
         ),
         Pattern(
             _MYSQL,
-            _words("expire_logs_days binlog_expire_logs_seconds redo_log"),
+            words("expire_logs_days binlog_expire_logs_seconds redo_log"),
             r"\bset [^;]{0,100}?\b(?:expire_logs_days|binlog_expire_logs_seconds)=|\bdisable innodb redo_log\b",
         ),
-        Pattern(_ORACLE, _words("recyclebin dba_recyclebin"), r"\bpurge dba_recyclebin\b|\brecyclebin=off\b"),
+        Pattern(_ORACLE, words("recyclebin dba_recyclebin"), r"\bpurge dba_recyclebin\b|\brecyclebin=off\b"),
         Pattern(
             _ORACLE,
-            _words("purge purge_dba_recyclebin"),
+            words("purge purge_dba_recyclebin"),
             r"(?:^|;)purge (?:table|tablespace) |\bpurge_dba_recyclebin\b",
         ),
         Pattern(
             _ORACLE,
-            _words("flashback archive"),
+            words("flashback archive"),
             r"\b(?:no flashback archive|drop flashback archive|flashback off|disassociate_fba)\b|\balter flashback"
             r" archive [^;]{1,100}?\bpurge\b",
         ),
         Pattern(
             _ORACLE,
-            _words("noarchivelog logging restore"),
+            words("noarchivelog logging restore"),
             r"\balter database (?:noarchivelog|no force logging)\b|\bdrop restore point\b",
         ),
         Pattern(
@@ -1304,22 +1300,22 @@ _RECOVERY_REMOVAL = Signal(
             r"\bset_configuration\(",
             r"archivelog retention hours'\s{0,9},\s{0,9}(?:(?:p_)?value\s{0,9}=>\s{0,9})?'?[01]\b",
         ),
-        Pattern(_ORACLE, _words("disable_force_logging"), r"\bdisable_force_logging\b"),
+        Pattern(_ORACLE, words("disable_force_logging"), r"\bdisable_force_logging\b"),
         Pattern(
             _ORACLE,
-            _words("force_logging alter_flashback disable_flashback crosscheck_archivelog"),
+            words("force_logging alter_flashback disable_flashback crosscheck_archivelog"),
             r"\bforce_logging\((?:p_enable=>)?false|\bdisable_flashback\b"
             r"|\bcrosscheck_archivelog\([^;]{0,100}?\btrue\b",
         ),
         Pattern(
             _ORACLE,
-            _words("db_flashback_retention_target undo_retention db_recovery_file_dest_size"),
+            words("db_flashback_retention_target undo_retention db_recovery_file_dest_size"),
             r"\balter system set (?:db_flashback_retention_target|undo_retention|db_recovery_file_dest_size)=",
         ),
         Pattern(_SQLSERVER, ("recovery",), r"\bset (?:[^;]{0,100}?,)?recovery simple\b"),
         Pattern(
             _SQLSERVER,
-            _words("sp_delete_backuphistory sp_delete_database_backuphistory xp_delete_file xp_delete_files"),
+            words("sp_delete_backuphistory sp_delete_database_backuphistory xp_delete_file xp_delete_files"),
             r"\b(?:sp_delete_(?:database_)?backuphistory|xp_delete_files?)\b",
         ),
         Pattern(
@@ -1330,12 +1326,12 @@ _RECOVERY_REMOVAL = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("truncate_only no_log hadr partner"),
+            words("truncate_only no_log hadr partner"),
             r"\bwith (?:truncate_only|no_log)\b|\bset (?:hadr|partner) off\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words("msdb backupset backupmediaset backupfile"),
+            words("msdb backupset backupmediaset backupfile"),
             r"\b(?:delete from|delete|truncate table) (?:msdb\.(?:dbo)?\.)?backup(?:set|mediaset|mediafamily|file)\b",
         ),
     ),
@@ -1416,12 +1412,12 @@ _DATA_ENCRYPTION = Signal(
         Pattern(ALL, tuple(_HASHES.split("|")), _over_itself(_HASHES), without=_ONE_ROW),
         Pattern(
             ("postgresql", "mysql", "oracle"),
-            _words("pgp_sym_encrypt pgp_pub_encrypt aes_encrypt dbms_crypto"),
+            words("pgp_sym_encrypt pgp_pub_encrypt aes_encrypt dbms_crypto"),
             _ENCRYPTED_COPY,
         ),
         Pattern(
             _SQLSERVER,
-            _words("encryptbypassphrase encryptbykey encryptbycert"),
+            words("encryptbypassphrase encryptbykey encryptbycert"),
             rf"\bselect {_up_to('select', 'encryptbypassphrase', 'encryptbykey', 'encryptbycert')}encryptby"
             rf"{_up_to('select', 'into')}into (?![@#])",
         ),
@@ -1429,19 +1425,19 @@ _DATA_ENCRYPTION = Signal(
         Pattern(_ORACLE, ("key",), r"\badminister key management\b|\balter system set encryption key\b"),
         Pattern(
             _ORACLE,
-            _words("encrypt rekey decrypt"),
+            words("encrypt rekey decrypt"),
             r"\balter (?:table|tablespace) [^;]{1,300}?\b(?:encrypt|rekey|decrypt)\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words("encryption key"),
+            words("encryption key"),
             r"\b(?:create|alter|drop) (?:database|column) encryption key\b|\bset (?:[^;]{0,100}?,)?encryption (?:on"
             r"|off)\b"
             r"|\balter (?:service )?master key (?:force )?regenerate\b|\bencrypted with ?\(",
         ),
         Pattern(
             _SQLSERVER,
-            _words("rds_restore_tde_certificate rds_drop_tde_certificate certificate"),
+            words("rds_restore_tde_certificate rds_drop_tde_certificate certificate"),
             rf"\brds_(?:restore|drop)_tde_certificate\b|\balter certificate {_NAME} remove private key\b|\bdrop"
             rf" certificate\b",
         ),
@@ -1535,24 +1531,24 @@ _PERSISTENT_CODE = Signal(
         Pattern(_PG, ("rule",), r"\bcreate (?:or replace )?rule \w[^;]{1,200}?\bdo\b(?! instead nothing| nothing)"),
         Pattern(
             _PG,
-            _words("schedule schedule_in_database alter_job job cron"),
+            words("schedule schedule_in_database alter_job job cron"),
             r"\bcron\.(?:schedule|schedule_in_database|alter_job)\(|\b(?:insert into|update) cron\.job\b",
         ),
         Pattern(
             _PG,
-            _words("install_extension register_feature"),
+            words("install_extension register_feature"),
             r"\bpgtle\.(?:install_extension|register_feature)\w{0,40}\(",
         ),
         Pattern(_MYSQL, ("event",), rf"(?<!show )(?<!,)\bcreate {_DEFINER}event (?!on\b|to\b)[\w?$]"),
         Pattern(_MYSQL, ("event",), rf"\balter {_DEFINER}event [^;]{{1,300}}?\b(?:do|enable|on schedule)\b"),
         Pattern(
             _MYSQL,
-            _words("event_scheduler init_connect init_file"),
+            words("event_scheduler init_connect init_file"),
             r"\bset [^;]{0,100}?\b(?:event_scheduler=(?:on|1|true|\?)|init_connect=|init_file=)",
         ),
         Pattern(
             ("mysql", "oracle"),
-            _words("procedure function package"),
+            words("procedure function package"),
             rf"\bcreate (?:or replace )?{_DEFINER}(?:(?:non)?editionable )?(?:procedure|function|package body) "
             rf"{_in_body(rf'(?:{_RIGHTS}|create (?:or replace )?(?:procedure|function|package))')}(?<!procedure)"
             r"(?<!function)(?<!package)",
@@ -1580,11 +1576,11 @@ _PERSISTENT_CODE = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("create_job create_jobs create_program create_event_schedule submit isubmit set_job_argument_value"),
+            words("create_job create_jobs create_program create_event_schedule submit isubmit set_job_argument_value"),
             r"\b(?:dbms_scheduler|rdsadmin_dbms_scheduler)\.(?:create_jobs?|create_program|create_event_schedule)\("
             r"|\bdbms_i?job\.i?submit\(",
         ),
-        Pattern(_ORACLE, _words("what change"), r"\bdbms_i?job\.(?:what|change)\("),
+        Pattern(_ORACLE, words("what change"), r"\bdbms_i?job\.(?:what|change)\("),
         Pattern(
             _ORACLE,
             ("set_attribute",),
@@ -1593,12 +1589,12 @@ _PERSISTENT_CODE = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("declare_rewrite_equivalence register_sql_translation cq_notification set_handler"),
+            words("declare_rewrite_equivalence register_sql_translation cq_notification set_handler"),
             r"\b(?:declare_rewrite_equivalence|register_sql_translation)\(",
         ),
         Pattern(
             _SQLSERVER,
-            _words(
+            words(
                 "sp_add_job sp_add_jobstep sp_update_jobstep sp_add_jobschedule sp_procoption sp_add_alert"
                 " sp_update_alert"
             ),
@@ -1607,13 +1603,13 @@ _PERSISTENT_CODE = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("owner self execute"),
+            words("owner self execute"),
             rf"\b(?:create|alter)(?: or alter)? proc(?:edure)? {_up_to('create', 'alter', 'exec', 'execute')}"
             rf"exec(?:ute)? as (?:owner|self|\?){_in_body(_DOES)}",
         ),
         Pattern(
             _SQLSERVER,
-            _words("activation notification classifier_function"),
+            words("activation notification classifier_function"),
             r"\bwith ?\([^;]{0,200}?\bactivation ?\(|\bcreate event notification\b|\bclassifier_function=(?!null)",
         ),
     ),
@@ -1682,7 +1678,7 @@ _SYSTEM_TRIGGER = Signal(
     "Code is left that runs at each login, at each change of the schema or when the server starts.",
     (
         Pattern(_PG, ("event",), r"\bcreate event trigger (?!awsdms_)\w"),
-        Pattern(_MYSQL, _words("init_connect init_file"), r"\bset [^;]{0,100}?\b(?:init_connect|init_file)="),
+        Pattern(_MYSQL, words("init_connect init_file"), r"\bset [^;]{0,100}?\b(?:init_connect|init_file)="),
         Pattern(
             _ORACLE,
             ("trigger",),
@@ -1758,7 +1754,7 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(_PG, ("load",), r"(?:^|;)load \?", r"\bload\s{1,9}(?:e|n)?'(?!\$libdir/plugins/)[^']{0,200}[/.]"),
         Pattern(
             _PG,
-            _words(
+            words(
                 "session_preload_libraries local_preload_libraries shared_preload_libraries dynamic_library_path"
                 " set_config"
             ),
@@ -1777,10 +1773,10 @@ _FOREIGN_LIBRARY = Signal(
             r"(?:^|;)install component\b",
             r"component\s{1,9}[\\'\"]{1,4}file://component_(?!validate_password['\"\\])",
         ),
-        Pattern(_MYSQL, _words("func plugin component"), rf"{_MYSQL_INSERTS}mysql\.(?:func|plugin|component)\b"),
+        Pattern(_MYSQL, words("func plugin component"), rf"{_MYSQL_INSERTS}mysql\.(?:func|plugin|component)\b"),
         Pattern(
             _ORACLE,
-            _words("library java"),
+            words("library java"),
             r"(?<!,)(?<!actions )(?<!audit )\b(?:create|alter) (?:or replace )?(?:and (?:compile|resolve) )?(?:"
             r"(?:non)?editionable )?(?:noforce )?(?:library|java) (?!to\b|by\b)[\w?$]",
         ),
@@ -1789,10 +1785,10 @@ _FOREIGN_LIBRARY = Signal(
         Pattern(_SQLSERVER, ("assembly",), r"(?<!,)\b(?:create|alter) assembly (?!to\b)[\w?@]"),
         Pattern(
             _SQLSERVER,
-            _words("sp_add_trusted_assembly sp_addextendedproc name"),
+            words("sp_add_trusted_assembly sp_addextendedproc name"),
             r"\b(?:sp_add_trusted_assembly|sp_addextendedproc)\b|\bexternal name \w",
         ),
-        Pattern(_SQLSERVER, _words("language library"), r"\b(?:create|alter) external (?:language|library) \w"),
+        Pattern(_SQLSERVER, words("language library"), r"\b(?:create|alter) external (?:language|library) \w"),
         Pattern(
             _SQLSERVER,
             ("sp_configure",),
@@ -1857,7 +1853,7 @@ _PG_LOGGING = (
     r"|log_statement_sample_rate"
     r"|log_transaction_sample_rate|rds\.force_admin_logging_level|track_activities|pg_stat_statements\.track"
 )
-_PG_LOGGING_WORDS = _words(
+_PG_LOGGING_WORDS = words(
     "pgaudit pgaudit_log pgaudit_role pgaudit_log_level"
     " log_statement log_connections log_disconnections log_min_messages log_min_error_statement log_duration"
     " log_error_verbosity log_destination logging_collector log_parameter_max_length log_statement_sample_rate"
@@ -1896,7 +1892,7 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _PG,
-            _words("log_min_duration_statement log_min_duration_sample"),
+            words("log_min_duration_statement log_min_duration_sample"),
             r"\bset (?:local |session )?log_min_duration_(?:statement|sample)(?:=| to )",
             r"log_min_duration_\w{1,10}\"?\s{0,9}(?:=|to)\s{0,9}'?(?:-|[1-9]\d{4,12}|\d{1,9}\s{0,3}(?:min|h|d)\b"
             r"|default)",
@@ -1940,24 +1936,24 @@ _AUDIT_SWITCH = Signal(
         Pattern(_PG, ("pgaudit",), rf"\bdrop extension {_IF}pgaudit\b"),
         Pattern(
             ALL,
-            _words("truncate drop delete"),
+            words("truncate drop delete"),
             rf"\b(?:truncate (?:table )?(?:only )?|drop table (?!if exists\b)){_AUDIT_NAMES}"
             rf"|\bdelete(?: from)? {_AUDIT_NAMES}(?: where (?:1=1|true))?(?=\Z|;)",
         ),
         Pattern(
             _MYSQL,
-            _words("set"),
+            words("set"),
             rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_(?!logging\b)\w{{1,40}}|audit_log_\w{{1,40}}):?=",
         ),
         Pattern(
             _MYSQL,
-            _words("server_audit_logging general_log sql_log_bin"),
+            words("server_audit_logging general_log sql_log_bin"),
             rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin):?="
             rf"(?:0|off|false)\b",
         ),
         Pattern(
             _MYSQL,
-            _words("server_audit_logging general_log sql_log_bin"),
+            words("server_audit_logging general_log sql_log_bin"),
             rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin):?=\?",
             r"(?:server_audit_logging|general_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off"
             r"|0|false)",
@@ -1979,13 +1975,13 @@ _AUDIT_SWITCH = Signal(
         Pattern(_MYSQL, ("reset",), r"(?:^|[;]|\b(?:do|begin|then) )reset (?:master|binary logs)\b"),
         Pattern(
             _MYSQL,
-            _words("plugin component"),
+            words("plugin component"),
             r"\buninstall (?:plugin (?:server_audit|audit_log)\w{0,20}\b|component\b)",
             r"audit",
         ),
         Pattern(
             _MYSQL,
-            _words(
+            words(
                 "audit_log_filter_remove_user audit_log_filter_remove_filter audit_log_filter_set_user"
                 " audit_log_filter_set_filter"
             ),
@@ -1993,18 +1989,18 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words("trigger event"),
+            words("trigger event"),
             rf"\bdrop (?:trigger|event) {_IF}{_RECORDER}|\balter event {_RECORDER}\w{{0,60}} disable\b",
         ),
         Pattern(
             _MYSQL,
-            _words("setup_consumers setup_instruments setup_actors setup_objects"),
+            words("setup_consumers setup_instruments setup_actors setup_objects"),
             r"\bupdate performance_schema\.setup_\w{1,20} set ",
             r"(?:enabled|history|timed)`?\s{0,9}=\s{0,9}[\\'\"]{1,4}no\b",
         ),
         Pattern(
             _MYSQL,
-            _words("general_log slow_log"),
+            words("general_log slow_log"),
             r"\b(?:truncate (?:table )?|delete from )mysql\.(?:general|slow)_log\b",
         ),
         Pattern(_ORACLE, ("noaudit",), r"(?:^|[;]|\b(?:begin|then|loop) )noaudit \w"),
@@ -2016,7 +2012,7 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words(
+            words(
                 "audit_trail audit_sys_operations unified_audit_sga_queue_size unified_audit_systemlog"
                 " audit_syslog_level"
             ),
@@ -2024,7 +2020,7 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _ORACLE,
-            _words("dbms_fga dbms_rls dbms_redact dbms_audit_mgmt dbms_tsdp_protect dbms_macadm"),
+            words("dbms_fga dbms_rls dbms_redact dbms_audit_mgmt dbms_tsdp_protect dbms_macadm"),
             r"\bdbms_fga\.(?:disable|drop)_policy\(|\bdbms_redact\.(?:disable|drop)_policy\("
             r"|\bdbms_rls\.(?:drop_(?:grouped_)?policy|disable_grouped_policy)\("
             r"|\bdbms_audit_mgmt\.(?:clean_audit_trail|create_purge_job|deinit_cleanup)\b"
@@ -2033,19 +2029,19 @@ _AUDIT_SWITCH = Signal(
         Pattern(_ORACLE, ("dbms_rls",), r"\bdbms_rls\.enable_(?:grouped_)?policy\([^;]{1,200}?\bfalse\b"),
         Pattern(
             _ORACLE,
-            _words("truncate_sys_aud_table truncate_sys_fga_log_table alter_supplemental_logging"),
+            words("truncate_sys_aud_table truncate_sys_fga_log_table alter_supplemental_logging"),
             r"\btruncate_sys_(?:aud|fga_log)_table\b",
         ),
         Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}drop\s{0,3}'"),
         Pattern(_ORACLE, ("supplemental",), r"\bdrop supplemental log\b"),
         Pattern(
             _ORACLE,
-            _words("aud$ fga_log$ aud$unified unified_audit_trail audsys"),
+            words("aud$ fga_log$ aud$unified unified_audit_trail audsys"),
             rf"\b(?:delete(?: from)?|truncate table|drop table|update) (?:{_AUDIT_TABLES})(?![\w$])",
         ),
         Pattern(
             _ORACLE,
-            _words("trigger triggers"),
+            words("trigger triggers"),
             rf"\bdisable all triggers\b|\balter trigger {_RECORDER}[\w$]{{0,60}} disable\b|\bdrop trigger {_RECORDER}"
             rf"|\balter table [^;]{{1,200}}?\bdisable trigger {_RECORDER}",
         ),
@@ -2080,7 +2076,7 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words(
+            words(
                 "sp_cdc_disable_db sp_cdc_disable_table sp_cdc_drop_job sp_cdc_stop_job rds_cdc_disable_db"
                 " change_tracking"
             ),
@@ -2089,12 +2085,12 @@ _AUDIT_SWITCH = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            _words("system_versioning system_time"),
+            words("system_versioning system_time"),
             r"\bsystem_versioning ?= ?off\b|\bdrop period for system_time\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words("policy masked classification"),
+            words("policy masked classification"),
             r"\bdrop security policy\b|\balter security policy [^;]{1,300}?(?:\bstate ?= ?off\b|\bdrop (?:filter"
             r"|block)\b)"
             r"|\bdrop masked\b|\bdrop sensitivity classification\b",
@@ -2103,7 +2099,7 @@ _AUDIT_SWITCH = Signal(
         Pattern(_SQLSERVER, ("sp_altermessage",), r"\bsp_altermessage\b", r"'false'"),
         Pattern(
             _SQLSERVER,
-            _words("xp_regwrite xp_instance_regwrite"),
+            words("xp_regwrite xp_instance_regwrite"),
             r"\bxp_(?:instance_)?regwrite\b",
             r"'(?:auditlevel|numerrorlogs)'",
         ),
@@ -2214,7 +2210,7 @@ _CHANGE_CAPTURE = Signal(
         ),
         Pattern(
             _PG,
-            _words(
+            words(
                 "pg_create_logical_replication_slot pg_copy_logical_replication_slot"
                 " pg_create_physical_replication_slot"
             ),
@@ -2223,7 +2219,7 @@ _CHANGE_CAPTURE = Signal(
         ),
         Pattern(
             _PG,
-            _words(
+            words(
                 "pg_logical_slot_get_changes pg_logical_slot_peek_changes pg_logical_slot_get_binary_changes"
                 " pg_logical_slot_peek_binary_changes"
             ),
@@ -2231,7 +2227,7 @@ _CHANGE_CAPTURE = Signal(
         ),
         Pattern(
             _PG,
-            _words("create_replication_slot start_replication base_backup"),
+            words("create_replication_slot start_replication base_backup"),
             r"^(?:create_replication_slot|start_replication|base_backup)\b",
         ),
         Pattern(_PG, ("subscription",), r"\bcreate subscription \w|\balter subscription \w[^;]{0,200}?\bconnection\b"),
@@ -2242,7 +2238,7 @@ _CHANGE_CAPTURE = Signal(
         ),
         Pattern(
             _MYSQL,
-            _words(
+            words(
                 "rds_set_external_master rds_set_external_source rds_set_external_master_with_delay"
                 " rds_set_external_source_with_delay rds_set_external_master_with_auto_position"
                 " rds_set_external_source_with_auto_position rds_import_binlog_ssl_material"
@@ -2250,44 +2246,44 @@ _CHANGE_CAPTURE = Signal(
             ),
             r"\brds_(?:set_external_(?:master|source)|import_binlog_ssl_material)\w{0,40}\(",
         ),
-        Pattern(_MYSQL, _words("master replication"), r"(?:^|;)change (?:master|replication source) to\b"),
-        Pattern(_MYSQL, _words("binlog relaylog"), r"(?:^|;)show (?:binlog|relaylog) events\b"),
+        Pattern(_MYSQL, words("master replication"), r"(?:^|;)change (?:master|replication source) to\b"),
+        Pattern(_MYSQL, words("binlog relaylog"), r"(?:^|;)show (?:binlog|relaylog) events\b"),
         Pattern(_MYSQL, ("clone",), r"(?:^|;)clone (?:instance from|local data)\b"),
         Pattern(
             _ORACLE,
-            _words("dbms_logmnr dbms_logmnr_d v$logmnr_contents"),
+            words("dbms_logmnr dbms_logmnr_d v$logmnr_contents"),
             r"\bdbms_logmnr\.(?:start_logmnr|add_logfile)\b|\bdbms_logmnr_d\.build\b|\bfrom "
             r"(?:sys\.)?v\$logmnr_contents\b",
         ),
         Pattern(
             _ORACLE,
-            _words("dbms_capture_adm dbms_xstream_adm dbms_streams_adm dbms_cdc_publish rdsadmin_archive_log_download"),
+            words("dbms_capture_adm dbms_xstream_adm dbms_streams_adm dbms_cdc_publish rdsadmin_archive_log_download"),
             r"\b(?:dbms_capture_adm|dbms_xstream_adm|dbms_streams_adm|dbms_cdc_publish"
             r"|rdsadmin_archive_log_download)\.\w",
         ),
         Pattern(
             _ORACLE,
-            _words("create_archivelog_dir create_onlinelog_dir"),
+            words("create_archivelog_dir create_onlinelog_dir"),
             r"\brdsadmin_master_util\.create_(?:archivelog|onlinelog)_dir\b",
         ),
         Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}add\s{0,3}'"),
-        Pattern(_ORACLE, _words("supplemental log"), r"\badd supplemental log\b|\bcreate materialized view log on\b"),
+        Pattern(_ORACLE, words("supplemental log"), r"\badd supplemental log\b|\bcreate materialized view log on\b"),
         Pattern(
             _SQLSERVER,
-            _words("sp_cdc_enable_db sp_cdc_enable_table rds_cdc_enable_db change_tracking"),
+            words("sp_cdc_enable_db sp_cdc_enable_table rds_cdc_enable_db change_tracking"),
             r"\b(?:sp_cdc_enable_(?:db|table)|rds_cdc_enable_db)\b|\benable change_tracking\b|\bchange_tracking ?="
             r" ?on\b",
         ),
         Pattern(
             _SQLSERVER,
-            _words(
+            words(
                 "sp_addpublication sp_addarticle sp_addsubscription sp_addmergepublication sp_addmergesubscription"
                 " sp_adddistributor sp_replicationdboption sp_replcmds rds_dms_tlog_download rds_dms_tlog_read"
             ),
             r"\b(?:sp_add(?:merge)?(?:publication|subscription)|sp_addarticle|sp_adddistributor|sp_replicationdboption"
             r"|sp_replcmds|rds_dms_tlog_\w{1,20})\b",
         ),
-        Pattern(_SQLSERVER, _words("fn_dblog fn_dump_dblog"), r"\bfn_(?:dump_)?dblog\("),
+        Pattern(_SQLSERVER, words("fn_dblog fn_dump_dblog"), r"\bfn_(?:dump_)?dblog\("),
     ),
     samples={
         "postgresql": (
@@ -2512,7 +2508,7 @@ _ROLE_SETTING = Signal(
     (
         Pattern(
             _PG,
-            _words("role user database"),
+            words("role user database"),
             rf"\balter (?:role|user|database) (?!current_user\b|session_user\b|current_role\b|mapping\b){_NAME}"
             rf"(?: in database {_NAME})? set (?!tablespace\b)[\w.]",
         ),

@@ -1,18 +1,14 @@
 """How a statement hides what it does, and how data is read a little at a time.
 
-`split-word` is strong: nobody cuts a word that is not to be found. `contradiction` and `value-probe` are SQL injection;
-`page-read` is what any list on a screen does too: it says something in numbers only.
+`split-word` is strong: a word is cut only so that no search finds it. `contradiction` and `value-probe` are SQL
+injection; `page-read` is what any list on a screen does too: it says something in numbers only.
 """
 
 from __future__ import annotations
 
-from daswatch.sql.signal_table.model import ALL, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, Pattern, Signal, words
 
 _ORACLE, _SQLSERVER = ("oracle",), ("sqlserver",)
-
-
-def _words(listed: str) -> tuple[str, ...]:
-    return tuple(listed.split())
 
 
 SPLIT_WORD = Signal(
@@ -164,12 +160,12 @@ VALUE_PROBE = Signal(
     (
         Pattern(
             ALL,
-            _words("substr substrb substrc substring mid left right lpad rpad regexp_substr"),
+            words("substr substrb substrc substring mid left right lpad rpad regexp_substr"),
             rf"\b{_PART}\({_OPEN}{_WRAPPED}select\b[^;]{{1,400}}?(?:,[?01]|for [?01])\)[ )]{{0,9}}{_IS}",
         ),
         Pattern(
             ALL,
-            _words("ascii ord unicode codepoint hex bin conv bit_length bit_count crc32"),
+            words("ascii ord unicode codepoint hex bin conv bit_length bit_count crc32"),
             rf"\b{_CODE}\({_OPEN}{_WRAPPED}select\b[^;]{{1,400}}?\)[ )]{{0,9}}{_IS}",
         ),
         Pattern(
@@ -207,7 +203,7 @@ VALUE_PROBE = Signal(
         ),
         Pattern(
             ALL,
-            _words("strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set"),
+            words("strcmp locate instr strpos charindex patindex position regexp_like regexp_instr find_in_set"),
             rf"\b(?:strcmp|locate|instr|strpos|charindex|patindex|position|regexp_like|regexp_instr|find_in_set)\("
             rf"{_OPEN}(?:[?$](?:,| in ?))?{_OPEN}(?:\w{{1,20}}\([ (]{{0,5}}){{0,3}}select\b",
         ),
@@ -225,14 +221,14 @@ VALUE_PROBE = Signal(
         ),
         Pattern(
             ALL,
-            _words("substr substrb substrc substring mid left"),
+            words("substr substrb substrc substring mid left"),
             rf"\b(?:and|or|xor|when|not)[ (!]{{1,9}}(?:binary )?{_PART}\({_OPEN}{_SECRET_COLUMN},[^;()"
             rf"]{{1,20}}\)(?:=|<>|<|>)\?",
             raw=r"(?:[=<>])\s{0,9}n?'[^']'",
         ),
         Pattern(
             ALL,
-            _words(
+            words(
                 "json_contains json_search json_overlaps json_value json_extract json_unquote json_exists"
                 " json_contains_path"
                 " jsonb_path_exists jsonb_path_match xpath_exists xmlexists existsnode extractvalue isjson"

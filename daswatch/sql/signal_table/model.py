@@ -12,6 +12,11 @@ LITERAL = r"(?:[?01]|null)"  # as a shape has it
 START = r"(?:\A|;|\b(?:begin|then|else|loop|do|as|is) ?)"  # of a statement, as far as the engines mark it
 
 
+def words(listed: str) -> tuple[str, ...]:
+    """Words that are given with blanks between them."""
+    return tuple(listed.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """One form of a signal: a regular expression that is searched for in the shape of a statement.
