@@ -17,7 +17,7 @@ import orjson
 from daswatch.documents.activity import Activity
 from daswatch.documents.actors import ActorEntry, ActorKind
 from daswatch.queries.known_clients import CLIENT_FIELDS, Client, client_of
-from daswatch.queries.saved_query import Window
+from daswatch.queries.saved_query import Window, sources_of
 
 _CLIENTS_PER_PAGE = 1_000  # times the buckets of each, below OpenSearch's 65,535
 _ACTIVITIES = 12
@@ -65,7 +65,7 @@ def usage_query(day: Window, after: Mapping[str, Any] | None = None) -> dict[str
     """The body of the search for what the clients without an actor did in a day; `after` is the last one known."""
     composite: dict[str, Any] = {
         "size": _CLIENTS_PER_PAGE,
-        "sources": [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in CLIENT_FIELDS],
+        "sources": sources_of(CLIENT_FIELDS),
     }
     if after:
         composite["after"] = dict(after)

@@ -17,7 +17,15 @@ from typing import Any
 
 from daswatch.detections.detection import Detection, KnownClients
 from daswatch.documents.activity import Activity
-from daswatch.queries.saved_query import Candidate, Search, event_indices, filters_of, group_filters, query_string
+from daswatch.queries.saved_query import (
+    Candidate,
+    Search,
+    event_indices,
+    filters_of,
+    group_filters,
+    query_string,
+    sources_of,
+)
 from daswatch.times import iso_milliseconds, moment_of
 
 MAX_CLIENTS = 20  # of one group; more are not known
@@ -75,7 +83,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
         "clients": {
             "composite": {
                 "size": _most(rule) + 1,
-                "sources": [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in fields],
+                "sources": sources_of(fields),
             }
         }
     }

@@ -222,9 +222,7 @@ def saved_query(
     """
     composite: dict[str, Any] = {
         "size": GROUPS_PER_PAGE,
-        "sources": [
-            {name: {"terms": {"field": name, "missing_bucket": True}}} for name in ("resourceId", *detection.group)
-        ],
+        "sources": sources_of(("resourceId", *detection.group)),
     }
     if by_minute:
         minutes = {"field": _time_field(detection), "fixed_interval": "1m"}
@@ -237,6 +235,11 @@ def saved_query(
         "query": {"bool": {"filter": [*filters_of(detection), window.filter, *([also.filter] if also else [])]}},
         "aggs": {"groups": {"composite": composite, "aggs": _of_a_group(detection)}},
     }
+
+
+def sources_of(fields: Iterable[str]) -> list[dict[str, Any]]:
+    """The sources of a composite aggregation: the values of fields, or that a document has none."""
+    return [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in fields]
 
 
 def parts_query(
