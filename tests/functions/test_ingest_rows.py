@@ -17,6 +17,8 @@ import orjson
 import pytest
 
 from daswatch.aws.firehose import TOO_LARGE
+from daswatch.detections.actors import shipped_actors
+from daswatch.documents import actors
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document
 from daswatch.documents.row_formats import folder_of, row
@@ -803,6 +805,9 @@ def test_one_of_each_doubled_row_can_be_taken(rows: Rows, tmp_path: Path) -> Non
 def test_columns_of_the_table_hold_what_the_index_holds(rows: Rows, tmp_path: Path) -> None:
     """Each column of the table is in the rows."""
     native = {"SCN": 7001002, "scn": 1}
+    compiled = tmp_path / "actors.json"
+    compiled.write_bytes(actors.dump(shipped_actors()))
+    rows.ingest.configure(ACTORS=str(compiled))
     keep(rows.ingest, named(rows.ingest.database()))
     learn(rows.ingest)
     records = [
