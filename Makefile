@@ -11,6 +11,8 @@ BUCKET ?=
 STACK ?= daswatch
 PARAMETERS ?=
 export BUCKET STACK PARAMETERS
+# Images of Python set it. Without bytecode, each process of the tests compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
 given = $(if $(filter command,$(origin $(1))),--$(2) '$($(1))')
 
 # tests/conftest.py decides how many processes. The tests of a file stay together: they share fixtures.
