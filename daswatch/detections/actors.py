@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from ipaddress import ip_network
 
-import yaml
-
 from daswatch.detections.lucene import lucene_term
+from daswatch.detections.yaml_text import read_document
 from daswatch.documents.actors import ActorEntry, ActorKind, pattern_parts
 from daswatch.errors import RuleError
 
@@ -23,7 +22,7 @@ _SPECIAL_IN_EXPRESSION = re.compile(r'([.?+*|{}\[\]()"\\#@&<>~/])')
 
 def shipped_actors() -> tuple[ActorEntry, ...]:
     """The entries for tools that are in use everywhere."""
-    content = yaml.safe_load(files("detections").joinpath("_actors.yml").read_text("utf-8"))
+    content = read_document(files("detections").joinpath("_actors.yml").read_text("utf-8"))
     return tuple(entry for entry in read_actors(content, "_actors.yml").values() if entry)
 
 

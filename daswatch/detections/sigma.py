@@ -48,6 +48,7 @@ from daswatch.detections.lucene import lucene_exists, lucene_term
 from daswatch.detections.necessary import necessary
 from daswatch.detections.prefilter import EVERYTHING, NOTHING, simplified
 from daswatch.detections.prefilter import Condition as Necessary
+from daswatch.detections.yaml_text import read_document, read_documents
 from daswatch.documents.actors import ActorEntry, ActorKind
 from daswatch.documents.flat_objects import is_inside
 from daswatch.errors import RuleError
@@ -152,7 +153,7 @@ def compile_all(tuning: Tuning = NO_TUNING) -> tuple[Detection, ...]:
 def compile_rule(name: str, text: str, tuning: Tuning = NO_TUNING) -> Detection:
     """One detection from its folder's name and its rule. Raises RuleError."""
     try:
-        return _Compiler(name, list(yaml.safe_load_all(text)), tuning).detection()
+        return _Compiler(name, read_documents(text), tuning).detection()
     except (SigmaError, yaml.YAMLError) as exc:
         raise RuleError(f"{name}: {exc}") from exc
     except KeyError as exc:
@@ -169,20 +170,20 @@ def _rule(folder: Traversable) -> str:
 @cache
 def shared_lists() -> dict[str, list[str]]:
     """`_lists.yml`: the lists that several detections use, by name."""
-    lists: dict[str, list[str]] = yaml.safe_load(files("detections").joinpath("_lists.yml").read_text("utf-8"))
+    lists: dict[str, list[str]] = read_document(files("detections").joinpath("_lists.yml").read_text("utf-8"))
     return lists
 
 
 @cache
 def shared_rules() -> list[dict[str, Any]]:
     """`_shared.yml`: the Sigma rules that several detections use."""
-    return list(yaml.safe_load_all(files("detections").joinpath("_shared.yml").read_text("utf-8")))
+    return read_documents(files("detections").joinpath("_shared.yml").read_text("utf-8"))
 
 
 def read_tuning(text: str) -> Tuning:
     """A team's tuning file, YAML. Raises RuleError that says what is wrong."""
     try:
-        content = yaml.safe_load(text) or {}
+        content = read_document(text) or {}
     except yaml.YAMLError as exc:
         raise RuleError(f"tuning: {exc}") from exc
     if not isinstance(content, dict) or content.keys() - {"detections", "suppressions", "actors"}:

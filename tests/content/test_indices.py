@@ -46,9 +46,12 @@ def patterns(content: list[Content]) -> set[str]:
     return set[str]().union(*(walk(one.body) for one in content))
 
 
+DETECTIONS = compile_all()
+
+
 def content_of(prefix: str) -> list[Content]:
     arn = "arn:aws:sns:eu-west-1:123456789012:monitors"
-    return wanted_content(WantedContent(index_prefix=prefix, detections=compile_all(), alert_topic_arn=arn))[0]
+    return wanted_content(WantedContent(index_prefix=prefix, detections=DETECTIONS, alert_topic_arn=arn))[0]
 
 
 CONTENT = {prefix: content_of(prefix) for prefix in PREFIXES}
