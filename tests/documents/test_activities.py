@@ -15,11 +15,12 @@ def test_page_says_what_the_code_does(row: Row) -> None:
     assert (activity_of(row.event, row.engine), outcome_of(row.event, row.engine)) == (row.activity, row.outcome)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_the_case_of_commands_and_classes_does_not_matter(row: Row) -> None:
-    event = {**row.event, "command": (row.event["command"] or "").lower()}
+@pytest.mark.parametrize("engine", ENGINES.values())
+def test_the_case_of_commands_and_classes_does_not_matter(engine: str) -> None:
+    for row in (row for row in ROWS if row.engine == engine):
+        event = {**row.event, "command": (row.event["command"] or "").lower()}
 
-    assert (activity_of(event, row.engine), outcome_of(event, row.engine)) == (row.activity, row.outcome)
+        assert (activity_of(event, engine), outcome_of(event, engine)) == (row.activity, row.outcome), row
 
 
 @pytest.mark.parametrize("engine", ENGINES.values())
@@ -38,17 +39,13 @@ def test_each_engines_table_shows_every_activity_and_outcome_it_can_have(engine:
 
 
 @pytest.mark.parametrize("engine", [*ENGINES.values(), "db2", "unknown"])
-@pytest.mark.parametrize(
-    "odd",
-    [None, "", 17, 1.5, True, [], ["SELECT"], {"command": "SELECT"}, "\ud800", "\0", "x" * 100_000],
-    ids=lambda odd: repr(odd)[:20],
-)
 @pytest.mark.parametrize("field", ["command", "class", "commandText", "exitCode", "errorMessage"])
-def test_no_value_of_any_type_is_too_odd(engine: str, odd: object, field: str) -> None:
-    event = {"command": "QUERY", "class": "MAIN", "commandText": "select 1", "exitCode": "0", field: odd}
+def test_no_value_of_any_type_is_too_odd(engine: str, field: str) -> None:
+    for odd in (None, "", 17, 1.5, True, [], ["SELECT"], {"command": "SELECT"}, "\ud800", "\0", "x" * 100_000):
+        event = {"command": "QUERY", "class": "MAIN", "commandText": "select 1", "exitCode": "0", field: odd}
 
-    assert activity_of(event, engine) in Activity
-    assert outcome_of(event, engine) in Outcome
+        assert activity_of(event, engine) in Activity, odd
+        assert outcome_of(event, engine) in Outcome, odd
 
 
 @pytest.mark.parametrize("engine", [*ENGINES.values(), "db2"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from re import _constants as constants
 from re import _parser as parser
 from typing import Any
@@ -16,25 +16,32 @@ from daswatch.sql.signal_table.model import Pattern, Signal
 from daswatch.sql.signals import statement_signals
 from daswatch.sql.statements import ENGINES
 
-_PATTERNS = [(signal.name, pattern) for signal in SIGNALS for pattern in signal.patterns]
 _MOST_STEPS = 2_000  # that bounded repetitions may multiply to
 
-
-def _cases(kind: str) -> Iterator[Any]:
-    for signal in SIGNALS:
-        for engine, texts in getattr(signal, kind).items():
-            for number, text in enumerate(texts, 1):
-                yield pytest.param(signal.name, engine, text, id=f"{signal.name}-{engine}-{number}")
+# All cases of a signal are one test, which shows each that is wrong: there are thousands.
+of_each_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 
 
-@pytest.mark.parametrize(("name", "engine", "text"), list(_cases("samples")))
-def test_a_sample_has_its_signal(name: str, engine: str, text: str) -> None:
-    assert name in statement_signals(text, engine), shape(text, engine)
+@of_each_signal
+def test_a_sample_has_its_signal(signal: Signal) -> None:
+    without = {text: shape(text, engine) for engine, text in _texts(signal.samples) if not _has(signal, text, engine)}
+
+    assert without == {}
 
 
-@pytest.mark.parametrize(("name", "engine", "text"), list(_cases("near_misses")))
-def test_a_near_miss_does_not_have_the_signal(name: str, engine: str, text: str) -> None:
-    assert name not in statement_signals(text, engine), shape(text, engine)
+@of_each_signal
+def test_a_near_miss_does_not_have_the_signal(signal: Signal) -> None:
+    having = {text: shape(text, engine) for engine, text in _texts(signal.near_misses) if _has(signal, text, engine)}
+
+    assert having == {}
+
+
+def _texts(by_engine: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
+    return ((engine, text) for engine, texts in by_engine.items() for text in texts)
+
+
+def _has(signal: Signal, text: str, engine: str) -> bool:
+    return signal.name in statement_signals(text, engine)
 
 
 def test_names_are_unique_and_in_kebab_case() -> None:
@@ -44,7 +51,7 @@ def test_names_are_unique_and_in_kebab_case() -> None:
     assert all(re.fullmatch(r"[a-z]+(?:-[a-z]+)*", name) for name in names)
 
 
-@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
+@of_each_signal
 def test_a_signal_has_samples_for_each_engine(signal: Signal) -> None:
     claimed = {engine for pattern in signal.patterns for engine in pattern.engines} or set(signal.samples)
 
@@ -55,19 +62,24 @@ def test_a_signal_has_samples_for_each_engine(signal: Signal) -> None:
     assert signal.meaning.endswith(".")
 
 
-@pytest.mark.parametrize(("name", "pattern"), _PATTERNS)
-def test_a_pattern_is_linear(name: str, pattern: Pattern) -> None:
+@of_each_signal
+def test_a_pattern_is_linear(signal: Signal) -> None:
     """Only letters repeat without limit, possessively; what is bounded multiplies to few steps."""
-    for expression in filter(None, (pattern.expression, pattern.raw, pattern.without, pattern.behind)):
-        assert _steps(parser.parse(expression)) <= _MOST_STEPS, name
+    for expression in (expression for pattern in signal.patterns for expression in _expressions(pattern)):
+        assert _steps(parser.parse(expression)) <= _MOST_STEPS, expression
         letters = re.sub(r"\\[A-Z]", "", expression)
-        assert letters == letters.lower(), name
+        assert letters == letters.lower(), expression
 
 
-@pytest.mark.parametrize(("name", "pattern"), _PATTERNS)
-def test_the_words_of_a_pattern_are_words_of_a_shape(name: str, pattern: Pattern) -> None:
-    assert pattern.words, name
-    assert all(re.fullmatch(r"[a-z_@#][\w$#@]*", word) for word in pattern.words)
+def _expressions(pattern: Pattern) -> Iterator[str]:
+    return filter(None, (pattern.expression, pattern.raw, pattern.without, pattern.behind))
+
+
+@of_each_signal
+def test_the_words_of_a_pattern_are_words_of_a_shape(signal: Signal) -> None:
+    for pattern in signal.patterns:
+        assert pattern.words, pattern
+        assert all(re.fullmatch(r"[a-z_@#][\w$#@]*", word) for word in pattern.words), pattern
 
 
 def _steps(parsed: Any) -> int:
