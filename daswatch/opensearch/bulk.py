@@ -47,6 +47,8 @@ _SHARDS_WAIT = "5s"
 _ROUNDS = 5
 _MANY = 10
 _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
+# What a node that is not the manager makes of an error that it cannot pass on: the reason begins with its own name.
+_WRAPPER = "not_serializable_exception_wrapper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,7 +541,11 @@ def _read_item(item: dict[str, Any]) -> _Item:
         raise ValueError
     if not isinstance(error, dict):
         return _Item(status, _error_type(error))
-    return _Item(status, _error_type(error.get("type")), str(error.get("reason") or ""))
+    reason = str(error.get("reason") or "")
+    named = _error_type(error.get("type"))
+    if named == _WRAPPER:
+        named = _error_type(reason.partition(":")[0]) or named
+    return _Item(status, named, reason)
 
 
 def _error_type(value: object) -> str:

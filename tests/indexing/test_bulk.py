@@ -316,6 +316,18 @@ def test_refusal_of_any_document_is_the_domains_fault(count: int, error_type: st
     assert len(endpoint.requests) == 2
 
 
+def test_error_that_a_node_could_not_pass_on_has_its_own_name() -> None:
+    """A node that is not the manager wraps the manager's refusal to create an index."""
+    reason = "validation_exception: Validation Failed: 1: this action would add [6] total shards"
+    endpoint = Endpoint([domain(everything(400, "not_serializable_exception_wrapper", reason))] * 9)
+    given = [document(0)]
+
+    result = write(endpoint, given)
+
+    assert (result.unwritten, result.refused) == (given, [])
+    assert "cluster.max_shards_per_node" in result.cause
+
+
 @pytest.mark.parametrize("count", [1, 2, 50])
 @pytest.mark.parametrize("error_type", ["mapper_parsing_exception", "illegal_argument_exception"])
 def test_refusal_of_one_kind_of_document_is_its_own_fault(count: int, error_type: str) -> None:
