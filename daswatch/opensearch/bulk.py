@@ -528,7 +528,8 @@ def _read_error(exc: TransportError) -> tuple[str, str]:
     """The type and the reason of an answer's error."""
     error = exc.info.get("error") if isinstance(exc.info, dict) else None
     reason = error.get("reason") if isinstance(error, dict) else None
-    return _error_type(exc.error), reason if isinstance(reason, str) else ""
+    reason = reason if isinstance(reason, str) else ""
+    return _error_type(exc.error, reason), reason
 
 
 def _read_item(item: dict[str, Any]) -> _Item:
@@ -542,12 +543,11 @@ def _read_item(item: dict[str, Any]) -> _Item:
     if not isinstance(error, dict):
         return _Item(status, _error_type(error))
     reason = str(error.get("reason") or "")
-    named = _error_type(error.get("type"))
-    if named == _WRAPPER:
-        named = _error_type(reason.partition(":")[0]) or named
-    return _Item(status, named, reason)
+    return _Item(status, _error_type(error.get("type"), reason), reason)
 
 
-def _error_type(value: object) -> str:
-    """OpenSearch's name for an error; empty for a text, which may quote what was sent."""
-    return value if isinstance(value, str) and _ERROR_TYPE.fullmatch(value) else ""
+def _error_type(value: object, reason: str = "") -> str:
+    """OpenSearch's name for an error, of a wrapped one its own; empty for a text, which may quote what was sent."""
+    if not isinstance(value, str) or not _ERROR_TYPE.fullmatch(value):
+        return ""
+    return (_error_type(reason.partition(":")[0]) if value == _WRAPPER else "") or value

@@ -316,10 +316,21 @@ def test_refusal_of_any_document_is_the_domains_fault(count: int, error_type: st
     assert len(endpoint.requests) == 2
 
 
-def test_error_that_a_node_could_not_pass_on_has_its_own_name() -> None:
+WRAPPER = "not_serializable_exception_wrapper"
+WRAPPED = "validation_exception: Validation Failed: 1: this action would add [6] total shards"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        domain(everything(400, WRAPPER, WRAPPED)),
+        TransportError(400, WRAPPER, {"error": {"type": WRAPPER, "reason": WRAPPED}}),
+    ],
+    ids=["item", "request"],
+)
+def test_error_that_a_node_could_not_pass_on_has_its_own_name(answer: Any) -> None:
     """A node that is not the manager wraps the manager's refusal to create an index."""
-    reason = "validation_exception: Validation Failed: 1: this action would add [6] total shards"
-    endpoint = Endpoint([domain(everything(400, "not_serializable_exception_wrapper", reason))] * 9)
+    endpoint = Endpoint([answer] * 9)
     given = [document(0)]
 
     result = write(endpoint, given)
