@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from opensearchpy import OpenSearch
 from pytest_httpserver import HTTPServer
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from daswatch.activity_streams import lifecycle
 from daswatch.aws import clients
@@ -28,6 +30,7 @@ from tests.fakes.proxy import Proxy
 from tests.fakes.rds import Rds, rds_with_streams
 from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
+from tests.harness.nodes import QuickNode
 
 # Examples are the same in each run, and none fails because the machine is slow.
 settings.register_profile("daswatch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -39,8 +42,12 @@ _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
 
 # Of a process of tests: a node of 1 GiB of heap, nodes that tests start themselves, and Python.
 _PROCESS_BYTES = 4 * 1024**3
+# Tests with a node wait: until it has started, for a dependency that is silent, for a write that has to reach the disk.
+_PROCESSES_PER_CORE = 2
 # By duration. A long file that starts last would keep one process busy while the others have ended.
-_LONGEST = ("test_faults", "test_hanging", "test_doc_commands", "test_catching_up", "test_three_nodes")
+_LONGEST = ("test_faults", "test_hanging", "test_doc_commands", "test_three_nodes", "test_monitors", "test_catching_up")
+# Too long for one process. Their tests share only what all tests of a process share.
+_DIVIDED = frozenset({"tests/functions/test_faults.py", "tests/functions/test_hanging.py"})
 
 # Tests on a node about something else than what it answers: files, processes, networks, AWS.
 _SAME_ON_ALL_VERSIONS = frozenset(
@@ -58,7 +65,7 @@ _SAME_ON_ALL_VERSIONS = frozenset(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
-    """As many processes as there are cores and memory for; 0 is this one alone.
+    """As many processes as the cores can keep busy and the memory has room for; 0 is this one alone.
 
     That is for a part of the tests, and for a server that is not ours: tests change it as if they were alone.
     """
@@ -67,8 +74,22 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     if chosen or os.environ.get("OPENSEARCH_URL"):
         return 0
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    processes = min(cores, memory // _PROCESS_BYTES)
+    per_core = 1 if config.option.markexpr == "not node" else _PROCESSES_PER_CORE
+    processes = min(per_core * cores, memory // _PROCESS_BYTES)
     return processes if processes > 1 else 0
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file's tests in one process, which has the file's fixtures; of a divided file, those of a function."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return nodeid.partition("[")[0] if file in _DIVIDED else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """How the processes get their tests, where they do so by file."""
+    return _Scheduling(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,21 +107,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.versions)
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting and no AWS profile of the machine reaches a test."""
-    for name in os.environ:
-        if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in SETTINGS:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """No setting and no AWS profile of the machine reaches a test. What a test sets ends with it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in list(os.environ):
+            if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in SETTINGS:
+                environment.delenv(name)
+        environment.setenv("AWS_CONFIG_FILE", os.devnull)
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
 
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[AnyNode]:
     """The node that most tests share. A test that kills a node starts its own."""
-    with node_or_external() as running:
+    with node_or_external(kind=QuickNode) as running:
         yield running
 
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from daswatch.cli import app
 from daswatch.content.templates import shipped_content
+from daswatch.indices import Indices
 from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.opensearch import AnyNode, Node
@@ -24,6 +25,7 @@ from tests.builders.events import postgresql_event
 from tests.fakes.clock import Clock
 from tests.harness.ingest import IngestFunction
 from tests.harness.installed import remove
+from tests.harness.nodes import QuickNode
 
 pytestmark = [pytest.mark.node, pytest.mark.versions]
 
@@ -40,7 +42,7 @@ DEFAULT_REPLICAS = "cluster.default_number_of_replicas"
 @pytest.fixture(scope="module")
 def zoned() -> Iterator[Node]:
     """One node of three zones, whose default is a replica in each of the others: else it could not create any index."""
-    with Node.start(heap_mb=512, settings=THREE_ZONES) as running:
+    with QuickNode.start(heap_mb=512, settings=THREE_ZONES) as running:
         client = OpenSearch(running.url)
         client.cluster.put_settings(body={"persistent": {DEFAULT_REPLICAS: 2}})  # not heeded in opensearch.yml
         client.close()
@@ -67,6 +69,7 @@ def function(
     """The ingest function at a domain on which nothing is installed."""
     client = OpenSearch(place.url, timeout=60)
     running = IngestFunction(place.url, aws, kms_key_id, client, secrets.token_hex(6), monkeypatch, capsys)
+    running.indices = Indices(f"t-{running.name}-events")
     running.configure(
         OPENSEARCH_ENDPOINT=place.url,
         OPENSEARCH_AUTH="none",

@@ -43,7 +43,10 @@ FAULT_DETECTION: Final[Mapping[str, str]] = {
 
 
 class QuickNode(Node):
-    """A node that compiles with C1 alone: a start takes half the processor time, and there are many."""
+    """A node that compiles with C1 alone: a start takes half the processor time, and there are many.
+
+    What tests ask is too varied for C2's work to pay within minutes.
+    """
 
     def __init__(self, *, command: Sequence[str], **others: Any) -> None:
         java, *options = command
