@@ -40,7 +40,7 @@ from demo.opensearch import AnyNode
 from demo.scenarios import EVERY_SCENARIO
 from demo.traffic import produce
 from tests import ROOT
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix, remove
 
 NAMES = [folder.name for folder in rule_folders()]
 START = datetime(2033, 5, 3, 9, tzinfo=UTC)
@@ -517,10 +517,9 @@ def test_a_backtest_takes_the_tuning_file(traffic: Traffic, tmp_path: Path) -> N
 
 @pytest.fixture
 def history(search: OpenSearch, node: AnyNode) -> Iterator[History]:
-    prefix = f"t-history-{secrets.token_hex(4)}-events"
-    ContentGateway(search).install_all(shipped_content(prefix))
+    prefix = installed_prefix(search)
     yield History(search, prefix, {"OPENSEARCH_ENDPOINT": node.url, "OPENSEARCH_AUTH": "none", "INDEX_PREFIX": prefix})
-    remove(search, prefix)
+    give_back(search, prefix)
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection, DetectionKind, Level, Suppression
 from daswatch.detections.sigma import NO_TUNING, Override, Tuning, compile_all, compile_rule, read_tuning
 from daswatch.errors import RuleError
 from daswatch.opensearch.saved_queries import Question, SavedQueries
-from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.saved_query import Window
 from daswatch.times import iso_milliseconds
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 
 RULE = """
 title: Table dropped
@@ -223,10 +220,9 @@ def test_a_suppression_has_expired_on_its_day(day: str, expired: bool) -> None:
 @pytest.fixture
 def index(search: OpenSearch) -> Iterator[str]:
     """A pattern of indices with our mapping, for one test."""
-    prefix = f"t-tuning-{secrets.token_hex(4)}-events"
-    ContentGateway(search).install_all(shipped_content(prefix))
+    prefix = installed_prefix(search)
     yield prefix
-    remove(search, prefix)
+    give_back(search, prefix)
 
 
 def found(search: OpenSearch, index: str, detection: Detection, days: dict[str, dict[str, str]]) -> set[str]:

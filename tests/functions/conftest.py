@@ -11,15 +11,22 @@ from opensearchpy import OpenSearch
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode
 from tests.harness.findings import FindingsFunction
-from tests.harness.runs import DETECTIONS, RunHarness
+from tests.harness.runs import DETECTIONS, FEW, RunHarness
 
 
 @pytest.fixture
 def harness(search: OpenSearch, aws: LocalAws) -> Iterator[RunHarness]:
-    """All shipped detections on indices, an alert topic and a database of their own."""
-    running = RunHarness(search, aws, list(DETECTIONS.values()))
+    """A few detections on indices, an alert topic and a database of their own."""
+    running = RunHarness(search, aws, FEW)
     yield running
     running.close()
+
+
+@pytest.fixture
+def with_all(harness: RunHarness) -> RunHarness:
+    """The same with all shipped detections."""
+    harness.detections = list(DETECTIONS.values())
+    return harness
 
 
 @pytest.fixture

@@ -70,58 +70,58 @@ def searches_of_a_quiet_run(harness: RunHarness) -> int:
     return len([one for one in harness.detections if one.enabled and one.kind != "failing"]) + 1
 
 
-def test_interrupted_runner_finds_the_same(harness: RunHarness) -> None:
+def test_interrupted_runner_finds_the_same(with_all: RunHarness) -> None:
     """Over eight hours of traffic with every scenario, and groups that fire again after a while."""
     begin = NOW - timedelta(hours=8)
     records = produce(7, begin, 20_000, events_per_second=20_000 / (8 * 3600), heartbeats=False)
-    history = list(documents_of(records, harness.prefix))
+    history = list(documents_of(records, with_all.prefix))
     for minute in (-400, -390, -180, -1):
-        history += made(harness, "bruteforce-user", minutes(minute))
+        history += made(with_all, "bruteforce-user", minutes(minute))
     for minute in (-470, -430, -385, -340, -200, -130, -90, -45, -2):
-        history += made(harness, "superuser-grant", minutes(minute))
+        history += made(with_all, "superuser-grant", minutes(minute))
     for begin_of_bulk in range(0, len(history), 2000):
-        harness.write(history[begin_of_bulk : begin_of_bulk + 2000])
+        with_all.write(history[begin_of_bulk : begin_of_bulk + 2000])
     moment = begin
     while moment < NOW:
-        harness.run(moment, topic=False)
+        with_all.run(moment, topic=False)
         moment += timedelta(minutes=10)
-    harness.run(NOW, topic=False)
-    steady = what_is_known(harness)
-    harness.forget()
+    with_all.run(NOW, topic=False)
+    steady = what_is_known(with_all)
+    with_all.forget()
 
-    harness.run(begin, topic=False)
-    reports = run_until_caught_up(harness, NOW, 12)
+    with_all.run(begin, topic=False)
+    reports = run_until_caught_up(with_all, NOW, 12)
 
-    assert what_is_known(harness) == steady
+    assert what_is_known(with_all) == steady
     assert len(steady) > 15
     assert len({name.split("/")[0] for name in steady}) > 8
-    assert all(report.searches <= MOST * searches_of_a_quiet_run(harness) for report in reports)
+    assert all(report.searches <= MOST * searches_of_a_quiet_run(with_all) for report in reports)
     marks = [min(report.behind.values()) for report in reports if report.behind]
     assert marks == sorted(set(marks))
 
 
-def test_what_just_happened_is_found_first(harness: RunHarness) -> None:
-    harness.run(NOW - timedelta(days=7))
-    harness.write([*made(harness, "superuser-grant", minutes(-1)), *made(harness, "bruteforce-user", minutes(-2))])
+def test_what_just_happened_is_found_first(with_all: RunHarness) -> None:
+    with_all.run(NOW - timedelta(days=7))
+    with_all.write([*made(with_all, "superuser-grant", minutes(-1)), *made(with_all, "bruteforce-user", minutes(-2))])
 
-    report = harness.run(NOW)
+    report = with_all.run(NOW)
 
-    assert {alert.detection for alert in harness.alerts().values()} >= {"superuser-grant", "bruteforce-user"}
+    assert {alert.detection for alert in with_all.alerts().values()} >= {"superuser-grant", "bruteforce-user"}
     assert report.behind
 
 
-def test_seven_days_are_caught_up_with_in_bounded_runs(harness: RunHarness) -> None:
-    harness.run(NOW - timedelta(days=7))
+def test_seven_days_are_caught_up_with_in_bounded_runs(with_all: RunHarness) -> None:
+    with_all.run(NOW - timedelta(days=7))
     for day in (6, 4, 2):
-        harness.write(made(harness, "superuser-grant", NOW - timedelta(days=day)))
+        with_all.write(made(with_all, "superuser-grant", NOW - timedelta(days=day)))
 
-    reports = run_until_caught_up(harness, NOW, 40)
+    reports = run_until_caught_up(with_all, NOW, 40)
 
     # The same grants are privilege-grant's, too.
     assert sum(report.raised for report in reports) == 2 * 3
-    (alert,) = [one for one in harness.alerts().values() if one.detection == "superuser-grant"]
+    (alert,) = [one for one in with_all.alerts().values() if one.detection == "superuser-grant"]
     assert alert.first_seen[:10] == (NOW - timedelta(days=2)).date().isoformat()
-    assert all(report.searches <= MOST * searches_of_a_quiet_run(harness) for report in reports)
+    assert all(report.searches <= MOST * searches_of_a_quiet_run(with_all) for report in reports)
 
 
 def test_an_episode_that_began_in_a_backlog_is_whole(harness: RunHarness) -> None:

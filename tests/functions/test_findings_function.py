@@ -272,6 +272,7 @@ def test_notification_without_events_raises_nothing(findings: FindingsFunction) 
 def domain(findings: FindingsFunction, node: AnyNode) -> Iterator[Domain]:
     """A domain on which setup has installed everything, before any event."""
     running = Domain(node.url)
+    findings.compile(list(DETECTIONS.values()))
     wanted = WantedContent(
         index_prefix=findings.prefix,
         detections=tuple(DETECTIONS.values()),

@@ -5,7 +5,6 @@ Nothing is written by a script: a managed domain of version 2.19 answered 500 to
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -16,20 +15,18 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import DetectionKind
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
-from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.first_seen import Sighting, sighting_id, sightings
 from daswatch.queries.saved_query import Candidate
 from daswatch.records.envelope import StreamSource
 from daswatch.times import iso_milliseconds
 from tests.builders.alerts import a_detection
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 
 pytestmark = pytest.mark.node
 
@@ -44,10 +41,9 @@ def minutes(count: float) -> str:
 
 @pytest.fixture
 def own(search: OpenSearch) -> Iterator[Indices]:
-    indices = Indices(f"t-later-{secrets.token_hex(4)}-events")
-    ContentGateway(search).install_all(shipped_content(indices.prefix))
+    indices = Indices(installed_prefix(search))
     yield indices
-    remove(search, indices.prefix)
+    give_back(search, indices.prefix)
 
 
 def write(search: OpenSearch, actions: list[Action]) -> None:

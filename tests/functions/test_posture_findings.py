@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -13,18 +12,17 @@ from opensearchpy import OpenSearch
 
 from daswatch.aws.fleet import FleetLookup
 from daswatch.aws.security_hub import FindingAccounts
-from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.fleet.database import FleetDatabase, Place
 from daswatch.fleet.inventory import Look
 from daswatch.indices import Indices
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents
-from daswatch.opensearch.templates import ContentGateway
 from posture_lambda.auditor import Auditor, PostureReport
 from posture_lambda.findings import PostureFindings
 from tests.builders.fleet import PLACE, cluster, instance
 from tests.fakes.security_hub import ACCOUNT, REGION, problems
+from tests.harness.installed import give_back, installed_prefix
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)
 
@@ -83,10 +81,9 @@ def _no_sts() -> Any:
 
 @pytest.fixture
 def fleet(search: OpenSearch) -> Iterator[Fleet]:
-    indices = Indices(f"t{secrets.token_hex(4)}-events")
-    ContentGateway(search).install_all(shipped_content(indices.prefix))
+    indices = Indices(installed_prefix(search))
     yield Fleet(search, Hub(), indices)
-    search.indices.delete(index=f"{indices.databases},{indices.posture}-*", ignore_unavailable=True)
+    give_back(search, indices.prefix)
 
 
 def test_finding_is_sent_once_and_lives_with_its_database(fleet: Fleet) -> None:

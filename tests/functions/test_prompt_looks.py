@@ -99,13 +99,13 @@ def test_a_look_raises_what_one_event_is_enough_for(harness: RunHarness) -> None
     assert len(harness.mails()) == 1
 
 
-def test_a_look_asks_prompt_detections_only(harness: RunHarness) -> None:
-    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+def test_a_look_asks_prompt_detections_only(with_all: RunHarness) -> None:
+    with_all.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
 
-    report = look(harness, seconds(2))
+    report = look(with_all, seconds(2))
 
     assert report.detections == len([one for one in DETECTIONS.values() if one.enabled and one.prompt is not None])
-    assert not harness.alerts()
+    assert not with_all.alerts()
 
 
 @pytest.mark.parametrize(

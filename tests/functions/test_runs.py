@@ -45,21 +45,21 @@ def summary(harness: RunHarness) -> dict[str, tuple[object, ...]]:
     }
 
 
-def test_an_attack_becomes_one_alert_one_finding_and_one_message(harness: RunHarness) -> None:
-    harness.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
+def test_an_attack_becomes_one_alert_one_finding_and_one_message(with_all: RunHarness) -> None:
+    with_all.happen(sample("bruteforce-user", FAILED_LOGINS), NOW)
 
-    report = harness.run(minutes(1))
+    report = with_all.run(minutes(1))
 
-    (alert,) = harness.alerts().values()
+    (alert,) = with_all.alerts().values()
     assert alert.detection == "bruteforce-user"
     assert alert.group == {"dbUserName": "svc_invoicing", "remoteHost": "203.0.113.47"}
     assert (alert.count, alert.state, alert.episode, alert.level) == (12, State.ACTIVE, 1, Level.MEDIUM)
     assert alert.database.engine == "postgresql"
     assert (alert.database.aws_account_id, alert.database.aws_region) == ("123456789012", "eu-west-1")
     assert len(alert.samples) == 5
-    (finding,) = harness.findings().values()
+    (finding,) = with_all.findings().values()
     assert finding["RecordState"] == "ACTIVE"
-    assert len(harness.mails()) == 1
+    assert len(with_all.mails()) == 1
     assert (report.raised, report.sent.findings, report.sent.messages, report.failing) == (
         1,
         1,
@@ -391,8 +391,8 @@ def test_an_expired_suppression_is_reported(harness: RunHarness) -> None:
     assert len(harness.alerts()) == 1
 
 
-def test_an_index_that_nobody_made_is_no_failure(harness: RunHarness) -> None:
-    report = harness.run(NOW)
+def test_an_index_that_nobody_made_is_no_failure(with_all: RunHarness) -> None:
+    report = with_all.run(NOW)
 
     assert not report.failing
     assert report.raised == 0

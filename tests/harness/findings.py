@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
-from daswatch.detections.detection import dump
+from daswatch.detections.detection import Detection, dump
 from daswatch.detections.samples import samples_of
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.stream import InvocationContext
 from findings_lambda import handler as handler_module
-from tests.harness.runs import DETECTIONS, RunHarness
+from tests.harness.runs import FEW, RunHarness
 
 _OF_NO_DATABASE = {"bool": {"must_not": {"exists": {"field": "resourceId"}}}}
 
@@ -34,19 +34,19 @@ class FindingsFunction(RunHarness):
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        super().__init__(search, aws, list(DETECTIONS.values()))
+        super().__init__(search, aws, FEW)
         self._monkeypatch = monkeypatch
         self._capsys = capsys
         self._forget_dead_letters()
         self.printed = ""
-        compiled = folder / "detections.json"
-        compiled.write_bytes(dump(self.detections))
+        self._compiled = folder / "detections.json"
+        self._compiled.write_bytes(dump(self.detections))
         self.configure(
             OPENSEARCH_ENDPOINT=url,
             OPENSEARCH_AUTH="none",
             DEAD_LETTER_BUCKET=DEAD_LETTER_BUCKET,
             INDEX_PREFIX=self.prefix,
-            DETECTIONS=str(compiled),
+            DETECTIONS=str(self._compiled),
             ALERT_TOPIC_ARN=self.topic_arn,
             DASHBOARDS_URL="https://search.example.internal/_dashboards",
             **aws.environment,
@@ -58,6 +58,12 @@ class FindingsFunction(RunHarness):
             self._monkeypatch.setenv(name, value)
         handler_module.warm_function.cache_clear()
         clients.session.cache_clear()
+
+    def compile(self, detections: Sequence[Detection]) -> None:
+        """Deploy it with these detections; the next invocation is a cold start."""
+        self.detections = list(detections)
+        self._compiled.write_bytes(dump(self.detections))
+        self.configure()
 
     def close(self) -> None:
         """Remove what is only ours, and forget the clients of the settings."""

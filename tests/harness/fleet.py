@@ -10,14 +10,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
-from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.database_index import DatabaseIndex
-from daswatch.opensearch.templates import ContentGateway
 from posture_lambda import handler as handler_module
 from tests.fakes.rds import Rds
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 
 REGION = "us-east-1"
 
@@ -37,11 +35,10 @@ class Fleet:
         self.account = account or str(secrets.randbelow(9 * 10**11) + 10**11)
         self.region = region
         self.rds = rds.at(self.account, region)
-        self.indices = Indices(f"t{secrets.token_hex(5)}-events")
+        self.indices = Indices(installed_prefix(search))
         self.index = DatabaseIndex(search, self.indices)
         self._search = search
         self._monkeypatch = monkeypatch
-        ContentGateway(search).install_all(shipped_content(self.indices.prefix))
         self.configure(
             OPENSEARCH_ENDPOINT=url,
             OPENSEARCH_AUTH="none",
@@ -76,4 +73,4 @@ class Fleet:
     def close(self) -> None:
         """Remove what is only ours."""
         self.configure()
-        remove(self._search, self.indices.prefix)
+        give_back(self._search, self.indices.prefix)

@@ -16,23 +16,24 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
-from daswatch.content.templates import shipped_content
 from daswatch.indices import Indices
-from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, REGION, LocalAws
 from demo.ledger import Engine
 from demo.rds import AURORA, Database, DataKey, KmsDataKeys, seal
 from demo.stream import InvocationContext, lambda_record_of
 from ingest_lambda import handler as handler_module
 from tests.fakes.clock import Clock
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 
 _VERSIONS: dict[Engine, str] = {"postgresql": "1.1", "mysql": "1.2", "oracle": "1.3", "sqlserver": "1.4"}
 
 
 @dataclass
 class IngestFunction:
-    """Wires the handler to a node and to moto; every instance has its own index prefix and databases."""
+    """Wires the handler to a node and to moto; every instance has its own databases, and indices while it is used.
+
+    `indices` are the names of everything that it writes to.
+    """
 
     url: str
     aws: LocalAws
@@ -43,6 +44,7 @@ class IngestFunction:
     capsys: pytest.CaptureFixture[str]
     printed: str = ""
     clock: Clock = field(default_factory=Clock)
+    indices: Indices = field(init=False)
     _sequence: int = 0
     _keys: dict[str, KmsDataKeys] = field(default_factory=dict)
 
@@ -50,14 +52,9 @@ class IngestFunction:
     def prefix(self) -> str:
         return self.indices.prefix
 
-    @property
-    def indices(self) -> Indices:
-        """The names of everything that it writes to."""
-        return Indices(f"t-{self.name}-events")
-
     def install(self) -> None:
-        """Install templates for the own prefix, and the environment; forgets what was warm."""
-        ContentGateway(self.search).install_all(shipped_content(self.prefix))
+        """Take a prefix that has templates, and set the environment; forgets what was warm."""
+        self.indices = Indices(installed_prefix(self.search))
         self.configure(
             OPENSEARCH_ENDPOINT=self.url,
             OPENSEARCH_AUTH="none",
@@ -175,9 +172,9 @@ class IngestFunction:
         return int(self.search.count(index=f"{self.prefix}-*", body={"query": query})["count"])
 
     def close(self) -> None:
-        """Remove the own indices and template."""
+        """Remove the own indices."""
         self.cold_start()
-        remove(self.search, self.prefix)
+        give_back(self.search, self.prefix)
 
     def _hits(self, index: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not self.search.indices.exists(index=index):

@@ -14,7 +14,6 @@ from opensearchpy import OpenSearch
 from daswatch.alerts.alert import Alert
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.aws.sns import AlertTopic
-from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection
@@ -26,7 +25,6 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
-from daswatch.opensearch.templates import ContentGateway
 from daswatch.settings import DEFAULT_EVENT_TAGS
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
@@ -36,7 +34,7 @@ from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 from tests.fakes.clock import Clock
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 
 ACCOUNT = "123456789012"
 ACTORS = ActorTable(shipped_actors())
@@ -101,13 +99,12 @@ class RunHarness:
         self.search = search
         self.aws = aws
         self.detections = list(detections)
-        self.indices = Indices(f"t-runs-{secrets.token_hex(5)}-events")
+        self.indices = Indices(installed_prefix(search))
         self.prefix = self.indices.prefix
-        self.topic_arn = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=self.prefix)["TopicArn"]
-        self.mailbox = _mailbox(aws, self.topic_arn, self.prefix)
+        topic = f"t-runs-{secrets.token_hex(5)}"
+        self.topic_arn = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=topic)["TopicArn"]
+        self.mailbox = _mailbox(aws, self.topic_arn, topic)
         self.resource_id = f"cluster-{secrets.token_hex(8).upper()}"
-        ContentGateway(search).install_all(shipped_content(self.prefix))
-        self.forget()
 
     def forget(self) -> None:
         """Without alerts, sightings, progress and pulses: as before the first run."""
@@ -117,8 +114,7 @@ class RunHarness:
 
     def close(self) -> None:
         """Remove what is only ours."""
-        self.forget()
-        remove(self.search, self.prefix)
+        give_back(self.search, self.prefix)
 
     def runner(
         self,
@@ -222,6 +218,23 @@ NOW = datetime(2031, 3, 4, 12, 30, tzinfo=UTC)
 
 
 DETECTIONS = {detection.name: detection for detection in compile_all()}
+# Of each kind and source. A run with all shipped detections takes several times longer.
+FEW = [
+    DETECTIONS[name]
+    for name in (
+        "access-control-plane",
+        "bruteforce-success",
+        "bruteforce-user",
+        "das-failing",
+        "das-silent",
+        "das-tamper-control-plane",
+        "first-seen-application",
+        "mass-delete",
+        "mass-read",
+        "privilege-grant",
+        "superuser-grant",
+    )
+]
 
 
 def minutes(number: float) -> datetime:

@@ -7,7 +7,6 @@ with its period filled in, the trigger's painless, the action's mustache.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,7 +16,6 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Condition, Detection, DetectionKind, Level, Source
@@ -27,7 +25,6 @@ from daswatch.documents.actors import ActorTable
 from daswatch.documents.document import Flattening
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
 from daswatch.opensearch.saved_queries import Question, SavedQueries
-from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitor_notifications import read_notification
 from daswatch.queries.monitors import (
     CONDITION,
@@ -44,7 +41,7 @@ from daswatch.times import iso_milliseconds
 from tests.builders.alerts import a_detection
 from tests.fakes.opensearch_plugins import MOST_MESSAGE_BYTES, Engine, Sent, wrong_in
 from tests.harness.guide import GUIDE, blocks
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 
 NAMES = [folder.name for folder in rule_folders()]
 
@@ -216,10 +213,9 @@ def engine(search: OpenSearch) -> Engine:
 @pytest.fixture
 def prefix(search: OpenSearch) -> Iterator[str]:
     """Indices with our mapping, for one test."""
-    name = f"t-monitors-{secrets.token_hex(4)}-events"
-    ContentGateway(search).install_all(shipped_content(name))
+    name = installed_prefix(search)
     yield name
-    remove(search, name)
+    give_back(search, name)
 
 
 def index_sample(search: OpenSearch, prefix: str, detection: Detection, expected: str, now: datetime) -> None:
