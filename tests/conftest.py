@@ -79,11 +79,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     return processes if processes > 1 else 0
 
 
-class _Scheduling(LoadFileScheduling):
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
     """A file's tests in one process, which has the file's fixtures; of a divided file, those of a function."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file: str = super()._split_scope(nodeid)
         return nodeid.partition("[")[0] if file in _DIVIDED else file
 
 

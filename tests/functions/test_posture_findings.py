@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 from daswatch.aws.fleet import FleetLookup
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
+from daswatch.fleet.audit import Audit
 from daswatch.fleet.database import FleetDatabase, Place
 from daswatch.fleet.inventory import Look
 from daswatch.indices import Indices
@@ -21,10 +22,12 @@ from daswatch.opensearch.earlier_events import EarlierEvents
 from posture_lambda.auditor import Auditor, PostureReport
 from posture_lambda.findings import PostureFindings
 from tests.builders.fleet import PLACE, cluster, instance
+from tests.fakes.clock import Clock
 from tests.fakes.security_hub import ACCOUNT, REGION, problems
 from tests.harness.installed import give_back, installed_prefix
 
 NOW = datetime(2031, 3, 4, 12, tzinfo=UTC)
+RUN_SECONDS = 60.0
 
 
 class Hub:
@@ -52,12 +55,22 @@ class Hub:
         return sum(self.calls)
 
 
+class Index(DatabaseIndex):
+    """The inventory, whose writes take as long as a test says."""
+
+    takes = 0.0  # seconds
+
+    def write(self, audit: Audit, deadline: Deadline, *, with_history: bool = True) -> None:
+        super().write(audit, deadline, with_history=with_history)
+        deadline.sleep(self.takes)
+
+
 class Fleet:
-    """An auditor whose regions hold what a test says."""
+    """An auditor whose regions hold what a test says. Its time passes by waiting alone."""
 
     def __init__(self, search: OpenSearch, hub: Hub, indices: Indices) -> None:
         self.databases: list[FleetDatabase] = []
-        self.index = index = DatabaseIndex(search, indices)
+        self.index = index = Index(search, indices)
         self.hub = hub
         accounts = FindingAccounts(ACCOUNT, REGION, lambda _: cast(Any, hub), _no_sts, "")
         self.auditor = Auditor(
@@ -71,8 +84,8 @@ class Fleet:
     def look(self, accounts: Sequence[str], deadline: Deadline) -> list[Look]:
         return [Look(PLACE, tuple(self.databases))]
 
-    def run(self, minutes: int, place: Place | None = None, seconds: float = 60.0) -> PostureReport:
-        return self.auditor.run(place, NOW + timedelta(minutes=minutes), Deadline.after(seconds))
+    def run(self, minutes: int, place: Place | None = None) -> PostureReport:
+        return self.auditor.run(place, NOW + timedelta(minutes=minutes), Deadline.after(RUN_SECONDS, Clock()))
 
 
 def _no_sts() -> Any:
@@ -132,9 +145,12 @@ def test_database_that_came_and_went_unsent_needs_no_finding(fleet: Fleet) -> No
 def test_run_without_time_leaves_findings_to_the_next(fleet: Fleet) -> None:
     fleet.databases = [cluster(ActivityStreamStatus="stopped")]
 
-    report = fleet.run(0, seconds=2.9)
+    fleet.index.takes = RUN_SECONDS - 2.9
+
+    report = fleet.run(0)
 
     assert (report.findings.accepted, report.findings.unsent) == (0, 1)
+    fleet.index.takes = 0.0
     assert fleet.run(5).findings.accepted == 1
 
 

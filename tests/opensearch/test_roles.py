@@ -40,6 +40,7 @@ from posture_lambda.auditor import Auditor
 from tests.builders.events import postgresql_event
 from tests.harness.ingest import IngestFunction
 from tests.harness.names import named
+from tests.harness.nodes import QuickNode
 from tests.harness.runs import RunHarness
 
 pytestmark = pytest.mark.node
@@ -49,9 +50,13 @@ FINDINGS_ARN = "arn:aws:iam::123456789012:role/daswatch-findings"
 POSTURE_ARN = "arn:aws:iam::123456789012:role/daswatch-posture"
 
 
+class QuickSecuredNode(QuickNode, SecuredNode):
+    """A secured node that starts quickly."""
+
+
 @pytest.fixture(scope="module")
 def secured() -> Iterator[SecuredNode]:
-    with SecuredNode.start_secured() as node:
+    with QuickSecuredNode.start_secured() as node:
         yield node
 
 
