@@ -64,7 +64,7 @@ __all__ = [
 
 LOOPBACK: Final = "127.0.0.1"
 CLUSTER_NAME: Final = "daswatch-local"  # and so the name of its log
-START_SECONDS: Final = 300.0  # 5 to 6 on two cores; over 120 where ten programs compute at once
+START_SECONDS: Final = 900.0  # 5 to 6 on two cores; over 300 where thirty programs want them. One that dies ends it
 STOP_SECONDS: Final = 30.0  # from SIGTERM to SIGKILL; a clean stop takes under one second
 EXTERNAL_SECONDS: Final = 10.0  # for a server that should run already
 POLL_SECONDS: Final = 0.1

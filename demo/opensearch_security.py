@@ -47,7 +47,7 @@ from demo.opensearch_home import (
 COLLECTIONS_VERSION: Final = "4.5.0"  # of commons-collections4, which the plugin needs, and brings along for 2.x only
 PLUGIN: Final = "opensearch-security"
 VALID_FOR: Final = timedelta(days=2)  # a node lives for a session
-SECURED_START_SECONDS: Final = 600.0  # 17 to 26 on two cores: the plugin creates its index after the node is up
+SECURED_START_SECONDS: Final = 1_800.0  # 17 to 26 on two cores: the plugin creates its index after the node is up
 
 
 def security_pom(plugin_version: str) -> str:

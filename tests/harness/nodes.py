@@ -32,7 +32,7 @@ from tests.fakes.relay import Relay, close, pump
 HEAP_MB: Final = 512
 MEMBERS: Final = 3
 # For states that come within seconds: past this, they do not come.
-STATE_SECONDS: Final = 300.0
+STATE_SECONDS: Final = 900.0
 POLL_SECONDS: Final = 0.2
 # Of a node that does not answer the others: 30 s with OpenSearch's own settings. One that is only slow passes.
 FAULT_DETECTION: Final[Mapping[str, str]] = {
