@@ -16,10 +16,12 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 from urllib.parse import urlsplit
+
+import pytest
 
 LOOPBACK: Final = "127.0.0.1"
 POLL_SECONDS: Final = 0.02
@@ -151,6 +153,10 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+Silence: TypeAlias = Callable[[Relay], None]
+SILENCES: Final = [pytest.param(Relay.never_answer, id="accepts"), pytest.param(Relay.vanish, id="vanishes")]
 
 
 def _address(url: str) -> tuple[str, int]:

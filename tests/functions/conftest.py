@@ -1,4 +1,4 @@
-"""The findings function: its runs alone, and as Lambda invokes it."""
+"""The findings and the enrolment function: runs alone, and as Lambda invokes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from opensearchpy import OpenSearch
 
 from demo.aws import LocalAws
 from demo.opensearch import AnyNode
+from enrol_lambda import handler as enrol_handler
+from tests.fakes.rds import ACCOUNT, Rds
+from tests.harness.enrol_function import Enrolling
 from tests.harness.findings import FindingsFunction
+from tests.harness.fleet import REGION, Fleet
 from tests.harness.runs import DETECTIONS, FEW, RunHarness
 
 
@@ -42,3 +46,19 @@ def findings(
     running = FindingsFunction(search, aws, node.url, tmp_path, monkeypatch, capsys)
     yield running
     running.close()
+
+
+@pytest.fixture
+def enrolling(
+    search: OpenSearch,
+    node: AnyNode,
+    rds: Rds,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Enrolling]:
+    """The enrolment function of an account and region."""
+    fleet = Fleet(search, node.url, rds, monkeypatch, ACCOUNT)
+    fleet.configure(AWS_REGION=REGION, AWS_ENDPOINT_URL_LAMBDA=rds.aws.url)
+    yield Enrolling(fleet, search, capsys)
+    enrol_handler.warm_function.cache_clear()
+    fleet.close()

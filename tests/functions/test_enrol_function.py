@@ -8,31 +8,12 @@ from typing import Any
 import orjson
 import pytest
 from moto.rds.exceptions import RDSClientError
-from opensearchpy import OpenSearch
 
 from daswatch.errors import ConsumersUnavailable
-from demo.opensearch import AnyNode
 from enrol_lambda import handler as handler_module
 from tests.fakes.proxy import Exchange, Proxy, Request, Response, answer, bulk, forward, sequence
-from tests.fakes.rds import ACCOUNT, Rds
+from tests.fakes.rds import Rds
 from tests.harness.enrol_function import Enrolling
-from tests.harness.fleet import REGION, Fleet
-
-
-@pytest.fixture
-def enrolling(
-    search: OpenSearch,
-    node: AnyNode,
-    rds: Rds,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Enrolling]:
-    """Our own account and region."""
-    fleet = Fleet(search, node.url, rds, monkeypatch, ACCOUNT)
-    fleet.configure(AWS_REGION=REGION, AWS_ENDPOINT_URL_LAMBDA=rds.aws.url)
-    yield Enrolling(fleet, search, capsys)
-    handler_module.warm_function.cache_clear()
-    fleet.close()
 
 
 @pytest.fixture
@@ -48,18 +29,6 @@ def is_delivery_call(request: Request) -> bool:
 
 def is_listing_of_mappings(request: Request) -> bool:
     return request.method == "GET" and "event-source-mappings" in request.path
-
-
-def watched(enrolling: Enrolling) -> str:
-    """A database that is enrolled."""
-    name = enrolling.rds.cluster()
-    enrolling.tag(name)
-    enrolling.make_kinesis_stream(name)
-    enrolling.rds.run_stream(name)
-    for _ in range(3):
-        enrolling.run()
-    assert enrolling.run()[name]["state"] == "watched"
-    return name
 
 
 def test_tagged_database_is_enrolled_step_by_step(enrolling: Enrolling) -> None:
@@ -132,7 +101,7 @@ def test_refused_start_is_not_repeated_as_a_start_that_was_given_up(enrolling: E
 
 
 def test_change_of_settings_changes_consumers_in_place(enrolling: Enrolling) -> None:
-    name = watched(enrolling)
+    name = enrolling.watched()
     (mapping,), delivery = enrolling.mappings(), enrolling.delivery(name)
 
     enrolling.configure(DEAD_LETTER_BUCKET="other-letters", EVIDENCE_BUCKET="other-evidence")
@@ -259,7 +228,7 @@ def test_database_that_goes_in_mid_run_fails_alone(enrolling: Enrolling, aws_pro
 
 
 def test_name_that_moves_is_followed_and_the_old_one_read(enrolling: Enrolling) -> None:
-    name = watched(enrolling)
+    name = enrolling.watched()
     before = enrolling.mappings()
     enrolling.configure(DATABASES=name)
     green = enrolling.rds.cluster()

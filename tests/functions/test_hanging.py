@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 import pytest
@@ -35,7 +34,7 @@ from tests.builders.events import postgresql_event
 from tests.fakes.clock import RealClock, ends_within
 from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.rds import Rds
-from tests.fakes.relay import Relay
+from tests.fakes.relay import SILENCES, Relay, Silence
 from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction, firehose_record
 from tests.harness.ingest import IngestFunction, sequence_number
@@ -51,15 +50,6 @@ PLENTY_MS = 60_000
 NEXT_RUNS = 5
 FINDINGS_MS = 15_000  # a run makes some twenty requests before it comes to what it publishes
 
-Silence: TypeAlias = Callable[[Relay], None]
-SILENCES = [pytest.param(Relay.never_answer, id="accepts"), pytest.param(Relay.vanish, id="vanishes")]
-
-
-@contextmanager
-def relayed(upstream: str) -> Iterator[Relay]:
-    with Relay(upstream) as relay:
-        yield relay
-
 
 # Ingest.
 
@@ -69,7 +59,7 @@ def dependency(request: pytest.FixtureRequest, ingest: IngestFunction, aws: Loca
     """A dependency of the ingest function behind a relay."""
     name: str = request.param
     ingest.clock = RealClock()
-    with relayed(ingest.url if name == "opensearch" else aws.url) as relay:
+    with Relay(ingest.url if name == "opensearch" else aws.url) as relay:
         match name:
             case "opensearch":
                 settings = {"OPENSEARCH_ENDPOINT": relay.url}
@@ -160,7 +150,7 @@ def test_ingest_waits_for_a_dependency_that_answers_late(ingest: IngestFunction,
 def test_many_dead_letters_share_the_time_left(ingest: IngestFunction, aws: LocalAws, silence: Silence) -> None:
     ingest.clock = RealClock()
     batch = [ingest.record([postgresql_event()]), *(ingest.delivered(b"no envelope %d" % n) for n in range(200))]
-    with relayed(aws.url) as relay:
+    with Relay(aws.url) as relay:
         ingest.configure(AWS_ENDPOINT_URL_S3=relay.url)
         silence(relay)
 
@@ -187,7 +177,7 @@ def firehose(
 def test_firehose_gets_a_failure_while_kms_is_silent(firehose: FirehoseFunction, silence: Silence) -> None:
     record = firehose_record(firehose.sealed(postgresql_event()))
     event = transformation_event([record], firehose.database().stream_arn("eu-west-1"))
-    with relayed(firehose.aws.url) as relay:
+    with Relay(firehose.aws.url) as relay:
         firehose.configure(AWS_ENDPOINT_URL_KMS=relay.url)
         silence(relay)
 
@@ -216,7 +206,7 @@ def notified(remaining_ms: int) -> None:
 @pytest.mark.parametrize("silence", SILENCES)
 @pytest.mark.parametrize("name", ["securityhub", "sts"])
 def test_mails_go_out_while_security_hub_is_silent(findings: FindingsFunction, name: str, silence: Silence) -> None:
-    with relayed(findings.aws.url) as relay:
+    with Relay(findings.aws.url) as relay:
         _behind(findings, name, relay)
         # A node that has just started takes seconds for its first answers.
         findings.attack()
@@ -243,7 +233,7 @@ def test_a_scheduled_run_ends_while_a_dependency_is_silent(
     findings: FindingsFunction, node: AnyNode, name: str, silence: Silence
 ) -> None:
     findings.attack()
-    with relayed(node.url if name == "opensearch" else findings.aws.url) as relay:
+    with Relay(node.url if name == "opensearch" else findings.aws.url) as relay:
         _behind(findings, name, relay)
         silence(relay)
 
@@ -264,7 +254,7 @@ def test_a_scheduled_run_ends_while_a_dependency_is_silent(
 @pytest.mark.parametrize("name", ["opensearch", "securityhub", "sns", "sts"])
 def test_a_scheduled_run_waits_for_what_answers_late(findings: FindingsFunction, node: AnyNode, name: str) -> None:
     findings.attack()
-    with relayed(node.url if name == "opensearch" else findings.aws.url) as relay:
+    with Relay(node.url if name == "opensearch" else findings.aws.url) as relay:
         _behind(findings, name, relay)
         relay.answer_after(LATE_SECONDS)
 
@@ -279,7 +269,7 @@ def test_a_scheduled_run_waits_for_what_answers_late(findings: FindingsFunction,
 def test_a_notification_is_delivered_again_while_a_dependency_is_silent(
     findings: FindingsFunction, node: AnyNode, name: str, silence: Silence
 ) -> None:
-    with relayed(node.url if name == "opensearch" else findings.aws.url) as relay:
+    with Relay(node.url if name == "opensearch" else findings.aws.url) as relay:
         _behind(findings, name, relay)
         silence(relay)
 
@@ -304,7 +294,7 @@ def test_a_notification_is_taken_while_a_channel_is_silent(
     key = {name: hits[0]["_source"][name] for name in ("resourceId", "dbUserName", "remoteHost")}
     group = {"key": key, "doc_count": 12, "first": {"value": min(times)}, "last": {"value": max(times)}}
     event = sns(orjson.dumps({"detection": "bruteforce-user", "groups": [group]}).decode())
-    with relayed(findings.aws.url) as relay:
+    with Relay(findings.aws.url) as relay:
         _behind(findings, name, relay)
         silence(relay)
 
@@ -413,7 +403,7 @@ def test_setup_answers_while_an_endpoint_is_silent(
     content: Callable[..., None], bucket: AnswerBucket, node: AnyNode, aws: LocalAws, name: str, silence: Silence
 ) -> None:
     request = a_request(bucket.url, "Create", {"Version": "1"}, resource_type=CONTENT)
-    with relayed(node.url if name in ("opensearch", "dashboards") else aws.url) as relay:
+    with Relay(node.url if name in ("opensearch", "dashboards") else aws.url) as relay:
         content(**{SETUP_SETTINGS[name]: relay.url})
         fails_in_time_then_succeeds(request, bucket, relay, silence)
 
@@ -428,7 +418,7 @@ def test_setup_answers_while_rds_or_kms_is_silent(
     rds.meanwhile = 0
     request = a_request(bucket.url, properties={"Database": rds.cluster(), "KmsKeyId": alias})
     setup_handler.handler(request, InvocationContext(remaining_ms=PLENTY_MS))
-    with relayed(rds.aws.url) as relay:
+    with Relay(rds.aws.url) as relay:
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name.upper()}", relay.url)
         clients.session.cache_clear()
         fails_in_time_then_succeeds(request, bucket, relay, silence)
@@ -436,7 +426,7 @@ def test_setup_answers_while_rds_or_kms_is_silent(
 
 @pytest.mark.parametrize("silence", SILENCES)
 def test_setup_fails_in_time_where_no_answer_is_taken(bucket: AnswerBucket, silence: Silence) -> None:
-    with relayed(bucket.url) as relay:
+    with Relay(bucket.url) as relay:
         request = a_request(relay.url, "Delete", resource_type=CONTENT, PhysicalResourceId="das-content")
         silence(relay)
 

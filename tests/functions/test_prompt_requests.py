@@ -22,8 +22,7 @@ from ingest_lambda import handler as ingest_handler
 from ingest_lambda.prompt_events import RECENT
 from tests.builders.events import postgresql_event
 from tests.fakes.clock import RealClock, ends_within
-from tests.fakes.relay import Relay
-from tests.functions.test_hanging import SILENCES, Silence
+from tests.fakes.relay import SILENCES, Relay, Silence
 from tests.harness.findings import FindingsFunction
 from tests.harness.ingest import IngestFunction, sequence_number
 

@@ -91,9 +91,25 @@ class Enrolling:
         """RDS's part, which moto's does not do."""
         self.kinesis.create_stream(StreamName=self.stream_arn(name).rpartition("/")[2], ShardCount=1)
 
-    def run(self, **event: Any) -> dict[str, Any]:
+    def running(self) -> str:
+        """A database that is selected and whose stream is on; its name."""
+        name = self.rds.cluster()
+        self.tag(name)
+        self.make_kinesis_stream(name)
+        self.rds.run_stream(name)
+        return name
+
+    def watched(self) -> str:
+        """A database that is enrolled; its name."""
+        name = self.running()
+        for _ in range(3):
+            self.run()
+        assert self.run()[name]["state"] == "watched"
+        return name
+
+    def run(self, remaining_ms: int = 60_000, **event: Any) -> dict[str, Any]:
         """One invocation; the databases of the answer by their names."""
-        answer = handler({**SCHEDULED, **event}, InvocationContext(invoked_function_arn=self.own))
+        answer = handler({**SCHEDULED, **event}, InvocationContext(remaining_ms, self.own))
         return {one["name"]: one for one in answer["databases"]}
 
     def line(self) -> dict[str, Any]:
@@ -124,10 +140,10 @@ class Enrolling:
                 )
         return one
 
-    def watch(self, *streams: WatchedStream) -> WatchReport:
+    def watch(self, *streams: WatchedStream, seconds: float = 30.0) -> WatchReport:
         """What the function makes of streams in the last quarter."""
         watch = handler_module.warm_function(self.own).watch
-        return watch.look(list(streams), datetime.now(UTC), Deadline.after(30))
+        return watch.look(list(streams), datetime.now(UTC), Deadline.after(seconds))
 
     def forget_checks(self) -> None:
         """As an hour later: the deliveries are looked at again."""
