@@ -132,7 +132,7 @@ class Reconciler:
         consumers = self._wanted.consumers
         mappings = self._consumers.mappings(consumers.function, deadline)
         try:
-            names = self._consumers.delivery_names(deadline)
+            names = self._consumers.delivery_names(deadline.part(_SHARE_OF_DESCRIBING))
             due = to_describe(names, documents, consumers, at)
             described = self._consumers.deliveries(due, deadline.part(_SHARE_OF_DESCRIBING))
             unread = foreign_names(names, consumers) - {one.name for one in described}
