@@ -45,9 +45,19 @@ _PROCESS_BYTES = 4 * 1024**3
 # Tests with a node wait: until it has started, for a dependency that is silent, for a write that has to reach the disk.
 _PROCESSES_PER_CORE = 2
 # By duration. A long file that starts last would keep one process busy while the others have ended.
-_LONGEST = ("test_faults", "test_hanging", "test_doc_commands", "test_three_nodes", "test_monitors", "test_catching_up")
+_LONGEST = (
+    "test_faults",
+    "test_hanging",
+    "test_hanging_fleet",
+    "test_doc_commands",
+    "test_three_nodes",
+    "test_monitors",
+    "test_catching_up",
+)
 # Too long for one process. Their tests share only what all tests of a process share.
-_DIVIDED = frozenset({"tests/functions/test_faults.py", "tests/functions/test_hanging.py"})
+_DIVIDED = frozenset(
+    {"tests/functions/test_faults.py", "tests/functions/test_hanging.py", "tests/functions/test_hanging_fleet.py"}
+)
 
 # Tests on a node about something else than what it answers: files, processes, networks, AWS.
 _SAME_ON_ALL_VERSIONS = frozenset(
@@ -56,6 +66,7 @@ _SAME_ON_ALL_VERSIONS = frozenset(
         "test_doc_commands",
         "test_faults",
         "test_hanging",
+        "test_hanging_fleet",
         "test_parts",
         "test_template_permissions",
         "test_three_nodes",
