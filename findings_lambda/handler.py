@@ -20,6 +20,7 @@ from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.look_claims import LookClaims
+from daswatch.opensearch.run_claims import RunClaims
 from daswatch.opensearch.saved_queries import SavedQueries
 from findings_lambda.inbox import Inbox
 from findings_lambda.name_lookup import NameLookup
@@ -73,6 +74,7 @@ class Function:
         statements = StatementReader(queries, indices.events, settings.redaction)
         accounts = FindingAccounts(account_id, region, security_hub_client, sts_client, settings.findings_role)
         names = NameLookup(client, indices, settings.event_tags)
+        is_collection = settings.search.service == "aoss"
         self.telemetry = Telemetry(SERVICE)
         self.runner = DetectionRunner(
             detections=list(detections.values()),
@@ -89,8 +91,8 @@ class Function:
             ),
             indices=indices,
             names=names,
+            claims=RunClaims(client, indices) if is_collection else None,
         )
-        is_collection = settings.search.service == "aoss"
         self.looks = None if is_collection else PromptLooks(LookClaims(client, indices), self.runner)
         self.inbox = Inbox(
             detections=detections,

@@ -37,6 +37,7 @@ class RunReport:
     since: str = ""
     looks: int = 0  # 1 of a prompt look
     covered: bool = False  # a request for a look, of which another one finds the documents
+    overlapping: bool = False  # nothing was done: another function's run may go on
     arrived_at: str = ""  # of the event that waited longest for its alert, of those raised
     query_ms: float = 0.0
     total_ms: float = 0.0

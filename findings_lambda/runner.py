@@ -22,6 +22,7 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex, Progress, Stored
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.known_clients import KnownClientLookup, is_judged
+from daswatch.opensearch.run_claims import RunClaims
 from daswatch.opensearch.saved_queries import Answers, Group, Question, SavedQueries, SearchFailure
 from daswatch.queries.backlog import RECENT, Arrivals, Backlog, Span, behind, days_of, recent
 from daswatch.queries.first_seen import Sighting, by_network, is_new, learning_id, sighting_id, sightings
@@ -74,6 +75,7 @@ class DetectionRunner:
         notifier: Notifier,
         indices: Indices,
         names: NameLookup,
+        claims: RunClaims | None = None,
     ) -> None:
         self._detections = by_name(detections)
         self._enabled = [detection for detection in detections if detection.enabled]
@@ -83,13 +85,19 @@ class DetectionRunner:
         self._notifier = notifier
         self._indices = indices
         self._names = names
+        self._claims = claims  # of a collection, where runs must not overlap
         self._known_clients = KnownClientLookup(queries, indices)
         self._templates_are_there = False
 
     def run(self, now: datetime, deadline: Deadline) -> RunReport:
-        """Evaluate what arrived since the last run, then a part of what is older. Raises SearchUnavailable."""
+        """Evaluate what arrived since the last run, then a part of what is older. Raises SearchUnavailable.
+
+        In a collection, nothing is done while another function's run may go on: the next run evaluates the same.
+        """
         begun = deadline.clock.monotonic()
         self._require_templates(deadline)
+        if self._claims and not self._claims.claim(now, deadline):
+            return RunReport(overlapping=True, total_ms=(deadline.clock.monotonic() - begun) * 1000)
         before = self._alerts.progress(deadline)
         asked = [detection for detection in self._enabled if detection.kind is not DetectionKind.FAILING]
         progress = before or Progress(now - RECENT)

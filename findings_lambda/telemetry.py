@@ -13,9 +13,11 @@ SERVICE = "findings"
 
 def emit(telemetry: Telemetry, report: RunReport, request_id: str, now: datetime) -> None:
     """Emit the log line and metrics of one invocation."""
-    if report.covered:
-        covered = {"level": "INFO", "message": "another look finds it", "request_id": request_id}
-        telemetry.emit(covered, {}, {"RunDuration": report.total_ms})
+    if report.covered or report.overlapping:
+        message = "another look finds it" if report.covered else "another function may be running"
+        telemetry.emit(
+            {"level": "INFO", "message": message, "request_id": request_id}, {}, {"RunDuration": report.total_ms}
+        )
         return
     sent = report.sent
     lost = (report.failing, report.unwritten, report.refused_alerts, report.refused_sightings, report.malformed)

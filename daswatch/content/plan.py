@@ -22,7 +22,7 @@ from daswatch.indices import Indices
 from daswatch.queries.monitors import has_monitor, monitor, monitor_name, updated
 
 _NOT_ON_COLLECTIONS = {
-    ContentKind.RETENTION_POLICY: "a Serverless collection has a data lifecycle policy instead",
+    ContentKind.RETENTION_POLICY: "a Serverless collection keeps everything: delete old indices yourself",
     ContentKind.ROLE: "a Serverless collection has data access policies instead",
     ContentKind.ROLE_MAPPING: "a Serverless collection has data access policies instead",
     ContentKind.AUDIT_LOG: "a Serverless collection has CloudTrail instead",

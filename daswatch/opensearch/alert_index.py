@@ -5,8 +5,8 @@ next run decides again. Everything is read by id or refreshed, never from an ind
 a bulk has a fate as in ingest (`daswatch.indexing.bulk`), and every read of alerts has a bound, however many there are.
 
 A Serverless collection has no versions to write over, and what was written is read some ten seconds later, by id as
-well. There the function alone writes alerts, one run after the other, and what it wrote itself comes before what it
-reads (docs/decisions/0024).
+well. There the schedule alone writes alerts, no two of its runs overlap (`daswatch.opensearch.run_claims`), and what a
+function wrote itself comes before what it reads (docs/decisions/0024).
 """
 
 from __future__ import annotations

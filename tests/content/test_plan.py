@@ -74,7 +74,7 @@ def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
             ContentKind.MONITOR,
             "not wanted",
         ),
-        (WantedContent(service="aoss"), ContentKind.RETENTION_POLICY, "data lifecycle policy"),
+        (WantedContent(service="aoss"), ContentKind.RETENTION_POLICY, "delete old indices yourself"),
         (WantedContent(service="aoss"), ContentKind.ROLE, "data access policies"),
         (WantedContent(service="aoss", audit_logs=True), ContentKind.AUDIT_LOG, "CloudTrail"),
     ],

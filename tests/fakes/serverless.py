@@ -94,7 +94,7 @@ class Collection:
             return self._created(exchange, call)
         if call.path == "/_index_template/<name>":
             return self._template(exchange)
-        if call.path.endswith(("/_mget", "/_doc/<id>")) and request.method != "PUT":
+        if call.path.endswith(("/_mget", "/_doc/<id>")) and request.method in ("GET", "POST"):
             return _without_versions(_read(exchange, parts.path))
         return _without_versions(exchange.forward())
 

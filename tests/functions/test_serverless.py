@@ -21,6 +21,7 @@ from daswatch.deadline import Deadline
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.run_claims import CLAIMED
 from daswatch.opensearch.sample_runs import SampleRun
 from daswatch.settings import SearchEndpoint
 from demo.opensearch import AnyNode
@@ -150,7 +151,9 @@ def test_new_function_reads_what_another_wrote(deployment: Deployment) -> None:
     deployment.pass_time()
     deployment.findings.configure()
 
-    assert deployment.findings.scheduled()["raised"] == 0
+    function = findings_handler.warm_function("arn:aws:lambda:eu-west-1:123456789012:function:findings")
+    later = datetime.now(UTC) + timedelta(minutes=CLAIMED)
+    assert function.runner.run(later, Deadline.after(50.0)).raised == 0
     deployment.pass_time()
     assert deployment.alerts() == [("superuser-grant", State.ACTIVE, 1)]
     assert len(deployment.findings.mails()) == RAISED
