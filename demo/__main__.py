@@ -1,6 +1,7 @@
 """`make demo`: the whole path on this machine, from encrypted activity streams to an analyst's first questions.
 
-A real OpenSearch, real cryptography and real HTTP; moto stands in for AWS's own services. Exits with 1 when an event
+A real OpenSearch, real cryptography and real HTTP; moto stands in for AWS's own services. With OPENSEARCH_SERVICE=aoss
+the functions reach OpenSearch by the tests' stand-in for a Serverless collection. Exits with 1 when an event
 was lost, doubled, filtered or classified wrongly, when a folder of rows holds others than the index, or when the
 findings are not exactly those of the attacks.
 """
@@ -33,7 +34,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from daswatch.content.templates import shipped_content
+from daswatch.content.templates import for_collection, shipped_content
 from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection, by_name, dump
 from daswatch.detections.sigma import compile_all
@@ -47,7 +48,7 @@ from demo.delivery import create_delivery_stream, delivered_rows, sort_into_fold
 from demo.findings import all_findings, check_findings, expected_findings
 from demo.fleet import describe_fleet
 from demo.ledger import LedgerEntry, compare
-from demo.opensearch import LocalOpenSearchError, node_or_external
+from demo.opensearch import AnyNode, LocalOpenSearchError, node_or_external
 from demo.parts import Parts
 from demo.rds import ACCOUNT_ID, Database, KmsDataKeys, seal
 from demo.show import (
@@ -63,6 +64,7 @@ from demo.show import (
 )
 from demo.stream import InvocationContext, deliver, publish
 from demo.traffic import DATABASES, EVENTS_PER_SECOND, ProducedRecord, produce
+from tests.fakes.serverless import Collection, CollectionNode, is_chosen
 
 INDEX = "das-events-*"
 ROWS_STREAM, ROWS_BUCKET = "das-rows", "daswatch-rows"
@@ -82,15 +84,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140)
     try:
         with console.status("Starting OpenSearch …"):
-            node = node_or_external(port=options.port)
+            node: AnyNode = node_or_external(port=options.port)
+            own_url = node.url  # of what the demo itself asks
+            if is_chosen():
+                node = CollectionNode(node)
     except LocalOpenSearchError as exc:
         console.print(f"[red]{exc}[/]", highlight=False)
         return 1
     with node, LocalAws() as aws, tempfile.TemporaryDirectory() as folder:
         detections = compile_all()
         _point_settings_at(node.url, aws, _compiled(detections, Path(folder)))
-        client = OpenSearch(node.url, timeout=60)
-        ContentGateway(client).install_all(shipped_content())
+        client = OpenSearch(own_url, timeout=60)
+        if isinstance(node, CollectionNode):
+            ContentGateway(OpenSearch(node.url, timeout=60)).install_all(for_collection(shipped_content()))
+        else:
+            ContentGateway(client).install_all(shipped_content())
         parts = Parts(console)
         records = _make(console, options.seed, options.events)
         entries = [entry for record in records for entry in record.entries]
@@ -99,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with parts.part("inventory"):
             describe_fleet(aws, DATABASES, f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{key_id}")
             _audit(console)
+            client.indices.refresh(index="das-*")
         log: list[dict[str, Any]] = []
         right = []
         with parts.part("ingest"):
@@ -107,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             client.indices.refresh(index="das-*")
             _audit(console)  # events that came before the names were known get theirs
             client.indices.refresh(index="das-*")
-            right.append(_show_posture(console, aws, client))
+            # Those of a collection stay without.
+            right.append(_show_posture(console, aws, client, named=not isinstance(node, CollectionNode)))
         with parts.part("searches"):
             client.indices.refresh(index="das-*")
             show_activities(console, client, INDEX)
@@ -121,7 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             right.append(_sort_rows(console, aws, client, records))
         with parts.part("findings"):
             right.append(_watch(console, aws, detections, entries))
-        show_where(console, node.url, INDEX)
+        if isinstance(node, CollectionNode):
+            with parts.part("calls"):
+                right.append(_show_calls(console, node.collection))
+        show_where(console, own_url, INDEX)
         all_ran = parts.show()
         if not options.once:
             _stay(console)
@@ -214,11 +227,11 @@ def _audit(console: Console) -> None:
         handler({}, InvocationContext())
 
 
-def _show_posture(console: Console, aws: LocalAws, client: OpenSearch) -> bool:
+def _show_posture(console: Console, aws: LocalAws, client: OpenSearch, *, named: bool) -> bool:
     index = DatabaseIndex(client, Indices())
     nameless = {"query": {"bool": {"must_not": {"exists": {"field": "databaseIdentifier"}}}}}
     documents = [one for one in index.read(command_deadline()).values() if "goneSince" not in one]
-    events = client.count(index=INDEX, body=nameless)["count"]
+    events = client.count(index=INDEX, body=nameless)["count"] if named else 0
     compliance = [one["Compliance"]["Status"] for one in all_findings(aws.security_hub()) if "Compliance" in one]
     return show_posture(console, documents, compliance, events, len(DATABASES))
 
@@ -263,6 +276,15 @@ def _watch(console: Console, aws: LocalAws, detections: Sequence[Detection], ent
     if first["failing"] or again:
         console.print(f"[red]failing: {first['failing']}, raised once more by the second run: {again}[/]")
     return check.ok and not first["failing"] and not again
+
+
+def _show_calls(console: Console, collection: Collection) -> bool:
+    """The calls that the functions made, and whether a collection has all of them."""
+    used = ", ".join(sorted(f"{call.method} {call.path}" for call in collection.used))
+    console.print(f"Calls of the collection: {used}", highlight=False)
+    for call in collection.unknown:
+        console.print(f"[red]a collection has no {call}[/]", highlight=False)
+    return not collection.unknown
 
 
 def _documents(client: OpenSearch) -> Iterator[dict[str, Any]]:

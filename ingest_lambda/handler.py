@@ -107,6 +107,7 @@ class Function:
 def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext) -> BatchAnswer:
     """One invocation of a warm function."""
     deadline = Deadline.of(context, function.clock)
+    shortest = deadline.clock.monotonic() + _SHORTEST_FAILURE_SECONDS
     function.names.refresh()
     now = datetime.now(UTC)
     batch = [read_stream_record(raw, now, position) for position, raw in enumerate(event.get("Records") or ())]
@@ -115,7 +116,7 @@ def invoke(function: Function, event: Mapping[str, Any], context: LambdaContext)
     emit(function.telemetry, report, context.aws_request_id)
     if report.first_unwritten is None:
         return {"batchItemFailures": []}
-    deadline.sleep(max(0.0, min(_SHORTEST_FAILURE_SECONDS - report.total_ms / 1000, deadline.remaining)))
+    deadline.sleep(max(0.0, min(shortest - deadline.clock.monotonic(), deadline.remaining)))
     return {"batchItemFailures": [{"itemIdentifier": batch[report.first_unwritten].sequence_number}]}
 
 

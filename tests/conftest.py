@@ -28,7 +28,9 @@ from demo.opensearch_home import VERSION_VARIABLE
 from tests.fakes.cloudformation_bucket import AnswerBucket, answer_bucket
 from tests.fakes.proxy import Proxy
 from tests.fakes.rds import Rds, rds_with_streams
+from tests.fakes.serverless import CollectionNode, is_chosen
 from tests.harness.fleet import Fleet
+from tests.harness.in_a_collection import why_not_in_a_collection
 from tests.harness.ingest import IngestFunction
 from tests.harness.nodes import QuickNode
 
@@ -38,6 +40,7 @@ settings.load_profile("daswatch")
 
 _OURS = ("AWS_", "INDEX_", "OPENSEARCH_", "POWERTOOLS_")
 _OF_THE_NODE = ("OPENSEARCH_URL", VERSION_VARIABLE)
+_IN_A_COLLECTION = is_chosen()
 
 
 # Of a process of tests: a node of 1 GiB of heap, nodes that tests start themselves, and Python.
@@ -116,6 +119,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.node)
         if item.get_closest_marker("node") and item.path.stem not in _SAME_ON_ALL_VERSIONS:
             item.add_marker(pytest.mark.versions)
+            if why_not_in_a_collection(item) is None:
+                item.add_marker(pytest.mark.serverless)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -125,6 +130,8 @@ def clean_environment() -> Iterator[None]:
         for name in list(os.environ):
             if (name.startswith(_OURS) and name not in _OF_THE_NODE) or name in SETTINGS:
                 environment.delenv(name)
+        if _IN_A_COLLECTION:
+            environment.setenv("OPENSEARCH_SERVICE", "aoss")
         environment.setenv("AWS_CONFIG_FILE", os.devnull)
         environment.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -133,15 +140,19 @@ def clean_environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[AnyNode]:
-    """The node that most tests share. A test that kills a node starts its own."""
+    """The node that most tests share, or the collection in front of it. A test that kills a node starts its own."""
     with node_or_external(kind=QuickNode) as running:
-        yield running
+        if _IN_A_COLLECTION:
+            with CollectionNode(running) as collection:
+                yield collection
+        else:
+            yield running
 
 
 @pytest.fixture(scope="session")
 def search(node: AnyNode) -> Iterator[OpenSearch]:
     """A client of the shared node with our templates installed."""
-    client = OpenSearch(node.url, timeout=60)
+    client = OpenSearch(node.node.url if isinstance(node, CollectionNode) else node.url, timeout=60)
     ContentGateway(client).install_all(shipped_content())
     yield client
     client.close()

@@ -6,7 +6,9 @@ Which calls there are is read from the table of docs/serverless.md. What was wri
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from opensearchpy import OpenSearch
 
+from demo.opensearch import AnyNode, ExternalNode
 from tests import ROOT
 from tests.fakes.proxy import Exchange, Proxy, Response
 
@@ -47,6 +50,24 @@ def calls() -> list[Call]:
     return [Call(method, path, there == "yes") for method, path, there in _ROW.findall(table)]
 
 
+def is_chosen(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether OPENSEARCH_SERVICE asks for the stand-in, for the demo and the tests."""
+    return environ.get("OPENSEARCH_SERVICE") == "aoss"
+
+
+class CollectionNode(ExternalNode):
+    """A node that our functions know by the collection in front of it; `node` is for what a test itself asks."""
+
+    def __init__(self, node: AnyNode) -> None:
+        self.node = node
+        self.collection = Collection(node.url)
+        super().__init__(self.collection.url)
+
+    def close(self) -> None:
+        self.collection.close()
+        self.node.close()
+
+
 class Collection:
     """A collection in front of a node, of type search or time series. `unknown` has what it refused."""
 
@@ -71,6 +92,10 @@ class Collection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; the node stays."""
         self._proxy.close()
         self._node.close()
 
@@ -121,10 +146,10 @@ class Collection:
         return exchange.forward(orjson.dumps(body))
 
     def _template(self, exchange: Exchange) -> Response:
-        """A template as it was sent."""
+        """A template as it was sent; one that the node has otherwise is not there."""
         response = exchange.forward()
-        if response.status != 200:
-            return response
+        if response.status != 200 or exchange.request.path not in self._sent:
+            return Response.of_json(404, {})
         content = response.json
         template = content["index_templates"][0]["index_template"]["template"]
         template["settings"] = self._sent[exchange.request.path]

@@ -19,9 +19,9 @@ from tests.harness.runs import DETECTIONS, FEW, RunHarness
 
 
 @pytest.fixture
-def harness(search: OpenSearch, aws: LocalAws) -> Iterator[RunHarness]:
+def harness(search: OpenSearch, aws: LocalAws, node: AnyNode) -> Iterator[RunHarness]:
     """A few detections on indices, an alert topic and a database of their own."""
-    running = RunHarness(search, aws, FEW)
+    running = RunHarness(search, aws, FEW, node)
     yield running
     running.close()
 

@@ -45,8 +45,10 @@ def with_setting(name: str, value: Any, healthy: Any = None) -> Break:
     def broken(ingest: IngestFunction) -> Iterator[None]:
         ingest.search.indices.create(index=index_of(ingest))
         set_index(ingest, **{name: value})
-        yield
-        set_index(ingest, **{name: healthy})
+        try:
+            yield
+        finally:  # a test that fails leaves the node as it was
+            set_index(ingest, **{name: healthy})
 
     return broken
 
@@ -81,9 +83,11 @@ def with_template(template: dict[str, Any]) -> Break:
     def broken(ingest: IngestFunction) -> Iterator[None]:
         body = {"index_patterns": [f"{ingest.prefix}-*"], "priority": 200, "template": template}
         ingest.search.indices.put_index_template(name=ingest.prefix, body=body)
-        yield
-        ContentGateway(ingest.search).install_all(shipped_content(ingest.prefix))
-        ingest.search.indices.delete(index=f"{ingest.prefix}-*")
+        try:
+            yield
+        finally:
+            ContentGateway(ingest.search).install_all(shipped_content(ingest.prefix))
+            ingest.search.indices.delete(index=f"{ingest.prefix}-*")
 
     return broken
 
@@ -130,7 +134,8 @@ FAULTS: dict[str, tuple[Break, str]] = {
         "requires routing",
     ),
     "template with more shards than the domain takes": (
-        with_template({"settings": {"index.number_of_shards": 1000}}),
+        # 1,000 shards a node: with these copies, more than three nodes take.
+        with_template({"settings": {"index.number_of_shards": 1000, "index.number_of_replicas": 2}}),
         "shard limit",
     ),
     "disk full": (with_setting("index__blocks__read_only_allow_delete", True), "429 (cluster_block_exception)"),
@@ -167,8 +172,7 @@ def assert_waits(ingest: IngestFunction, batch: list[dict[str, Any]], words: str
     prefix = f"dead-letters/{ingest.database().resource_id}/"
     assert "Contents" not in ingest.aws.s3().list_objects_v2(Bucket=DEAD_LETTER_BUCKET, Prefix=prefix)
     assert "select" not in ingest.printed.lower()
-    (pause,) = ingest.clock.slept
-    assert 0 < pause <= 5
+    assert sum(ingest.clock.slept) == pytest.approx(5)  # with the pauses before it was sent again
 
 
 @pytest.mark.parametrize("counts", [(1,), (2, 3, 1)], ids=["one event", "six events"])
@@ -539,8 +543,7 @@ def test_failure_waits_no_longer_than_the_function_has(ingest: IngestFunction) -
     with closed(ingest):
         assert ingest.invoke(record, remaining_ms=4_000) == [sequence_number(record)]
 
-    (pause,) = ingest.clock.slept
-    assert pause <= 2
+    assert 0 < sum(ingest.clock.slept) <= 4
 
 
 def test_success_waits_for_nothing(ingest: IngestFunction) -> None:

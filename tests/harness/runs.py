@@ -25,15 +25,17 @@ from daswatch.indices import Indices
 from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.saved_queries import SavedQueries
-from daswatch.settings import DEFAULT_EVENT_TAGS
+from daswatch.settings import DEFAULT_EVENT_TAGS, Service
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION, LocalAws
 from demo.findings import all_findings
+from demo.opensearch import AnyNode
 from findings_lambda.name_lookup import NameLookup
 from findings_lambda.notifier import Notifier
 from findings_lambda.run_report import RunReport
 from findings_lambda.runner import DetectionRunner
 from tests.fakes.clock import Clock
+from tests.fakes.serverless import CollectionNode
 from tests.harness.installed import give_back, installed_prefix
 
 ACCOUNT = "123456789012"
@@ -95,8 +97,11 @@ class _Counted:
 class RunHarness:
     """What a run needs, with indices of its own for events."""
 
-    def __init__(self, search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> None:
+    def __init__(
+        self, search: OpenSearch, aws: LocalAws, detections: Sequence[Detection], node: AnyNode | None = None
+    ) -> None:
         self.search = search
+        self.collection = node.collection if isinstance(node, CollectionNode) else None
         self.aws = aws
         self.detections = list(detections)
         self.indices = Indices(installed_prefix(search))
@@ -127,13 +132,15 @@ class RunHarness:
         sns: Any = None,
     ) -> DetectionRunner:
         """A function that has just started; each of its dependencies can be another one."""
-        steps, search = steps or Steps(), search or self.search
+        steps = steps or Steps()
+        search = search or (OpenSearch(self.collection.url, timeout=60) if self.collection else self.search)
+        service: Service = "aoss" if self.collection else "es"
         accounts = FindingAccounts(ACCOUNT, REGION, security_hub or self._security_hub, self._sts, role)
         return DetectionRunner(
             detections=self.detections,
             queries=steps.counted(SavedQueries(search)),
-            alert_index=steps.counted(AlertIndex(search, self.indices)),
-            search=steps.counted(SearchGateway(search)),
+            alert_index=steps.counted(AlertIndex(search, self.indices, service=service)),
+            search=steps.counted(SearchGateway(search, service=service)),
             notifier=Notifier(
                 accounts=steps.counted(accounts),
                 topic=steps.counted(AlertTopic(sns or self._sns, self.topic_arn)) if topic else None,
@@ -150,6 +157,8 @@ class RunHarness:
         self, now: datetime, steps: Steps | None = None, *, clock: Clock | None = None, **options: Any
     ) -> RunReport:
         """One run of a function that has just started. Its time passes by waiting alone."""
+        if self.collection:
+            self.collection.pass_time(f"{self.indices.stem}-*")
         return self.runner(steps, **options).run(now, Deadline.after(RUN_SECONDS, clock or Clock()))
 
     def happen(

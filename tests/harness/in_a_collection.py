@@ -1,0 +1,46 @@
+"""Which tests run behind the stand-in for a Serverless collection, too, and why the others do not.
+
+    make test OPENSEARCH_SERVICE=aoss ARGS="-m serverless"
+
+A test that is not named here and depends on the version of OpenSearch (marker `versions`) is one of them: its functions
+and commands reach the node by the stand-in, while it prepares and checks at the node itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+_NO_PLUGINS: Final = "collections have none of these plugins"
+_OWN_STAND_IN: Final = "it starts a stand-in itself, so every run of the suite has it"
+_THE_NODE_ITSELF: Final = "it asks the node what an analyst asks: no function or command of ours is in between"
+_OF_A_DOMAIN: Final = "it is about what an administrator can do to a domain only"
+_NO_LOOKS: Final = "collections have no prompt looks"
+
+FILES: Final = {
+    "detections/test_reference_pages": _THE_NODE_ITSELF,
+    "detections/test_saved_searches": _THE_NODE_ITSELF,
+    "documents/test_flat_objects": _THE_NODE_ITSELF,
+    "opensearch/test_dashboards_on_node": _THE_NODE_ITSELF,
+    "opensearch/test_searching": _THE_NODE_ITSELF,
+    "queries/test_monitors": _NO_PLUGINS,
+    "opensearch/test_roles": _NO_PLUGINS,
+    "opensearch/test_installation": _NO_PLUGINS,
+    "commands/test_setup_cli": _NO_PLUGINS,
+    "commands/test_doctor_cli": _NO_PLUGINS,
+    "functions/test_domain_faults": _OF_A_DOMAIN,
+    "functions/test_zones": _OF_A_DOMAIN,
+    "demo/test_opensearch": _OF_A_DOMAIN,
+    "functions/test_prompt_looks": _NO_LOOKS,
+    "functions/test_prompt_requests": _NO_LOOKS,
+    "functions/test_serverless": _OWN_STAND_IN,
+    "functions/test_overlapping_runs": _OWN_STAND_IN,
+}
+TESTS: Final[dict[str, str]] = {}
+
+
+def why_not_in_a_collection(item: pytest.Item) -> str | None:
+    """Why a test does not run behind the stand-in; None where it does."""
+    file = f"{item.path.parent.name}/{item.path.stem}"
+    return FILES.get(file) or TESTS.get(f"{file}::{getattr(item, 'originalname', item.name)}")
