@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -60,7 +60,7 @@ class CollectionNode(ExternalNode):
 
     def __init__(self, node: AnyNode) -> None:
         self.node = node
-        self.collection = Collection(node.url)
+        self.collection = Collection(node.url, at_once=True)
         super().__init__(self.collection.url)
 
     def close(self) -> None:
@@ -69,11 +69,15 @@ class CollectionNode(ExternalNode):
 
 
 class Collection:
-    """A collection in front of a node, of type search or time series. `unknown` has what it refused."""
+    """A collection in front of a node, of type search or time series. `unknown` has what it refused.
 
-    def __init__(self, url: str, *, time_series: bool = False) -> None:
+    With `at_once`, time passes after each write: what is tested is which calls there are.
+    """
+
+    def __init__(self, url: str, *, time_series: bool = False, at_once: bool = False) -> None:
         self._node = OpenSearch(url)
         self._time_series = time_series
+        self._at_once = at_once
         self._calls = [call for call in calls() if call.there]
         self._proxy = Proxy(url)
         self._proxy.on(lambda request: True, self._answer)
@@ -121,7 +125,16 @@ class Collection:
             return self._template(exchange)
         if call.path.endswith(("/_mget", "/_doc/<id>")) and request.method in ("GET", "POST"):
             return _without_versions(_read(exchange, parts.path))
+        if call.path in ("/<index>/_doc/<id>", "/<index>/_create/<id>"):
+            return self._written(exchange, [parts.path.split("/")[1]])
         return _without_versions(exchange.forward())
+
+    def _written(self, exchange: Exchange, indices: Iterable[str]) -> Response:
+        """What is answered to a write."""
+        response = _without_versions(exchange.forward())
+        if self._at_once:
+            self.pass_time(",".join(sorted(set(indices))))
+        return response
 
     def _bulk(self, exchange: Exchange) -> Response:
         heads = [next(iter(orjson.loads(line).items())) for line in exchange.request.body.splitlines()[::2]]
@@ -131,7 +144,7 @@ class Collection:
         for action, head in heads:
             if action not in ("create", "index") or head.keys() - _HEADS:
                 return self._refused(f"bulk: {action} {sorted(head)}", _error(400, "illegal_argument_exception", "no"))
-        return _without_versions(exchange.forward())
+        return self._written(exchange, (head["_index"] for _, head in heads))
 
     def _created(self, exchange: Exchange, call: Call) -> Response:
         """An index, or the template of some, which is not refreshed by itself: that is what `pass_time` is for."""

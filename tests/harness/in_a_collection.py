@@ -16,6 +16,8 @@ _NO_PLUGINS: Final = "collections have none of these plugins"
 _OWN_STAND_IN: Final = "it starts a stand-in itself, so every run of the suite has it"
 _THE_NODE_ITSELF: Final = "it asks the node what an analyst asks: no function or command of ours is in between"
 _OF_A_DOMAIN: Final = "it is about what an administrator can do to a domain only"
+_NO_PROBE: Final = "a document that is refused alone waits for a neighbor in a collection"
+_NO_VERSIONS: Final = "a collection has no versions to write over"
 _NO_LOOKS: Final = "collections have no prompt looks"
 
 FILES: Final = {
@@ -37,7 +39,10 @@ FILES: Final = {
     "functions/test_serverless": _OWN_STAND_IN,
     "functions/test_overlapping_runs": _OWN_STAND_IN,
 }
-TESTS: Final[dict[str, str]] = {}
+TESTS: Final = {
+    "functions/test_ingest_function::test_failing_service_is_named_without_its_text": _NO_PROBE,
+    "functions/test_ingest_function::test_the_pulse_never_goes_backwards": _NO_VERSIONS,
+}
 
 
 def why_not_in_a_collection(item: pytest.Item) -> str | None:

@@ -5,8 +5,9 @@
         three.of_primary(index).kill()   # and `restart`
         three.part(member)               # packets between it and the others are dropped, until `heal`
 
-All addresses are on loopback. Between the nodes each connection passes a `Route`, which knows by its process who opened
-it: that takes Linux.
+`python -m tests.harness.nodes` runs three in the foreground, for tests that get their URL in OPENSEARCH_URL. All
+addresses are on loopback. Between the nodes each connection passes a `Route`, which knows by its process who opened it:
+that takes Linux.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -153,10 +154,10 @@ class Member:
     node: MemberNode = field(init=False)
     paused: bool = False
 
-    def start(self, seeds: str, names: str) -> None:
+    def start(self, seeds: str, names: str, heap_mb: int, settings: Mapping[str, str]) -> None:
         """Returns once the cluster has formed."""
         self.node = MemberNode.start(
-            heap_mb=HEAP_MB,
+            heap_mb=heap_mb,
             settings={
                 "node.name": self.name,
                 "discovery.type": "zen",
@@ -164,7 +165,7 @@ class Member:
                 "cluster.initial_cluster_manager_nodes": names,
                 "transport.port": str(self.transport.number),
                 "transport.publish_port": str(self.route.port),
-                **FAULT_DETECTION,
+                **settings,
             },
             deadline=STATE_SECONDS,
         )
@@ -298,7 +299,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(heap_mb: int = HEAP_MB, settings: Mapping[str, str] = FAULT_DETECTION) -> Iterator[Cluster]:
     """Three nodes that have found each other."""
     with ExitStack() as stack:
         members = []
@@ -310,9 +311,21 @@ def cluster() -> Iterator[Cluster]:
         seeds = ",".join(f"{LOOPBACK}:{member.route.port}" for member in members)
         names = ",".join(member.name for member in members)
         with ThreadPoolExecutor(MEMBERS) as pool:
-            for started in [pool.submit(member.start, seeds, names) for member in members]:
+            for started in [pool.submit(member.start, seeds, names, heap_mb, settings) for member in members]:
                 started.result()
         endpoint = stack.enter_context(Relay(*(member.node.url for member in members)))
         running = Cluster(members, endpoint)
         running.wait_for(lambda: running.ask("/_cluster/health")["number_of_nodes"] == MEMBERS, "three nodes")
         yield running
+
+
+def main() -> None:
+    """Run three nodes for the whole suite until Ctrl-C: with more heap, and with OpenSearch's own patience."""
+    with cluster(1024, {}) as three:
+        print(f"three nodes: OPENSEARCH_URL={three.url}, Ctrl-C stops them", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()
