@@ -40,6 +40,7 @@ FILES: Final = {
     "functions/test_overlapping_runs": _OWN_STAND_IN,
 }
 TESTS: Final = {
+    "functions/test_enrol_function::test_two_runs_at_once_start_a_stream_once": _NO_VERSIONS,
     "functions/test_ingest_function::test_failing_service_is_named_without_its_text": _NO_PROBE,
     "functions/test_ingest_function::test_the_pulse_never_goes_backwards": _NO_VERSIONS,
 }

@@ -102,6 +102,7 @@ class RunHarness:
     ) -> None:
         self.search = search
         self.collection = node.collection if isinstance(node, CollectionNode) else None
+        self._client = OpenSearch(self.collection.url, timeout=60) if self.collection else search  # of the function
         self.aws = aws
         self.detections = list(detections)
         self.indices = Indices(installed_prefix(search))
@@ -120,6 +121,8 @@ class RunHarness:
     def close(self) -> None:
         """Remove what is only ours."""
         give_back(self.search, self.prefix)
+        if self.collection:
+            self._client.close()
 
     def runner(
         self,
@@ -132,8 +135,7 @@ class RunHarness:
         sns: Any = None,
     ) -> DetectionRunner:
         """A function that has just started; each of its dependencies can be another one."""
-        steps = steps or Steps()
-        search = search or (OpenSearch(self.collection.url, timeout=60) if self.collection else self.search)
+        steps, search = steps or Steps(), search or self._client
         service: Service = "aoss" if self.collection else "es"
         accounts = FindingAccounts(ACCOUNT, REGION, security_hub or self._security_hub, self._sts, role)
         return DetectionRunner(
