@@ -9,6 +9,7 @@
     ├── PanelError           stop: a panel asks for what we do not translate (panels.py)
     ├── StreamRefused        stop: an activity stream cannot be started or stopped; the message says what is needed
     ├── RequestError         stop: CloudFormation's request is none that we can follow
+    ├── EvidenceDamaged      go on with the next object: the rest of this one cannot be read
     ├── DependencyError      retry: what we depend on does not serve us now
     │   ├── NotAnActivityStream  the function is connected to another source; until that changes, its records wait
     │   ├── TimeLimitReached
@@ -88,6 +89,10 @@ class StreamRefused(DaswatchError):
 
 class RequestError(DaswatchError):
     """CloudFormation's request, or its properties, are none that we can follow; the message names what is wrong."""
+
+
+class EvidenceDamaged(DaswatchError):
+    """An object of evidence is cut, changed, or lacks what it is about; what is whole of it was read."""
 
 
 class DependencyError(DaswatchError):

@@ -1,0 +1,1 @@
+"""Evidence: what is kept of the streams, opened again."""
