@@ -27,6 +27,7 @@ COMMANDS = {
     ),
     "inventory": ("daswatch.commands.inventory", "Every database of all accounts and regions, by name."),
     "posture": ("daswatch.commands.posture", "Whether each database is audited, why not, and what to do."),
+    "replay": ("daswatch.commands.replay", "Open evidence and dead letters, and write what is missing."),
     "stream": ("daswatch.commands.stream", "Activity streams: which databases have one, start and stop them."),
 }
 

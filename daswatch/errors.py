@@ -25,6 +25,8 @@
     │   ├── ConsumersUnavailable
     │   ├── FunctionUnavailable
     │   ├── ResponseUndelivered
+    │   ├── EvidenceUnavailable
+    │   ├── ReadingUnrecorded
     │   └── ArchiveUnavailable
     └── RecordError          dead-letter: this stream record or notification can never succeed
         ├── NotificationError        a monitor's message that cannot be read
@@ -114,7 +116,16 @@ class TimeLimitReached(DependencyError):
 
 
 class KmsUnavailable(DependencyError):
-    """KMS throttles, times out, or denies us the key: it says nothing about the record itself."""
+    """KMS throttles, times out, or denies us the key: it says nothing about the record itself.
+
+    `is_passing` is False where the same call fails until a person acts: a key that is deleted, disabled or denied.
+    `key` is its ARN, where KMS names it.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool = True, key: str = "") -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
+        self.key = key
 
 
 class SearchUnavailable(DependencyError):
@@ -195,6 +206,14 @@ class ResponseUndelivered(DependencyError):
 
 class ArchiveUnavailable(DependencyError):
     """S3 did not take a dead letter, or a backup."""
+
+
+class EvidenceUnavailable(DependencyError):
+    """S3 does not list, give or tag objects of evidence."""
+
+
+class ReadingUnrecorded(DependencyError):
+    """A reading of evidence cannot be noted: then none is opened."""
 
 
 class RecordError(DaswatchError):

@@ -105,6 +105,11 @@ class Indices:
         return f"{self.stem}-enrolments"
 
     @property
+    def replays(self) -> str:
+        """The index of who opened evidence, when and which, and how far that came."""
+        return f"{self.stem}-replays"
+
+    @property
     def posture(self) -> str:
         """The template of the posture's history; each month has an index, named by it and the month."""
         return f"{self.stem}-posture"

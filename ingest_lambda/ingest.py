@@ -17,12 +17,11 @@ from daswatch.aws.s3 import DeadLetterBucket
 from daswatch.deadline import Deadline
 from daswatch.documents.decoder import DecodedRecord, RecordDecoder
 from daswatch.documents.document import Flattening
-from daswatch.errors import DependencyError, Reason, RecordError
+from daswatch.errors import DependencyError, Reason
 from daswatch.indexing.bulk import Action
-from daswatch.indexing.dead_letters import DeadLetter
+from daswatch.indexing.dead_letters import DeadLetter, decoded_or_letter
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import BulkResult
-from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 from ingest_lambda.prompt_events import PromptRequests
 from ingest_lambda.report import IngestReport
@@ -105,12 +104,8 @@ class Ingest:
         if deadline.remaining <= 0:
             report.retry_from(position, "out of time")
             return None
-        source: StreamSource | None = None
         try:
-            source = record.source
-            return self._decoder.decode(record.data, source, record.arrived_at, flattening, deadline)
-        except RecordError as exc:
-            return DeadLetter.of(record, source, exc.reason, exc.detail)
+            return decoded_or_letter(self._decoder, record, flattening, deadline)
         except DependencyError as exc:
             report.retry_from(position, str(exc))
             return None
@@ -119,9 +114,7 @@ class Ingest:
             if position:
                 report.retry_from(position, "out of memory")
                 return None
-            return DeadLetter.of(record, source, Reason.UNEXPECTED, type(exc).__name__)
-        except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbors go on
-            return DeadLetter.of(record, source, Reason.UNEXPECTED, type(exc).__name__)
+            return DeadLetter.of(record, record.source, Reason.UNEXPECTED, type(exc).__name__)
 
     def _keep(
         self, letters: Sequence[DeadLetter], flattening: Flattening, deadline: Deadline, report: IngestReport

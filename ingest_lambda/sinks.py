@@ -11,31 +11,26 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import Protocol
 
-import orjson
-
 from daswatch.aws.firehose import MAX_CALL_BYTES, MAX_RECORDS_PER_CALL, DeliveryStream, PutResult, RefusedRow, Row
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
 from daswatch.documents.decoder import DecodedRecord
-from daswatch.documents.document import Document, Flattening
+from daswatch.documents.document import Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.row_formats import row
-from daswatch.errors import DependencyError, Reason, TemplatesMissing
+from daswatch.errors import DependencyError, Reason
 from daswatch.indexing import dropped_events
-from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse, instances
 from daswatch.indices import Indices
-from daswatch.opensearch.bulk import BulkResult, SearchGateway
+from daswatch.opensearch.bulk import SearchGateway
+from daswatch.opensearch.event_indices import EventIndices, document_action
 from daswatch.records.kinesis import StreamRecord
 from daswatch.request_pipeline import Limits, Pipeline
 from daswatch.times import moment_of
 from ingest_lambda.report import IngestReport, RowsReport
 
-# Small instance types refuse requests of more than 10 MiB; past some thousand documents a request gains nothing. With
-# none in flight OpenSearch would wait: 200 documents are worth a request.
-_BULK = Limits(size=4 * 1024 * 1024, items=2_000, early=200)
 _PUT = Limits(size=MAX_CALL_BYTES, items=2_000, early=MAX_RECORDS_PER_CALL)
 # A put may retry for this part of the time left: OpenSearch needs the rest.
 _SHARE_OF_PUT = 0.5
@@ -66,32 +61,16 @@ class Sink(Protocol):
         ...
 
 
-class OpenSearchIndices:
+class OpenSearchIndices(EventIndices):
     """The indices of a deployment, as long as the function is warm."""
 
     def __init__(self, search: SearchGateway, executor: Executor) -> None:
-        self.search = search
-        self.executor = executor
+        super().__init__(search, executor)
         self.last_seen: dict[tuple[str, str], str] = {}  # of each instance, as its pulse was written last
-        self._known_indices: set[str] = set()
 
     def begin(self, flattening: Flattening, now: datetime, deadline: Deadline, report: IngestReport) -> OpenSearchSink:
         """What takes the documents of one batch."""
         return OpenSearchSink(self, flattening, now, deadline, report)
-
-    def require_templates(self, indices: set[str], prefix: str, deadline: Deadline) -> None:
-        """Before the first write, and before a write that may create an index: are the templates there?
-
-        Raises TemplatesMissing: a day's index would be created with guessed field types, permanently.
-        """
-        if self._known_indices and indices <= self._known_indices:
-            return
-        installed = self.search.template_names(deadline)
-        own = Indices(prefix)
-        for name in (own.prefix, own.dead_letters, own.pulse, own.drops):
-            if name not in installed:
-                raise TemplatesMissing(name)
-        self._known_indices |= {own.pulse, *indices}
 
 
 class OpenSearchSink:
@@ -117,10 +96,7 @@ class OpenSearchSink:
         self._drops: list[Drop] = []
         self._pulses: dict[tuple[str, str], Pulse] = {}
         self._due: list[Pulse] = []
-        search = indices.search
-        self._pipeline = Pipeline(
-            lambda actions: search.write(actions, deadline), BulkResult(), _size, _BULK, indices.executor
-        )
+        self._pipeline = indices.pipeline(deadline)
 
     def accepts(self, record: StreamRecord) -> bool:
         if self.closed_at is None and self._pipeline.blocked:
@@ -302,11 +278,6 @@ def rows_pipeline(stream: DeliveryStream, executor: Executor, deadline: Deadline
     return pipeline
 
 
-def document_action(document: Document, position: int) -> Action:
-    """The action that writes a document once, and never again."""
-    return Action.create(document.index, document.id, orjson.dumps(document.source), position=position)
-
-
 def _dropped(record: StreamRecord, decoded: DecodedRecord) -> list[Drop]:
     """What was dropped of one record, by user. Its heartbeats are the pulse."""
     return [
@@ -332,10 +303,6 @@ def _refusals(
         )
         for position, together in by_position.items()
     ]
-
-
-def _size(action: Action) -> int:
-    return len(action.lines)
 
 
 def _name(record: StreamRecord) -> tuple[str, str, str]:

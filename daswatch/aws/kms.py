@@ -8,13 +8,14 @@ context.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daswatch.aws.api_calls import AwsError, ask
+from daswatch.aws.api_calls import AwsError, Trouble, ask
 from daswatch.deadline import Deadline
 from daswatch.errors import DecryptError, KmsUnavailable, Reason
 from daswatch.records.decryption import DataKey, data_key
@@ -29,6 +30,7 @@ MAX_WRAPPED_BYTES = (
 )
 # KMS may be waited for during this part of the time left: what was opened before has to be written.
 _SHARE_OF_TIME = 0.5
+_KEY_ARN = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+", re.ASCII)
 
 # The ciphertext or its encryption context is wrong, and will be for ever. All else may pass: throttling, a key that is
 # disabled or pending deletion, a role that lacks the permission.
@@ -96,7 +98,10 @@ class DataKeys:
         except AwsError as exc:
             if exc.code in _REFUSALS:
                 return DecryptError(Reason.DATA_KEY_REFUSED, f"KMS answered {exc.code} for the context of this stream")
-            raise KmsUnavailable(f"KMS Decrypt: {exc.code}") from exc
+            is_passing = exc.trouble in (Trouble.PASSING, Trouble.OUT_OF_TIME)
+            named = _KEY_ARN.search(exc.words)
+            key = named[0] if named else ""
+            raise KmsUnavailable(f"KMS Decrypt: {exc.code}", is_passing=is_passing, key=key) from exc
         except Exception as exc:  # whatever a client fails with, it says nothing about the record
             raise KmsUnavailable(f"KMS Decrypt: {type(exc).__name__}") from exc
         if "Plaintext" not in answer:  # botocore reads a truncated answer, or one that is not JSON, as an empty one

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from daswatch.commands.error_messages import ExplainedError, Failure, explain
 from daswatch.errors import SettingsError
 from daswatch.indices import Indices
 from daswatch.settings import Environment, read_index_prefix
+
+_AGO = re.compile(r"(\d{1,4})([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 class Output(StrEnum):
@@ -43,6 +48,21 @@ def progress() -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+def moment(option: str, text: str, now: datetime) -> datetime:
+    """The time that an option names: ISO 8601, so long ago, or now. Raises SettingsError."""
+    if text == "now":
+        return now
+    if ago := _AGO.fullmatch(text):
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise SettingsError(
+            [f"{option} is not a time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]
+        ) from exc
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def own_indices() -> Indices:

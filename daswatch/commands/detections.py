@@ -6,7 +6,6 @@ The rules are compiled for each command, by pySigma, which comes with the extra 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -24,7 +23,15 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.commands.console import Output, errors_as_exit_codes, own_indices, progress, write_file, write_json
+from daswatch.commands.console import (
+    Output,
+    errors_as_exit_codes,
+    moment,
+    own_indices,
+    progress,
+    write_file,
+    write_json,
+)
 from daswatch.detections import reference_pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
@@ -51,8 +58,6 @@ _LEVEL_COLORS = {
     Level.LOW: "cyan",
     Level.INFORMATIONAL: "dim",
 }
-_AGO = re.compile(r"(\d{1,4})([dhm])")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _BAR_WIDTH = 24  # characters
 _NOISIEST = 3  # groups of each detection, for people
 _VALUES = 2  # of each field of these, for people
@@ -303,24 +308,10 @@ def _endpoint() -> tuple[OpenSearch, SearchEndpoint, str]:
 
 
 def _span(begin: str, end: str, now: datetime) -> Period:
-    span = Period(_moment("--from", begin, now), _moment("--to", end, now))
+    span = Period(moment("--from", begin, now), moment("--to", end, now))
     if span.begin >= span.end:
         raise SettingsError(["--from is not before --to (expected: --from 7d --to now)"])
     return span
-
-
-def _moment(option: str, text: str, now: datetime) -> datetime:
-    if text == "now":
-        return now
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise SettingsError(
-            [f"{option} is not a time (expected: 2031-03-04T12:00Z, 2031-03-04, 7d, 12h or 30m)"]
-        ) from exc
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _query(detection: Detection) -> dict[str, Any] | None:

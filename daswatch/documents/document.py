@@ -9,7 +9,7 @@ refused for its shape, and none loses a field.
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -119,6 +119,7 @@ class Flattening:
     actors: ActorTable = field(default_factory=ActorTable)
     characters: int = MAX_RECORD  # of the texts of one record that are looked into
     hourly: HourlyIndices = DAILY
+    replayed_at: str = ""  # of what is opened again: when that was; `ingested_at` is when it arrived then
     names: DatabaseNames | None = None  # not a part of any id: an event has the same before its database is known
 
     def name_of(self, stream: StreamSource, instance_id: str = "") -> Mapping[str, Any]:
@@ -239,6 +240,11 @@ def document_id(content: bytes, ordinal: int, moment: datetime | None) -> str:
     return urlsafe_b64encode(second.to_bytes(4) + blake2b(content, digest_size=12).digest()).decode("ascii")[:22]
 
 
+def second_of(id_: str) -> int:
+    """The second of an event by its document's id; 0 for one without a time."""
+    return int.from_bytes(urlsafe_b64decode(id_[:8])[:4])
+
+
 def _count(counts: dict[Noise, int], reason: Noise) -> None:
     counts[reason] = counts.get(reason, 0) + 1
 
@@ -255,6 +261,7 @@ def _common_fields(
         "instanceId": record.instance_id,
         "version": version,
         "ingestedAt": flattening.ingested_at,
+        "replayedAt": flattening.replayed_at,
     }
     return {name: value for name, value in fields.items() if value}
 

@@ -11,7 +11,10 @@ from hashlib import blake2b
 from typing import Any
 
 from daswatch.canonical import canonical_json
-from daswatch.errors import Reason
+from daswatch.deadline import Deadline
+from daswatch.documents.decoder import DecodedRecord, RecordDecoder
+from daswatch.documents.document import Flattening
+from daswatch.errors import DependencyError, Reason, RecordError
 from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
@@ -94,3 +97,22 @@ class DeadLetter:
         }
         present = {name: value for name, value in line.items() if value}
         return Action.create(index, self.id, canonical_json(present), position=self.position)
+
+
+def decoded_or_letter(
+    decoder: RecordDecoder, record: StreamRecord, flattening: Flattening, deadline: Deadline
+) -> DecodedRecord | DeadLetter:
+    """What is in a record, or why it can never be decoded.
+
+    Raises DependencyError where it has to wait, and MemoryError, which may be its neighbors' fault.
+    """
+    source: StreamSource | None = None
+    try:
+        source = record.source
+        return decoder.decode(record.data, source, record.arrived_at, flattening, deadline)
+    except RecordError as exc:
+        return DeadLetter.of(record, source, exc.reason, exc.detail)
+    except (DependencyError, MemoryError):
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever a record holds, its neighbors go on
+        return DeadLetter.of(record, source, Reason.UNEXPECTED, type(exc).__name__)

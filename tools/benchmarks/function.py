@@ -19,6 +19,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.deadline import Deadline
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
+from daswatch.opensearch.event_indices import document_action
 from daswatch.opensearch.templates import ContentGateway
 from daswatch.records.decryption import Decryptor
 from daswatch.records.envelope import stream_source
@@ -26,7 +27,6 @@ from demo.aws import REGION
 from demo.stream import InvocationContext
 from ingest_lambda import handler as handler_module
 from ingest_lambda.settings import read_settings
-from ingest_lambda.sinks import document_action
 from tools.benchmarks.kms import LocalKms
 from tools.benchmarks.workload import Workload
 

@@ -1,0 +1,102 @@
+"""Evidence in a bucket of its own, and the command that opens it, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from daswatch.aws import clients
+from daswatch.commands.replay import app
+from demo.rds import Database
+from tests.builders.evidence import archive_body, archive_key
+from tests.builders.events import postgresql_event
+from tests.harness.ingest import IngestFunction
+
+ARRIVED = datetime(2031, 3, 4, 11, 0, tzinfo=UTC)
+
+
+@dataclass
+class Evidence:
+    """A bucket with the evidence of a test's databases; records are those that the ingest function gets."""
+
+    ingest: IngestFunction
+    bucket: str
+    objects: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str] | None = None) -> str:
+        """An object; its key."""
+        self.ingest.aws.s3().put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=dict(metadata or {}))
+        return key
+
+    def archive(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        database: Database | None = None,
+        *,
+        at: datetime | None = None,
+        members: int = 1,
+    ) -> str:
+        """An object as the evidence's Firehose writes it, with these records."""
+        self.objects += 1
+        database = database or self.ingest.database()
+        key = archive_key(database.resource_id, at or ARRIVED + timedelta(minutes=5 * self.objects), str(self.objects))
+        return self.put(key, archive_body(map(data_of, records), members=members))
+
+    def tags(self, key: str) -> dict[str, str]:
+        """The tags of an object."""
+        found = self.ingest.aws.s3().get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def replay(self, *arguments: str, source: str = "") -> Result:
+        """Call the command on the bucket, or a folder of it."""
+        clients.session.cache_clear()
+        source = source or f"s3://{self.bucket}"
+        return CliRunner().invoke(app, [source, *arguments], env={"COLUMNS": "200", **self.extra})
+
+    def report(self, *arguments: str, source: str = "", exit_code: int = 0) -> dict[str, Any]:
+        """The command's report."""
+        result = self.replay("--output", "json", *arguments, source=source)
+        assert result.exit_code == exit_code, result.output
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    def readings(self) -> list[dict[str, Any]]:
+        """What is noted of who read, in the order of their begin."""
+        index = self.ingest.indices.replays
+        answer = self.ingest.search.search(index=index, body={"size": 1000, "sort": ["@timestamp"]})
+        return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+def data_of(record: Mapping[str, Any]) -> bytes:
+    """What a record in Lambda's form had in the stream."""
+    return b64decode(record["kinesis"]["data"])
+
+
+def events(begin: int, count: int = 5, **changes: Any) -> list[dict[str, Any]]:
+    """Events that differ, one a second."""
+    return [
+        postgresql_event(
+            statementId=number,
+            logTime=f"{ARRIVED + timedelta(seconds=number):%Y-%m-%d %H:%M:%S}.000001+00",
+            **changes,
+        )
+        for number in range(begin, begin + count)
+    ]
+
+
+def comparable(ingest: IngestFunction) -> dict[str, dict[str, Any]]:
+    """What is in the index by id, without when it was written."""
+    return {
+        hit["_id"]: {
+            name: value for name, value in hit["_source"].items() if name not in ("ingestedAt", "replayedAt")
+        }
+        | {"_index": hit["_index"]}
+        for hit in ingest.hits()
+    }
