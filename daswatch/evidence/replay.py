@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
-from daswatch.documents.decoder import DataKeySource, DecodedRecord, RecordDecoder
 from daswatch.documents.document import Document, Flattening, second_of
 from daswatch.enrolment.first_records import delivered_object
 from daswatch.errors import EvidenceDamaged, KmsUnavailable, NotAnActivityStream, Reason
 from daswatch.evidence.objects import EvidenceObject, EvidenceRecord, Kind, read_object, resource_id_of
 from daswatch.indexing.dead_letters import DeadLetter, decoded_or_letter
-from daswatch.records.decryption import DataKey
 from daswatch.records.envelope import StreamSource, stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
+
+if TYPE_CHECKING:
+    from daswatch.documents.decoder import DataKeySource, DecodedRecord, RecordDecoder
+    from daswatch.records.decryption import DataKey
 
 KEY_UNAVAILABLE = "key-unavailable"  # a record's key is deleted, disabled or denied: it opens when that changes
 UNKNOWN = "unknown"  # the database of a record that names none

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daswatch.canonical import canonical_json
 from daswatch.deadline import Deadline
-from daswatch.documents.decoder import DecodedRecord, RecordDecoder
-from daswatch.documents.document import Flattening
 from daswatch.errors import DependencyError, Reason, RecordError
 from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
+
+if TYPE_CHECKING:
+    from daswatch.documents.decoder import DecodedRecord, RecordDecoder
+    from daswatch.documents.document import Flattening
 
 
 @dataclass(frozen=True, slots=True)

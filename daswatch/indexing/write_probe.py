@@ -26,6 +26,7 @@ _DEAD_LETTERS = Indices().dead_letters.removeprefix(DEFAULT_STEM)
 _COMMON = {
     "@timestamp": "2023-01-01T00:00:00.000Z",
     "ingestedAt": "2023-01-01T00:00:00.000Z",
+    "replayedAt": "2023-01-01T00:00:00.000Z",
     "resourceId": "cluster-PROBE",
     "awsAccountId": "123456789012",
     "awsRegion": "eu-west-1",

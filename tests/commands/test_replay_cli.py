@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from pathlib import Path
 
 import pytest
 
+from daswatch.documents import actors
+from daswatch.errors import Reason
+from tests.builders.events import mysql_event
+from tests.builders.evidence import on_failure_body
 from tests.harness.ingest import IngestFunction
-from tests.harness.replay import Evidence, comparable, events
+from tests.harness.replay import Evidence, comparable, events, letter_of
 
 
 @pytest.fixture
-def evidence(ingest: IngestFunction) -> Iterator[Evidence]:
-    yield Evidence(ingest, ingest.aws.create_bucket(f"evidence-{ingest.name}"))
+def evidence(ingest: IngestFunction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
+    table = tmp_path / "actors.json"
+    table.write_bytes(actors.dump(()))
+    monkeypatch.setenv("ACTORS", str(table))
+    monkeypatch.chdir(tmp_path)
+    return Evidence(ingest, ingest.aws.create_bucket(f"evidence-{ingest.name}"))
 
 
 def test_archive_gives_the_same_documents_as_ingest(ingest: IngestFunction, evidence: Evidence) -> None:
@@ -31,3 +40,54 @@ def test_archive_gives_the_same_documents_as_ingest(ingest: IngestFunction, evid
     again = evidence.report()
     assert again["totals"] == {"read": 6, "opened": 6, "events": 30, "alreadyThere": 30}
     assert comparable(ingest) == before
+
+
+def test_dead_letters_that_open_now_are_written_and_tagged(ingest: IngestFunction, evidence: Evidence) -> None:
+    """Every object is recognized by its bytes; what is whole is marked, and what still cannot be opened stays."""
+    good, bad, given_up = (ingest.record(events(10 * number)) for number in range(3))
+    bad["kinesis"]["data"] = "not base64"
+    kept = {
+        name: evidence.put(letter.object_key, letter.object_body())
+        for name, letter in (
+            ("good", letter_of(good, Reason.DATA_KEY_REFUSED)),
+            ("bad", letter_of(bad, Reason.NOT_BASE64)),
+        )
+    }
+    batch = evidence.put("aws/lambda/uuid/shardId-000000000000/2031/03/05/x", on_failure_body([given_up]))
+    backup = evidence.put("backups/20310304/das-overview.json", b'{"id": "das-overview"}')
+    archive = evidence.archive([good])
+
+    report = evidence.report(exit_code=1)
+
+    assert report["totals"] == {"read": 4, "opened": 3, "unopened": 1, "events": 15, "written": 10, "alreadyThere": 5}
+    assert report["refused"] == [{"reason": "not-base64", "detail": "the record is not base64", "count": 1}]
+    assert report["incomplete"] == [kept["bad"]]
+    tagged = {key: evidence.tags(key) for key in (kept["good"], kept["bad"], batch, backup, archive)}
+    assert tagged == {
+        kept["good"]: {"daswatch-replay": "done"}, batch: {"daswatch-replay": "done"},
+        kept["bad"]: {}, backup: {}, archive: {},
+    }  # fmt: skip
+    again = evidence.report("--restart", exit_code=1)
+    assert again["objects"]["doneBefore"] == 2
+
+
+def test_rows_to_a_file_need_no_cluster(
+    ingest: IngestFunction, evidence: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENSEARCH_ENDPOINT")
+    other = ingest.database("mysql", name="B")
+    records = [ingest.record(events(0)), ingest.record(events(10, command="DROP TABLE"))]
+    evidence.archive(records)
+    evidence.archive([ingest.record([mysql_event()], other)], other)
+    file = tmp_path / "rows.ndjson"
+
+    report = evidence.report("--to", str(file), "--resource-id", ingest.database().resource_id)
+
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["statementId"] for row in rows] == [str(number) for number in (*range(5), *range(10, 15))]
+    assert {row["resourceId"] for row in rows} == {ingest.database().resource_id}
+    assert report["totals"]["written"] == 10
+    (reading,) = [json.loads(line) for line in (tmp_path / "rows.ndjson.replays").read_text().splitlines()]
+    assert reading["callerArn"].startswith("arn:aws:sts::")
+    assert (reading["state"], reading["read"], reading["source"]) == ("done", 2, f"s3://{evidence.bucket}")
+    assert ingest.documents() == []

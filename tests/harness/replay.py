@@ -13,9 +13,12 @@ from typer.testing import CliRunner, Result
 
 from daswatch.aws import clients
 from daswatch.commands.replay import app
+from daswatch.errors import Reason
+from daswatch.indexing.dead_letters import DeadLetter
+from daswatch.records.kinesis import read_stream_record
 from demo.rds import Database
-from tests.builders.evidence import archive_body, archive_key
 from tests.builders.events import postgresql_event
+from tests.builders.evidence import archive_body, archive_key
 from tests.harness.ingest import IngestFunction
 
 ARRIVED = datetime(2031, 3, 4, 11, 0, tzinfo=UTC)
@@ -94,9 +97,13 @@ def events(begin: int, count: int = 5, **changes: Any) -> list[dict[str, Any]]:
 def comparable(ingest: IngestFunction) -> dict[str, dict[str, Any]]:
     """What is in the index by id, without when it was written."""
     return {
-        hit["_id"]: {
-            name: value for name, value in hit["_source"].items() if name not in ("ingestedAt", "replayedAt")
-        }
+        hit["_id"]: {name: value for name, value in hit["_source"].items() if name not in ("ingestedAt", "replayedAt")}
         | {"_index": hit["_index"]}
         for hit in ingest.hits()
     }
+
+
+def letter_of(record: Mapping[str, Any], reason: Reason) -> DeadLetter:
+    """The dead letter of a record in Lambda's form."""
+    read = read_stream_record(record, ARRIVED)
+    return DeadLetter.of(read, read.source, reason, "why")
