@@ -26,9 +26,11 @@ from daswatch.aws.identity import caller
 from daswatch.aws.kms import DataKeys
 from daswatch.aws.row_objects import ReadingObjects, RowObjects
 from daswatch.commands.console import Output, errors_as_exit_codes, moment, write_json
-from daswatch.commands.detections import Tuning, actor_table
-from daswatch.commands.replay_output import as_json, show
+from daswatch.commands.detections import Tuning, actor_table, compiled
+from daswatch.commands.replay_detections import MOST_SPANS, Looked, look
+from daswatch.commands.replay_output import as_json, show, show_looked
 from daswatch.deadline import Deadline
+from daswatch.detections.detection import Detection
 from daswatch.documents import actors
 from daswatch.documents.activity import Activity
 from daswatch.documents.actors import ActorTable
@@ -39,6 +41,7 @@ from daswatch.evidence.readings import Caller, FileReadings, Purpose, Readings
 from daswatch.evidence.replay import Listed, Nowhere, Replayer, Selection, Target
 from daswatch.evidence.row_files import RowFile
 from daswatch.evidence.run import ReplayRun, RunReport
+from daswatch.evidence.spans import spans_of
 from daswatch.fleet.names import Names
 from daswatch.hourly_indices import HourlyIndices
 from daswatch.indices import Indices, problem_of
@@ -74,7 +77,6 @@ _INTERRUPTED = 130  # as shells report it
 class Detections(StrEnum):
     """What detections do about the replayed time."""
 
-    RAISE = "raise"
     REPORT = "report"
     OFF = "off"
 
@@ -108,6 +110,9 @@ def run(
     account: Annotated[
         str | None, typer.Option(help="Account of databases that are not in the inventory (default: your own).")
     ] = None,
+    detections: Annotated[
+        Detections, typer.Option(help="Report what the detections would have raised from what was missing, or not.")
+    ] = Detections.REPORT,
     restart: Annotated[bool, typer.Option("--restart", help="Do not go on where an earlier run ended.")] = False,
     tuning: Tuning = None,
     output: Annotated[Output, typer.Option(help="Output format.")] = Output.TABLE,
@@ -119,12 +124,18 @@ def run(
     """
     with errors_as_exit_codes(output), ExitStack() as stack:
         asked = _asked(begin, to or (), activities or (), into, dry_run=dry_run)
-        replay = _Replay(source, asked, resource_ids or (), databases or (), account, tuning, stack)
+        looks = detections is Detections.REPORT and not asked.rows_to and not dry_run
+        # Compiled before anything is read: what cannot be is said at once.
+        rules = compiled(tuning) if looks else ()
+        replay = _Replay(source, asked, resource_ids or (), databases or (), account, tuning, rules, stack)
         report = replay.run(restart=restart)
+        looked = replay.look(report)
         if output is Output.JSON:
-            write_json(as_json(report, replay.purpose))
+            write_json(as_json(report, replay.purpose) | ({"detections": looked.as_json()} if looked else {}))
         else:
             show(report, replay.purpose, replay.names)
+            if looked:
+                show_looked(looked, replay.names)
     if report.cause == "interrupted":
         raise typer.Exit(_INTERRUPTED)
     if not report.is_whole:
@@ -183,11 +194,13 @@ class _Replay:
         databases: Sequence[str],
         account: str | None,
         tuning: Path | None,
+        detections: Sequence[Detection],
         stack: ExitStack,
     ) -> None:
         self._asked = asked
         self._account = account
         self._tuning = tuning
+        self._detections = detections
         self._stack = stack
         environment = Environment(os.environ)
         self._stream = StreamSettings.read(environment)
@@ -250,10 +263,20 @@ class _Replay:
                 region=self._region,
                 clock=time,
                 mark=mark,
-                marks_done=isinstance(target, ReplayedEvents) and self._indices == self._own,
+                marks_done=self._into_indices and self._indices == self._own,
                 notify=notify,
             )
             return replay.run(secrets.token_hex(16), datetime.now(UTC), _patience, unfinished)
+
+    def look(self, report: RunReport) -> Looked | None:
+        """What the detections find in the hours whose events were missing; None where they are not asked."""
+        if not self._detections or self._client is None:
+            return None
+        return look(self._client, self._indices.prefix, spans_of(report.hours_written, MOST_SPANS), self._detections)
+
+    @property
+    def _into_indices(self) -> bool:
+        return not self._asked.rows_to and not self._asked.dry_run
 
     def _total(self, bucket: EvidenceBucket, after: str) -> int:
         return sum(one.size for one in bucket.listed(after) if self.purpose.selection.wants_object(one))

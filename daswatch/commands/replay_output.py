@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from daswatch.alerts.alert import group_text
+from daswatch.commands.replay_detections import Looked
 from daswatch.evidence.readings import STOPPED, Purpose
 from daswatch.evidence.replay import as_rows
 from daswatch.evidence.run import RunReport
@@ -82,3 +84,24 @@ def show(report: RunReport, purpose: Purpose, names: Names) -> None:
         console.print(f"[dim]went on where the reading {report.resumes} ended[/]")
     if report.state == STOPPED:
         console.print(f"[yellow]not finished:[/] {escape(report.cause)}; the same command goes on here")
+
+
+def show_looked(looked: Looked, names: Names) -> None:
+    """What the detections find in the time whose events were missing."""
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
+    hours = sum((one.end - one.begin).total_seconds() for one in looked.spans) / 3600
+    if not looked.spans:
+        console.print("[dim]detections: nothing was missing[/]")
+        return
+    table = Table(title=f"detections over {hours:,.0f} replayed hours: nothing is raised", title_justify="left")
+    for column in ("detection", "level", "database", "group", "first event", "events"):
+        table.add_column(column, overflow="fold")
+    for answer in looked.found:
+        for episode in answer.episodes[:_MOST_ROWS]:
+            name = names.fields("", "", episode.resource_id).get(IDENTIFIER, episode.resource_id)
+            group = group_text(episode.group)
+            row = (answer.detection.name, episode.level.value, str(name), group, episode.first_seen)
+            table.add_row(*map(escape, row), f"{episode.count:,}")
+    console.print(table)
+    for name, cause in looked.failures.items():
+        console.print(f"[red]not asked:[/] {escape(name)}: {escape(cause)}")

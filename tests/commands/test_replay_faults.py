@@ -1,0 +1,218 @@
+"""`daswatch replay` where something fails: nothing is left out, nothing is doubled, and what stays is named."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from daswatch.aws.clients import kms_client, s3_client
+from daswatch.commands import replay as command
+from daswatch.documents import actors
+from tests.harness.ingest import IngestFunction
+from tests.harness.replay import Evidence, comparable, data_of, events
+
+_COMMAND = "from daswatch.cli import main; main()"
+_WAIT_SECONDS = 240.0
+
+
+@pytest.fixture
+def evidence(ingest: IngestFunction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
+    table = tmp_path / "actors.json"
+    table.write_bytes(actors.dump(()))
+    monkeypatch.setenv("ACTORS", str(table))
+    return Evidence(ingest, ingest.aws.create_bucket(f"evidence-{ingest.name}"))
+
+
+@pytest.fixture
+def ledger(ingest: IngestFunction, evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """What 20 objects with 40 records have to become; the indices are empty again."""
+    records = [ingest.record(events(10 * number)) for number in range(40)]
+    ingest.invoke(*records)
+    expected = comparable(ingest)
+    ingest.search.indices.delete(index=f"{ingest.prefix}-*")
+    for number in range(0, 40, 2):
+        evidence.archive(records[number : number + 2])
+    return expected
+
+
+class FailingAws:
+    """Clients whose calls AWS answers with an error, as often as asked for."""
+
+    def __init__(self, fails: Iterator[bool], status: int, body: bytes) -> None:
+        self._fails = fails
+        self._answer = status, body
+        self.failed = 0
+
+    def of(self, make: Callable[[], Any], service: str) -> Callable[[], Any]:
+        """A maker of such clients."""
+
+        def made() -> Any:
+            client = make()
+            client.meta.events.register(f"before-send.{service}", self._send)
+            return client
+
+        return made
+
+    def _send(self, request: Any, **_: object) -> AWSResponse | None:
+        if not next(self._fails):
+            return None
+        self.failed += 1
+        status, body = self._answer
+        return AWSResponse(request.url, status, {"x-amz-request-id": "1"}, _Raw(body))
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._body
+
+    def read(self, *_: object) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+
+def begun(evidence: Evidence, *arguments: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    words = [sys.executable, "-c", _COMMAND, "replay", f"s3://{evidence.bucket}", "--output", "json", *arguments]
+    return subprocess.Popen([*words, "--detections", "off"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The report of a process that came to its end."""
+    out, err = process.communicate(timeout=_WAIT_SECONDS)
+    assert process.returncode == 0, err
+    report: dict[str, Any] = json.loads(out)
+    return report
+
+
+def test_what_cannot_be_opened_is_counted_and_named(ingest: IngestFunction, evidence: Evidence) -> None:
+    """A cut object, records of a foreign stream, and a key that is deleted; all that is whole is written."""
+    deleted, whole, foreign = (ingest.database(name=name) for name in "XYZ")
+    key_id = ingest.aws.create_key()
+    ingest.kms_key_id, kept = key_id, ingest.kms_key_id
+    lost = [ingest.record(events(10 * number), deleted) for number in range(3)]
+    ingest.kms_key_id = kept
+    ingest.aws.kms().schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+    records = [ingest.record(events(10 * number), whole) for number in range(6)]
+    evidence.archive(lost, deleted)
+    cut = evidence.archive(records[:3], whole, members=3)
+    body = ingest.aws.s3().get_object(Bucket=evidence.bucket, Key=cut)["Body"].read()
+    evidence.put(cut, body[:-20])
+    evidence.archive(records[3:], foreign)  # the records of one stream under the name of another
+    evidence.put(f"evidence/{whole.resource_id}/2031/03/04/x-2031-03-04-11-00-00-x.gz", b'{"order": 1}\n{"order": 2}\n')
+
+    report = evidence.report("--detections", "off", exit_code=1)
+
+    assert report["totals"] == {"read": 10, "opened": 2, "unopened": 8, "events": 10, "written": 10}
+    assert {one["reason"]: one["count"] for one in report["refused"]} == {
+        "key-unavailable": 3,
+        "data-key-refused": 3,
+        "not-an-envelope": 2,
+    }
+    (named,) = [one["detail"] for one in report["refused"] if one["reason"] == "key-unavailable"]
+    assert "KMSInvalidStateException" in named or "DisabledException" in named
+    assert [one["key"] for one in report["damaged"]] == [cut]
+    lost_of = [one for one in report["hours"] if one["resourceId"] == deleted.resource_id]
+    assert [one["unopened"] for one in lost_of] == [3]
+    assert len(ingest.documents()) == 10
+
+
+def test_half_of_the_calls_of_s3_fail(
+    ingest: IngestFunction, evidence: Evidence, ledger: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = FailingAws((number % 2 == 0 for number in count()), 503, b"<Error><Code>SlowDown</Code></Error>")
+    monkeypatch.setattr(command, "s3_client", s3.of(s3_client, "s3"))
+
+    report = evidence.report("--detections", "off")
+
+    assert s3.failed >= 20
+    assert report["totals"]["written"] == len(ledger)
+    assert comparable(ingest) == ledger
+
+
+def test_kms_throttles(
+    ingest: IngestFunction, evidence: Evidence, ledger: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kms = FailingAws((number < 4 for number in count()), 400, b'{"__type": "ThrottlingException", "message": "slow"}')
+    monkeypatch.setattr(command, "kms_client", kms.of(kms_client, "kms"))
+
+    evidence.report("--detections", "off")
+
+    assert kms.failed == 4
+    assert comparable(ingest) == ledger
+
+
+def test_run_that_stopped_goes_on_where_it_was(
+    ingest: IngestFunction, evidence: Evidence, ledger: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = FailingAws((number >= 16 for number in count()), 403, b"<Error><Code>AccessDenied</Code></Error>")
+    monkeypatch.setattr(command, "s3_client", denied.of(s3_client, "s3"))
+    stopped = evidence.report("--detections", "off", exit_code=1)
+    assert stopped["state"] == "stopped"
+    assert "AccessDenied" in stopped["cause"]
+    assert 0 < stopped["objects"]["read"] < 20
+    monkeypatch.undo()
+
+    with pytest.MonkeyPatch.context() as again:
+        for name, value in {
+            **ingest.aws.environment,
+            "OPENSEARCH_ENDPOINT": ingest.url,
+            "OPENSEARCH_AUTH": "none",
+        }.items():
+            again.setenv(name, value)
+        again.setenv("INDEX_PREFIX", ingest.prefix)
+        again.setenv("ACTORS", evidence.extra["ACTORS"]) if "ACTORS" in evidence.extra else None
+        report = evidence.report("--detections", "off")
+
+    assert report["resumed"] == stopped["id"]
+    assert report["objects"]["read"] == 20 - stopped["objects"]["read"]
+    assert len(comparable(ingest)) == len(ledger)
+    assert [one["state"] for one in evidence.readings()] == ["stopped", "done"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_run_leaves_nothing_out(
+    ingest: IngestFunction, evidence: Evidence, ledger: dict[str, dict[str, Any]], seed: int
+) -> None:
+    chance = random.Random(seed)
+    killed = 0
+    while killed < 3:
+        process = begun(evidence)
+        wanted = chance.randrange(len(ledger))
+        until = time.monotonic() + _WAIT_SECONDS
+        while process.poll() is None and len(ingest.hits()) < wanted and time.monotonic() < until:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=_WAIT_SECONDS)
+        killed += 1
+
+    ended(begun(evidence))
+
+    assert comparable(ingest) == ledger
+
+
+def test_two_at_once_and_ingest_write_each_event_once(
+    ingest: IngestFunction, evidence: Evidence, ledger: dict[str, dict[str, Any]]
+) -> None:
+    records: Sequence[dict[str, Any]] = [ingest.record(events(10 * number)) for number in range(40)]
+    replays = [begun(evidence), begun(evidence, "--restart")]
+    for record in records:
+        ingest.invoke(record)
+    reports = [ended(process) for process in replays]
+
+    assert comparable(ingest) == ledger
+    assert [one["totals"]["events"] for one in reports] == [len(ledger)] * 2
+    assert data_of(records[0])
