@@ -353,8 +353,8 @@ class _Replay:
             return ReadingIndex(self._client, SearchGateway(self._client, service=self._endpoint.service), self._own)
         if self._asked.rows_to.startswith("s3://"):
             return ReadingObjects(s3_client(), *_s3_place("--to", self._asked.rows_to), _patience)
-        beside = self._asked.rows_to or "daswatch"
-        return FileReadings(Path(f"{beside}.replays"))
+        name = self._asked.rows_to or "daswatch"
+        return FileReadings(Path(f"{name}.replays"))
 
 
 def _s3_place(what: str, url: str) -> tuple[str, str]:

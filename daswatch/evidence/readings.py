@@ -93,13 +93,13 @@ class FileReadings:
 
     def note(self, id_: str, document: Mapping[str, Any]) -> None:
         kept = {**self._read(), id_: {**document, "id": id_}}
-        beside = self._path.with_name(self._path.name + ".new")
+        fresh = self._path.with_name(self._path.name + ".new")
         try:
-            with beside.open("wb") as file:
+            with fresh.open("wb") as file:
                 file.write(b"".join(orjson.dumps(one) + b"\n" for one in kept.values()))
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self._path)
+            fresh.replace(self._path)
         except OSError as exc:
             raise ReadingUnrecorded(f"{self._path} cannot be written: {type(exc).__name__}") from exc
 
