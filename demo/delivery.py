@@ -110,16 +110,16 @@ def sort_into_folders(firehose: FirehoseClient, s3: S3Client, name: str) -> None
         s3.delete_object(Bucket=bucket, Key=key)
 
 
-def delivered_objects(s3: S3Client, bucket: str) -> Iterator[tuple[str, bytes]]:
+def delivered_objects(s3: S3Client, bucket: str, prefix: str = "rows/") -> Iterator[tuple[str, bytes]]:
     """The key and content of each object with rows."""
-    for key in _keys(s3, bucket, "rows/"):
+    for key in _keys(s3, bucket, prefix):
         yield key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
-def delivered_rows(s3: S3Client, bucket: str) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+def delivered_rows(s3: S3Client, bucket: str, prefix: str = "rows/") -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
     """Each row with the folders it is in: activity, date and hour."""
-    for key, content in delivered_objects(s3, bucket):
-        folders = dict(part.split("=", 1) for part in key.split("/")[1:-1])
+    for key, content in delivered_objects(s3, bucket, prefix):
+        folders = dict(part.split("=", 1) for part in key.removeprefix(prefix).split("/")[:-1])
         for line in gzip.decompress(content).splitlines():
             yield folders, orjson.loads(line)
 

@@ -161,6 +161,7 @@ class Alert:
     leases: int = 0  # since the outcome of a message was last noted
     arrived_at: str = ""  # when the last event that was counted arrived
     pivot: PivotEvent | None = None
+    replayed_at: str = ""  # when a replay found the episode; empty where a run did
 
     @property
     def id(self) -> str:
@@ -206,6 +207,8 @@ class Alert:
             document |= {"leaseUntil": self.lease_until, "leases": self.leases}
         if self.arrived_at:
             document["arrivedAt"] = self.arrived_at
+        if self.replayed_at:
+            document["replayedAt"] = self.replayed_at
         if self.pivot:
             document |= {name: value for name, value in self.pivot.document().items() if value}
         if self.published:
@@ -248,6 +251,7 @@ class Alert:
             leases=document.get("leases", 0),
             arrived_at=document.get("arrivedAt", ""),
             pivot=PivotEvent.of(document),
+            replayed_at=document.get("replayedAt", ""),
         )
 
 

@@ -27,7 +27,7 @@ from daswatch.aws.kms import DataKeys
 from daswatch.aws.row_objects import ReadingObjects, RowObjects
 from daswatch.commands.console import Output, errors_as_exit_codes, moment, write_json
 from daswatch.commands.detections import Tuning, actor_table, compiled
-from daswatch.commands.replay_detections import MOST_SPANS, Looked, look
+from daswatch.commands.replay_detections import MOST_SPANS, Looked, look, raise_alerts
 from daswatch.commands.replay_output import as_json, show, show_looked
 from daswatch.deadline import Deadline
 from daswatch.detections.detection import Detection
@@ -45,6 +45,7 @@ from daswatch.evidence.spans import spans_of
 from daswatch.fleet.names import Names
 from daswatch.hourly_indices import HourlyIndices
 from daswatch.indices import Indices, problem_of
+from daswatch.opensearch.alert_index import AlertIndex
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.database_documents import read_documents
@@ -59,7 +60,6 @@ from daswatch.settings import (
     Environment,
     SearchEndpoint,
     StreamSettings,
-    read_activities,
     read_event_tags,
     read_hourly_indices,
     read_index_prefix,
@@ -77,6 +77,7 @@ _INTERRUPTED = 130  # as shells report it
 class Detections(StrEnum):
     """What detections do about the replayed time."""
 
+    RAISE = "raise"
     REPORT = "report"
     OFF = "off"
 
@@ -111,7 +112,7 @@ def run(
         str | None, typer.Option(help="Account of databases that are not in the inventory (default: your own).")
     ] = None,
     detections: Annotated[
-        Detections, typer.Option(help="Report what the detections would have raised from what was missing, or not.")
+        Detections, typer.Option(help="Report what the detections find in what was missing, or raise it as of then.")
     ] = Detections.REPORT,
     restart: Annotated[bool, typer.Option("--restart", help="Do not go on where an earlier run ended.")] = False,
     tuning: Tuning = None,
@@ -124,12 +125,12 @@ def run(
     """
     with errors_as_exit_codes(output), ExitStack() as stack:
         asked = _asked(begin, to or (), activities or (), into, dry_run=dry_run)
-        looks = detections is Detections.REPORT and not asked.rows_to and not dry_run
+        looks = detections is not Detections.OFF and not asked.rows_to and not dry_run
         # Compiled before anything is read: what cannot be is said at once.
         rules = compiled(tuning) if looks else ()
         replay = _Replay(source, asked, resource_ids or (), databases or (), account, tuning, rules, stack)
         report = replay.run(restart=restart)
-        looked = replay.look(report)
+        looked = replay.look(report, raises=detections is Detections.RAISE and not into)
         if output is Output.JSON:
             write_json(as_json(report, replay.purpose) | ({"detections": looked.as_json()} if looked else {}))
         else:
@@ -169,9 +170,10 @@ def _asked(
         problems.append("--into {} (expected: {})".format(*problem_of(into)))
     if problems:
         raise SettingsError(problems)
-    environment = Environment({"--activity": ",".join(activities)})
-    chosen = read_activities(environment, "--activity") if activities else frozenset()
-    environment.check()
+    wanted = {one.strip().upper().replace("_", " ") for one in activities}
+    if not wanted <= set(Activity):
+        raise SettingsError([f"--activity names an unknown activity (expected: {', '.join(Activity)})"])
+    chosen = frozenset(Activity(one) for one in wanted)
     first = moment("--from", begin, now) if begin else None
     last = moment("--to", times[0], now) if times else None
     if first and last and first >= last:
@@ -268,11 +270,16 @@ class _Replay:
             )
             return replay.run(secrets.token_hex(16), datetime.now(UTC), _patience, unfinished)
 
-    def look(self, report: RunReport) -> Looked | None:
+    def look(self, report: RunReport, *, raises: bool) -> Looked | None:
         """What the detections find in the hours whose events were missing; None where they are not asked."""
-        if not self._detections or self._client is None:
+        if not self._detections or self._client is None or self._endpoint is None:
             return None
-        return look(self._client, self._indices.prefix, spans_of(report.hours_written, MOST_SPANS), self._detections)
+        spans = spans_of(report.hours_written, MOST_SPANS)
+        looked = look(self._client, self._indices.prefix, spans, self._detections, details=raises)
+        if raises:
+            index = AlertIndex(self._client, self._own, service=self._endpoint.service)
+            raise_alerts(looked, index, self._detections, self.names, datetime.now(UTC))
+        return looked
 
     @property
     def _into_indices(self) -> bool:

@@ -93,7 +93,8 @@ def show_looked(looked: Looked, names: Names) -> None:
     if not looked.spans:
         console.print("[dim]detections: nothing was missing[/]")
         return
-    table = Table(title=f"detections over {hours:,.0f} replayed hours: nothing is raised", title_justify="left")
+    raised = "nothing is raised" if looked.raised is None else f"{looked.raised} alerts raised, {looked.known} known"
+    table = Table(title=f"detections over {hours:,.0f} replayed hours: {raised}", title_justify="left")
     for column in ("detection", "level", "database", "group", "first event", "events"):
         table.add_column(column, overflow="fold")
     for answer in looked.found:

@@ -140,6 +140,27 @@ class BacktestRun:
             for one in detections
         ]
 
+    def firings(self, answer: Backtest) -> list[Firing]:
+        """The episodes of an answer with everything that an alert of theirs has, oldest first.
+
+        One whose events cannot be read is left out, and named in `failures`.
+        """
+        detection = answer.detection
+        groups = [self._group(detection, one, one.first_seen) for one in answer.episodes]
+        found = []
+        for begin in range(0, len(groups), _COUNTED):
+            some = groups[begin : begin + _COUNTED]
+            episodes = answer.episodes[begin : begin + _COUNTED]
+            for episode, one in zip(episodes, self._details(some), strict=True):
+                if not isinstance(one, SearchFailure) and one.count:
+                    found.append(firing(detection, episode, one, episode.last_seen))
+        return found
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Detections that could not be asked, and why."""
+        return self._failures
+
     def _judged(self, firing: Sequence[Fired]) -> list[Fired]:
         """What fires, without groups of known clients, and without those that another event explains."""
         keys = {number: _judgement(*pair) for number, pair in enumerate(firing) if is_judged(pair[0])}

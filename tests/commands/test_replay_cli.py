@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daswatch.documents import actors
 from daswatch.errors import Reason
+from demo.delivery import delivered_rows
 from tests.builders.events import mysql_event
 from tests.builders.evidence import on_failure_body
 from tests.harness.ingest import IngestFunction
@@ -91,3 +94,92 @@ def test_rows_to_a_file_need_no_cluster(
     assert reading["callerArn"].startswith("arn:aws:sts::")
     assert (reading["state"], reading["read"], reading["source"]) == ("done", 2, f"s3://{evidence.bucket}")
     assert ingest.documents() == []
+
+
+GRANT = {"command": "ALTER ROLE", "commandText": "alter role app_rw superuser", "class": "ROLE", "dbUserName": "eve"}
+
+
+def test_detections_over_replayed_time_are_reported_or_raised(ingest: IngestFunction, evidence: Evidence) -> None:
+    """The running detections see nothing of it: what is replayed arrived when its record did."""
+    evidence.archive([ingest.record(events(0, 1, **GRANT))])
+
+    reported = evidence.report()["detections"]
+
+    found = {one["detection"] for one in reported["alerts"]}
+    assert "superuser-grant" in found
+    assert [one["from"] for one in reported["spans"]] == ["2031-03-04T11:00:00.000Z"]
+    assert ingest.count({"range": {"ingestedAt": {"lt": "2031-03-04T11:30:00Z"}}}) == 1
+    assert ingest.count({"exists": {"field": "replayedAt"}}) == 1
+    assert alerts_of(ingest) == []
+    assert evidence.report("--detections", "raise")["detections"]["alerts"] == []  # nothing was missing
+
+    ingest.search.indices.delete(index=f"{ingest.prefix}-*")
+    raised = evidence.report("--detections", "raise")["detections"]
+
+    alerts = alerts_of(ingest)
+    assert raised["raised"] == len(alerts) == len(raised["alerts"])
+    (grant,) = [one for one in alerts if one["detection"] == "superuser-grant"]
+    assert grant["firstSeen"] == grant["createdAt"] == "2031-03-04T11:00:00.000Z"
+    assert grant["replayedAt"] > "2026"
+    ingest.search.indices.delete(index=f"{ingest.prefix}-*")
+    assert evidence.report("--detections", "raise")["detections"]["known"] == len(alerts)
+    assert alerts_of(ingest) == alerts
+
+
+def test_rows_go_to_s3_in_the_same_objects_each_time(ingest: IngestFunction, evidence: Evidence) -> None:
+    evidence.archive([ingest.record(events(0)), ingest.record(events(10, command="DROP TABLE"))])
+    target = ingest.aws.create_bucket(f"rows-{ingest.name}")
+
+    for _ in range(2):
+        report = evidence.report("--to", f"s3://{target}/case", "--activity", "DQL", "--restart")
+
+    rows = list(delivered_rows(ingest.aws.s3(), target, "case/rows/"))
+    assert {tuple(folders.items()) for folders, _ in rows} == {
+        (("activity", "DQL"), ("date", "2031-03-04"), ("hour", "11"))
+    }
+    assert len(rows) == report["totals"]["events"]
+    assert report["totals"]["written"] + report["totals"]["leftOut"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--to", "7d", "--to", "1d"], "--to is given twice"),
+        (["--from", "1d", "--to", "2d"], "--from is not before --to"),
+        (["--activity", "READ"], "names an unknown activity"),
+        (["--into", "other"], "is not an index prefix"),
+        (["--database", "nobody"], "there is no database 'nobody'"),
+    ],
+)
+def test_wrong_options_read_nothing(
+    ingest: IngestFunction, evidence: Evidence, arguments: list[str], what: str
+) -> None:
+    result = evidence.replay(*arguments)
+
+    assert result.exit_code == 2
+    assert what in result.output
+    assert not ingest.search.indices.exists(index=ingest.indices.replays)
+
+
+def test_dry_run_opens_and_writes_nothing(ingest: IngestFunction, evidence: Evidence) -> None:
+    key = evidence.put(*dead_letter_of(ingest.record(events(0))))
+
+    report = evidence.report("--dry-run")
+
+    assert report["totals"] == {"read": 1, "opened": 1, "events": 5}
+    assert (ingest.documents(), evidence.tags(key)) == ([], {})
+    assert [one["target"] for one in evidence.readings()] == ["dry-run"]
+
+
+def alerts_of(ingest: IngestFunction) -> list[dict[str, Any]]:
+    """All alerts of the test's deployment."""
+    if not ingest.search.indices.exists(index=ingest.indices.alerts):
+        return []
+    ingest.search.indices.refresh(index=ingest.indices.alerts)
+    answer = ingest.search.search(index=ingest.indices.alerts, body={"size": 100, "sort": ["alertId"]})
+    return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+def dead_letter_of(record: Mapping[str, Any]) -> tuple[str, bytes]:
+    letter = letter_of(record, Reason.DATA_KEY_REFUSED)
+    return letter.object_key, letter.object_body()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from daswatch.aws.clients import kms_client, s3_client
 from daswatch.commands import replay as command
@@ -71,7 +72,7 @@ class FailingAws:
             return None
         self.failed += 1
         status, body = self._answer
-        return AWSResponse(request.url, status, {"x-amz-request-id": "1"}, _Raw(body))
+        return AWSResponse(request.url, status, HTTPHeaders(), _Raw(body))
 
 
 class _Raw:

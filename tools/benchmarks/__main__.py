@@ -13,7 +13,18 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from demo.opensearch import node_or_external
 from demo.parts import Parts
-from tools.benchmarks import arrival, catching_up, detections, enrolment, firehose, fleet, ingest, searching, statements
+from tools.benchmarks import (
+    arrival,
+    catching_up,
+    detections,
+    enrolment,
+    firehose,
+    fleet,
+    ingest,
+    replay,
+    searching,
+    statements,
+)
 from tools.benchmarks.figures import Figures
 
 Benchmark = Callable[[Callable[[str], None], OpenSearch, str, Figures], None]
@@ -26,6 +37,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "processes": ingest.processes,
     "growth": ingest.growth,
     "firehose": firehose.firehose,
+    "replay": replay.replay,
+    "replay-memory": replay.replay_memory,
     "detections": detections.cycle,
     "arrival": arrival.arrival_to_finding,
     "prompt-flood": arrival.flood,

@@ -1,6 +1,7 @@
 """What is measured in a process of its own: the cold start, its baseline, and the peak memory. Prints one JSON line.
 
 Usage: python -m tools.benchmarks.child cold|baseline|memory|firehose|inventory|enrolment EVENT_FILE
+       python -m tools.benchmarks.child replay BUCKET_URL
 """
 
 from __future__ import annotations
@@ -166,6 +167,19 @@ def enrolment(_: str) -> dict[str, float]:
     return {**figures, "peak_memory_mb": _peak_mb(), "memory_mb_before": before}
 
 
+def replay(source: str) -> dict[str, float]:
+    """Peak resident memory of the command over an archive."""
+    from typer.testing import CliRunner
+
+    from daswatch.commands.replay import app
+
+    source = source.replace("s3:/", "s3://")  # it came as a path
+    result = CliRunner().invoke(app, [source, "--detections", "off", "--output", "json"])
+    if result.exit_code:
+        raise SystemExit(f"the replay ended with {result.exit_code}: {result.output[-1000:]}")
+    return {"mb": _peak_mb()}
+
+
 def _peak_mb() -> float:
     """Of this process since it began: `ru_maxrss` starts with what the parent had when it forked."""
     with open("/proc/self/status", encoding="ascii") as status:
@@ -181,5 +195,6 @@ if __name__ == "__main__":
         "firehose": firehose,
         "inventory": inventory,
         "enrolment": enrolment,
+        "replay": replay,
     }[sys.argv[1]]
     sys.stderr.write(json.dumps(what(sys.argv[2])))

@@ -27,6 +27,8 @@ TARGETS: Mapping[str, tuple[Bound, float]] = {
     "firehose_vs_sample_ratio_20ev_unsigned": ("at least", 10),
     "firehose_vs_sample_ratio_20ev_signed": ("at least", 4),
     "firehose_peak_memory_mb": ("at most", 256),
+    "replay_vs_ingest_ratio": ("at least", 0.9),
+    "replay_peak_mb": ("at most", 512),
     "detection_cycle_vs_one_by_one_ratio": ("at most", 0.6),
     "detection_growth_ratio": ("at most", 1.3),
     "arrival_to_finding_p95_s": ("at most", 75),

@@ -89,20 +89,20 @@ def _throughput_case(
         for round_number in range(_ROUNDS + 1):
             step(f"{case}: round {round_number} of {_ROUNDS}" if round_number else f"{case}: warming up")
             index.clear()
-            limit_seconds.append(_timed(limit.run))
+            limit_seconds.append(timed(limit.run))
             index.expect(load.events)
             index.settle()
 
             index.clear()
-            ours_seconds.append(_timed(lambda: ours.run(load.batches)))
+            ours_seconds.append(timed(lambda: ours.run(load.batches)))
             index.expect(load.events)
             index.settle()
 
-            decrypt_seconds.append(_timed(decrypt.run))
+            decrypt_seconds.append(timed(decrypt.run))
 
             client.indices.delete(index=sample_index, params={"ignore_unavailable": "true"})
             client.indices.create(index=sample_index, body=MAPPING)
-            sample_seconds.append(_timed(lambda: [sample.handle(batch) for batch in part.batches]) / part.records)
+            sample_seconds.append(timed(lambda: [sample.handle(batch) for batch in part.batches]) / part.records)
         client.indices.delete(index=sample_index)
     per_record_ours = [seconds / load.records for seconds in ours_seconds]
     figures.add(
@@ -174,7 +174,7 @@ def growth(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
             for repetition in range(max(1, 200_000 // events) if events < _GROWTH[-1] else 1):
                 step(f"growth: {events:,} events, run {repetition + 1}")
                 index.clear()
-                seconds.append(_timed(partial(_until_searchable, ours, part, index)))
+                seconds.append(timed(partial(_until_searchable, ours, part, index)))
                 index.expect(part.events)
                 index.settle()
             costs[events] = median(seconds) / part.events * 1e6
@@ -318,7 +318,8 @@ class DecryptAlone:
             self._sdk.decrypt(source=ciphertext, key_provider=key)
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that it takes."""
     gc.collect()
     begun = time.perf_counter()
     work()
