@@ -7,7 +7,7 @@ replay: they say what was heard when it was heard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 KEY_UNAVAILABLE = "key-unavailable"  # a record's key is deleted, disabled or denied: it opens when that changes
 UNKNOWN = "unknown"  # the database of a record that names none
+OTHER_DETAILS = "other details"
 UNDATED = "undated"  # the hour of events without a time
 
 # One request to write is in flight while the next records are opened; what is in memory is bounded by these.
 _BATCH_RECORDS = 1_000
 _BATCH_CHARACTERS = 16 * 1024 * 1024
+_DETAILS = 200  # of refusals, in a report
 _REMEMBERED_REFUSALS = 10_000  # data keys
 # What daswatch itself keeps in the same buckets, and is no evidence.
 _NOT_EVIDENCE = ("backups/", "replays/", "rows/", "rows-failed/")
@@ -138,9 +140,9 @@ class ObjectReport:
         """The counts of a database and hour."""
         return self.counts.setdefault((resource_id or UNKNOWN, hour), Counts())
 
-    def refuse(self, reason: str, detail: str) -> None:
+    def refuse(self, reason: str, detail: str, count: int = 1) -> None:
         """Note why a record, or a part of it, stays."""
-        self.refusals[reason, detail] = self.refusals.get((reason, detail), 0) + 1
+        note_refusal(self.refusals, reason, detail, count)
 
     @property
     def is_whole(self) -> bool:
@@ -312,8 +314,8 @@ class Replayer:
         self._settle(session.finish(), batch, counted)
         for (resource_id, hour), counts in counted.counts.items():
             report.at(resource_id, hour).add(counts)
-        for refusal, count in counted.refusals.items():
-            report.refusals[refusal] = report.refusals.get(refusal, 0) + count
+        for (reason, detail), count in counted.refusals.items():
+            report.refuse(reason, detail, count)
 
     def _settle(self, outcome: Outcome, batch: Sequence[StreamRecord], counted: ObjectReport) -> None:
         if not outcome.is_written:
@@ -353,6 +355,13 @@ class Replayer:
 
     def _is_wanted(self, document: Document) -> bool:
         return not self._selection.activities or document.source["activity"] in self._selection.activities
+
+
+def note_refusal(refusals: MutableMapping[tuple[str, str], int], reason: str, detail: str, count: int) -> None:
+    """Count a reason with its detail; beyond some hundred different ones, without: they name sizes, too."""
+    if (reason, detail) not in refusals and len(refusals) >= _DETAILS:
+        detail = OTHER_DETAILS
+    refusals[reason, detail] = refusals.get((reason, detail), 0) + count
 
 
 def _stream_record(record: EvidenceRecord, arn: str, position: int) -> StreamRecord:

@@ -33,6 +33,7 @@ class RowFile:
         self._file = os.fdopen(descriptor, "r+b")
         kept = int(mark.get(_BYTES, 0))
         if self._file.seek(0, os.SEEK_END) < kept:
+            self._file.close()
             raise SettingsError([f"{path} is shorter than an earlier run left it (expected: the file, or a new name)"])
         self._file.truncate(kept)
         self._file.seek(kept)

@@ -25,6 +25,7 @@ from daswatch.evidence.replay import (
     Place,
     Replayer,
     Selection,
+    note_refusal,
 )
 from daswatch.times import iso_milliseconds
 
@@ -82,7 +83,8 @@ class RunReport:
         for place, counts in one.counts.items():
             self.totals.add(counts)
             self.places.setdefault(place, Counts()).add(counts)
-        self.reasons.update(one.refusals)
+        for (reason, detail), count in one.refusals.items():
+            note_refusal(self.reasons, reason, detail, count)
         if one.damage:
             self.damaged_count += 1
             if len(self.damaged) < _NAMED:

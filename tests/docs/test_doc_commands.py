@@ -40,6 +40,7 @@ OUTSIDE = {
     r"make (demo|bench|opensearch|pictures)\b.*": "takes minutes, or stays up; has tests of its own",
     r"make (check|test)\b.*": "runs these tests",
     r"(uv build|pip install)\b.*": "installs from the index; tests/tools/test_wheel.py installs the wheel",
+    r"daswatch replay\b.*": "opens the buckets of a stack; tests/commands/test_replay_cli.py calls it",
     r"git pull": "asks the project's own remote",
     r"aws cloudformation create-stack-(set|instances)\b.*": "needs an organization; botocore's model takes its options",
 }
@@ -47,6 +48,7 @@ OUTSIDE = {
 ASKED = {
     "README.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT", "URL"),
     "docs/deploy.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT"),
+    "docs/evidence.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT"),
     "docs/fleet.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT"),
     "docs/detections.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT", "tuning.yml"),
 }

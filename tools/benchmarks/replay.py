@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from daswatch.aws.kms import DataKeys
 from daswatch.deadline import Deadline
+from daswatch.documents.actors import dump
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.evidence.readings import Caller, Purpose, Unfinished
@@ -96,7 +97,7 @@ def replay_memory(step: Step, client: OpenSearch, url: str, figures: Figures) ->
             aws.s3().put_object(Bucket=_BUCKET, Key=key, Body=archive_body(part))
             number += 1
         actors = Path(folder) / "actors.json"
-        actors.write_bytes(b"[]")
+        actors.write_bytes(dump(()))
         environment = {
             **os.environ,
             **aws.environment,
