@@ -1,13 +1,18 @@
-"""`daswatch dashboards`: the shipped saved objects as a file to import, and an export as readable files."""
+"""`daswatch dashboards`: the shipped saved objects as a file to import, an export as readable files, and a preview."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from opensearchpy import OpenSearch
 
 from daswatch.commands.console import errors_as_exit_codes, own_indices, write_file
 from daswatch.commands.detections import compiled
@@ -22,11 +27,16 @@ from daswatch.content.dashboards import (
 )
 from daswatch.errors import SettingsError
 from daswatch.indices import Indices
-from daswatch.opensearch.client import dashboards_client
+from daswatch.opensearch.client import dashboards_client, search_client
 from daswatch.opensearch.dashboards import DashboardsGateway
+from daswatch.opensearch.panel_answers import asking
+from daswatch.opensearch.version_check import check_opensearch
 from daswatch.settings import DashboardsEndpoint, Environment, SearchEndpoint, read_index_prefix
 
-app = typer.Typer(help="Saved objects: pack them for import, unpack an export into files.", no_args_is_help=True)
+app = typer.Typer(
+    help="Saved objects: preview them in a browser, pack them for import, unpack an export into files.",
+    no_args_is_help=True,
+)
 
 Folder = Annotated[Path, typer.Option("--to", file_okay=False, help="Folder of the readable files.")]
 _FOLDER = Path("dashboards")
@@ -77,6 +87,39 @@ def export_(
         shipped = [(one.type, one.id) for one in shipped_objects(indices)]
         objects = gateway.export_all() if everything else gateway.export(shipped)
         _unpack(objects, to, indices)
+
+
+@app.command()
+def preview(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the browser where there is a desktop.")] = True,
+) -> None:
+    """Show the dashboards over OPENSEARCH_ENDPOINT in a browser on this machine, until Ctrl-C. Only searches."""
+    with errors_as_exit_codes():
+        environment = Environment(os.environ)
+        endpoint, prefix = SearchEndpoint.read(environment), read_index_prefix(environment)
+        environment.check()
+        client = search_client(endpoint)
+        check_opensearch(client, endpoint.service)
+        with previewing(client, Indices(prefix), port, browser=browser) as url, suppress(KeyboardInterrupt):
+            typer.echo(f"Dashboards: {url}")
+            threading.Event().wait()
+
+
+@contextmanager
+def previewing(client: OpenSearch, indices: Indices, port: int = 0, *, browser: bool = False) -> Iterator[str]:
+    """Serve the dashboards on this machine, and open them where there is a desktop; yields the URL.
+
+    Raises SettingsError without the extra `preview`, or where the port is taken.
+    """
+    try:
+        from daswatch.preview.server import Preview, serving
+    except ModuleNotFoundError as exc:
+        raise SettingsError([f"{exc.name} is missing (expected: pip install 'daswatch[cli,preview]')"]) from exc
+    with serving(Preview(asking(client), indices).app(), port) as url:
+        if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(url)
+        yield url
 
 
 def _unpack(objects: Sequence[SavedObject], to: Path, indices: Indices) -> None:

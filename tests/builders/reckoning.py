@@ -1,4 +1,4 @@
-"""Figures of panels, reckoned from documents in Python alone: nothing here knows OpenSearch or `tools.pictures.panels`.
+"""Figures of panels, reckoned from documents in Python alone, without OpenSearch and without `daswatch.preview`.
 
 In: a visualization's aggregations as its file has them, and the documents' sources. Out: for each row that the panel
 may show, what each of its figures may be. Aurora MySQL's AUX rows must be left out by the caller: a query that forgets

@@ -34,6 +34,7 @@ from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import Indices
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.preview.panels import PanelSearch, Rows, TimeSpan, by_key, requests_of, rows_of
 from daswatch.records.envelope import stream_source
 from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
@@ -47,7 +48,6 @@ from tests.builders.reckoning import Source, bucket_keys, figure, figures, group
 from tests.harness.installed import remove
 from tools.pictures.enrolments import enrolments
 from tools.pictures.fleet import STORIES, audits
-from tools.pictures.panels import PanelSearch, Rows, TimeSpan, by_key, requests_of, rows_of
 
 pytestmark = pytest.mark.node
 

@@ -19,9 +19,9 @@ from opensearchpy import OpenSearch, RequestError
 from daswatch.content.templates import shipped_content
 from daswatch.documents.document import Document
 from daswatch.opensearch.templates import ContentGateway
+from daswatch.preview.dql import to_query
 from demo.indexed import documents_of, index_all
 from demo.traffic import ProducedRecord, produce
-from tests.harness.dql import to_query
 from tests.harness.installed import remove
 from tools.benchmarks.recipes import PAGE, Recipe, recipes
 

@@ -1,19 +1,21 @@
-"""Chromium, without a window: a page of HTML -> PNG."""
+"""Chromium of this machine, without a window, driven by Playwright: for pictures and for tests."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from playwright.sync_api import Error, Page, sync_playwright
 
 from daswatch.errors import DaswatchError
 
 SCALE = 1.15  # pixels of the picture for one of the page
+WIDTH, HEIGHT = 1320, 900  # px of a window
+# Until a page's condition holds: far more than any machine takes, so that a failure ends.
+LONGEST_MS = 120_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_SECONDS = 120
 
 
 class BrowserError(DaswatchError):
@@ -35,35 +37,28 @@ class Browser:
                 return cls(program)
         raise BrowserError("there is no Chromium: install it, for example with `apt-get install chromium`")
 
+    @contextmanager
+    def page(self, width: int = WIDTH, height: int = HEIGHT, scale: float = 1) -> Iterator[Page]:
+        """A window with one page. Raises BrowserError where Chromium does not do what is asked."""
+        try:
+            with sync_playwright() as playwright:
+                arguments = ["--disable-lcd-text", "--hide-scrollbars"]
+                with playwright.chromium.launch(executable_path=self.program, args=arguments) as running:
+                    page = running.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+                    page.set_default_timeout(LONGEST_MS)
+                    yield page
+        except Error as exc:
+            raise BrowserError(f"{self.program}: {exc.message}") from exc
+
     def picture(self, html: str, width: int, height: int) -> bytes:
-        """The page as PNG. Raises BrowserError."""
-        with tempfile.TemporaryDirectory(prefix="daswatch-pictures-") as name:
-            folder = Path(name)
-            page, target = folder / "page.html", folder / "page.png"
-            page.write_text(html, "utf-8")
-            command = [
-                self.program,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--disable-lcd-text",
-                "--hide-scrollbars",
-                f"--force-device-scale-factor={SCALE}",
-                f"--user-data-dir={folder / 'profile'}",
-                f"--window-size={width},{height}",
-                f"--screenshot={target}",
-                page.as_uri(),
-            ]
-            environment = {**os.environ, "HOME": name}
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=environment)
-            except subprocess.TimeoutExpired as exc:
-                raise BrowserError(f"{self.program} made no picture within {_SECONDS} s") from exc
-            if done.returncode or not target.exists():
-                last = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
-                raise BrowserError(f"{self.program} made no picture: {last[0]}")
-            return target.read_bytes()
+        """A page of HTML as PNG. Raises BrowserError."""
+        with self.page(width, height, SCALE) as page:
+            page.set_content(html)
+            return page.screenshot()
+
+
+def open_dashboard(page: Page, url: str) -> None:
+    """Open a dashboard, and wait until each of its panels shows something."""
+    page.goto(url)
+    page.wait_for_selector("section")
+    page.wait_for_selector(".waiting", state="detached")

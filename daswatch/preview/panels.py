@@ -27,7 +27,7 @@ _COUNT = "count"
 
 Objects: TypeAlias = Mapping[tuple[str, str], SavedObject]
 
-_MILLISECONDS = {
+MILLISECONDS = {
     "y": 31_536_000_000,
     "M": 2_592_000_000,
     "w": 604_800_000,
@@ -365,7 +365,7 @@ def _interval(chosen: str, span: TimeSpan) -> dict[str, str]:
     # Older objects hold the unit alone.
     expression = _auto(length / BARS) if chosen == "auto" else chosen if chosen[:1].isdigit() else f"1{chosen}"
     number, unit = _parts(expression)
-    if length / (number * _MILLISECONDS[unit]) > MAX_BARS:
+    if length / (number * MILLISECONDS[unit]) > MAX_BARS:
         number, unit = _parts(_at_most(length / MAX_BARS))
     kind = "calendar_interval" if number == 1 and unit in _CALENDAR_UNITS else "fixed_interval"
     return {kind: f"{number}{unit}"}
@@ -392,7 +392,7 @@ def _at_most(milliseconds: float) -> str:
     """The widest interval of those that "auto" takes which is not wider than this."""
     for interval in ("1y", *(interval for _, interval in _AUTO_INTERVALS)):
         number, unit = _parts(interval)
-        if number * _MILLISECONDS[unit] <= milliseconds:
+        if number * MILLISECONDS[unit] <= milliseconds:
             return interval
     return f"{max(int(milliseconds), 1)}ms"
 

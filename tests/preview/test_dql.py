@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.dql import DqlError, to_query
+from daswatch.preview.dql import DqlError, to_query
 
 FIELDS = {
     "@timestamp": "date",

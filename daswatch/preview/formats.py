@@ -1,4 +1,7 @@
-"""Values of an answer as people read them: numbers, times and durations, by the field formats of the index pattern."""
+"""Values of an answer as people read them: numbers, times and durations, by the field formats of the index pattern.
+
+What a screen would not show, or would use to turn other text around, is shown by its code point.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daswatch.content.dashboards import SavedObject
-from tools.pictures.panels import Column
+from daswatch.preview.panels import Column
 
 # What counts has no field whose format it could take.
 _COUNTING = frozenset({"count", "cardinality"})
@@ -25,7 +28,14 @@ def formatted(value: Any, column: Column, pattern: SavedObject | None = None) ->
     if isinstance(value, int | float):
         return _number(value, {} if column.type in _COUNTING else _format(column.field, pattern))
     moment = moment_of(value)
-    return f"{moment:%b} {moment.day}, {moment:%Y @ %H:%M:%S}" if moment else str(value)
+    return f"{moment:%b} {moment.day}, {moment:%Y @ %H:%M:%S}" if moment else visible(str(value))
+
+
+def visible(text: str) -> str:
+    """Text whose every character is seen: direction marks, controls and unusual spaces as `⟨U+202E⟩`."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else f"⟨U+{ord(one):04X}⟩" for one in text)
 
 
 def is_numeric(column: Column, values: list[Any]) -> bool:

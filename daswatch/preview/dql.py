@@ -1,4 +1,4 @@
-"""DQL as the search bar of OpenSearch Dashboards understands it, for tests: text -> query DSL.
+"""DQL as the search bar of OpenSearch Dashboards understands it: text -> query DSL.
 
 Dashboards translates DQL in the browser, so no node can check whether a recipe is right. Written after its
 grammar and its rules (src/plugins/data/common/opensearch_query/kuery in opensearch-project/OpenSearch-Dashboards).

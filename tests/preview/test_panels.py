@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daswatch.content.dashboards import SavedObject
-from tools.pictures.panels import Column, PanelError, PanelSearch, TimeSpan, by_key, requests_of, rows_of
+from daswatch.preview.panels import Column, PanelError, PanelSearch, TimeSpan, by_key, requests_of, rows_of
 
 START = datetime(2031, 3, 4, 9, tzinfo=UTC)
 DAY = TimeSpan(START, START + timedelta(days=1), "Europe/Paris")
