@@ -34,6 +34,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from daswatch.commands.dashboards import previewing
 from daswatch.content.templates import for_collection, shipped_content
 from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection, by_name, dump
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LocalOpenSearchError as exc:
         console.print(f"[red]{exc}[/]", highlight=False)
         return 1
-    with node, LocalAws() as aws, tempfile.TemporaryDirectory() as folder:
+    with node, LocalAws() as aws, tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         detections = compile_all()
         _point_settings_at(node.url, aws, _compiled(detections, Path(folder)))
         client = OpenSearch(own_url, timeout=60)
@@ -99,6 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ContentGateway(OpenSearch(node.url, timeout=60)).install_all(for_collection(shipped_content()))
         else:
             ContentGateway(client).install_all(shipped_content())
+        dashboards = "" if options.once else stack.enter_context(previewing(client, Indices(), browser=True))
+        if dashboards:
+            console.print(f"Dashboards: {dashboards}")
         parts = Parts(console)
         records = _make(console, options.seed, options.events)
         entries = [entry for record in records for entry in record.entries]
@@ -134,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(node, CollectionNode):
             with parts.part("calls"):
                 right.append(_show_calls(console, node.collection))
-        show_where(console, own_url, INDEX)
+        show_where(console, own_url, INDEX, dashboards)
         all_ran = parts.show()
         if not options.once:
             _stay(console)

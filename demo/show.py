@@ -259,12 +259,13 @@ def show_posture(
     return found.covered == expected and not nameless and len(compliance) == len(documents)
 
 
-def show_where(console: Console, url: str, index: str) -> None:
+def show_where(console: Console, url: str, index: str, dashboards: str) -> None:
     """Where to search further."""
     port = urlsplit(url).port
     console.print(
         Panel(
-            f"[bold]{url}[/]   index [bold]{index}[/]\n\n"
+            (f"Dashboards: [bold]{dashboards}[/]\n\n" if dashboards else "")
+            + f"[bold]{url}[/]   index [bold]{index}[/]\n\n"
             "Search, for example for a table with or without its schema:\n"
             f"  [cyan]curl '{url}/{index}/_search?pretty&size=3&q=commandText:payments'[/]\n\n"
             f"OpenSearch Dashboards next to it, where a container engine runs (Linux; then {DASHBOARDS_URL}):\n"

@@ -84,8 +84,8 @@ class Chart:
 
     @property
     def points(self) -> list[Point]:
-        """The figures, each with its label and its link."""
-        return points_of(self)
+        """The figures, each with its label and its link. A slice of a pie is a series."""
+        return _slices(self) if self.one.attributes["visState"]["type"] == "pie" else points_of(self)
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -296,7 +296,7 @@ def _horizontal_bars(chart: Chart) -> Spec:
 
 
 def _pie(chart: Chart) -> Spec:
-    slices = _slices(chart)
+    slices = chart.points
     total = sum(point.value or 0 for point in slices) or 1
     values = [{"v": one.value, "share": f"{(one.value or 0) / total:.0%}", **_common(one)} for one in slices]
     radius = max(min(chart.width, chart.height) / 2 - 30, 10)
@@ -328,12 +328,11 @@ def _pie(chart: Chart) -> Spec:
 
 
 def _slices(chart: Chart) -> list[Point]:
-    """A slice is a series."""
     bucket = next(number for number, column in enumerate(chart.rows.columns) if column.role == "bucket")
     places = [str(row[bucket]) for row in chart.rows.rows]
     return [
         replace(point, place=None, series=place, value=float(point.value or 0))
-        for place, point in zip(places, chart.points, strict=True)
+        for place, point in zip(places, points_of(chart), strict=True)
     ]
 
 

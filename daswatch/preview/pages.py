@@ -77,7 +77,8 @@ def page_html(dashboard: SavedObject, panels: Sequence[Panel], view: View, probl
     body = "".join(_panel(panel, view, path) for panel in panels)
     return _document(
         dashboard.title,
-        f'<header><h1>{escape(dashboard.title)}</h1><p class="description">'
+        f'<header><h1>{escape(dashboard.title)}</h1><b class="preview" title="{escape(CREDIT)}">Preview</b>'
+        f'<p class="description">'
         f"{escape(str(dashboard.attributes['description']))}</p>{_time_html(dashboard, view)}</header>"
         f"{_search_html(view, path, problem)}{filters_html(view, path)}<main>{body}</main>",
         f"@media (min-width: 900px) {{ {grid} }}",

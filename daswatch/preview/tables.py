@@ -224,8 +224,8 @@ def _control(control: Mapping[str, Any], rows: Rows, place: Place) -> str:
     label = escape(control["label"])
     return (
         f'<details class="control"><summary><span class="name">{label}</span> '
-        f'<span class="choice"><bdi>{state}</bdi></span>'
-        f" <small>{len(rows.rows)}</small></summary><ul>{''.join(items) or f'<li>{NOTHING}</li>'}</ul></details>"
+        f'<span class="choice"><bdi>{state}</bdi></span></summary>'
+        f"<ul>{''.join(items) or f'<li>{NOTHING}</li>'}</ul></details>"
     )
 
 

@@ -17,14 +17,13 @@ from daswatch.preview.charts import (
     VEGA_LITE,
     Chart,
     Point,
-    chart_html,
     colors_of,
     shades_of,
     spec_of,
     stacked,
     ticks,
 )
-from daswatch.preview.formats import formatted, visible
+from daswatch.preview.formats import formatted
 from daswatch.preview.panels import Column, PanelError, TimeSpan, by_key, requests_of, rows_of
 from tests.builders.panel_answers import answer_to
 

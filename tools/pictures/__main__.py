@@ -66,6 +66,7 @@ def _draw_all(console: Console, browser: Browser) -> None:
         console.print(f"{events:,} events in OpenSearch")
         preview = Preview(asking(search), Indices(), lambda: NOW)
         with serving(preview.app()) as url, browser.page(scale=SCALE) as page:
+            page.clock.set_fixed_time(NOW)
             for one in dashboards:
                 status.update(f"Drawing {one.title} …")
                 open_dashboard(page, f"{url}/{one.id}")
