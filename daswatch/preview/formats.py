@@ -35,6 +35,7 @@ def visible(text: str) -> str:
     """Text whose every character is seen: direction marks, controls and unusual spaces as `⟨U+202E⟩`."""
     if text.isprintable():
         return text
+    text = text.replace("\r\n", "\n")
     return "".join(one if one.isprintable() or one in "\n\t" else f"⟨U+{ord(one):04X}⟩" for one in text)
 
 

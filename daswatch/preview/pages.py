@@ -87,10 +87,11 @@ def page_html(dashboard: SavedObject, panels: Sequence[Panel], view: View, probl
 
 
 def _document(title: str, body: str, style: str = "", nonce: str = "") -> str:
+    own = f'<style nonce="{nonce}">{style}</style>' if style else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-        f'<link rel="stylesheet" href="/page.css"><style nonce="{nonce}">{style}</style>'
+        f'<link rel="stylesheet" href="/page.css">{own}'
         f'<script src="/page.js" defer></script></head><body data-seconds="{REFRESH_SECONDS}">{body}'
         f'<footer><span id="state" role="status"></span><span>{escape(CREDIT)}</span></footer></body></html>'
     )
@@ -128,7 +129,7 @@ def _search_html(view: View, path: str, problem: str) -> str:
     kept = View(view.begin, view.end, "", view.filters)
     error = f'<p class="failed" role="alert">{escape(visible(problem))}</p>' if problem else ""
     return (
-        f'<form class="search" role="search" action="{escape(path)}">{_hidden(kept)}<input name="q" type="search" '
+        f'<form class="query" role="search" action="{escape(path)}">{_hidden(kept)}<input name="q" type="search" '
         f'value="{escape(view.query)}" maxlength="2000" placeholder="activity : DDL and not dbUserName : migrator" '
         f'aria-label="Search, in DQL"><button>Search</button></form>{error}'
     )

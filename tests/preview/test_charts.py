@@ -131,7 +131,7 @@ def test_ticks_are_whole_steps_within_the_span() -> None:
         (None, "note", "", "–"),
         (True, "pending", "", "true"),
         ("2026", "note", "", "2026"),
-        ("a\u202eb\n", "note", "", "a⟨U+202E⟩b\n"),
+        ("a\u202eb\r\n\r", "note", "", "a⟨U+202E⟩b\n⟨U+000D⟩"),
     ],
 )
 def test_values_are_read_as_their_pattern_says(value: Any, field: str, kind: str, expected: str) -> None:

@@ -25,8 +25,9 @@ DASHBOARDS = [one for one in KNOWN.values() if one.type == "dashboard"]
 ELEMENTS = frozenset(
     re.findall(
         r"\w+",
-        "a b bdi body button circle details div footer form g h1 h2 head header html input label li line link main meta nav "
-        "p path pre rect script section small span strong style summary svg table tbody td text th thead title tr ul",
+        "a b bdi body button circle details div footer form g h1 h2 head header html input label li line link main "
+        "meta nav p path pre rect script section small span strong style summary svg table tbody td text th thead "
+        "title tr ul",
     )
 )
 
@@ -232,7 +233,7 @@ def test_only_the_loopback_address_listens(url: str) -> None:
 def test_port_that_is_taken_is_reported(url: str) -> None:
     port = int(url.rpartition(":")[2])
 
-    with pytest.raises(SettingsError, match=rf"port {port} cannot be listened on"), serving(lambda *_: None, port):  # type: ignore[arg-type,return-value]
+    with pytest.raises(SettingsError, match=rf"port {port} cannot be listened on"), serving(lambda *_: None, port):  # type: ignore[arg-type]
         pass
 
 
