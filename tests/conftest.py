@@ -66,6 +66,7 @@ _DIVIDED = frozenset(
 _SAME_ON_ALL_VERSIONS = frozenset(
     {
         "test_artifacts",
+        "test_browser_on_node",
         "test_doc_commands",
         "test_faults",
         "test_hanging",
