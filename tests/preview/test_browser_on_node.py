@@ -239,15 +239,9 @@ def test_walk_from_failed_logins_to_one_event_and_back(page: Page, url: str, wor
     fields = {
         texts(line.locator("th"))[0]: texts(line.locator("td").first)[0] for line in page.locator("tbody tr").all()
     }
-    assert (fields["remoteHost"], fields["dbUserName"]) == (remote_host, user)
-    (event,) = [
-        one
-        for one in failed
-        if formatted(one["@timestamp"], Column("", "field", "")) == fields["@timestamp"]
-        and one["dbUserName"] == user
-        and str(one["pid"]) == fields["pid"].replace(",", "")
-    ][:1]
-    assert fields.keys() >= event.keys() - {"engineNativeAuditFields", "unknownFields"}
+    assert (fields.get("remoteHost", "–"), fields.get("dbUserName", "–")) == (remote_host, user)
+    events = [one for one in failed if formatted(one["@timestamp"], Column("", "field", "")) == fields["@timestamp"]]
+    assert any(fields.keys() >= one.keys() - {"engineNativeAuditFields", "unknownFields"} for one in events)
 
     page.get_by_role("link", name="Daswatch: logins and failures").click()
     page.wait_for_url(dashboard)

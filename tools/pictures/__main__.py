@@ -76,7 +76,9 @@ def _draw_all(console: Console, browser: Browser) -> None:
 
 def _keep(console: Console, title: str, path: Path, drawn: bytes) -> None:
     # Pages have few colors, and pictures in a repository should be small.
-    Image.open(BytesIO(drawn)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(BytesIO(drawn)).convert("RGB").quantize(256, kmeans=3, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
     console.print(f"{title}, {path.stat().st_size / 1000:,.0f} kB")
 
 
