@@ -41,12 +41,14 @@ OUTSIDE = {
     r"make (check|test)\b.*": "runs these tests",
     r"(uv build|pip install)\b.*": "installs from the index; tests/tools/test_wheel.py installs the wheel",
     r"daswatch replay\b.*": "opens the buckets of a stack; tests/commands/test_replay_cli.py calls it",
+    r".*daswatch dashboards preview": "stays up; tests/preview has its tests",
     r"git pull": "asks the project's own remote",
     r"aws cloudformation create-stack-(set|instances)\b.*": "needs an organization; botocore's model takes its options",
 }
 # What a page asks its reader to set or have, by name; each name has to be in the page's text.
 ASKED = {
     "README.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT", "URL"),
+    "docs/dashboards.md": ("OPENSEARCH_ENDPOINT",),
     "docs/deploy.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT"),
     "docs/evidence.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT"),
     "docs/fleet.md": ("AWS_REGION", "OPENSEARCH_ENDPOINT"),
