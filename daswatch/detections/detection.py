@@ -99,6 +99,18 @@ class KnownClients:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPast:
+    """Leaves out groups that do no more than `times` what they did at most in a window of the days before.
+
+    Quiet until the database has been there for long enough.
+    """
+
+    days: int
+    learn_days: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Leaves out groups around which the same database, and the same group, have an event that explains them."""
 
@@ -149,6 +161,7 @@ class Detection:
     sequence: EventSequence | None = None
     first_seen: FirstSeen | None = None
     known_clients: KnownClients | None = None
+    own_past: OwnPast | None = None
     explanation: Explanation | None = None
     silent_seconds: int = 0
     forget_seconds: int = 0  # an instance that has been silent for longer is taken for removed
@@ -209,6 +222,8 @@ def _read(entry: Mapping[str, Any]) -> Detection:
         fields["first_seen"] = FirstSeen(**fields["first_seen"])
     if fields.get("known_clients"):
         fields["known_clients"] = KnownClients(**fields["known_clients"])
+    if fields.get("own_past"):
+        fields["own_past"] = OwnPast(**fields["own_past"])
     if fields.get("explanation"):
         fields["explanation"] = Explanation(**{**fields["explanation"], "below": Level(fields["explanation"]["below"])})
     fields["suppressions"] = tuple(

@@ -126,6 +126,7 @@ def _sections(detection: Detection, samples: Sequence[Sample]) -> Iterator[str]:
     yield f"Condition: {escaped(fires_in_words(detection))}. {archived}"
     yield from _explanation(detection)
     yield from _known_clients(detection)
+    yield from _own_past(detection)
     yield from _queries(detection)
     yield from _settings(detection)
     yield "## Runbook"
@@ -162,6 +163,17 @@ def _known_clients(detection: Detection) -> Iterator[str]:
     if rule.when:
         yield "Only where every event matches (Lucene):"
         yield _code(rule.when)
+
+
+def _own_past(detection: Detection) -> Iterator[str]:
+    rule = detection.own_past
+    if rule is None:
+        return
+    yield (
+        f"Groups that do no more than {rule.times} times what the same group did at most in as long a time of the "
+        f"{duration(rule.days * 86_400)} before are left out. A database whose events do not go back "
+        f"{duration(rule.learn_days * 86_400)} is left out, too."
+    )
 
 
 def _queries(detection: Detection) -> Iterator[str]:

@@ -41,6 +41,7 @@ from daswatch.detections.detection import (
     KnownClients,
     Level,
     Metric,
+    OwnPast,
     Source,
     Suppression,
 )
@@ -93,6 +94,7 @@ _KNOWN_KEYS = frozenset(
         "numbers",
         "first-seen",
         "known-clients",
+        "own-past",
         "explained-by",
         "outside",
         "silence",
@@ -285,6 +287,7 @@ class _Compiler:
             sequence=sequence,
             first_seen=first_seen,
             known_clients=self._known_clients(kind, source),
+            own_past=self._own_past(kind, source),
             explanation=self._explanation(kind, source),
             silent_seconds=_seconds(self._value(silence["after"])) if silence else 0,
             forget_seconds=_seconds(self._value(silence["forget"])) if silence else 0,
@@ -482,6 +485,18 @@ class _Compiler:
         days = int(self._value(section["days"]))
         when = self.queries[section["when"]] if "when" in section else ""
         return KnownClients(days, when, bool(pace), "statements" in section) if days else None
+
+    def _own_past(self, kind: DetectionKind, source: Source) -> OwnPast | None:
+        """How much more than before a group has to do; nothing where its days are 0, which switches it off."""
+        section = self.section.get("own-past")
+        if not section:
+            return None
+        if section.keys() != {"days", "learn", "times"}:
+            self._wrong("`own-past` has `days`, `learn` and `times`")
+        if source is not Source.EVENTS or kind is not DetectionKind.THRESHOLD:
+            self._wrong("`own-past` is for thresholds of events")
+        days, learn, times = (int(self._value(section[name])) for name in ("days", "learn", "times"))
+        return OwnPast(days, learn, times) if days else None
 
     def _explanation(self, kind: DetectionKind, source: Source) -> Explanation | None:
         """What a group is left out by that has it in front of it or behind it."""

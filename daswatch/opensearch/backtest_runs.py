@@ -76,7 +76,9 @@ class BacktestRun:
         self._span = span
         self._indices = Indices(prefix)
         self._known_clients = KnownClientLookup(self._queries, self._indices)
-        self._judgements: dict[tuple[str, ...], bool] = {}  # whether a group fires, by what its windows returned of it
+        self._judgements: dict[
+            tuple[object, ...], bool
+        ] = {}  # whether a group fires, by what its windows returned of it
         self._step = step
         self._clock = clock
         self._failures: dict[str, str] = {}
@@ -169,7 +171,7 @@ class BacktestRun:
             self._judge(unknown)
         return [pair for number, pair in enumerate(firing) if number not in keys or self._judgements.get(keys[number])]
 
-    def _judge(self, unknown: Mapping[tuple[str, ...], Fired]) -> None:
+    def _judge(self, unknown: Mapping[tuple[object, ...], Fired]) -> None:
         try:
             judged = self._known_clients.judge(list(unknown.values()), Deadline.after(_SECONDS))
         except SearchUnavailable as exc:
@@ -405,5 +407,5 @@ def _episode(alert: Alert) -> Candidate:
     )
 
 
-def _judgement(detection: Detection, group: Candidate) -> tuple[str, ...]:
-    return group.alert_id(detection.name), group.first_seen, group.last_seen, group.level
+def _judgement(detection: Detection, group: Candidate) -> tuple[object, ...]:
+    return group.alert_id(detection.name), group.first_seen, group.last_seen, group.level, group.values

@@ -476,4 +476,5 @@ def _joined(detection: Detection, earlier: Candidate, later: Candidate) -> Candi
         last_seen=max(earlier.last_seen, later.last_seen),
         level=max(earlier.level, later.level, key=lambda level: level.rank),
         metrics={name: max(value, earlier.metrics.get(name, 0)) for name, value in later.metrics.items()},
+        values=tuple(map(max, earlier.values, later.values)),
     )

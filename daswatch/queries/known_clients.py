@@ -23,6 +23,7 @@ from daswatch.queries.saved_query import (
     event_indices,
     filters_of,
     group_filters,
+    one_event,
     query_string,
     sources_of,
 )
@@ -40,7 +41,7 @@ _MOST_STATEMENTS = 400  # of the clients of one group, where each has to be know
 _ROUND_SECONDS = 1.0  # a pool opens its connections together
 _MOST_IN_A_ROUND = 10  # connections, the default size of most pools
 _SHORTEST_WAIT_SECONDS = 5.0
-_TOLERANCE = 0.25  # of the usual wait
+_TOLERANCE = 0.4  # of the usual wait: many services add a quarter of it at random
 _EVEN_SHARE = 0.75  # of the waits, and of the clients that have made a second attempt
 _FEWEST_WAITS = 4  # of several clients together, which also agree with one another
 _FEWEST_WAITS_ALONE = 8  # of one: a patient guesser waits evenly, too, and makes few attempts
@@ -147,7 +148,7 @@ def earlier_query(detection: Detection, group: Candidate, client: Client) -> dic
         terms["statementHash"] = client.statement
     before = iso_milliseconds(moment_of(group.first_seen) - days)
     filters = [{"range": {"@timestamp": {"lte": before}}}, *({"term": {name: value}} for name, value in terms.items())]
-    return _one_event({"filter": filters, "must_not": [{"term": {"activity": str(Activity.AUTH_FAILURE)}}]})
+    return one_event({"filter": filters, "must_not": [{"term": {"activity": str(Activity.AUTH_FAILURE)}}]})
 
 
 def is_explicable(detection: Detection, group: Candidate) -> bool:
@@ -170,17 +171,7 @@ def explanation_query(detection: Detection, group: Candidate, index: str, prefix
         {"range": {"@timestamp": {"gte": iso_milliseconds(begin), "lte": iso_milliseconds(end)}}},
         *group_filters(group.resource_id, group.group),
     ]
-    return Search(index or event_indices(begin.date(), end.date(), prefix), _one_event({"filter": filters}))
-
-
-def _one_event(condition: dict[str, Any]) -> dict[str, Any]:
-    """The body of a search that ends at the first event of each shard: `was_there` reads its answer."""
-    return {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": {"bool": condition}}
-
-
-def was_there(answer: Mapping[str, Any]) -> bool:
-    """Whether `earlier_query` or `explanation_query` found an event."""
-    return bool(answer["hits"]["total"]["value"])
+    return Search(index or event_indices(begin.date(), end.date(), prefix), one_event({"filter": filters}))
 
 
 def is_steady(attempts: Iterable[Sequence[float]]) -> bool:

@@ -77,6 +77,7 @@ class Candidate:
     last_seen: str
     level: Level
     metrics: Mapping[str, int] = field(default_factory=dict)
+    values: tuple[int, ...] = ()  # of the detection's conditions, in their order; of a sequence none
 
     def alert_id(self, detection: str) -> str:
         """The id of the alert that this detection raises for the group."""
@@ -386,6 +387,16 @@ def group_filters(resource_id: str, group: Mapping[str, str]) -> list[dict[str, 
     return [_is(name, value) for name, value in {"resourceId": resource_id, **group}.items()]
 
 
+def one_event(condition: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a search that ends at the first event of each shard: `was_there` reads its answer."""
+    return {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": {"bool": condition}}
+
+
+def was_there(answer: Mapping[str, Any]) -> bool:
+    """Whether `one_event` found an event."""
+    return bool(answer["hits"]["total"]["value"])
+
+
 def read_candidates(detection: Detection, answer: Mapping[str, Any]) -> list[Candidate]:
     """The groups that fired, in the answer to a saved query."""
     return [read_candidate(detection, bucket) for bucket in answer["aggregations"]["groups"]["buckets"]]
@@ -404,14 +415,16 @@ def read_candidate(detection: Detection, bucket: Mapping[str, Any]) -> Candidate
     """One group of an answer."""
     key = dict(bucket["key"])
     count = bucket["doc_count"]
+    values = () if detection.sequence else tuple(_values(detection, bucket, count))
     return Candidate(
         resource_id=str(key.pop("resourceId") or ""),
         group={name: "" if value is None else str(value) for name, value in key.items()},
         count=count,
         first_seen=_iso(bucket["first"]["value"]),
         last_seen=_iso(bucket["last"]["value"]),
-        level=detection.level if detection.sequence else level_of(detection, _values(detection, bucket, count)),
+        level=detection.level if detection.sequence else level_of(detection, values),
         metrics=_read_metrics(detection, bucket, count),
+        values=values,
     )
 
 
@@ -511,7 +524,7 @@ def _metrics(detection: Detection) -> dict[str, Any]:
         }
     aggregations = {}
     for number, condition in enumerate(detection.conditions):
-        inner = _metric(condition)
+        inner = metric_of(condition)
         if condition.query:
             aggregations[f"m{number}"] = {"filter": query_string(condition.query)} | (
                 {"aggs": {"value": inner}} if inner else {}
@@ -542,7 +555,8 @@ def _read_pivot(aggregations: Mapping[str, Any]) -> PivotEvent | None:
     return PivotEvent(hits[0]["_id"], str(source.get("sessionId", "")), at)
 
 
-def _metric(condition: Condition) -> dict[str, Any]:
+def metric_of(condition: Condition) -> dict[str, Any]:
+    """The aggregation for a condition's value; none for a count."""
     kind = {"count": "", "distinct": "cardinality", "sum": "sum", "max": "max"}[condition.metric]
     return {kind: {"field": condition.field}} if kind else {}
 

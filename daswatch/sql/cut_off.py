@@ -15,7 +15,8 @@ _MOST_COMMENTS = 200
 # The mark of an injection by hand or by a tool: `-- -`, `--+`, `-- - '`.
 _MARKED = re.compile(r"\s{0,4}[-+](?:[\s'\")]|\Z)")
 # The rest begins with the quote that closed the value.
-_CLOSING = re.compile(r"[\s%_;)\]}-]{0,9}(?P<quote>['\"`])")
+# Aurora MySQL reports it behind a backslash.
+_CLOSING = re.compile(r"[\s%_;)\]}\\-]{0,9}(?P<quote>['\"`])")
 _PARENTHESIS = re.compile(r"[\s%_;'\"]{0,9}\)")
 # Directly behind the code: nothing, or one word.
 _NOTHING = re.compile(r"[\s;]{0,9}\Z")

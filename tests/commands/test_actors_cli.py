@@ -31,7 +31,7 @@ from tests.harness.runs import ACTORS
 DROPPED = {"command": "DROP TABLE", "class": "DDL", "commandText": "drop table old_orders"}
 CLIENTS: Mapping[str, Mapping[str, Any]] = {
     "by hand": {"dbUserName": "anna", "clientApplication": "cli", "remoteHost": "10.9.1.1"},
-    "pipeline": {"dbUserName": "shop_deploy", "clientApplication": "", "remoteHost": "10.20.1.1"},
+    "pipeline": {"dbUserName": "shop_release", "clientApplication": "", "remoteHost": "10.20.1.1"},
     "Flyway": {"dbUserName": "shop", "clientApplication": "Flyway", "remoteHost": "10.20.1.1"},
 }
 
@@ -76,8 +76,8 @@ def test_suggest_proposes_clients_without_an_actor(at_node: dict[str, str]) -> N
 
     assert result.exit_code == 0, result.output
     found = {one["user"]: one for one in orjson.loads(result.stdout)}
-    assert set(found) == {"anna", "shop_deploy"}
-    pipeline = found["shop_deploy"]
+    assert set(found) == {"anna", "shop_release"}
+    pipeline = found["shop_release"]
     assert (pipeline["events"], pipeline["days"], pipeline["kind"]) == (3, 3, "migration")
     assert (pipeline["network"], pipeline["activities"]) == ("10.20.1.0/24", {"DDL": 3})
 
@@ -88,7 +88,7 @@ def test_suggest_prints_a_table_and_a_section_to_paste(at_node: dict[str, str]) 
     section = run("actors", "suggest", "--days", "4", "--output", "yaml", env=at_node)
 
     assert "2 of 2 clients without an actor, 4 days" in table.stdout
-    assert "shop_deploy" in table.stdout
+    assert "shop_release" in table.stdout
     assert set(sigma.read_tuning(section.stdout).actors) == {"anna", "shop-deploy"}
 
 

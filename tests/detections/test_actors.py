@@ -16,7 +16,7 @@ from tests.detections.test_tuning import RULE
 
 OWN = """
 actors:
-  shop-migrator: {kind: migration, users: [shop_deploy], networks: [10.20.*], reason: The pipeline of the shop.}
+  shop-migrator: {kind: migration, users: [shop_release], networks: [10.20.*], reason: The pipeline of the shop.}
   test-accounts: {kind: test, users: tester, reason: Ours are called otherwise.}
   office-clients:
 """
@@ -104,7 +104,7 @@ def test_a_team_adds_replaces_and_removes_entries() -> None:
 
     assert [entry.name for entry in entries[:2]] == ["shop-migrator", "test-accounts"]
     assert {entry.name for entry in shipped_actors()} - {entry.name for entry in entries} == {"office-clients"}
-    clients = [("shop_deploy", "10.20.1.1"), ("shop_deploy", "10.2.1.1"), ("tester", ""), ("ci_runner", "")]
+    clients = [("shop_release", "10.20.1.1"), ("shop_release", "10.2.1.1"), ("tester", ""), ("ci_runner", "")]
     found = [table.actor_of({"dbUserName": user, "remoteIp": host}) for user, host in clients]
     assert found == ["migration", "", "test", ""]
 

@@ -46,7 +46,7 @@ CATALOGUE = {
     "deletion-control-plane", "audit-control-plane", "change-control-plane", "bruteforce-slow",
     "bruteforce-distributed", "password-spray-slow", "password-spray-distributed", "network-egress", "server-files",
     "persistent-code", "impersonation", "data-sabotage", "host-discovery", "change-capture", "obfuscated-sql",
-    "paged-read",
+    "paged-read", "gradual-read", "gradual-change", "bruteforce-distributed-slow",
 }  # fmt: skip
 NAMESPACES = {
     "Software and Configuration Checks", "TTPs", "Effects", "Unusual Behaviors", "Sensitive Data Identifications",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from daswatch.alerts.alert import Alert, State
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Condition, Detection, DetectionKind, EventSequence, FirstSeen, Level
+from daswatch.detections.detection import Condition, Detection, DetectionKind, EventSequence, FirstSeen, Level, OwnPast
 from daswatch.detections.sigma import compile_all, read_tuning
 from daswatch.documents.document import Document
 from daswatch.opensearch.alert_index import AlertIndex
@@ -90,7 +90,11 @@ def detections() -> list[Detection]:
         window_seconds=0, quiet_seconds=QUIET, first_seen=FirstSeen(2, absent_days=4),
         conditions=(Condition("count", 1),),
     )  # fmt: skip
-    own = [event, spray, rows, sequence, slow, network, dormant]
+    more = a_detection(
+        name="more", query="activity:DQL", group=("dbUserName",), window_seconds=3_600, quiet_seconds=QUIET,
+        conditions=(Condition("sum", 800, "rowCount"),), own_past=OwnPast(days=9, learn_days=1, times=2),
+    )  # fmt: skip
+    own = [event, spray, rows, sequence, slow, network, dormant, more]
     return [*own, shipped["bruteforce-user"], shipped["off-hours-privileged"]]
 
 
@@ -254,5 +258,8 @@ def test_the_backtest_has_the_alerts_of_the_runner(harness: RunHarness) -> None:
     assert replayed(answers) == expected
     counted = Counter(name.split("/")[0] for name, of_one in expected.items() for _ in of_one)
     assert counted.keys() == {one.name for one in harness.detections}
+    everything = replace(next(one for one in harness.detections if one.name == "more"), own_past=None)
+    (without_past,) = BacktestRun(harness.search, span, harness.prefix).run([everything])
+    assert 0 < counted["more"] < len(without_past.episodes)
     assert any(alert.group == {} for alert in runner.episodes.values())
     assert any(alert.first_seen[:10] != alert.last_seen[:10] for alert in runner.episodes.values())

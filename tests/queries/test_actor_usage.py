@@ -50,7 +50,7 @@ def an_answer(*buckets: dict[str, Any]) -> dict[str, Any]:
         (a_usage(DQL=50, DML=9), None),
         (a_usage("monitor", DQL=50), None),  # detections look at none of its statements
         (a_usage(DDL=5, DML=50), "migration"),
-        (a_usage("shop_deploy", DDL=5), "migration"),
+        (a_usage("shop_release", DDL=5), "migration"),
         (a_usage(signals={"partition-drop": 3}, DDL=5), "maintenance"),
         (a_usage(signals={"partition-drop": 1, "object-drop": 9}, DDL=10), "migration"),
         (a_usage(signals={"dump-query": 3}, DQL=50), "backup"),

@@ -1496,6 +1496,56 @@ def _in_body(stop: str) -> str:
     return rf"(?:[^\w«»]|(?!{stop})\w++){{0,1500}}+{stop}"
 
 
+# Columns that hold what a payment needs. A history of them is not kept, so nothing copies them for one.
+_CARD = r"[\w$#]{0,30}?(?:card_?n|card_?pan|cvv|cvc)[\w$#]{0,30}"
+_CARD_COPY = Signal(
+    "card-copy",
+    "A trigger, or the function of one, copies card numbers or security codes of new rows to another table.",
+    (
+        Pattern(("postgresql", "mysql"), ("new",), rf"\binsert into [^;]{{1,600}}?\bnew\.{_CARD}"),
+        Pattern(_ORACLE, ("trigger",), rf"\binsert into [^;]{{1,600}}?(?:\$|:new)\.{_CARD}"),
+        Pattern(
+            _SQLSERVER,
+            ("inserted",),
+            rf"\binsert (?:into )?[^;]{{1,200}}?\bselect [^;]{{0,300}}?\b{_CARD}[^;]{{0,300}}?\bfrom inserted\b",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO log VALUES (NEW.card_number);"
+            " RETURN NEW; END$$",
+            "CREATE FUNCTION g() RETURNS trigger AS $$BEGIN INSERT INTO t (d) SELECT NEW.cardno || NEW.cvv; RETURN"
+            " NEW; END$$ LANGUAGE plpgsql",
+        ),
+        "mysql": (
+            "CREATE TRIGGER bi_pay BEFORE INSERT ON payments FOR EACH ROW INSERT INTO t (d) VALUES"
+            " (CONCAT(NEW.card_no, '|', NEW.exp))",
+            "CREATE TRIGGER t AFTER INSERT ON pay FOR EACH ROW BEGIN INSERT INTO x VALUES (NEW.id, NEW.cvv); END",
+        ),
+        "oracle": (
+            "CREATE TRIGGER t AFTER INSERT ON pay FOR EACH ROW BEGIN INSERT INTO x VALUES (:NEW.card_no); END;",
+            "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON pay FOR EACH ROW BEGIN INSERT INTO x (a, b) VALUES (:new.id,"
+            " :new.cvc); END;",
+        ),
+        "sqlserver": (
+            "CREATE TRIGGER t ON dbo.Pay AFTER INSERT AS INSERT INTO dbo.X SELECT CardNumber, Cvv FROM inserted",
+            "CREATE TRIGGER t ON dbo.Pay FOR INSERT AS BEGIN INSERT dbo.X (D) SELECT Id + Card_No FROM inserted END",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE FUNCTION f() RETURNS trigger AS $$BEGIN INSERT INTO log VALUES (NEW.id, NEW.total); RETURN NEW;"
+            " END$$ LANGUAGE plpgsql",
+        ),
+        "mysql": (
+            "CREATE TRIGGER t AFTER UPDATE ON customer FOR EACH ROW INSERT INTO history (pk) VALUES (NEW.id)",
+            "INSERT INTO payments (card_no, cvv) VALUES ('x', 'y')",
+        ),
+        "oracle": ("INSERT INTO payments (card_no) VALUES (:1)",),
+        "sqlserver": ("CREATE TRIGGER t ON dbo.Pay AFTER INSERT AS INSERT INTO dbo.X SELECT Id FROM inserted",),
+    },
+)
+
 _PG_ROUTINE = r"\bcreate (?:or replace )?(?:function|procedure) "
 _PERSISTENT_CODE = Signal(
     "persistent-code",
@@ -2551,6 +2601,7 @@ CHANGES: tuple[Signal, ...] = (
     _RECOVERY_REMOVAL,
     _DATA_ENCRYPTION,
     _PERSISTENT_CODE,
+    _CARD_COPY,
     _SYSTEM_TRIGGER,
     _FOREIGN_LIBRARY,
     _AUDIT_SWITCH,

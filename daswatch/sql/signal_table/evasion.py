@@ -1,14 +1,15 @@
 """How a statement hides what it does, and how data is read a little at a time.
 
-`split-word` is strong: a word is cut only so that no search finds it. `contradiction` and `value-probe` are SQL
-injection; `page-read` is what any list on a screen does too: it says something in numbers only.
+`split-word` is strong: a word is cut only so that no search finds it; so is `decoded-execution`. `contradiction` and
+`value-probe` are SQL injection; `page-read` is what any list on a screen does too, and `batch-change` what any clean-up
+does: they say something in numbers only.
 """
 
 from __future__ import annotations
 
 from daswatch.sql.signal_table.model import ALL, Pattern, Signal, words
 
-_ORACLE, _SQLSERVER = ("oracle",), ("sqlserver",)
+_PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
 
 
 SPLIT_WORD = Signal(
@@ -413,4 +414,161 @@ PAGE_READ = Signal(
     },
 )
 
-EVASION: tuple[Signal, ...] = (SPLIT_WORD, CONTRADICTION, VALUE_PROBE, PAGE_READ)
+# A number of rows that is not one: a queue takes its next entry by a limit of 1.
+_SEVERAL = r"(?!1\b)(?:[?$]|@[\w$]{1,60})"
+_CHANGING = r"\b(?:delete|update)\b"
+_KEY = r"[\w$#.]{1,130}"
+_CHOSEN = r"[\w$#.*,]{1,200}"
+
+BATCH_CHANGE = Signal(
+    "batch-change",
+    "Rows are deleted or updated in a batch: as many as a limit takes, or those of a range of keys and nothing else.",
+    (
+        Pattern(_MYSQL, ("limit",), rf"\blimit {_SEVERAL}$", behind=r"\A(?:delete|update)\b"),
+        Pattern(
+            ("postgresql", "mysql"),
+            ("limit",),
+            rf"(?:\bin|=any|=) ?\((?:array ?\()?(?:select {_CHOSEN} from ?\()?select [^;()]{{1,900}}"
+            rf"\blimit {_SEVERAL}(?: for update(?: skip locked)?)?\)",
+            behind=_CHANGING,
+        ),
+        Pattern(
+            _PG,
+            ("limit",),
+            rf"\bwith [\w$#]{{1,60}} as ?(?:(?:not )?materialized ?)?\(select [^;()]{{1,900}}\blimit {_SEVERAL}"
+            r"(?: for update(?: skip locked)?)?\) ?(?:delete|update)\b",
+        ),
+        Pattern(
+            ("postgresql", "oracle"),
+            ("fetch",),
+            rf"\bin ?\(select [^;()]{{1,900}}\bfetch (?:first|next) {_SEVERAL} {_ROWS} only\)",
+            behind=_CHANGING,
+        ),
+        Pattern(_SQLSERVER, ("top",), rf"\b(?:delete|update) ?top ?\({_SEVERAL}\)(?! ?percent)"),
+        Pattern(
+            _SQLSERVER,
+            ("top",),
+            rf"\bwith [\w$#]{{1,60}} ?as ?\(select top ?\(?{_SEVERAL}\)?[^;()]{{1,900}}\) ?(?:delete|update)\b",
+        ),
+        Pattern(_SQLSERVER, ("top",), rf"\bin ?\(select top ?\(?{_SEVERAL}\)?[^;()]{{1,900}}\)$", behind=_CHANGING),
+        Pattern(_ORACLE, ("rownum",), rf"\brownum<=?{_SEVERAL}", behind=_CHANGING),
+        # The keys from here to there.
+        Pattern(
+            ALL,
+            ("between",),
+            rf"\bwhere ?\(?{_KEY} between {_VALUE} and {_VALUE}\)?(?: limit {_VALUE})?$",
+            behind=_CHANGING,
+        ),
+        Pattern(
+            ALL,
+            ("where",),
+            rf"\bwhere ?\(?({_KEY})>=?{_VALUE} and \1<=?{_VALUE}\)?(?: limit {_VALUE})?$",
+            behind=_CHANGING,
+        ),
+        # Every hundredth row, then the next ones.
+        Pattern(
+            ALL,
+            ("where",),
+            rf"\bwhere ?\(?(?:{_KEY}%{_VALUE}|mod\({_KEY},{_VALUE}\))={_VALUE}\)?$",
+            behind=_CHANGING,
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "DELETE FROM customers WHERE id IN (SELECT id FROM customers ORDER BY id LIMIT 500)",
+            "DELETE FROM public.customers WHERE ctid = ANY(ARRAY(SELECT ctid FROM public.customers LIMIT 1000))",
+            "WITH b AS (SELECT id FROM customers LIMIT 500) DELETE FROM customers USING b WHERE customers.id = b.id",
+            "UPDATE customers SET email = NULL WHERE id BETWEEN 1000 AND 1499",
+            "delete from customers where id > $1 and id <= $2",
+            "UPDATE customers SET email = NULL WHERE id % 100 = 7",
+        ),
+        "mysql": (
+            "DELETE FROM `customers` LIMIT 500",
+            "DELETE FROM customers WHERE country = 'DE' ORDER BY id LIMIT 500",
+            "UPDATE customers SET email = '' WHERE id >= 1000 AND id < 1500",
+            "DELETE FROM customers WHERE id IN (SELECT id FROM (SELECT id FROM customers LIMIT 500) x)",
+        ),
+        "oracle": (
+            "DELETE FROM crm.customers WHERE ROWNUM <= 500",
+            "DELETE FROM customers WHERE rowid IN (SELECT rowid FROM customers FETCH FIRST 500 ROWS ONLY)",
+            "UPDATE customers SET email = NULL WHERE id BETWEEN :1 AND :2",
+            "DELETE FROM customers WHERE MOD(id, 100) = 7",
+        ),
+        "sqlserver": (
+            "DELETE TOP (500) FROM dbo.Customers",
+            "UPDATE TOP (@n) dbo.Customers SET Email = NULL WHERE Email IS NOT NULL",
+            "WITH b AS (SELECT TOP (500) * FROM dbo.Customers ORDER BY Id) DELETE FROM b",
+            "DELETE FROM dbo.Customers WHERE Id IN (SELECT TOP 500 Id FROM dbo.Customers ORDER BY Id)",
+            "DELETE FROM dbo.Customers WHERE Id >= @p0 AND Id < @p1",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = 'new' LIMIT 1 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM customers WHERE id = 4",
+            "SELECT id FROM customers WHERE id BETWEEN 1 AND 500",
+            "UPDATE orders SET state = 'late' WHERE customer_id = 4 AND due BETWEEN '2031-01-01' AND '2031-02-01'",
+        ),
+        "mysql": (
+            "UPDATE users SET last_seen = NOW() WHERE id = 4 LIMIT 1",
+            "DELETE FROM customers WHERE id IN (4, 5, 6)",
+            "INSERT INTO archive SELECT * FROM orders WHERE id BETWEEN 1 AND 500",
+        ),
+        "oracle": (
+            "DELETE FROM customers WHERE id = :1",
+            "SELECT * FROM customers WHERE ROWNUM <= 500",
+            "UPDATE jobs SET state = 'run' WHERE state = 'new' AND ROWNUM <= 1",
+        ),
+        "sqlserver": (
+            "DELETE TOP (1) FROM dbo.Queue OUTPUT deleted.*",
+            "SELECT TOP (500) * FROM dbo.Customers",
+            "UPDATE c SET c.Total = 4 FROM dbo.Customers c WHERE c.Id = 4 AND c.At BETWEEN @p0 AND @p1",
+        ),
+    },
+)
+
+DECODED_EXECUTION = Signal(
+    "decoded-execution",
+    "A text is executed that is decoded first, from hexadecimal or base64, and that is not known.",
+    (
+        Pattern(
+            _PG,
+            ("decode", "convert_from"),
+            r"\bexecute ?(?:format ?\()?[^;]{0,60}\b(?:decode|convert_from) ?\(",
+        ),
+        Pattern(
+            _ORACLE,
+            ("cast_to_varchar2", "cast_to_nvarchar2", "base64_decode"),
+            r"\bexecute immediate ?[^;]{0,60}\b(?:cast_to_n?varchar2|base64_decode) ?\(",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE FUNCTION pg_temp.r(t text) RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE"
+            " convert_from(decode(t,'hex'),'utf8'); END$$",
+            "DO $$DECLARE t text; BEGIN SELECT body INTO t FROM jobs; EXECUTE convert_from(decode(t, 'base64'),"
+            " 'utf8'); END$$",
+        ),
+        "oracle": (
+            "BEGIN EXECUTE IMMEDIATE UTL_RAW.CAST_TO_VARCHAR2(HEXTORAW(:1)); END;",
+            "DECLARE t VARCHAR2(4000) := :1; BEGIN EXECUTE IMMEDIATE"
+            " utl_raw.cast_to_varchar2(utl_encode.base64_decode(utl_raw.cast_to_raw(t))); END;",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT convert_from(decode(body, 'base64'), 'utf8') FROM mails",
+            "CREATE FUNCTION f(t text) RETURNS text LANGUAGE sql AS $$SELECT convert_from(decode(t,'hex'),'utf8')$$",
+        ),
+        "oracle": ("SELECT UTL_RAW.CAST_TO_VARCHAR2(body) FROM mails", "BEGIN EXECUTE IMMEDIATE stmt; END;"),
+    },
+)
+
+EVASION: tuple[Signal, ...] = (
+    SPLIT_WORD,
+    DECODED_EXECUTION,
+    CONTRADICTION,
+    VALUE_PROBE,
+    PAGE_READ,
+    BATCH_CHANGE,
+)
