@@ -75,7 +75,7 @@ def test_the_largest_value_of_each_condition_is_read() -> None:
             "m1": {"parts": {"buckets": [{"doc_count": 12}]}},
         }
     }
-    nothing = {"aggregations": {name: {"parts": {"buckets": []}} for name in ("m0", "m1")}}
+    nothing: dict[str, Any] = {"aggregations": {name: {"parts": {"buckets": []}} for name in ("m0", "m1")}}
 
     assert read_own_past(a_rule(), answer) == (650, 12)
     assert read_own_past(a_rule(), nothing) == (0, 0)
