@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def caller(client: STSClient, deadline: Deadline) -> Caller:
-    """Who calls. Raises ReadingUnrecorded: nobody opens evidence unnamed."""
+    """The identity that calls AWS. Raises ReadingUnrecorded where STS names none: then no evidence is opened."""
     try:
         answer = ask(client.get_caller_identity, deadline)
     except AwsError as exc:

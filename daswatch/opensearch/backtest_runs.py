@@ -76,9 +76,8 @@ class BacktestRun:
         self._span = span
         self._indices = Indices(prefix)
         self._known_clients = KnownClientLookup(self._queries, self._indices)
-        self._judgements: dict[
-            tuple[object, ...], bool
-        ] = {}  # whether a group fires, by what its windows returned of it
+        # Whether a group fires, by what its windows returned of it.
+        self._judgements: dict[tuple[object, ...], bool] = {}
         self._step = step
         self._clock = clock
         self._failures: dict[str, str] = {}

@@ -24,7 +24,7 @@ from daswatch.preview.view import Filter, View, clicked, text_of
 SHOWN = 50  # rows of a saved search, as on a page of Dashboards
 _MONOSPACE = frozenset({"commandText", "statementHash", "object", "sequenceNumber"})
 _BADGES = frozenset({"outcome", "level", "state", "verdict"})
-# Nobody filters by these: they are of one document, or too long.
+# No filter by these is useful: a value belongs to one document, or is too long.
 _UNLINKED = frozenset({"@timestamp", "commandText", "errorMessage", "note", "detail", "reason", "verdictReason"})
 _LONGEST_LINKED = 200  # characters
 _VIEW_LINK = re.compile(r'href="#/view/([\w-]+)"')

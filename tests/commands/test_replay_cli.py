@@ -148,7 +148,7 @@ def test_rows_go_to_s3_in_the_same_objects_each_time(ingest: IngestFunction, evi
         (["--from", "1d", "--to", "2d"], "--from is not before --to"),
         (["--activity", "READ"], "names an unknown activity"),
         (["--into", "other"], "is not an index prefix"),
-        (["--database", "nobody"], "there is no database 'nobody'"),
+        (["--database", "unheard-of"], "there is no database 'unheard-of'"),
     ],
 )
 def test_wrong_options_read_nothing(
