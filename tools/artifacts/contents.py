@@ -17,7 +17,7 @@ DETECTIONS_FILE = SETTINGS["DETECTIONS"].default
 ACTORS_FILE = "actors.json"  # where the template's setting ACTORS looks for it
 _OURS = ("daswatch", "dashboards", "index_templates", "remediation")
 # The command line and the compiler of detections: no function has their dependencies.
-_COMPILER = tuple(f"daswatch/detections/{name}.py" for name in ("actors", "necessary", "sigma"))
+_COMPILER = tuple(f"daswatch/detections/{name}.py" for name in ("actors", "necessary", "sigma", "yaml_text"))
 _NOT_ON_LAMBDA = ("daswatch/cli.py", "daswatch/commands/", *_COMPILER)
 _CLIENT = re.compile(r'\.client\(\s*"([\w-]+)"')
 
