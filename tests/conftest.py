@@ -46,7 +46,8 @@ _IN_A_COLLECTION = is_chosen()
 # Of a process of tests: a node of 1 GiB of heap, nodes that tests start themselves, and Python.
 _PROCESS_BYTES = 4 * 1024**3
 # Tests with a node wait: until it has started, for a dependency that is silent, for a write that has to reach the disk.
-_PROCESSES_PER_CORE = 2
+# Each process costs a node and a collection of all tests, so that twice as many as cores are no faster.
+_PROCESSES_THAT_WAIT = 1
 # By duration. A long file that starts last would keep one process busy while the others have ended.
 _LONGEST = (
     "test_faults",
@@ -89,8 +90,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     if chosen or os.environ.get("OPENSEARCH_URL"):
         return 0
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    per_core = 1 if config.option.markexpr == "not node" else _PROCESSES_PER_CORE
-    processes = min(per_core * cores, memory // _PROCESS_BYTES)
+    more = 0 if config.option.markexpr == "not node" else _PROCESSES_THAT_WAIT
+    processes = min(cores + more, memory // _PROCESS_BYTES)
     return processes if processes > 1 else 0
 
 

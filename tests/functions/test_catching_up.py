@@ -84,7 +84,7 @@ def test_interrupted_runner_finds_the_same(with_all: RunHarness) -> None:
     moment = begin
     while moment < NOW:
         with_all.run(moment, topic=False)
-        moment += timedelta(minutes=10)
+        moment += timedelta(minutes=20)
     with_all.run(NOW, topic=False)
     steady = what_is_known(with_all)
     with_all.forget()

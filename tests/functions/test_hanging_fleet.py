@@ -28,7 +28,7 @@ pytestmark = pytest.mark.node
 # Of the runs during a silence, one after the other until what needs no silent dependency is done: a slow machine needs
 # longer ones. A run of the enrolment makes several calls before it comes to its steps.
 AUDITS_MS = (8_000, 30_000, 90_000, 200_000)
-ENROLMENTS_MS = (24_000, 60_000, 120_000, 200_000)
+ENROLMENTS_MS = (12_000, 30_000, 90_000, 200_000)
 LIMIT_SECONDS = 600.0
 LATE_SECONDS = 1.5
 PLENTY_MS = 60_000
@@ -103,12 +103,15 @@ def test_posture_ends_while_a_dependency_is_silent(
             assert [line["findings"] for line in logged] == [0] * len(logged)
             assert logged[-1]["findings_unsent"] == 1
         relay.answer_after(LATE_SECONDS)
-        for _ in range(NEXT_RUNS):  # a slow machine may not do all of it in one
-            audit(PLENTY_MS)
+        audit(PLENTY_MS)
+        relay.answer_after(0)
+        audit(PLENTY_MS)  # a slow machine may not have done all of it in one
 
     known = [f"cluster:{one['databaseIdentifier']}" for one in fleet.documents.values()]
     assert known == ([] if name == "organizations" else [database])  # moto's organization has no accounts
-    assert sum(line["findings"] for line in logged + lines(capsys)) == len(known)
+    sent = sum(line["findings"] for line in logged + lines(capsys))
+    # One is sent while KMS is silent, and another if the verdict is a different one with its answer.
+    assert len(known) <= sent <= len(known) + (name == "kms")
 
 
 # Enrolment.
@@ -146,9 +149,13 @@ def test_enrolment_ends_while_a_dependency_is_silent(
         read = [one["EventSourceArn"] for one in enrolling.mappings()]
         assert read == ([] if error else [enrolling.stream_arn(database)])
         relay.answer_after(LATE_SECONDS)
-        states = [enrolling.run(PLENTY_MS)[database]["state"] for _ in range(NEXT_RUNS)]
+        state = enrolling.run(PLENTY_MS)[database]["state"]
+        relay.answer_after(0)
+        for _ in range(NEXT_RUNS):  # a step each, or several
+            if state != "watched":
+                state = enrolling.run(PLENTY_MS)[database]["state"]
 
-    assert states[-1] == "watched"
+    assert state == "watched"
     assert len(enrolling.mappings()) == 1
 
 

@@ -35,7 +35,7 @@ class Enrolling:
         self.rds = fleet.rds
         self.index = EnrolmentIndex(search, fleet.indices)
         self._capsys = capsys
-        self.name = f"daswatch-{fleet.indices.stem[:8]}"
+        self.name = f"daswatch-{secrets.token_hex(4)}"  # its indices may have been another's
         self.own = f"arn:aws:lambda:{self.region}:{ACCOUNT}:function:daswatch-enrol"
         self.functions = self.rds.any_client("lambda")
         self.firehose = self.rds.any_client("firehose")

@@ -219,7 +219,7 @@ def prefix(search: OpenSearch) -> Iterator[str]:
 
 
 def index_sample(search: OpenSearch, prefix: str, detection: Detection, expected: str, now: datetime) -> None:
-    """The first sample that the detection must find, or must leave alone."""
+    """The first sample that the detection must find, or must leave alone, whatever was before."""
     sample = next(one for one in samples_of(detection.name) if one.expected == expected)
     flattening = Flattening(iso_milliseconds(now), index_prefix=prefix, actors=ActorTable(shipped_actors()))
     lines = []
