@@ -89,7 +89,7 @@ def test_suggest_prints_a_table_and_a_section_to_paste(at_node: dict[str, str]) 
 
     assert "2 of 2 clients without an actor, 4 days" in table.stdout
     assert "shop_release" in table.stdout
-    assert set(sigma.read_tuning(section.stdout).actors) == {"anna", "shop-deploy"}
+    assert set(sigma.read_tuning(section.stdout).actors) == {"anna", "shop-release"}
 
 
 @pytest.mark.node

@@ -191,7 +191,7 @@ def test_killed_run_leaves_nothing_out(
         wanted = chance.randrange(len(ledger))
         until = time.monotonic() + _WAIT_SECONDS
         while process.poll() is None and len(ingest.hits()) < wanted and time.monotonic() < until:
-            pass
+            time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=_WAIT_SECONDS)
         killed += 1

@@ -803,7 +803,7 @@ def test_one_of_each_doubled_row_can_be_taken(rows: Rows, tmp_path: Path) -> Non
 
 @pytest.mark.node
 def test_columns_of_the_table_hold_what_the_index_holds(rows: Rows, tmp_path: Path) -> None:
-    """Each column of the table is in the rows."""
+    """Each column of the table is in the rows; one is in those of a replay alone."""
     native = {"SCN": 7001002, "scn": 1}
     compiled = tmp_path / "actors.json"
     compiled.write_bytes(actors.dump(shipped_actors()))
@@ -834,7 +834,7 @@ def test_columns_of_the_table_hold_what_the_index_holds(rows: Rows, tmp_path: Pa
                 assert orjson.loads(value) == source[field]
             else:
                 assert value == source.get(field), field
-    assert seen == mapped_fields()
+    assert seen == mapped_fields() - {"replayedAt"}
 
 
 @pytest.mark.node
