@@ -73,6 +73,7 @@ _SAME_ON_ALL_VERSIONS = frozenset(
         "test_hanging",
         "test_hanging_fleet",
         "test_parts",
+        "test_replay_faults",
         "test_template_permissions",
         "test_three_nodes",
     }
