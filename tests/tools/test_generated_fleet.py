@@ -25,7 +25,7 @@ def generated(monkeypatch: pytest.MonkeyPatch) -> GeneratedFleet:
 def test_look_needs_a_bounded_number_of_calls(generated: GeneratedFleet) -> None:
     bound = generated.bound
 
-    looks = generated.look(Deadline.after(30))
+    looks = generated.look(Deadline.after(300))
 
     assert [one.failure for one in looks if one.failure] == []
     assert {one.place for one in looks} == set(generated.places)
@@ -35,7 +35,7 @@ def test_look_needs_a_bounded_number_of_calls(generated: GeneratedFleet) -> None
 
 
 def test_generated_fleet_has_all_kinds(generated: GeneratedFleet) -> None:
-    audit = audited({}, generated.look(Deadline.after(30)), {}, NOW)
+    audit = audited({}, generated.look(Deadline.after(300)), {}, NOW)
 
     verdicts = {one["verdict"] for one in audit.present}
     assert {Verdict.OFF, Verdict.NOT_ELIGIBLE, Verdict.NOT_CONSUMED, Verdict.STARTING} <= verdicts
@@ -51,6 +51,6 @@ def test_same_seed_makes_the_same_fleet(generated: GeneratedFleet) -> None:
     again = GeneratedFleet(databases=400, seed=7)
 
     def documents(fleet: GeneratedFleet) -> object:
-        return audited({}, fleet.look(Deadline.after(30)), {}, NOW).documents
+        return audited({}, fleet.look(Deadline.after(300)), {}, NOW).documents
 
     assert documents(generated) == documents(again)
