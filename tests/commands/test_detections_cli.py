@@ -214,7 +214,7 @@ app()
 def without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line where a module is not installed."""
     command = [sys.executable, "-c", WITHOUT, module, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.mark.parametrize(("module", "name"), [("sigma", "pySigma"), ("yaml", "PyYAML")])

@@ -464,7 +464,7 @@ def test_the_command_prints_its_url_and_ends_cleanly_on_sigterm() -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=600)
     assert (process.returncode, rest, errors) == (0, "", "")
     url = line.split()[1]
     with pytest.raises(urllib3.exceptions.HTTPError):

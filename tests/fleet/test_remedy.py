@@ -95,7 +95,7 @@ def ran(script: str, folder: Path) -> list[list[str]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=600,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert not (folder / "injected").exists()
