@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.api_calls import AwsError, Trouble, ask
+from daswatch.aws.s3 import list_objects
 from daswatch.deadline import Deadline
 from daswatch.errors import EvidenceDamaged, EvidenceUnavailable
 from daswatch.evidence.replay import Listed, Opened
@@ -50,14 +51,9 @@ class EvidenceBucket:
 
     def listed(self, after: str = "") -> Iterator[Listed]:
         """All objects with a greater key, in the order of their keys."""
-        while True:
-            call = partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=self._prefix, StartAfter=after)
-            page = self._ask(call, "ListObjectsV2")
-            for one in page.get("Contents", ()):
-                after = one["Key"]
-                yield Listed(after, one["Size"], one["LastModified"].astimezone(UTC), one.get("ETag", ""))
-            if not page.get("IsTruncated"):
-                return
+        ask_page = partial(self._ask, name="ListObjectsV2")
+        for one in list_objects(self._client, self._bucket, self._prefix, ask_page, after):
+            yield Listed(one["Key"], one["Size"], one["LastModified"].astimezone(UTC), one.get("ETag", ""))
 
     def opened(self, objects: Iterable[Listed]) -> Iterator[Opened]:
         """These objects, opened in their order while the next ones are read."""

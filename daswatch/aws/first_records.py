@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.api_calls import OUT_OF_TIME, SHORTEST_CALL_SECONDS, AwsError, Trouble, ask
+from daswatch.aws.s3 import list_objects
 from daswatch.deadline import Deadline
 from daswatch.enrolment.first_records import (
     COMPLETE,
@@ -407,7 +408,10 @@ class FirstRecords:
     def _first_delivered(self, resource_id: str, created: datetime, deadline: Deadline) -> datetime | None:
         """When the delivery of this stream began, by its first object."""
         day = day_folder(resource_id, created)
-        page = _page(self._s3, self._bucket, evidence_folder(resource_id), day, deadline)
+        list_page = partial(
+            self._s3.list_objects_v2, Bucket=self._bucket, Prefix=evidence_folder(resource_id), StartAfter=day
+        )
+        page = ask(list_page, deadline)
         keys = {one["Key"]: one["LastModified"].astimezone(UTC) for one in page.get("Contents", ())}
         created = created.replace(microsecond=0)
         return min((one.at for one in _delivered(resource_id, keys) if one.at >= created), default=None)
@@ -457,18 +461,8 @@ def _metadata(s3: S3Client, bucket: str, key: str, deadline: Deadline) -> dict[s
 
 def _keys(s3: S3Client, bucket: str, prefix: str, after: str, deadline: Deadline) -> dict[str, datetime]:
     """The names after this one, in their order, and when each was written."""
-    found: dict[str, datetime] = {}
-    while True:
-        page = _page(s3, bucket, prefix, after, deadline)
-        for one in page.get("Contents", ()):
-            after = one["Key"]
-            found[after] = one["LastModified"].astimezone(UTC)
-        if not page.get("IsTruncated"):
-            return found
-
-
-def _page(s3: S3Client, bucket: str, prefix: str, after: str, deadline: Deadline) -> Mapping[str, Any]:
-    return ask(partial(s3.list_objects_v2, Bucket=bucket, Prefix=prefix, StartAfter=after), deadline)
+    objects = list_objects(s3, bucket, prefix, partial(ask, deadline=deadline), after)
+    return {one["Key"]: one["LastModified"].astimezone(UTC) for one in objects}
 
 
 def _delivered(resource_id: str, keys: Mapping[str, datetime]) -> list[DeliveredObject]:

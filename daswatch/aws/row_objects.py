@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from daswatch.aws.api_calls import AwsError, ask
+from daswatch.aws.s3 import list_objects
 from daswatch.deadline import Deadline
 from daswatch.documents.document import Document
 from daswatch.documents.row_formats import partition_keys, row
@@ -97,15 +98,8 @@ class ReadingObjects:
     def unfinished(self, job: str) -> Unfinished | None:
         """The last reading of this job, unless it came to its end."""
         prefix = f"{self._folder}{job}/"
-        found, after = [], ""
-        while True:
-            call = partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, StartAfter=after)
-            page = self._ask(call)
-            for one in page.get("Contents", ()):
-                after = one["Key"]
-                found.append(self._read(after))
-            if not page.get("IsTruncated"):
-                return unfinished(found)
+        objects = list_objects(self._client, self._bucket, prefix, self._ask)
+        return unfinished([self._read(one["Key"]) for one in objects])
 
     def note(self, id_: str, document: Mapping[str, Any]) -> None:
         """Write a reading in the place of what was noted of it before."""

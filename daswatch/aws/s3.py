@@ -1,10 +1,10 @@
-"""S3: dead letters, still encrypted, and backups of the content that setup replaces."""
+"""S3: listing objects; dead letters, still encrypted, and backups of the content that setup replaces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.api_calls import AwsError, ask
 from daswatch.deadline import Deadline
@@ -12,6 +12,20 @@ from daswatch.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import ObjectTypeDef
+
+
+def list_objects(
+    client: S3Client, bucket: str, prefix: str, ask_page: Callable[[Callable[[], Any]], Any], after: str = ""
+) -> Iterator[ObjectTypeDef]:
+    """All objects with a greater key, in the order of their keys. Each page is one call of `ask_page`."""
+    while True:
+        page = ask_page(partial(client.list_objects_v2, Bucket=bucket, Prefix=prefix, StartAfter=after))
+        for one in page.get("Contents", ()):
+            after = one["Key"]
+            yield one
+        if not page.get("IsTruncated"):
+            return
 
 
 class DeadLetterBucket:
