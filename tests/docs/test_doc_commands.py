@@ -31,7 +31,7 @@ PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (*ROOT.glob("*.md"), ROOT / "terraform" / "README.md", *(ROOT / "docs").glob("*.md"))
 )
-_MINUTES = 60 * 60  # what hangs, fails; no command has to be faster than that, however busy the machine is
+_COMMAND_SECONDS = 60 * 60  # what hangs, fails; no command has to be faster than that, however busy the machine is
 _SHELLS = ("sh", "bash", "shell", "console")
 _OTHERS = ("mermaid", "json", "yaml", "hcl", "sql", "text", "dql", "lucene")
 
@@ -127,7 +127,7 @@ class Reader:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_MINUTES,
+            timeout=_COMMAND_SECONDS,
         )
         exported = dict(line.split("=", 1) for line in kept.read_text().split("\0") if "=" in line)
         self.environment |= {name: exported[name] for name in exported if f"{name}=" in command.text}
