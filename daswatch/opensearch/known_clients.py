@@ -114,6 +114,8 @@ class KnownClientLookup:
             for position, (detection, group) in enumerate(found)
             if detection.own_past and position not in left_out
         }
+        if not ends:
+            return set()
         asked = [position for position, end in ends.items() if end not in self._pasts][:_MOST_PASTS]
         searches = [own_past_query(*found[position], self._index, self._indices.prefix) for position in asked]
         judged.searches += len(searches)
