@@ -43,6 +43,7 @@ from demo.opensearch_home import (
     find_jdk,
     furnish,
     how_it_ended,
+    locked,
     make_home,
     unprivileged_account,
     wanted_release,
@@ -120,7 +121,10 @@ class Node:
         release = release or wanted_release(environ)
         account = unprivileged_account()
         jdk = find_jdk(environ, account, release=release)
-        jars = distribution(environ, jdk, account, console or Console(stderr=True), release)
+        console = console or Console(stderr=True)
+        jars = distribution(environ, jdk, account, console, release)
+        if not jars.classes(jdk).exists() and os.access(jars.root, os.W_OK):
+            archive_classes(jars, jdk, account, console)
         reserved = PortReservation(port)
         try:
             home = make_home(home_root, account)
@@ -134,16 +138,7 @@ class Node:
             command=java_command(jdk, jars, home, heap_mb),
             account=account,
         )
-        try:
-            furnish(home, jars, {**node_settings(home, reserved.number), **(settings or {})}, account)
-            node._launch(deadline)
-        except StartFailed:
-            node.kill()
-            reserved.close()
-            raise
-        except BaseException:
-            node.close()
-            raise
+        node._first_start(jars, settings or {}, deadline)
         return node
 
     @property
@@ -194,13 +189,13 @@ class Node:
         """Block until the process ends by itself; its return code, negative for a signal."""
         return self._running().wait()
 
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL if it is still there after STOP_SECONDS. Nothing if it does not run."""
+    def stop(self, deadline: float = STOP_SECONDS) -> None:
+        """SIGTERM, then SIGKILL if it is still there after `deadline` seconds. Nothing if it does not run."""
         if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(deadline)
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None
@@ -232,6 +227,19 @@ class Node:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _first_start(self, jars: Distribution, settings: Mapping[str, str], deadline: float) -> None:
+        """Furnish the home and start. After a StartFailed the home is left for its logs."""
+        try:
+            furnish(self.home, jars, {**node_settings(self.home, self.port), **settings}, self._account)
+            self._launch(deadline)
+        except StartFailed:
+            self.kill()
+            self._port.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     def _launch(self, deadline: float) -> None:
         self._log_begin = self.log_file.stat().st_size if self.log_file.exists() else 0
@@ -387,6 +395,8 @@ def java_command(jdk: Jdk, jars: Distribution, home: Path, heap_mb: int) -> list
     On two cores the serial collector starts 1 s sooner than G1, indexes as fast and holds 0.4 GB less of a
     1 GiB heap. C1 alone (TieredStopAtLevel=1) would save another second and cost a quarter of the bulk rate.
     """
+    classes = jars.classes(jdk)
+    archived = classes.exists() and classes.stat().st_size
     return [
         str(jdk.java),
         f"-Xms{heap_mb}m",
@@ -394,7 +404,8 @@ def java_command(jdk: Jdk, jars: Distribution, home: Path, heap_mb: int) -> list
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
         f"-XX:ErrorFile={home / 'logs' / 'jvm-crash.log'}",
-        f"-javaagent:{jars.agent}" if jars.release.has_agent else "-Djava.security.manager=allow",
+        f"-Xbootclasspath/a:{jars.policy_of_the_agent}" if jars.release.has_agent else "-Djava.security.manager=allow",
+        *([f"-XX:SharedArchiveFile={classes}", "-Xlog:cds=off"] if archived else []),
         "--enable-native-access=ALL-UNNAMED",
         "--add-modules=jdk.incubator.vector",
         f"-Djava.io.tmpdir={home / 'tmp'}",
@@ -409,6 +420,40 @@ def java_command(jdk: Jdk, jars: Distribution, home: Path, heap_mb: int) -> list
         f"{jars.lib}/*",
         "org.opensearch.bootstrap.OpenSearch",
     ]
+
+
+def archive_classes(jars: Distribution, jdk: Jdk, account: Account | None, console: Console) -> None:
+    """Start a node once, and keep the classes that it has loaded: a later start has them read, checked and linked.
+
+    Halves the processor time of a start. Safe against a second process that starts now. Raises as `Node.start` does.
+    """
+    classes = jars.classes(jdk)
+    with locked(jars.root.parent, console):
+        if classes.exists():
+            return
+        console.print("OpenSearch: starting it once to archive its classes", highlight=False)
+        home = make_home(None, account)
+        written = home / classes.name
+        reserved = PortReservation(None)
+        java, *options = java_command(jdk, jars, home, heap_mb=512)
+        node = Node(
+            home=home,
+            temporary=True,
+            port=reserved,
+            command=[java, f"-XX:ArchiveClassesAtExit={written}", *options],
+            account=account,
+        )
+        node._first_start(jars, {}, START_SECONDS)
+        try:
+            node.stop(START_SECONDS)  # which writes it
+            building = classes.with_suffix(".building")
+            if written.exists():
+                shutil.copyfile(written, building)
+            else:
+                building.touch()
+            building.rename(classes)
+        finally:
+            node.close()
 
 
 def is_ready(http: urllib3.PoolManager, url: str) -> bool:

@@ -18,7 +18,7 @@ from daswatch.canonical import canonical_json
 from daswatch.content.templates import control_plane_index, event_index
 from daswatch.deadline import Clock, Deadline
 from daswatch.detections.detection import Detection, DetectionKind, Source
-from daswatch.detections.samples import CONTROL_PLANE, Sample, documents
+from daswatch.detections.samples import Sample, documents
 from daswatch.documents.actors import ActorTable
 from daswatch.documents.document import Document, Flattening
 from daswatch.errors import SearchUnavailable
@@ -37,6 +37,7 @@ _SECONDS = 60.0
 _VISIBLE_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 2.0
 _DAY = timedelta(days=1)
+_LEARNED = timedelta(days=1000)  # longer than any detection learns
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,48 +83,71 @@ class SampleRun:
             self._delete(index)
 
     def run(self, detection: Detection, samples: Sequence[Sample]) -> list[SampleResult]:
-        """Index the samples, each as a database of its own, and ask the detection's saved query."""
-        return [SampleResult(sample, self._fires(detection, sample, number)) for number, sample in enumerate(samples)]
+        """Index the samples, each as a database of its own, and ask the detection's saved query about all of them.
 
-    def _fires(self, detection: Detection, sample: Sample, number: int) -> bool:
+        Samples of the control plane have no database: each gets the index for itself.
+        """
+        if detection.source is not Source.CONTROL_PLANE:
+            return self._together(detection, samples)
+        results = []
+        for sample in samples:
+            self._delete(self._control_plane)
+            self._create(self._control_plane, control_plane_index(self._service))
+            results += self._together(detection, [sample])
+        return results
+
+    def _together(self, detection: Detection, samples: Sequence[Sample]) -> list[SampleResult]:
+        """Go through the days of the samples in their order: on the last one the detection fires; before, it learns."""
         now = datetime.now(UTC)
-        kind = "cluster" if sample.engine in ("postgresql", "mysql") else "db"
-        resource_id = f"{kind}-{detection.name.upper()}-{sample.expected.upper()}-{number}"
-        if sample.engine == CONTROL_PLANE:
-            self._empty_control_plane()
+        databases = {_resource_id(sample, number): sample for number, sample in enumerate(samples)}
+        first_seen = detection.kind is DetectionKind.FIRST_SEEN
         known: dict[str, Sighting] = {}
-        for days_ago in sample.days_ago():
-            at = now - days_ago * _DAY
-            found = self._ask(detection, sample, resource_id, now, days_ago)
-            if detection.kind is not DetectionKind.FIRST_SEEN:
-                continue
-            found = by_network(detection, found)
-            if days_ago:
-                known |= {sighting_id(detection, one): Sighting(one.first_seen, one.last_seen) for one in found}
-                continue
-            learning = Sighting(iso_milliseconds(now - 1000 * _DAY), iso_milliseconds(now - 1000 * _DAY))
-            return any(is_new(detection, one, known.get(sighting_id(detection, one)), learning, at) for one in found)
+        found: list[Candidate] = []
+        for days_ago in sorted({day for sample in samples for day in sample.days_ago()}, reverse=True):
+            found = self._ask(detection, databases, now, days_ago)
+            if first_seen:
+                found = by_network(detection, found)
+                if days_ago:
+                    known |= {sighting_id(detection, one): Sighting(one.first_seen, one.last_seen) for one in found}
+        if first_seen:
+            learning = Sighting(iso_milliseconds(now - _LEARNED), iso_milliseconds(now - _LEARNED))
+            new = [
+                one for one in found if is_new(detection, one, known.get(sighting_id(detection, one)), learning, now)
+            ]
+            fired = {one.resource_id for one in new}
+        else:
+            fired = self._fired(detection, found, now)
+        if detection.source is Source.CONTROL_PLANE:
+            return [SampleResult(sample, bool(fired)) for sample in samples]
+        return [SampleResult(sample, name in fired) for name, sample in databases.items()]
+
+    def _fired(self, detection: Detection, found: Sequence[Candidate], now: datetime) -> set[str]:
+        """The databases of the groups that become alerts."""
         judged = self._known_clients.judge([(detection, one) for one in found], Deadline.after(_SECONDS))
         if judged.failures:
             raise SearchUnavailable(f"{detection.name} cannot be run: {judged.failures[detection.name]}")
-        found = [one for _, one in judged.fired]
-        if not found:
-            return False
-        groups = [Group(detection, one, one.first_seen, self._index(detection)) for one in found]
+        groups = [Group(detection, one, one.first_seen, self._index(detection)) for _, one in judged.fired]
         # A sample may have a fixed day in the future.
-        until = max(iso_milliseconds(now), *(one.last_seen for one in found))
+        until = max([iso_milliseconds(now), *(one.last_seen for _, one in judged.fired)])
         firings, failures = self._queries.firings(groups, until, Deadline.after(_SECONDS))
         if failures:
             raise SearchUnavailable(f"{detection.name} cannot be run: {failures[detection.name]}")
-        return bool(firings)
+        return {one.database.resource_id for one in firings}
 
     def _ask(
-        self, detection: Detection, sample: Sample, resource_id: str, now: datetime, days_ago: float
+        self, detection: Detection, databases: Mapping[str, Sample], now: datetime, days_ago: float
     ) -> list[Candidate]:
+        """Index what the samples have of a day, and return which of their groups fire at its end."""
         end = now - days_ago * _DAY
         flattening = Flattening(iso_milliseconds(end), index_prefix=self._indices.prefix, actors=self._actors)
-        indexed = documents(sample, resource_id, now, flattening, days_ago)
-        self._write(indexed)
+        of_the_day = {name: sample for name, sample in databases.items() if days_ago in sample.days_ago()}
+        self._write(
+            [
+                document
+                for name, sample in of_the_day.items()
+                for document in documents(sample, name, now, flattening, days_ago)
+            ]
+        )
         if detection.window_seconds:
             window = event_window(detection, end)
         else:
@@ -134,7 +158,7 @@ class SampleRun:
         return [
             candidate
             for _, candidate in answers.candidates
-            if candidate.resource_id == resource_id or detection.source is Source.CONTROL_PLANE
+            if candidate.resource_id in of_the_day or detection.source is Source.CONTROL_PLANE
         ]
 
     @property
@@ -147,11 +171,6 @@ class SampleRun:
 
     def _index(self, detection: Detection) -> str:
         return self._control_plane if detection.source is Source.CONTROL_PLANE else self._events
-
-    def _empty_control_plane(self) -> None:
-        """Whether samples have no database of their own: each then gets the index for itself."""
-        self._delete(self._control_plane)
-        self._create(self._control_plane, control_plane_index(self._service))
 
     def _create(self, index: str, body: Mapping[str, Any]) -> None:
         self._request("PUT", f"/{index}", body)
@@ -184,3 +203,8 @@ class SampleRun:
     def _request(self, method: str, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
         deadline = Deadline.after(_SECONDS)
         return request(self._client, method, path, deadline=deadline, params=params, body=body, with_reason=True)
+
+
+def _resource_id(sample: Sample, number: int) -> str:
+    kind = "cluster" if sample.engine in ("postgresql", "mysql") else "db"
+    return f"{kind}-{sample.detection.upper()}-{sample.expected.upper()}-{number}"
