@@ -2,8 +2,8 @@
 
 A prefix is a stem and `-events`. Events are in `<stem>-events-…`, alerts in `<stem>-alerts`, and so on; templates,
 roles, policies, monitors and saved objects have the stem as well. Deployments with different prefixes share nothing:
-`-events`, `-drops` and `-posture`, the only names with something behind them, are refused within a stem, so no pattern
-of one deployment matches a name of another (docs/decisions/0024).
+`-events`, `-drops`, `-posture`, `-tallies` and `-completeness`, the only names with something behind them, are refused
+within a stem, so no pattern of one deployment matches a name of another (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ DEFAULT_INDEX_PREFIX = "das-events"
 DEFAULT_STEM = "das"
 PREFIX_EXPECTED = "lower case letters, digits, _ and single hyphens, ending in -events, like das-events"
 STEM_EXPECTED = (
-    "nothing in front of the last -events that holds -events, -drops or -posture: another deployment's patterns match"
+    "nothing in front of the last -events that holds -events, -drops, -posture, -tallies or -completeness: another "
+    "deployment's patterns match"
 )
 
 _ENDING = "-events"
 _PREFIX = re.compile(r"[a-z0-9][a-z0-9_]*(?:-[a-z0-9_]+)*-events")
 _LONGEST = 60  # the subject of a monitor's message, which SNS bounds, has the stem in it
-_PATTERNED = ("-events", "-drops", "-posture")  # what has days or months behind it
+_PATTERNED = ("-events", "-drops", "-posture", "-tallies", "-completeness")  # what has days or months behind it
 
 
 def problem_of(prefix: str) -> tuple[str, str]:
@@ -113,6 +114,16 @@ class Indices:
     def posture(self) -> str:
         """The template of the posture's history; each month has an index, named by it and the month."""
         return f"{self.stem}-posture"
+
+    @property
+    def tallies(self) -> str:
+        """The template of what was ingested; each day has an index, named by it and the day."""
+        return f"{self.stem}-tallies"
+
+    @property
+    def completeness(self) -> str:
+        """The template of whether anything is missing; each month has an index, named by it and the month."""
+        return f"{self.stem}-completeness"
 
     @property
     def saved_object_start(self) -> str:

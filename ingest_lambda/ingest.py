@@ -73,6 +73,8 @@ class Ingest:
                 break
             if isinstance(decoded, DeadLetter):
                 letters.append(decoded)
+                if decoded.stream and documents in accepting:
+                    documents.count_dead_letter(record, decoded.stream)
                 continue
             for sink in accepting:
                 sink.take(record, decoded)

@@ -33,6 +33,7 @@ class IngestReport(DecodingCounts):
     unindexed: int = 0  # dead letters that are in S3, but whose line OpenSearch refused
     pulses_unwritten: int = 0
     drops_unwritten: int = 0  # counts of dropped events, not these themselves
+    tallies_unwritten: int = 0  # documents that say what was ingested: completeness lacks them
     lost_cause: str = ""  # why pulses or counts are unwritten
     names_unread: int = 0  # readings of the names of databases that failed: what is unknown goes without one
     names_cause: str = ""

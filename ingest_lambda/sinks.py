@@ -19,13 +19,16 @@ from daswatch.documents.document import Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.row_formats import row
 from daswatch.errors import DependencyError, Reason
-from daswatch.indexing import dropped_events
+from daswatch.indexing import dropped_events, tallies
+from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse, instances
+from daswatch.indexing.tallies import RecordTally, minutes_of, record_digest
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.event_indices import EventIndices, document_action
+from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 from daswatch.request_pipeline import Limits, Pipeline
 from daswatch.times import moment_of
@@ -74,7 +77,7 @@ class OpenSearchIndices(EventIndices):
 
 
 class OpenSearchSink:
-    """Documents, the pulse of their instances, and the counts of what was dropped."""
+    """Documents, the pulse of their instances, and the counts of what was ingested and dropped."""
 
     def __init__(
         self,
@@ -94,6 +97,8 @@ class OpenSearchSink:
         self._records: dict[int, StreamRecord] = {}
         self._letters: list[DeadLetter] = []
         self._drops: list[Drop] = []
+        self._tallies: list[RecordTally] = []
+        self._refused: set[str] = set()
         self._pulses: dict[tuple[str, str], Pulse] = {}
         self._due: list[Pulse] = []
         self._pipeline = indices.pipeline(deadline)
@@ -122,7 +127,13 @@ class OpenSearchSink:
         self._report.count(decoded)
         self._update_pulse(record, decoded)
         self._drops += _dropped(record, decoded)
+        self._tallies.append(_tally(record, decoded))
         self._pipeline.add(document_action(document, record.position) for document in decoded.documents)
+
+    def count_dead_letter(self, record: StreamRecord, source: StreamSource) -> None:
+        """Count a record that can never be decoded: it arrived."""
+        digest = record_digest(record.data)
+        self._tallies.append(RecordTally(record.position, source, record.arrived_at, digest, is_dead_letter=True))
 
     def flush(self) -> None:
         written = self._indices.last_seen
@@ -157,17 +168,22 @@ class OpenSearchSink:
             for refusal in result.refused
             if refusal.action.position is not None
         ]
+        self._refused = {document_id for _, _, document_id in refused}
         return self._letters + _refusals(refused, self._records, Reason.DOCUMENT_REFUSED)
 
     def settle(self, batch: Sequence[StreamRecord], done: int) -> None:
-        """Count what was dropped of the records that are done. A count that is not written is in the log alone."""
-        counted = [drop for drop in self._drops if drop.position < done]
-        if not counted:
+        """Count what was ingested and dropped of the records that are done; counts are not worth a redelivery."""
+        ingested = [tally for tally in self._tallies if tally.position < done]
+        if not ingested:
             return
-        actions = dropped_events.actions(counted, batch[:done], self._flattening, self._own.drops)
-        result = self._indices.search.write(actions, self._deadline)
+        written, flattening = batch[:done], self._flattening
+        dropped = [drop for drop in self._drops if drop.position < done]
+        drops = dropped_events.actions(dropped, written, flattening, self._own.drops)
+        counts = tallies.actions(ingested, written, flattening.ingested_at, self._own.tallies, self._refused)
+        result = self._indices.search.write([*drops, *counts], self._deadline)
         self._report.bulk_requests += result.requests
-        self._report.drops_unwritten = len(result.lost)
+        self._report.drops_unwritten = sum(action in drops for action in result.lost)
+        self._report.tallies_unwritten = len(result.lost) - self._report.drops_unwritten
         self._report.lost_cause = self._report.lost_cause or result.lost_cause
 
     def _close(self, position: int, cause: str) -> None:
@@ -284,6 +300,19 @@ def _dropped(record: StreamRecord, decoded: DecodedRecord) -> list[Drop]:
         Drop(record.position, record.source, record.arrived_at, Noise.AWS_USER, count, decoded.instance_id, user)
         for user, count in decoded.dropped_users.items()
     ]
+
+
+def _tally(record: StreamRecord, decoded: DecodedRecord) -> RecordTally:
+    return RecordTally(
+        record.position,
+        record.source,
+        record.arrived_at,
+        record_digest(record.data),
+        decoded.instance_id,
+        heartbeats=decoded.dropped.get(Noise.HEARTBEAT, 0),
+        dropped=decoded.dropped.get(Noise.AWS_USER, 0),
+        documents=minutes_of(decoded.documents),
+    )
 
 
 def _refusals(

@@ -38,11 +38,12 @@ def _line(report: IngestReport, request_id: str) -> dict[str, object]:
         "index_ms": round(report.index_ms, 1),
         "total_ms": round(report.total_ms, 1),
     }
-    if report.pulses_unwritten or report.drops_unwritten:
+    if report.pulses_unwritten or report.drops_unwritten or report.tallies_unwritten:
         # No event is lost, but das-silent goes by the pulses: without them it cannot say that an instance is silent.
         line["level"] = "WARNING" if done else "ERROR"
         line["pulses_unwritten"] = report.pulses_unwritten
         line["drops_unwritten"] = report.drops_unwritten
+        line["tallies_unwritten"] = report.tallies_unwritten
         line["lost_cause"] = report.lost_cause
     if report.prompt_events:
         line["prompt_events"] = report.prompt_events
@@ -82,6 +83,7 @@ def _counts(report: IngestReport) -> dict[str, int]:
         "DroppedAwsUsers": report.dropped[Noise.AWS_USER],
         "DeadLetters": report.dead_letters.total(),
         "PulsesUnwritten": report.pulses_unwritten,
+        "TalliesUnwritten": report.tallies_unwritten,
         "RecordsToRetry": 0 if report.first_unwritten is None else report.records - report.first_unwritten,
         "PromptEvents": report.prompt_events,
         "LookRequestsFailed": int(bool(report.look_cause)),

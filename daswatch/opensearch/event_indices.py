@@ -41,7 +41,7 @@ class EventIndices:
             return
         installed = self.search.template_names(deadline)
         own = Indices(prefix)
-        for name in (own.prefix, own.dead_letters, own.pulse, own.drops):
+        for name in (own.prefix, own.dead_letters, own.pulse, own.drops, own.tallies):
             if name not in installed:
                 raise TemplatesMissing(name)
         self._known_indices |= {own.pulse, *indices}
