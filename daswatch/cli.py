@@ -25,6 +25,7 @@ COMMANDS = {
         "daswatch.commands.enrol",
         "Have the selected databases watched: start their streams, read and keep them.",
     ),
+    "gaps": ("daswatch.commands.gaps", "Whether anything is missing: which minutes, and what brings it back."),
     "inventory": ("daswatch.commands.inventory", "Every database of all accounts and regions, by name."),
     "posture": ("daswatch.commands.posture", "Whether each database is audited, why not, and what to do."),
     "replay": ("daswatch.commands.replay", "Open evidence and dead letters, and write what is missing."),

@@ -15,11 +15,13 @@ from typing import Any, Protocol
 
 from daswatch.aws.fleet import FleetLookup
 from daswatch.deadline import Deadline
-from daswatch.errors import RequestError
+from daswatch.errors import RequestError, SearchUnavailable
+from daswatch.evidence.completeness import FleetInstances
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.database import Place
 from daswatch.fleet.inventory import place_of
 from daswatch.fleet.names import Names
+from daswatch.opensearch.completeness_check import CompletenessCheck, CompletenessReport
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents, Named
 from daswatch.times import iso_milliseconds
@@ -29,6 +31,8 @@ from posture_lambda.findings import PostureFindings, PublishedFindings
 _SHARE_OF_LOOKING = 0.7
 # Of what is left then: a Security Hub that is overloaded leaves time to name events.
 _SHARE_OF_PUBLISHING = 0.6
+# Of what is left after naming events, which is bounded itself; the rest is for the log.
+_SHARE_OF_CHECKING = 0.9
 
 
 class LookupFactory(Protocol):
@@ -45,6 +49,7 @@ class PostureReport:
     is_whole: bool  # whether all accounts and regions were looked at
     named: Named = field(default_factory=Named)
     findings: PublishedFindings = field(default_factory=PublishedFindings)
+    completeness: CompletenessReport = field(default_factory=CompletenessReport)
     total_ms: float = 0.0
 
 
@@ -59,14 +64,15 @@ class Auditor:
         earlier_events: EarlierEvents | None = None,
         regions: tuple[str, ...] = (),
         findings: PostureFindings | None = None,
+        completeness: CompletenessCheck | None = None,
         *,
         tags: tuple[str, ...] = (),
         demands_sync: bool = False,
     ) -> None:
         """`accounts` and `regions` are those of a scheduled run; without regions, all that are enabled.
 
-        `tags` are those that events carry. Without `findings`, none are published, and without `earlier_events`, none
-        are named.
+        `tags` are those that events carry. Without `findings`, none are published, without `earlier_events`, none
+        are named, and without `completeness`, no hour is checked.
         """
         self._lookup = lookup
         self._accounts = accounts
@@ -75,6 +81,7 @@ class Auditor:
         self._tags = tags
         self._regions = regions
         self._findings = findings
+        self._completeness = completeness
         self._demands_sync = demands_sync
 
     def run(self, place: Place | None, now: datetime, deadline: Deadline) -> PostureReport:
@@ -100,7 +107,19 @@ class Auditor:
         published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
         names = Names.of(audit.documents.values(), self._tags)
         named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
-        return PostureReport(audit, place is None, named, published, (deadline.clock.monotonic() - begun) * 1000)
+        checked = CompletenessReport() if place else self._check(audit, now, deadline.part(_SHARE_OF_CHECKING))
+        seconds = deadline.clock.monotonic() - begun
+        return PostureReport(audit, place is None, named, published, checked, seconds * 1000)
+
+    def _check(self, audit: Audit, now: datetime, deadline: Deadline) -> CompletenessReport:
+        """Check hours for what is missing. What cannot be checked now is checked by the next run."""
+        if not self._completeness:
+            return CompletenessReport()
+        try:
+            fleet = FleetInstances.of(list(audit.documents.values()), self._tags)
+            return self._completeness.run(fleet, now, deadline)
+        except SearchUnavailable as exc:
+            return CompletenessReport(cause=str(exc))
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

@@ -20,6 +20,8 @@ from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.completeness_check import CompletenessCheck
+from daswatch.opensearch.completeness_index import CompletenessIndex
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents
 from posture_lambda.auditor import Auditor, read_place
@@ -57,6 +59,7 @@ class Function:
             earlier_events=EarlierEvents(client, indices, settings.search.service),
             tags=settings.event_tags,
             regions=scope.regions,
+            completeness=CompletenessCheck(CompletenessIndex(client, indices, settings.search.service)),
             findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
             demands_sync=scope.demands_sync,
         )

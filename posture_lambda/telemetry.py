@@ -12,9 +12,9 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     """Emit the log line and metrics of one run. Counts of the whole fleet come from whole runs only."""
     audit = report.audit
     found = audit.coverage
-    findings = report.findings
+    findings, checked = report.findings, report.completeness
     line: dict[str, object] = {
-        "level": "WARNING" if audit.unseen or report.named.cause or findings.has_failed else "INFO",
+        "level": "WARNING" if audit.unseen or report.named.cause or findings.has_failed or checked.cause else "INFO",
         "message": "fleet audited" if report.is_whole else "one region audited",
         "request_id": request_id,
         "databases": len(audit.present),
@@ -23,6 +23,8 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
         "moved": [f"{one.identifier}: {one.before} -> {one.after}" for one in audit.moved],
         "not_looked_at": {str(place): why for place, why in audit.unseen.items()},
         "events_named": report.named.events,
+        "hours_checked": checked.hours,
+        "hours_by_verdict": {verdict.value: count for verdict, count in checked.verdicts.items()},
         "findings": findings.accepted,
         "findings_refused": findings.refused,
         "findings_unsent": findings.unsent,
@@ -31,6 +33,8 @@ def emit(telemetry: Telemetry, report: PostureReport, request_id: str) -> None:
     }
     if report.named.cause:
         line["names_cause"] = report.named.cause
+    if checked.cause:
+        line["completeness_cause"] = checked.cause
     counts = {
         "Databases": len(audit.present),
         "DatabasesNotCovered": found.expected - found.covered,

@@ -23,15 +23,8 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.commands.console import (
-    Output,
-    errors_as_exit_codes,
-    moment,
-    own_indices,
-    progress,
-    write_file,
-    write_json,
-)
+from daswatch.commands.console import Output, errors_as_exit_codes, own_indices, progress, write_file, write_json
+from daswatch.commands.spans import Begin, End, read_span
 from daswatch.detections import reference_pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump
 from daswatch.detections.samples import samples_of
@@ -154,8 +147,8 @@ def run_samples(names: Names = None, tuning: Tuning = None, output: Format = Out
 @app.command()
 def backtest(
     names: Names = None,
-    begin: Annotated[str, typer.Option("--from", help="Start: ISO 8601, or relative such as 7d, 12h, 30m.")] = "7d",
-    end: Annotated[str, typer.Option("--to", help="End: ISO 8601, relative, or now.")] = "now",
+    begin: Begin = "7d",
+    end: End = "now",
     tuning: Tuning = None,
     include_disabled: Annotated[
         bool, typer.Option("--include-disabled", help="Include detections that are not enabled.")
@@ -173,7 +166,7 @@ def backtest(
     ends the run early, with what it found until then and exit code 130.
     """
     with errors_as_exit_codes(output):
-        span = _span(begin, end, datetime.now(UTC))
+        span = read_span(begin, end, datetime.now(UTC))
         chosen = _chosen(compiled(tuning), names)
         detections = [one for one in chosen if one.enabled or include_disabled or names]
         tried = _tried(detections, tuning, entries)
@@ -305,13 +298,6 @@ def _endpoint() -> tuple[OpenSearch, SearchEndpoint, str]:
     client = search_client(endpoint)
     check_opensearch(client, endpoint.service)
     return client, endpoint, prefix
-
-
-def _span(begin: str, end: str, now: datetime) -> Period:
-    span = Period(moment("--from", begin, now), moment("--to", end, now))
-    if span.begin >= span.end:
-        raise SettingsError(["--from is not before --to (expected: --from 7d --to now)"])
-    return span
 
 
 def _query(detection: Detection) -> dict[str, Any] | None:

@@ -113,7 +113,7 @@ def test_a_collection_gets_every_mapping_as_it_is_shipped() -> None:
 
     assert found.pop("das-events") == {"dynamic": False, "properties": events}
     assert found == {name: shipped[name] for name in found}
-    assert len(found) == 11
+    assert len(found) == 13
 
 
 # --- what a plan shows ---

@@ -1,0 +1,116 @@
+"""OpenSearch: hours are checked for what is missing, and their verdicts written.
+
+The function checks each hour once it is over, and again those in which something was missing, for a day: Lambda may
+deliver that late. The command checks what it is asked about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daswatch.deadline import Deadline
+from daswatch.evidence.completeness import (
+    HOUR,
+    Before,
+    Document,
+    FleetInstances,
+    HourKnown,
+    Instance,
+    Verdict,
+    differing,
+    document_id,
+    document_of,
+    hour_of,
+    hours_between,
+    judged,
+    missing_of,
+)
+from daswatch.opensearch.completeness_index import CompletenessIndex
+from daswatch.times import iso_milliseconds
+
+# An hour is judged so long after its end: what arrived in its last second is in the index, and can be found.
+SETTLED = timedelta(minutes=10)
+# Lambda delivers records again until they are 23 hours old.
+LATE = timedelta(hours=25)
+_MOST_HOURS = 6  # that a run catches up on
+_SHORTEST_SECONDS = 20.0  # for an hour
+
+
+@dataclass(slots=True)
+class CompletenessReport:
+    """What a run checked: hours, and of how many instances' hours something is missing or unknown."""
+
+    hours: int = 0
+    verdicts: dict[Verdict, int] = field(default_factory=dict)
+    cause: str = ""  # why it ended early; the next run goes on there
+
+
+class CompletenessCheck:
+    """Checks hours of one deployment. Raises SearchUnavailable."""
+
+    def __init__(self, index: CompletenessIndex) -> None:
+        self._index = index
+
+    def run(self, fleet: FleetInstances, now: datetime, deadline: Deadline) -> CompletenessReport:
+        """Check what is due: new hours first, then those in which something was missing, or has gone since."""
+        report = CompletenessReport()
+        for hour in self._due(now, deadline):
+            if deadline.remaining < _SHORTEST_SECONDS:
+                report.cause = "out of time"
+                break
+            for document in self.check(hour, fleet, now, deadline).values():
+                verdict = Verdict(document["verdict"])
+                report.verdicts[verdict] = report.verdicts.get(verdict, 0) + 1
+            report.hours += 1
+        return report
+
+    def check(self, hour: datetime, fleet: FleetInstances, now: datetime, deadline: Deadline) -> dict[str, Document]:
+        """Judge all instances of an hour, and write the verdicts."""
+        tallied = self._index.tallied(hour, deadline)
+        indexed = self._index.indexed(hour, deadline)
+        before = self._index.before(hour, deadline)
+        instances = {*tallied, *before}
+        known_pairs = {(one.resource_id, one.instance_id) for one in instances}
+        instances |= {Instance(*pair) for pair in indexed.keys() - known_pairs}
+        documents: dict[str, Document] = {}
+        for instance in sorted(instances, key=lambda one: (one.resource_id, one.instance_id)):
+            pair = (instance.resource_id, instance.instance_id)
+            minutes, there = tallied.get(instance, {}), indexed.get(pair, {})
+            missing = {
+                minute: self._missing(pair, hour + timedelta(minutes=minute), deadline)
+                for minute in differing(minutes, there)
+            }
+            known = HourKnown(
+                minutes=minutes,
+                indexed=there,
+                missing=missing,
+                before=before.get(instance, Before()),
+                is_present=fleet.has(instance),
+                is_instance=bool(instance.instance_id),
+            )
+            if not minutes and not there and not known.is_present:
+                continue  # stopped or removed
+            documents[document_id(instance, hour)] = document_of(
+                instance, hour, known, judged(known), iso_milliseconds(now), fleet.name_of(instance)
+            )
+        self._index.write(documents, deadline)
+        return documents
+
+    def _missing(self, pair: tuple[str, str], minute: datetime, deadline: Deadline) -> int:
+        counted = self._index.counted_digests(pair, minute, deadline)
+        return missing_of(counted, self._index.indexed_digests(pair, minute, deadline))
+
+    def _due(self, now: datetime, deadline: Deadline) -> list[datetime]:
+        settled = hour_of(now - SETTLED)  # the first that is not over
+        last = self._index.last_hour(deadline)
+        if last is None:
+            first = self._index.first_tally(now - LATE, deadline)
+            if first is None:
+                return []
+            last = hour_of(first) - HOUR
+        begin = max(last + HOUR, hour_of(now - LATE))
+        new = hours_between(begin, settled)[:_MOST_HOURS]
+        again = self._index.hours_with_holes(hour_of(now - LATE), deadline)
+        again |= self._index.recount(hour_of(now - LATE), settled, deadline)
+        return [*new, *sorted(hour for hour in again if hour not in new and hour < settled)]

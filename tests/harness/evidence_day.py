@@ -1,0 +1,118 @@
+"""A day of generated traffic on its way: into the ingest function, with holes made on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from daswatch.deadline import Deadline
+from daswatch.evidence.completeness import Document, FleetInstances, ReportedHole, hours_between, reported
+from daswatch.opensearch.completeness_check import CompletenessCheck
+from daswatch.opensearch.completeness_index import CompletenessIndex
+from demo import traffic
+from demo.aws import REGION
+from demo.rds import Database, seal
+from demo.stream import lambda_record_of
+from tests.harness.ingest import IngestFunction
+
+DAY = datetime(2031, 3, 4, tzinfo=UTC)
+BATCH = 100
+_HEARTBEATS = 20  # seconds between two of an instance: a day is then some thousand records
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A stream record of the day, in Lambda's form."""
+
+    database: Database
+    instance_id: str
+    arrival: datetime
+    raw: dict[str, Any]
+
+
+@dataclass
+class EvidenceDay:
+    """Traffic of some databases, each with two instances and a stream of its own."""
+
+    ingest: IngestFunction
+    databases: Sequence[Database]
+    begin: datetime = DAY
+    records: list[Sent] = field(default_factory=list)
+
+    @property
+    def end(self) -> datetime:
+        return self.begin + timedelta(days=1)
+
+    @property
+    def index(self) -> CompletenessIndex:
+        return CompletenessIndex(self.ingest.search, self.ingest.indices)
+
+    def make(self, seed: int, events: int, shard_of: Callable[[datetime, int], str]) -> None:
+        """Make the records; `shard_of` names the shard of a record by its arrival and number."""
+        pause = traffic._HEARTBEAT_PAUSE
+        traffic._HEARTBEAT_PAUSE = _HEARTBEATS * 1_000_000
+        with contextlib.ExitStack() as stack:
+            stack.callback(setattr, traffic, "_HEARTBEAT_PAUSE", pause)
+            produced = traffic.produce(
+                seed,
+                self.begin,
+                events,
+                self.databases,
+                (),
+                events_per_second=events / timedelta(days=1).total_seconds(),
+            )
+            for number, one in enumerate(produced):
+                if one.arrival >= self.end:
+                    break
+                raw = lambda_record_of(
+                    data=seal(one.monitoring_record, one.database, self.ingest.data_key(one.database)),
+                    sequence_number=str(49_000_000_000 + number),
+                    arrival=one.arrival,
+                    stream_arn=one.database.stream_arn(REGION),
+                    shard_id=shard_of(one.arrival, number),
+                )
+                self.records.append(Sent(one.database, one.monitoring_record["instanceId"], one.arrival, raw))
+
+    def deliver(self, records: Sequence[Sent]) -> None:
+        """Hand records to the function as Lambda does: by stream and shard, in batches."""
+        queues: dict[tuple[str, str], list[Sent]] = {}
+        for one in records:
+            shard = one.raw["eventID"].partition(":")[0]
+            queues.setdefault((one.database.resource_id, shard), []).append(one)
+        for queue in queues.values():
+            for begin in range(0, len(queue), BATCH):
+                assert self.ingest.invoke(*(one.raw for one in queue[begin : begin + BATCH])) == []
+
+    def check(self, now: datetime | None = None) -> list[Document]:
+        """Check every hour of the day; what was judged."""
+        self.refresh()
+        for hour in hours_between(self.begin, self.end):
+            CompletenessCheck(self.index).check(hour, FleetInstances(), now or datetime.now(UTC), Deadline.after(120))
+        return self.index.read(self.begin, self.end, Deadline.after(60))
+
+    def holes(self, now: datetime | None = None) -> list[ReportedHole]:
+        """Check every hour of the day; what is missing."""
+        return reported(self.check(now))
+
+    def refresh(self) -> None:
+        self.ingest.search.indices.refresh(index=f"{self.ingest.indices.stem}-*")
+
+
+def small(databases: Sequence[Database], name: str) -> list[Database]:
+    """The same databases under resource ids that no other test has, quick to decrypt."""
+    return [
+        replace(
+            one,
+            resource_id=f"{one.resource_id.partition('-')[0]}-{name.upper()}{number}",
+            signed=False,
+        )
+        for number, one in enumerate(databases)
+    ]
+
+
+def between(records: Sequence[Sent], begin: datetime, until: datetime) -> Iterator[Sent]:
+    """The records that arrived in a time."""
+    return (one for one in records if begin <= one.arrival < until)
