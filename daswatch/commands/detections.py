@@ -23,7 +23,14 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from daswatch.commands.console import Output, errors_as_exit_codes, own_indices, progress, write_file, write_json
+from daswatch.commands.console import (
+    Output,
+    errors_as_exit_codes,
+    own_indices,
+    progress,
+    write_file,
+    write_json,
+)
 from daswatch.commands.spans import Begin, End, read_span
 from daswatch.detections import reference_pages, saved_searches
 from daswatch.detections.detection import EVERY_ENGINE, Detection, DetectionKind, Level, by_name, dump

@@ -156,6 +156,28 @@ class HourKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class Archived:
+    """An object of the archive: when its oldest record arrived, and what stands for its records, in their order."""
+
+    at: datetime
+    key: str
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveKnown:
+    """What was archived and what was ingested of a database around an hour.
+
+    `objects` are by time, from Firehose's longest buffer interval before the hour; `ingested` has the minute of arrival
+    of each record, from as long before the hour to as long after it.
+    """
+
+    hour: datetime
+    objects: tuple[Archived, ...] = ()
+    ingested: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What became of an hour. `reasons` say why it is unknown."""
 
@@ -174,8 +196,8 @@ def differing(minutes: Mapping[int, MinuteCounts], indexed: Mapping[int, int]) -
     )
 
 
-def judged(known: HourKnown) -> Judgement:
-    """Judge an instance's hour."""
+def judged(known: HourKnown, archive: ArchiveKnown | None = None) -> Judgement:
+    """Judge an instance's hour; `archive` is that of its database, where the instance is not known."""
     holes = _holes(HoleKind.NOT_INDEXED, known.missing)
     holes += _holes(HoleKind.DEAD_LETTERS, {at: one.dead_letters for at, one in known.minutes.items()})
     reasons = []
@@ -186,7 +208,57 @@ def judged(known: HourKnown) -> Judgement:
         holes += [Hole(HoleKind.SILENT, first, last) for first, last in silent if is_known]
         if silent and not is_known:
             reasons.append(NO_RHYTHM)
+    if archive:
+        holes += archive_holes(archive)
     return judgement_of(holes, reasons)
+
+
+def archive_holes(known: ArchiveKnown) -> list[Hole]:
+    """Records of an hour that are in the archive and were not ingested, and those that were and are not archived.
+
+    An archived record has no time of its own: one that was not ingested counts in the minute of the one before it in
+    its object, or else of the one after it; of an object without any that was, in the minutes up to the next object.
+    """
+    not_ingested: Counter[int] = Counter()
+    spans: list[Hole] = []
+    archived: set[str] = set()
+    for number, one in enumerate(known.objects):
+        archived.update(one.digests)
+        if not known.hour <= one.at < known.hour + HOUR:
+            continue
+        minutes = [known.ingested.get(digest) for digest in one.digests]
+        lost = minutes.count(None)
+        if lost == len(minutes):
+            if lost:
+                following = [other.at for other in known.objects[number + 1 :] if other.at > one.at]
+                last = min(following[0] if following else one.at, known.hour + HOUR - timedelta(minutes=1))
+                spans.append(Hole(HoleKind.NOT_INGESTED, one.at.minute, max(one.at.minute, last.minute), lost))
+            continue
+        nearest = next(minute for minute in minutes if minute is not None)
+        for minute in minutes:
+            nearest = minute or nearest
+            if minute is None:
+                within = min(max(nearest, known.hour), known.hour + HOUR - timedelta(minutes=1))
+                not_ingested[within.minute] += 1
+    not_archived = Counter(
+        minute.minute
+        for digest, minute in known.ingested.items()
+        if known.hour <= minute < known.hour + HOUR and digest not in archived
+    )
+    holes = [*spans, *_holes(HoleKind.NOT_INGESTED, not_ingested), *_holes(HoleKind.NOT_ARCHIVED, not_archived)]
+    return _joined(holes)
+
+
+def _joined(holes: Iterable[Hole]) -> list[Hole]:
+    """The same holes; those of one kind that touch are one."""
+    joined: list[Hole] = []
+    for hole in sorted(holes, key=lambda one: (one.kind, one.first, one.last)):
+        last = joined[-1] if joined else None
+        if last and last.kind is hole.kind and hole.first <= last.last + 1:
+            joined[-1] = Hole(last.kind, last.first, max(last.last, hole.last), last.missing + hole.missing)
+        else:
+            joined.append(hole)
+    return joined
 
 
 def judgement_of(holes: Iterable[Hole], reasons: Sequence[str] = ()) -> Judgement:

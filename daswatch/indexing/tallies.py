@@ -21,7 +21,8 @@ from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
 
-INGESTED, ARCHIVED = "ingested", "archived"  # the stages at which records are counted
+# The stages at which records are counted; the last one is a manifest, by which its hour's objects were all counted.
+INGESTED, ARCHIVED, MANIFEST = "ingested", "archived", "manifest"
 DIGEST = 8  # characters: 32 bits of a record, 48 of a document
 _MINUTE = 16  # characters of ISO 8601
 # Behind the characters that hold the second (docs/decisions/0002).
@@ -132,6 +133,53 @@ def _action(
     kept = {name: value for name, value in document.items() if value not in ("", 0)}
     identity = blake2b(canonical_json(name), digest_size=16).hexdigest()
     return Action.create(index, identity, orjson.dumps(kept), required=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestNote:
+    """What OpenSearch keeps of a manifest: its key, its hour in ISO 8601, its hash, and how many records it has."""
+
+    key: str
+    hour: str
+    digest: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedObject:
+    """An object of the archive: when its oldest record arrived, and what stands for its records, in their order."""
+
+    key: str
+    at: str
+    digests: Sequence[str]
+
+
+def archived_actions(
+    resource_id: str, place: tuple[str, str], objects: Iterable[ArchivedObject], manifest: ManifestNote, name: str
+) -> list[Action]:
+    """The documents of the objects that a manifest names, and the manifest's own; `place` is account and region."""
+    own = {"resourceId": resource_id, "awsAccountId": place[0], "awsRegion": place[1]}
+    documents = [
+        {
+            **own,
+            "@timestamp": one.at,
+            "stage": ARCHIVED,
+            "object": one.key,
+            "records": len(one.digests),
+            "recordDigests": "".join(one.digests),
+        }
+        for one in objects
+    ]
+    documents.append({**own, "@timestamp": manifest.hour, "stage": MANIFEST, "object": manifest.key})
+    documents[-1] |= {"records": manifest.records, "sha256": manifest.digest}
+    return [
+        Action.create(
+            f"{name}-{str(one['@timestamp'])[:10].replace('-', '.')}",
+            blake2b(canonical_json([one["stage"], one["object"]]), digest_size=16).hexdigest(),
+            orjson.dumps(one),
+        )
+        for one in documents
+    ]
 
 
 def digests(text: str) -> list[str]:

@@ -70,7 +70,8 @@ class CompletenessCheck:
         tallied = self._index.tallied(hour, deadline)
         indexed = self._index.indexed(hour, deadline)
         before = self._index.before(hour, deadline)
-        instances = {*tallied, *before}
+        archives = set(self._index.manifested(hour, deadline))
+        instances = {*tallied, *before, *archives}
         known_pairs = {(one.resource_id, one.instance_id) for one in instances}
         instances |= {Instance(*pair) for pair in indexed.keys() - known_pairs}
         documents: dict[str, Document] = {}
@@ -89,10 +90,11 @@ class CompletenessCheck:
                 is_present=fleet.has(instance),
                 is_instance=bool(instance.instance_id),
             )
-            if not minutes and not there and not known.is_present:
+            if not minutes and not there and not known.is_present and instance not in archives:
                 continue  # stopped or removed
+            archive = self._index.archive(instance.resource_id, hour, deadline) if instance in archives else None
             documents[document_id(instance, hour)] = document_of(
-                instance, hour, known, judged(known), iso_milliseconds(now), fleet.name_of(instance)
+                instance, hour, known, judged(known, archive), iso_milliseconds(now), fleet.name_of(instance)
             )
         self._index.write(documents, deadline)
         return documents

@@ -10,9 +10,28 @@ import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.deadline import Deadline
-from daswatch.evidence.completeness import HOUR, Before, Document, Instance, MinuteCounts, Verdict
+from daswatch.enrolment.first_records import SPAN
+from daswatch.evidence.completeness import (
+    HOUR,
+    Archived,
+    ArchiveKnown,
+    Before,
+    Document,
+    Instance,
+    MinuteCounts,
+    Verdict,
+)
 from daswatch.indexing.bulk import Action
-from daswatch.indexing.tallies import INGESTED, digests, document_digest
+from daswatch.indexing.tallies import (
+    ARCHIVED,
+    INGESTED,
+    MANIFEST,
+    ArchivedObject,
+    ManifestNote,
+    archived_actions,
+    digests,
+    document_digest,
+)
 from daswatch.indices import Indices
 from daswatch.opensearch.database_documents import write_documents
 from daswatch.opensearch.request import search
@@ -84,6 +103,47 @@ class CompletenessIndex:
             instance = Instance(*(bucket["key"][name] or "" for name in fields))
             found[instance] = Before(int(bucket["heartbeats"]["value"]), int(bucket["heardMinutes"]["value"]))
         return found
+
+    def manifested(self, hour: datetime, deadline: Deadline) -> list[Instance]:
+        """The databases whose archive was read for an hour."""
+        filters: list[dict[str, Any]] = [{"term": {"@timestamp": iso_milliseconds(hour)}}]
+        filters.append({"term": {"stage": MANIFEST}})
+        fields = ["resourceId", "awsAccountId", "awsRegion"]
+        hits = self._hits(f"{self._indices.tallies}-*", filters, fields, deadline)
+        found = (hit["_source"] for hit in hits)
+        return [Instance(one["resourceId"], "", one.get("awsAccountId", ""), one.get("awsRegion", "")) for one in found]
+
+    def archive(self, resource_id: str, hour: datetime, deadline: Deadline) -> ArchiveKnown:
+        """The records of a database that were archived and ingested around an hour, by what stands for them."""
+        index = f"{self._indices.tallies}-*"
+        of_database = {"term": {"resourceId": resource_id}}
+        around = [of_database, _within("@timestamp", hour - SPAN, hour + HOUR + SPAN)]
+        objects = [
+            Archived(moment_of(one["@timestamp"]), one["object"], tuple(digests(one.get("recordDigests", ""))))
+            for hit in self._hits(index, [*around, {"term": {"stage": ARCHIVED}}], True, deadline, ("object",))
+            if (one := hit["_source"])
+        ]
+        ingested: dict[str, datetime] = {}
+        fields = ["@timestamp", "recordDigests"]
+        order = ("instanceId", "shardId", "firstSequenceNumber", "lastSequenceNumber")
+        for hit in self._hits(index, [*around, {"term": {"stage": INGESTED}}], fields, deadline, order):
+            minute = moment_of(hit["_source"]["@timestamp"])
+            ingested.update(dict.fromkeys(digests(hit["_source"].get("recordDigests", "")), minute))
+        return ArchiveKnown(hour, tuple(sorted(objects, key=lambda one: (one.at, one.key))), ingested)
+
+    def manifest_hashes(self, resource_id: str, deadline: Deadline) -> dict[str, str]:
+        """The hashes of a database's manifests that are kept here, by their keys."""
+        filters: list[dict[str, Any]] = [{"term": {"resourceId": resource_id}}, {"term": {"stage": MANIFEST}}]
+        hits = self._hits(f"{self._indices.tallies}-*", filters, ["object", "sha256"], deadline)
+        return {hit["_source"]["object"]: hit["_source"]["sha256"] for hit in hits}
+
+    def note_archived(
+        self, database: Instance, objects: list[ArchivedObject], manifest: ManifestNote, deadline: Deadline
+    ) -> None:
+        """Write what a manifest's objects hold."""
+        place = (database.account_id, database.region)
+        actions = archived_actions(database.resource_id, place, objects, manifest, self._indices.tallies)
+        write_documents(self._client, self._service, actions, deadline, called="counts of the archive")
 
     def last_hour(self, deadline: Deadline) -> datetime | None:
         """The last hour that was judged; None if none was."""
@@ -204,9 +264,15 @@ class CompletenessIndex:
         yield from self._all_hits(index, filters, source, middle, until, deadline)
 
     def _hits(
-        self, index: str, filters: list[dict[str, Any]], source: list[str] | bool, deadline: Deadline
+        self,
+        index: str,
+        filters: list[dict[str, Any]],
+        source: list[str] | bool,
+        deadline: Deadline,
+        further: tuple[str, ...] = ("instanceId",),
     ) -> Iterator[dict[str, Any]]:
-        order = [{name: "asc"} for name in ("@timestamp", *_PAIR)]  # of one hour and instance there is one
+        """All documents, in pages; of the fields of the order and the `further` ones, each has values of its own."""
+        order = [{name: "asc"} for name in ("@timestamp", "resourceId", *further)]
         body: dict[str, Any] = {"size": _PAGE, "query": {"bool": {"filter": filters}}, "_source": source, "sort": order}
         while True:
             hits = search(self._client, index, body, deadline)["hits"]["hits"]

@@ -20,7 +20,7 @@ from tests.harness.ingest import IngestFunction
 
 DAY = datetime(2031, 3, 4, tzinfo=UTC)
 BATCH = 100
-_HEARTBEATS = 20  # seconds between two of an instance: a day is then some thousand records
+_HEARTBEATS = 40  # seconds between two of an instance: a day is then some thousand records
 
 
 @dataclass(frozen=True)
@@ -40,35 +40,31 @@ class EvidenceDay:
     ingest: IngestFunction
     databases: Sequence[Database]
     begin: datetime = DAY
+    hours: int = 24
     records: list[Sent] = field(default_factory=list)
 
     @property
     def end(self) -> datetime:
-        return self.begin + timedelta(days=1)
+        return self.begin + timedelta(hours=self.hours)
 
     @property
     def index(self) -> CompletenessIndex:
         return CompletenessIndex(self.ingest.search, self.ingest.indices)
 
-    def make(self, seed: int, events: int, shard_of: Callable[[datetime, int], str]) -> None:
-        """Make the records; `shard_of` names the shard of a record by its arrival and number."""
+    def make(self, seed: int, per_hour: float, shard_of: Callable[[datetime, int], str]) -> None:
+        """Make records with so many events an hour; `shard_of` names the shard of a record by its arrival and number."""
         pause = traffic._HEARTBEAT_PAUSE
         traffic._HEARTBEAT_PAUSE = _HEARTBEATS * 1_000_000
         with contextlib.ExitStack() as stack:
             stack.callback(setattr, traffic, "_HEARTBEAT_PAUSE", pause)
-            produced = traffic.produce(
-                seed,
-                self.begin,
-                events,
-                self.databases,
-                (),
-                events_per_second=events / timedelta(days=1).total_seconds(),
-            )
+            events = 2 * int(per_hour * self.hours)  # more than there is time for
+            produced = traffic.produce(seed, self.begin, events, self.databases, (), events_per_second=per_hour / 3600)
+            keys = {database: self.ingest.data_key(database) for database in self.databases}
             for number, one in enumerate(produced):
                 if one.arrival >= self.end:
                     break
                 raw = lambda_record_of(
-                    data=seal(one.monitoring_record, one.database, self.ingest.data_key(one.database)),
+                    data=seal(one.monitoring_record, one.database, keys[one.database]),
                     sequence_number=str(49_000_000_000 + number),
                     arrival=one.arrival,
                     stream_arn=one.database.stream_arn(REGION),
@@ -108,6 +104,7 @@ def small(databases: Sequence[Database], name: str) -> list[Database]:
             one,
             resource_id=f"{one.resource_id.partition('-')[0]}-{name.upper()}{number}",
             signed=False,
+            weight=1,
         )
         for number, one in enumerate(databases)
     ]
