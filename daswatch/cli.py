@@ -29,6 +29,7 @@ COMMANDS = {
     "inventory": ("daswatch.commands.inventory", "Every database of all accounts and regions, by name."),
     "posture": ("daswatch.commands.posture", "Whether each database is audited, why not, and what to do."),
     "replay": ("daswatch.commands.replay", "Open evidence and dead letters, and write what is missing."),
+    "verify": ("daswatch.commands.verify", "Whether the archive is as its manifests say: nothing removed or changed."),
     "stream": ("daswatch.commands.stream", "Activity streams: which databases have one, start and stop them."),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.clients import (
@@ -24,16 +24,19 @@ from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
 from daswatch.aws.first_records import FirstRecords
 from daswatch.aws.fleet import FleetLookup
+from daswatch.aws.manifests import ArchiveReader, ManifestWriter
 from daswatch.aws.rds import ActivityStreams
 from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
 from daswatch.enrolment.conditions import is_due
-from daswatch.enrolment.plan import OnDeselection
+from daswatch.enrolment.plan import OnDeselection, State
 from daswatch.errors import RequestError
 from daswatch.fleet.database import Place
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
+from daswatch.opensearch.completeness_index import CompletenessIndex
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
+from enrol_lambda.manifests import note_archived
 from enrol_lambda.reconciler import Reconciler
 from enrol_lambda.settings import Settings, read_settings
 from enrol_lambda.telemetry import SERVICE, emit, response_of
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 
 # What is left is for the conditions of what is watched.
 _SHARE_OF_ENROLMENT = 0.8
+# What is left is for the log.
+_SHARE_OF_MANIFESTS = 0.9
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -61,7 +66,11 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     looks = event.get("source") == "aws.events" and is_due(now)
     watch = function.watch.look(list(report.watched), now, deadline) if looks else None
-    emit(function.telemetry, report, watch, context.aws_request_id)
+    manifests = None
+    if function.manifests and not dry_run:
+        watched = [one.resource_id for one in report.enrolments if one.state is State.WATCHED]
+        manifests = function.manifests.run(watched, now, deadline.part(_SHARE_OF_MANIFESTS))
+    emit(function.telemetry, report, watch, context.aws_request_id, manifests)
     return response_of(report)
 
 
@@ -74,6 +83,12 @@ class Function:
         evidence = settings.evidence_bucket
         self.telemetry = Telemetry(SERVICE)
         self.watch = Watch(cloudwatch_client, topic, f"account {place.account_id}, region {place.region}")
+        index = CompletenessIndex(client, Indices(settings.index_prefix), settings.search.service)
+        self.manifests = (
+            ManifestWriter(ArchiveReader(s3_client(), evidence), partial(note_archived, index, place))
+            if evidence
+            else None
+        )
         self.reconciler = Reconciler(
             place=place,
             lookup=FleetLookup(place.account_id, place.region, regional_client, sts_client, regions=(place.region,)),

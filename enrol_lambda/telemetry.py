@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from daswatch.aws.cloudwatch import Telemetry
+from daswatch.aws.manifests import ManifestReport
 from daswatch.enrolment.conditions import METRICS
 from daswatch.enrolment.plan import State, Step
 from daswatch.enrolment.record import id_of
@@ -15,13 +16,20 @@ from enrol_lambda.watch import WatchReport
 SERVICE = "enrolment"
 
 
-def emit(telemetry: Telemetry, report: EnrolmentReport, watch: WatchReport | None, request_id: str) -> None:
+def emit(
+    telemetry: Telemetry,
+    report: EnrolmentReport,
+    watch: WatchReport | None,
+    request_id: str,
+    manifests: ManifestReport | None = None,
+) -> None:
     """Emit the log line and metrics of one run. `watch` is None where the run looked at no quarter."""
     states = Counter(str(one.state) for one in report.enrolments)
     steps = [out for found in report.outcomes.values() for out in found]
     failures = report.failures
     conditions = dict(watch.names) if watch else {}
     causes = [*report.causes, *([watch.cause] if watch and watch.cause else [])]
+    causes += sorted(manifests.causes) if manifests else []
     line: dict[str, object] = {
         "level": "WARNING" if failures or causes or conditions else "INFO",
         "message": "enrolment planned" if report.dry_run else "databases enrolled",
@@ -35,6 +43,13 @@ def emit(telemetry: Telemetry, report: EnrolmentReport, watch: WatchReport | Non
         "causes": causes,
         "total_ms": round(report.total_ms, 1),
     }
+    if manifests:
+        line |= {
+            "manifests": manifests.manifests,
+            "manifest_objects": manifests.objects,
+            "manifest_records": manifests.records,
+            "manifests_left": manifests.left,
+        }
     counts = {
         "DatabasesEnrolled": states[State.WATCHED],
         "EnrolmentsFailed": len(failures),

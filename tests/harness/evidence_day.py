@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import gzip
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from daswatch.aws.manifests import ArchiveReader, ManifestReport, ManifestWriter
 from daswatch.deadline import Deadline
 from daswatch.evidence.completeness import Document, FleetInstances, ReportedHole, hours_between, reported
+from daswatch.fleet.database import Place
 from daswatch.opensearch.completeness_check import CompletenessCheck
 from daswatch.opensearch.completeness_index import CompletenessIndex
 from demo import traffic
 from demo.aws import REGION
-from demo.rds import Database, seal
+from demo.rds import ACCOUNT_ID, Database, seal
 from demo.stream import lambda_record_of
+from enrol_lambda.manifests import note_archived
 from tests.harness.ingest import IngestFunction
 
 DAY = datetime(2031, 3, 4, tzinfo=UTC)
@@ -52,7 +58,7 @@ class EvidenceDay:
         return CompletenessIndex(self.ingest.search, self.ingest.indices)
 
     def make(self, seed: int, per_hour: float, shard_of: Callable[[datetime, int], str]) -> None:
-        """Make records with so many events an hour; `shard_of` names the shard of a record by its arrival and number."""
+        """Make records with so many events an hour; `shard_of` names a record's shard by its arrival and number."""
         pause = traffic._HEARTBEAT_PAUSE
         traffic._HEARTBEAT_PAUSE = _HEARTBEATS * 1_000_000
         with contextlib.ExitStack() as stack:
@@ -81,6 +87,27 @@ class EvidenceDay:
         for queue in queues.values():
             for begin in range(0, len(queue), BATCH):
                 assert self.ingest.invoke(*(one.raw for one in queue[begin : begin + BATCH])) == []
+
+    def archive(self, bucket: str, records: Sequence[Sent]) -> list[str]:
+        """Write records as Firehose does: of each database an object for five minutes, lines in gzip; their keys."""
+        objects: dict[tuple[str, datetime], list[Sent]] = {}
+        for one in records:
+            slot = one.arrival - timedelta(minutes=one.arrival.minute % 5, seconds=one.arrival.second)
+            objects.setdefault((one.database.resource_id, slot.replace(microsecond=0)), []).append(one)
+        keys = []
+        for (resource_id, _), group in objects.items():
+            at = group[0].arrival
+            keys.append(f"evidence/{resource_id}/{at:%Y/%m/%d}/daswatch-evidence-1-{at:%Y-%m-%d-%H-%M-%S}-a.gz")
+            lines = b"".join(base64.b64decode(one.raw["kinesis"]["data"]) + b"\n" for one in group)
+            self.ingest.aws.s3().put_object(Bucket=bucket, Key=keys[-1], Body=gzip.compress(lines))
+        return keys
+
+    def write_manifests(self, bucket: str, now: datetime | None = None) -> ManifestReport:
+        """Write all manifests of the day, as the enrolment function does from run to run."""
+        note = partial(note_archived, self.index, Place(ACCOUNT_ID, REGION))
+        writer = ManifestWriter(ArchiveReader(self.ingest.aws.s3(), bucket), note)
+        names = [one.resource_id for one in self.databases]
+        return writer.run(names, now or self.end + timedelta(minutes=30), Deadline.after(300))
 
     def check(self, now: datetime | None = None) -> list[Document]:
         """Check every hour of the day; what was judged."""
