@@ -52,18 +52,25 @@ class RecordTally:
     heartbeats: int = 0
     dropped: int = 0
     is_dead_letter: bool = False
-    documents: Sequence[tuple[str, str]] = ()  # minute and id of each
+    documents: Mapping[str, list[str]] = field(default_factory=dict)  # their ids by minute
 
 
-def minutes_of(documents: Iterable[Document]) -> list[tuple[str, str]]:
-    """The minute and the id of each document."""
-    return [(document.source["@timestamp"][:_MINUTE], document.id) for document in documents]
+def minutes_of(documents: Iterable[Document]) -> dict[str, list[str]]:
+    """The ids of documents by minute."""
+    found: dict[str, list[str]] = {}
+    for document in documents:
+        minute = document.source["@timestamp"][:_MINUTE]
+        if minute in found:
+            found[minute].append(document.id)
+        else:
+            found[minute] = [document.id]
+    return found
 
 
 @dataclass(slots=True)
 class _Minute:
-    records: list[str] = field(default_factory=list)
-    documents: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)  # digests
+    documents: list[str] = field(default_factory=list)  # ids
     heartbeats: int = 0
     dropped: int = 0
     dead_letters: int = 0
@@ -90,12 +97,9 @@ def actions(
         own.heartbeats += tally.heartbeats
         own.dropped += tally.dropped
         own.dead_letters += tally.is_dead_letter
-        for minute, document_id in tally.documents:
-            if document_id not in refused:
-                key = (stream, instance_id, minute)
-                if key not in minutes:
-                    minutes[key] = _Minute()
-                minutes[key].documents.append(document_id[_OF_DOCUMENT_ID])
+        for minute, ids in tally.documents.items():
+            if written := [one for one in ids if one not in refused] if refused else ids:
+                minutes.setdefault((stream, instance_id, minute), _Minute()).documents += written
     index = f"{name}-{newest[:10].replace('-', '.')}"
     return [_action(index, key, counted, batch, ingested_at) for key, counted in minutes.items()]
 
@@ -128,7 +132,7 @@ def _action(
         "dropped": counted.dropped,
         "deadLetters": counted.dead_letters,
         "recordDigests": "".join(counted.records),
-        "documentDigests": "".join(counted.documents),
+        "documentDigests": "".join([document_id[_OF_DOCUMENT_ID] for document_id in counted.documents]),
     }
     kept = {name: value for name, value in document.items() if value not in ("", 0)}
     identity = blake2b(canonical_json(name), digest_size=16).hexdigest()

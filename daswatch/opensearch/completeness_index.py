@@ -105,13 +105,16 @@ class CompletenessIndex:
         return found
 
     def manifested(self, hour: datetime, deadline: Deadline) -> list[Instance]:
-        """The databases whose archive was read for an hour."""
-        filters: list[dict[str, Any]] = [{"term": {"@timestamp": iso_milliseconds(hour)}}]
+        """The databases whose archive is known of an hour: manifests follow each other, so a later one says so too.
+
+        Before the first one, the archive had nothing.
+        """
+        filters: list[dict[str, Any]] = [{"range": {"@timestamp": {"gte": iso_milliseconds(hour)}}}]
         filters.append({"term": {"stage": MANIFEST}})
-        fields = ["resourceId", "awsAccountId", "awsRegion"]
-        hits = self._hits(f"{self._indices.tallies}-*", filters, fields, deadline)
-        found = (hit["_source"] for hit in hits)
-        return [Instance(one["resourceId"], "", one.get("awsAccountId", ""), one.get("awsRegion", "")) for one in found]
+        fields = ("resourceId", "awsAccountId", "awsRegion")
+        found = self._buckets(f"{self._indices.tallies}-*", filters, fields, {}, deadline, interval="")
+        keys = [bucket["key"] for bucket in found]
+        return [Instance(key["resourceId"], "", key["awsAccountId"] or "", key["awsRegion"] or "") for key in keys]
 
     def archive(self, resource_id: str, hour: datetime, deadline: Deadline) -> ArchiveKnown:
         """The records of a database that were archived and ingested around an hour, by what stands for them."""

@@ -50,7 +50,7 @@ def counted(*tallies: RecordTally, batch: list[StreamRecord] = BATCH, refused: s
 
 def test_records_count_at_arrival_and_documents_at_their_event() -> None:
     found = counted(
-        tally(NEXT, heartbeats=2, dropped=1, documents=[("2031-03-04T11:30", ID)]),
+        tally(NEXT, heartbeats=2, dropped=1, documents={"2031-03-04T11:30": [ID]}),
         tally(AT, "00000002"),
     )
 
@@ -70,7 +70,7 @@ def test_redelivery_has_the_same_id_and_another_part_of_the_batch_has_not() -> N
 
 
 def test_refused_document_is_not_counted() -> None:
-    ((_, document),) = counted(tally(documents=[(AT[:16], ID)]), refused={ID}).values()
+    ((_, document),) = counted(tally(documents={AT[:16]: [ID]}), refused={ID}).values()
 
     assert "documents" not in document
 
@@ -97,7 +97,7 @@ def test_mapping_has_every_field_that_is_searched(stage: str) -> None:
     note = ManifestNote("manifests/cluster-A/2031/03/04/11.json", AT, "0" * 64, 1)
     objects = [ArchivedObject("evidence/cluster-A/x.gz", AT, ("00000001",))]
     made = {
-        "ingested": actions([tally(documents=[(AT[:16], ID)])], BATCH, NEXT, "das-tallies"),
+        "ingested": actions([tally(documents={AT[:16]: [ID]})], BATCH, NEXT, "das-tallies"),
         "archived": archived_actions("cluster-A", ("123456789012", "eu-west-1"), objects, note, "das-tallies"),
     }[stage]
 
