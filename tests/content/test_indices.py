@@ -22,6 +22,8 @@ REFUSED = (
     "acme--events",
     "acme-x--y-events",
     "das-drops-events",
+    "das-tallies-events",
+    "das-completeness-events",
     "Das-events",
     "_a-events",
 )
@@ -31,6 +33,7 @@ def written(prefix: str) -> set[str]:
     """An index of each sort."""
     own = Indices(prefix)
     dated = {f"{prefix}-2031.03.04", f"{prefix}-undated-2031.03", f"{own.drops}-2031.03"}
+    dated |= {f"{own.tallies}-2031.03.04", f"{own.completeness}-2031.03"}
     return dated | {own.alerts, own.seen, own.runs, own.pulse, own.dead_letters, own.control_plane}
 
 

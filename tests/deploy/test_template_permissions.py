@@ -480,6 +480,10 @@ def test_the_enrolment_function_may_do_what_it_does_and_nothing_more(
     silent = enrolling.fall_silent()
     with recorded(calls):
         assert enrolling.watch(silent).names == {"silent": ["db:silent"]}
+        for hours in (2, 3):
+            written = enrolling.write_manifests(rds.resource_id(cluster), hours)
+            assert written.manifests
+            assert not written.causes
     enrolling.configure(DATABASES="db:nowhere")
     run(3)
     assert enrolling.mappings() == []
@@ -658,9 +662,13 @@ _BELOW = (
     "/rows-failed/*",
     "/evidence/*",
     "/evidence/*/start/*",
+    "/manifests/*",
     "/splunk/*",
 )
-_PATTERNS = ("das-events-*/_search", "das-events-*/_refresh")  # OpenSearch's own, in a path that is asked as it is
+# OpenSearch's own, in a path that is asked as it is.
+_PATTERNS = tuple(
+    f"das-{name}" for name in ("completeness-*/_search", "events-*/_refresh", "events-*/_search", "tallies-*/_search")
+)
 
 
 @pytest.mark.parametrize("name", SETUPS)

@@ -13,6 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from daswatch.aws import clients
+from daswatch.aws.manifests import ManifestReport
 from daswatch.deadline import Deadline
 from daswatch.enrolment.conditions import QUARTER, WatchedStream, last_quarter, queries_of
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
@@ -144,6 +145,13 @@ class Enrolling:
         """What the function makes of streams in the last quarter."""
         watch = handler_module.warm_function(self.own).watch
         return watch.look(list(streams), datetime.now(UTC), Deadline.after(seconds))
+
+    def write_manifests(self, resource_id: str, hours: int) -> ManifestReport:
+        """What the function writes of an archive so many hours later; it does not know what it wrote before."""
+        handler_module.warm_function.cache_clear()
+        writer = handler_module.warm_function(self.own).manifests
+        assert writer is not None
+        return writer.run([resource_id], datetime.now(UTC) + timedelta(hours=hours), Deadline.after(60))
 
     def forget_checks(self) -> None:
         """As an hour later: the deliveries are looked at again."""
