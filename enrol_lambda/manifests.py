@@ -1,4 +1,4 @@
-"""What the objects of a manifest hold is kept in OpenSearch: by that the posture function compares archive and ingest."""
+"""What a manifest's objects hold is kept in OpenSearch: by that the posture function compares archive and ingest."""
 
 from __future__ import annotations
 
