@@ -20,7 +20,6 @@ from daswatch.documents.noise import Noise
 from daswatch.documents.row_formats import row
 from daswatch.errors import DependencyError, Reason
 from daswatch.indexing import dropped_events, tallies
-from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse, instances
