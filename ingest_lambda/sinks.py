@@ -19,11 +19,11 @@ from daswatch.documents.document import Flattening
 from daswatch.documents.noise import Noise
 from daswatch.documents.row_formats import row
 from daswatch.errors import DependencyError, Reason
-from daswatch.indexing import dropped_events, tallies
+from daswatch.indexing import dropped_events
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse, instances
-from daswatch.indexing.tallies import RecordTally, minutes_of, record_digest
+from daswatch.indexing.tallies import Tally
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
 from daswatch.opensearch.event_indices import EventIndices, document_action
@@ -96,8 +96,7 @@ class OpenSearchSink:
         self._records: dict[int, StreamRecord] = {}
         self._letters: list[DeadLetter] = []
         self._drops: list[Drop] = []
-        self._tallies: list[RecordTally] = []
-        self._refused: set[str] = set()
+        self._tally = Tally()
         self._pulses: dict[tuple[str, str], Pulse] = {}
         self._due: list[Pulse] = []
         self._pipeline = indices.pipeline(deadline)
@@ -126,25 +125,27 @@ class OpenSearchSink:
         self._report.count(decoded)
         self._update_pulse(record, decoded)
         self._drops += _dropped(record, decoded)
-        self._tallies.append(_tally(record, decoded))
+        self._tally.take(record, decoded)
         self._pipeline.add(document_action(document, record.position) for document in decoded.documents)
 
     def count_dead_letter(self, record: StreamRecord, source: StreamSource) -> None:
         """Count a record that can never be decoded: it arrived."""
-        digest = record_digest(record.data)
-        self._tallies.append(RecordTally(record.position, source, record.arrived_at, digest, is_dead_letter=True))
+        self._tally.take_dead_letter(record, source)
 
     def flush(self) -> None:
         written = self._indices.last_seen
         self._due = [pulse for instance, pulse in self._pulses.items() if pulse.is_due(written.get(instance))]
         versioned = not self._indices.search.is_collection
+        last = self._tally.actions(self._flattening.ingested_at, self._own.tallies)
         for pulse in self._due:
             name = self._flattening.name_of(pulse.stream, pulse.instance_id)
-            self._pipeline.add(pulse.actions(self._own.pulse, versioned=versioned, now=self._now, name=name))
+            last += pulse.actions(self._own.pulse, versioned=versioned, now=self._now, name=name)
+        self._pipeline.add(last)  # at once: with the last documents they are one request
 
     def finish(self) -> list[DeadLetter]:
         result = self._pipeline.finish()
-        if not result.lost:
+        lost_pulses = [action for action in result.lost if action.index == self._own.pulse]
+        if not lost_pulses:
             self._indices.last_seen |= {
                 (pulse.stream.resource_id, pulse.instance_id): pulse.last_seen for pulse in self._due
             }
@@ -153,7 +154,8 @@ class OpenSearchSink:
         report.written, report.already_there = result.written, result.already_there
         report.bulk_requests, report.index_ms = result.requests, result.seconds * 1000
         # The next batch brings a pulse again; where none is ever written, nothing else would show it.
-        report.pulses_unwritten = len(instances(result.lost))
+        report.pulses_unwritten = len(instances(lost_pulses))
+        report.tallies_unwritten = len(result.lost) - len(lost_pulses)
         report.lost_cause = result.lost_cause
         newest = ""
         for pulse in self._pulses.values():
@@ -167,22 +169,17 @@ class OpenSearchSink:
             for refusal in result.refused
             if refusal.action.position is not None
         ]
-        self._refused = {document_id for _, _, document_id in refused}
         return self._letters + _refusals(refused, self._records, Reason.DOCUMENT_REFUSED)
 
     def settle(self, batch: Sequence[StreamRecord], done: int) -> None:
-        """Count what was ingested and dropped of the records that are done; counts are not worth a redelivery."""
-        ingested = [tally for tally in self._tallies if tally.position < done]
-        if not ingested:
+        """Count what was dropped of the records that are done. A count that is not written is in the log alone."""
+        counted = [drop for drop in self._drops if drop.position < done]
+        if not counted:
             return
-        written, flattening = batch[:done], self._flattening
-        dropped = [drop for drop in self._drops if drop.position < done]
-        drops = dropped_events.actions(dropped, written, flattening, self._own.drops)
-        counts = tallies.actions(ingested, written, flattening.ingested_at, self._own.tallies, self._refused)
-        result = self._indices.search.write([*drops, *counts], self._deadline)
+        actions = dropped_events.actions(counted, batch[:done], self._flattening, self._own.drops)
+        result = self._indices.search.write(actions, self._deadline)
         self._report.bulk_requests += result.requests
-        self._report.drops_unwritten = sum(action in drops for action in result.lost)
-        self._report.tallies_unwritten = len(result.lost) - self._report.drops_unwritten
+        self._report.drops_unwritten = len(result.lost)
         self._report.lost_cause = self._report.lost_cause or result.lost_cause
 
     def _close(self, position: int, cause: str) -> None:
@@ -299,19 +296,6 @@ def _dropped(record: StreamRecord, decoded: DecodedRecord) -> list[Drop]:
         Drop(record.position, record.source, record.arrived_at, Noise.AWS_USER, count, decoded.instance_id, user)
         for user, count in decoded.dropped_users.items()
     ]
-
-
-def _tally(record: StreamRecord, decoded: DecodedRecord) -> RecordTally:
-    return RecordTally(
-        record.position,
-        record.source,
-        record.arrived_at,
-        record_digest(record.data),
-        decoded.instance_id,
-        heartbeats=decoded.dropped.get(Noise.HEARTBEAT, 0),
-        dropped=decoded.dropped.get(Noise.AWS_USER, 0),
-        documents=minutes_of(decoded.documents),
-    )
 
 
 def _refusals(

@@ -3,23 +3,27 @@
 They are in `das-tallies-YYYY.MM.DD`, by the day on which the batch arrived. Records and heartbeats count in the minute
 of their arrival, documents in the minute of their event. A record and a document are named by a few characters of a
 digest, so that what was delivered twice, or by a batch that Lambda cut in two, counts once, and what is missing can be
-found one by one (daswatch/evidence/completeness.py).
+found one by one (daswatch/evidence/completeness.py). What was seen is counted, whether it is written or not.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import orjson
 
 from daswatch.canonical import canonical_json
-from daswatch.documents.document import Document
+from daswatch.documents.noise import Noise
 from daswatch.indexing.bulk import Action
 from daswatch.records.envelope import StreamSource
 from daswatch.records.kinesis import StreamRecord
+
+if TYPE_CHECKING:
+    from daswatch.documents.decoder import DecodedRecord
 
 # The stages at which records are counted; the last one is a manifest, by which its hour's objects were all counted.
 INGESTED, ARCHIVED, MANIFEST = "ingested", "archived", "manifest"
@@ -41,102 +45,89 @@ def document_digest(document_id: str) -> str:
 
 
 @dataclass(slots=True)
-class RecordTally:
-    """What one stream record adds; `position` is its place in the batch. A dead letter has no documents."""
-
-    position: int
-    stream: StreamSource
-    arrived_at: str
-    digest: str
-    instance_id: str = ""
-    heartbeats: int = 0
-    dropped: int = 0
-    is_dead_letter: bool = False
-    documents: Mapping[str, list[str]] = field(default_factory=dict)  # their ids by minute
-
-
-def minutes_of(documents: Iterable[Document]) -> dict[str, list[str]]:
-    """The ids of documents by minute."""
-    found: dict[str, list[str]] = {}
-    for document in documents:
-        minute = document.source["@timestamp"][:_MINUTE]
-        if minute in found:
-            found[minute].append(document.id)
-        else:
-            found[minute] = [document.id]
-    return found
-
-
-@dataclass(slots=True)
 class _Minute:
-    records: list[str] = field(default_factory=list)  # digests
-    documents: list[str] = field(default_factory=list)  # ids
+    stream: StreamSource
+    records: list[str] = field(default_factory=list)  # digests, and those of documents
+    documents: list[str] = field(default_factory=list)
     heartbeats: int = 0
     dropped: int = 0
     dead_letters: int = 0
 
 
-def actions(
-    tallies: Iterable[RecordTally],
-    batch: Sequence[StreamRecord],
-    ingested_at: str,
-    name: str,
-    refused: Collection[str] = (),
-) -> list[Action]:
-    """The documents that hold these tallies; `batch` is what was written of the batch, and names it.
+class Tally:
+    """Adds up what the records of one batch hold, by database instance and minute.
 
-    `name` is what the index of each day begins with; `refused` are the ids of documents that became dead letters.
+    It is named by the first and the last record that it took: a delivery of the same ones adds nothing.
     """
-    minutes: dict[tuple[StreamSource, str, str], _Minute] = {}
-    newest = ""
-    for tally in tallies:
-        stream, instance_id = tally.stream, tally.instance_id
-        newest = max(newest, tally.arrived_at)
-        own = minutes.setdefault((stream, instance_id, tally.arrived_at[:_MINUTE]), _Minute())
-        own.records.append(tally.digest)
-        own.heartbeats += tally.heartbeats
-        own.dropped += tally.dropped
-        own.dead_letters += tally.is_dead_letter
-        for minute, ids in tally.documents.items():
-            if written := [one for one in ids if one not in refused] if refused else ids:
-                minutes.setdefault((stream, instance_id, minute), _Minute()).documents += written
-    index = f"{name}-{newest[:10].replace('-', '.')}"
-    return [_action(index, key, counted, batch, ingested_at) for key, counted in minutes.items()]
 
+    def __init__(self) -> None:
+        self._minutes: dict[tuple[str, str, str], _Minute] = {}
+        self._newest = ""
+        self._ends: list[StreamRecord] = []  # the first and the last record
 
-def _action(
-    index: str,
-    key: tuple[StreamSource, str, str],
-    counted: _Minute,
-    batch: Sequence[StreamRecord],
-    ingested_at: str,
-) -> Action:
-    stream, instance_id, minute = key
-    first, last = batch[0], batch[-1]
-    name = [INGESTED, stream.resource_id, instance_id, minute, first.shard_id]
-    name += [first.sequence_number, last.sequence_number]
-    document: Mapping[str, object] = {
-        "@timestamp": f"{minute}:00.000Z",
-        "stage": INGESTED,
-        "ingestedAt": ingested_at,
-        "resourceId": stream.resource_id,
-        "instanceId": instance_id,
-        "awsAccountId": stream.account_id,
-        "awsRegion": stream.region,
-        "shardId": first.shard_id[:200],
-        "firstSequenceNumber": first.sequence_number[:200],
-        "lastSequenceNumber": last.sequence_number[:200],
-        "records": len(counted.records),
-        "heartbeats": counted.heartbeats,
-        "documents": len(counted.documents),
-        "dropped": counted.dropped,
-        "deadLetters": counted.dead_letters,
-        "recordDigests": "".join(counted.records),
-        "documentDigests": "".join([document_id[_OF_DOCUMENT_ID] for document_id in counted.documents]),
-    }
-    kept = {name: value for name, value in document.items() if value not in ("", 0)}
-    identity = blake2b(canonical_json(name), digest_size=16).hexdigest()
-    return Action.create(index, identity, orjson.dumps(kept), required=False)
+    def take(self, record: StreamRecord, decoded: DecodedRecord) -> None:
+        """Count a record and its documents, whether these are written or not."""
+        stream, instance_id = record.source, decoded.instance_id
+        own = self._arrived(record, stream, instance_id)
+        own.heartbeats += decoded.dropped.get(Noise.HEARTBEAT, 0)
+        own.dropped += decoded.dropped.get(Noise.AWS_USER, 0)
+        minute, documents = "", own.documents
+        for document in decoded.documents:
+            at = document.source["@timestamp"]
+            if not minute or not at.startswith(minute):
+                minute = at[:_MINUTE]
+                documents = self._minute(stream, instance_id, minute).documents
+            documents.append(document.id[_OF_DOCUMENT_ID])
+
+    def take_dead_letter(self, record: StreamRecord, stream: StreamSource) -> None:
+        """Count a record that can never be decoded, so that its instance is not known: it arrived."""
+        self._arrived(record, stream, "").dead_letters += 1
+
+    def actions(self, ingested_at: str, name: str) -> list[Action]:
+        """The documents that hold what was counted; `name` is what the index of each day begins with."""
+        index = f"{name}-{self._newest[:10].replace('-', '.')}"
+        return [self._action(index, key, counted, ingested_at) for key, counted in self._minutes.items()]
+
+    def _arrived(self, record: StreamRecord, stream: StreamSource, instance_id: str) -> _Minute:
+        self._newest = max(self._newest, record.arrived_at)
+        self._ends[1:] = [record]
+        own = self._minute(stream, instance_id, record.arrived_at[:_MINUTE])
+        own.records.append(record_digest(record.data))
+        return own
+
+    def _minute(self, stream: StreamSource, instance_id: str, minute: str) -> _Minute:
+        key = (stream.resource_id, instance_id, minute)
+        found = self._minutes.get(key)
+        if found is None:
+            found = self._minutes[key] = _Minute(stream)
+        return found
+
+    def _action(self, index: str, key: tuple[str, str, str], counted: _Minute, ingested_at: str) -> Action:
+        resource_id, instance_id, minute = key
+        first, last = self._ends[0], self._ends[-1]
+        name = [INGESTED, *key, first.shard_id, first.sequence_number, last.sequence_number]
+        document: Mapping[str, object] = {
+            "@timestamp": f"{minute}:00.000Z",
+            "stage": INGESTED,
+            "ingestedAt": ingested_at,
+            "resourceId": resource_id,
+            "instanceId": instance_id,
+            "awsAccountId": counted.stream.account_id,
+            "awsRegion": counted.stream.region,
+            "shardId": first.shard_id[:200],
+            "firstSequenceNumber": first.sequence_number[:200],
+            "lastSequenceNumber": last.sequence_number[:200],
+            "records": len(counted.records),
+            "heartbeats": counted.heartbeats,
+            "documents": len(counted.documents),
+            "dropped": counted.dropped,
+            "deadLetters": counted.dead_letters,
+            "recordDigests": "".join(counted.records),
+            "documentDigests": "".join(counted.documents),
+        }
+        kept = {name: value for name, value in document.items() if value not in ("", 0)}
+        identity = blake2b(canonical_json(name), digest_size=16).hexdigest()
+        return Action.create(index, identity, orjson.dumps(kept), required=False)
 
 
 @dataclass(frozen=True, slots=True)

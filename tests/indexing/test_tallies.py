@@ -3,80 +3,95 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
 from daswatch.content.templates import shipped_content
+from daswatch.documents.decoder import DecodedRecord
+from daswatch.documents.document import Document
+from daswatch.documents.noise import Noise
 from daswatch.indexing.tallies import (
     ArchivedObject,
     ManifestNote,
-    RecordTally,
-    actions,
+    Tally,
     archived_actions,
     digests,
     document_digest,
     record_digest,
 )
 from daswatch.records.envelope import StreamSource
-from daswatch.records.kinesis import StreamRecord, read_stream_record
+from daswatch.records.kinesis import StreamRecord
 
 AT = "2031-03-04T11:30:59.900Z"
 NEXT = "2031-03-04T11:31:00.100Z"
+NAME = "das-tallies"
 STREAM = StreamSource("cluster-A", "aws:rds:dbc-id", "123456789012", "eu-west-1")
-BATCH = [
-    read_stream_record(
-        {"eventID": f"shardId-000:{number}", "kinesis": {"sequenceNumber": str(number)}},
-        datetime(2031, 3, 4, tzinfo=UTC),
-    )
-    for number in range(4)
-]
+ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-A"
 ID = "AAAAAABBBBBBBBBBCCCCCC"
 
 
-def tally(arrived_at: str = AT, digest: str = "00000001", **fields: Any) -> RecordTally:
-    return RecordTally(0, STREAM, arrived_at, digest, **{"instance_id": "db-A", **fields})
+def record(number: int = 0, arrived_at: str = AT, data: str = "e30=") -> StreamRecord:
+    return StreamRecord({}, data, ARN, str(number), "shardId-000", arrived_at, number)
 
 
-def counted(*tallies: RecordTally, batch: list[StreamRecord] = BATCH, refused: set[str] | None = None) -> Any:
-    made = actions(tallies, batch, NEXT, "das-tallies", refused or set())
-    lines = [action.lines.splitlines() for action in made]
-    return {
-        orjson.loads(document)["@timestamp"]: (orjson.loads(head), orjson.loads(document)) for head, document in lines
-    }
+def decoded(*at: str, heartbeats: int = 0, dropped: int = 0) -> DecodedRecord:
+    """A record of one instance, with an event at each of these times."""
+    documents = [Document("das-events-2031.03.04", ID, {"@timestamp": one}) for one in at]
+    noise = {Noise.HEARTBEAT: heartbeats, Noise.AWS_USER: dropped}
+    return DecodedRecord("db-A", len(at), documents, noise, "", None, 0.0, 0.0)
+
+
+def counted(tally: Tally) -> dict[str, tuple[Any, Any]]:
+    """Action and document of each tally, by time."""
+    lines = [[orjson.loads(line) for line in action.lines.splitlines()] for action in tally.actions(NEXT, NAME)]
+    return {document["@timestamp"]: (head, document) for head, document in lines}
+
+
+def tally_of(*records: StreamRecord) -> Tally:
+    tally = Tally()
+    for one in records:
+        tally.take(one, decoded())
+    return tally
 
 
 def test_records_count_at_arrival_and_documents_at_their_event() -> None:
-    found = counted(
-        tally(NEXT, heartbeats=2, dropped=1, documents={"2031-03-04T11:30": [ID]}),
-        tally(AT, "00000002"),
-    )
+    tally = Tally()
+    tally.take(record(0, NEXT), decoded(AT, NEXT, AT, heartbeats=2, dropped=1))
+    tally.take(record(1, AT, "bnVsbA=="), decoded())
+
+    found = counted(tally)
 
     first, second = (found[f"2031-03-04T11:{minute}:00.000Z"][1] for minute in (30, 31))
-    assert (first["records"], first["documents"], first["recordDigests"]) == (1, 1, "00000002")
-    assert first["documentDigests"] == document_digest(ID)
-    assert (second["records"], second["heartbeats"], second["dropped"]) == (1, 2, 1)
-    assert "documents" not in second
+    assert (first["records"], first["documents"]) == (1, 2)
+    assert first["recordDigests"] == record_digest("bnVsbA==")
+    assert first["documentDigests"] == 2 * document_digest(ID)
+    assert (second["records"], second["documents"]) == (1, 1)
+    assert (second["heartbeats"], second["dropped"]) == (2, 1)
     assert {head["create"]["_index"] for head, _ in found.values()} == {"das-tallies-2031.03.04"}
 
 
 def test_redelivery_has_the_same_id_and_another_part_of_the_batch_has_not() -> None:
-    (once, again, half) = (counted(tally(), batch=batch) for batch in (BATCH, BATCH, BATCH[:2]))
+    batch = [record(number) for number in range(4)]
+    found = [counted(tally_of(*records)) for records in (batch, batch, batch[:2], batch[1:])]
 
-    ids = [next(iter(found.values()))[0]["create"]["_id"] for found in (once, again, half)]
-    assert ids[0] == ids[1] != ids[2]
+    once, again, begin, end = [next(iter(one.values()))[0]["create"]["_id"] for one in found]
+    assert once == again
+    assert len({once, begin, end}) == 3
 
 
-def test_refused_document_is_not_counted() -> None:
-    ((_, document),) = counted(tally(documents={AT[:16]: [ID]}), refused={ID}).values()
-
-    assert "documents" not in document
+def test_no_tally_is_needed_and_none_is_waited_for() -> None:
+    """What is lost is in the log: records are worth a redelivery, and counts of them are not."""
+    assert Tally().actions(NEXT, NAME) == []
+    assert [action.required for action in tally_of(record()).actions(NEXT, NAME)] == [False]
 
 
 def test_dead_letter_is_counted_without_instance() -> None:
-    ((_, document),) = counted(tally(instance_id="", is_dead_letter=True)).values()
+    tally = Tally()
+    tally.take_dead_letter(record(), STREAM)
+
+    ((_, document),) = counted(tally).values()
 
     assert (document["records"], document["deadLetters"]) == (1, 1)
     assert "instanceId" not in document
@@ -96,9 +111,12 @@ def test_mapping_has_every_field_that_is_searched(stage: str) -> None:
     template = next(content.body for content in shipped_content() if content.name == "das-tallies")["template"]
     note = ManifestNote("manifests/cluster-A/2031/03/04/11.json", AT, "0" * 64, 1)
     objects = [ArchivedObject("evidence/cluster-A/x.gz", AT, ("00000001",))]
+    tally = Tally()
+    tally.take(record(), decoded(AT, heartbeats=1, dropped=1))
+    tally.take_dead_letter(record(), STREAM)
     made = {
-        "ingested": actions([tally(documents={AT[:16]: [ID]})], BATCH, NEXT, "das-tallies"),
-        "archived": archived_actions("cluster-A", ("123456789012", "eu-west-1"), objects, note, "das-tallies"),
+        "ingested": tally.actions(NEXT, NAME),
+        "archived": archived_actions("cluster-A", ("123456789012", "eu-west-1"), objects, note, NAME),
     }[stage]
 
     fields = {field for action in made for field in orjson.loads(action.lines.splitlines()[1])}
