@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,10 @@ from daswatch.aws.clients import (
 )
 from daswatch.aws.cloudwatch import Telemetry
 from daswatch.aws.enrolment import ConsumersGateway, StepsGateway
+from daswatch.aws.evidence import EvidenceBucket
 from daswatch.aws.first_records import FirstRecords
 from daswatch.aws.fleet import FleetLookup
-from daswatch.aws.manifests import ArchiveReader, ManifestWriter
+from daswatch.aws.manifests import ManifestWriter
 from daswatch.aws.rds import ActivityStreams
 from daswatch.aws.sns import AlertTopic
 from daswatch.deadline import Deadline
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 _SHARE_OF_ENROLMENT = 0.8
 # What is left is for the log.
 _SHARE_OF_MANIFESTS = 0.9
+_READERS = 2  # threads that read the archive ahead
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -84,11 +87,12 @@ class Function:
         self.telemetry = Telemetry(SERVICE)
         self.watch = Watch(cloudwatch_client, topic, f"account {place.account_id}, region {place.region}")
         index = CompletenessIndex(client, Indices(settings.index_prefix), settings.search.service)
-        self.manifests = (
-            ManifestWriter(ArchiveReader(s3_client(), evidence), partial(note_archived, index, place))
-            if evidence
-            else None
-        )
+        readers = ThreadPoolExecutor(_READERS, "evidence")
+
+        def bucket(deadline: Deadline) -> EvidenceBucket:
+            return EvidenceBucket(s3_client(), evidence, "", lambda: deadline, readers)
+
+        self.manifests = ManifestWriter(bucket, partial(note_archived, index, place)) if evidence else None
         self.reconciler = Reconciler(
             place=place,
             lookup=FleetLookup(place.account_id, place.region, regional_client, sts_client, regions=(place.region,)),

@@ -1,4 +1,4 @@
-"""S3: objects of evidence, read ahead of the one that opens them, and never changed but for a tag.
+"""S3: objects of evidence, read ahead of the one that opens them, and never changed but for a tag; and manifests.
 
 An object is read in ranges, so that one of any size takes bounded memory, and a read that fails repeats only its range.
 """
@@ -9,15 +9,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.api_calls import AwsError, Trouble, ask
 from daswatch.aws.s3 import list_objects
 from daswatch.deadline import Deadline
 from daswatch.errors import EvidenceDamaged, EvidenceUnavailable
-from daswatch.evidence.replay import Listed, Opened
+from daswatch.evidence.objects import Listed
+from daswatch.evidence.replay import Opened
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -28,6 +30,7 @@ _AHEAD = 8  # objects of which the first range is in memory
 _CALL_SECONDS = 60.0
 _CHANGED = ("PreconditionFailed", "InvalidRange")
 _GONE = ("NoSuchKey", "404")
+_EXISTS = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class _Range:
     content: bytes
     metadata: Mapping[str, str]
     is_tagged: bool
+    version_id: str
 
 
 class EvidenceBucket:
@@ -49,11 +53,28 @@ class EvidenceBucket:
         self._patience = patience
         self._executor = executor
 
-    def listed(self, after: str = "") -> Iterator[Listed]:
-        """All objects with a greater key, in the order of their keys."""
+    def listed(self, after: str = "", folder: str = "", most: int = 0) -> Iterator[Listed]:
+        """All objects with a greater key, in the order of their keys; those of a folder of ours, or the first ones."""
         ask_page = partial(self._ask, name="ListObjectsV2")
-        for one in list_objects(self._client, self._bucket, self._prefix, ask_page, after):
+        objects = list_objects(self._client, self._bucket, self._prefix + folder, ask_page, after)
+        for one in islice(objects, most or None):
             yield Listed(one["Key"], one["Size"], one["LastModified"].astimezone(UTC), one.get("ETag", ""))
+
+    def content(self, key: str) -> bytes | None:
+        """A small object; None if there is none."""
+        found = self._first(Listed(key, 0, datetime.min.replace(tzinfo=UTC)))
+        return found.content if found else None
+
+    def put_once(self, key: str, body: bytes) -> bool:
+        """Write a JSON document if there is no object of this name; whether it was written."""
+        put = {"Bucket": self._bucket, "Key": key, "Body": body, "ContentType": "application/json"}
+        try:
+            ask(partial(self._client.put_object, **put, IfNoneMatch="*"), self._patience().at_most(_CALL_SECONDS))  # type: ignore[arg-type]
+        except AwsError as exc:
+            if exc.code in _EXISTS:
+                return False
+            raise EvidenceUnavailable(f"S3 PutObject in {self._bucket}: {exc.code}") from exc
+        return True
 
     def opened(self, objects: Iterable[Listed]) -> Iterator[Opened]:
         """These objects, opened in their order while the next ones are read."""
@@ -71,7 +92,8 @@ class EvidenceBucket:
                     yield Opened(listed, iter(()), {}, is_gone=True)
                     continue
                 is_done = first.is_tagged and self._is_done(listed.key)
-                yield Opened(listed, self._chunks(listed, first.content), first.metadata, is_done)
+                chunks = self._chunks(listed, first.content)
+                yield Opened(listed, chunks, first.metadata, is_done, version_id=first.version_id)
                 del first  # large: not while the next one is read
         finally:
             for _, reading in ahead:
@@ -126,7 +148,9 @@ class EvidenceBucket:
         def read() -> _Range:
             answer = self._client.get_object(**where)  # type: ignore[arg-type]
             content = answer["Body"].read()
-            return _Range(content, answer.get("Metadata", {}), bool(answer.get("TagCount")))
+            version_id = answer.get("VersionId", "")
+            version_id = "" if version_id == "null" else version_id  # of a bucket without versions
+            return _Range(content, answer.get("Metadata", {}), bool(answer.get("TagCount")), version_id)
 
         found: _Range = self._ask(read, "GetObject")
         return found

@@ -174,11 +174,3 @@ class _FactsOfPlace:
             except AwsError as exc:
                 self._key_states[key_id] = KeyState.NOT_FOUND if exc.code.startswith("NotFound") else ""
         return self._key_states[key_id]
-
-
-def own_account(client: STSClient, deadline: Deadline) -> str:
-    """The account of the caller. Raises FleetUnavailable."""
-    try:
-        return ask(client.get_caller_identity, deadline)["Account"]
-    except AwsError as exc:
-        raise FleetUnavailable(f"STS GetCallerIdentity: {exc.code}: {exc.words}") from exc

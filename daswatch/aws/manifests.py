@@ -1,6 +1,6 @@
 """S3: the manifests of the archive, written once for each hour, and read again.
 
-Objects are streamed: of one of any size, a piece is in memory.
+Of an object of any size, some pieces are in memory.
 """
 
 from __future__ import annotations
@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.api_calls import AwsError, ask
+from daswatch.aws.evidence import EvidenceBucket
 from daswatch.deadline import Deadline
 from daswatch.enrolment.first_records import NoteError, evidence_folder, read_portion
 from daswatch.errors import EvidenceDamaged, EvidenceUnavailable
 from daswatch.evidence.manifests import (
-    Listed,
     Manifest,
     ManifestError,
     ObjectEntry,
@@ -29,18 +26,11 @@ from daswatch.evidence.manifests import (
     named_by,
     read_manifest,
 )
-from daswatch.evidence.objects import read_object
+from daswatch.evidence.objects import Listed, read_object
 from daswatch.indexing.tallies import record_digest
 from daswatch.times import iso_milliseconds
 
-if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
-
-_PIECE_BYTES = 1024 * 1024
-_CALL_SECONDS = 60.0
 _SHORTEST_SECONDS = 10.0  # to read an hour of a quiet database
-_EXISTS = ("PreconditionFailed", "ConditionalRequestConflict")
-_GONE = ("NoSuchKey", "404")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,109 +52,63 @@ class ManifestReport:
     causes: set[str] = field(default_factory=set)
 
 
-class ArchiveReader:
-    """A bucket of evidence. Raises EvidenceUnavailable."""
+def read_whole(bucket: EvidenceBucket, listed: Listed, *, with_records: bool = True) -> ObjectRead:
+    """Read all of an object. One that is damaged has no number of records. Raises EvidenceUnavailable."""
+    try:
+        (opened,) = bucket.opened([listed])
+    except EvidenceDamaged as exc:
+        raise EvidenceUnavailable(f"{listed.key}: {exc}") from exc
+    if opened.is_gone:
+        raise EvidenceUnavailable(f"{listed.key} is gone")
+    digest = sha256()
+    size = 0
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
-
-    def listed(self, folder: str, deadline: Deadline, after: str = "", most: int = 0) -> Iterator[Listed]:
-        """The objects of a folder in the order of their keys, at most so many."""
-        parameters: dict[str, Any] = {"Bucket": self._bucket, "Prefix": folder, "StartAfter": after}
-        if most:
-            parameters["MaxKeys"] = most
-        while True:
-            page = self._ask(partial(self._client.list_objects_v2, **parameters), "ListObjectsV2", deadline)
-            for one in page.get("Contents", ()):
-                parameters["StartAfter"] = one["Key"]
-                yield Listed(one["Key"], one["Size"], one["LastModified"].astimezone(UTC))
-            if most or not page.get("IsTruncated"):
-                return
-
-    def content(self, key: str, deadline: Deadline) -> bytes | None:
-        """A small object; None if there is none."""
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
         try:
-            call = partial(self._client.get_object, Bucket=self._bucket, Key=key)
-            answer = ask(call, deadline.at_most(_CALL_SECONDS))
-            return self._ask(answer["Body"].read, "GetObject", deadline)  # type: ignore[no-any-return]
-        except AwsError as exc:
-            if exc.code in _GONE:
-                return None
-            raise EvidenceUnavailable(f"S3 GetObject in {self._bucket}: {exc.code}") from exc
-
-    def read(self, listed: Listed, deadline: Deadline, *, with_records: bool = True) -> ObjectRead:
-        """Read all of an object. One that is damaged has no number of records."""
-        answer = self._ask(partial(self._client.get_object, Bucket=self._bucket, Key=listed.key), "GetObject", deadline)
-        metadata: Mapping[str, str] = answer.get("Metadata", {})
-        digest = sha256()
-        size = 0
-
-        def pieces() -> Iterator[bytes]:
-            nonlocal size
-            while piece := self._ask(partial(answer["Body"].read, _PIECE_BYTES), "GetObject", deadline):
+            for piece in opened.chunks:
                 digest.update(piece)
                 size += len(piece)
                 yield piece
+        except EvidenceDamaged as exc:  # by another writer, while it was read
+            raise EvidenceUnavailable(f"{listed.key}: {exc}") from exc
 
-        rest = pieces()
-        digests: list[str] = []
-        is_whole = True
-        if with_records:
-            try:
-                found = read_object(listed.key, rest, listed.modified, metadata)
-                digests += (record_digest(record.data) for record in found.records)
-            except EvidenceDamaged:
-                is_whole = False
-        for _ in rest:  # what the reader of records left
-            pass
-        entry = ObjectEntry(
-            listed.key,
-            size,
-            digest.hexdigest(),
-            len(digests) if is_whole and with_records else None,
-            "" if listed.is_first_records else iso_milliseconds(listed.at),
-            _last_sequence_number(metadata),
-            answer.get("VersionId", "") if answer.get("VersionId") != "null" else "",
-        )
-        return ObjectRead(entry, tuple(digests))
-
-    def put_once(self, key: str, body: bytes, deadline: Deadline) -> bool:
-        """Write an object if there is none of this name; whether it was written."""
-        call = partial(
-            self._client.put_object,
-            Bucket=self._bucket,
-            Key=key,
-            Body=body,
-            ContentType="application/json",
-            IfNoneMatch="*",
-        )
+    rest = pieces()
+    digests: list[str] = []
+    is_whole = True
+    if with_records:
         try:
-            ask(call, deadline.at_most(_CALL_SECONDS))
-        except AwsError as exc:
-            if exc.code in _EXISTS:
-                return False
-            raise EvidenceUnavailable(f"S3 PutObject in {self._bucket}: {exc.code}") from exc
-        return True
-
-    def _ask(self, call: Callable[[], Any], name: str, deadline: Deadline) -> Any:
-        try:
-            return ask(call, deadline.at_most(_CALL_SECONDS))
-        except AwsError as exc:
-            raise EvidenceUnavailable(f"S3 {name} in {self._bucket}: {exc.code}") from exc
+            found = read_object(listed.key, rest, listed.modified, opened.metadata)
+            digests += (record_digest(record.data) for record in found.records)
+        except EvidenceDamaged:
+            is_whole = False
+    for _ in rest:  # what the reader of records left
+        pass
+    entry = ObjectEntry(
+        listed.key,
+        size,
+        digest.hexdigest(),
+        len(digests) if is_whole and with_records else None,
+        "" if listed.is_first_records else iso_milliseconds(listed.at),
+        _last_sequence_number(opened.metadata),
+        opened.version_id,
+    )
+    return ObjectRead(entry, tuple(digests))
 
 
 class ManifestWriter:
     """Writes the manifests that are due; one for as long as the function is warm.
 
-    `archived` takes what the objects of a manifest hold before it is written: where that fails, the next run reads
-    them again.
+    `bucket` gives the archive's, all whose calls have a deadline. `archived` takes what the objects of a manifest hold
+    before it is written: where that fails, the next run reads them again.
     """
 
     def __init__(
-        self, reader: ArchiveReader, archived: Callable[[Manifest, str, list[ObjectRead], Deadline], None]
+        self,
+        bucket: Callable[[Deadline], EvidenceBucket],
+        archived: Callable[[Manifest, str, list[ObjectRead], Deadline], None],
     ) -> None:
-        self._reader = reader
+        self._bucket = bucket
         self._archived = archived
         self._last: dict[str, tuple[Manifest, str]] = {}  # of each database, with its hash
 
@@ -186,18 +130,19 @@ class ManifestWriter:
 
     def _advance(self, resource_id: str, now: datetime, deadline: Deadline, report: ManifestReport) -> bool:
         """Write the manifests of one database; whether all that are due are written."""
-        last, digest = self._last_of(resource_id, now, deadline)
-        oldest = None if last else self._oldest(resource_id, deadline)
+        bucket = self._bucket(deadline)
+        last, digest = self._last_of(resource_id, bucket)
+        oldest = None if last else next((one.at for one in bucket.listed("", evidence_folder(resource_id), 1)), None)
         for hour in due_hours(last, oldest, now):
             if deadline.remaining < _SHORTEST_SECONDS:
                 return False
             folders = folders_of(resource_id, hour)
-            listed = [one for folder in folders for one in self._reader.listed(folder, deadline)]
-            objects = [self._reader.read(one, deadline) for one in named_by(hour, listed, last)]
+            listed = [one for folder in folders for one in bucket.listed(folder=folder)]
+            objects = [read_whole(bucket, one) for one in named_by(hour, listed, last)]
             manifest = Manifest(resource_id, hour, digest, now, tuple(one.entry for one in objects))
             body = manifest.body()
             self._archived(manifest, hash_of(body), objects, deadline)
-            if not self._reader.put_once(manifest.key, body, deadline):
+            if not bucket.put_once(manifest.key, body):
                 self._last.pop(resource_id, None)  # another run was first: the next one reads it
                 return False
             last, digest = manifest, hash_of(body)
@@ -207,25 +152,19 @@ class ManifestWriter:
             report.records += manifest.records
         return True
 
-    def _last_of(self, resource_id: str, now: datetime, deadline: Deadline) -> tuple[Manifest | None, str]:
+    def _last_of(self, resource_id: str, bucket: EvidenceBucket) -> tuple[Manifest | None, str]:
         if resource_id in self._last:
             return self._last[resource_id]
         keys = [
-            one.key
-            for one in self._reader.listed(manifests_folder(resource_id), deadline)
-            if hour_of_key(one.key) is not None
+            one.key for one in bucket.listed(folder=manifests_folder(resource_id)) if hour_of_key(one.key) is not None
         ]
         if not keys:
             return None, ""
-        body = self._reader.content(keys[-1], deadline)
+        body = bucket.content(keys[-1])
         if body is None:
             raise EvidenceUnavailable(f"the manifest {keys[-1]} is gone")
         self._last[resource_id] = (read_manifest(body), hash_of(body))
         return self._last[resource_id]
-
-    def _oldest(self, resource_id: str, deadline: Deadline) -> datetime | None:
-        found = next(self._reader.listed(evidence_folder(resource_id), deadline, most=1), None)
-        return found.at if found else None
 
 
 def _last_sequence_number(metadata: Mapping[str, str]) -> str:

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from daswatch.aws.clients import organizations_client, regional_client, session, sts_client
-from daswatch.aws.fleet import FleetLookup, accounts_of, own_account
+from daswatch.aws.fleet import FleetLookup, accounts_of
+from daswatch.aws.identity import caller
 from daswatch.commands.console import progress
 from daswatch.deadline import Deadline
-from daswatch.errors import SettingsError
+from daswatch.errors import FleetUnavailable, SettingsError
 from daswatch.fleet.audit import Audit, audited
 from daswatch.fleet.inventory import Look
 from daswatch.fleet.posture import Coverage
@@ -81,7 +82,7 @@ def _asked(name: str, values: Sequence[str] | None) -> dict[str, str]:
 def _look(scope: FleetScope) -> list[Look]:
     if not session().region_name:
         raise SettingsError(["AWS_REGION is missing (expected: a region to begin with, like eu-west-1)"])
-    own = own_account(sts_client(), command_deadline())
+    own = caller(sts_client(), command_deadline(), FleetUnavailable).account_id
     accounts = accounts_of(scope, own, organizations_client, command_deadline())
     lookup = FleetLookup(own, session().region_name, regional_client, sts_client, scope.role, scope.regions)
     with progress() as bar:

@@ -37,8 +37,9 @@ from daswatch.documents.actors import ActorTable
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
 from daswatch.errors import SettingsError
+from daswatch.evidence.objects import Listed
 from daswatch.evidence.readings import Caller, FileReadings, Purpose, Readings
-from daswatch.evidence.replay import Listed, Nowhere, Replayer, Selection, Target
+from daswatch.evidence.replay import Nowhere, Replayer, Selection, Target
 from daswatch.evidence.row_files import RowFile
 from daswatch.evidence.run import ReplayRun, RunReport
 from daswatch.evidence.spans import spans_of

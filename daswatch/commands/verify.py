@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from daswatch.aws.clients import s3_client
-from daswatch.aws.manifests import ArchiveReader
+from daswatch.aws.evidence import EvidenceBucket
+from daswatch.aws.manifests import read_whole
 from daswatch.commands.console import Output, errors_as_exit_codes, progress, write_json
 from daswatch.commands.spans import Begin, End, read_span
 from daswatch.commands.stream import Format
@@ -25,7 +27,6 @@ from daswatch.errors import EvidenceUnavailable, SettingsError
 from daswatch.evidence.manifests import (
     FOLDER,
     Difference,
-    Listed,
     Tampered,
     Verification,
     chained,
@@ -34,6 +35,7 @@ from daswatch.evidence.manifests import (
     manifest_key,
     manifests_folder,
 )
+from daswatch.evidence.objects import Listed
 from daswatch.indices import Indices
 from daswatch.opensearch.client import search_client
 from daswatch.opensearch.completeness_index import CompletenessIndex
@@ -45,8 +47,8 @@ from daswatch.times import iso_milliseconds
 app = typer.Typer(add_completion=False)
 
 _S3_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/?", re.ASCII)
-_OBJECT_SECONDS = 600.0  # to read one
-_LIST_SECONDS = 600.0
+_PATIENCE_SECONDS = 600.0  # for S3, at each call
+_READERS = 2  # threads that read S3 ahead
 
 
 @app.command()
@@ -70,10 +72,10 @@ def run(
             raise SettingsError([f"{source} is not a bucket (expected: s3://bucket)"])
         span = read_span(begin, end, datetime.now(UTC))
         index = _index()
-        reader = ArchiveReader(s3_client(), bucket[1])
-        found = resource_ids or _databases(reader)
-        with progress() as bar:
-            results = [_verified(reader, index, one, span, bar) for one in found]
+        with ThreadPoolExecutor(_READERS, "evidence") as executor, progress() as bar:
+            archive = EvidenceBucket(s3_client(), bucket[1], "", _patience, executor)
+            found = resource_ids or _databases(archive)
+            results = [_verified(archive, index, one, span, bar) for one in found]
         if output is Output.JSON:
             write_json(_json(results))
         else:
@@ -90,11 +92,11 @@ def _index() -> CompletenessIndex | None:
     return CompletenessIndex(search_client(endpoint), Indices(prefix), endpoint.service) if endpoint else None
 
 
-def _databases(reader: ArchiveReader) -> list[str]:
+def _databases(archive: EvidenceBucket) -> list[str]:
     """Those that have manifests. One listing for each: what sorts behind all of a database's is the next one's."""
     found: list[str] = []
     after = ""
-    while (one := next(reader.listed(FOLDER, _listing(), after, most=1), None)) is not None:
+    while (one := next(archive.listed(after, FOLDER, most=1), None)) is not None:
         resource_id = one.key.removeprefix(FOLDER).partition("/")[0]
         found.append(resource_id)
         after = f"{FOLDER}{resource_id}0"  # the character behind the slash
@@ -102,16 +104,16 @@ def _databases(reader: ArchiveReader) -> list[str]:
 
 
 def _verified(
-    reader: ArchiveReader, index: CompletenessIndex | None, resource_id: str, span: Period, bar: Progress
+    archive: EvidenceBucket, index: CompletenessIndex | None, resource_id: str, span: Period, bar: Progress
 ) -> Verification:
     # The manifest before the first one shows whether that is the one which followed.
     after = manifest_key(resource_id, span.begin - timedelta(hours=2))
     bodies: list[tuple[str, bytes]] = []
-    for one in reader.listed(manifests_folder(resource_id), _listing(), after):
+    for one in archive.listed(after, manifests_folder(resource_id)):
         hour = hour_of_key(one.key)
         if hour is None or hour >= span.end:
             continue
-        if (body := reader.content(one.key, _reading())) is not None:
+        if (body := archive.content(one.key)) is not None:
             bodies.append((one.key, body))
     anchors = None
     if index:
@@ -122,14 +124,14 @@ def _verified(
     chain = chained(resource_id, bodies, anchors)
     listed: list[Listed] = []
     if chain.manifests:
-        listed = list(reader.listed(f"{evidence_folder(resource_id)}", _listing()))
+        listed = list(archive.listed(folder=evidence_folder(resource_id)))
     differences, to_read = compared(chain, listed, span.begin, span.end)
     there = {one.key: one for one in listed}
     size = 0
     task = bar.add_task(resource_id, total=len(to_read))
     for entry, manifest in to_read:
         try:
-            found = reader.read(there[entry.key], _reading(), with_records=False).entry
+            found = read_whole(archive, there[entry.key], with_records=False).entry
         except EvidenceUnavailable as exc:
             tampered = Tampered(Difference.UNREADABLE, entry.key, iso_milliseconds(manifest.hour), str(exc))
             differences.append(tampered)
@@ -152,12 +154,8 @@ def _verified(
     )
 
 
-def _reading() -> Deadline:
-    return Deadline.after(_OBJECT_SECONDS)
-
-
-def _listing() -> Deadline:
-    return Deadline.after(_LIST_SECONDS)
+def _patience() -> Deadline:
+    return Deadline.after(_PATIENCE_SECONDS)
 
 
 def _json(results: Sequence[Verification]) -> dict[str, object]:

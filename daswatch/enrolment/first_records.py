@@ -347,6 +347,11 @@ def starts_folder(resource_id: str) -> str:
     return f"{evidence_folder(resource_id)}start/"
 
 
+def is_first_records(key: str) -> bool:
+    """Whether an object is not the delivery's."""
+    return "/start/" in key
+
+
 def start_folder(resource_id: str, created: datetime) -> str:
     """The folder of one stream: one that was stopped and started again has the same name and the same shards."""
     return f"{starts_folder(resource_id)}{created.astimezone(UTC):%Y%m%dT%H%M%SZ}/"

@@ -23,8 +23,9 @@ from typing import Any
 import orjson
 
 from daswatch.canonical import canonical_json
-from daswatch.enrolment.first_records import SPAN, delivered_object, evidence_folder
+from daswatch.enrolment.first_records import SPAN, evidence_folder
 from daswatch.evidence.completeness import HOUR, hour_of
+from daswatch.evidence.objects import Listed
 from daswatch.times import iso_milliseconds, moment_of
 
 VERSION = 1
@@ -39,25 +40,6 @@ _KEY = re.compile(rf"{FOLDER}(?P<resource>[\w-]+)/(\d{{4}})/(\d\d)/(\d\d)/(\d\d)
 
 class ManifestError(Exception):
     """An object has the name of a manifest, and is not one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An object as the bucket lists it."""
-
-    key: str
-    size: int
-    modified: datetime
-
-    @property
-    def at(self) -> datetime:
-        """When its oldest record arrived, by its name."""
-        return delivered_object(self.key, self.modified).at
-
-    @property
-    def is_first_records(self) -> bool:
-        """Whether it is not the delivery's."""
-        return "/start/" in self.key
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from typing import Any
 
 import orjson
 
-from daswatch.enrolment.first_records import NoteError, delivered_object, read_portion
+from daswatch.enrolment.first_records import NoteError, delivered_object, is_first_records, read_portion
 from daswatch.errors import EvidenceDamaged
 from daswatch.records.envelope import ENVELOPE_TYPE
 from daswatch.records.kinesis import StreamRecord, read_stream_record
@@ -52,6 +52,26 @@ class Kind(StrEnum):
     ON_FAILURE = "on-failure"
     FIREHOSE_FAILED = "firehose failed"
     OTHER = "other"  # one JSON document that is none of these: a backup, an asynchronous invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as the bucket lists it; `modified` is when it was written, `version` stands for its bytes."""
+
+    key: str
+    size: int
+    modified: datetime
+    version: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When its oldest record arrived, by its name."""
+        return delivered_object(self.key, self.modified).at
+
+    @property
+    def is_first_records(self) -> bool:
+        """Whether it is not the delivery's."""
+        return is_first_records(self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document, Flattening, second_of
 from daswatch.enrolment.first_records import delivered_object
 from daswatch.errors import EvidenceDamaged, KmsUnavailable, NotAnActivityStream, Reason
-from daswatch.evidence.objects import EvidenceObject, EvidenceRecord, Kind, read_object, resource_id_of
+from daswatch.evidence.objects import EvidenceObject, EvidenceRecord, Kind, Listed, read_object, resource_id_of
 from daswatch.indexing.dead_letters import DeadLetter, decoded_or_letter
 from daswatch.records.envelope import StreamSource, stream_source
 from daswatch.records.kinesis import StreamRecord
@@ -42,16 +42,6 @@ _NOT_EVIDENCE = ("backups/", "replays/", "rows/", "rows-failed/")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """An object of a source; `modified` is when it was written."""
-
-    key: str
-    size: int
-    modified: datetime
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Opened:
     """An object that is being read; reading `chunks` raises EvidenceUnavailable, EvidenceDamaged."""
 
@@ -60,6 +50,7 @@ class Opened:
     metadata: Mapping[str, str]
     is_done: bool = False  # an earlier replay wrote all of it
     is_gone: bool = False  # since it was listed
+    version_id: str = ""  # of a bucket with versions
 
 
 @dataclass(frozen=True, slots=True)

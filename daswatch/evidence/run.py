@@ -14,12 +14,11 @@ from typing import Any, Protocol
 
 from daswatch.deadline import Clock, Deadline
 from daswatch.errors import DependencyError
-from daswatch.evidence.objects import Kind
+from daswatch.evidence.objects import Kind, Listed
 from daswatch.evidence.readings import DONE, RUNNING, STOPPED, Caller, Purpose, Readings, Unfinished
 from daswatch.evidence.replay import (
     UNDATED,
     Counts,
-    Listed,
     ObjectReport,
     Opened,
     Place,

@@ -12,7 +12,8 @@ import pytest
 
 from daswatch.activity_streams.lifecycle import Mode
 from daswatch.aws import clients, fleet
-from daswatch.aws.fleet import FleetLookup, organization_accounts, own_account
+from daswatch.aws.fleet import FleetLookup, organization_accounts
+from daswatch.aws.identity import caller
 from daswatch.deadline import Deadline
 from daswatch.errors import FleetUnavailable
 from daswatch.fleet.database import Place
@@ -111,7 +112,7 @@ def test_own_account_needs_no_role(rds: Rds) -> None:
     (seen,) = lookup("us-west-2", role="").look([ACCOUNT, ACCOUNT], Deadline.after(60))
 
     assert name in names(seen)
-    assert own_account(clients.sts_client(), Deadline.after(10)) == ACCOUNT
+    assert caller(clients.sts_client(), Deadline.after(10)).account_id == ACCOUNT
 
 
 def test_account_without_role_setting_fails_alone(rds: Rds, account: str) -> None:

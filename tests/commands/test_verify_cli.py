@@ -13,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from daswatch.aws import clients
-from daswatch.aws.manifests import ArchiveReader, ManifestWriter
+from daswatch.aws.manifests import ManifestWriter
 from daswatch.cli import app
 from daswatch.deadline import Deadline
 from demo.aws import LocalAws
+from tests.harness.evidence_day import bucket_of
 
 HOUR = datetime(2031, 3, 4, 10, tzinfo=UTC)
 SPAN = ("--from", "2031-03-04T00:00Z", "--to", "2031-03-05T00:00Z")
@@ -29,7 +30,7 @@ class Archive:
         self.s3 = aws.s3()
         self.bucket = aws.create_bucket(f"evidence-{secrets.token_hex(6)}")
         self.keys = [self.put(HOUR + timedelta(minutes=40 * number)) for number in range(6)]
-        writer = ManifestWriter(ArchiveReader(self.s3, self.bucket), lambda *_: None)
+        writer = ManifestWriter(bucket_of(self.s3, self.bucket), lambda *_: None)
         report = writer.run(["cluster-A"], HOUR + timedelta(hours=4, minutes=30), Deadline.after(60))
         assert (report.manifests, report.objects, report.records, report.causes) == (4, 6, 12, set())
 
@@ -119,17 +120,17 @@ def test_damaged_object_is_named_without_its_records(archive: Archive) -> None:
     at = HOUR + timedelta(hours=4, minutes=10)
     key = f"evidence/cluster-A/{at:%Y/%m/%d}/d-1-{at:%Y-%m-%d-%H-%M-%S}-a.gz"
     archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=gzip.compress(b"x" * 1000)[:-9])
-    reader = ArchiveReader(archive.s3, archive.bucket)
+    bucket = bucket_of(archive.s3, archive.bucket)
 
-    ManifestWriter(reader, lambda *_: None).run(["cluster-A"], HOUR + timedelta(hours=6), Deadline.after(60))
+    ManifestWriter(bucket, lambda *_: None).run(["cluster-A"], HOUR + timedelta(hours=6), Deadline.after(60))
 
     (found,) = archive.verify()
     assert (found["manifests"], found["objects"]) == (5, 7)
 
 
 def test_two_writers_write_each_manifest_once(archive: Archive) -> None:
-    reader = ArchiveReader(archive.s3, archive.bucket)
-    writers = [ManifestWriter(reader, lambda *_: None) for _ in range(2)]
+    bucket = bucket_of(archive.s3, archive.bucket)
+    writers = [ManifestWriter(bucket, lambda *_: None) for _ in range(2)]
     for hours in (5, 6):
         for writer in writers:
             writer.run(["cluster-A"], HOUR + timedelta(hours=hours, minutes=30), Deadline.after(60))

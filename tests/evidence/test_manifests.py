@@ -10,7 +10,6 @@ import pytest
 from daswatch.evidence.manifests import (
     Chain,
     Difference,
-    Listed,
     Manifest,
     ManifestError,
     ObjectEntry,
@@ -23,6 +22,7 @@ from daswatch.evidence.manifests import (
     named_by,
     read_manifest,
 )
+from daswatch.evidence.objects import Listed
 
 HOUR = datetime(2031, 3, 4, 10, tzinfo=UTC)
 ONE = timedelta(hours=1)

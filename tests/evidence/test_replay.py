@@ -12,9 +12,9 @@ from daswatch.alerts.alert import Database, Firing, State
 from daswatch.detections.detection import Level
 from daswatch.documents.activity import Activity
 from daswatch.errors import ReadingUnrecorded, SettingsError
-from daswatch.evidence.objects import EvidenceRecord, Kind
+from daswatch.evidence.objects import EvidenceRecord, Kind, Listed
 from daswatch.evidence.readings import DONE, RUNNING, FileReadings, Purpose, Unfinished
-from daswatch.evidence.replay import OTHER_DETAILS, Counts, Listed, ObjectReport, Selection
+from daswatch.evidence.replay import OTHER_DETAILS, Counts, ObjectReport, Selection
 from daswatch.evidence.row_files import RowFile
 from daswatch.evidence.run import RunReport
 from daswatch.evidence.spans import replayed_alert, spans_of

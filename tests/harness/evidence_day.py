@@ -6,12 +6,14 @@ import base64
 import contextlib
 import gzip
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daswatch.aws.manifests import ArchiveReader, ManifestReport, ManifestWriter
+from daswatch.aws.evidence import EvidenceBucket
+from daswatch.aws.manifests import ManifestReport, ManifestWriter
 from daswatch.deadline import Deadline
 from daswatch.evidence.completeness import Document, FleetInstances, ReportedHole, hours_between, reported
 from daswatch.fleet.database import Place
@@ -23,6 +25,9 @@ from demo.rds import ACCOUNT_ID, Database, seal
 from demo.stream import lambda_record_of
 from enrol_lambda.manifests import note_archived
 from tests.harness.ingest import IngestFunction
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
 
 DAY = datetime(2031, 3, 4, tzinfo=UTC)
 BATCH = 100
@@ -105,7 +110,7 @@ class EvidenceDay:
     def write_manifests(self, bucket: str, now: datetime | None = None) -> ManifestReport:
         """Write all manifests of the day, as the enrolment function does from run to run."""
         note = partial(note_archived, self.index, Place(ACCOUNT_ID, REGION))
-        writer = ManifestWriter(ArchiveReader(self.ingest.aws.s3(), bucket), note)
+        writer = ManifestWriter(bucket_of(self.ingest.aws.s3(), bucket), note)
         names = [one.resource_id for one in self.databases]
         return writer.run(names, now or self.end + timedelta(minutes=30), Deadline.after(300))
 
@@ -122,6 +127,14 @@ class EvidenceDay:
 
     def refresh(self) -> None:
         self.ingest.search.indices.refresh(index=f"{self.ingest.indices.stem}-*")
+
+
+_READERS = ThreadPoolExecutor(2, "evidence")
+
+
+def bucket_of(s3: S3Client, bucket: str) -> Callable[[Deadline], EvidenceBucket]:
+    """A bucket of evidence, whose calls have a deadline."""
+    return lambda deadline: EvidenceBucket(s3, bucket, "", lambda: deadline, _READERS)
 
 
 def small(databases: Sequence[Database], name: str) -> list[Database]:

@@ -21,8 +21,9 @@ from daswatch.deadline import Deadline
 from daswatch.documents.actors import dump
 from daswatch.documents.decoder import RecordDecoder
 from daswatch.documents.document import Flattening
+from daswatch.evidence.objects import Listed
 from daswatch.evidence.readings import Caller, Purpose, Unfinished
-from daswatch.evidence.replay import Listed, Opened, Replayer, Selection
+from daswatch.evidence.replay import Opened, Replayer, Selection
 from daswatch.evidence.run import ReplayRun
 from daswatch.indices import Indices
 from daswatch.opensearch.bulk import SearchGateway
