@@ -21,6 +21,7 @@ from daswatch.documents.row_formats import partition_keys, row
 from daswatch.errors import ArchiveUnavailable, ReadingUnrecorded
 from daswatch.evidence.readings import Unfinished, unfinished
 from daswatch.evidence.replay import Outcome, Session
+from daswatch.indexing.tallies import Tally
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -75,7 +76,7 @@ class _Batch:
         if self._size >= _PORTION_BYTES:
             self._write()
 
-    def finish(self) -> Outcome:
+    def finish(self, tally: Tally) -> Outcome:
         self._write()
         return Outcome()
 

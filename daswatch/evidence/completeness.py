@@ -1,21 +1,24 @@
 """Whether anything is missing of a database instance's hour: what was counted on its way, against what is there.
 
-In: the tallies of the ingest function by minute, the documents in the index by minute, and how the instance was heard
-in the day before. Out: a judgement with its holes: which minutes, how much, and how that is known. Minutes are numbers
-from 0 to 59; documents count in the minute of their event, records in the minute of their arrival.
+In: the tallies of the ingest function and of replays by minute, the documents in the index by minute, and how the
+instance was heard in the day before. Out: a judgement with its holes: which minutes, how much, and how that is known.
+Minutes are numbers from 0 to 59; documents count in the minute of their event, records in the minute of their arrival.
 
 What each engine's own counters imply is in docs/completeness.md.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
+from daswatch.enrolment.first_records import SPAN, is_first_records
+from daswatch.evidence.digests import Digests, record_words
 from daswatch.fleet.database import Document as DatabaseDocument
 from daswatch.fleet.names import Names
 from daswatch.times import iso_milliseconds, moment_of
@@ -24,6 +27,13 @@ HOUR = timedelta(hours=1)
 # A pause of heartbeats counts as silence when it is so many times as long as the usual one.
 _PAUSES = 10
 _MINUTES = 60
+_ONE_MINUTE = timedelta(minutes=1)
+# A record may have arrived so long before what an object's name says: that has whole seconds.
+_EARLY = _ONE_MINUTE
+# Of many records, some have the digest of another one: where so many did not arrive, none did.
+_ALMOST_ALL = 0.99
+# Events arrive, and are archived, so much later than they happened.
+_LATER = timedelta(minutes=5)
 
 
 class Verdict(StrEnum):
@@ -138,13 +148,17 @@ class HourKnown:
     """What is known of one instance's hour.
 
     `missing` are the documents of each minute that were counted and are not in the index, of the minutes in which the
-    numbers differ. `is_present`: the inventory has the instance with a started stream, so silence may not be its end.
-    `is_instance` is false for records whose instance is not known: nothing is expected of it.
+    numbers differ. `dead_letters` are records that no replay has processed. `replayed` are the minutes in which records
+    of a replay may have arrived, as far as the evidence shows. `is_present`: the inventory has the instance with a
+    started stream, so silence may not be its end. `is_instance` is false for records whose instance is not known:
+    nothing is expected of it.
     """
 
     minutes: Mapping[int, MinuteCounts] = field(default_factory=dict)
     indexed: Mapping[int, int] = field(default_factory=dict)
     missing: Mapping[int, int] = field(default_factory=dict)
+    dead_letters: Mapping[int, int] = field(default_factory=dict)
+    replayed: Collection[int] = ()
     before: Before = Before()
     is_present: bool = True
     is_instance: bool = True
@@ -152,7 +166,7 @@ class HourKnown:
     @property
     def heard(self) -> list[int]:
         """The minutes in which a record arrived."""
-        return sorted(minute for minute, counts in self.minutes.items() if counts.records)
+        return sorted({minute for minute, counts in self.minutes.items() if counts.records}.union(self.replayed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +175,33 @@ class Archived:
 
     at: datetime
     key: str
-    digests: tuple[str, ...]
+    digests: str
+
+    @property
+    def until(self) -> datetime:
+        """When its last record may have arrived. Of first records only the hour is known."""
+        return self.at + (HOUR if is_first_records(self.key) else SPAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What stands for records that arrived in a minute, as one tally has it; `is_replayed`: a replay found them."""
+
+    minute: datetime
+    digests: str
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveKnown:
-    """What was archived and what was ingested of a database around an hour.
+    """What was archived and what arrived of a database around an hour, both to be read once, by time.
 
-    `objects` are by time, from Firehose's longest buffer interval before the hour; `ingested` has the minute of arrival
-    of each record, from as long before the hour to as long after it.
+    `objects` are from Firehose's longest buffer interval before the hour to as long after it, and so are `arrivals`.
     """
 
     hour: datetime
-    objects: tuple[Archived, ...] = ()
-    ingested: Mapping[str, datetime] = field(default_factory=dict)
+    objects: Iterable[Archived] = ()
+    arrivals: Iterable[Arrivals] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +226,7 @@ def differing(minutes: Mapping[int, MinuteCounts], indexed: Mapping[int, int]) -
 def judged(known: HourKnown, archive: ArchiveKnown | None = None) -> Judgement:
     """Judge an instance's hour; `archive` is that of its database, where the instance is not known."""
     holes = _holes(HoleKind.NOT_INDEXED, known.missing)
-    holes += _holes(HoleKind.DEAD_LETTERS, {at: one.dead_letters for at, one in known.minutes.items()})
+    holes += _holes(HoleKind.DEAD_LETTERS, known.dead_letters)
     reasons = []
     if sum(known.indexed.values()) and not any(counts.documents for counts in known.minutes.values()):
         reasons.append(NOT_COUNTED)
@@ -219,34 +246,109 @@ def archive_holes(known: ArchiveKnown) -> list[Hole]:
     An archived record has no time of its own: one that was not ingested counts in the minute of the one before it in
     its object, or else of the one after it; of an object without any that was, in the minutes up to the next object.
     """
+    end = known.hour + HOUR
+    last_minute = end - _ONE_MINUTE
     not_ingested: Counter[int] = Counter()
     spans: list[Hole] = []
-    archived: set[str] = set()
-    for number, one in enumerate(known.objects):
-        archived.update(one.digests)
-        if not known.hour <= one.at < known.hour + HOUR:
+    open_spans: list[tuple[datetime, int]] = []  # until the next object: since when, and how many records
+    window = _Window(known.arrivals)
+
+    def close_spans(until: datetime) -> None:
+        for since, lost in open_spans:
+            last = min(until, last_minute)
+            spans.append(Hole(HoleKind.NOT_INGESTED, since.minute, max(since.minute, last.minute), lost))
+        open_spans.clear()
+
+    for one in known.objects:
+        if open_spans and one.at > open_spans[0][0]:
+            close_spans(one.at)
+        if one.at >= end + _EARLY:
+            break
+        window.leave(minute_of(one.at) - _EARLY)
+        minutes = window.find(record_words(one.digests), one.until)
+        if not known.hour <= one.at < end:
             continue
-        minutes = [known.ingested.get(digest) for digest in one.digests]
         lost = minutes.count(None)
-        if lost == len(minutes):
+        if lost >= _ALMOST_ALL * len(minutes):
             if lost:
-                following = [other.at for other in known.objects[number + 1 :] if other.at > one.at]
-                last = min(following[0] if following else one.at, known.hour + HOUR - timedelta(minutes=1))
-                spans.append(Hole(HoleKind.NOT_INGESTED, one.at.minute, max(one.at.minute, last.minute), lost))
+                open_spans.append((one.at, lost))
             continue
         nearest = next(minute for minute in minutes if minute is not None)
         for minute in minutes:
             nearest = minute or nearest
             if minute is None:
-                within = min(max(nearest, known.hour), known.hour + HOUR - timedelta(minutes=1))
-                not_ingested[within.minute] += 1
-    not_archived = Counter(
-        minute.minute
-        for digest, minute in known.ingested.items()
-        if known.hour <= minute < known.hour + HOUR and digest not in archived
-    )
+                not_ingested[min(max(nearest, known.hour), last_minute).minute] += 1
+    if open_spans:
+        close_spans(open_spans[0][0])
+    window.leave(end)
+    not_archived = {at.minute: count for at, count in window.left.items() if known.hour <= at < end}
     holes = [*spans, *_holes(HoleKind.NOT_INGESTED, not_ingested), *_holes(HoleKind.NOT_ARCHIVED, not_archived)]
     return _joined(holes)
+
+
+class _Window:
+    """The minutes in which records of an object may have arrived: no others are in memory.
+
+    `left` are the records of earlier minutes that no object has. Those of a replay need not be in the archive.
+    """
+
+    def __init__(self, arrivals: Iterable[Arrivals]) -> None:
+        self._arrivals = iter(arrivals)
+        self._next = next(self._arrivals, None)
+        self._minutes: deque[tuple[datetime, Digests]] = deque()
+        self.left: dict[datetime, int] = {}
+
+    def find(self, words: Iterable[int], until: datetime) -> list[datetime | None]:
+        """The minutes in which records arrived, until a time; None for each that did not.
+
+        A record that arrived twice is archived twice.
+        """
+        found: list[datetime | None] = []
+        last, there = until, Digests()  # most records are in the minute of the one before
+        for word in words:
+            if there.mark(word):
+                found.append(last)
+                continue
+            minute = self._search(word, until)
+            if minute and minute != last:
+                last, there = minute, next(digests for at, digests in self._minutes if at == minute)
+            found.append(minute)
+        return found
+
+    def _search(self, word: int, until: datetime) -> datetime | None:
+        """The minute in which a record arrived. Behind one of a replay, the record itself may follow."""
+        found = None
+        for minute, digests in chain(self._minutes, self._further(until)):
+            is_new = digests.mark(word)
+            if is_new:
+                return minute
+            if is_new is not None:
+                found = found or minute
+        return found
+
+    def leave(self, before: datetime) -> None:
+        """No object that follows has records of these minutes."""
+        while self._minutes and self._minutes[0][0] < before:
+            self._leave(*self._minutes.popleft())
+        while self._next and self._next.minute < before:
+            self._leave(*self._read(self._next))
+
+    def _leave(self, minute: datetime, digests: Digests) -> None:
+        if count := digests.unmarked:
+            self.left[minute] = count
+
+    def _further(self, until: datetime) -> Iterator[tuple[datetime, Digests]]:
+        while self._next and self._next.minute <= until:
+            self._minutes.append(self._read(self._next))
+            yield self._minutes[-1]
+
+    def _read(self, first: Arrivals) -> tuple[datetime, Digests]:
+        """The next minute, whole."""
+        digests = Digests()
+        while self._next and self._next.minute == first.minute:
+            digests.take(record_words(self._next.digests), marked=self._next.is_replayed)
+            self._next = next(self._arrivals, None)
+        return first.minute, digests
 
 
 def _joined(holes: Iterable[Hole]) -> list[Hole]:
@@ -402,15 +504,34 @@ class ReportedHole:
     @property
     def remedy(self) -> str:
         """What brings it back, or says what happened."""
+        places = EvidencePlaces()
         match self.kind:
             case HoleKind.NOT_ARCHIVED:
                 return "none: the index has these events; see evidenceStart and evidenceGaps in das-enrolments"
             case HoleKind.DEAD_LETTERS:
-                source = "s3://DEAD_LETTER_BUCKET"
+                bucket = places.dead_letters
             case _:
-                source = "s3://EVIDENCE_BUCKET"
-        span = f"--from {self.since:%Y-%m-%dT%H:%MZ} --to {self.until:%Y-%m-%dT%H:%MZ}"
-        return f"daswatch replay {source} {span} --resource-id {self.resource_id}"
+                bucket = places.evidence
+        return replay_command(bucket, self.since, replayed_until(self.kind, self.until), self.resource_id)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePlaces:
+    """The buckets of a deployment."""
+
+    evidence: str = "EVIDENCE_BUCKET"
+    dead_letters: str = "DEAD_LETTER_BUCKET"
+
+
+def replayed_until(kind: HoleKind, until: datetime) -> datetime:
+    """Until when records arrived that bring back what is missing until then."""
+    return until + _LATER if kind is HoleKind.NOT_INDEXED else until
+
+
+def replay_command(bucket: str, since: datetime, until: datetime, resource_id: str) -> str:
+    """The command that brings back what is missing of a database."""
+    span = f"--from {since:%Y-%m-%dT%H:%MZ} --to {until:%Y-%m-%dT%H:%MZ}"
+    return f"daswatch replay s3://{bucket} {span} --resource-id {resource_id}"
 
 
 def reported(documents: Iterable[Document]) -> list[ReportedHole]:
@@ -483,6 +604,11 @@ def _place_of(hole: ReportedHole) -> tuple[str, str, HoleKind]:
     return hole.resource_id, hole.instance_id, hole.kind
 
 
+def minute_of(moment: datetime) -> datetime:
+    """The minute in which a moment lies."""
+    return moment.replace(second=0, microsecond=0)
+
+
 def hour_of(moment: datetime) -> datetime:
     """The hour in which a moment lies."""
     return moment.replace(minute=0, second=0, microsecond=0)
@@ -492,8 +618,3 @@ def hours_between(begin: datetime, until: datetime) -> list[datetime]:
     """The hours from the one in which a time lies, to the last that begins before another time."""
     first = hour_of(begin)
     return [first + number * HOUR for number in range(max(0, -((first - until) // HOUR)))]
-
-
-def missing_of(counted: Collection[str], there: Collection[str]) -> int:
-    """How many of the digests that were counted are not there."""
-    return len(set(counted) - set(there))

@@ -2,7 +2,7 @@
 
 In: objects one after the other, what of them is wanted, and where documents go. Out: for each object, what was read,
 opened, written, there already and refused, by database and hour. Neither pulses nor counts of dropped events come of a
-replay: they say what was heard when it was heard.
+replay: they say what was heard when it was heard. What was ingested late is tallied like what was ingested in time.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from daswatch.deadline import Deadline
 from daswatch.documents.activity import Activity
 from daswatch.documents.document import Document, Flattening, second_of
-from daswatch.enrolment.first_records import delivered_object
+from daswatch.enrolment.first_records import SPAN, delivered_object
 from daswatch.errors import EvidenceDamaged, KmsUnavailable, NotAnActivityStream, Reason
 from daswatch.evidence.objects import EvidenceObject, EvidenceRecord, Kind, Listed, read_object, resource_id_of
 from daswatch.indexing.dead_letters import DeadLetter, decoded_or_letter
+from daswatch.indexing.tallies import KEPT, ReplayedObject, Tally
 from daswatch.records.envelope import StreamSource, stream_source
 from daswatch.records.kinesis import StreamRecord
-from daswatch.times import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 
 if TYPE_CHECKING:
     from daswatch.documents.decoder import DataKeySource, DecodedRecord, RecordDecoder
@@ -38,7 +39,7 @@ _BATCH_CHARACTERS = 16 * 1024 * 1024
 _DETAILS = 200  # of refusals, in a report
 _REMEMBERED_REFUSALS = 10_000  # data keys
 # What daswatch itself keeps in the same buckets, and is no evidence.
-_NOT_EVIDENCE = ("backups/", "replays/", "rows/", "rows-failed/")
+_NOT_EVIDENCE = ("backups/", "manifests/", "replays/", "rows/", "rows-failed/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,8 @@ class Session(Protocol):
         """Take the documents of the record at this position. Raises DependencyError."""
         ...
 
-    def finish(self) -> Outcome:
-        """Write what is left. Raises DependencyError where something stays unwritten."""
+    def finish(self, tally: Tally) -> Outcome:
+        """Write what is left; into indices, also what it adds up to. Raises DependencyError where something stays."""
         ...
 
 
@@ -180,7 +181,7 @@ class Nowhere:
     def add(self, position: int, documents: Sequence[Document]) -> None:
         pass
 
-    def finish(self) -> Outcome:
+    def finish(self, tally: Tally) -> Outcome:
         return Outcome(is_written=False)
 
 
@@ -229,6 +230,8 @@ class Replayer:
         self._flattening = flattening
         self._stream_arn = stream_arn
         self._as_of_now = as_of_now
+        at = flattening.replayed_at
+        self._tallied_since = iso_milliseconds(moment_of(at) - KEPT) if at else ""
 
     def replay(self, opened: Opened, deadline: Callable[[], Deadline]) -> ObjectReport:
         """Open an object and write what is in it. Raises DependencyError where that has to wait.
@@ -240,8 +243,9 @@ class Replayer:
         try:
             found = read_object(listed.key, opened.chunks, listed.modified, opened.metadata)
             report.kind = found.kind
+            replayed = ReplayedObject(listed.key, _last_arrival(listed, found.kind))
             for batch in self._batches(found, report):
-                self._write(batch, report, deadline())
+                self._write(batch, report, replayed, deadline())
         except EvidenceDamaged as exc:
             report.damage = str(exc)
         return report
@@ -275,8 +279,11 @@ class Replayer:
         if damage:
             raise damage
 
-    def _write(self, batch: Sequence[StreamRecord], report: ObjectReport, deadline: Deadline) -> None:
+    def _write(
+        self, batch: Sequence[StreamRecord], report: ObjectReport, replayed: ReplayedObject, deadline: Deadline
+    ) -> None:
         session = self._target.begin(report.key, deadline)
+        tally = Tally(replayed)
         # Noted when all is written: a batch that is not counts for nothing.
         counted = ObjectReport(report.key, report.kind)
         flattening = self._flattening
@@ -301,8 +308,10 @@ class Replayer:
                 counts.events += 1
                 counts.written += 1
             session.add(position, documents)
+            if self._is_tallied(record):
+                tally.take(record, decoded)
             del decoded, documents  # large: not while the next record is opened
-        self._settle(session.finish(), batch, counted)
+        self._settle(session.finish(tally), batch, counted)
         for (resource_id, hour), counts in counted.counts.items():
             report.at(resource_id, hour).add(counts)
         for (reason, detail), count in counted.refusals.items():
@@ -344,6 +353,10 @@ class Replayer:
             return None
         return decoded
 
+    def _is_tallied(self, record: StreamRecord) -> bool:
+        """Whether a record counts: as a whole, and no longer ago than others are counted."""
+        return not self._selection.activities and record.arrived_at >= self._tallied_since
+
     def _is_wanted(self, document: Document) -> bool:
         return not self._selection.activities or document.source["activity"] in self._selection.activities
 
@@ -366,6 +379,14 @@ def _resource_id(stream_arn: str) -> str:
         return stream_source(stream_arn).resource_id if stream_arn else ""
     except NotAnActivityStream:
         return ""
+
+
+def _last_arrival(listed: Listed, kind: Kind) -> str:
+    """When the last record of an object may have arrived, where it names the arrival of the oldest one alone."""
+    if kind is not Kind.ARCHIVE or listed.is_first_records:
+        return ""
+    latest = listed.at + SPAN
+    return iso_milliseconds(min(listed.modified, latest) if listed.modified > listed.at else latest)
 
 
 def _hour_of_arrival(record: StreamRecord) -> str:

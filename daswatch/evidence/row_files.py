@@ -12,6 +12,7 @@ from daswatch.documents.document import Document
 from daswatch.documents.row_formats import row
 from daswatch.errors import SettingsError
 from daswatch.evidence.replay import Outcome, Session
+from daswatch.indexing.tallies import Tally
 
 _BYTES = "bytes"
 
@@ -46,7 +47,7 @@ class RowFile:
         """Append documents as rows."""
         self._file.write(b"".join(map(row, documents)))
 
-    def finish(self) -> Outcome:
+    def finish(self, tally: Tally) -> Outcome:
         """All is appended."""
         return Outcome()
 

@@ -6,10 +6,12 @@ deliver that late. The command checks what it is asked about.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daswatch.deadline import Deadline
+from daswatch.enrolment.first_records import SPAN
 from daswatch.evidence.completeness import (
     HOUR,
     Before,
@@ -17,6 +19,7 @@ from daswatch.evidence.completeness import (
     FleetInstances,
     HourKnown,
     Instance,
+    MinuteCounts,
     Verdict,
     differing,
     document_id,
@@ -24,15 +27,18 @@ from daswatch.evidence.completeness import (
     hour_of,
     hours_between,
     judged,
-    missing_of,
 )
-from daswatch.opensearch.completeness_index import CompletenessIndex
+from daswatch.evidence.digests import Digests, document_words, record_words
+from daswatch.indexing.tallies import KEPT
+from daswatch.opensearch.completeness_index import CompletenessIndex, Pair
 from daswatch.times import iso_milliseconds
 
 # An hour is judged so long after its end: what arrived in its last second is in the index, and can be found.
 SETTLED = timedelta(minutes=10)
 # Lambda delivers records again until they are 23 hours old.
 LATE = timedelta(hours=25)
+# What a replay counted is found so long afterwards.
+_FOUND = timedelta(minutes=1)
 _MOST_HOURS = 6  # that a run catches up on
 _SHORTEST_SECONDS = 20.0  # for an hour
 
@@ -53,7 +59,10 @@ class CompletenessCheck:
         self._index = index
 
     def run(self, fleet: FleetInstances, now: datetime, deadline: Deadline) -> CompletenessReport:
-        """Check what is due: new hours first, then those in which something was missing, or has gone since."""
+        """Check what is due: new hours first, then those in which something was missing, or has gone since.
+
+        Of what is older than a day, the hours of which a replay has brought something back.
+        """
         report = CompletenessReport()
         for hour in self._due(now, deadline):
             if deadline.remaining < _SHORTEST_SECONDS:
@@ -68,6 +77,7 @@ class CompletenessCheck:
     def check(self, hour: datetime, fleet: FleetInstances, now: datetime, deadline: Deadline) -> dict[str, Document]:
         """Judge all instances of an hour, and write the verdicts."""
         tallied = self._index.tallied(hour, deadline)
+        replayed = self._index.replayed(hour, deadline)
         indexed = self._index.indexed(hour, deadline)
         before = self._index.before(hour, deadline)
         archives = set(self._index.manifested(hour, deadline))
@@ -86,6 +96,8 @@ class CompletenessCheck:
                 minutes=minutes,
                 indexed=there,
                 missing=missing,
+                dead_letters=self._unprocessed(pair, hour, minutes, deadline),
+                replayed=replayed.get(pair, ()),
                 before=before.get(instance, Before()),
                 is_present=fleet.has(instance),
                 is_instance=bool(instance.instance_id),
@@ -99,9 +111,36 @@ class CompletenessCheck:
         self._index.write(documents, deadline)
         return documents
 
-    def _missing(self, pair: tuple[str, str], minute: datetime, deadline: Deadline) -> int:
-        counted = self._index.counted_digests(pair, minute, deadline)
-        return missing_of(counted, self._index.indexed_digests(pair, minute, deadline))
+    def _missing(self, pair: Pair, minute: datetime, deadline: Deadline) -> int:
+        """How many of the documents that were counted in a minute are not in the index."""
+        counted = Digests()
+        for text in self._index.counted_digests(pair, minute, deadline):
+            counted.take(document_words(text))
+        for text in self._index.indexed_digests(pair, minute, deadline):
+            counted.mark_all(document_words(text))
+        return counted.unmarked
+
+    def _unprocessed(
+        self, pair: Pair, hour: datetime, minutes: Mapping[int, MinuteCounts], deadline: Deadline
+    ) -> dict[int, int]:
+        """How many dead letters of each minute no tally has as processed.
+
+        A replay of the archive knows when a record arrived to within an object.
+        """
+        letters: dict[int, Digests] = {}
+        together = Digests()
+        for minute in sorted(minute for minute, counts in minutes.items() if counts.dead_letters):
+            letters[minute] = Digests()
+            for text in self._index.dead_letter_digests(pair, hour + timedelta(minutes=minute), deadline):
+                letters[minute].take(record_words(text))
+                together.take(record_words(text))
+        if letters:
+            begin, until = (hour + timedelta(minutes=minute) for minute in (min(letters), max(letters)))
+            for text in self._index.processed_digests(pair[0], begin - SPAN, until + SPAN, deadline):
+                found = [word for word in record_words(text) if together.mark(word) is not None]
+                for one in letters.values():
+                    one.mark_all(found)
+        return {minute: one.unmarked for minute, one in letters.items()}
 
     def _due(self, now: datetime, deadline: Deadline) -> list[datetime]:
         settled = hour_of(now - SETTLED)  # the first that is not over
@@ -113,6 +152,12 @@ class CompletenessCheck:
             last = hour_of(first) - HOUR
         begin = max(last + HOUR, hour_of(now - LATE))
         new = hours_between(begin, settled)[:_MOST_HOURS]
-        again = self._index.hours_with_holes(hour_of(now - LATE), deadline)
-        again |= self._index.recount(hour_of(now - LATE), settled, deadline)
+        late, kept = hour_of(now - LATE), hour_of(now - KEPT)
+        replayed = self._index.hours_replayed(kept, deadline)
+        again = {
+            hour
+            for hour, checked in self._index.hours_with_holes(kept, deadline).items()
+            if hour >= late or (hour in replayed and replayed[hour] + _FOUND > checked)
+        }
+        again |= self._index.recount(late, settled, deadline)
         return [*new, *sorted(hour for hour in again if hour not in new and hour < settled)]

@@ -15,6 +15,7 @@ from daswatch.evidence.completeness import (
     HOUR,
     Archived,
     ArchiveKnown,
+    Arrivals,
     Before,
     Document,
     Instance,
@@ -26,10 +27,10 @@ from daswatch.indexing.tallies import (
     ARCHIVED,
     INGESTED,
     MANIFEST,
+    REPLAYED,
     ArchivedObject,
     ManifestNote,
     archived_actions,
-    digests,
     document_digest,
 )
 from daswatch.indices import Indices
@@ -39,10 +40,16 @@ from daswatch.settings import Service
 from daswatch.times import iso_milliseconds, moment_of, version_of
 
 _PAGE = 5_000  # buckets, documents
+# A tally of 10,000 records has 80 KB of digests, an object of 64 MB up to 2 MB.
+_PAGE_OF_TALLIES = 200
+_PAGE_OF_OBJECTS = 10
 _MOST_HITS = 10_000  # without pages, OpenSearch's limit
 _MINUTE = "minute"
 _COUNTS = ("records", "heartbeats", "documents", "dropped", "deadLetters")
 _DAY = timedelta(days=1)
+_ONE_MINUTE = timedelta(minutes=1)
+_COUNTED = {"terms": {"stage": [INGESTED, REPLAYED]}}
+_IS_NOT_COMPLETE = {"terms": {"verdict": [Verdict.GAP.value, Verdict.UNKNOWN.value]}}
 _PAIR = ("resourceId", "instanceId")
 
 Pair = tuple[str, str]  # resource id and instance id
@@ -57,10 +64,10 @@ class CompletenessIndex:
         self._service = service
 
     def tallied(self, hour: datetime, deadline: Deadline) -> dict[Instance, dict[int, MinuteCounts]]:
-        """What was counted at ingest of an hour, by instance and minute."""
+        """What was counted of an hour at ingest and by replays, by instance and minute."""
         found: dict[Instance, dict[int, MinuteCounts]] = {}
         sums = {name: {"sum": {"field": name}} for name in _COUNTS}
-        filters = [_within("@timestamp", hour, hour + HOUR), {"term": {"stage": INGESTED}}]
+        filters = [_within("@timestamp", hour, hour + HOUR), _COUNTED]
         fields = (*_PAIR, "awsAccountId", "awsRegion")
         for bucket in self._buckets(f"{self._indices.tallies}-*", filters, fields, sums, deadline):
             key = bucket["key"]
@@ -79,18 +86,39 @@ class CompletenessIndex:
             found.setdefault(pair, {})[_minute(key[_MINUTE])] = bucket["doc_count"]
         return found
 
-    def counted_digests(self, pair: Pair, minute: datetime, deadline: Deadline) -> set[str]:
-        """What stands for each document that was counted in a minute."""
-        filters = [*_of(pair), {"term": {"stage": INGESTED}}]
-        span = minute, minute + timedelta(minutes=1)
-        hits = self._all_hits(f"{self._indices.tallies}-*", filters, ["documentDigests"], *span, deadline)
-        return {one for hit in hits for one in digests(hit["_source"].get("documentDigests", ""))}
+    def counted_digests(self, pair: Pair, minute: datetime, deadline: Deadline) -> Iterator[str]:
+        """What stands for each document that was counted in a minute, as tallies have it."""
+        return self._digests("documentDigests", _of(pair), minute, minute + _ONE_MINUTE, deadline)
 
-    def indexed_digests(self, pair: Pair, minute: datetime, deadline: Deadline) -> set[str]:
+    def indexed_digests(self, pair: Pair, minute: datetime, deadline: Deadline) -> Iterator[str]:
         """What stands for each document of a minute that is in the index."""
-        span = minute, minute + timedelta(minutes=1)
-        hits = self._all_hits(self._indices.events, _of(pair), False, *span, deadline)
-        return {document_digest(hit["_id"]) for hit in hits}
+        hits = self._all_hits(self._indices.events, _of(pair), False, minute, minute + _ONE_MINUTE, deadline)
+        return (document_digest(hit["_id"]) for hit in hits)
+
+    def dead_letter_digests(self, pair: Pair, minute: datetime, deadline: Deadline) -> Iterator[str]:
+        """What stands for each record that became a dead letter in a minute, as tallies have it."""
+        return self._digests("deadLetterDigests", _of(pair), minute, minute + _ONE_MINUTE, deadline)
+
+    def processed_digests(
+        self, resource_id: str, begin: datetime, until: datetime, deadline: Deadline
+    ) -> Iterator[str]:
+        """What stands for each record of a database that was processed, as tallies of a time have it."""
+        return self._digests("recordDigests", [{"term": {"resourceId": resource_id}}], begin, until, deadline)
+
+    def replayed(self, hour: datetime, deadline: Deadline) -> dict[Pair, set[int]]:
+        """The minutes of an hour in which records of a replay may have arrived, by instance."""
+        found: dict[Pair, set[int]] = {}
+        filters = [_within("@timestamp", hour - SPAN, hour + HOUR), {"term": {"stage": REPLAYED}}]
+        until = {"until": {"max": {"field": "arrivedUntil"}}}
+        for bucket in self._buckets(f"{self._indices.tallies}-*", filters, _PAIR, until, deadline):
+            key = bucket["key"]
+            first = _moment(key[_MINUTE])
+            last = first if bucket["until"]["value"] is None else _moment(bucket["until"]["value"])
+            minutes = found.setdefault((key["resourceId"] or "", key["instanceId"] or ""), set())
+            count = (last - first) // _ONE_MINUTE + 1
+            at = [first + number * _ONE_MINUTE for number in range(count if bucket["until"]["value"] else 0)]
+            minutes.update(moment.minute for moment in at if hour <= moment < hour + HOUR)
+        return found
 
     def before(self, hour: datetime, deadline: Deadline) -> dict[Instance, Before]:
         """How each instance was heard in the day before an hour."""
@@ -109,30 +137,42 @@ class CompletenessIndex:
 
         Before the first one, the archive had nothing.
         """
-        filters: list[dict[str, Any]] = [{"range": {"@timestamp": {"gte": iso_milliseconds(hour)}}}]
-        filters.append({"term": {"stage": MANIFEST}})
+        filters = [_since(hour), {"term": {"stage": MANIFEST}}]
         fields = ("resourceId", "awsAccountId", "awsRegion")
         found = self._buckets(f"{self._indices.tallies}-*", filters, fields, {}, deadline, interval="")
         keys = [bucket["key"] for bucket in found]
         return [Instance(key["resourceId"], "", key["awsAccountId"] or "", key["awsRegion"] or "") for key in keys]
 
     def archive(self, resource_id: str, hour: datetime, deadline: Deadline) -> ArchiveKnown:
-        """The records of a database that were archived and ingested around an hour, by what stands for them."""
-        index = f"{self._indices.tallies}-*"
+        """The records of a database that were archived and that arrived around an hour, read as they are compared."""
         of_database = {"term": {"resourceId": resource_id}}
         around = [of_database, _within("@timestamp", hour - SPAN, hour + HOUR + SPAN)]
-        objects = [
-            Archived(moment_of(one["@timestamp"]), one["object"], tuple(digests(one.get("recordDigests", ""))))
-            for hit in self._hits(index, [*around, {"term": {"stage": ARCHIVED}}], True, deadline, ("object",))
-            if (one := hit["_source"])
-        ]
-        ingested: dict[str, datetime] = {}
-        fields = ["@timestamp", "recordDigests"]
-        order = ("instanceId", "shardId", "firstSequenceNumber", "lastSequenceNumber")
-        for hit in self._hits(index, [*around, {"term": {"stage": INGESTED}}], fields, deadline, order):
-            minute = moment_of(hit["_source"]["@timestamp"])
-            ingested.update(dict.fromkeys(digests(hit["_source"].get("recordDigests", "")), minute))
-        return ArchiveKnown(hour, tuple(sorted(objects, key=lambda one: (one.at, one.key))), ingested)
+        return ArchiveKnown(hour, self._archived(around, deadline), self._arrived(around, deadline))
+
+    def _archived(self, around: list[dict[str, Any]], deadline: Deadline) -> Iterator[Archived]:
+        filters = [*around, {"term": {"stage": ARCHIVED}}]
+        for hit in self._hits(f"{self._indices.tallies}-*", filters, True, deadline, ("object",), _PAGE_OF_OBJECTS):
+            one = hit["_source"]
+            yield Archived(moment_of(one["@timestamp"]), one["object"], one.get("recordDigests", ""))
+
+    def _arrived(self, around: list[dict[str, Any]], deadline: Deadline) -> Iterator[Arrivals]:
+        fields = ["@timestamp", "stage", "recordDigests", "deadLetterDigests"]
+        for hit in self._tallies([*around, _COUNTED], fields, deadline):
+            one = hit["_source"]
+            found = one.get("recordDigests", "") + one.get("deadLetterDigests", "")
+            yield Arrivals(moment_of(one["@timestamp"]), found, one["stage"] == REPLAYED)
+
+    def _digests(
+        self, field: str, filters: list[dict[str, Any]], begin: datetime, until: datetime, deadline: Deadline
+    ) -> Iterator[str]:
+        for hit in self._tallies([*filters, _COUNTED, _within("@timestamp", begin, until)], [field], deadline):
+            yield hit["_source"].get(field, "")
+
+    def _tallies(
+        self, filters: list[dict[str, Any]], fields: list[str], deadline: Deadline
+    ) -> Iterator[dict[str, Any]]:
+        order = ("instanceId", "shardId", "firstSequenceNumber", "lastSequenceNumber", "replay")
+        return self._hits(f"{self._indices.tallies}-*", filters, fields, deadline, order, _PAGE_OF_TALLIES)
 
     def manifest_hashes(self, resource_id: str, deadline: Deadline) -> dict[str, str]:
         """The hashes of a database's manifests that are kept here, by their keys."""
@@ -154,23 +194,32 @@ class CompletenessIndex:
 
     def first_tally(self, since: datetime, deadline: Deadline) -> datetime | None:
         """The first minute since a time of which anything was counted."""
-        filters: list[dict[str, Any]] = [
-            {"range": {"@timestamp": {"gte": iso_milliseconds(since)}}},
-            {"term": {"stage": INGESTED}},
-        ]
+        filters = [_since(since), {"term": {"stage": INGESTED}}]
         return self._edge(f"{self._indices.tallies}-*", "min", filters, deadline)
 
-    def hours_with_holes(self, since: datetime, deadline: Deadline) -> set[datetime]:
-        """The hours since a time of which not everything is known to be there."""
-        filters = [
-            {"range": {"@timestamp": {"gte": iso_milliseconds(since)}}},
-            {"terms": {"verdict": [Verdict.GAP.value, Verdict.UNKNOWN.value]}},
-        ]
-        hours = {"hours": {"terms": {"field": "@timestamp", "size": _PAGE}}}
+    def hours_with_holes(self, since: datetime, deadline: Deadline) -> dict[datetime, datetime]:
+        """The hours since a time of which not everything is known to be there, and when each was checked."""
+        filters = [_since(since), _IS_NOT_COMPLETE]
+        checked = {"checked": {"min": {"field": "checkedAt"}}}
+        hours = {"hours": {"terms": {"field": "@timestamp", "size": _PAGE}, "aggs": checked}}
         body = {"size": 0, "query": {"bool": {"filter": filters}}, "aggs": hours}
         answer = search(self._client, f"{self._indices.completeness}-*", body, deadline)
         buckets = answer.get("aggregations", {}).get("hours", {}).get("buckets", ())
-        return {_moment(bucket["key"]) for bucket in buckets}
+        return {_moment(one["key"]): _moment(one["checked"]["value"]) for one in buckets}
+
+    def hours_replayed(self, since: datetime, deadline: Deadline) -> dict[datetime, datetime]:
+        """The hours since a time of which a replay counted something, and when it last did."""
+        filters = [_since(since), {"term": {"stage": REPLAYED}}]
+        last = {"last": {"max": {"field": "ingestedAt"}}}
+        buckets = self._buckets(f"{self._indices.tallies}-*", filters, (), last, deadline, interval="1h")
+        return {_moment(one["key"][_MINUTE]): _moment(one["last"]["value"]) for one in buckets}
+
+    def holes(self, since: datetime, deadline: Deadline) -> Iterator[Document]:
+        """The hours since a time in which something is missing."""
+        filters = [_since(since), {"exists": {"field": "holeKinds"}}]
+        fields = ["@timestamp", "checkedAt", "resourceId", "holes"]
+        hits = self._hits(f"{self._indices.completeness}-*", filters, fields, deadline)
+        return (hit["_source"] for hit in hits)
 
     def recount(self, begin: datetime, until: datetime, deadline: Deadline) -> set[datetime]:
         """The hours of which fewer documents are in the index than when they were judged."""
@@ -204,7 +253,7 @@ class CompletenessIndex:
         if resource_ids:
             filters.append({"terms": {"resourceId": sorted(resource_ids)}})
         if with_holes:
-            filters.append({"terms": {"verdict": [Verdict.GAP.value, Verdict.UNKNOWN.value]}})
+            filters.append(_IS_NOT_COMPLETE)
         hits = self._hits(f"{self._indices.completeness}-*", filters, True, deadline)
         return [hit["_source"] for hit in hits]
 
@@ -273,14 +322,17 @@ class CompletenessIndex:
         source: list[str] | bool,
         deadline: Deadline,
         further: tuple[str, ...] = ("instanceId",),
+        page: int = _PAGE,
     ) -> Iterator[dict[str, Any]]:
         """All documents, in pages; of the fields of the order and the `further` ones, each has values of its own."""
-        order = [{name: "asc"} for name in ("@timestamp", "resourceId", *further)]
-        body: dict[str, Any] = {"size": _PAGE, "query": {"bool": {"filter": filters}}, "_source": source, "sort": order}
+        order = [
+            {name: {"order": "asc", "unmapped_type": "keyword"}} for name in ("@timestamp", "resourceId", *further)
+        ]
+        body: dict[str, Any] = {"size": page, "query": {"bool": {"filter": filters}}, "_source": source, "sort": order}
         while True:
             hits = search(self._client, index, body, deadline)["hits"]["hits"]
             yield from hits
-            if len(hits) < _PAGE:
+            if len(hits) < page:
                 return
             body["search_after"] = hits[-1]["sort"]
 
@@ -289,9 +341,14 @@ def _within(field: str, begin: datetime, until: datetime) -> dict[str, Any]:
     return {"range": {field: {"gte": iso_milliseconds(begin), "lt": iso_milliseconds(until)}}}
 
 
+def _since(begin: datetime) -> dict[str, Any]:
+    return {"range": {"@timestamp": {"gte": iso_milliseconds(begin)}}}
+
+
 def _of(pair: Pair) -> list[dict[str, Any]]:
     resource_id, instance_id = pair
-    return [{"term": {"resourceId": resource_id}}, {"term": {"instanceId": instance_id}}]
+    unknown = {"bool": {"must_not": {"exists": {"field": "instanceId"}}}}
+    return [{"term": {"resourceId": resource_id}}, {"term": {"instanceId": instance_id}} if instance_id else unknown]
 
 
 def _minute(milliseconds: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
 
@@ -10,9 +11,11 @@ from daswatch.deadline import Deadline
 from daswatch.documents.document import UNDATED, Document
 from daswatch.errors import SearchUnavailable
 from daswatch.evidence.replay import Outcome, Session
+from daswatch.indexing.tallies import Tally
 from daswatch.indices import Indices
 from daswatch.opensearch.event_indices import EventIndices, document_action
 from daswatch.opensearch.request import search
+from daswatch.times import iso_milliseconds
 
 
 class ReplayedEvents:
@@ -57,10 +60,19 @@ class _Batch:
         if self._pipeline.blocked:
             raise SearchUnavailable(self._pipeline.result.cause)
 
-    def finish(self) -> Outcome:
+    def finish(self, tally: Tally) -> Outcome:
+        target = self._target
+        if counts := tally.actions(iso_milliseconds(datetime.now(UTC)), target.names.tallies):
+            target.indices.require_templates(set(), target.names.prefix, self._deadline)
+            self._pipeline.add(counts)
         result = self._pipeline.finish()
         if result.unwritten:
             raise SearchUnavailable(result.cause)
-        there = [(one.position or 0, one.document_id) for one in result.conflicts]
-        refused = [(one.action.position or 0, one.action.document_id, one.error_type) for one in result.refused]
+        # A tally has no position. One that is refused is not to be waited for: the hour is checked without it.
+        there = [(one.position, one.document_id) for one in result.conflicts if one.position is not None]
+        refused = [
+            (one.action.position, one.action.document_id, one.error_type)
+            for one in result.refused
+            if one.action.position is not None
+        ]
         return Outcome(already_there=[*self._there, *there], refused=refused)

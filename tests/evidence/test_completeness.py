@@ -11,6 +11,7 @@ from daswatch.evidence.completeness import (
     NOT_COUNTED,
     Archived,
     ArchiveKnown,
+    Arrivals,
     Before,
     FleetInstances,
     Hole,
@@ -28,6 +29,7 @@ from daswatch.evidence.completeness import (
     reported,
     unknown_of,
 )
+from daswatch.indexing.tallies import record_digest
 
 HOUR = datetime(2031, 3, 4, 10, tzinfo=UTC)
 INSTANCE = Instance("cluster-A", "db-A", "123456789012", "eu-west-1")
@@ -108,49 +110,122 @@ def test_events_that_were_not_counted_are_unknown() -> None:
     assert (judgement.verdict, judgement.reasons) == (Verdict.UNKNOWN, (NOT_COUNTED,))
 
 
-def test_dead_letters_are_a_hole() -> None:
-    known = HourKnown({7: MinuteCounts(records=2, dead_letters=2)}, is_present=False, is_instance=False)
+def test_dead_letters_are_a_hole_until_they_are_processed() -> None:
+    counts = {7: MinuteCounts(records=2, dead_letters=2)}
+    known = HourKnown(counts, dead_letters={7: 2}, is_present=False, is_instance=False)
+    processed = HourKnown(counts, dead_letters={7: 0}, is_present=False, is_instance=False)
 
     assert judged(known).holes == (Hole(HoleKind.DEAD_LETTERS, 7, 7, 2),)
+    assert judged(processed).verdict is Verdict.COMPLETE
 
 
-def archived(minute: int, *digests: str) -> Archived:
-    at = HOUR + timedelta(minutes=minute)
-    return Archived(at, f"evidence/cluster-A/{at:%H-%M}", digests)
+def test_minutes_of_a_replay_are_not_silent() -> None:
+    known = HourKnown(heard(range(10, 30)), before=FREQUENT, replayed=range(10, 25))
+
+    assert silent_minutes(known) == [(25, 29)]
 
 
-def ingested(**minutes: int) -> dict[str, datetime]:
-    return {digest: HOUR + timedelta(minutes=minute) for digest, minute in minutes.items()}
+def digests(names: str) -> str:
+    """Eight characters for each letter."""
+    return "".join(record_digest(name) for name in names)
+
+
+def archived(minute: int, records: str, second: int = 0) -> Archived:
+    at = HOUR + timedelta(minutes=minute, seconds=second)
+    return Archived(at, f"evidence/cluster-A/{at:%H-%M}", digests(records))
+
+
+def arrived(*parts: tuple[int, str], is_replayed: bool = False) -> list[Arrivals]:
+    """Records of minutes, each a letter."""
+    return [Arrivals(HOUR + timedelta(minutes=minute), digests(records), is_replayed) for minute, records in parts]
+
+
+def by_time(*arrivals: Arrivals) -> list[Arrivals]:
+    return sorted(arrivals, key=lambda one: one.minute)
 
 
 def test_record_that_was_not_ingested_has_its_neighbors_minute() -> None:
-    known = ArchiveKnown(HOUR, (archived(0, "a", "x", "b"), archived(5, "y", "c")), ingested(a=1, b=3, c=7))
+    objects = (archived(0, "axb"), archived(5, "yc"))
 
-    assert archive_holes(known) == [
+    assert archive_holes(ArchiveKnown(HOUR, objects, arrived((1, "a"), (3, "b"), (7, "c")))) == [
         Hole(HoleKind.NOT_INGESTED, 1, 1, 1),
         Hole(HoleKind.NOT_INGESTED, 7, 7, 1),
     ]
 
 
 def test_objects_that_were_not_ingested_are_one_hole() -> None:
-    known = ArchiveKnown(HOUR, (archived(10, "x"), archived(15, "y", "z"), archived(20, "a")), ingested(a=21))
+    objects = (archived(10, "x"), archived(15, "yz"), archived(20, "a"))
 
-    assert archive_holes(known) == [Hole(HoleKind.NOT_INGESTED, 10, 20, 3)]
+    assert archive_holes(ArchiveKnown(HOUR, objects, arrived((21, "a")))) == [Hole(HoleKind.NOT_INGESTED, 10, 20, 3)]
+
+
+def test_digest_of_another_record_is_no_neighbor() -> None:
+    """Of millions of records, some have the same 32 bits as one that is missing."""
+    at = HOUR + timedelta(minutes=10)
+    lost = Archived(at, "evidence/cluster-A/10-10", "".join(f"{number:08x}" for number in range(200)))
+    other = Arrivals(at + timedelta(minutes=9), f"{77:08x}")
+    known = ArchiveKnown(HOUR, (lost, archived(11, "a"), archived(19, "")), (*arrived((11, "a")), other))
+
+    assert archive_holes(known) == [
+        Hole(HoleKind.NOT_INGESTED, 10, 11, 199),
+    ]
+
+
+def test_last_object_that_was_not_ingested_is_a_hole() -> None:
+    objects = (archived(10, "x"), archived(10, "y"), archived(62, "a"))
+
+    assert archive_holes(ArchiveKnown(HOUR, objects[:2])) == [Hole(HoleKind.NOT_INGESTED, 10, 10, 2)]
+    assert archive_holes(ArchiveKnown(HOUR, objects)) == [Hole(HoleKind.NOT_INGESTED, 10, 59, 2)]
 
 
 def test_records_that_were_not_archived_have_their_minute() -> None:
     """Those around the hour are judged with theirs."""
-    around = {"before": HOUR - timedelta(minutes=1), "after": HOUR + timedelta(hours=1)}
-    known = ArchiveKnown(HOUR, (archived(0, "a"),), {**ingested(a=0, x=3, y=4), **around})
+    arrivals = arrived((-1, "b"), (0, "a"), (3, "x"), (4, "y"), (60, "c"))
 
-    assert archive_holes(known) == [Hole(HoleKind.NOT_ARCHIVED, 3, 4, 2)]
+    assert archive_holes(ArchiveKnown(HOUR, (archived(0, "a"),), arrivals)) == [Hole(HoleKind.NOT_ARCHIVED, 3, 4, 2)]
+    assert archive_holes(ArchiveKnown(HOUR, (), arrivals)) == [
+        Hole(HoleKind.NOT_ARCHIVED, 0, 0, 1),
+        Hole(HoleKind.NOT_ARCHIVED, 3, 4, 2),
+    ]
 
 
 def test_object_of_the_hour_before_covers_the_first_minutes() -> None:
-    earlier = Archived(HOUR - timedelta(minutes=2), "evidence/cluster-A/09-58", ("before", "a"))
-    known = ArchiveKnown(HOUR, (earlier,), {**ingested(a=1), "before": HOUR - timedelta(minutes=2)})
+    known = ArchiveKnown(HOUR, (archived(-2, "ba"),), arrived((-2, "b"), (1, "a")))
 
     assert archive_holes(known) == []
+
+
+def test_record_may_arrive_just_before_its_object_begins() -> None:
+    """An object's name has whole seconds of another clock."""
+    assert archive_holes(ArchiveKnown(HOUR, (archived(5, "a", second=2),), arrived((4, "a")))) == []
+    assert archive_holes(ArchiveKnown(HOUR, (archived(60, "a", second=2),), arrived((59, "a")))) == []
+
+
+def test_first_records_arrived_at_any_time_of_their_hour() -> None:
+    first = Archived(HOUR, "evidence/cluster-A/start/20310304T100000Z/shardId-0/000001.gz", digests("ab"))
+
+    assert archive_holes(ArchiveKnown(HOUR, (first,), arrived((0, "a"), (50, "b")))) == []
+
+
+def test_record_that_arrived_twice_is_archived_twice() -> None:
+    """A producer that repeats a call repeats it with the same bytes, perhaps in the next minute."""
+    twice = arrived((4, "a"), (5, "a"))
+
+    assert archive_holes(ArchiveKnown(HOUR, (archived(4, "aa"),), twice)) == []
+    assert archive_holes(ArchiveKnown(HOUR, (archived(4, "a"),), twice)) == [Hole(HoleKind.NOT_ARCHIVED, 5, 5, 1)]
+    assert archive_holes(ArchiveKnown(HOUR, (archived(4, "a"),), arrived((4, "a"), (4, "a")))) == []
+
+
+def test_replayed_records_are_there_and_need_no_archive() -> None:
+    """A replay of the archive knows when an object begins; what was ingested in time stays in its own minute."""
+    objects = (archived(10, "axb"),)
+    replayed = arrived((10, "axb"), (30, "d"), is_replayed=True)
+
+    assert archive_holes(ArchiveKnown(HOUR, objects, replayed)) == []
+    assert archive_holes(ArchiveKnown(HOUR, objects, by_time(*replayed, *arrived((11, "a"), (12, "b"))))) == []
+    assert archive_holes(ArchiveKnown(HOUR, objects, by_time(*replayed, *arrived((12, "e"))))) == [
+        Hole(HoleKind.NOT_ARCHIVED, 12, 12, 1)
+    ]
 
 
 def test_holes_that_go_on_are_reported_as_one() -> None:

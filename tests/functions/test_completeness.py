@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
 
 from daswatch.evidence.completeness import HoleKind, ReportedHole
+from daswatch.opensearch import completeness_index
+from demo.aws import DEAD_LETTER_BUCKET
+from demo.rds import Database
 from demo.traffic import DATABASES
 from tests.harness.evidence_day import DAY, EvidenceDay, Sent, small
+from tests.harness.faults import assert_ledger_equals_index
 from tests.harness.ingest import IngestFunction
+from tests.harness.replay import Evidence
 
 PARENT, CHILDREN = "shardId-000000000000", ("shardId-000000000001", "shardId-000000000002")
 
@@ -38,11 +47,28 @@ def missing(holes: Iterable[ReportedHole], kind: HoleKind, resource_id: str) -> 
     return sum(hole.missing for hole in holes if (hole.kind, hole.resource_id) == (kind, resource_id))
 
 
-def test_holes_of_a_day_are_reported(ingest: IngestFunction) -> None:
-    """Records removed before ingest, an hour of a dead function, documents deleted afterwards, a Firehose created late,
-    records lost at a split of the shard. The rest of the day is complete."""
+@dataclass(frozen=True)
+class Holed:
+    """A day of two databases, and what was done to it."""
+
+    day: EvidenceDay
+    evidence: Evidence
+    outlet: Database
+    travel: Database
+    removed: list[Sent]  # before ingest
+    dead: list[Sent]  # while the function was
+    at_split: list[Sent]  # of the stream's shard
+    late: list[Sent]  # for the archive
+    never: list[Sent]  # in the stream
+    deleted: list[dict[str, Any]]  # afterwards, from the index
+    letters: list[dict[str, Any]]  # what is noted of the records that could not be processed
+
+
+@pytest.fixture
+def holed(ingest: IngestFunction) -> Holed:
+    """Records removed before ingest, an hour of a dead function, records that cannot be processed, documents deleted
+    afterwards, a Firehose created late, records lost at a split of the shard, an hour without any record."""
     outlet, travel = small([DATABASES[1], DATABASES[2]], ingest.name)
-    (writer,) = outlet.instance_ids
     bucket = ingest.aws.create_bucket(f"evidence-{ingest.name}")
     day = EvidenceDay(ingest, [outlet, travel])
     day.make(7, 60, shard_of)
@@ -55,42 +81,93 @@ def test_holes_of_a_day_are_reported(ingest: IngestFunction) -> None:
     dead = arrived(at(7), at(8), travel.resource_id)
     at_split = [one for one in arrived(at(12), at(12, 4), travel.resource_id) if CHILDREN[1] in one.raw["eventID"]]
     late = arrived(at(0), at(1, 30), travel.resource_id)
-    assert removed
-    assert dead
-    assert at_split
-    assert late
-    lost = {id(one) for one in removed + dead + at_split}
+    unprocessed = arrived(at(17), at(18), travel.resource_id)
+    never = arrived(at(20), at(21), outlet.resource_id)
+    assert all((removed, dead, at_split, late, unprocessed, never))
+    lost = {id(one) for one in removed + dead + at_split + unprocessed + never}
     day.deliver([one for one in day.records if id(one) not in lost])
+    ingest.configure(MAX_PLAINTEXT_BYTES="1024")  # heartbeats are smaller
+    day.deliver(unprocessed)
+    ingest.monkeypatch.delenv("MAX_PLAINTEXT_BYTES")
+    ingest.cold_start()
     of_outlet = [one for one in ingest.documents() if one["resourceId"] == outlet.resource_id]
     deleted = [one for one in of_outlet if at(8) <= datetime.fromisoformat(one["@timestamp"]) < at(9)]
     assert deleted
     span = {"range": {"@timestamp": {"gte": at(8).isoformat(), "lt": at(9).isoformat()}}}
     query = {"bool": {"filter": [{"term": {"resourceId": outlet.resource_id}}, span]}}
     ingest.search.delete_by_query(index=f"{ingest.prefix}-*", body={"query": query}, params={"refresh": "true"})
-    not_archived = {id(one) for one in late}
-    day.archive(bucket, [one for one in day.records if id(one) not in not_archived])
+    missing_there = {id(one) for one in late + never}
+    day.archive(bucket, [one for one in day.records if id(one) not in missing_there])
     report = day.write_manifests(bucket)
     assert (report.left, report.causes) == (0, set())
+    letters = ingest.dead_letters()
+    assert letters
+    return Holed(day, Evidence(ingest, bucket), outlet, travel, removed, dead, at_split, late, never, deleted, letters)
 
-    holes = day.holes()
 
+def assert_reported(holes: list[ReportedHole], holed: Holed) -> None:
+    """Each hole with its database, minutes and number; the rest of the day is complete."""
+    outlet, travel = holed.outlet, holed.travel
+    (writer,) = outlet.instance_ids
     assert spans(holes, HoleKind.SILENT) == [
         (outlet.resource_id, writer, at(3, 10), at(3, 20)),
+        (outlet.resource_id, writer, at(20), at(21)),
         *((travel.resource_id, one, at(7), at(8)) for one in sorted(travel.instance_ids)),
     ]
     from_index = [hole for hole in holes if hole.kind is HoleKind.NOT_INDEXED]
     assert {hole.resource_id for hole in from_index} == {outlet.resource_id}
-    assert sum(hole.missing for hole in from_index) == len(deleted)
-    assert minutes(from_index) == {minute_of(datetime.fromisoformat(one["@timestamp"])) for one in deleted}
-    assert missing(holes, HoleKind.NOT_INGESTED, outlet.resource_id) == len(removed)
-    assert missing(holes, HoleKind.NOT_INGESTED, travel.resource_id) == len(dead) + len(at_split)
+    assert sum(hole.missing for hole in from_index) == len(holed.deleted)
+    assert minutes(from_index) == {minute_of(datetime.fromisoformat(one["@timestamp"])) for one in holed.deleted}
+    assert missing(holes, HoleKind.NOT_INGESTED, outlet.resource_id) == len(holed.removed)
+    assert missing(holes, HoleKind.NOT_INGESTED, travel.resource_id) == len(holed.dead) + len(holed.at_split)
     from_ingest = minutes(hole for hole in holes if hole.kind is HoleKind.NOT_INGESTED)
-    exact = {minute_of(one.arrival) for one in [*removed, *dead, *at_split]}
+    exact = {minute_of(one.arrival) for one in [*holed.removed, *holed.dead, *holed.at_split]}
     # An archived record that was not ingested has the minute of its neighbor: one minute off at the edges.
     near = {minute + timedelta(minutes=number) for minute in exact for number in (-1, 0, 1)}
     assert from_ingest <= near
     assert {moment.hour for moment in from_ingest} == {3, 7, 12}
     evidence = [hole for hole in holes if hole.kind is HoleKind.NOT_ARCHIVED]
     assert {hole.resource_id for hole in evidence} == {travel.resource_id}
-    assert sum(hole.missing for hole in evidence) == len(late)
-    assert minutes(evidence) == {minute_of(one.arrival) for one in late}
+    assert sum(hole.missing for hole in evidence) == len(holed.late)
+    assert minutes(evidence) == {minute_of(one.arrival) for one in holed.late}
+    letters = [hole for hole in holes if hole.kind is HoleKind.DEAD_LETTERS]
+    assert {hole.resource_id for hole in letters} == {travel.resource_id}
+    assert sum(hole.missing for hole in letters) == len(holed.letters)
+    assert minutes(letters) == {minute_of(datetime.fromisoformat(one["@timestamp"])) for one in holed.letters}
+
+
+def test_holes_of_a_day_are_reported_and_closed(holed: Holed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the archive and the dead letters have is complete after their replay. What the archive never had stays a
+    hole of it, and an hour of which the stream had nothing stays silent, but for the minutes that an object before it
+    may have."""
+    outlet, travel, evidence = holed.outlet, holed.travel, holed.evidence
+    before = holed.day.holes()
+    assert_reported(before, holed)
+    folder = f"s3://{DEAD_LETTER_BUCKET}/dead-letters/{travel.resource_id}/"
+
+    letters = evidence.report("--detections", "off", source=folder)
+
+    assert letters["totals"]["opened"] == len(holed.letters)
+    holes = holed.day.holes()
+    assert {hole.kind for hole in holes} == set(HoleKind) - {HoleKind.DEAD_LETTERS}
+    assert [hole for hole in holes if hole.kind is HoleKind.NOT_INGESTED] == [
+        hole for hole in before if hole.kind is HoleKind.NOT_INGESTED
+    ]
+
+    # Small pages: whatever is compared goes on behind each of them.
+    monkeypatch.setattr(completeness_index, "_PAGE_OF_TALLIES", 7)
+    monkeypatch.setattr(completeness_index, "_PAGE_OF_OBJECTS", 1)
+    evidence.report("--detections", "off")
+
+    holes = holed.day.holes()
+    assert {hole.kind for hole in holes} == {HoleKind.NOT_ARCHIVED, HoleKind.SILENT}
+    assert spans(holes, HoleKind.NOT_ARCHIVED) == spans(before, HoleKind.NOT_ARCHIVED)
+    ((resource_id, _, since, until),) = spans(holes, HoleKind.SILENT)
+    assert (resource_id, until) == (outlet.resource_id, at(21))
+    assert at(20) <= since <= at(20, 15)
+    never = {id(one) for one in holed.never}
+    entries = [entry for one in holed.day.records if id(one) not in never for entry in one.entries]
+    assert_ledger_equals_index(entries, holed.day.ingest, "replayed")
+
+    evidence.report("--detections", "off", "--restart")
+    assert holed.day.holes() == holes

@@ -21,6 +21,7 @@ from daswatch.opensearch.completeness_check import CompletenessCheck
 from daswatch.opensearch.completeness_index import CompletenessIndex
 from demo import traffic
 from demo.aws import REGION
+from demo.ledger import LedgerEntry
 from demo.rds import ACCOUNT_ID, Database, seal
 from demo.stream import lambda_record_of
 from enrol_lambda.manifests import note_archived
@@ -42,6 +43,7 @@ class Sent:
     instance_id: str
     arrival: datetime
     raw: dict[str, Any]
+    entries: tuple[LedgerEntry, ...]
 
 
 @dataclass
@@ -81,7 +83,8 @@ class EvidenceDay:
                     stream_arn=one.database.stream_arn(REGION),
                     shard_id=shard_of(one.arrival, number),
                 )
-                self.records.append(Sent(one.database, one.monitoring_record["instanceId"], one.arrival, raw))
+                instance_id = one.monitoring_record["instanceId"]
+                self.records.append(Sent(one.database, instance_id, one.arrival, raw, one.entries))
 
     def deliver(self, records: Sequence[Sent]) -> None:
         """Hand records to the function as Lambda does: by stream and shard, in batches."""
