@@ -91,6 +91,7 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _FINDINGS,
+            _POSTURE,
             _ENROLMENT,
             DEAD_LETTER_BUCKET=(_REQUIRED, "S3 bucket for dead letters, which stay encrypted"),
         ),
@@ -207,6 +208,11 @@ SETTINGS = {
             DEMAND_SYNC=("false", "`true`: an asynchronous stream is not enough"),
         ),
         *_settings(
+            _POSTURE,
+            _ENROLMENT,
+            EVIDENCE_BUCKET="S3 bucket of the encrypted records; none are kept without it",
+        ),
+        *_settings(
             _ENROLMENT,
             DATABASES=(
                 _REQUIRED,
@@ -224,7 +230,6 @@ SETTINGS = {
             ),
             RESOURCE_PREFIX=("daswatch", "what the names of delivery streams begin with"),
             INGEST_FUNCTION_ARN=(_REQUIRED, "function that reads the streams"),
-            EVIDENCE_BUCKET="S3 bucket of the encrypted records; none are kept without it",
             EVIDENCE_DAYS=("400", "days that they are kept"),
             DELIVERY_ROLE_ARN="IAM role of the delivery streams",
             DATA_KEY_ARN="KMS key of the buckets",

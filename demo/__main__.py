@@ -40,6 +40,7 @@ from daswatch.detections.actors import shipped_actors
 from daswatch.detections.detection import Detection, by_name, dump
 from daswatch.detections.sigma import compile_all
 from daswatch.documents import actors
+from daswatch.fleet import compliance
 from daswatch.indices import Indices
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.request import command_deadline
@@ -236,8 +237,9 @@ def _show_posture(console: Console, aws: LocalAws, client: OpenSearch, *, named:
     nameless = {"query": {"bool": {"must_not": {"exists": {"field": "databaseIdentifier"}}}}}
     documents = [one for one in index.read(command_deadline()).values() if "goneSince" not in one]
     events = client.count(index=INDEX, body=nameless)["count"] if named else 0
-    compliance = [one["Compliance"]["Status"] for one in all_findings(aws.security_hub()) if "Compliance" in one]
-    return show_posture(console, documents, compliance, events, len(DATABASES))
+    found = [one for one in all_findings(aws.security_hub()) if one["GeneratorId"] == compliance.GENERATOR]
+    statuses = [one["Compliance"]["Status"] for one in found]
+    return show_posture(console, documents, statuses, events, len(DATABASES))
 
 
 def _sort_rows(console: Console, aws: LocalAws, client: OpenSearch, records: Sequence[ProducedRecord]) -> bool:

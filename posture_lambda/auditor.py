@@ -1,4 +1,5 @@
-"""One run over the fleet: read what is known, look at AWS, judge, follow, write, publish, name earlier events.
+"""One run over the fleet: read what is known, look at AWS, judge, follow, write, publish, name earlier events, check
+hours for what is missing, publish that.
 
 Events that were indexed before the name of their database was known get it here, some in each run.
 
@@ -32,7 +33,7 @@ _SHARE_OF_LOOKING = 0.7
 # Of what is left then: a Security Hub that is overloaded leaves time to name events.
 _SHARE_OF_PUBLISHING = 0.6
 # Of what is left after naming events, which is bounded itself; the rest is for the log.
-_SHARE_OF_CHECKING = 0.9
+_SHARE_OF_CHECKING = 0.8
 
 
 class LookupFactory(Protocol):
@@ -107,7 +108,10 @@ class Auditor:
         published = self._findings.publish(audit, publishing) if self._findings else PublishedFindings()
         names = Names.of(audit.documents.values(), self._tags)
         named = self._earlier_events.name(names, deadline) if self._earlier_events else Named()
-        checked = CompletenessReport() if place else self._check(audit, now, deadline.part(_SHARE_OF_CHECKING))
+        checked = CompletenessReport()
+        if not place:
+            checked = self._check(audit, now, deadline.part(_SHARE_OF_CHECKING))
+            self._publish_gaps(audit, published, checked, now, deadline.part(_SHARE_OF_PUBLISHING))
         seconds = deadline.clock.monotonic() - begun
         return PostureReport(audit, place is None, named, published, checked, seconds * 1000)
 
@@ -120,6 +124,24 @@ class Auditor:
             return self._completeness.run(fleet, now, deadline)
         except SearchUnavailable as exc:
             return CompletenessReport(cause=str(exc))
+
+    def _publish_gaps(
+        self,
+        audit: Audit,
+        published: PublishedFindings,
+        checked: CompletenessReport,
+        now: datetime,
+        deadline: Deadline,
+    ) -> None:
+        """Send what is missing of each database, and note it in both reports."""
+        if not self._completeness or not self._findings:
+            return
+        documents = {id_: audit.documents[id_] for id_ in audit.changed} | published.noted
+        try:
+            gaps = self._completeness.gaps(now, deadline)
+            published.add(self._findings.publish_gaps(documents, gaps, audit.at, deadline))
+        except SearchUnavailable as exc:
+            checked.cause = checked.cause or str(exc)
 
 
 def read_place(event: Mapping[str, Any]) -> Place | None:

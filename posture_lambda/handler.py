@@ -60,7 +60,7 @@ class Function:
             tags=settings.event_tags,
             regions=scope.regions,
             completeness=CompletenessCheck(CompletenessIndex(client, indices, settings.search.service)),
-            findings=PostureFindings(hubs, index, region, indices) if settings.security_hub else None,
+            findings=PostureFindings(hubs, index, region, indices, settings.places) if settings.security_hub else None,
             demands_sync=scope.demands_sync,
         )
 

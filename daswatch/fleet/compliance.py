@@ -133,7 +133,7 @@ def _finding(document: Document, posting: Posting) -> dict[str, Any]:
             ],
             "RelatedRequirements": list(RELATED_REQUIREMENTS),
         },
-        "Resources": [_resource(document)],
+        "Resources": [resource_of(document)],
         "Remediation": {"Recommendation": {"Text": _recommendation(document), "Url": _url(document, verdict)}},
         "ProductFields": {
             f"daswatch/{field}": shortened(value, MAX_VALUE) for field, raw in _facts(document) if (value := plain(raw))
@@ -175,7 +175,8 @@ def _facts(document: Document) -> Iterator[tuple[str, str]]:
     yield "NearControls", _NEAR_CONTROLS.get(document["engineName"], "")
 
 
-def _resource(document: Document) -> dict[str, Any]:
+def resource_of(document: Document) -> dict[str, Any]:
+    """A database as findings name it."""
     region = document["awsRegion"]
     is_cluster = document["databaseKind"] == DatabaseKind.CLUSTER
     kind = "AwsRdsDbCluster" if is_cluster else "AwsRdsDbInstance"

@@ -29,6 +29,7 @@ _KEPT = (
     "enrolmentFailure",
     "enrolmentSince",
     "findingState",
+    "gapState",
 )
 
 

@@ -29,6 +29,7 @@ from daswatch.evidence.completeness import (
     judged,
 )
 from daswatch.evidence.digests import Digests, document_words, record_words
+from daswatch.evidence.gap_findings import REPORTED, DatabaseGap, gaps_of
 from daswatch.indexing.tallies import KEPT
 from daswatch.opensearch.completeness_index import CompletenessIndex, Pair
 from daswatch.times import iso_milliseconds
@@ -110,6 +111,10 @@ class CompletenessCheck:
             )
         self._index.write(documents, deadline)
         return documents
+
+    def gaps(self, now: datetime, deadline: Deadline) -> dict[str, DatabaseGap]:
+        """What is missing of each database, by resource id, in hours that can be checked again and are not settling."""
+        return gaps_of(self._index.holes(now - REPORTED, deadline))
 
     def _missing(self, pair: Pair, minute: datetime, deadline: Deadline) -> int:
         """How many of the documents that were counted in a minute are not in the index."""

@@ -85,9 +85,12 @@ class DatabaseIndex:
             actions += [Action.create(index, id_, orjson.dumps(one)) for id_, one in history_of(audit).items()]
         self._write(actions, deadline)
 
-    def note(self, documents: Mapping[str, Document], at: str, deadline: Deadline) -> None:
-        """Write documents of the run of that time again, with what became of them. Those of a later run stay."""
-        self._write(self._puts(documents, version_of(at) + 1), deadline)
+    def note(self, documents: Mapping[str, Document], at: str, deadline: Deadline, times: int = 1) -> None:
+        """Write documents of the run of that time again, with what became of them. Those of a later run stay.
+
+        `times`: how often they are written again.
+        """
+        self._write(self._puts(documents, version_of(at) + times), deadline)
 
     def _puts(self, documents: Mapping[str, Document], version: int) -> list[Action]:
         later = {"version": version, "version_type": "external"} if self._service == "es" else {}

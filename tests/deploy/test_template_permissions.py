@@ -404,6 +404,7 @@ def test_the_posture_function_may_do_what_it_does_and_nothing_more(
         "INDEX_PREFIX": prefix,
         "FLEET_ACCOUNTS": "organization",
         "FLEET_ROLE": EVERYTHING["MemberRoleName"],
+        "DEAD_LETTER_BUCKET": "daswatch-dead-letters",
     }
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)

@@ -13,12 +13,24 @@ from opensearchpy import OpenSearch
 from daswatch.aws.fleet import FleetLookup
 from daswatch.aws.security_hub import FindingAccounts
 from daswatch.deadline import Deadline
+from daswatch.evidence.completeness import (
+    Hole,
+    HoleKind,
+    HourKnown,
+    Instance,
+    document_id,
+    document_of,
+    judgement_of,
+)
 from daswatch.fleet.audit import Audit
 from daswatch.fleet.database import FleetDatabase, Place
 from daswatch.fleet.inventory import Look
 from daswatch.indices import Indices
+from daswatch.opensearch.completeness_check import CompletenessCheck
+from daswatch.opensearch.completeness_index import CompletenessIndex
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.earlier_events import EarlierEvents
+from daswatch.times import iso_milliseconds
 from posture_lambda.auditor import Auditor, PostureReport
 from posture_lambda.findings import PostureFindings
 from tests.builders.fleet import PLACE, cluster, instance
@@ -72,6 +84,7 @@ class Fleet:
         self.databases: list[FleetDatabase] = []
         self.index = index = Index(search, indices)
         self.hub = hub
+        self.completeness = CompletenessIndex(search, indices)
         accounts = FindingAccounts(ACCOUNT, REGION, lambda _: cast(Any, hub), _no_sts, "")
         self.auditor = Auditor(
             lookup=lambda regions: cast(FleetLookup, self),
@@ -79,10 +92,18 @@ class Fleet:
             index=index,
             earlier_events=EarlierEvents(search, indices),
             findings=PostureFindings(accounts, index, REGION, indices),
+            completeness=CompletenessCheck(self.completeness),
         )
 
     def look(self, accounts: Sequence[str], deadline: Deadline) -> list[Look]:
         return [Look(PLACE, tuple(self.databases))]
+
+    def judge(self, hour: datetime, *holes: Hole) -> None:
+        """An hour's verdict on a database, as it is written by a check three hours later."""
+        known, instance = HourKnown(is_instance=False), Instance("cluster-A", "")
+        at = iso_milliseconds(hour + timedelta(hours=3, minutes=len(self.hub.calls)))
+        document = document_of(instance, hour, known, judgement_of(holes), at)
+        self.completeness.write({document_id(instance, hour): document}, Deadline.after(10))
 
     def run(self, minutes: int, place: Place | None = None) -> PostureReport:
         return self.auditor.run(place, NOW + timedelta(minutes=minutes), Deadline.after(RUN_SECONDS, Clock()))
@@ -114,6 +135,35 @@ def test_finding_is_sent_once_and_lives_with_its_database(fleet: Fleet) -> None:
     (one,) = (one for one in fleet.hub.findings.values() if "cluster-A" in one["Id"])
     assert (one["RecordState"], one["Compliance"]["Status"]) == ("ARCHIVED", "WARNING")
     assert len(fleet.hub.findings) == 2
+
+
+def test_gap_has_a_finding_until_it_is_closed(fleet: Fleet) -> None:
+    """It does not take the place of the finding on compliance, nor the state of one that of the other."""
+    hour = NOW - timedelta(hours=30)
+    fleet.databases = [cluster(DbClusterResourceId="cluster-A"), cluster("shop")]
+    fleet.judge(hour)
+    assert fleet.run(0).findings.accepted == 2
+
+    fleet.judge(hour, Hole(HoleKind.NOT_INGESTED, 10, 12, 7))
+    fleet.hub.is_down = True
+    assert fleet.run(15).findings.unsent == 1
+    fleet.hub.is_down = False
+    assert fleet.run(30).findings.accepted == 1
+    assert fleet.run(45).findings.accepted == 0
+
+    (gap,) = (one for id_, one in fleet.hub.findings.items() if id_.endswith("/cluster-A/completeness"))
+    assert (gap["RecordState"], gap["Compliance"]["Status"]) == ("ACTIVE", "FAILED")
+    assert "--from 2031-03-03T06:10Z --to 2031-03-03T06:13Z" in gap["Remediation"]["Recommendation"]["Text"]
+    assert len(fleet.hub.findings) == 3
+    fleet.databases[0] = cluster(DbClusterResourceId="cluster-A", ActivityStreamStatus="stopped")
+    assert fleet.run(60).findings.accepted == 1, "the verdict on the stream has changed, and nothing else"
+
+    fleet.judge(hour)
+    assert fleet.run(75).findings.accepted == 1
+    assert fleet.run(90).findings.accepted == 0
+
+    (gap,) = (one for id_, one in fleet.hub.findings.items() if id_.endswith("/cluster-A/completeness"))
+    assert (gap["RecordState"], gap["Compliance"]["Status"]) == ("ARCHIVED", "PASSED")
 
 
 def test_findings_wait_while_security_hub_is_down(fleet: Fleet) -> None:

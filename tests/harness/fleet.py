@@ -13,6 +13,7 @@ from daswatch.aws import clients
 from daswatch.deadline import Deadline
 from daswatch.indices import Indices
 from daswatch.opensearch.database_index import DatabaseIndex
+from demo.aws import DEAD_LETTER_BUCKET
 from posture_lambda import handler as handler_module
 from tests.fakes.rds import Rds
 from tests.harness.installed import give_back, installed_prefix
@@ -46,6 +47,7 @@ class Fleet:
             FLEET_ACCOUNTS=self.account,
             FLEET_REGIONS=region,
             FLEET_ROLE="daswatch-inventory",
+            DEAD_LETTER_BUCKET=DEAD_LETTER_BUCKET,
         )
 
     def configure(self, **settings: str) -> None:
