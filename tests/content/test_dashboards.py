@@ -341,6 +341,7 @@ def test_the_events_pattern_follows_the_index_prefix() -> None:
 
     assert titles == {
         "audit--alerts": "audit-alerts",
+        "audit--completeness": "audit-completeness-*",
         "audit--control-plane": "audit-control-plane",
         "audit--databases": "audit-databases",
         "audit--dead-letters": "audit-dead-letters",

@@ -23,6 +23,7 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Flattened, Flattening
 from daswatch.documents.noise import Noise
 from daswatch.errors import Reason
+from daswatch.evidence.completeness import Hole, HoleKind, HourKnown, Instance, document_of, judgement_of
 from daswatch.fleet.audit import Audit, history_of
 from daswatch.fleet.names import Names
 from daswatch.indexing import dropped_events
@@ -38,7 +39,7 @@ from daswatch.records.kinesis import StreamRecord
 from daswatch.times import iso_milliseconds
 from demo.aws import REGION
 from demo.indexed import flattened, index_all, names_of
-from demo.traffic import ProducedRecord, produce
+from demo.traffic import DATABASES, ProducedRecord, produce
 from tests.builders.alerts import DATABASE, a_firing
 from tests.builders.control_plane import api_call
 from tests.builders.reckoning import Source, predicate
@@ -154,6 +155,23 @@ def control_plane_calls() -> list[dict[str, Any]]:
     return [{**found[0], "databaseIdentifier": "shop", "databaseTags": ["env=prod"]}, *found[1:]]
 
 
+def verdicts(names: Names) -> list[dict[str, Any]]:
+    """What was judged of an hour: something is missing of two instances, and nothing of the third."""
+    holes: list[list[Hole]] = [
+        [Hole(HoleKind.SILENT, 3, 12), Hole(HoleKind.NOT_INGESTED, 3, 5, 40)],
+        [Hole(HoleKind.DEAD_LETTERS, 7, 7, 2)],
+        [],
+    ]
+    made = []
+    for database, own in zip(DATABASES, holes, strict=False):
+        stream = stream_source(database.stream_arn(REGION))
+        instance = Instance(database.resource_id, database.instance_ids[0], stream.account_id, stream.region)
+        name = names.fields(stream.account_id, stream.region, database.resource_id, database.instance_ids[0])
+        at = iso_milliseconds(START + timedelta(hours=2))
+        made.append(document_of(instance, START, HourKnown(), judgement_of(own), at, name))
+    return made
+
+
 AGES = (timedelta(days=6), timedelta(days=2.5), timedelta())
 
 
@@ -191,6 +209,7 @@ def panel_world(search: OpenSearch) -> Iterator[World]:
     audits = runs()
     small: dict[str, Sequence[Source]] = {
         "das-alerts": alerts(),
+        "das-completeness": verdicts(names),
         "das-control-plane": control_plane_calls(),
         "das-databases": list(audits[-1].documents.values()),
         "das-dead-letters": dead_letters_of(records, names),

@@ -288,6 +288,12 @@ def test_what_is_not_covered_has_reason_and_time(world: World) -> None:
     assert found["checkout"]["streamStatus"] == "stopped"
 
 
+def test_hours_with_something_missing_say_what(world: World) -> None:
+    found = [(row["holeKinds"], row["missingMinutes"], row["missing"]) for row in found_rows(world, "das-gaps")]
+
+    assert sorted(found) == [(["dead letters"], 1, 2), (["not ingested", "silent"], 10, 40)]
+
+
 def test_names_that_moved_show_both_resource_ids(world: World) -> None:
     rows = found_rows(world, "das-names-moved")
     found = {row["databaseIdentifier"]: row for row in rows}

@@ -17,6 +17,7 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any
 
+import orjson
 from opensearchpy import OpenSearch
 
 from daswatch.aws.security_hub import FindingAccounts
@@ -28,17 +29,29 @@ from daswatch.documents import control_plane
 from daswatch.documents.document import Document, Flattening
 from daswatch.documents.noise import ExcludedUser, Noise, Origin
 from daswatch.errors import RecordError
+from daswatch.evidence.completeness import Document as Verdict
+from daswatch.evidence.completeness import (
+    Hole,
+    HoleKind,
+    HourKnown,
+    Instance,
+    document_id,
+    document_of,
+    hour_of,
+    judgement_of,
+)
 from daswatch.indexing import dropped_events
 from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse
 from daswatch.indices import DEFAULT_INDEX_PREFIX, Indices
+from daswatch.opensearch.completeness_index import CompletenessIndex
 from daswatch.opensearch.database_index import DatabaseIndex
 from daswatch.opensearch.enrolment_index import EnrolmentIndex
 from daswatch.records.envelope import StreamSource, read_envelope, stream_source
 from daswatch.records.kinesis import StreamRecord
-from daswatch.times import iso_milliseconds
+from daswatch.times import iso_milliseconds, moment_of
 from demo.aws import REGION, LocalAws
 from demo.indexed import documents_of, index_all, names_of
 from demo.scenarios import SCENARIOS, Scenario
@@ -192,6 +205,7 @@ def fill(
     EnrolmentIndex(search, Indices()).write(enrolled[-1], Deadline.after(_RUN_SECONDS))
     index_all(search, control_plane_calls())
     write(search, [*watched.drop_actions(), *dead_letters()])
+    CompletenessIndex(search, Indices()).write(gaps(), Deadline.after(_RUN_SECONDS))
     search.indices.refresh(index="das-*")
     before = None
     for at in run_times():
@@ -238,6 +252,23 @@ def write(search: OpenSearch, actions: Iterable[Action]) -> None:
     answer = search.bulk(body=b"".join(action.lines for action in actions), params={"refresh": "true"})
     if answer["errors"]:
         raise RuntimeError(f"OpenSearch rejected pulses or drops: {answer['items'][:1]}")
+
+
+def gaps(now: datetime = NOW) -> dict[str, Verdict]:
+    """What the posture function judges of the hours of these dead letters, by id."""
+    letters: dict[tuple[Instance, datetime], list[dict[str, Any]]] = {}
+    for action in dead_letters(now):
+        letter = orjson.loads(action.lines.splitlines()[1])
+        instance = Instance(letter["resourceId"], "", letter["awsAccountId"], letter["awsRegion"])
+        letters.setdefault((instance, hour_of(moment_of(letter["@timestamp"]))), []).append(letter)
+    verdicts: dict[str, Verdict] = {}
+    for (instance, hour), found in letters.items():
+        minutes = sorted(moment_of(letter["@timestamp"]).minute for letter in found)
+        judgement = judgement_of([Hole(HoleKind.DEAD_LETTERS, minutes[0], minutes[-1], len(found))])
+        name = NAMES.fields(instance.account_id, instance.region, instance.resource_id)
+        document = document_of(instance, hour, HourKnown(), judgement, iso_milliseconds(now), name)
+        verdicts[document_id(instance, hour)] = document
+    return verdicts
 
 
 def dead_letters(now: datetime = NOW) -> Iterator[Action]:
