@@ -38,7 +38,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 48  # of the ingest, findings, posture and enrolment functions
+OUR_METRICS = 49  # of the ingest, findings, posture and enrolment functions
 CONDITION_METRICS = 5  # of a database, every quarter of an hour; 6 with Splunk
 MAPPING_METRICS = 7  # that EventCount names
 
@@ -128,6 +128,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "record is moved to the dead-letter bucket for 23 hours.",
     "PulsesUnwritten": "Check `lost_cause` in the log of the ingest function. Events are not affected, but das-silent "
     "does not fire, or fires for active instances.",
+    "TalliesUnwritten": "Check `lost_cause` in the log of the ingest function. Events are not affected; `daswatch "
+    "replay` of the evidence of that time counts them.",
     "MalformedNotifications": "Correct the message of the action in your own monitor (docs/detections.md).",
     "FailingDetections": "The log of the findings function lists them; `daswatch detections test` tests a rule.",
     "FindingsUnsent": "Check that Security Hub is enabled here and in the accounts of MemberRoleName, and that the "
