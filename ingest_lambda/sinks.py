@@ -20,6 +20,7 @@ from daswatch.documents.noise import Noise
 from daswatch.documents.row_formats import row
 from daswatch.errors import DependencyError, Reason
 from daswatch.indexing import dropped_events
+from daswatch.indexing.bulk import Action
 from daswatch.indexing.dead_letters import DeadLetter
 from daswatch.indexing.dropped_events import Drop
 from daswatch.indexing.pulse import Pulse, instances
@@ -36,6 +37,7 @@ from ingest_lambda.report import IngestReport, RowsReport
 _PUT = Limits(size=MAX_CALL_BYTES, items=2_000, early=MAX_RECORDS_PER_CALL)
 # A put may retry for this part of the time left: OpenSearch needs the rest.
 _SHARE_OF_PUT = 0.5
+_OWED = 100  # tallies, some minutes' of a shard: at most some MB
 REMEMBERED_RECORDS = 10_000  # the most that Lambda delivers in one batch
 
 
@@ -69,6 +71,7 @@ class OpenSearchIndices(EventIndices):
     def __init__(self, search: SearchGateway, executor: Executor) -> None:
         super().__init__(search, executor)
         self.last_seen: dict[tuple[str, str], str] = {}  # of each instance, as its pulse was written last
+        self.owed: list[Action] = []  # tallies that were not written: the next batch tries them again
 
     def begin(self, flattening: Flattening, now: datetime, deadline: Deadline, report: IngestReport) -> OpenSearchSink:
         """What takes the documents of one batch."""
@@ -140,7 +143,7 @@ class OpenSearchSink:
         for pulse in self._due:
             name = self._flattening.name_of(pulse.stream, pulse.instance_id)
             last += pulse.actions(self._own.pulse, versioned=versioned, now=self._now, name=name)
-        self._pipeline.add(last)  # at once: with the last documents they are one request
+        self._pipeline.add([*self._indices.owed, *last])  # at once: with the last documents they are one request
 
     def finish(self) -> list[DeadLetter]:
         result = self._pipeline.finish()
@@ -155,7 +158,9 @@ class OpenSearchSink:
         report.bulk_requests, report.index_ms = result.requests, result.seconds * 1000
         # The next batch brings a pulse again; where none is ever written, nothing else would show it.
         report.pulses_unwritten = len(instances(lost_pulses))
-        report.tallies_unwritten = len(result.lost) - len(lost_pulses)
+        lost_tallies = [action for action in result.lost if action.index != self._own.pulse]
+        self._indices.owed = lost_tallies[-_OWED:]
+        report.tallies_unwritten = len(lost_tallies)
         report.lost_cause = result.lost_cause
         newest = ""
         for pulse in self._pulses.values():
