@@ -37,6 +37,7 @@ class Reader(StrEnum):
     FIREHOSE = "Firehose transformation"
     POSTURE = "posture"  # `daswatch inventory` and `daswatch posture` read the same
     ENROLMENT = "enrolment"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def _settings(*readers: Reader, **meanings: str | tuple[str, str]) -> Iterator[S
 
 
 _REQUIRED = "required"
-_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE, _ENROLMENT = Reader
+_INGEST, _FINDINGS, _SETUP, _FIREHOSE, _POSTURE, _ENROLMENT, _REPLAY = Reader
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -71,6 +72,7 @@ SETTINGS = {
             _SETUP,
             _POSTURE,
             _ENROLMENT,
+            _REPLAY,
             OPENSEARCH_ENDPOINT=(_REQUIRED, "URL of the domain or collection"),
             OPENSEARCH_AUTH=("sigv4", "`sigv4`, `basic` (with `OPENSEARCH_SECRET_ARN`) or `none`"),
             OPENSEARCH_SERVICE=("es", "`es`, or `aoss` for a Serverless collection"),
@@ -86,6 +88,7 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _SETUP,
+            _REPLAY,
             INDEX_HOURLY="days whose events have an index for each hour ([sizing](sizing.md))",
         ),
         *_settings(
@@ -93,18 +96,21 @@ SETTINGS = {
             _FINDINGS,
             _POSTURE,
             _ENROLMENT,
+            _REPLAY,
             DEAD_LETTER_BUCKET=(_REQUIRED, "S3 bucket for dead letters, which stay encrypted"),
         ),
         *_settings(
             _INGEST,
             _FINDINGS,
             _FIREHOSE,
+            _REPLAY,
             REDACT=("off", "`literals`: `?` for each literal and parameter. `hash`: no SQL, only `statementHash`"),
         ),
         *_settings(
             _INGEST,
             _FINDINGS,
             _POSTURE,
+            _REPLAY,
             EVENT_TAGS=(
                 ",".join(DEFAULT_EVENT_TAGS),
                 "tags of a database that its events and alerts carry, as `databaseTags`, separated by commas",
@@ -113,6 +119,7 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _FIREHOSE,
+            _REPLAY,
             EXCLUDED_USERS=(
                 ",".join(sorted(DEFAULT_EXCLUDED_USERS)),
                 "users whose events are dropped. AWS's own names only as AWS uses them "
@@ -126,6 +133,7 @@ SETTINGS = {
         *_settings(
             _INGEST,
             _FIREHOSE,
+            _REPLAY,
             ACTORS="path of the compiled table of [actors](detections.md#actors); without it, events have no actor",
         ),
         *_settings(
@@ -176,6 +184,7 @@ SETTINGS = {
             FINDINGS_ROLE_ARN="IAM role that gets the findings function's role in OpenSearch",
             POSTURE_ROLE_ARN="IAM role that gets the posture function's role in OpenSearch",
             ENROLMENT_ROLE_ARN="IAM role that gets the enrolment function's role in OpenSearch",
+            REPLAY_ROLE_ARN="IAM role that gets the replay function's role in OpenSearch",
             AUDIT_LOGS=(
                 "false",
                 "`true`: the audit log of the Security plugin is enabled, without request bodies "

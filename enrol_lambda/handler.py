@@ -90,7 +90,7 @@ class Function:
         readers = ThreadPoolExecutor(_READERS, "evidence")
 
         def bucket(deadline: Deadline) -> EvidenceBucket:
-            return EvidenceBucket(s3_client(), evidence, "", lambda: deadline, readers)
+            return EvidenceBucket(s3_client(), evidence, ("",), lambda: deadline, readers)
 
         self.manifests = ManifestWriter(bucket, partial(note_archived, index, place)) if evidence else None
         self.reconciler = Reconciler(

@@ -14,6 +14,7 @@ from daswatch.settings import SETTINGS, Environment, Reader, SearchEndpoint, Str
 from findings_lambda import settings as findings_settings
 from firehose_lambda import settings as firehose_settings
 from ingest_lambda.settings import Settings, read_settings
+from replay_lambda import settings as replay_settings
 from setup_lambda import settings as setup_settings
 
 LEAST = {"OPENSEARCH_ENDPOINT": "https://search.example.com", "DEAD_LETTER_BUCKET": "dead-letters"}
@@ -179,6 +180,7 @@ class Recorded(dict[str, str]):
         (Reader.FINDINGS, findings_settings.read_settings),
         (Reader.SETUP, setup_settings.read_settings),
         (Reader.FIREHOSE, firehose_settings.read_settings),
+        (Reader.REPLAY, replay_settings.read_settings),
     ],
 )
 def test_table_names_what_each_function_reads(reader: Reader, read: Callable[[Mapping[str, str]], object]) -> None:

@@ -38,7 +38,7 @@ RUNS, RUN_MS, RUN_MB = HOURS * 60, 1_000, 512  # of the saved queries
 INGEST_MB = 1_769
 KEPT_MONTHS = 400 / (365 / 12)  # EvidenceDays, and the retention policy's
 OBJECTS = HOURS * 3600 // 300  # of evidence: one each 300 seconds
-OUR_METRICS = 49  # of the ingest, findings, posture and enrolment functions
+OUR_METRICS = 52  # of the ingest, findings, posture, enrolment and replay functions
 CONDITION_METRICS = 5  # of a database, every quarter of an hour; 6 with Splunk
 MAPPING_METRICS = 7  # that EventCount names
 
@@ -123,6 +123,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "SplunkLate": "Check the same log: the collector does not respond, or rejects the token (docs/firehose.md).",
     "EnrolmentsFailed": "`daswatch enrol --dry-run` lists the databases with the reason, and so does `failed` in the "
     "log of the enrolment function.",
+    "DeadLettersLeft": "Check `reasons`, `details` and `incomplete` in the log of the replay function and fix what "
+    "they name. The function tries again within a day, `daswatch replay` at once (docs/evidence.md).",
     "DeadLetters": "Open `das-dead-letters` in Dashboards: each document has its reason and its object in S3.",
     "RecordsToRetry": "`cause` in the log of the ingest function names the service, the error and the fix. No "
     "record is moved to the dead-letter bucket for 23 hours.",
@@ -157,6 +159,8 @@ ALARM_FIXES: Mapping[str, str] = {
     "EnrolErrors": "Check the log of the enrolment function; usually it is not allowed to describe databases.",
     "EnrolThrottled": "Raise the account's quota of concurrent executions; the next run takes the same steps.",
     "PostureErrors": "Check the log of the posture function; usually OpenSearch does not respond.",
+    "ReplayErrors": "Check the log of the replay function; usually OpenSearch or KMS does not respond.",
+    "ReplayThrottled": "Raise the account's quota of concurrent executions; the next run goes on where the last ended.",
     "SetupErrors": "Check the log of the setup function and the stack events, correct the error and deploy again.",
     "IngestThrottled": "Raise the account's quota of concurrent executions; records wait in the stream.",
     "FindingsThrottled": "Raise the same quota; the next run covers skipped ones.",

@@ -6,12 +6,12 @@ An object is read in ranges, so that one of any size takes bounded memory, and a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from daswatch.aws.api_calls import AwsError, Trouble, ask
@@ -39,24 +39,38 @@ class _Range:
     metadata: Mapping[str, str]
     is_tagged: bool
     version_id: str
+    is_done: bool = False
 
 
 class EvidenceBucket:
-    """A bucket, or a folder of one. `patience` gives each call its deadline; all raise EvidenceUnavailable."""
+    """A bucket, or folders of one. `patience` gives each call its deadline; all raise EvidenceUnavailable.
+
+    With `most_are_done`, an object's tags are looked at before its content.
+    """
 
     def __init__(
-        self, client: S3Client, bucket: str, prefix: str, patience: Callable[[], Deadline], executor: Executor
+        self,
+        client: S3Client,
+        bucket: str,
+        prefixes: Sequence[str],
+        patience: Callable[[], Deadline],
+        executor: Executor,
+        *,
+        most_are_done: bool = False,
     ) -> None:
         self._client = client
         self._bucket = bucket
-        self._prefix = prefix
+        self._prefixes = sorted(prefixes)
         self._patience = patience
         self._executor = executor
+        self._most_are_done = most_are_done
 
     def listed(self, after: str = "", folder: str = "", most: int = 0) -> Iterator[Listed]:
         """All objects with a greater key, in the order of their keys; those of a folder of ours, or the first ones."""
         ask_page = partial(self._ask, name="ListObjectsV2")
-        objects = list_objects(self._client, self._bucket, self._prefix + folder, ask_page, after)
+        objects = chain.from_iterable(
+            list_objects(self._client, self._bucket, prefix + folder, ask_page, after) for prefix in self._prefixes
+        )
         for one in islice(objects, most or None):
             yield Listed(one["Key"], one["Size"], one["LastModified"].astimezone(UTC), one.get("ETag", ""))
 
@@ -91,9 +105,8 @@ class EvidenceBucket:
                 if first is None:
                     yield Opened(listed, iter(()), {}, is_gone=True)
                     continue
-                is_done = first.is_tagged and self._is_done(listed.key)
                 chunks = self._chunks(listed, first.content)
-                yield Opened(listed, chunks, first.metadata, is_done, version_id=first.version_id)
+                yield Opened(listed, chunks, first.metadata, first.is_done, version_id=first.version_id)
                 del first  # large: not while the next one is read
         finally:
             for _, reading in ahead:
@@ -117,7 +130,10 @@ class EvidenceBucket:
     def _first(self, listed: Listed) -> _Range | None:
         """The first range; None of an object that is gone since it was listed."""
         try:
-            return self._read(listed, 0)
+            if self._most_are_done and self._is_done(listed.key):
+                return _Range(b"", {}, is_tagged=True, version_id="", is_done=True)
+            first = self._read(listed, 0)
+            return replace(first, is_done=True) if first.is_tagged and self._is_done(listed.key) else first
         except EvidenceUnavailable as exc:
             if isinstance(exc.__cause__, AwsError) and exc.__cause__.code in _GONE:
                 return None

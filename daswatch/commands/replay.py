@@ -246,7 +246,7 @@ class _Replay:
             stream_arn=self._stream_arn,
         )
         executor = self._stack.enter_context(ThreadPoolExecutor(_READERS, "evidence"))
-        bucket = EvidenceBucket(s3_client(), self._bucket, self._prefix, _patience, executor)
+        bucket = EvidenceBucket(s3_client(), self._bucket, (self._prefix,), _patience, executor)
         with _progress() as bar:
             task = bar.add_task("listing", total=None)
             total = self._total(bucket, unfinished.position if unfinished else "")

@@ -73,7 +73,7 @@ def run(
         span = read_span(begin, end, datetime.now(UTC))
         index = _index()
         with ThreadPoolExecutor(_READERS, "evidence") as executor, progress() as bar:
-            archive = EvidenceBucket(s3_client(), bucket[1], "", _patience, executor)
+            archive = EvidenceBucket(s3_client(), bucket[1], ("",), _patience, executor)
             found = resource_ids or _databases(archive)
             results = [_verified(archive, index, one, span, bar) for one in found]
         if output is Output.JSON:

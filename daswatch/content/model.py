@@ -123,6 +123,7 @@ class WantedContent:
     findings_role_arns: tuple[str, ...] = ()  # of the findings function
     posture_role_arns: tuple[str, ...] = ()  # of the posture function
     enrolment_role_arns: tuple[str, ...] = ()  # of the enrolment function
+    replay_role_arns: tuple[str, ...] = ()  # of the replay function
     index_settings: IndexSettings = field(default_factory=IndexSettings)
     hourly: HourlyIndices | None = None  # None: whatever the functions have
     audit_logs: bool = False  # of the Security plugin
@@ -153,6 +154,7 @@ class WantedContent:
             findings_role_arns=_arns(environment, "FINDINGS_ROLE_ARN"),
             posture_role_arns=_arns(environment, "POSTURE_ROLE_ARN"),
             enrolment_role_arns=_arns(environment, "ENROLMENT_ROLE_ARN"),
+            replay_role_arns=_arns(environment, "REPLAY_ROLE_ARN"),
             index_settings=IndexSettings.read(environment),
             hourly=read_hourly_indices(environment) if environment.has("INDEX_HOURLY") else None,
             audit_logs=environment.flag("AUDIT_LOGS"),

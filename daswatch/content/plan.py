@@ -68,6 +68,11 @@ def enrolment_role(index_prefix: str) -> str:
     return f"{index_prefix}-enrolment"
 
 
+def replay_role(index_prefix: str) -> str:
+    """Name of the replay function's role."""
+    return f"{index_prefix}-replay"
+
+
 def wanted_content(wanted: WantedContent) -> tuple[list[Content], tuple[LeftOut, ...]]:
     """All that belongs there, in the order of installation; and what is left out whatever is found there."""
     prefix = wanted.index_prefix
@@ -234,6 +239,7 @@ def _arns(wanted: WantedContent) -> dict[str, tuple[tuple[str, ...], str]]:
         findings_role(wanted.index_prefix): (wanted.findings_role_arns, "FINDINGS_ROLE_ARN"),
         posture_role(wanted.index_prefix): (wanted.posture_role_arns, "POSTURE_ROLE_ARN"),
         enrolment_role(wanted.index_prefix): (wanted.enrolment_role_arns, "ENROLMENT_ROLE_ARN"),
+        replay_role(wanted.index_prefix): (wanted.replay_role_arns, "REPLAY_ROLE_ARN"),
     }
 
 

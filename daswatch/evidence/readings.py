@@ -51,6 +51,7 @@ class Purpose:
             "to": iso_milliseconds(limits.end) if limits.end else "",
             "resourceIds": sorted(limits.resource_ids),
             "activities": sorted(limits.activities),
+            "notReasons": sorted(limits.not_reasons),
         }
         return {name: value for name, value in named.items() if value}
 

@@ -58,13 +58,15 @@ class Opened:
 class Selection:
     """What is wanted of the evidence: records that arrived from `begin` until `end`, of these databases and activities.
 
-    A Firehose keeps no arrival of a record: what may have arrived in that time is wanted. Empty sets are all.
+    A Firehose keeps no arrival of a record: what may have arrived in that time is wanted. Empty sets are all. Records
+    that are kept for one of `not_reasons` are not wanted.
     """
 
     begin: datetime | None = None
     end: datetime | None = None
     resource_ids: frozenset[str] = frozenset()
     activities: frozenset[Activity] = frozenset()
+    not_reasons: frozenset[str] = frozenset()
 
     def wants_object(self, listed: Listed) -> bool:
         """Whether an object may have wanted records, by its name and when it was written."""
@@ -82,6 +84,8 @@ class Selection:
     def wants_record(self, record: EvidenceRecord, resource_id: str) -> bool:
         """Whether a record of this database is wanted."""
         if self.resource_ids and resource_id not in self.resource_ids:
+            return False
+        if record.reason in self.not_reasons:
             return False
         if record.stream_arn is None:
             return True  # its arrival is not known

@@ -88,8 +88,13 @@ class RunReport:
             self.damaged_count += 1
             if len(self.damaged) < _NAMED:
                 self.damaged[one.key] = one.damage
-        if (one.refusals or one.damage) and len(self.incomplete) < _NAMED:
-            self.incomplete.append(one.key)
+        if one.refusals or one.damage:
+            self.stays(one.key)
+
+    def stays(self, key: str) -> None:
+        """Name an object of which something stays as it is, among the first ones."""
+        if len(self.incomplete) < _NAMED:
+            self.incomplete.append(key)
 
     @property
     def is_whole(self) -> bool:
@@ -173,45 +178,73 @@ class ReplayRun:
         return (one for one in self._source.listed(after) if selection.wants_object(one))
 
     def _take(self, opened: Opened, report: RunReport, patience: Callable[[], Deadline]) -> None:
-        listed = opened.listed
-        if opened.is_gone:
-            report.objects_gone += 1
-        elif opened.is_done:
-            report.objects_done_before += 1
-        else:
-            one = self._replayer.replay(opened, patience)
-            if self._marks_done and one.is_whole and one.kind in _ENDS_WHEN_WHOLE:
-                self._source.mark_done(listed.key)
-            report.take(one)
-        report.objects += 1
-        report.bytes += listed.size
-        report.position = listed.key
-        self._notify(report, listed)
+        replay_object(opened, self._source, self._replayer, patience, report, marks_done=self._marks_done)
+        report.position = opened.listed.key
+        self._notify(report, opened.listed)
 
     def _note(self, report: RunReport, now: datetime) -> None:
-        self._readings.note(report.id, self._document(report, now))
+        document = reading(report, self._purpose, self._caller, self._via, self._region, now, self._mark())
+        self._readings.note(report.id, document)
 
-    def _document(self, report: RunReport, now: datetime) -> dict[str, Any]:
-        document = {
-            "@timestamp": iso_milliseconds(report.began),
-            "updatedAt": iso_milliseconds(now),
-            "job": self._purpose.job,
-            **self._purpose.fields,
-            "state": report.state,
-            "cause": report.cause,
-            "resumes": report.resumes,
-            "position": report.position,
-            "mark": dict(self._mark()),
-            "via": self._via,
-            "callerArn": self._caller.arn,
-            "callerId": self._caller.id,
-            "awsAccountId": self._caller.account_id,
-            "awsRegion": self._region,
-            "objects": report.objects,
-            "objectsWhole": report.objects_whole,
-            "objectsDamaged": report.damaged_count,
-            "objectsGone": report.objects_gone,
-            **report.totals.as_json(),
-            "reasons": sorted({reason for reason, _ in report.reasons}),
-        }
-        return {name: value for name, value in document.items() if value not in ("", {}, [])}
+
+def replay_object(
+    opened: Opened,
+    source: Source,
+    replayer: Replayer,
+    patience: Callable[[], Deadline],
+    report: RunReport,
+    *,
+    marks_done: bool,
+) -> ObjectReport | None:
+    """Write what is in an object, mark it if all of it is, and take it into account; None of one that is done or gone.
+
+    Raises DependencyError where that has to wait: then it does not count.
+    """
+    one: ObjectReport | None = None
+    if opened.is_gone:
+        report.objects_gone += 1
+    elif opened.is_done:
+        report.objects_done_before += 1
+    else:
+        one = replayer.replay(opened, patience)
+        if marks_done and one.is_whole and one.kind in _ENDS_WHEN_WHOLE:
+            source.mark_done(opened.listed.key)
+        report.take(one)
+    report.objects += 1
+    report.bytes += opened.listed.size
+    return one
+
+
+def reading(
+    report: RunReport,
+    purpose: Purpose,
+    caller: Caller,
+    via: str,
+    region: str,
+    now: datetime,
+    mark: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The document of a reading, as far as it came."""
+    document = {
+        "@timestamp": iso_milliseconds(report.began),
+        "updatedAt": iso_milliseconds(now),
+        "job": purpose.job,
+        **purpose.fields,
+        "state": report.state,
+        "cause": report.cause,
+        "resumes": report.resumes,
+        "position": report.position,
+        "mark": dict(mark),
+        "via": via,
+        "callerArn": caller.arn,
+        "callerId": caller.id,
+        "awsAccountId": caller.account_id,
+        "awsRegion": region,
+        "objects": report.objects,
+        "objectsWhole": report.objects_whole,
+        "objectsDamaged": report.damaged_count,
+        "objectsGone": report.objects_gone,
+        **report.totals.as_json(),
+        "reasons": sorted({reason for reason, _ in report.reasons}),
+    }
+    return {name: value for name, value in document.items() if value not in ("", {}, [])}

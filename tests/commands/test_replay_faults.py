@@ -8,19 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from opensearchpy import TransportError
 
 from daswatch.aws.clients import kms_client, s3_client
 from daswatch.commands import replay as command
 from daswatch.documents import actors
+from tests.fakes.failing_aws import FailingAws
 from tests.harness.ingest import IngestFunction
 from tests.harness.replay import Evidence, comparable, events
 
@@ -46,46 +45,6 @@ def ledger(ingest: IngestFunction, evidence: Evidence) -> dict[str, dict[str, An
     for number in range(0, 40, 2):
         evidence.archive(records[number : number + 2])
     return expected
-
-
-class FailingAws:
-    """Clients whose calls AWS answers with an error, as often as asked for."""
-
-    def __init__(self, fails: Iterator[bool], status: int, body: bytes, about: str = "") -> None:
-        """Only calls with `about` in them count."""
-        self._fails = fails
-        self._answer = status, body
-        self._about = about.encode()
-        self.failed = 0
-
-    def of(self, make: Callable[[], Any], service: str) -> Callable[[], Any]:
-        """A maker of such clients."""
-
-        def made() -> Any:
-            client = make()
-            client.meta.events.register(f"before-send.{service}", self._send)
-            return client
-
-        return made
-
-    def _send(self, request: Any, **_: object) -> AWSResponse | None:
-        if self._about not in (request.body or b"") or not next(self._fails):
-            return None
-        self.failed += 1
-        status, body = self._answer
-        return AWSResponse(request.url, status, HTTPHeaders(), _Raw(body))
-
-
-class _Raw:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self, **_: object) -> Iterator[bytes]:
-        yield self._body
-
-    def read(self, *_: object) -> bytes:
-        body, self._body = self._body, b""
-        return body
 
 
 def begun(evidence: Evidence, *arguments: str) -> subprocess.Popen[str]:

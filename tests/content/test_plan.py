@@ -41,7 +41,7 @@ def test_content_comes_in_the_order_of_installation() -> None:
 
     assert [one.kind for one in content] == sorted((one.kind for one in content), key=list(ContentKind).index)
     assert {one.kind for one in content} == set(ContentKind)
-    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 3)]
+    assert [(one.kind, one.count) for one in left_out] == [(ContentKind.ROLE_MAPPING, 4)]
 
 
 def test_names_are_unique_within_a_kind() -> None:
@@ -66,7 +66,7 @@ def test_roles_and_their_mappings_follow_the_index_prefix() -> None:
         (
             WantedContent(),
             ContentKind.ROLE_MAPPING,
-            "set INGEST_ROLE_ARN, FINDINGS_ROLE_ARN, POSTURE_ROLE_ARN, ENROLMENT_ROLE_ARN",
+            "set INGEST_ROLE_ARN, FINDINGS_ROLE_ARN, POSTURE_ROLE_ARN, ENROLMENT_ROLE_ARN, REPLAY_ROLE_ARN",
         ),
         (WantedContent(detections=(a_detection(),)), ContentKind.MONITOR, "set MONITOR_TOPIC_ARN"),
         (
@@ -440,7 +440,7 @@ def test_what_is_wanted_is_read_from_the_environment() -> None:
 
 
 def test_every_wrong_arn_is_named() -> None:
-    roles = ("INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN", "POSTURE_ROLE_ARN", "ENROLMENT_ROLE_ARN")
+    roles = ("INGEST_ROLE_ARN", "FINDINGS_ROLE_ARN", "POSTURE_ROLE_ARN", "ENROLMENT_ROLE_ARN", "REPLAY_ROLE_ARN")
     names = ("MONITOR_TOPIC_ARN", "CHANNEL_ROLE_ARN", *roles)
     environment = Environment(dict.fromkeys(names, "x"))
     WantedContent.read(environment, index_prefix="audit-events", service="es", detections=())

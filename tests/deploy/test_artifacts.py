@@ -35,6 +35,7 @@ from tests.fakes.cloudformation_bucket import AnswerBucket, a_request
 from tests.fakes.lambda_runtime import Lambda, runtime_client
 from tests.harness.firehose import FirehoseFunction, firehose_record, rows_of
 from tests.harness.ingest import IngestFunction
+from tests.harness.replay_function import Replaying
 from tests.harness.runs import RunHarness
 from tools.artifacts.build import MAX_UNPACKED_BYTES, ROOT, build
 from tools.artifacts.compiled import compile_folder, interpreter
@@ -305,7 +306,7 @@ def test_the_manifest_reports_what_was_built(deployed: Built) -> None:
 def test_every_function_is_run_alone_below() -> None:
     assert set(FUNCTIONS) <= {
         *("enrol_lambda", "findings_lambda", "firehose_lambda"),
-        *("ingest_lambda", "posture_lambda", "setup_lambda"),
+        *("ingest_lambda", "posture_lambda", "replay_lambda", "setup_lambda"),
     }
 
 
@@ -484,6 +485,29 @@ def test_posture_artifact_audits_fleet(
     found = search.search(index=Indices(prefix).databases, body={"query": {"term": {"databaseIdentifier": "audited"}}})
     (document,) = (hit["_source"] for hit in found["hits"]["hits"])
     assert (document["verdict"], document["awsRegion"]) == ("not-eligible", REGION)
+
+
+@pytest.mark.node
+def test_replay_artifact_brings_back_dead_letters(
+    here: Built,
+    runtime: Path,
+    ingest: IngestFunction,
+    capsys: pytest.CaptureFixture[str],
+    node: AnyNode,
+    tmp_path: Path,
+) -> None:
+    replaying = Replaying(ingest, capsys, tmp_path)
+    key = replaying.batch(ingest.record([postgresql_event()]))
+    settings = {**ingest_settings(ingest, node), "DEAD_LETTER_BUCKET": replaying.evidence.bucket}
+
+    with Lambda(here.zip("replay_lambda"), "replay_lambda.handler.handler", settings, tmp_path, runtime) as running:
+        answer = running.invoke({})
+        run_alone(running, runtime, "replay_lambda")
+
+    assert answer.body == {"tried": 1, "returned": 1, "left": 0}, running.output
+    assert replaying.done([key]) == [key]
+    (document,) = ingest.documents()
+    assert document["replayedAt"]
 
 
 def test_the_setup_artifact_answers_a_custom_resource(

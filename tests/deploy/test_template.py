@@ -23,6 +23,7 @@ from daswatch.enrolment.consumers import Kind, new_delivery, new_mapping
 from daswatch.enrolment.plan import OnDeselection, Wanted
 from daswatch.enrolment.selection import Selection
 from daswatch.errors import SettingsError
+from daswatch.evidence.run import RunReport
 from daswatch.fleet.audit import audited
 from daswatch.settings import Environment
 from enrol_lambda import telemetry as enrol_telemetry
@@ -39,6 +40,8 @@ from ingest_lambda import telemetry as ingest_telemetry
 from ingest_lambda.report import IngestReport, RowsReport
 from posture_lambda import telemetry as posture_telemetry
 from posture_lambda.auditor import PostureReport
+from replay_lambda import telemetry as replay_telemetry
+from replay_lambda.retrier import RetryReport
 from tests.iac.cloudformation import ACCOUNT, REGION, TEMPLATE, Stack, read_template, walk
 from tests.iac.setups import EVERYTHING, FIRST_TRY, HUB, SAMPLES_KEY, SERVERLESS, SETUPS, SPOKE, stack
 
@@ -569,6 +572,9 @@ _ARRIVED = "2031-03-04T12:00:00.000Z"
 def emitted_metrics() -> dict[str, set[str]]:
     """What each of our services emits, by its name as the metrics have it."""
     ingested, found, transformed, audited_, enrolled = Emitted(), Emitted(), Emitted(), Emitted(), Emitted()
+    replayed = Emitted()
+    retries = RetryReport(RunReport("1", datetime.now(UTC)), due=0)
+    replay_telemetry.emit(replayed, retries, "1")  # type: ignore[arg-type]
     enrol_telemetry.emit(enrolled, EnrolmentReport(), WatchReport(), "1")  # type: ignore[arg-type]
     ingest_telemetry.emit(ingested, IngestReport(rows=RowsReport()), "1")  # type: ignore[arg-type]
     for report in (findings_run.RunReport(arrived_at=_ARRIVED), findings_run.RunReport(covered=True)):
@@ -579,6 +585,7 @@ def emitted_metrics() -> dict[str, set[str]]:
     return {
         posture_telemetry.SERVICE: audited_.names,
         enrol_telemetry.SERVICE: enrolled.names,
+        replay_telemetry.SERVICE: replayed.names,
         ingest_telemetry.SERVICE: ingested.names,
         findings_telemetry.SERVICE: found.names,
         firehose_telemetry.SERVICE: transformed.names,
@@ -786,7 +793,7 @@ def test_who_calls_a_function_may(name: str) -> None:
 def test_spoke_has_what_reads_and_nothing_that_finds() -> None:
     functions = {name.removesuffix("Function") for name in stack("spoke").of_type("AWS::Lambda::Function")}
 
-    assert functions == {"Enrol", "Ingest", "Setup"}
+    assert functions == {"Enrol", "Ingest", "Replay", "Setup"}
     assert not [one for one in stack("spoke").resources.values() if one.type == "Custom::Content"]
     assert stack("spoke").of_type("AWS::IAM::Role").keys() >= {"MemberRole", "SendToHubRole"}
 
@@ -794,7 +801,8 @@ def test_spoke_has_what_reads_and_nothing_that_finds() -> None:
 def test_hub_knows_the_roles_of_its_spokes() -> None:
     setup = stack("hub").function("setup_lambda.handler.handler").properties["Environment"]["Variables"]
 
-    for variable, role in (("INGEST_ROLE_ARN", "IngestRole"), ("ENROLMENT_ROLE_ARN", "EnrolRole")):
+    roles = {"INGEST_ROLE_ARN": "IngestRole", "ENROLMENT_ROLE_ARN": "EnrolRole", "REPLAY_ROLE_ARN": "ReplayRole"}
+    for variable, role in roles.items():
         own, of_spokes = setup[variable].split(",")
         name = stack("spoke").resources[role].properties["RoleName"]
         assert own == f"<{role}.Arn>"

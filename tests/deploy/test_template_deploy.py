@@ -21,7 +21,15 @@ from moto import mock_aws  # noqa: TID251 - it is started without a reset
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.setups import EVERYTHING, stack
 
-CODE = ("enrol_lambda", "ingest_lambda", "findings_lambda", "setup_lambda", "firehose_lambda", "posture_lambda")
+CODE = (
+    "enrol_lambda",
+    "ingest_lambda",
+    "findings_lambda",
+    "setup_lambda",
+    "firehose_lambda",
+    "posture_lambda",
+    "replay_lambda",
+)
 
 # moto's CloudFormation does not know these. The tests make them by their service's API, or hold them against its model.
 BY_API = {

@@ -29,6 +29,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.samples import base_events, samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.errors import Reason
 from daswatch.opensearch.templates import ContentGateway
 from demo.aws import DEAD_LETTER_BUCKET, LocalAws
 from demo.delivery import create_delivery_stream
@@ -47,6 +48,7 @@ from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction
 from tests.harness.fleet import Fleet
 from tests.harness.ingest import IngestFunction
+from tests.harness.replay_function import Replaying
 from tests.iac.cloudformation import ACCOUNT, REGION, Stack
 from tests.iac.iam import Call, Calls, Grant, grants, recorded
 from tests.iac.setups import DOMAIN, EVERYTHING, SERVERLESS, SETUPS, SPOKE
@@ -90,6 +92,7 @@ OF_SERVICES: dict[str, Mapping[str, str]] = {
         "lambda:TagResource": "Lambda asks it of who creates a mapping with tags",
         "firehose:TagDeliveryStream": "Firehose asks it of who creates a delivery stream with tags",
     },
+    "ReplayRole": {**LOGS, **VPC},
     "TransformRole": {**LOGS, **VPC},
     "SetupRole": {
         **LOGS,
@@ -497,6 +500,39 @@ def test_the_enrolment_function_may_do_what_it_does_and_nothing_more(
     assert_exact(stack, "EnrolRole", calls)
 
 
+@pytest.mark.node
+@SIGN_IN
+def test_the_replay_function_may_do_what_it_does_and_nothing_more(
+    ingest: IngestFunction,
+    kms_key_id: str,
+    capsys: pytest.CaptureFixture[str],
+    secret_arn: str,
+    auth: str,
+    tmp_path: Path,
+) -> None:
+    replaying = Replaying(ingest, capsys, tmp_path)
+    cluster, instance = ingest.database("postgresql"), ingest.database("oracle", name="B")
+    undated = ingest.record([postgresql_event(logTime="no time")], cluster)
+    replaying.batch(undated, ingest.record([oracle_event()], instance))
+    replaying.letter(ingest.record([postgresql_event()], cluster), Reason.DOCUMENT_REFUSED)
+    replaying.configure(OPENSEARCH_AUTH=auth, OPENSEARCH_SECRET_ARN=secret_arn)
+    calls = Calls(signed(auth), key_arn_of(kms_key_id), DATA_KEY)
+
+    with recorded(calls):
+        assert replaying.run().run.objects_whole == 2
+        replaying.run(hours=1)
+    replaying.cold_start()
+
+    bucket = replaying.evidence.bucket
+    stack = stack_for(
+        {"DeadLetterBucket": bucket, "DeadLetterBucket.Arn": f"arn:aws:s3:::{bucket}"},
+        IndexPrefix=ingest.prefix,
+        ActivityStreamKey=key_arn_of(kms_key_id),
+        **needing(calls, auth, secret_arn),
+    )
+    assert_exact(stack, "ReplayRole", calls)
+
+
 @pytest.mark.parametrize("role", ["SetupRole", "EnrolRole"])
 def test_who_may_not_stop_a_stream_cannot(role: str) -> None:
     keeps = Stack({**EVERYTHING, "OnStackDeletion": "retain"})
@@ -668,7 +704,14 @@ _BELOW = (
 )
 # OpenSearch's own, in a path that is asked as it is.
 _PATTERNS = tuple(
-    f"das-{name}" for name in ("completeness-*/_search", "events-*/_refresh", "events-*/_search", "tallies-*/_search")
+    f"das-{name}"
+    for name in (
+        "completeness-*/_search",
+        "events-*/_refresh",
+        "events-*/_search",
+        "events-undated-*/_search",
+        "tallies-*/_search",
+    )
 )
 
 
@@ -689,7 +732,8 @@ def test_no_wildcard_where_a_resource_can_be_named(name: str) -> None:
 def test_serverless_says_in_its_own_policy_who_may_what() -> None:
     functions, setup = json.loads(Stack(SERVERLESS).resources["CollectionAccess"].properties["Policy"])
 
-    assert functions["Principal"] == ["<IngestRole.Arn>", "<FindingsRole.Arn>", "<PostureRole.Arn>", "<EnrolRole.Arn>"]
+    roles = ("IngestRole", "FindingsRole", "PostureRole", "EnrolRole", "ReplayRole")
+    assert functions["Principal"] == [f"<{role}.Arn>" for role in roles]
     assert setup["Principal"] == ["<SetupRole.Arn>"]
     assert not [one for rule in functions["Rules"] for one in rule["Permission"] if "Delete" in one or "*" in one]
     assert {one for rule in functions["Rules"] for one in rule["Resource"]} == {

@@ -126,7 +126,7 @@ def test_a_heartbeat_is_as_large_as_the_producer_makes_it() -> None:
 def test_metrics_are_those_that_the_functions_write() -> None:
     names = [
         name
-        for function in ("ingest_lambda", "findings_lambda", "posture_lambda", "enrol_lambda")
+        for function in ("ingest_lambda", "findings_lambda", "posture_lambda", "enrol_lambda", "replay_lambda")
         for name in re.findall(r'"([A-Z][A-Za-z]+)"[\]:]', (ROOT / function / "telemetry.py").read_text("utf-8"))
         if not name.startswith("Rows")  # with RowsToS3 alone
     ]

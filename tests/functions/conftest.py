@@ -1,4 +1,4 @@
-"""The findings and the enrolment function: runs alone, and as Lambda invokes them."""
+"""The findings, the enrolment and the replay function: runs alone, and as Lambda invokes them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tests.fakes.rds import ACCOUNT, Rds
 from tests.harness.enrol_function import Enrolling
 from tests.harness.findings import FindingsFunction
 from tests.harness.fleet import REGION, Fleet
+from tests.harness.ingest import IngestFunction
+from tests.harness.replay_function import Replaying
 from tests.harness.runs import DETECTIONS, FEW, RunHarness
 
 
@@ -62,3 +64,11 @@ def enrolling(
     yield Enrolling(fleet, search, capsys)
     enrol_handler.warm_function.cache_clear()
     fleet.close()
+
+
+@pytest.fixture
+def replaying(ingest: IngestFunction, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Replaying]:
+    """The replay function with a dead-letter bucket of its own."""
+    running = Replaying(ingest, capsys, tmp_path)
+    yield running
+    running.cold_start()

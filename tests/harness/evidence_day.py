@@ -137,7 +137,7 @@ _READERS = ThreadPoolExecutor(2, "evidence")
 
 def bucket_of(s3: S3Client, bucket: str) -> Callable[[Deadline], EvidenceBucket]:
     """A bucket of evidence, whose calls have a deadline."""
-    return lambda deadline: EvidenceBucket(s3, bucket, "", lambda: deadline, _READERS)
+    return lambda deadline: EvidenceBucket(s3, bucket, ("",), lambda: deadline, _READERS)
 
 
 def small(databases: Sequence[Database], name: str) -> list[Database]:

@@ -73,7 +73,8 @@ class Evidence:
     def readings(self) -> list[dict[str, Any]]:
         """What is noted of who read, in the order of their begin."""
         index = self.ingest.indices.replays
-        answer = self.ingest.search.search(index=index, body={"size": 1000, "sort": ["@timestamp"]})
+        body = {"size": 1000, "sort": ["@timestamp"]}
+        answer = self.ingest.search.search(index=index, body=body, params={"ignore_unavailable": "true"})
         return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 

@@ -55,6 +55,8 @@ class Calls:
 
     def of_aws(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
         """Note a call of botocore's."""
+        if (service, operation) == ("sts", "GetCallerIdentity"):
+            return  # no policy can deny it
         action = _OTHER_NAMES.get((service, operation), f"{service}:{operation}")
         context = tuple(
             (f"kms:EncryptionContext:{name}", value) for name, value in parameters.get("EncryptionContext", {}).items()
@@ -116,7 +118,7 @@ class Calls:
                 return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}"
             case "kinesis", "GetRecords":
                 return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/aws-rds-das-any"  # the iterator names it
-            case "s3", ("GetObject" | "HeadObject"):
+            case "s3", ("GetObject" | "HeadObject" | "GetObjectTagging" | "PutObjectTagging"):
                 return f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}"
             case "s3", "ListObjectsV2":
                 return f"arn:aws:s3:::{parameters['Bucket']}"

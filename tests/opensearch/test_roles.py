@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
@@ -24,6 +25,7 @@ from daswatch.content.plan import findings_role, ingest_role
 from daswatch.deadline import Deadline
 from daswatch.detections.samples import samples_of
 from daswatch.detections.sigma import compile_all
+from daswatch.errors import Reason
 from daswatch.fleet.database import FleetDatabase
 from daswatch.fleet.inventory import Look
 from daswatch.fleet.names import Names
@@ -41,6 +43,7 @@ from tests.builders.events import postgresql_event
 from tests.harness.ingest import IngestFunction
 from tests.harness.names import named
 from tests.harness.nodes import QuickNode
+from tests.harness.replay_function import Replaying
 from tests.harness.runs import RunHarness
 
 pytestmark = pytest.mark.node
@@ -48,6 +51,7 @@ pytestmark = pytest.mark.node
 INGEST_ARN = "arn:aws:iam::123456789012:role/daswatch-ingest"
 FINDINGS_ARN = "arn:aws:iam::123456789012:role/daswatch-findings"
 POSTURE_ARN = "arn:aws:iam::123456789012:role/daswatch-posture"
+REPLAY_ARN = "arn:aws:iam::123456789012:role/daswatch-replay"
 
 
 class QuickSecuredNode(QuickNode, SecuredNode):
@@ -246,6 +250,38 @@ def test_posture_run_works_with_its_role_alone(
     assert [one["databaseIdentifier"] for one in ingest.documents()] == ["orders"]
     admin.indices.refresh(index=f"{ingest.indices.posture}-*")
     assert admin.count(index=f"{ingest.indices.posture}-*")["count"] == 1
+
+
+def test_replay_function_works_with_its_role_alone(
+    admin: OpenSearch,
+    users: Users,
+    ingest: IngestFunction,
+    aws: LocalAws,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    role = f"{ingest.prefix}-replay"
+    backend_role = f"{REPLAY_ARN}-{role}"
+    path = f"/_plugins/_security/api/rolesmapping/{role}"
+    admin.transport.perform_request("PUT", path, body={"backend_roles": [backend_role]})
+    name, password = users.create(backend_role)
+    secret = aws.session.client("secretsmanager", endpoint_url=aws.url).create_secret(
+        Name=name, SecretString=orjson.dumps({"username": name, "password": password}).decode()
+    )
+    replaying = Replaying(ingest, capsys, tmp_path)
+    replaying.configure(OPENSEARCH_SECRET_ARN=secret["ARN"])
+    dated, undated = ingest.record([postgresql_event()]), ingest.record([postgresql_event(logTime="no time")])
+    keys = [replaying.batch(dated), replaying.letter(undated, Reason.DOCUMENT_REFUSED)]
+
+    assert replaying.run().run.objects_whole == 2
+    assert replaying.done(keys) == keys
+    assert len(ingest.documents()) == 2
+    assert replaying.run(hours=1).run.objects_done_before == 2
+
+    client = users.client(backend_role)
+    for refused in (bulk_of(f"{ingest.prefix}-2031.03.04", "delete"), bulk_of(ingest.indices.alerts)):
+        with pytest.raises(AuthorizationException):
+            refused(client)
 
 
 @dataclass(frozen=True)

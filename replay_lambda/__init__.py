@@ -1,0 +1,1 @@
+"""Lambda: dead letters whose cause is gone -> OpenSearch."""
