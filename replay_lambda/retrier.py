@@ -26,6 +26,7 @@ from daswatch.opensearch.reading_index import ReadingIndex
 
 VIA = "replay function"
 WAITING = "waiting"  # the reason of an object at which a service failed
+OUT_OF_TIME = "out of time"
 # In a run: what is known of them is in memory. Many are looked at for their tag alone.
 MOST_OBJECTS = 100_000
 MOST_BYTES = 8 * 1024**3  # in a run
@@ -152,8 +153,11 @@ class _Run:
             if self._is_careful:
                 report.position = str(window.after(place))
                 self._note()
-            late -= is_late(place, now)
             stays = self._try(listed, opened, begun)
+            if stays is None:
+                report.cause = OUT_OF_TIME
+                break
+            late -= is_late(place, now)
             self._report.left += stays and now - listed.modified >= STAYS_AFTER
             self._report.tried += 1
             report.position = str(window.after(place))
@@ -174,13 +178,16 @@ class _Run:
             report.failure = self._failure
             return f"too much fails: {self._failure}"
         if self._deadline.remaining <= 0:
-            return "out of time"
+            return OUT_OF_TIME
         if report.bytes >= MOST_BYTES:
             return f"{report.bytes} bytes are enough for one run"
         return ""
 
-    def _try(self, listed: Listed, opened: Opened | Exception, begun: float) -> bool:
-        """Replay one object; whether something of it stays that should not. `begun` is when it was waited for."""
+    def _try(self, listed: Listed, opened: Opened | Exception, begun: float) -> bool | None:
+        """Replay one object; whether something of it stays that should not. `begun` is when it was waited for.
+
+        None where the run ended before the object: the next one has time for it, unless this one did nothing else.
+        """
         report = self._report.run
         limit = self._deadline.at_most(_PATIENCE_SECONDS)
         try:
@@ -188,6 +195,8 @@ class _Run:
                 raise opened
             one = replay_object(opened, self._source, self._replayer, lambda: limit, report, marks_done=True)
         except (DependencyError, EvidenceDamaged) as exc:
+            if self._report.tried and self._deadline.remaining <= 0:
+                return None
             note_refusal(report.reasons, WAITING, str(exc), 1)
             report.stays(listed.key)
             if isinstance(exc, DependencyError):

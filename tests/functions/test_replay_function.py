@@ -163,12 +163,15 @@ def test_metric_counts_what_is_left(replaying: Replaying) -> None:
 
 
 class Stepping:
-    """A source at which each object takes time, or ends the process."""
+    """A source at which each object takes time, or one takes long, or one ends the process."""
 
-    def __init__(self, source: Source, clock: Clock, seconds: float = 0.0, deadly: str = "") -> None:
+    def __init__(
+        self, source: Source, clock: Clock, seconds: float = 0.0, long: tuple[str, float] = ("", 0.0), deadly: str = ""
+    ) -> None:
         self._source = source
         self._clock = clock
         self._seconds = seconds
+        self._long = long
         self._deadly = deadly
         self.listed = source.listed
         self.mark_done = source.mark_done
@@ -181,6 +184,8 @@ class Stepping:
     def _chunks(self, opened: Opened) -> Iterator[bytes]:
         if opened.listed.key == self._deadly:
             raise SystemExit
+        if opened.listed.key == self._long[0]:
+            self._clock.now += self._long[1]
         yield from opened.chunks
 
 
@@ -210,6 +215,21 @@ def test_run_out_of_time_goes_on_in_the_next_one(replaying: Replaying) -> None:
     assert replaying.written() == 25
     assert replaying.done(keys) == keys
     assert [one["state"] for one in replaying.evidence.readings()] == ["stopped", "stopped", "done"]
+
+
+def test_object_that_a_run_had_no_time_for_is_first_in_the_next_one(replaying: Replaying) -> None:
+    keys = [replaying.batch(replaying.ingest.record(events(10 * number))) for number in range(3)]
+    listed = replaying.ingest.aws.s3().list_objects_v2(Bucket=replaying.evidence.bucket)["Contents"]
+    last = max(listed, key=lambda one: (one["LastModified"], one["Key"]))["Key"]
+    clock = slow_down(replaying, long=(last, 95.0))
+
+    report = replaying.function.retrier.run(datetime.now(UTC), Deadline.after(100.0, clock))
+
+    assert (report.tried, report.run.cause, report.run.reasons.total()) == (2, "out of time", 0)
+    replaying.cold_start()
+    report = replaying.run()
+    assert (report.due, report.tried, report.run.cause) == (1, 1, "")
+    assert replaying.done(keys) == keys
 
 
 def test_run_takes_so_many_objects_and_bytes(replaying: Replaying) -> None:
