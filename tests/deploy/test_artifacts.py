@@ -474,6 +474,7 @@ def test_posture_artifact_audits_fleet(
         "OPENSEARCH_AUTH": "none",
         "INDEX_PREFIX": prefix,
         "FLEET_REGIONS": REGION,
+        "DEAD_LETTER_BUCKET": DEAD_LETTER_BUCKET,
     }
 
     with Lambda(here.zip("posture_lambda"), "posture_lambda.handler.handler", settings, tmp_path, runtime) as running:

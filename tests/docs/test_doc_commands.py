@@ -41,7 +41,7 @@ OUTSIDE = {
     r"(OPENSEARCH_URL=\S+ )?make (check|test)\b.*": "runs these tests",
     r".*python -m tests\.harness\.nodes": "stays up; tests/functions/test_three_nodes.py has its three nodes",
     r"(uv build|pip install)\b.*": "installs from the index; tests/tools/test_wheel.py installs the wheel",
-    r"daswatch replay\b.*": "opens the buckets of a stack; tests/commands/test_replay_cli.py calls it",
+    r"daswatch (gaps|replay|verify)\b.*": "look at a stack's buckets and hours; tests/commands has tests of each",
     r".*daswatch dashboards preview": "stays up; tests/preview has its tests",
     r"git pull": "asks the project's own remote",
     r"aws cloudformation create-stack-(set|instances)\b.*": "needs an organization; botocore's model takes its options",
