@@ -55,25 +55,37 @@ _LONGEST = (
     "test_hanging_fleet",
     "test_doc_commands",
     "test_three_nodes",
-    "test_monitors",
+    "test_completeness",
     "test_catching_up",
+    "test_backtest_equals",
+    "test_hanging_replay",
+    "test_monitors",
 )
 # Too long for one process. Their tests share only what all tests of a process share.
 _DIVIDED = frozenset(
     {"tests/functions/test_faults.py", "tests/functions/test_hanging.py", "tests/functions/test_hanging_fleet.py"}
 )
 
-# Tests on a node about something else than what it answers: files, processes, networks, AWS.
+# Tests on a node about something else than what it answers: files, processes, networks, AWS, how far a run comes.
 _SAME_ON_ALL_VERSIONS = frozenset(
     {
         "test_artifacts",
+        "test_backtest_equals",
         "test_browser_on_node",
+        "test_catching_up",
+        "test_completeness",
         "test_doc_commands",
+        "test_doctor_cli",
+        "test_enrol_function",
         "test_faults",
+        "test_fleet_cli",
         "test_hanging",
         "test_hanging_fleet",
+        "test_hanging_replay",
         "test_parts",
+        "test_posture_function",
         "test_replay_faults",
+        "test_replay_function",
         "test_template_permissions",
         "test_three_nodes",
     }

@@ -480,7 +480,7 @@ def test_a_failing_step_is_named_and_a_second_run_completes(place: Place) -> Non
 
 
 FEW = tuple(one for one in DETECTIONS if one.name in (ONE, "superuser-grant", "das-tamper-control-plane"))
-WRITES = 10  # a template, four policies, the channel, three monitors, the import
+WRITES = 12  # a template, six policies, the channel, three monitors, the import
 
 
 def prepare(place: Place, search: OpenSearch) -> None:
