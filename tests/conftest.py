@@ -66,7 +66,8 @@ _DIVIDED = frozenset(
     {"tests/functions/test_faults.py", "tests/functions/test_hanging.py", "tests/functions/test_hanging_fleet.py"}
 )
 
-# Tests on a node about something else than what it answers: files, processes, networks, AWS, how far a run comes.
+# Tests on a node about something else than what it answers: files, processes, networks, commands, AWS, how far a run
+# comes. What writes documents and asks for them is in others, which run on each version.
 _SAME_ON_ALL_VERSIONS = frozenset(
     {
         "test_artifacts",
@@ -74,6 +75,7 @@ _SAME_ON_ALL_VERSIONS = frozenset(
         "test_browser_on_node",
         "test_catching_up",
         "test_completeness",
+        "test_detections_cli",
         "test_doc_commands",
         "test_doctor_cli",
         "test_enrol_function",
@@ -82,10 +84,19 @@ _SAME_ON_ALL_VERSIONS = frozenset(
         "test_hanging",
         "test_hanging_fleet",
         "test_hanging_replay",
+        "test_ingest_rows",
+        "test_names",
+        "test_overlapping_runs",
         "test_parts",
+        "test_posture_findings",
         "test_posture_function",
+        "test_prompt_requests",
+        "test_properties",
+        "test_replay_cli",
         "test_replay_faults",
         "test_replay_function",
+        "test_run_faults",
+        "test_setup_cli",
         "test_template_permissions",
         "test_three_nodes",
     }

@@ -69,7 +69,7 @@ START = datetime(2031, 3, 4, 23, 50, tzinfo=UTC)  # soon another day, and so ano
 SHORT_MS = 3_500
 DELIVERIES = 500
 
-NODE_KILLS = 6  # or more, until one came between a write and its answer
+NODE_KILLS = 4  # or more, until one came between a write and its answer
 MOST_NODE_KILLS = 30
 NODE_HEAP_MB = 512
 NETWORK_SECONDS = 0.15  # that a bulk's answer takes while a node is killed again and again
