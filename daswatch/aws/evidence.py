@@ -83,11 +83,11 @@ class EvidenceBucket:
         """Write a JSON document if there is no object of this name; whether it was written."""
         put = {"Bucket": self._bucket, "Key": key, "Body": body, "ContentType": "application/json"}
         try:
-            ask(partial(self._client.put_object, **put, IfNoneMatch="*"), self._patience().at_most(_CALL_SECONDS))  # type: ignore[arg-type]
-        except AwsError as exc:
-            if exc.code in _EXISTS:
+            self._ask(partial(self._client.put_object, **put, IfNoneMatch="*"), "PutObject")  # type: ignore[arg-type]
+        except (EvidenceDamaged, EvidenceUnavailable) as exc:
+            if _code(exc) in _EXISTS:
                 return False
-            raise EvidenceUnavailable(f"S3 PutObject in {self._bucket}: {exc.code}") from exc
+            raise
         return True
 
     def opened(self, objects: Iterable[Listed]) -> Iterator[Opened]:
@@ -135,7 +135,7 @@ class EvidenceBucket:
             first = self._read(listed, 0)
             return replace(first, is_done=True) if first.is_tagged and self._is_done(listed.key) else first
         except EvidenceUnavailable as exc:
-            if isinstance(exc.__cause__, AwsError) and exc.__cause__.code in _GONE:
+            if _code(exc) in _GONE:
                 return None
             raise
 
@@ -183,3 +183,8 @@ class EvidenceBucket:
                 if hangs and deadline.remaining > _CALL_SECONDS:
                     continue  # one connection that hangs is not all of the patience
                 raise EvidenceUnavailable(f"S3 {name} in {self._bucket}: {exc.code}") from exc
+
+
+def _code(exc: Exception) -> str:
+    """The error code of AWS's behind an error; empty where another cause is behind it."""
+    return exc.__cause__.code if isinstance(exc.__cause__, AwsError) else ""

@@ -141,11 +141,12 @@ class ManifestWriter:
             objects = [read_whole(bucket, one) for one in named_by(hour, listed, last)]
             manifest = Manifest(resource_id, hour, digest, now, tuple(one.entry for one in objects))
             body = manifest.body()
-            self._archived(manifest, hash_of(body), objects, deadline)
+            digest = hash_of(body)
+            self._archived(manifest, digest, objects, deadline)
             if not bucket.put_once(manifest.key, body):
                 self._last.pop(resource_id, None)  # another run was first: the next one reads it
                 return False
-            last, digest = manifest, hash_of(body)
+            last = manifest
             self._last[resource_id] = (last, digest)
             report.manifests += 1
             report.objects += len(objects)

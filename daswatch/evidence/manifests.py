@@ -13,7 +13,7 @@ In: listings of the bucket, and what reading objects has shown. Out: the bytes o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -341,8 +341,3 @@ class Verification:
     last_hour: str = ""
     anchored: bool = False
     differences: tuple[Tampered, ...] = field(default_factory=tuple)
-
-
-def resource_ids_of(keys: Collection[str]) -> list[str]:
-    """The databases that have manifests, by the folders of these."""
-    return sorted({key.removeprefix(FOLDER).partition("/")[0] for key in keys if key.startswith(FOLDER)})

@@ -240,20 +240,12 @@ class CompletenessIndex:
         return fewer
 
     def read(
-        self,
-        begin: datetime,
-        until: datetime,
-        deadline: Deadline,
-        resource_ids: Collection[str] = (),
-        *,
-        with_holes: bool = False,
+        self, begin: datetime, until: datetime, deadline: Deadline, resource_ids: Collection[str] = ()
     ) -> list[Document]:
         """What was judged of a time, by database and hour."""
         filters = [_within("@timestamp", begin, until)]
         if resource_ids:
             filters.append({"terms": {"resourceId": sorted(resource_ids)}})
-        if with_holes:
-            filters.append(_IS_NOT_COMPLETE)
         hits = self._hits(f"{self._indices.completeness}-*", filters, True, deadline)
         return [hit["_source"] for hit in hits]
 

@@ -145,3 +145,12 @@ def test_source_that_is_not_a_bucket_is_refused() -> None:
 
     assert result.exit_code == 2
     assert "is not a bucket" in result.stderr
+
+
+def test_manifest_is_written_once(aws: LocalAws) -> None:
+    bucket = bucket_of(aws.s3(), aws.create_bucket(f"evidence-{secrets.token_hex(6)}"))(Deadline.after(60))
+
+    written = [bucket.put_once("manifests/a.json", body) for body in (b"1", b"2")]
+
+    assert written == [True, False]
+    assert bucket.content("manifests/a.json") == b"1"
