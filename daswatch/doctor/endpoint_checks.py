@@ -23,7 +23,7 @@ _LISTED = 5  # names in one reason
 _TEMPLATES = frozenset({ContentKind.COMPONENT_TEMPLATE, ContentKind.INDEX_TEMPLATE})
 _SETUP = "`daswatch setup --dry-run` shows it, `make deploy` or `daswatch setup` installs it"
 _DEAD_LETTER_FIXES = {
-    Reason.DATA_KEY_REFUSED: "KMS refuses the data key: the key's policy, or a record of another database",
+    Reason.DATA_KEY_REFUSED: "the data key is another database's, or was changed: `detail` names KMS's answer",
     Reason.NOT_DECRYPTABLE: "the records cannot be decrypted: was the key replaced?",
     Reason.DOCUMENT_REFUSED: "OpenSearch refuses these documents alone: `detail` names its error",
     Reason.NOT_A_NOTIFICATION: "a monitor of yours notifies in a form that cannot be read: docs/detections.md",

@@ -111,13 +111,14 @@ class CompletenessIndex:
         filters = [_within("@timestamp", hour - SPAN, hour + HOUR), {"term": {"stage": REPLAYED}}]
         until = {"until": {"max": {"field": "arrivedUntil"}}}
         for bucket in self._buckets(f"{self._indices.tallies}-*", filters, _PAIR, until, deadline):
-            key = bucket["key"]
-            first = _moment(key[_MINUTE])
-            last = first if bucket["until"]["value"] is None else _moment(bucket["until"]["value"])
+            key, arrived_until = bucket["key"], bucket["until"]["value"]
+            if arrived_until is None:
+                continue
             minutes = found.setdefault((key["resourceId"] or "", key["instanceId"] or ""), set())
-            count = (last - first) // _ONE_MINUTE + 1
-            at = [first + number * _ONE_MINUTE for number in range(count if bucket["until"]["value"] else 0)]
-            minutes.update(moment.minute for moment in at if hour <= moment < hour + HOUR)
+            at, last = max(_moment(key[_MINUTE]), hour), min(_moment(arrived_until), hour + HOUR - _ONE_MINUTE)
+            while at <= last:
+                minutes.add(at.minute)
+                at += _ONE_MINUTE
         return found
 
     def before(self, hour: datetime, deadline: Deadline) -> dict[Instance, Before]:
