@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -75,10 +77,12 @@ def run(benchmarks: Mapping[str, Benchmark], console: Console, latest: Path) -> 
         overall = progress.add_task("benchmarks", total=len(benchmarks))
         for name, benchmark in benchmarks.items():
             progress.update(overall, description=f"{name}: starting OpenSearch")
+            begun = time.monotonic()
             with parts.part(name), node_or_external(heap_mb=_HEAP_MB) as node:
                 client = OpenSearch(node.url, timeout=300)
                 benchmark(lambda what: progress.update(overall, description=what), client, node.url, figures)
             figures.write(latest)
+            console.print(f"{name}: {time.monotonic() - begun:.0f} s", highlight=False)
             progress.advance(overall)
     met = figures.show(console)
     console.print(f"written to {latest.relative_to(Path.cwd()) if latest.is_relative_to(Path.cwd()) else latest.name}")
@@ -86,4 +90,5 @@ def run(benchmarks: Mapping[str, Benchmark], console: Console, latest: Path) -> 
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its node ends as well
     sys.exit(main())

@@ -32,8 +32,8 @@ from tools.benchmarks.workload import SEED, START
 Step = Callable[[str], None]
 
 _PREFIX = "das-bench-detections"
-_EVENTS = (100_000, 1_000_000)
-_ROUNDS = 18
+_EVENTS = (30_000, 300_000)
+_ROUNDS = 11
 _WARM_UP = 3  # rounds, for scripts that are compiled and what OpenSearch keeps of a field
 _SECONDS = 120.0
 _SCHEDULE = timedelta(minutes=1)
@@ -41,7 +41,7 @@ _SAMPLE = 20_000  # events, of which the time is taken that the ingest function 
 
 
 def cycle(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
-    """One run over an index of 100,000 and of 1,000,000 events that came at the same pace."""
+    """One run over an index of 30,000 and of 300,000 events that came at the same pace."""
     _remove(client)
     enabled = [one for one in compile_all() if one.enabled and one.kind is not DetectionKind.FAILING]
     questions: dict[int, list[Question]] = {}

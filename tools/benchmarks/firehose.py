@@ -46,8 +46,8 @@ from tools.benchmarks.workload import SEED, START, workload
 Step = Callable[[str], None]
 
 _PER_RECORD = 20
-_EVENTS = 20_000
-_SAMPLE_RECORDS = 100
+_EVENTS = 10_000
+_SAMPLE_RECORDS = 50
 _ROUNDS = 3
 _BUFFER_BYTES = 200_000  # the smallest hint: the sample does not know of the answer's limit
 _FULL_BUFFER_BYTES = 3_000_000  # the largest hint

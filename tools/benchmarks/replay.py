@@ -44,10 +44,10 @@ from tools.benchmarks.workload import START, Workload, workload
 
 Step = Callable[[str], None]
 
-_EVENTS = 100_000
+_EVENTS = 40_000
 _PER_RECORD = 20
 _ROUNDS = 3
-_LARGE_EVENTS = int(os.environ.get("BENCH_REPLAY_EVENTS", "1000000"))
+_LARGE_EVENTS = 1_000_000
 _RECORDS_PER_OBJECT = 1_000
 _BUCKET = "bench-evidence"
 

@@ -35,13 +35,13 @@ from tools.benchmarks.workload import SEED, START
 
 Step = Callable[[str], None]
 
-_EVENTS = 1_000_000
+_EVENTS = 300_000
 _PREFIX = "das-bench-searching-events"
 _SAMPLE = "das-bench-published-sample"
-_EVENTS_PER_SECOND = 16.0  # so that all are of one day: one index here as there
+_EVENTS_PER_SECOND = 5.0  # so that all are of one day: one index here as there
 _RARE = 10_000  # one event in so many
 _FRAGMENTS = 40
-_ROUNDS = 16
+_ROUNDS = 10
 _WARM_UP = 2  # rounds
 _QUICK_REPEATS = 5  # in a round, as long as it is not longer than this
 _QUICK_SECONDS = 0.1
@@ -55,7 +55,7 @@ _LOADING = {"refresh_interval": "-1", "number_of_replicas": 0, "translog": {"dur
 
 
 def searching(step: Step, client: OpenSearch, url: str, figures: Figures) -> None:
-    """All recipes over 1,000,000 events, and rare substrings of SQL by themselves."""
+    """All recipes over 300,000 events, and rare substrings of SQL by themselves."""
     measure(step, client, figures, _EVENTS)
 
 
