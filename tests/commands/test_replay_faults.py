@@ -18,21 +18,20 @@ from opensearchpy import TransportError
 
 from daswatch.aws.clients import kms_client, s3_client
 from daswatch.commands import replay as command
-from daswatch.documents import actors
+from daswatch.evidence import run
+from tests.builders.events import postgresql_event
 from tests.fakes.failing_aws import FailingAws
+from tests.fakes.proxy import Proxy, answer, bulk_with, drop, drop_answer, forward, sequence, template_check
 from tests.harness.ingest import IngestFunction
 from tests.harness.replay import Evidence, comparable, events
 
 _COMMAND = "from daswatch.cli import main; main()"
-_WAIT_SECONDS = 240.0
+_WAIT_SECONDS = 900.0
 
 
 @pytest.fixture
-def evidence(ingest: IngestFunction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
-    table = tmp_path / "actors.json"
-    table.write_bytes(actors.dump(()))
-    monkeypatch.setenv("ACTORS", str(table))
-    return Evidence(ingest, ingest.aws.create_bucket(f"evidence-{ingest.name}"))
+def evidence(ingest: IngestFunction, tmp_path: Path) -> Evidence:
+    return Evidence.empty(ingest, tmp_path)
 
 
 @pytest.fixture
@@ -138,6 +137,43 @@ def test_run_that_stopped_goes_on_where_it_was(
     assert report["objects"]["read"] == 20 - stopped["objects"]["read"]
     assert len(comparable(ingest)) == len(ledger)
     assert [one["state"] for one in evidence.readings()] == ["stopped", "done"]
+
+
+@pytest.fixture
+def behind_proxy(ingest: IngestFunction, evidence: Evidence, proxy: Proxy) -> Evidence:
+    """The command knows the node only by the proxy."""
+    ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
+    return evidence
+
+
+def test_questions_of_a_run_are_asked_again(ingest: IngestFunction, behind_proxy: Evidence, proxy: Proxy) -> None:
+    """Whether the templates are there, and which events without a time are: OpenSearch fails for a moment."""
+    records = [ingest.record([postgresql_event(statementId=number, logTime="no time")]) for number in range(4)]
+    behind_proxy.archive(records)
+    # The first one comes before the reading is noted.
+    templates = proxy.on(template_check, sequence(forward, drop, answer(503), answer(429)))
+    undated = proxy.on(lambda request: "-undated-" in request.path, sequence(drop, answer(502), drop_answer))
+
+    report = behind_proxy.report("--detections", "off")
+
+    assert report["totals"]["written"] == 4
+    assert (templates.hits, undated.hits) == (5, 3 + 4)
+
+
+def test_run_whose_end_cannot_be_noted_is_reported(
+    ledger: dict[str, dict[str, Any]], behind_proxy: Evidence, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_NOTE_SECONDS", float("inf"))
+    proxy.on(bulk_with(b"-replays"), sequence(forward, then=answer(403)))
+    stopped = behind_proxy.report("--detections", "off", exit_code=1)
+    proxy.behave()
+
+    report = behind_proxy.report("--detections", "off")
+
+    assert stopped["state"] == "stopped"
+    assert stopped["cause"].startswith("the reading cannot be noted")
+    assert stopped["totals"]["written"] == report["totals"]["alreadyThere"] == len(ledger)
+    assert [one["state"] for one in behind_proxy.readings()] == ["running", "done"]
 
 
 def written(ingest: IngestFunction) -> int:
