@@ -148,8 +148,8 @@ class ReplayRun:
     ) -> RunReport:
         """Go on until all is done, something does not answer within its patience, or `until`.
 
-        Whatever stops it is in the report. Raises DependencyError where the reading cannot be noted: then no record was
-        opened.
+        Whatever stops it is in the report. Raises DependencyError where the reading cannot be noted at its begin: then
+        no record was opened.
         """
         report = RunReport(id_, now)
         if unfinished:
@@ -170,7 +170,12 @@ class ReplayRun:
         except KeyboardInterrupt:
             report.cause = "interrupted"
         report.state = STOPPED if report.cause else DONE
-        self._note(report, datetime.now(UTC))
+        try:
+            self._note(report, datetime.now(UTC))
+        except DependencyError as exc:
+            # What was noted before stands: the next run goes on there, and this one has still something to report.
+            report.state, report.cause = STOPPED, report.cause or str(exc)
+            report.failure = report.failure or exc
         return report
 
     def _wanted(self, after: str) -> Iterator[Listed]:

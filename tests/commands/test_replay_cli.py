@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from daswatch.documents import actors
 from daswatch.errors import Reason
 from demo.delivery import delivered_rows
 from tests.builders.events import mysql_event
@@ -20,11 +19,8 @@ from tests.harness.replay import Evidence, comparable, events, letter_of
 
 @pytest.fixture
 def evidence(ingest: IngestFunction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
-    table = tmp_path / "actors.json"
-    table.write_bytes(actors.dump(()))
-    monkeypatch.setenv("ACTORS", str(table))
     monkeypatch.chdir(tmp_path)
-    return Evidence(ingest, ingest.aws.create_bucket(f"evidence-{ingest.name}"))
+    return Evidence.empty(ingest, tmp_path)
 
 
 def test_archive_gives_the_same_documents_as_ingest(ingest: IngestFunction, evidence: Evidence) -> None:

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from itertools import count, repeat
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, islice, repeat
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from opensearchpy import TransportError
 
 from daswatch.aws.clients import kms_client, s3_client
 from daswatch.commands import replay as command
-from daswatch.documents import actors
+from daswatch.evidence import run
+from demo.aws import LocalAws
+from demo.traffic import produce
+from tests.builders.events import postgresql_event
 from tests.fakes.failing_aws import FailingAws
+from tests.fakes.proxy import Proxy, answer, bulk_with, drop, drop_answer, forward, sequence, template_check
+from tests.harness.faults import SEED, assert_ledger_equals_index, function_on, sealed_batches
 from tests.harness.ingest import IngestFunction
-from tests.harness.replay import Evidence, comparable, events
+from tests.harness.kills import MOMENTS, KilledNodes, Killer
+from tests.harness.nodes import QuickNode
+from tests.harness.replay import ARRIVED, Evidence, comparable, events
 
-_COMMAND = "from daswatch.cli import main; main()"
-_WAIT_SECONDS = 240.0
+# It notes how far it is after each object, and so goes on there however soon it is killed.
+_COMMAND = "from daswatch.evidence import run; run._NOTE_SECONDS = 0; from daswatch.cli import main; main()"
+_WAIT_SECONDS = 900.0
+_NODE_KILLS = 5
+_OBJECTS = 30
 
 
 @pytest.fixture
-def evidence(ingest: IngestFunction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
-    table = tmp_path / "actors.json"
-    table.write_bytes(actors.dump(()))
-    monkeypatch.setenv("ACTORS", str(table))
-    return Evidence(ingest, ingest.aws.create_bucket(f"evidence-{ingest.name}"))
+def evidence(ingest: IngestFunction, tmp_path: Path) -> Evidence:
+    return Evidence.empty(ingest, tmp_path)
 
 
 @pytest.fixture
@@ -140,33 +146,97 @@ def test_run_that_stopped_goes_on_where_it_was(
     assert [one["state"] for one in evidence.readings()] == ["stopped", "done"]
 
 
-def written(ingest: IngestFunction) -> int:
-    """How many events are found; those of an index that is just being made are not."""
-    try:
-        return len(ingest.hits())
-    except TransportError:
-        return 0
+@pytest.fixture
+def behind_proxy(ingest: IngestFunction, evidence: Evidence, proxy: Proxy) -> Evidence:
+    """The command knows the node only by the proxy."""
+    ingest.configure(OPENSEARCH_ENDPOINT=proxy.url)
+    return evidence
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_run_leaves_nothing_out(
-    ingest: IngestFunction, evidence: Evidence, ledger: dict[str, dict[str, Any]], seed: int
+def test_questions_of_a_run_are_asked_again(ingest: IngestFunction, behind_proxy: Evidence, proxy: Proxy) -> None:
+    """Whether the templates are there, and which events without a time are: OpenSearch fails for a moment."""
+    records = [ingest.record([postgresql_event(statementId=number, logTime="no time")]) for number in range(4)]
+    behind_proxy.archive(records)
+    # The first one comes before the reading is noted.
+    templates = proxy.on(template_check, sequence(forward, drop, answer(503), answer(429)))
+    undated = proxy.on(lambda request: "-undated-" in request.path, sequence(drop, answer(502), drop_answer))
+
+    report = behind_proxy.report("--detections", "off")
+
+    assert report["totals"]["written"] == 4
+    assert (templates.hits, undated.hits) == (5, 3 + 4)
+
+
+def test_run_whose_end_cannot_be_noted_is_reported(
+    ledger: dict[str, dict[str, Any]], behind_proxy: Evidence, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance = random.Random(seed)
-    killed = 0
-    while killed < 3:
-        process = begun(evidence)
-        wanted = chance.randrange(len(ledger))
-        until = time.monotonic() + _WAIT_SECONDS
-        while process.poll() is None and written(ingest) < wanted and time.monotonic() < until:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=_WAIT_SECONDS)
-        killed += 1
+    monkeypatch.setattr(run, "_NOTE_SECONDS", float("inf"))
+    proxy.on(bulk_with(b"-replays"), sequence(forward, then=answer(403)))
+    stopped = behind_proxy.report("--detections", "off", exit_code=1)
+    proxy.behave()
 
-    ended(begun(evidence))
+    report = behind_proxy.report("--detections", "off")
 
+    assert stopped["state"] == "stopped"
+    assert stopped["cause"].startswith("the reading cannot be noted")
+    assert stopped["totals"]["written"] == report["totals"]["alreadyThere"] == len(ledger)
+    assert [one["state"] for one in behind_proxy.readings()] == ["running", "done"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_run_leaves_nothing_out(
+    ingest: IngestFunction, ledger: dict[str, dict[str, Any]], behind_proxy: Evidence, proxy: Proxy, seed: int
+) -> None:
+    killer = Killer(proxy, Random(seed), MOMENTS * 2, most_between=16)
+    while killer.left:
+        process = begun(behind_proxy)
+        killer.aim_at(process)
+        _, err = process.communicate(timeout=_WAIT_SECONDS)
+        # One that came to its end was not killed: the next one begins again.
+        assert process.returncode == 0 or killer.killed.wait(_WAIT_SECONDS), f"seed {seed}: {err}"
+        assert process.returncode in (0, -signal.SIGKILL), f"seed {seed}: {err}"
+    left = behind_proxy.left()
+
+    report = ended(begun(behind_proxy))
+
+    assert report["objects"]["read"] == left
     assert comparable(ingest) == ledger
+    assert len(ingest.hits()) == len(ledger)
+
+
+@pytest.mark.node
+def test_killed_node_costs_nothing(
+    aws: LocalAws, kms_key_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run outlives a node that comes back, or ends with the cause, and the next one goes on where it was."""
+    monkeypatch.setattr(run, "_NOTE_SECONDS", 0.0)
+    random = Random(SEED)
+    moments = [*MOMENTS, *random.sample(MOMENTS, _NODE_KILLS - len(MOMENTS))]
+    random.shuffle(moments)
+    with (
+        QuickNode.start(heap_mb=512) as node,
+        Proxy(node.url) as proxy,
+        ThreadPoolExecutor(1) as restarts,
+        function_on(node.url, aws, kms_key_id, monkeypatch, capsys) as function,
+    ):
+        evidence = Evidence.empty(function, tmp_path)
+        batches = list(islice(sealed_batches(function, produce(SEED, ARRIVED, 100_000), size=60), _OBJECTS))
+        for batch in batches:
+            evidence.archive(batch.records, batch.database)
+        function.configure(OPENSEARCH_ENDPOINT=proxy.url)
+        killer = Killer(proxy, random, moments, most_between=5)
+        nodes = KilledNodes(killer, lambda: node, restarts)
+
+        reports = evidence.replayed_through(nodes.wait_until_up, most=_NODE_KILLS + 1)
+
+        entries = [entry for batch in batches for entry in batch.entries]
+        note = f"moments {moments}, {len(reports)} calls"
+        assert not killer.left, f"seed {SEED}: {note}"
+        assert_ledger_equals_index(entries, function, note)
+        there = sum(one["totals"].get("alreadyThere", 0) for one in reports if "totals" in one)
+        assert there > 0, f"seed {SEED}: no kill after a write, {note}"
+        wanted = sum(entry.fate == "indexed" for entry in entries)
+        assert evidence.tallied() == (sum(len(batch.records) for batch in batches), wanted)
 
 
 def test_two_at_once_and_ingest_write_each_event_once(

@@ -9,20 +9,24 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from threading import Event
 from typing import Any
 
 import pytest
 
+from daswatch.evidence import run
 from demo.aws import LocalAws
 from demo.ledger import LedgerEntry
 from demo.traffic import produce
 from tests.fakes.clock import RealClock
-from tests.fakes.proxy import Behaviour, Dropped, Exchange, Proxy, Response, bulk, sequence
+from tests.fakes.proxy import Proxy, bulk, sequence
 from tests.harness.faults import Batch, assert_ledger_equals_index, function_on, left_after, sealed_batches
 from tests.harness.ingest import IngestFunction
+from tests.harness.kills import MOMENTS, KilledNodes, Killer, killing
 from tests.harness.nodes import STATE_SECONDS, Cluster, Member, cluster
+from tests.harness.replay import Evidence
 
 pytestmark = [pytest.mark.node, pytest.mark.cluster]
 
@@ -36,6 +40,7 @@ BETWEEN_BATCHES_SECONDS = 0.3  # leaves a node that starts its part of the proce
 # Of one invocation. A node that hangs takes it all, so that the next delivery may meet another one.
 REMAINING_MS = 12_000
 FEW = 4
+OBJECTS = 8  # of each replay, at least
 
 
 @pytest.fixture(scope="module")
@@ -118,28 +123,6 @@ def ingesting(
         function.close()
 
 
-def killing(member: Member, moment: str, killed: Event) -> Behaviour:
-    """Kill a node when a bulk request comes, while it is on its way, or when it was taken: then its answer is lost."""
-
-    def behave(exchange: Exchange) -> Response:
-        try:
-            if moment == "before":
-                member.kill()
-                return exchange.forward()
-            if moment == "after":
-                exchange.forward()
-                member.kill()
-                raise Dropped
-            with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(exchange.forward)
-                member.kill()
-                return answer.result()
-        finally:
-            killed.set()
-
-    return behave
-
-
 def test_killed_nodes_lose_and_double_nothing(ingesting: Ingesting, three: Cluster) -> None:
     random = Random(SEED)
     with Proxy(three.url) as proxy, ThreadPoolExecutor(1) as restarts:
@@ -157,6 +140,42 @@ def test_killed_nodes_lose_and_double_nothing(ingesting: Ingesting, three: Clust
                 three.wait_for_green(ingesting.index)
         proxy.behave()
         ingesting.finish()
+
+
+def test_replay_outlives_killed_nodes(
+    ingesting: Ingesting, three: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node of a primary, the cluster manager and any node end, each at a random request of another replay."""
+    monkeypatch.setattr(run, "_NOTE_SECONDS", 0.0)
+    random = Random(SEED)
+    evidence = Evidence.empty(ingesting.function, tmp_path)
+    roles, moments = (random.sample(all_, len(all_)) for all_ in (("primary", "manager", "random"), MOMENTS))
+    note = f"seed {SEED}: {roles}, {moments}"
+    killed: list[str] = []
+
+    def chosen() -> Member:
+        role = roles[len(killed)]
+        victim = three.manager() if role == "manager" else random.choice(three.members)
+        if role == "primary":
+            victim = three.primary(ingesting.index) or victim
+        killed.append(victim.name)
+        return victim
+
+    def wait_until_up() -> None:
+        nodes.wait_until_up()
+        three.wait_for_green(f"{ingesting.function.indices.stem}-*")
+
+    with Proxy(three.url) as proxy, ThreadPoolExecutor(1) as restarts:
+        ingesting.function.configure(OPENSEARCH_ENDPOINT=proxy.url)
+        nodes = KilledNodes(Killer(proxy, random, moments, most_between=OBJECTS), chosen, restarts)
+        for number, role in enumerate(roles, start=1):
+            for _ in range(OBJECTS):
+                batch = ingesting.next()
+                evidence.archive(batch.records, batch.database)
+            evidence.replayed_through(wait_until_up, most=2)
+            assert len(killed) == number, f"{note}: no {role} was killed"
+
+    ingesting.finish()
 
 
 def test_isolated_primary_acknowledges_nothing(ingesting: Ingesting, three: Cluster) -> None:

@@ -17,7 +17,7 @@ from daswatch.content.templates import shipped_content
 from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.ledger import LedgerEntry, compare
-from demo.rds import KmsDataKeys, seal
+from demo.rds import Database, KmsDataKeys, seal
 from demo.stream import done_records
 from demo.traffic import ProducedRecord
 from tests.harness.ingest import IngestFunction
@@ -29,6 +29,7 @@ SEED = 20_310_304
 class Batch:
     """Stream records of one database in Lambda's form, and what the ledger says about them."""
 
+    database: Database
     records: list[dict[str, Any]]
     entries: list[LedgerEntry]
 
@@ -86,6 +87,7 @@ def sealed_batches(function: IngestFunction, produced: Iterable[ProducedRecord],
         for database in dict.fromkeys(record.database for record in chunk):
             mine = [record for record in chunk if record.database == database]
             yield Batch(
+                database,
                 [
                     function.delivered(seal(record.monitoring_record, database, keys.for_record(database)), database)
                     for record in mine
