@@ -96,6 +96,7 @@ class KnownClients:
     when: str = ""  # Lucene: every event of the group matches it
     steady: bool = False  # their events are evenly spread, too
     same_statements: bool = False  # each sent statements of the same shape then
+    any_statement_of: str = ""  # Lucene: where every event of the group matches it, the shapes do not matter
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,9 @@ def _known_clients(detection: Detection) -> Iterator[str]:
     if rule.when:
         yield "Only where every event matches (Lucene):"
         yield _code(rule.when)
+    if rule.any_statement_of:
+        yield "Where every event matches the following, clients need only have been active then (Lucene):"
+        yield _code(rule.any_statement_of)
 
 
 def _own_past(detection: Detection) -> Iterator[str]:

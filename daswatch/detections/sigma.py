@@ -468,7 +468,7 @@ class _Compiler:
         section = self.section.get("known-clients")
         if not section:
             return None
-        if unknown := section.keys() - {"days", "when", "pace", "statements"}:
+        if unknown := section.keys() - {"days", "when", "pace", "statements", "any-statement-of"}:
             self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
         counted = (DetectionKind.EVENT, DetectionKind.THRESHOLD, DetectionKind.SEQUENCE)
         if source is not Source.EVENTS or kind not in counted:
@@ -478,13 +478,16 @@ class _Compiler:
             self._wrong("the `pace` of `known-clients` is steady, or left out")
         if pace and kind is DetectionKind.EVENT:
             self._wrong("the `pace` of `known-clients` needs a window")
-        if "when" in section and section["when"] not in self.queries:
-            self._wrong(f"the rule {section['when']!r} of `known-clients` is not in this file")
+        for key in ("when", "any-statement-of"):
+            if key in section and section[key] not in self.queries:
+                self._wrong(f"the rule {section[key]!r} of `known-clients` is not in this file")
         if section.get("statements") not in (None, "same"):
             self._wrong("the `statements` of `known-clients` are the same, or left out")
+        if "any-statement-of" in section and "statements" not in section:
+            self._wrong("the `any-statement-of` of `known-clients` needs `statements`")
         days = int(self._value(section["days"]))
-        when = self.queries[section["when"]] if "when" in section else ""
-        return KnownClients(days, when, bool(pace), "statements" in section) if days else None
+        when, any_of = (self.queries[section[key]] if key in section else "" for key in ("when", "any-statement-of"))
+        return KnownClients(days, when, bool(pace), "statements" in section, any_of) if days else None
 
     def _own_past(self, kind: DetectionKind, source: Source) -> OwnPast | None:
         """How much more than before a group has to do; nothing where its days are 0, which switches it off."""

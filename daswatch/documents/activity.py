@@ -120,7 +120,7 @@ _BY_POSTGRESQL_CLASS = {
     "CONNECT": Activity.CONNECT,
 }
 # Out of a table or into it, of a read or of a write, run or only shown: the class and the text say which.
-_COMMAND_LEAVES_IT_TO_CLASS = frozenset({"COPY", "PREPARE", "EXPLAIN"})
+_COMMAND_LEAVES_IT_TO_CLASS = frozenset({"COPY", "EXECUTE", "PREPARE", "EXPLAIN"})
 
 # SQL Server names the kind of object in `class`, and says only CREATE, ALTER or DROP in `command`.
 _SQLSERVER_PRINCIPALS = frozenset(

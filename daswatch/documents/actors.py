@@ -33,15 +33,22 @@ class ActorKind(StrEnum):
 
     APPLICATION = "application"
     ADMINISTRATION = "administration"  # a client that people type statements into
+    AUDIT = "audit"  # reads accounts and privileges: security teams, scanners
     BACKUP = "backup"
     BI = "bi"
+    DEPLOYMENT = "deployment"  # an account of releases, with a client that people use, too
     DUMP = "dump"  # copies whole databases, in whosever hands
     ETL = "etl"
+    JOB = "job"  # of an application: workers, removal of old rows
+    LOAD = "load"  # fills tables from files
     MAINTENANCE = "maintenance"  # partitions, indices, vacuum
     MIGRATION = "migration"  # changes of the schema, released by a tool
     MONITORING = "monitoring"
+    OPERATOR = "operator"  # an administrator's account, where the application is not known
     PERSON = "person"
+    PROVISIONING = "provisioning"  # of accounts: identity connectors, configuration management
     REPLICATION = "replication"
+    RESTORE = "restore"  # loads copies of other databases, and masks them
     ROTATION = "rotation"  # of passwords, and accounts that are made for a while
     SCHEDULER = "scheduler"
     TEST = "test"  # continuous integration, benchmarks

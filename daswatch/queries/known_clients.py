@@ -83,13 +83,16 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     aggregations: dict[str, Any] = {
         "clients": {
             "composite": {
-                "size": _most(rule) + 1,
+                "size": (_MOST_STATEMENTS if rule.same_statements else _MOST_HOSTS) + 1,
                 "sources": sources_of(fields),
             }
         }
     }
     if rule.when:
         aggregations["others"] = {"filter": {"bool": {"must_not": [query_string(rule.when)]}}}
+    if rule.any_statement_of:
+        aggregations["compared"] = {"filter": {"bool": {"must_not": [query_string(rule.any_statement_of)]}}}
+        aggregations["senders"] = {"composite": {"size": _MOST_HOSTS + 1, "sources": sources_of(CLIENT_FIELDS)}}
     body: dict[str, Any] = {
         "size": 0,
         "track_total_hits": False,
@@ -122,11 +125,15 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
     rule = known_clients_of(detection)
     if not answer.get("aggregations"):
         return frozenset()
-    buckets = answer["aggregations"]["clients"]["buckets"]
+    compared = rule.same_statements
+    if rule.any_statement_of and not answer["aggregations"]["compared"]["doc_count"]:
+        compared = False
+    most = _MOST_STATEMENTS if compared else _MOST_HOSTS
+    buckets = answer["aggregations"]["clients" if compared or not rule.same_statements else "senders"]["buckets"]
     clients = {client_of(bucket["key"]) for bucket in buckets}
-    if len(buckets) > _most(rule) or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
+    if len(buckets) > most or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
         return frozenset()
-    if rule.same_statements and not all(client.statement for client in clients):
+    if compared and not all(client.statement for client in clients):
         return frozenset()
     if any(not client.user or not client.network for client in clients):
         return frozenset()
@@ -220,7 +227,3 @@ def _has_steady_events(hits: Mapping[str, Any]) -> bool:
         client = tuple(str(value) for value in (fields.get("dbUserName"), fields.get("clientApplication"), host))
         attempts.setdefault(client, []).append(float(fields["@timestamp"][0]) / 1000)
     return is_steady(attempts.values())
-
-
-def _most(rule: KnownClients) -> int:
-    return _MOST_STATEMENTS if rule.same_statements else _MOST_HOSTS

@@ -96,6 +96,18 @@ def test_statements_can_have_to_be_the_same() -> None:
         of("{days: 7, statements: other}")
 
 
+def test_clients_of_a_rule_may_send_any_statement() -> None:
+    found = of("{days: 7, statements: same, any-statement-of: from_within}")
+
+    assert found
+    assert (found.same_statements, found.when) == (True, "")
+    assert found.any_statement_of.startswith("remoteIp:10.0.0.0")
+    with pytest.raises(RuleError, match=r"elsewhere.* is not in this file"):
+        of("{days: 7, statements: same, any-statement-of: elsewhere}")
+    with pytest.raises(RuleError, match="`any-statement-of` of `known-clients` needs `statements`"):
+        of("{days: 7, any-statement-of: from_within}")
+
+
 def test_a_rule_is_explained_by_a_shared_one() -> None:
     section = "\n  shared: [schema_migration]\n  explained-by: {rule: schema_migration, within: 10m, below: high}\n"
 

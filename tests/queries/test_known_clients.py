@@ -135,6 +135,31 @@ def test_where_anything_is_unclear_a_group_fires(answer: dict[str, Any]) -> None
     assert not read_clients(a_rule(when="actor:backup"), answer)
 
 
+def test_statements_do_not_matter_where_all_events_are_of_a_rule() -> None:
+    rule = a_rule(same_statements=True, any_statement_of="actor:restore")
+    sent = {"key": {**a_bucket()["key"], "statementHash": "5"}, "doc_count": 1}
+    answer = an_answer(sent)
+
+    answer["aggregations"] |= {"senders": {"buckets": [a_bucket()]}, "compared": {"doc_count": 0}}
+    assert read_clients(rule, answer) == {SERVICE}
+    answer["aggregations"]["compared"]["doc_count"] = 1
+    assert read_clients(rule, answer) == {replace(SERVICE, statement="5")}
+    aggregations = clients_query(rule, GROUP)["aggs"]
+    assert aggregations["compared"]["filter"]["bool"]["must_not"][0]["query_string"]["query"] == "actor:restore"
+    assert "senders" not in clients_query(a_rule(same_statements=True), GROUP)["aggs"]
+
+
+def test_many_restored_tables_are_of_one_client() -> None:
+    rule = a_rule(same_statements=True, any_statement_of="actor:restore")
+    sent = [{"key": {**a_bucket()["key"], "statementHash": str(number)}, "doc_count": 1} for number in range(401)]
+    answer = an_answer(*sent)
+    answer["aggregations"] |= {"senders": {"buckets": [a_bucket()]}, "compared": {"doc_count": 0}}
+
+    assert read_clients(rule, answer) == {SERVICE}
+    answer["aggregations"]["compared"]["doc_count"] = 1
+    assert not read_clients(rule, answer)
+
+
 def test_many_clients_are_known_up_to_a_number() -> None:
     buckets = [a_bucket(user=f"svc{number}") for number in range(MAX_CLIENTS)]
 

@@ -1158,6 +1158,61 @@ _WHOLE = (
 )
 _DECRYPT_BY = "decryptbykey decryptbykeyautocert decryptbycert decryptbyasymkey decryptbypassphrase"
 
+_SECRET_NAME = (
+    r"(?<!not like )(?<!not like n)'[^']{0,20}(?:passw|\bpass\b|%pass|pwd|secret|token|api[ _%]{0,3}key|credential|ssn"
+    r"|card[_%]{0,3}n)[^']{0,20}'"
+)
+_COLUMN_LISTS = {
+    "postgresql": "columns pg_attribute",
+    "mysql": "columns",
+    "oracle": "all_tab_columns dba_tab_columns user_tab_columns cdb_tab_columns all_tab_cols dba_tab_cols",
+    "sqlserver": "columns syscolumns all_columns",
+}
+_SECRET_SEARCH = Signal(
+    "secret-search",
+    "Columns that are named like passwords, tokens or card numbers are looked for in the catalog.",
+    tuple(
+        Pattern(
+            (engine,),
+            words(views),
+            rf"\bfrom [^;]{{0,300}}?\b(?:information_schema\.|pg_catalog\.|sys\.)?{_any(*words(views))}\b[^;]{{0,600}}?"
+            r"\b(?:column_name|attname|name)\)?(?: collate \w{1,40})? ?(?:i?like\b|~\*?|regexp\b|rlike\b|similar to\b)"
+            r"|\bfrom [^;]{0,300}?\b(?:information_schema\.|pg_catalog\.|sys\.)?"
+            rf"{_any(*words(views))}\b[^;]{{0,600}}?\bregexp_like\([^;]{{0,60}}?column_name",
+            _SECRET_NAME,
+        )
+        for engine, views in _COLUMN_LISTS.items()
+    ),
+    samples={
+        "postgresql": (
+            "SELECT table_name FROM information_schema.columns WHERE column_name ILIKE '%password%'",
+            "SELECT attrelid::regclass FROM pg_attribute WHERE attname ~* 'secret|token'",
+        ),
+        "mysql": (
+            "SELECT table_name FROM information_schema.columns WHERE column_name LIKE '%pwd%'",
+            "SELECT table_name FROM information_schema.columns WHERE column_name REGEXP 'passw|secret'",
+        ),
+        "oracle": (
+            "SELECT OWNER, TABLE_NAME FROM ALL_TAB_COLUMNS WHERE COLUMN_NAME LIKE '%PASSWORD%'",
+            "SELECT table_name FROM dba_tab_columns WHERE UPPER(column_name) LIKE '%SSN%'",
+        ),
+        "sqlserver": (
+            "SELECT TABLE_NAME FROM Desk.INFORMATION_SCHEMA.COLUMNS WHERE COLUMN_NAME LIKE '%pass%'",
+            "SELECT OBJECT_NAME(object_id) FROM sys.columns WHERE name LIKE '%secret%' OR name LIKE '%token%'",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'password_resets'",
+            "SELECT table_name FROM information_schema.columns WHERE column_name LIKE 'cust%'",
+        ),
+        "mysql": ("SELECT column_name FROM information_schema.columns WHERE table_name LIKE '%password%'",),
+        "oracle": ("SELECT COLUMN_NAME FROM ALL_TAB_COLUMNS WHERE TABLE_NAME LIKE 'TOKEN%'",),
+        "sqlserver": ("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Tokens')",),
+    },
+    in_bodies=False,
+)
+
 _CREDENTIAL_READ = Signal(
     "credential-read",
     "Password hashes, stored passwords or keys of the engine are read, tested or exported.",
@@ -1178,6 +1233,9 @@ _CREDENTIAL_READ = Signal(
             _MYSQL,
             ("authentication_string", "plugin_auth_string"),
             r"\A[( ]{0,9}(?:select|with|handler|table)\b.{0,1900}?\b(?:authentication_string|plugin_auth_string)\b",
+            without=r"\Aselect (?:(?!\bselect\b|\bfrom\b|authentication_string|plugin_auth_string|\*)[^;]){1,900}+"
+            r"\bfrom mysql\.user where ?"
+            r"(?:(?!\blike\b|\bselect\b|\bunion\b|\bsubstr|\bleft\b|\b(?:password|md5|sha\d?)\(\?)[^;]){1,900}+\Z",
         ),
         Pattern(
             _MYSQL,
@@ -1614,6 +1672,7 @@ ACCESS: tuple[Signal, ...] = (
     _ROW_AGGREGATION,
     _CATALOG_READ,
     _CREDENTIAL_READ,
+    _SECRET_SEARCH,
     _HOST_ENUMERATION,
     _IMPERSONATION,
 )

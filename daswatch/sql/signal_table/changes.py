@@ -246,6 +246,100 @@ _ACCOUNT_CHANGE = Signal(
     in_bodies=False,
 )
 
+_ACCOUNT_OPENED = Signal(
+    "account-opened",
+    "An account that exists is unlocked, enabled or allowed to log in.",
+    (
+        Pattern(
+            _PG,
+            ("login",),
+            rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'login', 'set', 'in', 'rename')}login\b",
+        ),
+        Pattern(_MYSQL, ("unlock",), rf"\balter user {_up_to('alter', 'account')}account unlock\b"),
+        Pattern(_ORACLE, ("unlock",), rf"\balter user {_NAME} [^;]{{0,200}}?\baccount unlock\b"),
+        Pattern(_SQLSERVER, ("login",), rf"\balter login {_NAME} enable\b"),
+    ),
+    samples={
+        "postgresql": ("ALTER ROLE app_support LOGIN", "ALTER USER ops WITH LOGIN PASSWORD 'x'"),
+        "mysql": ("ALTER USER 'bulkmail'@'%' ACCOUNT UNLOCK", "ALTER USER ops IDENTIFIED BY 'x' ACCOUNT UNLOCK"),
+        "oracle": ("ALTER USER DHUBER ACCOUNT UNLOCK", "alter user ops identified by x account unlock"),
+        "sqlserver": ("ALTER LOGIN [mailer] ENABLE", "ALTER LOGIN sa ENABLE"),
+    },
+    near_misses={
+        "postgresql": ("ALTER ROLE ops NOLOGIN", "CREATE ROLE ops LOGIN"),
+        "mysql": ("ALTER USER ops ACCOUNT LOCK",),
+        "oracle": ("ALTER USER OPS ACCOUNT LOCK", "SELECT ACCOUNT_STATUS FROM DBA_USERS"),
+        "sqlserver": ("ALTER LOGIN ben DISABLE", "ALTER INDEX i ON t REBUILD"),
+    },
+    in_bodies=False,
+)
+
+_PASSWORD_CHANGE = Signal(
+    "password-change",
+    "The password or the sign-in method of an account is set.",
+    (
+        Pattern(
+            _PG,
+            ("password",),
+            rf"\balter {_PG_ACCOUNT} {_up_to('alter', 'password', 'set', 'rename')}password (?!null\b)",
+        ),
+        Pattern(_PG, words("rds_iam rds_password rds_ad"), r"\b(?:grant|revoke) (?:rds_iam|rds_ad|rds_password)\b"),
+        Pattern(_MYSQL, ("identified",), rf"\balter user {_up_to('alter', 'identified')}identified (?:by|with)\b"),
+        Pattern(_MYSQL, ("password",), r"(?:^|;|\b(?:do|begin|then) )set password(?: for\b|=| to\b)"),
+        Pattern(
+            _ORACLE, ("identified",), rf"\balter user {_NAME} [^;]{{0,200}}?\bidentified (?:by|externally|globally)\b"
+        ),
+        Pattern(_SQLSERVER, ("password",), rf"\balter login {_NAME} with password\b"),
+        Pattern(_SQLSERVER, words("sp_password sp_approlepassword"), r"\b(?:sp_password|sp_approlepassword)\b"),
+    ),
+    samples={
+        "postgresql": ("ALTER USER \"g.leal\" WITH PASSWORD 'x'", "GRANT rds_iam TO ops"),
+        "mysql": ("ALTER USER ops IDENTIFIED BY 'x'", "SET PASSWORD FOR ops = 'x'"),
+        "oracle": ("ALTER USER OPS IDENTIFIED BY x", "alter user ops identified externally account unlock"),
+        "sqlserver": ("ALTER LOGIN ops WITH PASSWORD = 'x'", "EXEC sp_password 'a', 'b', 'ops'"),
+    },
+    near_misses={
+        "postgresql": ("ALTER ROLE ops NOLOGIN PASSWORD NULL", "ALTER ROLE ops VALID UNTIL '2031-01-01'"),
+        "mysql": ("ALTER USER ops PASSWORD EXPIRE", "ALTER USER ops ACCOUNT LOCK"),
+        "oracle": ("ALTER USER OPS PASSWORD EXPIRE", "ALTER USER OPS ACCOUNT UNLOCK"),
+        "sqlserver": ("ALTER LOGIN ops ENABLE", "CREATE LOGIN ops WITH PASSWORD = 'x'"),
+    },
+    in_bodies=False,
+)
+
+_RESOURCE_LIMIT = Signal(
+    "resource-limit",
+    "Timeouts, memory or the number of connections of an account are set.",
+    (
+        Pattern(
+            _PG,
+            words("role user"),
+            rf"\balter {_PG_ACCOUNT}(?: in database {_NAME})? (?:set \w{{0,60}}(?:_timeout|work_mem|_file_limit)\b"
+            r"|connection limit\b)",
+        ),
+        Pattern(
+            _MYSQL,
+            words("max_queries_per_hour max_updates_per_hour max_connections_per_hour max_user_connections"),
+            r"\balter user [^;]{1,200}? ?with max_\w{1,40} ",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "ALTER ROLE label_printer SET idle_in_transaction_session_timeout = '30s'",
+            "ALTER ROLE app CONNECTION LIMIT 20",
+        ),
+        "mysql": (
+            "ALTER USER 'x'@'%' WITH MAX_USER_CONNECTIONS 20",
+            "ALTER USER x WITH MAX_QUERIES_PER_HOUR 100 MAX_USER_CONNECTIONS 4",
+        ),
+    },
+    near_misses={
+        "postgresql": ("ALTER ROLE app SET search_path = x", "ALTER ROLE app SET log_statement = 'none'"),
+        "mysql": ("ALTER USER x ACCOUNT LOCK",),
+    },
+    in_bodies=False,
+)
+
 # --- privileges -------------------------------------------------------------------------------------------------------
 
 _PG_ATTRIBUTES = "createrole|superuser|bypassrls|replication"
@@ -871,7 +965,9 @@ _COLUMN_DROP = Signal(
         Pattern(
             _PG,
             ("using",),
-            r"\balter table [^;]{1,400}?\btype [\w() ,?]{1,80}?\busing ?\(?(?:null|\?|[01])(?:::|\)|,|;|$)",
+            r"\balter table [^;]{1,400}?\btype [\w() ,?]{1,80}?\busing ?\(?(?:(?:null|\?|[01])(?:::|\)|,|;|$)"
+            # A value that is the same for all rows.
+            r"|\w{1,40}\([?01](?:,[?01]){0,5}\)(?:::|\)|,|;|$))",
         ),
         Pattern(
             _MYSQL,
@@ -896,6 +992,7 @@ _COLUMN_DROP = Signal(
             "ALTER TABLE customers DROP COLUMN email",
             "ALTER TABLE ONLY customers ADD x int, DROP phone CASCADE",
             "ALTER TABLE customers ALTER COLUMN email TYPE text USING NULL",
+            "ALTER TABLE drivers ALTER COLUMN licence TYPE varchar(40) USING repeat('x', 8)",
             "DROP EXTENSION citext CASCADE",
         ),
         "mysql": (
@@ -913,6 +1010,7 @@ _COLUMN_DROP = Signal(
             "ALTER TABLE t ALTER COLUMN a DROP NOT NULL",
             "ALTER TABLE t ALTER a DROP DEFAULT, DROP CONSTRAINT c",
             "ALTER TABLE t ALTER COLUMN a TYPE int USING a::int",
+            "ALTER TABLE t ALTER COLUMN a TYPE date USING to_date(a, 'YYYYMMDD')",
             "DROP TABLE t CASCADE",
         ),
         "mysql": (
@@ -922,6 +1020,64 @@ _COLUMN_DROP = Signal(
         ),
         "oracle": ("ALTER TABLE T DROP CONSTRAINT C", "ALTER TABLE T DROP PARTITION P_2030_00 UPDATE INDEXES"),
         "sqlserver": ("ALTER TABLE t DROP CONSTRAINT c", "ALTER TABLE t ALTER COLUMN a int NOT NULL"),
+    },
+    in_bodies=False,
+)
+
+_NEVER = r"(?:(?:[?01](?:=|<>)[?01]|false|null is not null)(?=[) ;]|$))"
+_NEVER_IN_TEXT = (
+    r"\bwhere\s{1,9}\(?\s{0,9}(?:'?(\w{1,9})'?\s{0,9}(?:=\s{0,9}'?(?!\1\b)\w{1,9}|<>\s{0,9}'?\1\b)|false\b|null is not)"
+)
+_EMPTY_COPY = Signal(
+    "empty-copy",
+    "A table is made of another one without its rows: by a query whose condition or limit leaves none.",
+    (
+        Pattern(
+            ALL,
+            ("create",),
+            rf"\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?(?:\([^()]{{0,200}}\) ?)?(?:as )?\(?select\b"
+            rf"[^;]{{1,900}}?\bwhere ?\(?{_NEVER}",
+            _NEVER_IN_TEXT,
+        ),
+        Pattern(
+            ("postgresql", "mysql"),
+            ("limit",),
+            rf"\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?(?:as )?\(?select\b[^;]{{1,900}}?\blimit 0\b"
+            rf"|\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?as ?(?:select|table)[^;]{{1,900}}?\bwith no data\b",
+        ),
+        Pattern(_PG, ("data",), r"\bcreate table [^;]{1,900}?\bwith no data\b"),
+        Pattern(
+            _SQLSERVER,
+            ("into",),
+            rf"\bselect\b[^;]{{1,400}}?\binto (?!#){_NAME} from [^;]{{1,400}}?\bwhere ?\(?{_NEVER}",
+            _NEVER_IN_TEXT,
+        ),
+        Pattern(_SQLSERVER, ("into",), rf"\bselect top ?\(?0\)? ?[^;]{{1,400}}?\binto (?!#){_NAME} from\b"),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE TABLE vehicles_x AS SELECT * FROM vehicles LIMIT 0",
+            "CREATE TABLE v AS SELECT * FROM vehicles WHERE false",
+            "CREATE TABLE v AS TABLE vehicles WITH NO DATA",
+        ),
+        "mysql": ("CREATE TABLE o AS SELECT * FROM orders WHERE 1=0", "CREATE TABLE o SELECT * FROM orders LIMIT 0"),
+        "oracle": (
+            "CREATE TABLE F_ORDERS_N AS SELECT * FROM F_ORDERS WHERE 1=0",
+            "create table x as select * from orders where 1 <> 1",
+        ),
+        "sqlserver": (
+            "SELECT * INTO dbo.OrdersNew FROM dbo.Orders WHERE 1 = 0",
+            "SELECT TOP 0 * INTO dbo.OrdersNew FROM dbo.Orders",
+        ),
+    },
+    near_misses={
+        "postgresql": ("CREATE TABLE v AS SELECT * FROM vehicles WHERE id = 1", "CREATE TABLE v AS SELECT 1 LIMIT 10"),
+        "mysql": ("CREATE TABLE o LIKE orders", "CREATE TABLE o AS SELECT * FROM orders WHERE 1=1"),
+        "oracle": ("CREATE TABLE X AS SELECT * FROM ORDERS WHERE 1=1", "SELECT * FROM ORDERS WHERE 1=0"),
+        "sqlserver": (
+            "SELECT * INTO #t FROM dbo.Orders WHERE 1 = 0",
+            "SELECT * INTO dbo.t FROM dbo.Orders WHERE a = 0",
+        ),
     },
     in_bodies=False,
 )
@@ -2586,6 +2742,9 @@ _ROLE_SETTING = Signal(
 CHANGES: tuple[Signal, ...] = (
     _ACCOUNT_CREATION,
     _ACCOUNT_CHANGE,
+    _ACCOUNT_OPENED,
+    _PASSWORD_CHANGE,
+    _RESOURCE_LIMIT,
     _PRIVILEGE_GRANT,
     _SUPERUSER_GRANT,
     _PRIVILEGE_REVOKE,
@@ -2593,6 +2752,7 @@ CHANGES: tuple[Signal, ...] = (
     _OBJECT_DROP,
     _DATABASE_DROP,
     _COLUMN_DROP,
+    _EMPTY_COPY,
     _OBJECT_RENAME,
     _PARTITION_DROP,
     _UNCONDITIONAL_CHANGE,

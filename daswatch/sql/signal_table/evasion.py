@@ -183,6 +183,14 @@ VALUE_PROBE = Signal(
             rf"\(select [^;]{{1,400}}?\b{_ONE_ROW}\)(?: collate \w{{1,40}})? ?"
             r"(?:~\*?| ?(?:not )?(?:binary )?(?:i?like|regexp|rlike|similar to)\b)",
         ),
+        # The value of a row that is chosen by a constant.
+        Pattern(
+            ALL,
+            words("like ilike similar regexp rlike"),
+            rf"{_IN_A_CONDITION}\(select [\w$#.]{{1,130}} from [\w$#.]{{1,130}}(?: [\w$#]{{1,60}})? where"
+            r" [\w$#.]{1,130}=[?01]\) ?(?:not )?(?:binary )?(?:i?like|similar to|regexp|rlike) ?(?:binary )?\?",
+            raw=r"(?:like|similar\s{1,9}to|regexp|rlike)\s{0,9}(?:binary\s{1,9})?n?'\^?[^'%]{1,40}[%.]?\*?'",
+        ),
         Pattern(
             ("oracle", "sqlserver"),
             ("select",),
@@ -244,6 +252,7 @@ VALUE_PROBE = Signal(
             "SELECT a FROM t ORDER BY (CASE WHEN (SELECT ascii(substr(passwd,1,1)) FROM pg_shadow LIMIT 1)>64 THEN"
             " a ELSE b END)",
             "SELECT a FROM t WHERE b = 4 AND (SELECT secret FROM vault LIMIT 1) ~ '^a'",
+            "SELECT a FROM t WHERE b = 4 AND (SELECT api_token FROM partners WHERE id=1) SIMILAR TO 'k7q%'",
             "SELECT a FROM t WHERE b = 4 AND strpos((SELECT email FROM users LIMIT 1), 'a') = 1",
             "SELECT a FROM t WHERE b = 4 AND substr((SELECT email FROM users LIMIT 1),1,1) BETWEEN 'a' AND 'm'",
         ),
@@ -274,6 +283,7 @@ VALUE_PROBE = Signal(
             "SELECT a FROM t WHERE b = (SELECT max(b) FROM t WHERE c = 4)",
             "SELECT substr((SELECT note FROM n WHERE n.id = t.id), 1, 80) FROM t WHERE a = 4",
             "SELECT a FROM t WHERE (SELECT count(*) FROM u WHERE u.id = t.id) > 5",
+            "SELECT a FROM t WHERE b = 4 AND (SELECT name FROM u WHERE u.id = t.u) LIKE 'a%'",
         ),
         "mysql": (
             "SELECT a FROM t WHERE LOCATE('x', name) > 0",
@@ -410,6 +420,57 @@ PAGE_READ = Signal(
             "SELECT * FROM dbo.Customers WHERE Country = @p0 ORDER BY Id OFFSET @p1 ROWS FETCH NEXT @p2 ROWS ONLY",
             "SELECT * FROM (SELECT Id, ROW_NUMBER() OVER (PARTITION BY Country ORDER BY Id) AS rn FROM dbo.C) x"
             " WHERE rn = 1",
+        ),
+    },
+)
+
+_PLACE = r"(?:[\w$#]{1,60}\.)?(?:rowid|ctid|%%physloc%%)"
+STORED_READ = Signal(
+    "stored-read",
+    "A table is read by where its rows are stored, as it was in the past, or as a sample of nearly all: not as"
+    " applications read.",
+    (
+        Pattern(
+            _ORACLE,
+            ("rowid",),
+            rf"\Aselect\b(?![^;]{{0,1900}}\bfor update\b)[^;]{{1,900}}?\bwhere ?\(?{_PLACE}(?: between\b|>=?|<=?)",
+        ),
+        Pattern(
+            ("postgresql",),
+            ("ctid",),
+            rf"\Aselect\b(?![^;]{{0,1900}}\bfor update\b)[^;]{{1,900}}?\bwhere ?\(?{_PLACE}(?: between\b|>=?|<=?)",
+        ),
+        Pattern(
+            _ORACLE,
+            ("of", "versions"),
+            r"\Aselect\b[^;]{1,900}?\bfrom [\w$#.]{1,200} ?(?:(?:sub)?partition ?\([^()]{1,80}\) ?)?"
+            r"(?:as of (?:timestamp|scn)\b|versions between (?:timestamp|scn)\b)(?![^;]{0,900}\bwhere\b)",
+        ),
+        Pattern(
+            _ORACLE,
+            ("sample",),
+            r"\Aselect\b[^;]{1,900}?\bfrom [\w$#.]{1,200} ?sample ?(?:block ?)?\([?\d.]{1,9}\)(?![^;]{0,900}\bwhere\b)",
+            raw=r"\bsample\s{0,9}(?:block\s{0,9})?\(\s{0,9}[5-9]\d",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM customers WHERE ctid >= '(0,1)' AND ctid < '(1000,1)'",
+            "SELECT id, email FROM customers c WHERE c.ctid BETWEEN '(0,1)' AND '(99,9)'",
+        ),
+        "oracle": (
+            "SELECT NAME FROM MEDCORE.CASES WHERE ROWID BETWEEN CHARTOROWID(:1) AND CHARTOROWID(:2)",
+            "SELECT SSN FROM LOANS PARTITION (P203001) AS OF TIMESTAMP SYSTIMESTAMP - INTERVAL '5' MINUTE",
+            "SELECT * FROM GUARANTORS VERSIONS BETWEEN SCN MINVALUE AND MAXVALUE",
+            "SELECT * FROM CO_APPLICANTS SAMPLE (99.99)",
+        ),
+    },
+    near_misses={
+        "postgresql": ("SELECT ctid, * FROM t WHERE id = 4", "DELETE FROM t WHERE ctid IN (SELECT ctid FROM d)"),
+        "oracle": (
+            "SELECT ROWID, NAME FROM T WHERE ROWID = :1",
+            "SELECT * FROM T AS OF TIMESTAMP SYSTIMESTAMP - 1 WHERE ID = 4",
+            "SELECT * FROM T SAMPLE (1)",
         ),
     },
 )
@@ -570,5 +631,6 @@ EVASION: tuple[Signal, ...] = (
     CONTRADICTION,
     VALUE_PROBE,
     PAGE_READ,
+    STORED_READ,
     BATCH_CHANGE,
 )
