@@ -7,13 +7,16 @@ demonstration does not see a difference.
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
+from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from moto.server import ThreadedMotoServer
 
-from demo.rds import Database
+from daswatch.aws.session import botocore_session
+from demo.rds import ACCOUNT_ID, Database
 
 if TYPE_CHECKING:
     from types_boto3_firehose.client import FirehoseClient
@@ -36,7 +39,10 @@ class LocalAws:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
-        self.session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
+        self.session = boto3.Session("testing", "testing", region_name=REGION, botocore_session=botocore_session())
+        self._session = lru_cache(self._make_session)
+        self._client = lru_cache(self._make_client)
+        self._making = Lock()  # a session may not be shared by threads
 
     @property
     def environment(self) -> dict[str, str]:
@@ -49,17 +55,34 @@ class LocalAws:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def client(self, service: Any, region: str = REGION, account: str = ACCOUNT_ID) -> Any:
+        """A service in a region of an account. The same client is used again: to make one takes longer than a call."""
+        with self._making:
+            return self._client(service, region, account)
+
+    def _make_client(self, service: Any, region: str, account: str) -> Any:
+        return self._session(account).client(service, region_name=region, endpoint_url=self.url)
+
+    def _make_session(self, account: str) -> boto3.Session:
+        if account == ACCOUNT_ID:
+            return self.session
+        # moto knows another account by the role that was assumed.
+        sts = self.session.client("sts", endpoint_url=self.url)
+        role = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test")["Credentials"]
+        secrets = role["AccessKeyId"], role["SecretAccessKey"], role["SessionToken"]
+        return boto3.Session(*secrets, botocore_session=botocore_session())
+
     def firehose(self) -> FirehoseClient:
-        return self.session.client("firehose", endpoint_url=self.url)
+        return self.client("firehose")  # type: ignore[no-any-return]
 
     def kinesis(self) -> KinesisClient:
-        return self.session.client("kinesis", endpoint_url=self.url)
+        return self.client("kinesis")  # type: ignore[no-any-return]
 
     def kms(self) -> KMSClient:
-        return self.session.client("kms", endpoint_url=self.url)
+        return self.client("kms")  # type: ignore[no-any-return]
 
     def s3(self) -> S3Client:
-        return self.session.client("s3", endpoint_url=self.url)
+        return self.client("s3")  # type: ignore[no-any-return]
 
     def create_dead_letter_bucket(self) -> str:
         """The bucket of the dead letters; its name."""
@@ -71,11 +94,11 @@ class LocalAws:
         return name
 
     def security_hub(self) -> SecurityHubClient:
-        return self.session.client("securityhub", endpoint_url=self.url)
+        return self.client("securityhub")  # type: ignore[no-any-return]
 
     def create_topic(self) -> str:
         """The alert topic; its ARN."""
-        return self.session.client("sns", endpoint_url=self.url).create_topic(Name="daswatch-alerts")["TopicArn"]
+        return str(self.client("sns").create_topic(Name="daswatch-alerts")["TopicArn"])
 
     def create_key(self) -> str:
         """A customer key for activity streams; its id."""

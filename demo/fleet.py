@@ -28,7 +28,7 @@ _MASTER: dict[str, Any] = {"MasterUsername": "admin1", "MasterUserPassword": "no
 
 def describe_fleet(aws: LocalAws, databases: Sequence[Database], key_arn: str) -> None:
     """Let RDS describe these databases with a started stream, and four others."""
-    rds = aws.session.client("rds", endpoint_url=aws.url)
+    rds = aws.client("rds")
     for database in databases:
         _create(rds, database, {"env": "prod", "team": database.name.partition("-")[0]})
         model = _model(database.name)
@@ -42,7 +42,7 @@ def describe_fleet(aws: LocalAws, databases: Sequence[Database], key_arn: str) -
     sandbox = {"env": "test", "daswatch:exception": "no data of customers", "daswatch:exception-until": until}
     _cluster(rds, "sandbox-pg", "postgresql", ["sandbox-pg-1"], sandbox)
     _instance(rds, "wiki", "postgres", "15.4", {"env": "prod", "team": "it"})
-    elsewhere = aws.session.client("rds", region_name="us-east-1", endpoint_url=aws.url)
+    elsewhere = aws.client("rds", "us-east-1")
     _cluster(elsewhere, "reports-mysql", "mysql", ["reports-mysql-1"], {"env": "prod", "team": "travel"})
 
 

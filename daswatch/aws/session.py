@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 # As botocore declares it, with one more variable: the name in a profile, variables of the environment, default, cast.
@@ -36,11 +38,24 @@ class ForeignAnswerError(HTTPClientError):
 
 def aws_session() -> boto3.Session:
     """A session in AWS_REGION, AWS_DEFAULT_REGION or the profile's region; `region_name` is empty where none is set."""
-    session = boto3.Session(botocore_session=Session(session_vars={"region": _REGION}))
+    session = boto3.Session(botocore_session=botocore_session())
     session.events.register("request-created", _note_url)
     session.events.register("after-call", _check_answer)
     session.events.register("after-call-error", _check_error)
     return session
+
+
+def botocore_session() -> Session:
+    """What a session of boto3 is made of, with the region as above; all of a process share the models of services."""
+    session = Session(session_vars={"region": _REGION})
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    return session
+
+
+@cache
+def _models(data_path: str | None) -> Loader:
+    """botocore's own loader of AWS_DATA_PATH keeps what it has read: megabytes of JSON for each service."""
+    return create_loader(data_path)
 
 
 def unknown_region(region: str) -> str:
@@ -48,7 +63,7 @@ def unknown_region(region: str) -> str:
 
     Not a reason to refuse it by itself: AWS may have opened it since this botocore was released.
     """
-    session = boto3.Session(region_name=region)
+    session = boto3.Session(region_name=region, botocore_session=botocore_session())
     known = {
         name
         for partition in session.get_available_partitions()

@@ -145,6 +145,15 @@ def rule_folders() -> list[Traversable]:
 
 def compile_all(tuning: Tuning = NO_TUNING) -> tuple[Detection, ...]:
     """All detections. Raises RuleError."""
+    return _as_shipped() if tuning == NO_TUNING else _compile_all(tuning)
+
+
+@cache
+def _as_shipped() -> tuple[Detection, ...]:
+    return _compile_all(NO_TUNING)
+
+
+def _compile_all(tuning: Tuning) -> tuple[Detection, ...]:
     folders = rule_folders()
     names = {folder.name for folder in folders}
     for name in sorted({*tuning.overrides, *tuning.suppressions} - names):

@@ -33,7 +33,7 @@ POSTING = Posting(ACCOUNT, REGION, "https://search.example.org/_dashboards")
 
 # The seed is fixed: a failure is the same for everybody.
 thorough = settings(
-    max_examples=150,
+    max_examples=75,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
 )
 

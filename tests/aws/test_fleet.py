@@ -351,7 +351,7 @@ def test_kms_that_hangs_leaves_states_unknown(
 
 
 def test_organization_has_accounts_of_all_pages(aws: LocalAws, rds: Rds, proxy: Proxy) -> None:
-    client = aws.session.client("organizations", endpoint_url=aws.url)
+    client = aws.client("organizations")
     client.create_organization(FeatureSet="ALL")
     made = [
         client.create_account(Email=f"a{number}@example.com", AccountName=f"a{number}")["CreateAccountStatus"]

@@ -433,7 +433,7 @@ def test_enrolment_artifact_plans(
     prefix = f"e{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
     key = aws.create_key()
-    rds = aws.session.client("rds", endpoint_url=aws.url)
+    rds = aws.client("rds")
     rds.create_db_instance(
         DBInstanceIdentifier="planned", DBInstanceClass="db.m5.large", Engine="postgres", AllocatedStorage=20
     )
@@ -464,7 +464,7 @@ def test_posture_artifact_audits_fleet(
 ) -> None:
     prefix = f"p{secrets.token_hex(4)}-events"
     ContentGateway(search).install_all(shipped_content(prefix))
-    rds = aws.session.client("rds", endpoint_url=aws.url)
+    rds = aws.client("rds")
     rds.create_db_instance(
         DBInstanceIdentifier="audited", DBInstanceClass="db.m5.large", Engine="postgres", AllocatedStorage=20
     )

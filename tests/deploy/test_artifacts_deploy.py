@@ -138,7 +138,7 @@ def uploaded(aws: LocalAws, bucket: str, template: Path, tmp_path: Path) -> Uplo
 
 @pytest.fixture
 def stack(aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    client = aws.session.client("cloudformation", endpoint_url=aws.url)
+    client = aws.client("cloudformation")
     name = f"daswatch-{abs(hash(request.node.name)):x}"
     yield Stack(client, name, sleep=no_sleep)
     client.delete_stack(StackName=name)
@@ -146,7 +146,7 @@ def stack(aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 def topic_names(aws: LocalAws) -> set[str]:
     """The display names of all topics; the template's has the artifacts' prefix there."""
-    sns = aws.session.client("sns", endpoint_url=aws.url)
+    sns = aws.client("sns")
     arns = [one["TopicArn"] for one in sns.list_topics()["Topics"]]
     return {sns.get_topic_attributes(TopicArn=arn)["Attributes"]["DisplayName"] for arn in arns}
 

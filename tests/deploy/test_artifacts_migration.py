@@ -80,7 +80,7 @@ def test_template_that_keeps_them_or_has_none_is_left_alone() -> None:
 
 def test_template_of_a_stack_is_read_and_uploaded(aws: LocalAws) -> None:
     body = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n"
-    client = aws.session.client("cloudformation", endpoint_url=aws.url)
+    client = aws.client("cloudformation")
     bucket = aws.create_bucket("artifacts-of-migration")
     assert Stack(client, "nowhere").template() == ""
     client.create_stack(StackName="earlier", TemplateBody=body)

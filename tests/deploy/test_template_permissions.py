@@ -163,7 +163,7 @@ def needing(calls: Calls, auth: str, secret_arn: str) -> dict[str, str]:
 def secret_arn(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> str:
     """A secret to sign in with; the node takes anyone."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.url)
-    client = aws.session.client("secretsmanager", endpoint_url=aws.url)
+    client = aws.client("secretsmanager")
     made = client.create_secret(
         Name=f"search-{secrets.token_hex(4)}", SecretString='{"username": "daswatch", "password": "not-a-secret"}'
     )
@@ -413,7 +413,7 @@ def test_the_posture_function_may_do_what_it_does_and_nothing_more(
         monkeypatch.setenv(variable, value)
     clients.session.cache_clear()
     calls = Calls(signed(auth), rds.key_arn, DATA_KEY)
-    organizations = rds.aws.session.client("organizations", endpoint_url=rds.aws.url)
+    organizations = rds.aws.client("organizations")
     with suppress(organizations.exceptions.AlreadyInOrganizationException):
         organizations.create_organization(FeatureSet="ALL")
         organizations.create_account(AccountName="shop", Email="shop@example.com")

@@ -179,7 +179,7 @@ def reader(rds: Rds, cloudformation: CloudFormation, domain: Domain, dist: Path,
     names = [rds.known(name) for name in ("cluster:orders", "db:ledger", "db:archive", "db:payroll")]
     rds.run_stream(names[0])
     rds.aws.create_bucket("my-artifacts")
-    secrets = rds.aws.session.client("secretsmanager", endpoint_url=rds.aws.url)
+    secrets = rds.aws.client("secretsmanager")
     secrets.create_secret(Name=DASHBOARDS_USER, SecretString='{"username": "u", "password": "p"}')
     yield Reader(
         folder,

@@ -262,4 +262,4 @@ class AnyRegion(RuleBasedStateMachine):
 
 
 TestAnyRegion = AnyRegion.TestCase
-TestAnyRegion.settings = settings(max_examples=60, stateful_step_count=15, phases=[Phase.generate])
+TestAnyRegion.settings = settings(max_examples=30, stateful_step_count=15, phases=[Phase.generate])

@@ -16,7 +16,6 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from moto.core.responses import ActionResult
 from moto.kms.models import kms_backends
@@ -76,13 +75,8 @@ class Rds:
         return client
 
     def any_client(self, service: Any) -> Any:
-        """A service in this account and region: moto knows the account by the role that was assumed."""
-        if self.account == ACCOUNT:
-            return self.aws.session.client(service, region_name=self.region, endpoint_url=self.aws.url)
-        sts = self.aws.session.client("sts", endpoint_url=self.aws.url)
-        role = sts.assume_role(RoleArn=f"arn:aws:iam::{self.account}:role/test", RoleSessionName="test")["Credentials"]
-        session = boto3.Session(role["AccessKeyId"], role["SecretAccessKey"], role["SessionToken"], self.region)
-        return session.client(service, endpoint_url=self.aws.url)
+        """A service in this account and region."""
+        return self.aws.client(service, self.region, self.account)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Holes in a day of traffic are reported, with their database and minutes; and none where there is none."""
+"""Holes in half a day of traffic are reported, with their database and minutes; and none where there is none."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def minute_of(moment: datetime) -> datetime:
 
 
 def shard_of(arrival: datetime, number: int) -> str:
-    """The stream's only shard is split at noon."""
-    return PARENT if arrival < at(12) else CHILDREN[number % 2]
+    """The stream's only shard is split at seven."""
+    return PARENT if arrival < at(7) else CHILDREN[number % 2]
 
 
 def spans(holes: Iterable[ReportedHole], kind: HoleKind) -> list[tuple[str, str, datetime, datetime]]:
@@ -49,7 +49,7 @@ def missing(holes: Iterable[ReportedHole], kind: HoleKind, resource_id: str) -> 
 
 @dataclass(frozen=True)
 class Holed:
-    """A day of two databases, and what was done to it."""
+    """Half a day of two databases, and what was done to it."""
 
     day: EvidenceDay
     evidence: Evidence
@@ -78,11 +78,11 @@ def holed(ingest: IngestFunction) -> Holed:
         return [one for one in of_database if begin <= one.arrival < until]
 
     removed = arrived(at(3, 10), at(3, 20), outlet.resource_id)
-    dead = arrived(at(7), at(8), travel.resource_id)
-    at_split = [one for one in arrived(at(12), at(12, 4), travel.resource_id) if CHILDREN[1] in one.raw["eventID"]]
+    dead = arrived(at(4), at(5), travel.resource_id)
+    at_split = [one for one in arrived(at(7), at(7, 4), travel.resource_id) if CHILDREN[1] in one.raw["eventID"]]
     late = arrived(at(0), at(1, 30), travel.resource_id)
-    unprocessed = arrived(at(17), at(18), travel.resource_id)
-    never = arrived(at(20), at(21), outlet.resource_id)
+    unprocessed = arrived(at(8), at(9), travel.resource_id)
+    never = arrived(at(10), at(11), outlet.resource_id)
     assert all((removed, dead, at_split, late, unprocessed, never))
     lost = {id(one) for one in removed + dead + at_split + unprocessed + never}
     day.deliver([one for one in day.records if id(one) not in lost])
@@ -91,9 +91,9 @@ def holed(ingest: IngestFunction) -> Holed:
     ingest.monkeypatch.delenv("MAX_PLAINTEXT_BYTES")
     ingest.cold_start()
     of_outlet = [one for one in ingest.documents() if one["resourceId"] == outlet.resource_id]
-    deleted = [one for one in of_outlet if at(8) <= datetime.fromisoformat(one["@timestamp"]) < at(9)]
+    deleted = [one for one in of_outlet if at(5) <= datetime.fromisoformat(one["@timestamp"]) < at(6)]
     assert deleted
-    span = {"range": {"@timestamp": {"gte": at(8).isoformat(), "lt": at(9).isoformat()}}}
+    span = {"range": {"@timestamp": {"gte": at(5).isoformat(), "lt": at(6).isoformat()}}}
     query = {"bool": {"filter": [{"term": {"resourceId": outlet.resource_id}}, span]}}
     ingest.search.delete_by_query(index=f"{ingest.prefix}-*", body={"query": query}, params={"refresh": "true"})
     missing_there = {id(one) for one in late + never}
@@ -111,8 +111,8 @@ def assert_reported(holes: list[ReportedHole], holed: Holed) -> None:
     (writer,) = outlet.instance_ids
     assert spans(holes, HoleKind.SILENT) == [
         (outlet.resource_id, writer, at(3, 10), at(3, 20)),
-        (outlet.resource_id, writer, at(20), at(21)),
-        *((travel.resource_id, one, at(7), at(8)) for one in sorted(travel.instance_ids)),
+        (outlet.resource_id, writer, at(10), at(11)),
+        *((travel.resource_id, one, at(4), at(5)) for one in sorted(travel.instance_ids)),
     ]
     from_index = [hole for hole in holes if hole.kind is HoleKind.NOT_INDEXED]
     assert {hole.resource_id for hole in from_index} == {outlet.resource_id}
@@ -125,7 +125,7 @@ def assert_reported(holes: list[ReportedHole], holed: Holed) -> None:
     # An archived record that was not ingested has the minute of its neighbor: one minute off at the edges.
     near = {minute + timedelta(minutes=number) for minute in exact for number in (-1, 0, 1)}
     assert from_ingest <= near
-    assert {moment.hour for moment in from_ingest} == {3, 7, 12}
+    assert {moment.hour for moment in from_ingest} == {3, 4, 7}
     evidence = [hole for hole in holes if hole.kind is HoleKind.NOT_ARCHIVED]
     assert {hole.resource_id for hole in evidence} == {travel.resource_id}
     assert sum(hole.missing for hole in evidence) == len(holed.late)
@@ -163,8 +163,8 @@ def test_holes_of_a_day_are_reported_and_closed(holed: Holed, monkeypatch: pytes
     assert {hole.kind for hole in holes} == {HoleKind.NOT_ARCHIVED, HoleKind.SILENT}
     assert spans(holes, HoleKind.NOT_ARCHIVED) == spans(before, HoleKind.NOT_ARCHIVED)
     ((resource_id, _, since, until),) = spans(holes, HoleKind.SILENT)
-    assert (resource_id, until) == (outlet.resource_id, at(21))
-    assert at(20) <= since <= at(20, 15)
+    assert (resource_id, until) == (outlet.resource_id, at(11))
+    assert at(10) <= since <= at(10, 15)
     never = {id(one) for one in holed.never}
     entries = [entry for one in holed.day.records if id(one) not in never for entry in one.entries]
     assert_ledger_equals_index(entries, holed.day.ingest, "replayed")

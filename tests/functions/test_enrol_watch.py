@@ -33,7 +33,7 @@ class Metrics:
     def __init__(self, aws: LocalAws, url: str = "") -> None:
         self.aws = aws
         self.client = aws.session.client("cloudwatch", endpoint_url=url or aws.url)
-        self.topic = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=f"t-{secrets.token_hex(4)}")
+        self.topic = aws.client("sns").create_topic(Name=f"t-{secrets.token_hex(4)}")
         self.streams: list[WatchedStream] = []
 
     def database(self, name: str, since: datetime = NOW - timedelta(days=1), splunk: str = "") -> WatchedStream:
@@ -59,12 +59,10 @@ class Metrics:
                 "Timestamp": QUARTERS[quarter] + timedelta(minutes=5),
                 "Value": value,
             }
-            self.aws.session.client("cloudwatch", endpoint_url=self.aws.url).put_metric_data(
-                Namespace=metric["Namespace"], MetricData=[datum]
-            )
+            self.aws.client("cloudwatch").put_metric_data(Namespace=metric["Namespace"], MetricData=[datum])
 
     def look(self) -> WatchReport:
-        sns = self.aws.session.client("sns", endpoint_url=self.aws.url)
+        sns = self.aws.client("sns")
         watch = Watch(lambda: self.client, AlertTopic(lambda: sns, self.topic["TopicArn"]), "account 1")
         return watch.look(self.streams, NOW, Deadline.after(30))
 

@@ -69,7 +69,7 @@ def dependency(request: pytest.FixtureRequest, ingest: IngestFunction, aws: Loca
                 settings = {"AWS_ENDPOINT_URL_FIREHOSE": relay.url, "ROWS_DELIVERY_STREAM": rows.name}
             case "secretsmanager":
                 # The node takes any password.
-                secret = aws.session.client("secretsmanager", endpoint_url=aws.url).create_secret(
+                secret = aws.client("secretsmanager").create_secret(
                     Name=ingest.name, SecretString='{"username": "u", "password": "p"}'
                 )
                 settings = {
@@ -365,9 +365,7 @@ def content(
     ContentGateway(search).install_all(shipped_content(name))
     template = search.indices.get_index_template(name=name)["index_templates"][0]["index_template"]
     search.indices.put_index_template(name=name, body={**template, "priority": 321})
-    secret = aws.session.client("secretsmanager", endpoint_url=aws.url).create_secret(
-        Name=name, SecretString='{"username": "u", "password": "p"}'
-    )
+    secret = aws.client("secretsmanager").create_secret(Name=name, SecretString='{"username": "u", "password": "p"}')
     configure(
         OPENSEARCH_ENDPOINT=node.url,
         OPENSEARCH_AUTH="basic",

@@ -150,7 +150,7 @@ def invoke_accounted(ingest: IngestFunction, *records: Any) -> dict[str, Any]:
     return line
 
 
-@tried(60)
+@tried(30)
 @given(batch=st.lists(events(), min_size=10, max_size=30))
 def test_no_document_is_refused_whatever_its_fields_hold(ingest: IngestFunction, batch: list[dict[str, Any]]) -> None:
     numbered = [distinct(event) for event in batch]
@@ -207,7 +207,7 @@ def monitoring_records(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from([whole, whole | wrong, draw(json_values)]))
 
 
-@tried(40)
+@tried(25)
 @given(contents=st.lists(monitoring_records(), min_size=2, max_size=12))
 def test_every_record_ends_as_documents_drops_or_a_dead_letter(ingest: IngestFunction, contents: list[Any]) -> None:
     readable = [content for content in contents if is_readable(content)]
@@ -411,7 +411,7 @@ stream_record_changes = st.builds(
 )
 
 
-@tried(40)
+@tried(25)
 @given(changes=st.lists(stream_record_changes, min_size=3, max_size=15))
 def test_lambdas_own_fields_may_hold_anything(ingest: IngestFunction, changes: list[StreamRecordChange]) -> None:
     untimed = [distinct(postgresql_event(logTime=None)) for _ in changes]

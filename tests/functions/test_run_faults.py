@@ -230,7 +230,7 @@ def test_another_runner_in_between_does_not_undo_a_note(harness: RunHarness) -> 
     only(harness, "bruteforce-user")
     attack = sample("bruteforce-user", FAILED_LOGINS)
     harness.happen(attack, NOW)
-    sns = harness.aws.session.client("sns", endpoint_url=harness.aws.url)
+    sns = harness.aws.client("sns")
 
     class Interrupted:
         def publish(self, **arguments: Any) -> Any:
@@ -339,7 +339,7 @@ def test_messages_of_a_slow_topic_go_out_once_each(harness: RunHarness) -> None:
     databases = [f"cluster-SLOW{number:02}" for number in range(12)]
     for database in databases:
         harness.happen(sample("superuser-grant"), NOW, database=database)
-    sns, clock = harness.aws.session.client("sns", endpoint_url=harness.aws.url), Clock()
+    sns, clock = harness.aws.client("sns"), Clock()
 
     class Slow:
         def publish(self, **arguments: Any) -> Any:

@@ -51,7 +51,7 @@ class Deployed:
     parameters: dict[str, str] = field(default_factory=dict)
 
     def client(self, service: Any) -> Any:
-        return self.rds.aws.session.client(service, endpoint_url=self.rds.aws.url)
+        return self.rds.aws.client(service)
 
     def make(self) -> None:
         """All its parts, as they should be."""

@@ -1,4 +1,4 @@
-"""A day of generated traffic on its way: into the ingest function, with holes made on purpose."""
+"""Half a day of generated traffic on its way: into the ingest function, with holes made on purpose."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DAY = datetime(2031, 3, 4, tzinfo=UTC)
 BATCH = 100
-_HEARTBEATS = 40  # seconds between two of an instance: a day is then some thousand records
+_HEARTBEATS = 40  # seconds between two of an instance: half a day is then some thousand records
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class EvidenceDay:
     ingest: IngestFunction
     databases: Sequence[Database]
     begin: datetime = DAY
-    hours: int = 24
+    hours: int = 12
     records: list[Sent] = field(default_factory=list)
 
     @property

@@ -108,7 +108,7 @@ class RunHarness:
         self.indices = Indices(installed_prefix(search))
         self.prefix = self.indices.prefix
         topic = f"t-runs-{secrets.token_hex(5)}"
-        self.topic_arn = aws.session.client("sns", endpoint_url=aws.url).create_topic(Name=topic)["TopicArn"]
+        self.topic_arn = aws.client("sns").create_topic(Name=topic)["TopicArn"]
         self.mailbox = _mailbox(aws, self.topic_arn, topic)
         self.resource_id = f"cluster-{secrets.token_hex(8).upper()}"
 
@@ -202,17 +202,17 @@ class RunHarness:
         return self.aws.security_hub()
 
     def _sts(self) -> Any:
-        return self.aws.session.client("sts", endpoint_url=self.aws.url)
+        return self.aws.client("sts")
 
     def _sns(self) -> Any:
-        return self.aws.session.client("sns", endpoint_url=self.aws.url)
+        return self.aws.client("sns")
 
 
 def _mailbox(aws: LocalAws, topic_arn: str, name: str) -> Callable[[], list[str]]:
-    sqs = aws.session.client("sqs", endpoint_url=aws.url)
+    sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    aws.session.client("sns", endpoint_url=aws.url).subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+    aws.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
 
     def read() -> list[str]:
         subjects: list[str] = []

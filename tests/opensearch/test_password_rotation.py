@@ -106,7 +106,7 @@ class Guarded:
     """A server that takes one password, and a secret in Secrets Manager that has it or not yet."""
 
     def __init__(self, aws: LocalAws, proxy: Proxy) -> None:
-        self._secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
+        self._secrets_manager = aws.client("secretsmanager")
         self._proxy = proxy
         self.password = "first"
         self.secret_arn = self._secrets_manager.create_secret(

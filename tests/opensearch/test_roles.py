@@ -138,7 +138,7 @@ def ingest(
     function.install()
     install(admin, function.prefix)
     name, password = users.create(INGEST_ARN)
-    secret = aws.session.client("secretsmanager", endpoint_url=aws.url).create_secret(
+    secret = aws.client("secretsmanager").create_secret(
         Name=name, SecretString=orjson.dumps({"username": name, "password": password}).decode()
     )
     function.configure(
@@ -265,7 +265,7 @@ def test_replay_function_works_with_its_role_alone(
     path = f"/_plugins/_security/api/rolesmapping/{role}"
     admin.transport.perform_request("PUT", path, body={"backend_roles": [backend_role]})
     name, password = users.create(backend_role)
-    secret = aws.session.client("secretsmanager", endpoint_url=aws.url).create_secret(
+    secret = aws.client("secretsmanager").create_secret(
         Name=name, SecretString=orjson.dumps({"username": name, "password": password}).decode()
     )
     replaying = Replaying(ingest, capsys, tmp_path)
@@ -298,7 +298,7 @@ def test_a_rotated_password_is_read_again_while_warm(ingest: IngestFunction, use
     first, second, third = (ingest.record([postgresql_event(statementId=number)]) for number in (1, 2, 3))
     secret_arn = os.environ["OPENSEARCH_SECRET_ARN"]
     ingest.monkeypatch.setattr(opensearch_client, "SECRET_SECONDS", 0.0)
-    secrets_manager = aws.session.client("secretsmanager", endpoint_url=aws.url)
+    secrets_manager = aws.client("secretsmanager")
     name = orjson.loads(secrets_manager.get_secret_value(SecretId=secret_arn)["SecretString"])["username"]
     assert ingest.invoke(first) == []
 

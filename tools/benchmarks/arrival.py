@@ -164,8 +164,8 @@ class _Deployment:
 
     def runner(self) -> DetectionRunner:
         """The saved queries, as a function that has just started runs them."""
-        security_hub = self._aws.session.client("securityhub", endpoint_url=self._aws.url)
-        sts = self._aws.session.client("sts", endpoint_url=self._aws.url)
+        security_hub = self._aws.client("securityhub")
+        sts = self._aws.client("sts")
         accounts = FindingAccounts("123456789012", REGION, lambda credentials: security_hub, lambda: sts, "")
         return detection_runner(self._client, self._detections, _INDICES, accounts)
 

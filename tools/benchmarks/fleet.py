@@ -42,7 +42,7 @@ REGIONS = tuple(
     for area in ("us-east", "us-west", "eu-west", "eu-central", "eu-north", "ap-south", "ap-northeast", "ap-southeast")
     for number in (1, 2, 3, 4)
 )[:30]
-_PLACES = tuple(Place(account, region) for account in ACCOUNTS for region in REGIONS)
+PLACES = tuple(Place(account, region) for account in ACCOUNTS for region in REGIONS)
 DATABASES = 1_000
 ANSWER_SECONDS = 0.02  # of one call, a region of the same continent
 _PAGE = 100  # RDS's default
@@ -81,7 +81,7 @@ class GeneratedFleet:
         databases: int = DATABASES,
         seed: int = 1,
         answer_seconds: float = 0.0,
-        places: Sequence[Place] = _PLACES,
+        places: Sequence[Place] = PLACES,
         *,
         audited: bool = False,
     ) -> None:
@@ -219,7 +219,8 @@ class GeneratedFleet:
         return _xml(call, {"Credentials": given})
 
     def _ec2(self, _: Place, call: str, __: Mapping[str, str]) -> bytes:
-        items = "".join(f"<item><regionName>{one}</regionName></item>" for one in REGIONS)
+        regions = dict.fromkeys(one.region for one in self.places)
+        items = "".join(f"<item><regionName>{one}</regionName></item>" for one in regions)
         return f"<{call}Response><requestId>1</requestId><regionInfo>{items}</regionInfo></{call}Response>".encode()
 
     def _rds(self, place: Place, call: str, asked: Mapping[str, str]) -> bytes:
