@@ -188,7 +188,7 @@ def fail_the_stack(one: Deployed) -> None:
         (unsubscribe, "warning", "no subscription", "AlertEmail"),
         (disable_hub, "broken", "not subscribed", "enable-security-hub"),
         (fall_silent, "broken", "no record of it", "mapping"),
-        (lose_records, "warning", "2 not-json, 1 data-key-refused", "KMS refuses"),
+        (lose_records, "warning", "2 not-json, 1 data-key-refused", "another database's"),
         (stand_still, "broken", "3 h ago", "each-minute"),
         (fall_behind, "warning", "mass-read", "log of the findings function"),
         (drop_all, "warning", "none has ever been indexed", "run a statement"),
