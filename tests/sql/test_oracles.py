@@ -27,8 +27,8 @@ _SHORTEST = 5  # characters: a shorter literal may as well be a part of a name
 # A fingerprint leaves out what a hash keeps: the code of DO, the names of roles and prepared statements; it takes `= 1`
 # for `in (1, 2)`, TABLE for SELECT, any alias and any number of NULLs for another.
 _KEPT_BY_HASHES = re.compile(
-    r"(?:do|grant|(?:create|alter|drop|set) (?:role|user|group)|set session authorization|reassign owned|execute"
-    r"|explain|table|commit)\b"
+    r"(?:do|grant|(?:create|alter|drop|set) (?:role|user|group)|set session authorization|(?:reassign|drop) owned"
+    r"|execute|explain|table|commit)\b"
     r"| in \(| as note\b|select null\b",
     re.IGNORECASE,
 )
