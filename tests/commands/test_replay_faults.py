@@ -22,7 +22,7 @@ from demo.aws import LocalAws
 from demo.traffic import produce
 from tests.builders.events import postgresql_event
 from tests.fakes.failing_aws import FailingAws
-from tests.fakes.proxy import Proxy, answer, bulk_with, drop, drop_answer, forward, sequence, template_check
+from tests.fakes.proxy import Proxy, answer, bulk, bulk_with, drop, drop_answer, forward, sequence, template_check
 from tests.harness.faults import SEED, assert_ledger_equals_index, function_on, sealed_batches
 from tests.harness.ingest import IngestFunction
 from tests.harness.kills import MOMENTS, KilledNodes, Killer
@@ -224,7 +224,7 @@ def test_killed_node_costs_nothing(
         for batch in batches:
             evidence.archive(batch.records, batch.database)
         function.configure(OPENSEARCH_ENDPOINT=proxy.url)
-        killer = Killer(proxy, random, moments, most_between=5)
+        killer = Killer(proxy, random, moments, most_between=5, kind=bulk)
         nodes = KilledNodes(killer, lambda: node, restarts)
 
         reports = evidence.replayed_through(nodes.wait_until_up, most=_NODE_KILLS + 1)

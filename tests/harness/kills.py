@@ -1,8 +1,8 @@
 """Kills at random requests to OpenSearch: of a node, which comes back, or of the process that asks.
 
     killer = Killer(proxy, Random(SEED), MOMENTS, most_between=4)
-    killer.aim_at(process)                          # one kill
-    nodes = KilledNodes(killer, lambda: node, pool) # a kill each time that a node has come back, of all moments
+    killer.aim_at(process)                           # one kill
+    nodes = KilledNodes(killer, lambda: node, pool)  # a kill each time that a node has come back
 
 A moment is before a request, while it is on its way, or after it was answered: then its answer is lost.
 """
@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from typing import Final, Protocol
 
-from tests.fakes.proxy import Behaviour, Dropped, Exchange, Proxy, Request, Response, forward
+from tests.fakes.proxy import Behaviour, Dropped, Exchange, Predicate, Proxy, Request, Response, forward
 
 MOMENTS: Final = ("before", "during", "after")
 # How long a request is on its way, at most, when what it goes to is killed: an answer takes about as long.
@@ -61,11 +61,18 @@ def killing(victim: Victim, moment: str, killed: threading.Event, seconds: float
 class Killer:
     """Kills at random requests through a proxy, once for each of `moments`.
 
-    Each time it lets less than `most_between` requests pass first. What is killed after its answer is a write of
-    events: they are there, and the asker does not know.
+    Each time it lets less than `most_between` requests of a kind pass first. What is killed after its answer is a write
+    of events: they are there, and the asker does not know.
     """
 
-    def __init__(self, proxy: Proxy, random: Random, moments: Sequence[str], most_between: int) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        random: Random,
+        moments: Sequence[str],
+        most_between: int,
+        kind: Predicate = lambda request: True,
+    ) -> None:
         self._random = random
         self._left = list(moments)
         self._most_between = most_between
@@ -73,7 +80,7 @@ class Killer:
         self._passing = 0
         self._lock = threading.Lock()
         self.killed = threading.Event()  # and the request is done with, which may still have had its effect
-        proxy.on(lambda request: True, self._answer)
+        proxy.on(kind, self._answer)
 
     @property
     def left(self) -> Sequence[str]:
