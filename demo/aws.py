@@ -7,7 +7,7 @@ demonstration does not see a difference.
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
+from functools import cache
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -40,8 +40,8 @@ class LocalAws:
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
         self.session = boto3.Session("testing", "testing", region_name=REGION, botocore_session=botocore_session())
-        self._session = lru_cache(self._make_session)
-        self._client = lru_cache(self._make_client)
+        self._session = cache(self._make_session)
+        self._client = cache(self._make_client)
         self._making = Lock()  # a session may not be shared by threads
 
     @property

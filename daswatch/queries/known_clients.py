@@ -83,7 +83,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     aggregations: dict[str, Any] = {
         "clients": {
             "composite": {
-                "size": (_MOST_STATEMENTS if rule.same_statements else _MOST_HOSTS) + 1,
+                "size": _most(rule.same_statements) + 1,
                 "sources": sources_of(fields),
             }
         }
@@ -92,7 +92,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
         aggregations["others"] = {"filter": {"bool": {"must_not": [query_string(rule.when)]}}}
     if rule.any_statement_of:
         aggregations["compared"] = {"filter": {"bool": {"must_not": [query_string(rule.any_statement_of)]}}}
-        aggregations["senders"] = {"composite": {"size": _MOST_HOSTS + 1, "sources": sources_of(CLIENT_FIELDS)}}
+        aggregations["senders"] = {"composite": {"size": _most(False) + 1, "sources": sources_of(CLIENT_FIELDS)}}
     body: dict[str, Any] = {
         "size": 0,
         "track_total_hits": False,
@@ -123,21 +123,20 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
 def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[Client]:
     """The clients of which a group can be left out; none where it fires in any case."""
     rule = known_clients_of(detection)
-    if not answer.get("aggregations"):
+    aggregations = answer.get("aggregations")
+    if not aggregations:
         return frozenset()
-    compared = rule.same_statements
-    if rule.any_statement_of and not answer["aggregations"]["compared"]["doc_count"]:
-        compared = False
-    most = _MOST_STATEMENTS if compared else _MOST_HOSTS
-    buckets = answer["aggregations"]["clients" if compared or not rule.same_statements else "senders"]["buckets"]
+    any_statement = bool(rule.any_statement_of) and not aggregations["compared"]["doc_count"]
+    compared = rule.same_statements and not any_statement
+    buckets = aggregations["senders" if any_statement else "clients"]["buckets"]
     clients = {client_of(bucket["key"]) for bucket in buckets}
-    if len(buckets) > most or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
+    if len(buckets) > _most(compared) or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
         return frozenset()
     if compared and not all(client.statement for client in clients):
         return frozenset()
     if any(not client.user or not client.network for client in clients):
         return frozenset()
-    if rule.when and answer["aggregations"]["others"]["doc_count"]:
+    if rule.when and aggregations["others"]["doc_count"]:
         return frozenset()
     if rule.steady and not _has_steady_events(answer["hits"]):
         return frozenset()
@@ -227,3 +226,7 @@ def _has_steady_events(hits: Mapping[str, Any]) -> bool:
         client = tuple(str(value) for value in (fields.get("dbUserName"), fields.get("clientApplication"), host))
         attempts.setdefault(client, []).append(float(fields["@timestamp"][0]) / 1000)
     return is_steady(attempts.values())
+
+
+def _most(same_statements: bool) -> int:
+    return _MOST_STATEMENTS if same_statements else _MOST_HOSTS

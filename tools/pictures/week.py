@@ -239,11 +239,8 @@ def run_times(now: datetime = NOW) -> list[datetime]:
 
 def runner(search: OpenSearch, aws: LocalAws, detections: Sequence[Detection]) -> DetectionRunner:
     """The findings function's runner, on our clock."""
-    session, url = aws.session, aws.url
-    topic = AlertTopic(lambda: session.client("sns", endpoint_url=url), aws.create_topic())
-    accounts = FindingAccounts(
-        ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: session.client("sts", endpoint_url=url), ""
-    )
+    topic = AlertTopic(lambda: aws.client("sns"), aws.create_topic())
+    accounts = FindingAccounts(ACCOUNT, REGION, lambda _: aws.security_hub(), lambda: aws.client("sts"), "")
     return detection_runner(search, detections, Indices(), accounts, topic, DASHBOARDS_URL)
 
 
