@@ -1176,9 +1176,8 @@ _SECRET_SEARCH = Signal(
             (engine,),
             words(views),
             rf"\bfrom [^;]{{0,300}}?\b(?:information_schema\.|pg_catalog\.|sys\.)?{_any(*words(views))}\b[^;]{{0,600}}?"
-            r"\b(?:column_name|attname|name)\)?(?: collate \w{1,40})? ?(?:i?like\b|~\*?|regexp\b|rlike\b|similar to\b)"
-            r"|\bfrom [^;]{0,300}?\b(?:information_schema\.|pg_catalog\.|sys\.)?"
-            rf"{_any(*words(views))}\b[^;]{{0,600}}?\bregexp_like\([^;]{{0,60}}?column_name",
+            r"(?:\b(?:column_name|attname|name)\)?(?: collate \w{1,40})? ?"
+            r"(?:i?like\b|~\*?|regexp\b|rlike\b|similar to\b)|\bregexp_like\([^;]{0,60}?column_name)",
             _SECRET_NAME,
         )
         for engine, views in _COLUMN_LISTS.items()

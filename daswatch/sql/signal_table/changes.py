@@ -1028,24 +1028,16 @@ _NEVER = r"(?:(?:[?01](?:=|<>)[?01]|false|null is not null)(?=[) ;]|$))"
 _NEVER_IN_TEXT = (
     r"\bwhere\s{1,9}\(?\s{0,9}(?:'?(\w{1,9})'?\s{0,9}(?:=\s{0,9}'?(?!\1\b)\w{1,9}|<>\s{0,9}'?\1\b)|false\b|null is not)"
 )
+_MADE_OF = (
+    rf"\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?(?:\([^()]{{0,200}}\) ?)?(?:as )?\(?select\b[^;]{{1,900}}?"
+)
 _EMPTY_COPY = Signal(
     "empty-copy",
     "A table is made of another one without its rows: by a query whose condition or limit leaves none.",
     (
-        Pattern(
-            ALL,
-            ("create",),
-            rf"\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?(?:\([^()]{{0,200}}\) ?)?(?:as )?\(?select\b"
-            rf"[^;]{{1,900}}?\bwhere ?\(?{_NEVER}",
-            _NEVER_IN_TEXT,
-        ),
-        Pattern(
-            ("postgresql", "mysql"),
-            ("limit",),
-            rf"\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?(?:as )?\(?select\b[^;]{{1,900}}?\blimit 0\b"
-            rf"|\bcreate (?:\w{{1,20}} ){{0,2}}table {_IF}{_NAME} ?as ?(?:select|table)[^;]{{1,900}}?\bwith no data\b",
-        ),
-        Pattern(_PG, ("data",), r"\bcreate table [^;]{1,900}?\bwith no data\b"),
+        Pattern(ALL, ("create",), rf"{_MADE_OF}\bwhere ?\(?{_NEVER}", _NEVER_IN_TEXT),
+        Pattern(("postgresql", "mysql"), ("limit",), rf"{_MADE_OF}\blimit 0\b"),
+        Pattern(_PG, ("data",), r"\bcreate (?:\w{1,20} ){0,2}table [^;]{1,900}?\bwith no data\b"),
         Pattern(
             _SQLSERVER,
             ("into",),
@@ -1057,8 +1049,10 @@ _EMPTY_COPY = Signal(
     samples={
         "postgresql": (
             "CREATE TABLE vehicles_x AS SELECT * FROM vehicles LIMIT 0",
+            "CREATE TABLE v (id, plate) AS SELECT id, plate FROM vehicles LIMIT 0",
             "CREATE TABLE v AS SELECT * FROM vehicles WHERE false",
             "CREATE TABLE v AS TABLE vehicles WITH NO DATA",
+            "CREATE UNLOGGED TABLE v AS TABLE vehicles WITH NO DATA",
         ),
         "mysql": ("CREATE TABLE o AS SELECT * FROM orders WHERE 1=0", "CREATE TABLE o SELECT * FROM orders LIMIT 0"),
         "oracle": (

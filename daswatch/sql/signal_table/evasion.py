@@ -424,22 +424,18 @@ PAGE_READ = Signal(
     },
 )
 
-_PLACE = r"(?:[\w$#]{1,60}\.)?(?:rowid|ctid|%%physloc%%)"
+_BY_PLACE = (
+    r"\Aselect\b(?![^;]{0,1900}\bfor update\b)[^;]{1,900}?"
+    r"\bwhere ?\(?(?:[\w$#]{1,60}\.)?(?:(?:rowid|ctid)\b|%%physloc%%) ?(?:between\b|>=?|<=?)"
+)
 STORED_READ = Signal(
     "stored-read",
     "A table is read by where its rows are stored, as it was in the past, or as a sample of nearly all: not as"
     " applications read.",
     (
-        Pattern(
-            _ORACLE,
-            ("rowid",),
-            rf"\Aselect\b(?![^;]{{0,1900}}\bfor update\b)[^;]{{1,900}}?\bwhere ?\(?{_PLACE}(?: between\b|>=?|<=?)",
-        ),
-        Pattern(
-            ("postgresql",),
-            ("ctid",),
-            rf"\Aselect\b(?![^;]{{0,1900}}\bfor update\b)[^;]{{1,900}}?\bwhere ?\(?{_PLACE}(?: between\b|>=?|<=?)",
-        ),
+        Pattern(_ORACLE, ("rowid",), _BY_PLACE),
+        Pattern(_PG, ("ctid",), _BY_PLACE),
+        Pattern(_SQLSERVER, ("physloc",), _BY_PLACE),
         Pattern(
             _ORACLE,
             ("of", "versions"),
@@ -464,6 +460,10 @@ STORED_READ = Signal(
             "SELECT * FROM GUARANTORS VERSIONS BETWEEN SCN MINVALUE AND MAXVALUE",
             "SELECT * FROM CO_APPLICANTS SAMPLE (99.99)",
         ),
+        "sqlserver": (
+            "SELECT * FROM dbo.Customers WHERE %%physloc%% > 0x9800000001000000",
+            "SELECT Id, Email FROM dbo.Customers c WHERE c.%%physloc%% BETWEEN @a AND @b",
+        ),
     },
     near_misses={
         "postgresql": ("SELECT ctid, * FROM t WHERE id = 4", "DELETE FROM t WHERE ctid IN (SELECT ctid FROM d)"),
@@ -472,6 +472,7 @@ STORED_READ = Signal(
             "SELECT * FROM T AS OF TIMESTAMP SYSTIMESTAMP - 1 WHERE ID = 4",
             "SELECT * FROM T SAMPLE (1)",
         ),
+        "sqlserver": ("SELECT %%physloc%%, * FROM dbo.Customers WHERE Id = 4",),
     },
 )
 
