@@ -81,14 +81,22 @@ class Built:
             return archive.namelist()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def packed_quickly() -> Iterator[None]:
+    """What a zip holds is tested here, not how small it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tools.artifacts.archive._LEVEL", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The artifacts that this machine and this Python can run."""
     dist = tmp_path_factory.mktemp("here")
     return Built(dist, build(dist, architectures=[HERE], python_version=RUNNING))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The artifacts as `make package` builds them."""
     dist = tmp_path_factory.mktemp("dist")

@@ -138,11 +138,10 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make package` builds: built once, by the command itself."""
+    """What `make package` builds, for the architecture that is deployed: built once, by the command itself."""
     folder = tmp_path_factory.mktemp("dist")
-    done = subprocess.run(
-        ["make", "package", f"ARGS=--dist {folder}"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    arguments = f"ARGS=--architecture arm64 --dist {folder}"
+    done = subprocess.run(["make", "package", arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (folder / NAME).is_file()
     return folder
