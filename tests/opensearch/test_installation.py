@@ -29,14 +29,13 @@ from daswatch.indices import Indices
 from daswatch.opensearch.client import dashboards_client
 from daswatch.opensearch.dashboards import DashboardsGateway
 from daswatch.opensearch.installation import Installation
-from daswatch.opensearch.templates import ContentGateway
 from daswatch.queries.monitors import has_monitor, monitor_name
 from daswatch.settings import DashboardsEndpoint, SearchEndpoint
 from demo.aws import REGION
 from demo.opensearch import AnyNode
 from tests.fakes.opensearch_plugins import ALERTING, DASHBOARDS, NOTIFICATIONS, POLICIES, Domain, failure
 from tests.fakes.proxy import Request, Response
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix, remove
 
 pytestmark = pytest.mark.node
 
@@ -78,12 +77,23 @@ class Place:
 
 
 @pytest.fixture
-def place(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
+def fresh(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
+    """A domain without anything of ours."""
     domain = Domain(node.url)
     prefix = f"t-{secrets.token_hex(5)}-events"
     yield Place(domain, prefix)
     domain.close()
     remove(search, prefix)
+
+
+@pytest.fixture
+def place(search: OpenSearch, node: AnyNode) -> Iterator[Place]:
+    """A domain that has our templates, as they are, and nothing else."""
+    domain = Domain(node.url)
+    prefix = installed_prefix(search)
+    yield Place(domain, prefix)
+    domain.close()
+    give_back(search, prefix)
 
 
 def test_days_of_hourly_indices_stay_through_other_installations(place: Place) -> None:
@@ -112,19 +122,19 @@ def whys(plan: Plan) -> dict[str, str]:
     return {one.content.name: one.why for one in plan.steps if one.why}
 
 
-def test_everything_is_installed_in_order(place: Place) -> None:
-    plan = place.install()
+def test_everything_is_installed_in_order(fresh: Place) -> None:
+    plan = fresh.install()
 
     kinds = [one.content.kind for one in plan.steps]
     assert kinds == sorted(kinds, key=list(ContentKind).index)
     assert set(kinds) == set(ContentKind) - {ContentKind.ROLE, ContentKind.ROLE_MAPPING, ContentKind.AUDIT_LOG}
-    expected = {monitor_name(one, place.indices) for one in DETECTIONS if has_monitor(one)}
-    assert {one["name"] for one in place.domain.alerting.monitors.values()} == expected
+    expected = {monitor_name(one, fresh.indices) for one in DETECTIONS if has_monitor(one)}
+    assert {one["name"] for one in fresh.domain.alerting.monitors.values()} == expected
     sns = {"topic_arn": TOPIC, "role_arn": CHANNEL_ROLE}
-    assert place.domain.notifications.channels[place.channel]["sns"] == sns
-    actions = [trigger["actions"][0] for trigger in triggers(place)]
-    assert {action["destination_id"] for action in actions} == {place.channel}
-    assert place.domain.dashboards.objects[place.pattern]["attributes"]["title"] == f"{place.wanted.index_prefix}-*"
+    assert fresh.domain.notifications.channels[fresh.channel]["sns"] == sns
+    actions = [trigger["actions"][0] for trigger in triggers(fresh)]
+    assert {action["destination_id"] for action in actions} == {fresh.channel}
+    assert fresh.domain.dashboards.objects[fresh.pattern]["attributes"]["title"] == f"{fresh.wanted.index_prefix}-*"
 
 
 def triggers(place: Place) -> list[dict[str, Any]]:
@@ -142,17 +152,17 @@ def test_a_second_run_changes_nothing(place: Place) -> None:
     assert place.saved == {}
 
 
-def test_every_monitor_is_installed_at_a_fresh_endpoint(place: Place, search: OpenSearch) -> None:
+def test_every_monitor_is_installed_at_a_fresh_endpoint(fresh: Place, search: OpenSearch) -> None:
     """No index is there yet: what a monitor names has to exist, and a pattern need not."""
-    search.indices.delete(index=place.indices.control_plane, params={"ignore_unavailable": "true"})
+    search.indices.delete(index=fresh.indices.control_plane, params={"ignore_unavailable": "true"})
 
-    place.install()
+    fresh.install()
 
     indices = {
-        index for one in place.domain.alerting.monitors.values() for index in one["inputs"][0]["search"]["indices"]
+        index for one in fresh.domain.alerting.monitors.values() for index in one["inputs"][0]["search"]["indices"]
     }
-    assert indices == {f"{place.wanted.index_prefix}-*", f"{place.indices.control_plane}*"}
-    assert len(place.domain.alerting.monitors) == sum(has_monitor(one) for one in DETECTIONS)
+    assert indices == {f"{fresh.wanted.index_prefix}-*", f"{fresh.indices.control_plane}*"}
+    assert len(fresh.domain.alerting.monitors) == sum(has_monitor(one) for one in DETECTIONS)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -183,11 +193,11 @@ def test_monitors_found_in_part_are_not_installed_again(place: Place) -> None:
         place.plan()
 
 
-def test_a_plan_only_reads(place: Place) -> None:
-    plan = place.plan()
+def test_a_plan_only_reads(fresh: Place) -> None:
+    plan = fresh.plan()
 
     assert plan.count(Operation.CREATE) > 20
-    assert place.domain.writes == []
+    assert fresh.domain.writes == []
 
 
 def test_saved_objects_are_one_import_for_the_global_tenant(place: Place) -> None:
@@ -483,12 +493,13 @@ FEW = tuple(one for one in DETECTIONS if one.name in (ONE, "superuser-grant", "d
 WRITES = 12  # a template, six policies, the channel, three monitors, the import
 
 
-def prepare(place: Place, search: OpenSearch) -> None:
+@pytest.fixture
+def prepared(place: Place, search: OpenSearch) -> None:
     """What is there of an earlier run: all templates but the last."""
     place.wanted = replace(place.wanted, detections=FEW)
     shipped = shipped_content(place.wanted.index_prefix)
-    kinds = (ContentKind.COMPONENT_TEMPLATE, ContentKind.INDEX_TEMPLATE)
-    ContentGateway(search).install_all([one for one in shipped if one.kind in kinds][:-1])
+    *_, last = (one.name for one in shipped if one.kind is ContentKind.INDEX_TEMPLATE)
+    search.indices.delete_index_template(name=last)
 
 
 def state_of(place: Place) -> Any:
@@ -505,20 +516,19 @@ def state_of(place: Place) -> Any:
     return monitors, domain.notifications.channels, policies, domain.dashboards.objects
 
 
-def test_interruptions_cover_every_write(place: Place, search: OpenSearch) -> None:
-    prepare(place, search)
-
+@pytest.mark.usefixtures("prepared")
+def test_interruptions_cover_every_write(place: Place) -> None:
     place.install()
 
     assert len(place.domain.writes) == WRITES
 
 
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("after", range(WRITES))
-def test_interrupted_setup_completes_in_the_next_run(place: Place, search: OpenSearch, after: int, done: bool) -> None:
+def test_interrupted_setup_completes_in_the_next_run(place: Place, after: int, done: bool) -> None:
     """Wherever it ends, before a write or behind it with its answer lost, the next run ends in the same state."""
     # GIVEN a run that ends at one of its writes
-    prepare(place, search)
     end_of_interruption = place.domain.interrupt(after, done=done)
     with pytest.raises((SearchUnavailable, DashboardsUnavailable), match="run it again"):
         place.install()
