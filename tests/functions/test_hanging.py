@@ -19,11 +19,9 @@ from opensearchpy import OpenSearch
 
 from daswatch.activity_streams.custom_resources import CONTENT
 from daswatch.aws import clients
-from daswatch.content.templates import shipped_content
 from daswatch.detections.detection import dump
 from daswatch.detections.sigma import compile_all
 from daswatch.errors import DependencyError, KmsUnavailable, ResponseUndelivered, SearchUnavailable
-from daswatch.opensearch.templates import ContentGateway
 from demo.aws import LocalAws
 from demo.delivery import create_delivery_stream, transformation_event
 from demo.opensearch import AnyNode
@@ -39,14 +37,14 @@ from tests.fakes.relay import SILENCES, Relay, Silence
 from tests.harness.findings import FindingsFunction, sns
 from tests.harness.firehose import FirehoseFunction, firehose_record
 from tests.harness.ingest import IngestFunction, sequence_number
-from tests.harness.installed import remove
+from tests.harness.installed import give_back, installed_prefix
 from tests.harness.rows import Rows
 
 pytestmark = pytest.mark.node
 
 REMAINING_MS = 6_000
 LIMIT_SECONDS = 300.0  # a machine may be slow; a relay that is silent stays so
-LATE_SECONDS = 1.5
+LATE_SECONDS = 0.5  # of each connection, and a run makes dozens
 PLENTY_MS = 60_000
 NEXT_RUNS = 5
 FINDINGS_MS = 15_000  # a run makes some twenty requests before it comes to what it publishes
@@ -354,7 +352,7 @@ def content(
     search: OpenSearch, node: AnyNode, aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
     """Sets settings of the setup function, with content installed of which one template will be replaced."""
-    name = f"t{secrets.token_hex(6)}-events"
+    prefix, name = installed_prefix(search), f"t-{secrets.token_hex(6)}"
     (tmp_path / "detections.json").write_bytes(dump(compile_all()[:1]))
 
     def configure(**settings: str) -> None:
@@ -362,22 +360,21 @@ def content(
             monkeypatch.setenv(variable, value)
         clients.session.cache_clear()
 
-    ContentGateway(search).install_all(shipped_content(name))
-    template = search.indices.get_index_template(name=name)["index_templates"][0]["index_template"]
-    search.indices.put_index_template(name=name, body={**template, "priority": 321})
+    template = search.indices.get_index_template(name=prefix)["index_templates"][0]["index_template"]
+    search.indices.put_index_template(name=prefix, body={**template, "priority": 321})
     secret = aws.client("secretsmanager").create_secret(Name=name, SecretString='{"username": "u", "password": "p"}')
     configure(
         OPENSEARCH_ENDPOINT=node.url,
         OPENSEARCH_AUTH="basic",
         OPENSEARCH_SECRET_ARN=secret["ARN"],
-        INDEX_PREFIX=name,
+        INDEX_PREFIX=prefix,
         DETECTIONS=str(tmp_path / "detections.json"),
         BACKUP_BUCKET=aws.create_bucket(f"{name}-backups"),
         AWS_ENDPOINT_URL_SECRETS_MANAGER=aws.url,
         **aws.environment,
     )
     yield configure
-    remove(search, name)
+    give_back(search, prefix)
 
 
 def fails_in_time_then_succeeds(
