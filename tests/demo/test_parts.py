@@ -77,13 +77,15 @@ def test_bench_keeps_figures_when_a_part_fails(node: AnyNode, tmp_path: Path, mo
 # The demo in a process of its own, since it sets the functions' settings for all of it, with one part that fails.
 BROKEN = """
 import sys
+from functools import partial
 import demo.__main__ as demo
-from tests import ROOT
+from tests.harness.nodes import QuickNode
 
 def failing(*_):
     raise RuntimeError("Firehose is away")
 
 demo._sort_rows = failing
+demo.node_or_external = partial(demo.node_or_external, kind=QuickNode)
 sys.exit(demo.main(["--once", "--events", "600"]))
 """
 
