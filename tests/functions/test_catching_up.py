@@ -73,7 +73,7 @@ def searches_of_a_quiet_run(harness: RunHarness) -> int:
 def test_interrupted_runner_finds_the_same(with_all: RunHarness) -> None:
     """Over eight hours of traffic with every scenario, and groups that fire again after a while."""
     begin = NOW - timedelta(hours=8)
-    records = produce(7, begin, 20_000, events_per_second=20_000 / (8 * 3600), heartbeats=False)
+    records = produce(7, begin, 8_000, events_per_second=8_000 / (8 * 3600), heartbeats=False)
     history = list(documents_of(records, with_all.prefix))
     for minute in (-400, -390, -180, -1):
         history += made(with_all, "bruteforce-user", minutes(minute))
