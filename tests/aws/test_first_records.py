@@ -759,7 +759,7 @@ def operate(evidence: Evidence, operations: list[tuple[str, int, int]]) -> Itera
                     yield "killed"
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(before=OPERATIONS, after=OPERATIONS, shards=st.integers(1, 3))
 def test_any_interleaving_keeps_each_record_once(
     aws: LocalAws, bucket: str, before: list[tuple[str, int, int]], after: list[tuple[str, int, int]], shards: int
