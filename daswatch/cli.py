@@ -64,7 +64,7 @@ class _LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """What the list needs of a command."""
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in self.commands else None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called."""
