@@ -91,6 +91,14 @@ def texts(found: Locator) -> list[str]:
     return [text.strip() for text in found.all_text_contents()]
 
 
+def cells_of(rows: Locator) -> list[list[str]]:
+    """The texts of each row's cells. In one question: a locator for each row would look for all rows again."""
+    cells: list[list[str]] = rows.evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('td')].map(cell => cell.textContent.trim()))"
+    )
+    return cells
+
+
 def assert_control(shown: Locator, panel: Panel, world: World) -> None:
     for number, request in enumerate(requests_of(panel.one, KNOWN, SPAN)):
         name = request.columns[0].field
@@ -108,7 +116,7 @@ def assert_search(shown: Locator, one: SavedObject, world: World) -> None:
         tuple(formatted(_value(source, column.field), column, pattern) for column in request.columns)
         for source in found
     )
-    rows = [tuple(texts(row.locator("td"))[1:]) for row in shown.locator("tbody tr").all()]
+    rows = [tuple(cells[1:]) for cells in cells_of(shown.locator("tbody tr"))]
     assert len(rows) == min(len(found), SHOWN)
     assert not Counter(rows) - Counter({tuple(text.strip() for text in key): count for key, count in expected.items()})
     foot = f"{SHOWN} of {len(found):,}: filter, or choose a shorter time" if len(found) > SHOWN else ""
@@ -167,13 +175,14 @@ def shown_by(
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each figure that a panel shows, with what it is called."""
     if panel.kind in CHARTED:
-        for mark in shown.locator("svg a [aria-label]").all():
-            name, text = str(mark.get_attribute("aria-label")).rsplit(": ", 1)
+        labels = "marks => marks.map(mark => mark.getAttribute('aria-label'))"
+        for label in shown.locator("svg a [aria-label]").evaluate_all(labels):
+            name, text = label.rsplit(": ", 1)
             yield (name,), text
         return
     rows = [texts(shown.locator(".figure .value"))]
     if panel.kind == "table":
-        rows = [texts(row.locator("td")) for row in shown.locator("tbody tr").all()]
+        rows = cells_of(shown.locator("tbody tr"))
     for row in rows:
         for column, text in zip(columns, row[width:], strict=True):
             yield (*row[:width], column.title), text
