@@ -239,7 +239,12 @@ def test_handler_starts_a_stream_and_logs_one_line(
 
 @pytest.mark.node
 def test_handler_installs_content_once_with_backups(
-    node: AnyNode, aws: LocalAws, bucket: AnswerBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    node: AnyNode,
+    search: OpenSearch,
+    aws: LocalAws,
+    bucket: AnswerBucket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     name = f"t{secrets.token_hex(6)}-events"
     (tmp_path / "detections.json").write_bytes(dump(compile_all()[:3]))
@@ -265,22 +270,19 @@ def test_handler_installs_content_once_with_backups(
         listed = aws.s3().list_objects_v2(Bucket=settings["BACKUP_BUCKET"])
         return [one["Key"] for one in listed.get("Contents", [])]
 
-    client = OpenSearch(node.url)
     counts("Create")
     created, updated, unchanged = counts("Update")
     assert (created, updated) == (0, 0)
     assert unchanged > 5
     assert backups() == []
 
-    (template,) = client.transport.perform_request("GET", f"/_index_template/{name}")["index_templates"]
-    changed = {**template["index_template"], "priority": 321}
-    client.transport.perform_request("PUT", f"/_index_template/{name}", body=changed)
+    (template,) = search.indices.get_index_template(name=name)["index_templates"]
+    search.indices.put_index_template(name=name, body={**template["index_template"], "priority": 321})
     assert counts("Update") == [0, 1, unchanged - 1]
     (key,) = backups()
     assert key.startswith("backups/2")
     kept = json.loads(aws.s3().get_object(Bucket=settings["BACKUP_BUCKET"], Key=key)["Body"].read())
     assert "321" in json.dumps(kept)
-    client.close()
 
 
 def test_missing_settings_are_all_named_in_the_answer(bucket: AnswerBucket, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,11 @@ FILES: Final = {
 }
 TESTS: Final = {
     "functions/test_enrol_function::test_two_runs_at_once_start_a_stream_once": _NO_VERSIONS,
+    "functions/test_findings_function::test_full_message_is_counted_and_the_schedule_finds_the_rest": _NO_PLUGINS,
+    "functions/test_findings_function::test_installed_monitors_are_silent_after_the_index_is_gone": _NO_PLUGINS,
+    "functions/test_findings_function::test_installed_monitors_raise_what_the_schedule_raises": _NO_PLUGINS,
+    "functions/test_findings_function::test_no_monitor_notifies_before_the_first_event": _NO_PLUGINS,
+    "functions/test_findings_function::test_our_own_monitor_ends_in_the_same_alert_as_the_schedule": _NO_PLUGINS,
     "functions/test_ingest_function::test_failing_service_is_named_without_its_text": _NO_PROBE,
     "functions/test_ingest_function::test_the_pulse_never_goes_backwards": _NO_VERSIONS,
 }
