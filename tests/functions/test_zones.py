@@ -145,7 +145,7 @@ class Jumping(Clock):
 @pytest.mark.parametrize("place", ["one node"], indirect=True)
 def test_missing_copies_are_named_and_redelivered(function: IngestFunction) -> None:
     """A write that fewer copies would acknowledge than must is not acknowledged; it is once they are there."""
-    assert setup("--replicas", "1", "--write-copies", "2").exit_code == 0
+    assert setup("--replicas", "3", "--write-copies", "4").exit_code == 0  # more than three nodes hold
     record = function.record([postgresql_event()])
     function.clock = Jumping()
 
@@ -154,7 +154,7 @@ def test_missing_copies_are_named_and_redelivered(function: IngestFunction) -> N
     assert "503" in function.log["cause"]
     assert function.log["dead_letters"] == {}
 
-    # As if the second copy were back.
+    # As if the other copies were back.
     body = {"index": {"write.wait_for_active_shards": "1"}}
     function.search.indices.put_settings(index=f"{function.indices.stem}-*", body=body)
     assert function.invoke(record) == []

@@ -562,6 +562,21 @@ def test_full_shard_is_the_domains_fault(full_from: int) -> None:
     assert "2^31" in result.cause
 
 
+def test_shard_limit_is_named_whichever_node_says_it() -> None:
+    """Three nodes of 3.4.0: the manager's validation_exception is called so on its own node alone."""
+    reason = (
+        "Validation Failed: 1: this action would add [3000] total shards, but this cluster currently has [6]/[3000] "
+        "maximum LOCAL_ONLY shards open;"
+    )
+    given = [document(0)]
+
+    for error_type in ("validation_exception", "illegal_argument_exception"):
+        result = write(Endpoint([domain(lambda *_, kind=error_type: (400, kind, reason))] * 2), given)
+
+        assert (result.unwritten, result.refused) == (given, [])
+        assert "shard limit" in result.cause
+
+
 def test_reason_that_quotes_a_document_is_no_full_shard() -> None:
     reason = f"Document contains at least one immense term, whose prefix is: {FULL}"
     given = [document(0, source=b'{"poison":1}')]
