@@ -51,7 +51,7 @@ _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
 # What a node that is not the manager makes of an error that it cannot pass on: the reason begins with its own name.
 _WRAPPER = "not_serializable_exception_wrapper"
 # What comes from another node, as on every domain of several, has lost the type `validation_exception`.
-_SHARD_LIMIT = re.compile(r"Validation Failed: 1: this action would add \[\d+\] total shards\b")
+_SHARD_LIMIT = re.compile(r"Validation Failed: 1: this action would add \[\d+\] total\b")
 
 
 @dataclass(frozen=True, slots=True)

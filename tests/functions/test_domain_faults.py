@@ -135,7 +135,7 @@ FAULTS: dict[str, tuple[Break, str]] = {
     ),
     "template with more shards than the domain takes": (
         # 1,000 shards a node: with these copies, more than three nodes take.
-        with_template({"settings": {"index.number_of_shards": 1000, "index.number_of_replicas": 2}}),
+        with_template({"settings": {"index.number_of_shards": 1000, "index.number_of_replicas": 3}}),
         "shard limit",
     ),
     "disk full": (with_setting("index__blocks__read_only_allow_delete", True), "429 (cluster_block_exception)"),

@@ -565,8 +565,8 @@ def test_full_shard_is_the_domains_fault(full_from: int) -> None:
 def test_shard_limit_is_named_whichever_node_says_it() -> None:
     """Three nodes of 3.4.0: the manager's validation_exception is called so on its own node alone."""
     reason = (
-        "Validation Failed: 1: this action would add [3000] total shards, but this cluster currently has [6]/[3000] "
-        "maximum LOCAL_ONLY shards open;"
+        "Validation Failed: 1: this action would add [4000] total LOCAL_ONLY shards, but this cluster currently has "
+        "[6]/[3000] maximum LOCAL_ONLY shards open;"
     )
     given = [document(0)]
 
