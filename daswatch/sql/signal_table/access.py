@@ -483,6 +483,13 @@ _PROGRAM_EXECUTION = Signal(
             r"'(?:executable|external_script|backup_script|sql_script)'",
         ),
         Pattern(_ORACLE, ("job_type", "program_type"), r"\b(?:job|program)_type=>\?\|\|\?"),
+        # A word that a character's code cuts.
+        Pattern(
+            _ORACLE,
+            ("dbms_scheduler",),
+            r"\bdbms_scheduler\.create_(?:job|program)",
+            r"[a-z]'\s{0,9}\|\|\s{0,9}chr\s{0,9}\(\s{0,9}\d{1,3}\s{0,9}\)\s{0,9}\|\|\s{0,9}'[a-z]",
+        ),
         _packages("dbms_java_test", "dbms_jvm_exp_perms"),
         Pattern(_ORACLE, ("dbms_java",), r"\bdbms_java\.(?:runjava|set_output_to_java)"),
         Pattern(
@@ -539,6 +546,8 @@ _PROGRAM_EXECUTION = Signal(
             " program_action=>'/bin/sh'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM('P', program_type => 'EXEC' || 'UTABLE', program_action => 'i'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_JOB('J', job_type => 'external_script', job_action => 'id'); END;",
+            "DECLARE t VARCHAR2(30) := 'EXEC'||CHR(85)||'TABLE'; BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name => 'J',"
+            " job_type => t, job_action => '/bin/sh'); END;",
             "SELECT DBMS_JAVA_TEST.FUNCALL('oracle/aurora/util/Wrapper', 'main', '/bin/sh') FROM dual",
             "SELECT DBMS_JAVA.RUNJAVA('oracle/aurora/util/Wrapper /bin/sh') FROM dual",
             "BEGIN dbms_java.grant_permission('APP', 'SYS:java.io.FilePermission', '<<ALL FILES>>', 'execute'); END;",
