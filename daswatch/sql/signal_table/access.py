@@ -632,6 +632,35 @@ _LAMBDA_CALL = Signal(
     },
 )
 
+_TYPE = r"(?:::[\w.]{1,40})?"
+_BOUND_LAMBDA_CALL = Signal(
+    "bound-lambda-call",
+    "A statement does nothing but call a Lambda function, with its name and its input as parameters, as a client's"
+    " prepared statement does.",
+    (
+        Pattern(
+            _PG,
+            ("aws_lambda",),
+            rf"\A(?:select ?(?:\* ?from )?|call )aws_lambda\.invoke\((?:\${_TYPE}|aws_commons\."
+            rf"create_lambda_function_arn\(\${_TYPE}(?:,[?$]{_TYPE})?\)),\${_TYPE}(?:,[?$]{_TYPE}){{0,4}}\);?\Z",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
+            "select aws_lambda.invoke(aws_commons.create_lambda_function_arn($1, 'eu-west-1'), $2)",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT aws_lambda.invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', $1)",
+            "SELECT aws_lambda.invoke($1, (SELECT json_agg(c) FROM customers c))",
+            "SELECT aws_lambda.invoke($1, $2); SELECT 1",
+            "SELECT aws_lambda.invoke($1, $2) FROM customers",
+        ),
+    },
+)
+
 _ORACLE_EXPORTS = (
     # Imports use the same package.
     Pattern(
@@ -1672,6 +1701,7 @@ ACCESS: tuple[Signal, ...] = (
     _SERVER_FILE,
     _PROGRAM_EXECUTION,
     _LAMBDA_CALL,
+    _BOUND_LAMBDA_CALL,
     _EXPORT,
     _WHOLE_TABLE_EXPORT,
     _IMPORT,

@@ -896,6 +896,38 @@ _OBJECT_DROP = Signal(
     in_bodies=False,
 )
 
+_SCRATCH = (
+    r"(?:[\w$]{1,60}\.)?(?:stg|[\w$]{0,60}(?:tmp|temp_|_temp\b|_stg\b|temporary|staging|scratch|cache))[\w$]{0,60}"
+)
+_SCRATCH_DROP = Signal(
+    "scratch-drop",
+    "All tables that a statement drops or empties have names of temporary tables, stages or caches.",
+    (
+        Pattern(
+            _PG,
+            words("table truncate"),
+            rf"\A(?:truncate (?:table )?(?:only )?|drop table {_IF}){_SCRATCH}(?:,{_SCRATCH}){{0,20}}"
+            r"(?: (?:restart|continue) identity)?(?: restrict)?;?\Z",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "TRUNCATE TABLE report_stock_tmp RESTART IDENTITY",
+            'DROP TABLE IF EXISTS "stg_orders", public.price_cache',
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "TRUNCATE report_tmp, customers",
+            "TRUNCATE report_tmp CASCADE",
+            "DROP TABLE customers -- tmp",
+            "DROP TABLE report_tmp; DROP TABLE customers",
+            "TRUNCATE templates",
+        ),
+    },
+    in_bodies=False,
+)
+
 _DATABASE_DROP = Signal(
     "database-drop",
     "A database, or a schema with all that is in it, is dropped.",
@@ -2820,6 +2852,7 @@ CHANGES: tuple[Signal, ...] = (
     _PRIVILEGE_REVOKE,
     _OWNERSHIP_CHANGE,
     _OBJECT_DROP,
+    _SCRATCH_DROP,
     _DATABASE_DROP,
     _COLUMN_DROP,
     _EMPTY_COPY,
