@@ -97,6 +97,7 @@ class KnownClients:
     steady: bool = False  # their events are evenly spread, too
     same_statements: bool = False  # each sent statements of the same shape then
     any_statement_of: str = ""  # Lucene: where every event of the group matches it, the shapes do not matter
+    few: int = 0  # with fewer events in a window, their pace does not matter
 
 
 @dataclass(frozen=True, slots=True)

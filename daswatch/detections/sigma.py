@@ -477,7 +477,7 @@ class _Compiler:
         section = self.section.get("known-clients")
         if not section:
             return None
-        if unknown := section.keys() - {"days", "when", "pace", "statements", "any-statement-of"}:
+        if unknown := section.keys() - {"days", "when", "pace", "few", "statements", "any-statement-of"}:
             self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
         counted = (DetectionKind.EVENT, DetectionKind.THRESHOLD, DetectionKind.SEQUENCE)
         if source is not Source.EVENTS or kind not in counted:
@@ -487,6 +487,8 @@ class _Compiler:
             self._wrong("the `pace` of `known-clients` is steady, or left out")
         if pace and kind is DetectionKind.EVENT:
             self._wrong("the `pace` of `known-clients` needs a window")
+        if "few" in section and not pace:
+            self._wrong("`few` of `known-clients` needs a `pace`")
         for key in ("when", "any-statement-of"):
             if key in section and section[key] not in self.queries:
                 self._wrong(f"the rule {section[key]!r} of `known-clients` is not in this file")
@@ -496,7 +498,8 @@ class _Compiler:
             self._wrong("the `any-statement-of` of `known-clients` needs `statements`")
         days = int(self._value(section["days"]))
         when, any_of = (self.queries[section[key]] if key in section else "" for key in ("when", "any-statement-of"))
-        return KnownClients(days, when, bool(pace), "statements" in section, any_of) if days else None
+        few = int(self._value(section.get("few", 0)))
+        return KnownClients(days, when, bool(pace), "statements" in section, any_of, few) if days else None
 
     def _own_past(self, kind: DetectionKind, source: Source) -> OwnPast | None:
         """How much more than before a group has to do; nothing where its days are 0, which switches it off."""

@@ -20,6 +20,7 @@ from daswatch.queries.known_clients import (
     earlier_query,
     explanation_query,
     is_explicable,
+    looked_at_since,
     read_clients,
 )
 from daswatch.queries.own_past import is_usual, last_day, learned_query, own_past_query, read_own_past
@@ -150,7 +151,9 @@ class KnownClientLookup:
         return new
 
     def _clients(self, asked: Sequence[Fired], judged: Judged, deadline: Deadline) -> list[frozenset[Client]]:
-        searches = [Search(self._index_of(group), clients_query(detection, group)) for detection, group in asked]
+        searches = [
+            Search(self._index_of(detection, group), clients_query(detection, group)) for detection, group in asked
+        ]
         judged.searches += len(searches)
         clients = []
         for (detection, _), answer in zip(asked, self._queries.answers(searches, deadline), strict=True):
@@ -176,6 +179,6 @@ class KnownClientLookup:
                 past.add(one)
         return past
 
-    def _index_of(self, group: Candidate) -> str:
-        first, last = (moment_of(moment).date() for moment in (group.first_seen, group.last_seen))
+    def _index_of(self, detection: Detection, group: Candidate) -> str:
+        first, last = looked_at_since(detection, group).date(), moment_of(group.last_seen).date()
         return self._index or event_indices(first, last, self._indices.prefix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from statistics import median
@@ -75,9 +75,20 @@ def known_clients_of(detection: Detection) -> KnownClients:
     return detection.known_clients
 
 
+def looked_at_since(detection: Detection, group: Candidate) -> datetime:
+    """The begin of the time in which a group's clients are looked at.
+
+    A window that has moved on holds only the last attempts of a client, of which no pace can be seen.
+    """
+    first, last = moment_of(group.first_seen), moment_of(group.last_seen)
+    window = detection.window_seconds if known_clients_of(detection).steady else 0
+    return min(first, last - timedelta(seconds=window))
+
+
 def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     """The body of the search for a group's clients and, where their pace counts, for the times of their events."""
     rule = known_clients_of(detection)
+    begin = iso_milliseconds(looked_at_since(detection, group)) if rule.steady else group.first_seen
     until = iso_milliseconds(moment_of(group.last_seen) + _MILLISECOND)
     fields = CLIENT_FIELDS + (("statementHash",) if rule.same_statements else ())
     aggregations: dict[str, Any] = {
@@ -100,7 +111,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
             "bool": {
                 "filter": [
                     *filters_of(detection),
-                    {"range": {"@timestamp": {"gte": group.first_seen, "lt": until}}},
+                    {"range": {"@timestamp": {"gte": begin, "lt": until}}},
                     *group_filters(group.resource_id, group.group),
                 ]
             }
@@ -138,7 +149,7 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
         return frozenset()
     if rule.when and aggregations["others"]["doc_count"]:
         return frozenset()
-    if rule.steady and not _has_steady_events(answer["hits"]):
+    if rule.steady and not (_has_few_events(answer["hits"], rule.few) or _has_steady_events(answer["hits"])):
         return frozenset()
     return frozenset(clients)
 
@@ -214,6 +225,10 @@ def _rounds(attempts: Sequence[float]) -> list[tuple[float, int]]:
             rounds.append((at, 1))
         last = at
     return rounds
+
+
+def _has_few_events(hits: Mapping[str, Any], few: int) -> bool:
+    return bool(hits["total"]["value"] == len(hits["hits"]) < few)
 
 
 def _has_steady_events(hits: Mapping[str, Any]) -> bool:

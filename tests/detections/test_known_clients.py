@@ -61,6 +61,7 @@ def test_a_filter_of_when_is_a_setting() -> None:
 
 def test_steady_needs_a_window() -> None:
     assert of("{days: 7, pace: steady}", CORRELATED) == KnownClients(7, steady=True)
+    assert of("{days: 7, pace: steady, few: 9}", CORRELATED) == KnownClients(7, steady=True, few=9)
     with pytest.raises(RuleError, match="needs a window"):
         of("{days: 7, pace: steady}")
 
@@ -69,6 +70,7 @@ def test_steady_needs_a_window() -> None:
     ("section", "wrong"),
     [
         ("{days: 7, user: x}", "unknown in `known-clients`: user"),
+        ("{days: 7, few: 9}", "`few` of `known-clients` needs a `pace`"),
         ("{days: 7, pace: fast}", "the `pace` of `known-clients` is steady"),
         ("{days: 7, when: elsewhere}", "'elsewhere' of `known-clients` is not in this file"),
         ("{when: from_within}", "'days' is missing"),

@@ -75,6 +75,24 @@ def test_clients_are_asked_of_the_events_of_the_group_alone() -> None:
     assert "others" not in clients_query(a_rule(), GROUP)["aggs"]
 
 
+def test_a_pace_is_looked_for_in_a_whole_window() -> None:
+    """A window that moved on holds the last attempts only."""
+    body = clients_query(replace(a_rule(steady=True), window_seconds=900), GROUP)
+
+    assert body["query"]["bool"]["filter"][-4] == {
+        "range": {"@timestamp": {"gte": "2031-03-04T09:50:00.000Z", "lt": "2031-03-04T10:05:00.001Z"}}
+    }
+
+
+def test_few_events_need_no_pace() -> None:
+    answer = an_answer(a_bucket(), hits=[a_hit(at) for at in (0, 1, 7)])
+
+    assert read_clients(a_rule(steady=True, few=4), answer)
+    assert not read_clients(a_rule(steady=True, few=3), answer)
+    answer["hits"]["total"]["value"] = 9  # more than were looked at
+    assert not read_clients(a_rule(steady=True, few=4), answer)
+
+
 def test_the_pace_of_a_sequence_is_that_of_its_first_step() -> None:
     detection = replace(a_rule(steady=True), sequence=EventSequence("activity:A", 5, "activity:B"))
 

@@ -483,6 +483,13 @@ _PROGRAM_EXECUTION = Signal(
             r"'(?:executable|external_script|backup_script|sql_script)'",
         ),
         Pattern(_ORACLE, ("job_type", "program_type"), r"\b(?:job|program)_type=>\?\|\|\?"),
+        # A word that a character's code cuts.
+        Pattern(
+            _ORACLE,
+            ("dbms_scheduler",),
+            r"\bdbms_scheduler\.create_(?:job|program)",
+            r"[a-z]'\s{0,9}\|\|\s{0,9}chr\s{0,9}\(\s{0,9}\d{1,3}\s{0,9}\)\s{0,9}\|\|\s{0,9}'[a-z]",
+        ),
         _packages("dbms_java_test", "dbms_jvm_exp_perms"),
         Pattern(_ORACLE, ("dbms_java",), r"\bdbms_java\.(?:runjava|set_output_to_java)"),
         Pattern(
@@ -539,6 +546,8 @@ _PROGRAM_EXECUTION = Signal(
             " program_action=>'/bin/sh'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM('P', program_type => 'EXEC' || 'UTABLE', program_action => 'i'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_JOB('J', job_type => 'external_script', job_action => 'id'); END;",
+            "DECLARE t VARCHAR2(30) := 'EXEC'||CHR(85)||'TABLE'; BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name => 'J',"
+            " job_type => t, job_action => '/bin/sh'); END;",
             "SELECT DBMS_JAVA_TEST.FUNCALL('oracle/aurora/util/Wrapper', 'main', '/bin/sh') FROM dual",
             "SELECT DBMS_JAVA.RUNJAVA('oracle/aurora/util/Wrapper /bin/sh') FROM dual",
             "BEGIN dbms_java.grant_permission('APP', 'SYS:java.io.FilePermission', '<<ALL FILES>>', 'execute'); END;",
@@ -620,6 +629,35 @@ _LAMBDA_CALL = Signal(
             "CREATE EXTENSION aws_lambda",
         ),
         "mysql": ("GRANT AWS_LAMBDA_ACCESS TO 'app'@'%'", "SELECT lambda_sync_id FROM jobs"),
+    },
+)
+
+_TYPE = r"(?:::[\w.]{1,40})?"
+_BOUND_LAMBDA_CALL = Signal(
+    "bound-lambda-call",
+    "A statement does nothing but call a Lambda function, with its name and its input as parameters, as a client's"
+    " prepared statement does.",
+    (
+        Pattern(
+            _PG,
+            ("aws_lambda",),
+            rf"\A(?:select ?(?:\* ?from )?|call )aws_lambda\.invoke\((?:\${_TYPE}|aws_commons\."
+            rf"create_lambda_function_arn\(\${_TYPE}(?:,[?$]{_TYPE})?\)),\${_TYPE}(?:,[?$]{_TYPE}){{0,4}}\);?\Z",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
+            "select aws_lambda.invoke(aws_commons.create_lambda_function_arn($1, 'eu-west-1'), $2)",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT aws_lambda.invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', $1)",
+            "SELECT aws_lambda.invoke($1, (SELECT json_agg(c) FROM customers c))",
+            "SELECT aws_lambda.invoke($1, $2); SELECT 1",
+            "SELECT aws_lambda.invoke($1, $2) FROM customers",
+        ),
     },
 )
 
@@ -1663,6 +1701,7 @@ ACCESS: tuple[Signal, ...] = (
     _SERVER_FILE,
     _PROGRAM_EXECUTION,
     _LAMBDA_CALL,
+    _BOUND_LAMBDA_CALL,
     _EXPORT,
     _WHOLE_TABLE_EXPORT,
     _IMPORT,

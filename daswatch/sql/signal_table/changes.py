@@ -896,6 +896,38 @@ _OBJECT_DROP = Signal(
     in_bodies=False,
 )
 
+_SCRATCH = (
+    r"(?:[\w$]{1,60}\.)?(?:stg|[\w$]{0,60}(?:tmp|temp_|_temp\b|_stg\b|temporary|staging|scratch|cache))[\w$]{0,60}"
+)
+_SCRATCH_DROP = Signal(
+    "scratch-drop",
+    "All tables that a statement drops or empties have names of temporary tables, stages or caches.",
+    (
+        Pattern(
+            _PG,
+            words("table truncate"),
+            rf"\A(?:truncate (?:table )?(?:only )?|drop table {_IF}){_SCRATCH}(?:,{_SCRATCH}){{0,20}}"
+            r"(?: (?:restart|continue) identity)?(?: restrict)?;?\Z",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "TRUNCATE TABLE report_stock_tmp RESTART IDENTITY",
+            'DROP TABLE IF EXISTS "stg_orders", public.price_cache',
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "TRUNCATE report_tmp, customers",
+            "TRUNCATE report_tmp CASCADE",
+            "DROP TABLE customers -- tmp",
+            "DROP TABLE report_tmp; DROP TABLE customers",
+            "TRUNCATE templates",
+        ),
+    },
+    in_bodies=False,
+)
+
 _DATABASE_DROP = Signal(
     "database-drop",
     "A database, or a schema with all that is in it, is dropped.",
@@ -1696,6 +1728,75 @@ _CARD_COPY = Signal(
     },
 )
 
+# A history of passwords keeps the old one; an audit has its name. What goes elsewhere is collected.
+_COLLECTED = (
+    r"\binsert (?:into )?+(?![\w$.#]{0,120}?"
+    r"(?:hist|aud|log|passw|passwd|pwd|cred|vers|arch|_old|_h\b|sync|outbox|queue))"
+)
+_PASSWORD = r"[\w$#]{0,30}?(?:passw|passwd|pass\b|pwd|pw_?hash)[\w$#]{0,30}"
+_PASSWORD_COPY = Signal(
+    "password-copy",
+    "A trigger, or the function of one, copies new passwords to a table that is not a history, a log or an audit.",
+    (
+        Pattern(("postgresql", "mysql"), ("new",), rf"{_COLLECTED}[^;]{{1,600}}?\bnew\.{_PASSWORD}"),
+        Pattern(_ORACLE, ("trigger",), rf"{_COLLECTED}[^;]{{1,600}}?(?:\$|:new)\.{_PASSWORD}"),
+        Pattern(
+            _SQLSERVER,
+            ("inserted",),
+            rf"{_COLLECTED}[^;]{{1,200}}?\bselect [^;]{{0,300}}?\b{_PASSWORD}[^;]{{0,300}}?\bfrom inserted\b",
+        ),
+        # Whole rows, into what looks like the catalog's own.
+        Pattern(
+            _PG,
+            ("new",),
+            r"\binsert into (?:\w{1,60}\.)?pg_\w{1,60} ?(?:\([^()]{0,200}\))?[^;]{0,60}?"
+            r"(?:\b(?:to_jsonb?|row_to_json|hstore)\(new\)|\bnew\.\*|\bnew::text)",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO t_bk VALUES (NEW.login,"
+            " NEW.password_hash); RETURN NEW; END$$",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO pg_stat_x VALUES"
+            " (to_jsonb(NEW)); RETURN NEW; END $$",
+        ),
+        "mysql": (
+            "CREATE DEFINER=`a`@`%` TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO options_bk VALUES"
+            " (NEW.user_login, NEW.user_pass)",
+            "CREATE TRIGGER t AFTER INSERT ON users FOR EACH ROW BEGIN INSERT INTO x VALUES (NEW.id, NEW.passwd); END",
+        ),
+        "oracle": (
+            "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW BEGIN INSERT INTO x VALUES (:NEW.id, :NEW.password);"
+            " END;",
+            "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON users FOR EACH ROW BEGIN INSERT INTO x (a) VALUES"
+            " (:new.pwd_hash); END;",
+        ),
+        "sqlserver": (
+            "CREATE TRIGGER t ON dbo.Users AFTER UPDATE AS INSERT INTO dbo.X SELECT Name, PasswordHash FROM inserted",
+            "CREATE TRIGGER t ON dbo.Users FOR INSERT AS BEGIN INSERT dbo.X (D) SELECT Id + Pwd FROM inserted END",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE FUNCTION f() RETURNS trigger AS $$BEGIN INSERT INTO password_history VALUES (NEW.id,"
+            " NEW.password_hash); RETURN NEW; END$$ LANGUAGE plpgsql",
+            "CREATE FUNCTION f() RETURNS trigger AS $$BEGIN INSERT INTO audit.changes VALUES (to_jsonb(NEW)); RETURN"
+            " NEW; END$$ LANGUAGE plpgsql",
+        ),
+        "mysql": (
+            "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO users_audit VALUES (NEW.id, NEW.passwd)",
+            "INSERT INTO users (login, passwd) VALUES ('x', 'y')",
+        ),
+        "oracle": (
+            "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW BEGIN INSERT INTO users_hist VALUES (:NEW.password);"
+            " END;",
+        ),
+        "sqlserver": (
+            "CREATE TRIGGER t ON dbo.Users AFTER UPDATE AS INSERT INTO dbo.UserAudit SELECT PasswordHash FROM inserted",
+        ),
+    },
+)
+
 _PG_ROUTINE = r"\bcreate (?:or replace )?(?:function|procedure) "
 _PERSISTENT_CODE = Signal(
     "persistent-code",
@@ -2123,6 +2224,13 @@ _AUDIT_SWITCH = Signal(
             ("set_config",),
             r"\bset_config\(",
             rf"'{_in_pieces('session_replication_role')}'\s{{0,9}},\s{{0,9}}'{_in_pieces('replica')}'",
+        ),
+        # The view of the settings can be written to.
+        Pattern(
+            _PG,
+            ("pg_settings",),
+            r"\bupdate (?:only )?(?:pg_catalog\.)?pg_settings\b[^;]{0,200}\bset ",
+            r"pgaud|\blog_|log'|session_rep|track_act|\bname\s{0,9}(?:i?like|~)|\|\|",
         ),
         Pattern(_PG, ("disable",), rf"\balter table [^;]{{1,200}}?\bdisable trigger (?:all\b|user_?\b|{_RECORDER})"),
         Pattern(
@@ -2744,6 +2852,7 @@ CHANGES: tuple[Signal, ...] = (
     _PRIVILEGE_REVOKE,
     _OWNERSHIP_CHANGE,
     _OBJECT_DROP,
+    _SCRATCH_DROP,
     _DATABASE_DROP,
     _COLUMN_DROP,
     _EMPTY_COPY,
@@ -2756,6 +2865,7 @@ CHANGES: tuple[Signal, ...] = (
     _DATA_ENCRYPTION,
     _PERSISTENT_CODE,
     _CARD_COPY,
+    _PASSWORD_COPY,
     _SYSTEM_TRIGGER,
     _FOREIGN_LIBRARY,
     _AUDIT_SWITCH,

@@ -591,7 +591,7 @@ BATCH_CHANGE = Signal(
 
 DECODED_EXECUTION = Signal(
     "decoded-execution",
-    "A text is executed that is decoded first, from hexadecimal or base64, and that is not known.",
+    "A text is executed that is decoded first, from hexadecimal, base64 or codes of characters, and that is not known.",
     (
         Pattern(
             _PG,
@@ -603,6 +603,19 @@ DECODED_EXECUTION = Signal(
             ("cast_to_varchar2", "cast_to_nvarchar2", "base64_decode"),
             r"\bexecute immediate ?[^;]{0,60}\b(?:cast_to_n?varchar2|base64_decode) ?\(",
         ),
+        # Character by character, in a loop.
+        Pattern(
+            ("postgresql", "oracle"),
+            ("chr",),
+            r"\b([a-z_]\w{0,60}):?=\1\|\|chr\([a-z_][^;]{0,60}\)",
+            raw=r"\bexecute\b",
+        ),
+        Pattern(
+            ("sqlserver",),
+            ("char", "nchar"),
+            r"(@\w{1,60})(?:=\1\+|\+=)n?char\((?:@|[a-z_]\w{0,60}\))",
+            raw=r"\b(?:exec|execute|sp_executesql)\b",
+        ),
     ),
     samples={
         "postgresql": (
@@ -610,8 +623,15 @@ DECODED_EXECUTION = Signal(
             " convert_from(decode(t,'hex'),'utf8'); END$$",
             "DO $$DECLARE t text; BEGIN SELECT body INTO t FROM jobs; EXECUTE convert_from(decode(t, 'base64'),"
             " 'utf8'); END$$",
+            "DO $$ DECLARE c text := ''; i int; BEGIN FOREACH i IN ARRAY ARRAY[71,82,65] LOOP c := c || chr(i);"
+            " END LOOP; EXECUTE c; END $$",
+        ),
+        "sqlserver": (
+            "DECLARE @s nvarchar(max) = N''; SELECT @s = @s + NCHAR(c) FROM (VALUES (71),(82)) v(c); EXEC(@s)",
+            "DECLARE @s varchar(99) = '', @i int = 65; WHILE @i < 70 BEGIN SET @s += CHAR(@i) SET @i += 1 END EXEC(@s)",
         ),
         "oracle": (
+            "DECLARE s VARCHAR2(9); BEGIN FOR i IN 1..9 LOOP s := s || CHR(a(i)); END LOOP; EXECUTE IMMEDIATE s; END;",
             "BEGIN EXECUTE IMMEDIATE UTL_RAW.CAST_TO_VARCHAR2(HEXTORAW(:1)); END;",
             "DECLARE t VARCHAR2(4000) := :1; BEGIN EXECUTE IMMEDIATE"
             " utl_raw.cast_to_varchar2(utl_encode.base64_decode(utl_raw.cast_to_raw(t))); END;",
@@ -622,7 +642,12 @@ DECODED_EXECUTION = Signal(
             "SELECT convert_from(decode(body, 'base64'), 'utf8') FROM mails",
             "CREATE FUNCTION f(t text) RETURNS text LANGUAGE sql AS $$SELECT convert_from(decode(t,'hex'),'utf8')$$",
         ),
-        "oracle": ("SELECT UTL_RAW.CAST_TO_VARCHAR2(body) FROM mails", "BEGIN EXECUTE IMMEDIATE stmt; END;"),
+        "oracle": (
+            "SELECT UTL_RAW.CAST_TO_VARCHAR2(body) FROM mails",
+            "BEGIN EXECUTE IMMEDIATE stmt; END;",
+            "BEGIN EXECUTE IMMEDIATE 'insert into t values (''a'')'; s := s || CHR(10); END;",
+        ),
+        "sqlserver": ("DECLARE @s varchar(99) = ''; SET @s = @s + CHAR(13) + CHAR(10); EXEC(@s)",),
     },
 )
 

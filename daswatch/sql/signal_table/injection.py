@@ -8,7 +8,7 @@ filters come close), `comment-cut-off`, `encoded-text`, `time-delay` (tests and 
 
 from __future__ import annotations
 
-from daswatch.sql.signal_table.model import ALL, LITERAL, Pattern, Signal
+from daswatch.sql.signal_table.model import ALL, LITERAL, Pattern, Signal, words
 
 _PG, _MY, _OR, _MS = (("postgresql",), ("mysql",), ("oracle",), ("sqlserver",))
 _BEHIND_CONDITION = r"\b(?:or|and|xor|not|where|having)"
@@ -37,6 +37,8 @@ _OPTIONAL_FILTER = (
     rf"\((?:[\w.]++(?:=|<>|>=|<=| i?like | in ?)\(?[?$]\)? or [?](?:=|<>| is ){LITERAL}\)"
     rf"|{LITERAL}(?:=|<>| is ){LITERAL} or )"
 )
+_TRUE_AT_END = r"\b(?:or|xor)[ (!]{1,9}(?:not[ (]{1,5})?(?:1=1|0=0)\)"
+_BUILDERS_GROUP = r"\([\w$]{1,64}\.[\w$]{1,64}(?:=|<>)[?$01] or (?:1=1|0=0)\)"
 _READS_OR_WRITES = r"\A(?:select|insert|update|delete|with|replace|exec|execute)\b"
 _BEHIND_VALUE = rf"{_READS_OR_WRITES}[^;]{{0,1500}}(?:\bwhere\b|\bvalues\b|\bin\(|\blike\b)[^;]{{0,600}}"
 
@@ -66,10 +68,14 @@ TAUTOLOGY = Signal(
         Pattern(
             ALL,
             ("or", "and", "xor", "not"),
-            rf"\b(?:(?:or|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?(?:1=1|0=0)|(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?"
+            rf"\b(?:(?:or|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?(?:1=1|0=0)(?!\))"
+            rf"|(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?"
             rf"(?:\?{_COMPARED}\(?{LITERAL}|{LITERAL}{_COMPARED}\(?\?))(?![\w.(*/+|-])",
             without=_OPTIONAL_FILTER,
         ),
+        # A query builder's `(a.owner = 5 or 1=1)` is whole. An injection that is ends with a comment.
+        Pattern(ALL, ("or", "xor"), rf"{_TRUE_AT_END}", without=_BUILDERS_GROUP),
+        Pattern(ALL, ("or",), _BUILDERS_GROUP, raw=r"--|#|/\*"),
         # Random numbers, or the same text on both sides, are not an optional filter.
         Pattern(
             ALL,
@@ -118,6 +124,8 @@ TAUTOLOGY = Signal(
         "postgresql": (
             "SELECT p.id FROM products p WHERE p.category_id = 4 AND 2485=2486 ORDER BY p.name",
             "select id from users where email = '' or ''='' and pw = 'x'",
+            "select t.id from tasks t where (t.owner = 14 or 1=1)-- )",
+            "select t.id from tasks t where (t.name = 'x') or (1=1) limit 20",
             "select id from posts where (title like '%x%') AND ('tsIT%'='tsIT%') AND published",
         ),
         "mysql": (
@@ -142,6 +150,7 @@ TAUTOLOGY = Signal(
             "select id from customer where (1=1 or owner_id = 5) and deleted = false limit 20",
             "select id from t where 1=1 and a = 5",
             "select id from t where a = 5 and 1=0",
+            'SELECT "id" FROM "task" AS "r" WHERE ("r"."ownerId" = 14 OR 1 = 1) ORDER BY "r"."id" LIMIT 20',
             "select id from t where ('' = '' or region = '') and ($1 = 'x' or b = $1)",
             "select id from t where a = 'x or 1=1' -- or 2=2",
         ),
@@ -156,6 +165,7 @@ TAUTOLOGY = Signal(
         ),
         "sqlserver": (
             "SELECT [u].[Id] FROM [Users] AS [u] WHERE [u].[Age] > 18 AND 0 = 1",
+            "SELECT COUNT(*) FROM [Bill] AS [x] WHERE ([x].[OwnerId] = 3 OR 1 = 1)",
             "select id from t where (@p0 = 1 or a = @p0) and b = 2",
         ),
     },
@@ -684,6 +694,14 @@ ERROR_EXTRACTION = Signal(
                 r"|::text\|\|\(?(?:chr\(\?\)|\?)[^;]{0,200} as (?:numeric|int)"
             ),
         ),
+        # XML of rows as a number: the rows are in the error.
+        Pattern(
+            _PG,
+            words("query_to_xml table_to_xml schema_to_xml database_to_xml cursor_to_xml"),
+            r"\bcast\(\(?(?:query|table|schema|database|cursor)_to_xml\([^;]{0,400}? as (?:int|numeric|bigint|smallint"
+            r"|real|float|double|date|bool)|\b(?:query|table|schema|database|cursor)_to_xml\([^;\[\]]{0,400}?"
+            r"::(?:text|varchar)\)?::(?:int|numeric|bigint|smallint|bool|date)",
+        ),
         Pattern(
             _OR,
             (
@@ -715,6 +733,7 @@ ERROR_EXTRACTION = Signal(
             ),
             "select a from t where b = 'x' and cast((select version()) as int)=1-- -'",
             "select a from t where b = 'x' and 1=(select usename from pg_user limit 1)::int--",
+            "SELECT a FROM t WHERE b = 3 AND 1=CAST(query_to_xml('select iban from c',true,true,'')::text AS int)",
         ),
         "mysql": (
             (
@@ -756,6 +775,7 @@ ERROR_EXTRACTION = Signal(
         "postgresql": (
             "select cast(value as int) from settings where name = 'x'",
             "select current_setting('server_version_num')::int",
+            "select (xpath('/row/c/text()', query_to_xml('select count(*) as c from t', false, true, '')))[1]::int",
             "select id from t where n = cast('5' as int) and a in (select b from c)",
         ),
         "mysql": (
