@@ -24,12 +24,13 @@ from tests.harness.statements import statements as statements_of_activities
 _DIALECTS = {"mysql": "mysql", "oracle": "oracle", "sqlserver": "tsql"}
 _POSTGRESQL_LITERALS = frozenset({"SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST"})
 _SHORTEST = 5  # characters: a shorter literal may as well be a part of a name
-# A fingerprint leaves out what a hash keeps: the code of DO, the names of roles and prepared statements; it takes `= 1`
-# for `in (1, 2)`, TABLE for SELECT, any alias and any number of NULLs for another.
+# A fingerprint leaves out what a hash keeps: the code of DO and of functions, the names of roles, of prepared
+# statements and of tables with an alias. It takes `= 1` for `in (1, 2)`, TABLE for SELECT, and any alias, any number of
+# NULLs and any number of values in a call for another.
 _KEPT_BY_HASHES = re.compile(
-    r"(?:do|grant|(?:create|alter|drop|set) (?:role|user|group)|set session authorization|(?:reassign|drop) owned"
-    r"|execute|explain|table|commit)\b"
-    r"| in \(| as note\b|select null\b",
+    r"(?:do|create function|grant|(?:create|alter|drop|set) (?:role|user|group)|set session authorization"
+    r"|(?:reassign|drop) owned|execute|explain|table|commit)\b"
+    r"| in \(| as note\b| from \w+ t\b|select null\b|\.invoke\(",
     re.IGNORECASE,
 )
 # It keeps the file of COPY, the count of FETCH.
