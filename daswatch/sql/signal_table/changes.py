@@ -1678,20 +1678,27 @@ def _in_body(stop: str) -> str:
     return rf"(?:[^\w«»]|(?!{stop})\w++){{0,1500}}+{stop}"
 
 
+def _copied_by_a_trigger(
+    column: str, insert: str = r"\binsert into ", insert_sqlserver: str = r"\binsert (?:into )?"
+) -> tuple[Pattern, ...]:
+    """A trigger, or the function of one, that inserts such a column of new rows."""
+    return (
+        Pattern(("postgresql", "mysql"), ("new",), rf"{insert}[^;]{{1,600}}?\bnew\.{column}"),
+        Pattern(_ORACLE, ("trigger",), rf"{insert}[^;]{{1,600}}?(?:\$|:new)\.{column}"),
+        Pattern(
+            _SQLSERVER,
+            ("inserted",),
+            rf"{insert_sqlserver}[^;]{{1,200}}?\bselect [^;]{{0,300}}?\b{column}[^;]{{0,300}}?\bfrom inserted\b",
+        ),
+    )
+
+
 # Columns that hold what a payment needs. A history of them is not kept, so nothing copies them for one.
 _CARD = r"[\w$#]{0,30}?(?:card_?n|card_?pan|cvv|cvc)[\w$#]{0,30}"
 _CARD_COPY = Signal(
     "card-copy",
     "A trigger, or the function of one, copies card numbers or security codes of new rows to another table.",
-    (
-        Pattern(("postgresql", "mysql"), ("new",), rf"\binsert into [^;]{{1,600}}?\bnew\.{_CARD}"),
-        Pattern(_ORACLE, ("trigger",), rf"\binsert into [^;]{{1,600}}?(?:\$|:new)\.{_CARD}"),
-        Pattern(
-            _SQLSERVER,
-            ("inserted",),
-            rf"\binsert (?:into )?[^;]{{1,200}}?\bselect [^;]{{0,300}}?\b{_CARD}[^;]{{0,300}}?\bfrom inserted\b",
-        ),
-    ),
+    _copied_by_a_trigger(_CARD),
     samples={
         "postgresql": (
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO log VALUES (NEW.card_number);"
@@ -1738,13 +1745,7 @@ _PASSWORD_COPY = Signal(
     "password-copy",
     "A trigger, or the function of one, copies new passwords to a table that is not a history, a log or an audit.",
     (
-        Pattern(("postgresql", "mysql"), ("new",), rf"{_COLLECTED}[^;]{{1,600}}?\bnew\.{_PASSWORD}"),
-        Pattern(_ORACLE, ("trigger",), rf"{_COLLECTED}[^;]{{1,600}}?(?:\$|:new)\.{_PASSWORD}"),
-        Pattern(
-            _SQLSERVER,
-            ("inserted",),
-            rf"{_COLLECTED}[^;]{{1,200}}?\bselect [^;]{{0,300}}?\b{_PASSWORD}[^;]{{0,300}}?\bfrom inserted\b",
-        ),
+        *_copied_by_a_trigger(_PASSWORD, _COLLECTED, _COLLECTED),
         # Whole rows, into what looks like the catalog's own.
         Pattern(
             _PG,

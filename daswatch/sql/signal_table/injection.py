@@ -74,7 +74,7 @@ TAUTOLOGY = Signal(
             without=_OPTIONAL_FILTER,
         ),
         # A query builder's `(a.owner = 5 or 1=1)` is whole. An injection that is ends with a comment.
-        Pattern(ALL, ("or", "xor"), rf"{_TRUE_AT_END}", without=_BUILDERS_GROUP),
+        Pattern(ALL, ("or", "xor"), _TRUE_AT_END, without=_BUILDERS_GROUP),
         Pattern(ALL, ("or",), _BUILDERS_GROUP, raw=r"--|#|/\*"),
         # Random numbers, or the same text on both sides, are not an optional filter.
         Pattern(
