@@ -51,7 +51,9 @@ _ERROR_TYPE = re.compile(r"[a-z][a-z0-9_]{0,80}", re.ASCII)
 # What a node that is not the manager makes of an error that it cannot pass on: the reason begins with its own name.
 _WRAPPER = "not_serializable_exception_wrapper"
 # What comes from another node, as on every domain of several, has lost the type `validation_exception`.
-_SHARD_LIMIT = re.compile(r"Validation Failed: 1: this action would add \[\d+\] total\b")
+_INDEX_REFUSED = re.compile(
+    r"Validation Failed: 1: (?:this action would add \[\d+\] total|expected (?:total copies|max cap on auto expand))\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,6 +555,6 @@ def _error_type(value: object, reason: str = "") -> str:
     """OpenSearch's name for an error, of a wrapped one its own; empty for a text, which may quote what was sent."""
     if not isinstance(value, str) or not _ERROR_TYPE.fullmatch(value):
         return ""
-    if value == AMBIGUOUS and _SHARD_LIMIT.match(reason):
+    if value == AMBIGUOUS and _INDEX_REFUSED.match(reason):
         return "validation_exception"
     return (_error_type(reason.partition(":")[0]) if value == _WRAPPER else "") or value

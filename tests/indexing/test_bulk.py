@@ -562,19 +562,25 @@ def test_full_shard_is_the_domains_fault(full_from: int) -> None:
     assert "2^31" in result.cause
 
 
-def test_shard_limit_is_named_whichever_node_says_it() -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "this action would add [3000] total shards, but this cluster currently has [6]/[3000] maximum shards open;",
+        "this action would add [4000] total LOCAL_ONLY shards, but this cluster currently has [6]/[3000] maximum "
+        "LOCAL_ONLY shards open;",
+        "expected total copies needs to be a multiple of total awareness attributes [3];",
+        "expected max cap on auto expand to be a multiple of total awareness attributes [3];",
+    ],
+)
+@pytest.mark.parametrize("error_type", ["validation_exception", "illegal_argument_exception"])
+def test_index_that_cannot_be_created_is_named_whichever_node_says_it(error_type: str, reason: str) -> None:
     """Three nodes of 3.4.0: the manager's validation_exception is called so on its own node alone."""
-    reason = (
-        "Validation Failed: 1: this action would add [4000] total LOCAL_ONLY shards, but this cluster currently has "
-        "[6]/[3000] maximum LOCAL_ONLY shards open;"
-    )
     given = [document(0)]
 
-    for error_type in ("validation_exception", "illegal_argument_exception"):
-        result = write(Endpoint([domain(lambda *_, kind=error_type: (400, kind, reason))] * 2), given)
+    result = write(Endpoint([domain(lambda *_: (400, error_type, f"Validation Failed: 1: {reason}"))] * 2), given)
 
-        assert (result.unwritten, result.refused) == (given, [])
-        assert "shard limit" in result.cause
+    assert (result.unwritten, result.refused) == (given, [])
+    assert "shard limit is reached, or it demands another number of copies" in result.cause
 
 
 def test_reason_that_quotes_a_document_is_no_full_shard() -> None:
