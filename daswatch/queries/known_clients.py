@@ -88,7 +88,7 @@ def looked_at_since(detection: Detection, group: Candidate) -> datetime:
 def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     """The body of the search for a group's clients and, where their pace counts, for the times of their events."""
     rule = known_clients_of(detection)
-    begin = iso_milliseconds(looked_at_since(detection, group)) if rule.steady else group.first_seen
+    begin = iso_milliseconds(looked_at_since(detection, group))
     until = iso_milliseconds(moment_of(group.last_seen) + _MILLISECOND)
     fields = CLIENT_FIELDS + (("statementHash",) if rule.same_statements else ())
     aggregations: dict[str, Any] = {

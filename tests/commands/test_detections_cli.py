@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,7 +37,6 @@ from daswatch.times import iso_milliseconds
 from demo.opensearch import AnyNode
 from demo.scenarios import EVERY_SCENARIO
 from demo.traffic import produce
-from tests import ROOT
 from tests.harness.installed import give_back, installed_prefix, remove
 
 NAMES = [folder.name for folder in rule_folders()]
@@ -201,37 +198,6 @@ def test_show_says_why_there_is_none(name: str, view: str, expected: str) -> Non
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{name} {expected}: ")
     assert len(result.stdout.splitlines()) == 1
-
-
-WITHOUT = """
-import sys
-sys.modules[sys.argv.pop(1)] = None
-from daswatch.cli import app
-app()
-"""
-
-
-def without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line where a module is not installed."""
-    command = [sys.executable, "-c", WITHOUT, module, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
-
-
-@pytest.mark.parametrize(("module", "name"), [("sigma", "pySigma"), ("yaml", "PyYAML")])
-def test_without_the_compiler_a_line_says_what_to_install(module: str, name: str) -> None:
-    done = without(module, "detections", "list")
-
-    assert done.returncode == 2
-    assert done.stderr == f"daswatch: {name} is missing (expected: pip install 'daswatch[compile]')\n"
-
-
-def test_without_the_compiler_other_commands_work() -> None:
-    # It asks for its settings, so it was imported and begun.
-    done = without("sigma", "setup")
-
-    assert done.returncode == 2
-    assert "OPENSEARCH_ENDPOINT is missing" in done.stderr
-    assert "compile" not in done.stderr
 
 
 def test_compile_writes_what_the_functions_read(tmp_path: Path, tuning: str) -> None:
