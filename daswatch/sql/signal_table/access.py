@@ -635,25 +635,25 @@ _LAMBDA_CALL = Signal(
 _TYPE = r"(?:::[\w.]{1,40})?"
 _BOUND_LAMBDA_CALL = Signal(
     "bound-lambda-call",
-    "A statement does nothing but call a Lambda function, with its name and its input as parameters, as a client's"
-    " prepared statement does.",
+    "A statement does nothing but call a Lambda function with its input as a parameter, as an application's prepared"
+    " statement does.",
     (
         Pattern(
             _PG,
             ("aws_lambda",),
-            rf"\A(?:select ?(?:\* ?from )?|call )aws_lambda\.invoke\((?:\${_TYPE}|aws_commons\."
-            rf"create_lambda_function_arn\(\${_TYPE}(?:,[?$]{_TYPE})?\)),\${_TYPE}(?:,[?$]{_TYPE}){{0,4}}\);?\Z",
+            rf"\A(?:select ?(?:\* ?from )?|call )aws_lambda\.invoke\((?:[?$]{_TYPE}|aws_commons\."
+            rf"create_lambda_function_arn\([?$]{_TYPE}(?:,[?$]{_TYPE})?\)),\${_TYPE}(?:,[?$]{_TYPE}){{0,4}}\);?\Z",
         ),
     ),
     samples={
         "postgresql": (
             "SELECT * FROM aws_lambda.invoke($1, $2::json, 'Event')",
-            "select aws_lambda.invoke(aws_commons.create_lambda_function_arn($1, 'eu-west-1'), $2)",
+            "select aws_lambda.invoke(aws_commons.create_lambda_function_arn('embed', 'eu-west-1'), $1)",
         ),
     },
     near_misses={
         "postgresql": (
-            "SELECT aws_lambda.invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', $1)",
+            "SELECT aws_lambda.invoke('arn:aws:lambda:eu-west-1:123456789012:function:f', '{}')",
             "SELECT aws_lambda.invoke($1, (SELECT json_agg(c) FROM customers c))",
             "SELECT aws_lambda.invoke($1, $2); SELECT 1",
             "SELECT aws_lambda.invoke($1, $2) FROM customers",
@@ -974,6 +974,13 @@ _ROW_AGGREGATION = Signal(
             rf"\b(?:group_concat|string_agg|array_agg|json_agg)\({_UP_TO_FROM}"
             rf"information_schema\.(?:tables|columns|schemata)\b{_NOT_GROUPED}",
         ),
+        # Encoded, and by ranges of keys.
+        Pattern(
+            _MYSQL,
+            ("group_concat",),
+            rf"\bgroup_concat\((?:distinct )?(?:hex|to_base64|compress)\({_UP_TO_FROM}[\w$#.]{{1,130}} where "
+            r"\(?[\w$#.]{1,130} between [?01] and [?01]\)?$",
+        ),
         _calls(_PG, *words("query_to_xml query_to_xml_and_xmlschema"), raw=_NOT_A_COUNT),
         # Rows put aside in a large object.
         Pattern(
@@ -1018,6 +1025,7 @@ _ROW_AGGREGATION = Signal(
         "mysql": (
             "SELECT JSON_ARRAYAGG(JSON_OBJECT('id', id, 'email', email)) FROM customers",
             "SELECT GROUP_CONCAT(CONCAT_WS(0x3a, login, pass) SEPARATOR 0x0a) FROM users",
+            "SELECT GROUP_CONCAT(HEX(CONCAT(login, pass)) SEPARATOR 0x0a) FROM users WHERE id BETWEEN 0 AND 9999",
             "SELECT GROUP_CONCAT(table_name) FROM information_schema.tables WHERE table_schema = DATABASE()",
             "SELECT a FROM t WHERE id = -4 UNION SELECT NULL,(SELECT GROUP_CONCAT(email) FROM users),NULL",
         ),

@@ -928,13 +928,15 @@ _SCRATCH_DROP = Signal(
     in_bodies=False,
 )
 
+_COPIES = "(?:test|testing|training|train|dev|qa|uat|sit|stage|staging|sandbox|demo|copy)"
 _DATABASE_DROP = Signal(
     "database-drop",
     "A database, or a schema with all that is in it, is dropped.",
     (
         Pattern(_PG, ("database",), rf"(?<!,)\bdrop database {_IF}(?!on\b|to\b)[\w?$]"),
         Pattern(_PG, ("cascade",), rf"\bdrop schema {_IF}(?!pg_temp)[^;]{{1,200}}? ?\bcascade\b"),
-        Pattern(_PG, ("owned",), r"\bdrop owned by\b"),
+        # Without CASCADE, what is left over of an account that is removed: its privileges.
+        Pattern(_PG, ("owned",), r"\bdrop owned by [^;]{1,200}? ?\bcascade\b"),
         Pattern(_MYSQL, words("database schema"), rf"\bdrop (?:database|schema) {_IF}[\w?$]"),
         Pattern(
             _ORACLE, words("database pluggable"), r"(?:^|[;(]|\bbegin |\bthen )drop (?:pluggable )?database\b(?! link)"
@@ -950,14 +952,22 @@ _DATABASE_DROP = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            words("rds_drop_database rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
-            r"\b(?:rds_drop_(?:database|ssis_database|ssrs_databases)|sp_dbremove|sp_detach_db)\b",
+            words("rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
+            r"\b(?:rds_drop_(?:ssis_database|ssrs_databases)|sp_dbremove|sp_detach_db)\b",
+        ),
+        # Its argument names the database. Not one that is named as a copy.
+        Pattern(
+            _SQLSERVER,
+            ("rds_drop_database",),
+            r"\brds_drop_database\b",
+            rf"\brds_drop_database\b(?!\]?[\s\w@=\[]{{1,60}}n?'[^';]{{0,120}}_{_COPIES}'\s{{0,9}};?\s{{0,9}}\Z)",
         ),
     ),
     samples={
         "postgresql": (
             "DROP DATABASE store WITH (FORCE)",
             "drop schema if exists sales cascade",
+            "DROP OWNED BY app CASCADE",
             'DROP DATABASE IF EXISTS "test_0"',
         ),
         "mysql": (
@@ -966,17 +976,30 @@ _DATABASE_DROP = Signal(
             "DROP/**/SCHEMA IF EXISTS store",
         ),
         "oracle": ("DROP USER STORE CASCADE", "DROP PLUGGABLE DATABASE store INCLUDING DATAFILES"),
-        "sqlserver": ("DROP DATABASE [store]", "EXECUTE msdb.dbo.rds_drop_database N'store'"),
+        "sqlserver": (
+            "DROP DATABASE [store]",
+            "EXECUTE msdb.dbo.rds_drop_database N'store'",
+            "exec msdb.dbo.rds_drop_database 'store_test'; exec msdb.dbo.rds_drop_database 'store'",
+        ),
     },
     near_misses={
-        "postgresql": ("DROP SCHEMA empty_one", "DROP TABLE t CASCADE", "CREATE DATABASE store"),
+        "postgresql": (
+            "DROP SCHEMA empty_one",
+            "DROP TABLE t CASCADE",
+            "CREATE DATABASE store",
+            "DROP OWNED BY ben_k",
+        ),
         "mysql": (
             "SHOW CREATE DATABASE store",
             "CREATE PROCEDURE p() DROP DATABASE store",
             "GRANT DROP ON store.* TO x",
         ),
         "oracle": ("DROP DATABASE LINK x", "DROP USER BEN_K", "GRANT DROP ANY TABLE TO X"),
-        "sqlserver": ("DROP DATABASE AUDIT SPECIFICATION s", "SELECT 1 FROM rds_drop_log"),
+        "sqlserver": (
+            "DROP DATABASE AUDIT SPECIFICATION s",
+            "SELECT 1 FROM rds_drop_log",
+            "EXECUTE msdb.dbo.rds_drop_database N'Store_Training'",
+        ),
     },
     in_bodies=False,
 )
@@ -1173,6 +1196,40 @@ _OBJECT_RENAME = Signal(
             "EXEC sp_rename 'dbo.Customers.Email', 'Mail', 'COLUMN'",
             "EXEC sp_rename N'dbo.t.i', N'j', N'INDEX'",
         ),
+    },
+    in_bodies=False,
+)
+
+_ASIDE = r"(?:new|next|tmp|temp|build|load|stg|staging|swap|shadow)"
+_TABLE_SWAP = Signal(
+    "table-swap",
+    "A table that was built aside is renamed to what it is a new version of: sales_new to sales.",
+    (
+        Pattern(
+            ("postgresql", "mysql", "oracle"),
+            ("rename",),
+            rf"\balter table {_IF}(?:[\w$#]{{1,60}}\.)?([a-z][\w$#]{{0,60}}?)_{{1,2}}{_ASIDE} rename (?:to |as )?"
+            r"(?:[\w$#]{1,60}\.)?\1(?=[;,]|$)",
+        ),
+        Pattern(
+            _MYSQL,
+            ("rename",),
+            rf"(?:\brename table |,)(?:[\w$#]{{1,60}}\.)?([a-z][\w$#]{{0,60}}?)_{{1,2}}{_ASIDE} to "
+            r"(?:[\w$#]{1,60}\.)?\1(?=[;,]|$)",
+        ),
+    ),
+    samples={
+        "postgresql": ("ALTER TABLE mart.sales__new RENAME TO sales", 'ALTER TABLE "sales_tmp" RENAME TO "sales"'),
+        "mysql": (
+            "RENAME TABLE sales TO sales_old, sales_new TO sales",
+            "ALTER TABLE `sales_next` RENAME TO `sales`",
+        ),
+        "oracle": ("ALTER TABLE MART.SALES_NEW RENAME TO SALES", 'ALTER TABLE "SALES_TMP" RENAME TO "SALES"'),
+    },
+    near_misses={
+        "postgresql": ("ALTER TABLE sales RENAME TO sales_old", "ALTER TABLE other_new RENAME TO sales"),
+        "mysql": ("RENAME TABLE sales TO sales_new", "ALTER TABLE sales_new RENAME COLUMN a TO b"),
+        "oracle": ("ALTER TABLE SALES RENAME TO SALES_OLD",),
     },
     in_bodies=False,
 )
@@ -1912,7 +1969,8 @@ _PERSISTENT_CODE = Signal(
         Pattern(
             _SQLSERVER,
             words("activation notification classifier_function"),
-            r"\bwith ?\([^;]{0,200}?\bactivation ?\(|\bcreate event notification\b|\bclassifier_function=(?!null)",
+            r"\bwith ?\([^;]{0,200}?\bactivation ?\(|\b(?:create|alter) queue [^;]{1,200}?\bactivation ?\((?!drop\b)"
+            r"|\bcreate event notification\b|\bclassifier_function=(?!null)",
         ),
     ),
     samples={
@@ -1971,6 +2029,55 @@ _PERSISTENT_CODE = Signal(
             "DISABLE TRIGGER trg_audit ON dbo.Customers",
             "EXEC msdb.dbo.sp_help_job",
             "CREATE PROCEDURE p WITH EXECUTE AS OWNER AS SELECT 1",
+        ),
+    },
+)
+
+_GAP = r"(?:\s|/\*[^*]{0,40}\*/){1,9}"  # within a literal, where comments stay
+_RIGHTS_IN_CODE = Signal(
+    "rights-in-code",
+    "Code that is left gives privileges or runs what it receives: a routine with its owner's rights, or the replaced"
+    " command of a job.",
+    (
+        Pattern(
+            _PG,
+            ("job",),
+            r"\b(?:insert into|update) cron\.job\b",
+            r"'\s{0,9}(?:[^']{0,400};\s{0,9})?(?:grant|(?:create|alter|drop) (?:role|user|table|schema|database)|copy"
+            r"|truncate|delete from)\b",
+        ),
+        Pattern(
+            _SQLSERVER,
+            words("owner self execute"),
+            rf"\b(?:create|alter)(?: or alter)? proc(?:edure)? {_up_to('create', 'alter', 'exec', 'execute')}"
+            r"exec(?:ute)? as (?:owner|self|\?)",
+            rf"\b(?:grant{_GAP}|alter{_GAP}(?:server{_GAP})?role\b|create{_GAP}(?:login|user)\b|sp_add(?:srv)?rolemember\b)",
+        ),
+        # The text of a message of Service Broker.
+        Pattern(
+            _SQLSERVER,
+            ("receive",),
+            r"\bcreate (?:or alter )?proc(?:edure)? .{1,900}?\breceive\b[^;]{0,200}?(@\w{1,60})=.{1,900}?"
+            r"\b(?:exec(?:ute)? ?\(\1\)|sp_executesql \1\b)",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "UPDATE cron.job SET command = 'GRANT pg_read_all_data TO app; '||command WHERE jobname = 'nightly'",
+            "INSERT INTO cron.job (schedule, command) VALUES ('0 3 * * *', 'VACUUM; ALTER ROLE app SUPERUSER')",
+        ),
+        "sqlserver": (
+            "CREATE OR ALTER PROC dbo.p WITH EXECUTE AS OWNER AS EXEC(N'ALTER/**/ROLE[db_owner]ADD/**/MEMBER[app]')",
+            "CREATE PROCEDURE dbo.p AS BEGIN DECLARE @m nvarchar(max); RECEIVE TOP(1) @m = CAST(message_body AS"
+            " nvarchar(max)) FROM dbo.q; EXEC(@m) END",
+        ),
+    },
+    near_misses={
+        "postgresql": ("UPDATE cron.job SET active = false WHERE jobname = 'nightly'",),
+        "sqlserver": (
+            "CREATE PROCEDURE p WITH EXECUTE AS OWNER AS EXEC(N'TRUNCATE TABLE dbo.work')",
+            "CREATE PROCEDURE dbo.p AS BEGIN DECLARE @m xml; RECEIVE TOP(1) @m = message_body FROM dbo.q; EXEC dbo.h @m"
+            " END",
         ),
     },
 )
@@ -2575,8 +2682,7 @@ _CHANGE_CAPTURE = Signal(
             words("create_archivelog_dir create_onlinelog_dir"),
             r"\brdsadmin_master_util\.create_(?:archivelog|onlinelog)_dir\b",
         ),
-        Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}add\s{0,3}'"),
-        Pattern(_ORACLE, words("supplemental log"), r"\badd supplemental log\b|\bcreate materialized view log on\b"),
+        Pattern(_ORACLE, ("materialized",), r"\bcreate materialized view log on\b"),
         Pattern(
             _SQLSERVER,
             words("sp_cdc_enable_db sp_cdc_enable_table rds_cdc_enable_db change_tracking"),
@@ -2608,7 +2714,7 @@ _CHANGE_CAPTURE = Signal(
         ),
         "oracle": (
             "BEGIN DBMS_LOGMNR.START_LOGMNR(OPTIONS => 16); END;",
-            "begin rdsadmin.rdsadmin_util.alter_supplemental_logging(p_action => 'ADD', p_type => 'ALL'); end;",
+            "CREATE MATERIALIZED VIEW LOG ON customers",
             "SELECT SQL_REDO FROM V$LOGMNR_CONTENTS",
         ),
         "sqlserver": (
@@ -2621,11 +2727,28 @@ _CHANGE_CAPTURE = Signal(
         "postgresql": ("SELECT * FROM pg_publication", "DROP PUBLICATION p", "SELECT pg_drop_replication_slot('s1')"),
         "mysql": ("SHOW BINARY LOGS", "SHOW MASTER STATUS", "CALL mysql.rds_show_configuration"),
         "oracle": (
-            "begin rdsadmin.rdsadmin_util.alter_supplemental_logging('DROP','ALL'); end;",
+            "begin rdsadmin.rdsadmin_util.alter_supplemental_logging('ADD','ALL'); end;",
             "SELECT * FROM V$LOG",
         ),
         "sqlserver": ("exec sys.sp_cdc_help_change_data_capture", "SELECT * FROM cdc.change_tables"),
     },
+    in_bodies=False,
+)
+
+_CAPTURE_PREPARATION = Signal(
+    "capture-preparation",
+    "The logs get what other systems need to follow the changes of the data. Nothing is read by it.",
+    (
+        Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}add\s{0,3}'"),
+        Pattern(_ORACLE, words("supplemental log"), r"\badd supplemental log\b"),
+    ),
+    samples={
+        "oracle": (
+            "begin rdsadmin.rdsadmin_util.alter_supplemental_logging(p_action => 'ADD', p_type => 'ALL'); end;",
+            "ALTER TABLE customers ADD SUPPLEMENTAL LOG DATA (ALL) COLUMNS",
+        ),
+    },
+    near_misses={"oracle": ("begin rdsadmin.rdsadmin_util.alter_supplemental_logging('DROP','ALL'); end;",)},
     in_bodies=False,
 )
 
@@ -2858,6 +2981,7 @@ CHANGES: tuple[Signal, ...] = (
     _COLUMN_DROP,
     _EMPTY_COPY,
     _OBJECT_RENAME,
+    _TABLE_SWAP,
     _PARTITION_DROP,
     _UNCONDITIONAL_CHANGE,
     _SESSION_KILL,
@@ -2867,10 +2991,12 @@ CHANGES: tuple[Signal, ...] = (
     _PERSISTENT_CODE,
     _CARD_COPY,
     _PASSWORD_COPY,
+    _RIGHTS_IN_CODE,
     _SYSTEM_TRIGGER,
     _FOREIGN_LIBRARY,
     _AUDIT_SWITCH,
     _CHANGE_CAPTURE,
+    _CAPTURE_PREPARATION,
     _APPLICATION_ADMIN,
     _SHADOWED_CODE,
     _ROLE_SETTING,

@@ -603,6 +603,14 @@ DECODED_EXECUTION = Signal(
             ("cast_to_varchar2", "cast_to_nvarchar2", "base64_decode"),
             r"\bexecute immediate ?[^;]{0,60}\b(?:cast_to_n?varchar2|base64_decode) ?\(",
         ),
+        # A constant whose words are interrupted by characters that are taken out.
+        Pattern(
+            ("postgresql", "oracle"),
+            ("replace",),
+            r"\bexecute (?:immediate )?\(?replace\(\?,\?,(?:\?|null)\)",
+            raw=r"\breplace\s{0,9}\(\s{0,9}'[^';]{1,400}'\s{0,9},\s{0,9}'[^'\w\s]{1,3}'\s{0,9},\s{0,9}(?:''|null)"
+            r"\s{0,9}\)",
+        ),
         # Character by character, in a loop.
         Pattern(
             ("postgresql", "oracle"),
@@ -623,6 +631,7 @@ DECODED_EXECUTION = Signal(
             " convert_from(decode(t,'hex'),'utf8'); END$$",
             "DO $$DECLARE t text; BEGIN SELECT body INTO t FROM jobs; EXECUTE convert_from(decode(t, 'base64'),"
             " 'utf8'); END$$",
+            "DO $$BEGIN EXECUTE replace('co~py t fr~om pro~gram ', '~', '') || quote_literal('id'); END$$",
             "DO $$ DECLARE c text := ''; i int; BEGIN FOREACH i IN ARRAY ARRAY[71,82,65] LOOP c := c || chr(i);"
             " END LOOP; EXECUTE c; END $$",
         ),
@@ -651,6 +660,51 @@ DECODED_EXECUTION = Signal(
     },
 )
 
+_SELECTED = r"\Aselect\b[^;()]{1,900}?\bfrom [\w$#.]{1,200}"
+SLICE_READ = Signal(
+    "slice-read",
+    "One of many slices of a table is read, chosen by the remainder or the hash of a key.",
+    (
+        Pattern(
+            ("postgresql", "mysql", "sqlserver"),
+            ("where",),
+            rf"{_SELECTED} where ?\(?[\w$#.]{{1,130}}%{_VALUE}\)?={_VALUE}(?![\w.(])",
+            raw=r"%\s{0,9}(?:1[6-9]|[2-9]\d|\d{3,5})\b",
+        ),
+        Pattern(
+            ("postgresql", "mysql", "oracle"),
+            ("mod",),
+            rf"{_SELECTED} where mod\([\w$#.]{{1,130}},{_VALUE}\)={_VALUE}(?![\w.(])",
+            raw=r"\bmod\s{0,9}\([^()]{1,200},\s{0,9}(?:1[6-9]|[2-9]\d|\d{3,5})\s{0,9}\)",
+        ),
+        Pattern(
+            _ORACLE,
+            ("ora_hash",),
+            rf"{_SELECTED} where ora_hash\([\w$#.]{{1,130}},{_VALUE}\)={_VALUE}(?![\w.(])",
+            raw=r"\bora_hash\s{0,9}\([^()]{1,200},\s{0,9}(?:1[6-9]|[2-9]\d|\d{3,5})\s{0,9}\)",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT id, email FROM customers WHERE id % 61 = 7 AND active",
+            "SELECT * FROM customers WHERE mod(id, 100) = 4",
+        ),
+        "mysql": ("SELECT * FROM `customers` WHERE id % 40 = 3", "SELECT a FROM customers WHERE MOD(id, 40) = 3"),
+        "oracle": (
+            "SELECT NAME, IBAN FROM STORE.CUSTOMERS WHERE ORA_HASH(ROWID, 39) = 3",
+            "SELECT * FROM CUSTOMERS WHERE MOD(ID, 64) = 3",
+        ),
+        "sqlserver": ("SELECT * FROM dbo.Customers WHERE Id % 50 = 7", "SELECT a FROM t WHERE (Id % 32) = 1"),
+    },
+    near_misses={
+        "postgresql": ("SELECT id FROM jobs WHERE id % 4 = 1 AND state = 'new'",),
+        "mysql": ("SELECT id FROM jobs WHERE MOD(id, 8) = 1",),
+        "oracle": ("SELECT ID FROM JOBS WHERE ORA_HASH(ID, 3) = 1",),
+        "sqlserver": ("SELECT Id FROM dbo.Jobs WHERE Id % 2 = 0",),
+    },
+    in_bodies=False,
+)
+
 EVASION: tuple[Signal, ...] = (
     SPLIT_WORD,
     DECODED_EXECUTION,
@@ -658,5 +712,6 @@ EVASION: tuple[Signal, ...] = (
     VALUE_PROBE,
     PAGE_READ,
     STORED_READ,
+    SLICE_READ,
     BATCH_CHANGE,
 )

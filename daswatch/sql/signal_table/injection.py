@@ -68,7 +68,8 @@ TAUTOLOGY = Signal(
         Pattern(
             ALL,
             ("or", "and", "xor", "not"),
-            rf"\b(?:(?:or|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?(?:1=1|0=0)(?!\))"
+            # Behind a parameter, where no value is put together with the statement.
+            rf"\b(?:(?<!\$ )(?:or|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?(?:1=1|0=0)(?!\))"
             rf"|(?:or|and|xor)[ (!]{{1,9}}(?:not[ (]{{1,5}})?"
             rf"(?:\?{_COMPARED}\(?{LITERAL}|{LITERAL}{_COMPARED}\(?\?))(?![\w.(*/+|-])",
             without=_OPTIONAL_FILTER,
@@ -311,6 +312,13 @@ UNION_PROBE = Signal(
         "the catalog."
     ),
     (
+        # A name in braces that no ODBC escape has.
+        Pattern(
+            _MY,
+            ("union",),
+            r"\bunion ?(?:all ?|distinct ?)?\(?select\b[^;]{0,300}?\{(?!(?:fn|oj|d|ts|call|escape|interval|guid)\b)"
+            r"[a-z]\w{0,20} [a-z_][\w$.]{0,60}\}",
+        ),
         # All NULL; or one literal among at least two.
         Pattern(
             ALL,
@@ -391,6 +399,7 @@ UNION_PROBE = Signal(
         "mysql": (
             "SELECT p.id FROM products p WHERE p.category_id = 4 UNION ALL SELECT 1,2,3",
             "SELECT p.id FROM products p WHERE p.category_id = -7639 union select email,pw from users",
+            "SELECT a FROM p WHERE m = -8.union(select@a:=0,{x`login`},`pw`from{t`users`}limit 0,1)",
             (
                 "SELECT p.id FROM products p WHERE p.category_id = 4 UNION ALL SELECT "
                 "CONCAT(0x717a6b7171,version(),0x716b7a7671),NULL#"
