@@ -215,12 +215,13 @@ class DetectionRunner:
         archive_quiet: bool = False,
     ) -> set[str]:
         """Raise alerts of what was found, and note what was seen; return the detections for which that failed."""
-        fired = self._without_known(found.answers.candidates, run)
-        first_seen = [pair for pair in fired if pair[0].kind is DetectionKind.FIRST_SEEN]
-        others = [pair for pair in fired if pair[0].kind is not DetectionKind.FIRST_SEEN]
+        candidates = found.answers.candidates
+        first_seen = [pair for pair in candidates if pair[0].kind is DetectionKind.FIRST_SEEN]
+        others = [pair for pair in candidates if pair[0].kind is not DetectionKind.FIRST_SEEN]
         new, seen_now, known = self._new(first_seen, arrivals.until, run)
+        fired = self._without_known([*others, *new], run)
         failed: set[str] = set()
-        for number, episodes in enumerate(one_after_another([*others, *new]) or [[]]):
+        for number, episodes in enumerate(one_after_another(fired) or [[]]):
             bounded, storms = self._bounded(episodes, run)
             firings, stored = self._firings(bounded, run, gaps=gaps, caught_up=caught_up)
             failed |= self._update_alerts(

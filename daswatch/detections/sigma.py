@@ -479,13 +479,12 @@ class _Compiler:
             return None
         if unknown := section.keys() - {"days", "when", "pace", "few", "statements", "any-statement-of"}:
             self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
-        counted = (DetectionKind.EVENT, DetectionKind.THRESHOLD, DetectionKind.SEQUENCE)
-        if source is not Source.EVENTS or kind not in counted:
-            self._wrong("`known-clients` is for detections of events, thresholds and sequences")
+        if source is not Source.EVENTS or kind is DetectionKind.SILENCE:
+            self._wrong("`known-clients` is for detections of events")
         pace = section.get("pace")
         if pace not in (None, "steady"):
             self._wrong("the `pace` of `known-clients` is steady, or left out")
-        if pace and kind is DetectionKind.EVENT:
+        if pace and kind not in (DetectionKind.THRESHOLD, DetectionKind.SEQUENCE):
             self._wrong("the `pace` of `known-clients` needs a window")
         if "few" in section and not pace:
             self._wrong("`few` of `known-clients` needs a `pace`")

@@ -114,21 +114,25 @@ class SampleRun:
             new = [
                 one for one in found if is_new(detection, one, known.get(sighting_id(detection, one)), learning, now)
             ]
-            fired = {one.resource_id for one in new}
+            fired = {one.resource_id for _, one in self._without_known(detection, new)}
         else:
             fired = self._fired(detection, found, now)
         if detection.source is Source.CONTROL_PLANE:
             return [SampleResult(sample, bool(fired)) for sample in samples]
         return [SampleResult(sample, name in fired) for name, sample in databases.items()]
 
-    def _fired(self, detection: Detection, found: Sequence[Candidate], now: datetime) -> set[str]:
-        """The databases of the groups that become alerts."""
+    def _without_known(self, detection: Detection, found: Sequence[Candidate]) -> list[Fired]:
         judged = self._known_clients.judge([(detection, one) for one in found], Deadline.after(_SECONDS))
         if judged.failures:
             raise SearchUnavailable(f"{detection.name} cannot be run: {judged.failures[detection.name]}")
-        groups = [Group(detection, one, one.first_seen, self._index(detection)) for _, one in judged.fired]
+        return judged.fired
+
+    def _fired(self, detection: Detection, found: Sequence[Candidate], now: datetime) -> set[str]:
+        """The databases of the groups that become alerts."""
+        firing = self._without_known(detection, found)
+        groups = [Group(detection, one, one.first_seen, self._index(detection)) for _, one in firing]
         # A sample may have a fixed day in the future.
-        until = max([iso_milliseconds(now), *(one.last_seen for _, one in judged.fired)])
+        until = max([iso_milliseconds(now), *(one.last_seen for _, one in firing)])
         firings, failures = self._queries.firings(groups, until, Deadline.after(_SECONDS))
         if failures:
             raise SearchUnavailable(f"{detection.name} cannot be run: {failures[detection.name]}")

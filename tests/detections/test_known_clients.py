@@ -81,9 +81,12 @@ def test_what_is_wrong_is_named(section: str, wrong: str) -> None:
         of(section, CORRELATED)
 
 
-def test_detections_with_a_memory_of_their_own_have_no_known_clients() -> None:
-    with pytest.raises(RuleError, match="is for detections of events"):
-        of("{days: 7}", RULE.rstrip() + "\n  first-seen: {learn: 30d}\n")
+def test_what_is_new_can_be_of_known_clients() -> None:
+    first_seen = RULE.rstrip() + "\n  first-seen: {learn: 30d}\n"
+
+    assert of("{days: 7}", first_seen) == KnownClients(7)
+    with pytest.raises(RuleError, match="needs a window"):
+        of("{days: 7, pace: steady}", first_seen)
 
 
 def test_known_clients_are_compiled_and_read() -> None:

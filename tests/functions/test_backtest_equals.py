@@ -17,7 +17,16 @@ import pytest
 
 from daswatch.alerts.alert import Alert, State
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Condition, Detection, DetectionKind, EventSequence, FirstSeen, Level, OwnPast
+from daswatch.detections.detection import (
+    Condition,
+    Detection,
+    DetectionKind,
+    EventSequence,
+    FirstSeen,
+    KnownClients,
+    Level,
+    OwnPast,
+)
 from daswatch.detections.sigma import compile_all, read_tuning
 from daswatch.documents.document import Document
 from daswatch.opensearch.alert_index import AlertIndex
@@ -90,11 +99,12 @@ def detections() -> list[Detection]:
         window_seconds=0, quiet_seconds=QUIET, first_seen=FirstSeen(2, absent_days=4),
         conditions=(Condition("count", 1),),
     )  # fmt: skip
+    returning = replace(dormant, name="returning", known_clients=KnownClients(4))
     more = a_detection(
         name="more", query="activity:DQL", group=("dbUserName",), window_seconds=3_600, quiet_seconds=QUIET,
         conditions=(Condition("sum", 800, "rowCount"),), own_past=OwnPast(days=9, learn_days=1, times=2),
     )  # fmt: skip
-    own = [event, spray, rows, sequence, slow, network, dormant, more]
+    own = [event, spray, rows, sequence, slow, network, dormant, returning, more]
     return [*own, shipped["bruteforce-user"], shipped["off-hours-privileged"]]
 
 

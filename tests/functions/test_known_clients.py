@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from daswatch.deadline import Deadline
-from daswatch.detections.detection import Detection, KnownClients
+from daswatch.detections.detection import Detection, FirstSeen, KnownClients
 from daswatch.detections.samples import Sample
 from daswatch.errors import SearchUnavailable
 from daswatch.opensearch.backtest_runs import BacktestRun
@@ -125,6 +125,37 @@ def test_one_event_that_does_not_match_when_is_reported(harness: RunHarness) -> 
 
     other = {"exitCode": "28000"}
     assert run(harness, attempts(), {"event": {**FAILED, **other}}, detection=rule(when="exitCode:28P01")) == {}
+
+
+@pytest.mark.parametrize(("application", "left_out"), [("closing-job", True), ("closing 2", False)])
+def test_an_account_that_returns_with_its_own_program_is_no_dormant_one(
+    harness: RunHarness, application: str, left_out: bool
+) -> None:
+    dormant = DETECTIONS["dormant-account"]
+    assert dormant.known_clients is not None
+    harness.detections = [
+        replace(
+            dormant,
+            first_seen=FirstSeen(4, absent_days=4),
+            known_clients=replace(dormant.known_clients, days=4),
+        )
+    ]
+    login = {**FAILED, "command": "CONNECT", "class": "CONNECT", "exitCode": None, "clientApplication": "closing-job"}
+    harness.happen(a_sample({"event": login}), NOW)
+    harness.run(minutes(1))
+    later = NOW + timedelta(days=5)
+    harness.happen(a_sample({"event": {**login, "clientApplication": application}}), later)
+
+    report = harness.run(later + timedelta(minutes=1))
+
+    assert report.failing == {}
+    assert dict(report.known_clients) == ({"dormant-account": 1} if left_out else {})
+    assert len(harness.alerts()) == (not left_out)
+
+    # It is noted as seen, whatever came of it.
+    harness.happen(a_sample({"event": {**login, "clientApplication": "psql"}}), later + timedelta(days=1))
+    harness.run(later + timedelta(days=1, minutes=1))
+    assert len(harness.alerts()) == (not left_out)
 
 
 def test_each_client_of_a_group_has_to_be_known(harness: RunHarness) -> None:
