@@ -29,7 +29,7 @@ from daswatch.opensearch.request import request
 from daswatch.opensearch.responses import whole
 from daswatch.opensearch.saved_queries import Group, Question, SavedQueries
 from daswatch.queries.first_seen import Sighting, by_network, is_new, sighting_id
-from daswatch.queries.saved_query import Candidate, Window, event_window
+from daswatch.queries.saved_query import Candidate, Fired, Window, event_window
 from daswatch.settings import Service
 from daswatch.times import iso_milliseconds
 

@@ -899,6 +899,8 @@ _OBJECT_DROP = Signal(
 _SCRATCH = (
     r"(?:[\w$]{1,60}\.)?(?:stg|[\w$]{0,60}(?:tmp|temp_|_temp\b|_stg\b|temporary|staging|scratch|cache))[\w$]{0,60}"
 )
+# Schemas for the time of some work; copies of lost rows among them.
+_SCRATCH_SCHEMA = r"(?:pg_temp\w{0,60}|te?mp|scratch|stg|staging|rescue|restored?|recovered|lost_rows|side)(?: |$)"
 _SCRATCH_DROP = Signal(
     "scratch-drop",
     "All tables that a statement drops or empties have names of temporary tables, stages or caches.",
@@ -909,11 +911,13 @@ _SCRATCH_DROP = Signal(
             rf"\A(?:truncate (?:table )?(?:only )?|drop table {_IF}){_SCRATCH}(?:,{_SCRATCH}){{0,20}}"
             r"(?: (?:restart|continue) identity)?(?: restrict)?;?\Z",
         ),
+        Pattern(_PG, ("schema",), rf"\Adrop schema {_IF}(?={_SCRATCH_SCHEMA})\w{{1,120}}(?: cascade| restrict)?;?\Z"),
     ),
     samples={
         "postgresql": (
             "TRUNCATE TABLE report_stock_tmp RESTART IDENTITY",
             'DROP TABLE IF EXISTS "stg_orders", public.price_cache',
+            "DROP SCHEMA rescue CASCADE",
         ),
     },
     near_misses={
@@ -922,19 +926,58 @@ _SCRATCH_DROP = Signal(
             "TRUNCATE report_tmp CASCADE",
             "DROP TABLE customers -- tmp",
             "DROP TABLE report_tmp; DROP TABLE customers",
+            "DROP SCHEMA rescue, sales CASCADE",
             "TRUNCATE templates",
         ),
     },
     in_bodies=False,
 )
 
+# What names of databases and schemas end with that are copies of others.
 _COPIES = "(?:test|testing|training|train|dev|qa|uat|sit|stage|staging|sandbox|demo|copy)"
+_COPY_CHANGE = Signal(
+    "copy-change",
+    "The database or schema that is dropped, closed or restored is named as a copy of another: shop_test.",
+    (
+        Pattern(("postgresql", "mysql"), ("database",), rf"\A(?:drop|alter) database {_IF}\w{{1,120}}_{_COPIES}\b"),
+        Pattern(_ORACLE, ("user",), rf"\Adrop user {_IF}\w{{1,120}}_{_COPIES} cascade;?\Z"),
+        Pattern(_SQLSERVER, ("database",), rf"\A(?:drop|alter) database {_IF}\w{{1,120}}_{_COPIES}(?: |;|$)"),
+        # Its argument names the database.
+        Pattern(
+            _SQLSERVER,
+            words("rds_drop_database rds_restore_database rds_restore_log"),
+            r"\A(?:exec |execute )?(?:msdb\.)?(?:dbo)?\.?(?:rds_drop_database|rds_restore_database|rds_restore_log)\b",
+            rf"\A[^;']{{1,200}}n?'[^';]{{0,120}}_{_COPIES}'[^;]{{0,600}};?\s{{0,9}}\Z",
+        ),
+    ),
+    samples={
+        "postgresql": ("DROP DATABASE IF EXISTS store_test", "ALTER DATABASE store_qa CONNECTION LIMIT 0"),
+        "mysql": ("DROP DATABASE `store_training`", "drop database if exists store_qa"),
+        "oracle": ("DROP USER STORE_TRAIN CASCADE", 'drop user "STORE_TEST" cascade'),
+        "sqlserver": (
+            "EXECUTE msdb.dbo.rds_drop_database N'Store_Training'",
+            "ALTER DATABASE [Store_Test] SET SINGLE_USER WITH ROLLBACK IMMEDIATE",
+            "exec msdb.dbo.rds_restore_database @restore_db_name='Store_Dev', @s3_arn_to_restore_from='arn:aws:s3:::b'",
+        ),
+    },
+    near_misses={
+        "postgresql": ("DROP DATABASE store", "DROP DATABASE latest"),
+        "mysql": ("DROP DATABASE store",),
+        "oracle": ("DROP USER STORE CASCADE", "DROP USER A_TEST CASCADE; DROP USER STORE CASCADE"),
+        "sqlserver": (
+            "EXECUTE msdb.dbo.rds_drop_database N'Store'",
+            "exec msdb.dbo.rds_drop_database 'store_test'; exec msdb.dbo.rds_drop_database 'store'",
+        ),
+    },
+    in_bodies=False,
+)
+
 _DATABASE_DROP = Signal(
     "database-drop",
     "A database, or a schema with all that is in it, is dropped.",
     (
         Pattern(_PG, ("database",), rf"(?<!,)\bdrop database {_IF}(?!on\b|to\b)[\w?$]"),
-        Pattern(_PG, ("cascade",), rf"\bdrop schema {_IF}(?!pg_temp)[^;]{{1,200}}? ?\bcascade\b"),
+        Pattern(_PG, ("cascade",), rf"\bdrop schema {_IF}(?!{_SCRATCH_SCHEMA})[^;]{{1,200}}? ?\bcascade\b"),
         # Without CASCADE, what is left over of an account that is removed: its privileges.
         Pattern(_PG, ("owned",), r"\bdrop owned by [^;]{1,200}? ?\bcascade\b"),
         Pattern(_MYSQL, words("database schema"), rf"\bdrop (?:database|schema) {_IF}[\w?$]"),
@@ -952,15 +995,8 @@ _DATABASE_DROP = Signal(
         ),
         Pattern(
             _SQLSERVER,
-            words("rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
-            r"\b(?:rds_drop_(?:ssis_database|ssrs_databases)|sp_dbremove|sp_detach_db)\b",
-        ),
-        # Its argument names the database. Not one that is named as a copy.
-        Pattern(
-            _SQLSERVER,
-            ("rds_drop_database",),
-            r"\brds_drop_database\b",
-            rf"\brds_drop_database\b(?!\]?[\s\w@=\[]{{1,60}}n?'[^';]{{0,120}}_{_COPIES}'\s{{0,9}};?\s{{0,9}}\Z)",
+            words("rds_drop_database rds_drop_ssis_database rds_drop_ssrs_databases sp_dbremove sp_detach_db"),
+            r"\b(?:rds_drop_(?:database|ssis_database|ssrs_databases)|sp_dbremove|sp_detach_db)\b",
         ),
     ),
     samples={
@@ -988,17 +1024,21 @@ _DATABASE_DROP = Signal(
             "DROP TABLE t CASCADE",
             "CREATE DATABASE store",
             "DROP OWNED BY ben_k",
+            "DROP SCHEMA IF EXISTS rescue CASCADE",
         ),
         "mysql": (
             "SHOW CREATE DATABASE store",
             "CREATE PROCEDURE p() DROP DATABASE store",
             "GRANT DROP ON store.* TO x",
         ),
-        "oracle": ("DROP DATABASE LINK x", "DROP USER BEN_K", "GRANT DROP ANY TABLE TO X"),
+        "oracle": (
+            "DROP DATABASE LINK x",
+            "DROP USER BEN_K",
+            "GRANT DROP ANY TABLE TO X",
+        ),
         "sqlserver": (
             "DROP DATABASE AUDIT SPECIFICATION s",
             "SELECT 1 FROM rds_drop_log",
-            "EXECUTE msdb.dbo.rds_drop_database N'Store_Training'",
         ),
     },
     in_bodies=False,
@@ -1520,7 +1560,8 @@ _RECOVERY_REMOVAL = Signal(
         Pattern(
             _ORACLE,
             words("purge purge_dba_recyclebin"),
-            r"(?:^|;)purge (?:table|tablespace) |\bpurge_dba_recyclebin\b",
+            r"(?:^|;)purge (?:table|tablespace) (?!\w{1,130} user \w{0,120}(?:stg|stage|staging|tmp|temp)(?:;|$))"
+            r"|\bpurge_dba_recyclebin\b",
         ),
         Pattern(
             _ORACLE,
@@ -1542,9 +1583,8 @@ _RECOVERY_REMOVAL = Signal(
         Pattern(_ORACLE, words("disable_force_logging"), r"\bdisable_force_logging\b"),
         Pattern(
             _ORACLE,
-            words("force_logging alter_flashback disable_flashback crosscheck_archivelog"),
-            r"\bforce_logging\((?:p_enable=>)?false|\bdisable_flashback\b"
-            r"|\bcrosscheck_archivelog\([^;]{0,100}?\btrue\b",
+            words("force_logging alter_flashback disable_flashback"),
+            r"\bforce_logging\((?:p_enable=>)?false|\bdisable_flashback\b",
         ),
         Pattern(
             _ORACLE,
@@ -2622,7 +2662,7 @@ _CHANGE_CAPTURE = Signal(
         Pattern(
             _PG,
             ("publication",),
-            r"\bcreate publication \w|\balter publication [^;]{1,200}?\b(?:add|set) (?:table|tables)\b",
+            r"\bcreate publication \w|\balter publication [^;]{1,200}?\b(?:add|set) tables\b",
         ),
         Pattern(
             _PG,
@@ -2739,16 +2779,22 @@ _CAPTURE_PREPARATION = Signal(
     "capture-preparation",
     "The logs get what other systems need to follow the changes of the data. Nothing is read by it.",
     (
+        # More tables for a replication that exists.
+        Pattern(_PG, ("publication",), r"\balter publication [^;]{1,200}?\b(?:add|set) table\b"),
         Pattern(_ORACLE, ("alter_supplemental_logging",), r"\balter_supplemental_logging\(", r"'\s{0,3}add\s{0,3}'"),
         Pattern(_ORACLE, words("supplemental log"), r"\badd supplemental log\b"),
     ),
     samples={
+        "postgresql": ("ALTER PUBLICATION p ADD TABLE orders, items", "alter publication p set table orders"),
         "oracle": (
             "begin rdsadmin.rdsadmin_util.alter_supplemental_logging(p_action => 'ADD', p_type => 'ALL'); end;",
             "ALTER TABLE customers ADD SUPPLEMENTAL LOG DATA (ALL) COLUMNS",
         ),
     },
-    near_misses={"oracle": ("begin rdsadmin.rdsadmin_util.alter_supplemental_logging('DROP','ALL'); end;",)},
+    near_misses={
+        "postgresql": ("ALTER PUBLICATION p ADD TABLES IN SCHEMA sales", "ALTER PUBLICATION p OWNER TO x"),
+        "oracle": ("begin rdsadmin.rdsadmin_util.alter_supplemental_logging('DROP','ALL'); end;",),
+    },
     in_bodies=False,
 )
 
@@ -2977,6 +3023,7 @@ CHANGES: tuple[Signal, ...] = (
     _OWNERSHIP_CHANGE,
     _OBJECT_DROP,
     _SCRATCH_DROP,
+    _COPY_CHANGE,
     _DATABASE_DROP,
     _COLUMN_DROP,
     _EMPTY_COPY,

@@ -104,6 +104,8 @@ TAUTOLOGY = Signal(
             ALL,
             ("or",),
             r"\bor[ (!]{1,9}(?:not )?(?:1|true|\?)(?=\Z|\)| and\b| or\b| limit\b| order\b| group\b|;| union\b)",
+            # A literal 'false' stands for a condition that a generator found empty.
+            raw=r"(?:\bor|\|\|)\W{0,30}(?:not\W{1,9})?(?:\d|true\b|['\"$](?!f(?:alse)?['\"]))",
         ),
         Pattern(ALL, ("or",), r"\bor[ (]{1,9}([a-z_][\w.]{0,60})(?:=| like )\1(?![\w.(])"),
         Pattern(
