@@ -98,6 +98,7 @@ class KnownClients:
     same_statements: bool = False  # each sent statements of the same shape then
     any_statement_of: str = ""  # Lucene: where every event of the group matches it, the shapes do not matter
     few: int = 0  # with fewer events in a window, their pace does not matter
+    each_host: bool = False  # nor where each host was active itself, not only its network
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,8 @@ def _known_clients(detection: Detection) -> Iterator[str]:
     if rule is None:
         return
     few = f", or fewer than {rule.few}" if rule.few else ""
-    pace = f", and their events are evenly spread{few}" if rule.steady else ""
+    each = ", or each host was active itself" if rule.each_host else ""
+    pace = f", and their events are evenly spread{few}{each}" if rule.steady else ""
     did = "all sent statements of the same shapes to" if rule.same_statements else "were all active at"
     days = duration(rule.days * 86_400)
     yield f"Groups whose clients {did} the database {days} before are left out{pace}."

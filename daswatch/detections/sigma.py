@@ -477,7 +477,7 @@ class _Compiler:
         section = self.section.get("known-clients")
         if not section:
             return None
-        if unknown := section.keys() - {"days", "when", "pace", "few", "statements", "any-statement-of"}:
+        if unknown := section.keys() - {"days", "when", "pace", "few", "hosts", "statements", "any-statement-of"}:
             self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
         if source is not Source.EVENTS or kind is DetectionKind.SILENCE:
             self._wrong("`known-clients` is for detections of events")
@@ -486,8 +486,11 @@ class _Compiler:
             self._wrong("the `pace` of `known-clients` is steady, or left out")
         if pace and kind not in (DetectionKind.THRESHOLD, DetectionKind.SEQUENCE):
             self._wrong("the `pace` of `known-clients` needs a window")
-        if "few" in section and not pace:
-            self._wrong("`few` of `known-clients` needs a `pace`")
+        for key in ("few", "hosts"):
+            if key in section and not pace:
+                self._wrong(f"`{key}` of `known-clients` needs a `pace`")
+        if section.get("hosts") not in (None, "each"):
+            self._wrong("the `hosts` of `known-clients` are each, or left out")
         for key in ("when", "any-statement-of"):
             if key in section and section[key] not in self.queries:
                 self._wrong(f"the rule {section[key]!r} of `known-clients` is not in this file")
@@ -498,7 +501,8 @@ class _Compiler:
         days = int(self._value(section["days"]))
         when, any_of = (self.queries[section[key]] if key in section else "" for key in ("when", "any-statement-of"))
         few = int(self._value(section.get("few", 0)))
-        return KnownClients(days, when, bool(pace), "statements" in section, any_of, few) if days else None
+        known = KnownClients(days, when, bool(pace), "statements" in section, any_of, few, "hosts" in section)
+        return known if days else None
 
     def _own_past(self, kind: DetectionKind, source: Source) -> OwnPast | None:
         """How much more than before a group has to do; nothing where its days are 0, which switches it off."""

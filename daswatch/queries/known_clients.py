@@ -57,12 +57,13 @@ class Client:
     statement: str = ""  # the hash of its shape, where that has to be the same
 
 
-def client_of(key: Mapping[str, Any]) -> Client:
-    """The client of a bucket of CLIENT_FIELDS."""
+def client_of(key: Mapping[str, Any], *, host: bool = False) -> Client:
+    """The client of a bucket of CLIENT_FIELDS; its network is the host alone where that is asked for."""
     address = key["remoteIp"]
     if address:
         parsed = ip_address(address)
-        network = str(ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
+        prefix = parsed.max_prefixlen if host else _PREFIXES[parsed.version]
+        network = str(ip_network((parsed, prefix), strict=False))
     else:
         network = key["remoteHost"] or ""
     return Client(key["dbUserName"] or "", key["clientApplication"] or "", network, key.get("statementHash") or "")
@@ -140,7 +141,10 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
     any_statement = bool(rule.any_statement_of) and not aggregations["compared"]["doc_count"]
     compared = rule.same_statements and not any_statement
     buckets = aggregations["senders" if any_statement else "clients"]["buckets"]
-    clients = {client_of(bucket["key"]) for bucket in buckets}
+    evenly = not rule.steady or _has_few_events(answer["hits"], rule.few) or _has_steady_events(answer["hits"])
+    if not evenly and not rule.each_host:
+        return frozenset()
+    clients = {client_of(bucket["key"], host=not evenly) for bucket in buckets}
     if len(buckets) > _most(compared) or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
         return frozenset()
     if compared and not all(client.statement for client in clients):
@@ -148,8 +152,6 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
     if any(not client.user or not client.network for client in clients):
         return frozenset()
     if rule.when and aggregations["others"]["doc_count"]:
-        return frozenset()
-    if rule.steady and not (_has_few_events(answer["hits"], rule.few) or _has_steady_events(answer["hits"])):
         return frozenset()
     return frozenset(clients)
 

@@ -62,6 +62,7 @@ def test_a_filter_of_when_is_a_setting() -> None:
 def test_steady_needs_a_window() -> None:
     assert of("{days: 7, pace: steady}", CORRELATED) == KnownClients(7, steady=True)
     assert of("{days: 7, pace: steady, few: 9}", CORRELATED) == KnownClients(7, steady=True, few=9)
+    assert of("{days: 7, pace: steady, hosts: each}", CORRELATED) == KnownClients(7, steady=True, each_host=True)
     with pytest.raises(RuleError, match="needs a window"):
         of("{days: 7, pace: steady}")
 
@@ -71,6 +72,8 @@ def test_steady_needs_a_window() -> None:
     [
         ("{days: 7, user: x}", "unknown in `known-clients`: user"),
         ("{days: 7, few: 9}", "`few` of `known-clients` needs a `pace`"),
+        ("{days: 7, hosts: each}", "`hosts` of `known-clients` needs a `pace`"),
+        ("{days: 7, pace: steady, hosts: some}", "the `hosts` of `known-clients` are each"),
         ("{days: 7, pace: fast}", "the `pace` of `known-clients` is steady"),
         ("{days: 7, when: elsewhere}", "'elsewhere' of `known-clients` is not in this file"),
         ("{when: from_within}", "'days' is missing"),

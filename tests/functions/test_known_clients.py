@@ -114,6 +114,19 @@ def test_guesses_of_a_known_client_are_reported(harness: RunHarness) -> None:
     assert run(harness, attempts(times=60, apart=1)) == {}
 
 
+@pytest.mark.parametrize(("known", "left_out"), [(3, LEFT_OUT), (2, {})])
+def test_an_uneven_pace_is_that_of_hosts_that_were_all_there(
+    harness: RunHarness, known: int, left_out: dict[str, int]
+) -> None:
+    detection = replace(rule(each_host=True), group=("dbUserName",))
+    hosts = [f"10.61.7.{number}" for number in range(21, 24)]
+    for host in hosts[:known]:
+        before(harness, 8, remoteHost=host)
+
+    steps = [attempts(times=30, apart=1, remoteHost=host) for host in hosts]
+    assert run(harness, *steps, detection=detection) == left_out
+
+
 def test_the_pace_counts_only_where_a_rule_says_so(harness: RunHarness) -> None:
     before(harness, 8)
 
