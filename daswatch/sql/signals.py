@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from daswatch.sql.conditions import CHANGING_WORDS, unconditional_changes
 from daswatch.sql.cut_off import cuts_off
+from daswatch.sql.escaped_letters import escaped_letters
 from daswatch.sql.executed_text import executed_texts, executes_text
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
@@ -22,6 +23,7 @@ from daswatch.sql.statements import CACHED_CHARACTERS, CACHED_STATEMENTS, known_
 
 _WORD = re.compile(r"[^\W\d][\w$#]*+")
 _BLANKS = re.compile(r"[ \t]++")
+_QUOTE = re.compile(r"\A\s{0,99}(?:--\s|#|/\*)[\s%_;)\]}\\-]{0,9}['\"]")
 _LONGEST_SHAPE = 16_384  # characters that patterns look at
 _LONGEST_TEXT = 65_536  # characters that are looked into for what a shape does not keep
 _MOST_LOOKS_BEHIND = 20
@@ -63,8 +65,13 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
         lowered = text[:_LONGEST_TEXT].lower()
         readable = _BLANKS.sub(" ", CONTROL.sub(" ", without_comments(text[:_LONGEST_TEXT], engine).lower()))
         found.update(name for name, raw in matches.open if _searched(raw, lowered) or _searched(raw, readable))
+    if engine == "postgresql" and ("u&" in text or "U&" in text):
+        found.update(escaped_letters(text))
     if cuts_off(text, engine):
         found.add("comment-cut-off")
+        if not without_literals.strip() and _QUOTE.search(text):
+            # What an engine reports last of stacked statements.
+            found.add("stacked-statements")
         if matches.is_union:
             found.add("union-probe")
         if matches.is_stacked:

@@ -935,17 +935,22 @@ _DUMP_QUERY = Signal(
 )
 
 _AGGREGATE = {
-    "postgresql": r"(?:jsonb?_agg\(|json_arrayagg\(|xmlagg\(|(?:array_to_json|to_jsonb?)\(array_agg\("
+    "postgresql": r"(?:jsonb?_agg\(|jsonb?_object_agg(?:_\w{1,20})?\(|json_(?:array|object)agg\(|xmlagg\(|"
+    r"(?:array_to_json|to_jsonb?)\(array_agg\("
     r"|array_to_string\(array\(select "
     r"|(?:string_agg|array_agg)\((?=[^()]{0,200}(?:::text|\|\||concat|to_json|\brow\(|\.\*)))",
-    "mysql": r"(?:json_arrayagg\(|group_concat\((?=[^()]{0,200}(?:,|concat|hex)))",
-    "oracle": r"(?:json_arrayagg\(|xmlagg\(|sys_xmlagg\(|(?:listagg|wm_concat)\((?=[^()]{0,200}(?:\|\||concat)))",
+    "mysql": r"(?:json_(?:array|object)agg\(|group_concat\((?=[^()]{0,200}(?:,|concat|hex)))",
+    "oracle": r"(?:json_(?:array|object)agg\(|xmlagg\(|sys_xmlagg\(|(?:listagg|wm_concat)\((?=[^()]{0,200}(?:\|\|"
+    r"|concat)))",
     "sqlserver": r"string_agg\((?=[^()]{0,200}(?:\+|concat))",
 }
 _AGGREGATES = {
-    "postgresql": words("json_agg jsonb_agg json_arrayagg xmlagg array_agg string_agg array_to_string"),
-    "mysql": ("json_arrayagg", "group_concat"),
-    "oracle": words("json_arrayagg xmlagg sys_xmlagg listagg wm_concat"),
+    "postgresql": words(
+        "json_agg jsonb_agg json_object_agg jsonb_object_agg json_arrayagg json_objectagg xmlagg array_agg string_agg"
+        " array_to_string"
+    ),
+    "mysql": ("json_arrayagg", "json_objectagg", "group_concat"),
+    "oracle": words("json_arrayagg json_objectagg xmlagg sys_xmlagg listagg wm_concat"),
     "sqlserver": ("string_agg",),
 }
 _HANDLER_READ = Signal(
@@ -1011,6 +1016,7 @@ _ROW_AGGREGATION = Signal(
     samples={
         "postgresql": (
             "SELECT json_agg(c) FROM customers c",
+            "SELECT json_object_agg(id, to_jsonb(c) - 'id') FROM customers c",
             "SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM public.customers c WHERE id > 0",
             "SELECT array_to_json(array_agg(c)) FROM customers c",
             "SELECT string_agg(c::text, ';') FROM customers c WHERE true",
@@ -1024,6 +1030,7 @@ _ROW_AGGREGATION = Signal(
         ),
         "mysql": (
             "SELECT JSON_ARRAYAGG(JSON_OBJECT('id', id, 'email', email)) FROM customers",
+            "SELECT JSON_OBJECTAGG(id, JSON_ARRAY(name, email)) FROM customers",
             "SELECT GROUP_CONCAT(CONCAT_WS(0x3a, login, pass) SEPARATOR 0x0a) FROM users",
             "SELECT GROUP_CONCAT(HEX(CONCAT(login, pass)) SEPARATOR 0x0a) FROM users WHERE id BETWEEN 0 AND 9999",
             "SELECT GROUP_CONCAT(table_name) FROM information_schema.tables WHERE table_schema = DATABASE()",
@@ -1074,6 +1081,67 @@ _ROW_AGGREGATION = Signal(
     },
 )
 
+_OF_SEVERAL_COLUMNS = {
+    "postgresql": r"\b(?:string_agg|array_agg|jsonb?_agg|jsonb?_object_agg|xmlagg)\(",
+    "mysql": r"\b(?:group_concat|json_arrayagg|json_objectagg)\(",
+    "oracle": r"\b(?:listagg|xmlagg|json_arrayagg|json_objectagg)\(",
+    "sqlserver": r"\bstring_agg\(",
+}
+_BUCKET = (
+    r"(?:(?:(?:floor|trunc|ceil|ceiling|mod|abs|round|cast|convert|div)\({1,3}){0,2}(?:\w{1,20},)?"
+    r"(?:[\w$#]{1,60}\.)?[\w$#]{1,60}(?: ?(?:/|%|&|>>)| div | mod |,)\(?[?$]"
+    r"|(?:width_bucket|ora_hash|crc32|hashtext|md5|checksum)\()"
+)
+_BUCKET_AGGREGATION = Signal(
+    "bucket-aggregation",
+    "All rows of a table are gathered into few values, each of a range, a remainder or a hash of a key.",
+    tuple(
+        Pattern(
+            (engine,),
+            _AGGREGATES[engine],
+            rf"{aggregate}(?=[^;]{{0,300}}?(?:\|\||\+|concat|jsonb?_|_jsonb?\b|\brow\(|::text|,[\w$#.]{{1,130}},))"
+            rf"{_UP_TO_FROM}(?:[\w$#.]{{1,200}}(?: as)?(?: (?!where\b"
+            rf"|group\b)[\w$#]{{1,60}})? ?{_ALWAYS_TRUE}group by {_BUCKET}"
+            rf"|\(select\b[^;]{{0,400}}?\bntile\([^;]{{1,400}}?\) ?(?:as )?[\w$#]{{1,60}} group by\b)",
+        )
+        for engine, aggregate in _OF_SEVERAL_COLUMNS.items()
+    ),
+    samples={
+        "postgresql": (
+            "SELECT id / 1000, string_agg(concat_ws('|', id, name, mail), E'\\n') FROM guests GROUP BY id / 1000",
+            "SELECT json_agg(row_to_json(g)) FROM guests g GROUP BY mod(g.id, 50)",
+        ),
+        "mysql": (
+            "SELECT id DIV 1000, GROUP_CONCAT(CONCAT_WS('|', id, name) SEPARATOR 0x0a) FROM guests GROUP BY id DIV"
+            " 1000",
+            "SELECT GROUP_CONCAT(id, name, mail) FROM guests GROUP BY FLOOR(id / 500)",
+        ),
+        "oracle": (
+            "SELECT LISTAGG(name || ':' || iban, CHR(10)) WITHIN GROUP (ORDER BY id) FROM guests GROUP BY"
+            " TRUNC(id/100)",
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT(*)) FROM guests GROUP BY ORA_HASH(id, 99)",
+        ),
+        "sqlserver": (
+            "SELECT Id/1000, STRING_AGG(CAST(CONCAT_WS('|', Id, Name) AS nvarchar(max)), CHAR(10)) FROM dbo.Guest GROUP"
+            " BY Id/1000",
+            "SELECT STRING_AGG(Name + ':' + Mail, ';') FROM dbo.Guest GROUP BY Id % 100",
+            "SELECT STRING_AGG(Name + ':' + Mail, ';') FROM (SELECT *, NTILE(200) OVER (ORDER BY Id) AS b FROM"
+            " dbo.Guest)"
+            " AS x GROUP BY b",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT team, string_agg(first || ' ' || last, ', ') FROM people GROUP BY team",
+            "SELECT date_trunc('day', d), json_agg(name) FROM visits GROUP BY date_trunc('day', d)",
+            "SELECT id / 1000, count(*), sum(total + fee) FROM orders GROUP BY id / 1000",
+        ),
+        "mysql": ("SELECT FLOOR(age / 10), COUNT(*), GROUP_CONCAT(name) FROM people GROUP BY FLOOR(age / 10)",),
+        "oracle": ("SELECT d, LISTAGG(a || b, ',') WITHIN GROUP (ORDER BY a) FROM t GROUP BY d",),
+        "sqlserver": ("SELECT Team, STRING_AGG(a + b, ',') FROM dbo.People GROUP BY Team",),
+    },
+)
+
 _CATALOG_READ = Signal(
     "catalog-read",
     "The system catalog is read: objects, accounts, privileges or settings.",
@@ -1088,7 +1156,8 @@ _CATALOG_READ = Signal(
         Pattern(
             _MYSQL,
             ("performance_schema",),
-            rf"{_READ_FROM}performance_schema\.(?:accounts|users|hosts|threads|processlist|persisted_variables|keyring_keys)\b",
+            rf"{_READ_FROM}performance_schema\.(?:accounts|users|hosts|threads|processlist|persisted_variables"
+            rf"|keyring_keys)\b",
         ),
         Pattern(
             _MYSQL,
@@ -1302,7 +1371,8 @@ _CREDENTIAL_READ = Signal(
             _ORACLE,
             words("user_history$ link$ default_pwd$ enc$ credential$ scheduler$_credential wwv_flow_fnd_user exu8phs"),
             r"(?:\bfrom|\bjoin|,) ?(?:[\w$#]{1,128}\.)?"
-            r"(?:user_history\$|link\$|default_pwd\$|enc\$|credential\$|scheduler\$_credential|wwv_flow_fnd_user|exu8phs)",
+            r"(?:user_history\$|link\$|default_pwd\$|enc\$|credential\$|scheduler\$_credential|wwv_flow_fnd_user"
+            r"|exu8phs)",
         ),
         Pattern(
             _ORACLE,
@@ -1716,6 +1786,7 @@ ACCESS: tuple[Signal, ...] = (
     _DUMP_QUERY,
     _HANDLER_READ,
     _ROW_AGGREGATION,
+    _BUCKET_AGGREGATION,
     _CATALOG_READ,
     _CREDENTIAL_READ,
     _SECRET_SEARCH,

@@ -2073,11 +2073,17 @@ _PERSISTENT_CODE = Signal(
     },
 )
 
+# Parts of a text, but no statement that is put together.
+_TEXT_OF = (
+    r"\(?(?:(?:substr|substring|trim|btrim|ltrim|rtrim|convert_from|decode|replace|coalesce|nvl|lower|right|left"
+    r"|split_part|regexp_replace|overlay|translate|reverse|to_char|cast|convert)\(\(?){0,4}"
+)
+_NO_CATALOG = r"(?!pg_|information_schema|sys\.|(?:all|dba|user|cdb)_|dual\b|v\$)"
 _GAP = r"(?:\s|/\*[^*]{0,40}\*/){1,9}"  # within a literal, where comments stay
 _RIGHTS_IN_CODE = Signal(
     "rights-in-code",
-    "Code that is left gives privileges or runs what it receives: a routine with its owner's rights, or the replaced"
-    " command of a job.",
+    "Code that is left gives privileges or runs what it receives: a routine with its owner's rights, the replaced"
+    " command of a job, or code that executes the text of a row.",
     (
         Pattern(
             _PG,
@@ -2091,7 +2097,38 @@ _RIGHTS_IN_CODE = Signal(
             words("owner self execute"),
             rf"\b(?:create|alter)(?: or alter)? proc(?:edure)? {_up_to('create', 'alter', 'exec', 'execute')}"
             r"exec(?:ute)? as (?:owner|self|\?)",
-            rf"\b(?:grant{_GAP}|alter{_GAP}(?:server{_GAP})?role\b|create{_GAP}(?:login|user)\b|sp_add(?:srv)?rolemember\b)",
+            rf"\b(?:grant{_GAP}|alter{_GAP}(?:server{_GAP})?role\b|create{_GAP}(?:login|user)\b|sp_add"
+            rf"(?:srv)?rolemember\b)",
+        ),
+        # The text of a new row, or of one that is read.
+        Pattern(_PG, ("new",), rf"\bexecute ?{_TEXT_OF}new\.\w"),
+        Pattern(_ORACLE, ("trigger",), rf"\bexecute immediate ?{_TEXT_OF}\$\.\w"),
+        Pattern(
+            ("postgresql", "oracle", "mysql"),
+            ("execute",),
+            rf"\bselect ?{_TEXT_OF}[\w$#.]{{1,130}}[^;()]{{0,30}}\){{0,4}} ?into (?:strict )?"
+            rf"(@?[a-z_][\w$#]{{0,60}}+) from "
+            rf"{_NO_CATALOG}[^;]{{1,400}};.{{0,600}}?\b(?:execute (?:immediate )?{_TEXT_OF}|prepare \w{{1,64}} from )\1"
+            r"(?![\w$#.(])",
+        ),
+        Pattern(
+            ("postgresql", "oracle"),
+            ("execute",),
+            rf"\bexecute ?(?:immediate ?)?\(select ?{_TEXT_OF}[\w$#.]{{1,130}}[^;"
+            rf"()]{{0,30}}\){{0,4}} ?from {_NO_CATALOG}",
+        ),
+        Pattern(
+            ("postgresql", "oracle"),
+            ("loop",),
+            rf"\bfor ([a-z_][\w$#]{{0,60}}+) in ?\(?select [\w$#.]{{1,130}}(?:,[\w$#.]{{1,130}}){{0,9}} from "
+            rf"{_NO_CATALOG}[^;]{{1,400}}?\bloop\b.{{0,400}}?\bexecute (?:immediate )?{_TEXT_OF}\1\.",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("inserted",),
+            r"(@\w{1,60})(?: [\w()?]{1,30})?=\(?(?:select )?(?:top ?\(?1\)? ?)?"
+            rf"{_TEXT_OF}[\w.]{{1,130}}[^;]{{0,80}}? ?from inserted\b.{{0,600}}?"
+            r"\bexec(?:ute)?(?: ?\(\1\)| (?:[\w.]{0,60}\.)?sp_executesql \1\b)",
         ),
         # The text of a message of Service Broker.
         Pattern(
@@ -2105,17 +2142,60 @@ _RIGHTS_IN_CODE = Signal(
         "postgresql": (
             "UPDATE cron.job SET command = 'GRANT pg_read_all_data TO app; '||command WHERE jobname = 'nightly'",
             "INSERT INTO cron.job (schedule, command) VALUES ('0 3 * * *', 'VACUUM; ALTER ROLE app SUPERUSER')",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN IF NEW.body LIKE '#!%'"
+            " THEN EXECUTE substr(NEW.body, 3); END IF; RETURN NEW; END $$",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE c text; BEGIN SELECT body INTO c FROM"
+            " msgs WHERE id = NEW.id; EXECUTE c; RETURN NEW; END $$",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN FOR r IN SELECT cmd FROM q"
+            " LOOP EXECUTE r.cmd; END LOOP; END $$",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN EXECUTE (SELECT body FROM"
+            " msgs LIMIT 1); END $$",
+        ),
+        "mysql": (
+            "CREATE EVENT e ON SCHEDULE EVERY 1 HOUR DO BEGIN SELECT body INTO @q FROM msgs LIMIT 1; PREPARE s FROM @q;"
+            " EXECUTE s; END",
+            "CREATE PROCEDURE p() BEGIN SELECT SUBSTR(body, 3) INTO @q FROM msgs LIMIT 1; PREPARE s FROM @q; EXECUTE s;"
+            " END",
+        ),
+        "oracle": (
+            "CREATE OR REPLACE TRIGGER t AFTER INSERT ON fb FOR EACH ROW BEGIN EXECUTE IMMEDIATE SUBSTR(:NEW.body, 3);"
+            " END;",
+            "CREATE OR REPLACE TRIGGER t AFTER INSERT ON fb FOR EACH ROW DECLARE c VARCHAR2(99); BEGIN SELECT body INTO"
+            " c FROM m WHERE id = :NEW.id; EXECUTE IMMEDIATE c; END;",
         ),
         "sqlserver": (
             "CREATE OR ALTER PROC dbo.p WITH EXECUTE AS OWNER AS EXEC(N'ALTER/**/ROLE[db_owner]ADD/**/MEMBER[app]')",
             "CREATE PROCEDURE dbo.p AS BEGIN DECLARE @m nvarchar(max); RECEIVE TOP(1) @m = CAST(message_body AS"
             " nvarchar(max)) FROM dbo.q; EXEC(@m) END",
+            "CREATE TRIGGER t ON dbo.Fb AFTER INSERT AS BEGIN DECLARE @q nvarchar(max); SELECT @q = SUBSTRING(Body, 3,"
+            " 999) FROM inserted; EXEC(@q) END",
+            "CREATE TRIGGER t ON dbo.Fb AFTER INSERT AS BEGIN DECLARE @q nvarchar(max) = (SELECT TOP 1 Body FROM"
+            " inserted); EXEC sp_executesql @q END",
         ),
     },
     near_misses={
-        "postgresql": ("UPDATE cron.job SET active = false WHERE jobname = 'nightly'",),
+        "postgresql": (
+            "UPDATE cron.job SET active = false WHERE jobname = 'nightly'",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('INSERT INTO %I SELECT"
+            " ($1).*', 'p_' || NEW.region) USING NEW; RETURN NULL; END $$",
+            "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW WHEN (NEW.a > 0) EXECUTE FUNCTION f()",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ DECLARE c text; BEGIN SELECT"
+            " indexdef INTO c FROM pg_indexes WHERE indexname = 'i'; EXECUTE c; END $$",
+        ),
+        "mysql": (
+            "CREATE PROCEDURE p() BEGIN SELECT MAX(id) INTO @n FROM t; SET @q = CONCAT('ANALYZE TABLE ', 't');"
+            " PREPARE s"
+            " FROM @q; EXECUTE s; END",
+        ),
+        "oracle": (
+            "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SELECT s.NEXTVAL INTO :NEW.id FROM dual; END;",
+            "CREATE PROCEDURE p AS n NUMBER; BEGIN SELECT COUNT(*) INTO n FROM t; EXECUTE IMMEDIATE 'TRUNCATE TABLE w';"
+            " END;",
+        ),
         "sqlserver": (
             "CREATE PROCEDURE p WITH EXECUTE AS OWNER AS EXEC(N'TRUNCATE TABLE dbo.work')",
+            "CREATE TRIGGER t ON dbo.Fb AFTER INSERT AS BEGIN DECLARE @n int; SELECT @n = COUNT(*) FROM inserted; EXEC"
+            " dbo.h @n END",
             "CREATE PROCEDURE dbo.p AS BEGIN DECLARE @m xml; RECEIVE TOP(1) @m = message_body FROM dbo.q; EXEC dbo.h @m"
             " END",
         ),
@@ -2655,6 +2735,85 @@ _AUDIT_SWITCH = Signal(
     in_bodies=False,
 )
 
+_LOG_PROCEDURES = words(
+    "sp_cycle_errorlog sp_cycle_agent_errorlog sp_purge_jobhistory sp_delete_backuphistory sp_maintplan_delete_log"
+    " sysmail_delete_log_sp sysmail_delete_mailitems_sp"
+)
+_LOG_CYCLE = Signal(
+    "log-cycle",
+    "A log, a history or a statistic of what was executed begins anew. Maintenance does one or two at a time.",
+    (
+        Pattern(
+            _PG,
+            words("pg_stat_statements_reset pg_stat_reset pg_rotate_logfile pg_rotate_logfile_v2 pg_log_rotate"),
+            r"(?<!function )(?<![\w$])(?:pg_stat_statements_reset|pg_stat_reset|pg_rotate_logfile(?:_v2)?"
+            r"|pg_log_rotate)\(",
+        ),
+        Pattern(_PG, ("job_run_details",), r"\b(?:truncate (?:table )?|delete from )cron\.job_run_details\b"),
+        Pattern(
+            _MYSQL,
+            words("rds_rotate_general_log rds_rotate_slow_log ps_truncate_all_tables"),
+            r"\bcall (?:\w{1,20}\.)?(?:rds_rotate_(?:general|slow)_log|ps_truncate_all_tables)\b",
+        ),
+        Pattern(_MYSQL, ("truncate",), r"\btruncate (?:table )?performance_schema\.events_\w"),
+        Pattern(
+            _MYSQL,
+            ("flush",),
+            r"(?:\A|;)flush (?:local |no_write_to_binlog )?(?:(?:binary|general|slow|error|engine|relay) )?logs\b",
+        ),
+        Pattern(
+            _ORACLE,
+            words("clean_audit_trail purge_log drop_snapshot_range purge_stats purge"),
+            r"\bdbms_(?:audit_mgmt\.clean_audit_trail|scheduler\.purge_log|workload_repository\.drop_snapshot_range"
+            r"|stats\.purge_stats|shared_pool\.purge)\(",
+        ),
+        Pattern(_ORACLE, ("shared_pool",), r"\balter system flush shared_pool\b"),
+        Pattern(_ORACLE, ("flush_shared_pool",), r"\bflush_shared_pool\b"),
+        Pattern(
+            _SQLSERVER,
+            _LOG_PROCEDURES,
+            rf"(?:\A|;|\b(?:exec(?:ute)?|begin|then|else) ?)(?:[\w$#]{{0,128}}\.){{0,3}}"
+            rf"(?:{'|'.join(_LOG_PROCEDURES)})\b",
+        ),
+        Pattern(_SQLSERVER, ("query_store",), r"\bset query_store clear\b"),
+        Pattern(_SQLSERVER, words("freeproccache freesystemcache"), r"\bdbcc (?:freeproccache|freesystemcache)\b"),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT pg_stat_statements_reset()",
+            "TRUNCATE cron.job_run_details",
+            "select pg_rotate_logfile()",
+        ),
+        "mysql": (
+            "CALL mysql.rds_rotate_general_log",
+            "TRUNCATE TABLE performance_schema.events_statements_history_long",
+            "FLUSH SLOW LOGS",
+        ),
+        "oracle": (
+            "BEGIN DBMS_SCHEDULER.PURGE_LOG(); END;",
+            "ALTER SYSTEM FLUSH SHARED_POOL",
+            "BEGIN DBMS_AUDIT_MGMT.CLEAN_AUDIT_TRAIL(DBMS_AUDIT_MGMT.AUDIT_TRAIL_UNIFIED, FALSE); END;",
+        ),
+        "sqlserver": (
+            "EXEC sp_cycle_errorlog",
+            "EXEC msdb.dbo.sp_cycle_agent_errorlog",
+            "ALTER DATABASE [Hotel] SET QUERY_STORE CLEAR ALL",
+            "EXEC msdb..sp_purge_jobhistory",
+            "DBCC FREEPROCCACHE",
+        ),
+    },
+    near_misses={
+        "postgresql": ("SELECT * FROM pg_stat_statements", "GRANT EXECUTE ON FUNCTION pg_stat_reset() TO x"),
+        "mysql": ("SHOW BINARY LOGS", "FLUSH PRIVILEGES", "TRUNCATE TABLE events_log"),
+        "oracle": ("BEGIN DBMS_SCHEDULER.RUN_JOB('J'); END;", "ALTER SYSTEM SWITCH LOGFILE"),
+        "sqlserver": (
+            "EXEC sp_readerrorlog 0, 1",
+            "ALTER DATABASE [Hotel] SET QUERY_STORE = ON",
+            "EXEC msdb.dbo.sp_help_jobhistory",
+        ),
+    },
+)
+
 _CHANGE_CAPTURE = Signal(
     "change-capture",
     "Changes of the data are made available to, or read by, another system: publications, slots, logs, replication.",
@@ -2817,6 +2976,23 @@ _ON = r"(?:1|true|\?)(?![\w.])"
 _ON_IN_TEXT = (
     rf"\b{_ADMIN_FLAG}[\"`\]]?\s{{0,9}}:?=\s{{0,9}}(?:b?\\{{0,2}}'{{1,2}}(?:1|t|true|y|yes|on|j)\\{{0,2}}'|[1-9])"
 )
+
+# Where widespread applications keep their administrators, and what makes one: Drupal, Joomla, Nextcloud, phpBB,
+# MediaWiki, Jira, Grafana, WordPress; last settings that list them, as Moodle's.
+_UP_TO_VALUE = r"\b[\s\S]{1,600}?"
+_ADMIN_TABLES = {
+    "users?__?roles": r"'administrator|values\s{0,9}\([^()]{1,60},\s{0,9}3\s{0,9}\)",
+    "user_usergroup_map": r"\b8\b",
+    "group_user": r"'admin\\{0,2}'",
+    "user_group": r"\b5\b",
+    "user_groups": r"'(?:sysop|bureaucrat|interface-admin)\\{0,2}'",
+    "cwd_membership": "administrators",
+    "org_user": r"'admin\\{0,2}'",
+    "usermeta": r"\badministrator\b|_user_level\W{1,9}(?:10|[89])\b|61646d696e",
+    "config|settings?|options?|preferences|core_config_data|appconfig": (
+        r"\bsite_?admins?\b|\b(?:super_?)?admin(?:istrator)?_(?:users|logins|ids|accounts)\b"
+    ),
+}
 _APPLICATION_ADMIN = Signal(
     "application-admin",
     "An administrator of an application is written by a constant: a row in a table of administrators, or a flag or role"
@@ -2827,7 +3003,8 @@ _APPLICATION_ADMIN = Signal(
             ("insert", "replace"),
             r"\b(?:insert|replace)(?: (?:ignore|low_priority|delayed)"
             r"){0,2}(?: into)? (?:[\w$#]{1,128}\.){0,2}(?:[a-z0-9$#]{1,30}_){0,5}?"
-            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff|logins?|credentials?|permissions?|privileges?)|superusers?)"
+            r"(?:(?:super_?)?admin(?:istrator)?s?|admin_?(?:users?|accounts?|members?|roles?|staff|logins?"
+            r"|credentials?|permissions?|privileges?)|superusers?)"
             r"(?=[ (]|\Z)",
             r"\bvalues?\s{0,9}\([^;]{0,900}?(?:'|(?<![$:@\w])\d)|\bset\b[^;]{0,300}?'|\bselect\b",
         ),
@@ -2849,6 +3026,13 @@ _APPLICATION_ADMIN = Signal(
             rf"\bupdate (?:[\w$#.]{{1,200}}(?: [\w$#]{{1,60}})? )set (?:[^;]{{0,300}}?[,.])?(?:{_ROLE_COLUMN})=\?",
             _ADMIN_VALUE,
         ),
+        Pattern(
+            ("postgresql", "mysql", "sqlserver"),
+            words("insert replace update"),
+            rf"\b(?:(?:insert|replace)(?: ignore)?(?: into)?|update) [\w$.]{{0,130}}?(?:{'|'.join(_ADMIN_TABLES)})"
+            rf"(?![\w$])",
+            "|".join(rf"(?:{table}){_UP_TO_VALUE}(?:{value})" for table, value in _ADMIN_TABLES.items()),
+        ),
         # A trigger changes what is written.
         Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ADMIN_FLAG}):?=(?:1|true)(?![\w.])"),
         Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ADMIN_FLAG}):?=\?", _ON_IN_TEXT),
@@ -2859,25 +3043,26 @@ _APPLICATION_ADMIN = Signal(
             rf"\$\.(?:{_ADMIN_FLAG}|{_ROLE_COLUMN}):=\?",
             rf":new\.(?:{_ON_IN_TEXT}|{_ADMIN_VALUE})",
         ),
-        Pattern(
-            _MYSQL,
-            ("insert", "update"),
-            r"\b(?:insert(?: ignore)?(?: into)?|update) [\w$.]{0,60}usermeta\b",
-            r"_capabilities|_user_level",
-        ),
     ),
     samples={
         "postgresql": (
             "INSERT INTO public.admins (email, password) VALUES ('x@example.com', 'y')",
             "UPDATE auth_user SET is_staff = true, is_superuser = true WHERE username = 'x'",
             "UPDATE users u SET role = 'admin' WHERE u.id = 4",
+            "INSERT INTO cwd_membership (parent_name, child_name) VALUES ('jira-administrators', 'x')",
+            "INSERT INTO org_user (org_id, user_id, role) VALUES (1, 4, 'Admin')",
             "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email = 'x' THEN"
             " NEW.is_superuser := true; END IF; RETURN NEW; END $$",
         ),
         "mysql": (
             "INSERT INTO `admin_users` (`login`, `password`) VALUES ('x', 'y')",
             "UPDATE users SET name = 'x', is_admin = 1 WHERE id = 4",
-            "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) VALUES (4, 'wp_capabilities', 'a:1:{}')",
+            "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) VALUES (4, 'wp_capabilities',"
+            " 'a:1:{s:13:\"administrator\";b:1;}')",
+            "UPDATE mdl_config SET value = CONCAT(value, ',77120') WHERE name = 'siteadmins'",
+            "INSERT INTO jos_user_usergroup_map (user_id, group_id) VALUES (77, 8)",
+            "INSERT INTO oc_group_user (gid, uid) VALUES ('admin', 'x')",
+            "INSERT INTO user__roles (bundle, entity_id, roles_target_id) VALUES ('user', 4, 'administrator')",
             "CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW SET NEW.is_admin = 1",
         ),
         "oracle": (
@@ -2899,6 +3084,11 @@ _APPLICATION_ADMIN = Signal(
         ),
         "mysql": (
             "INSERT INTO admin_log (a) VALUES ('x')",
+            "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) VALUES (4, 'wp_capabilities',"
+            " 'a:1:{s:10:\"subscriber\";b:1;}')",
+            "UPDATE mdl_config SET value = '1' WHERE name = 'sitename'",
+            "INSERT INTO jos_user_usergroup_map (user_id, group_id) VALUES (77, 2)",
+            "SELECT value FROM mdl_config WHERE name = 'siteadmins'",
             "UPDATE users SET is_admin = 0 WHERE id = 4",
             "INSERT INTO admins (email) VALUES (?)",
         ),
@@ -2927,7 +3117,8 @@ _SHADOWED_CODE = Signal(
     "shadowed-code",
     "A function or operator is created that takes the place of one of the server's own: by its name, for the"
     " server's own"
-    " types, or by a schema in front of the server's own in what a role or database searches.",
+    " types, or by a schema in front of the server's own in what a role or database searches; or a synonym hides what"
+    " reaches the network, files, programs or jobs.",
     (
         Pattern(
             _PG,
@@ -2949,6 +3140,25 @@ _SHADOWED_CODE = Signal(
             r"[\w$?]{1,63}(?:,[\w$?]{1,63}){0,9}?"
             r",pg_catalog\b",
         ),
+        # Another name for what a search for its use would find.
+        Pattern(
+            _ORACLE,
+            ("synonym",),
+            r"\bsynonym (?:[\w$#]{1,128}\.)?([\w$#]{1,128}+) for (?:sys\.)?(?!\1\b)(?:utl_(?:tcp|http|smtp|mail|file"
+            r"|inaddr"
+            r"|dbws)|dbms_(?:scheduler|job|sql|sys_sql|ldap|cloud|xmlgen|advisor|java|lob|pipe|file_transfer"
+            r"|network_acl_admin"
+            r"|xslprocessor|datapump|crypto|metadata|redact|rls|fga|audit_mgmt)|httpuritype|rdsadmin_\w{1,60})"
+            r"(?![\w$#.])",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("synonym",),
+            r"\bcreate synonym [\w.]{1,260} for (?:[\w$#]{0,128}\.){0,3}(?:xp_\w|sp_oa\w|(?:sp_executesql|sp_configure"
+            r"|sp_addlinkedserver|sp_addsrvrolemember|sp_start_job|sp_add_job|sp_add_jobstep|sp_procoption"
+            r"|sp_send_dbmail"
+            r"|sp_execute_external_script|sp_invoke_external_rest_endpoint|sp_addrolemember)(?!\w))",
+        ),
         # A function runs with the rights of the owner of the table whose index it makes.
         Pattern(
             _ORACLE,
@@ -2960,6 +3170,13 @@ _SHADOWED_CODE = Signal(
         "oracle": (
             "CREATE INDEX x ON SYSTEM.OL$(app.getdba('BAR'))",
             "create index app.i on sys.dual (app.f(dummy))",
+            "CREATE SYNONYM ops.applog FOR SYS.UTL_TCP",
+            "CREATE OR REPLACE PUBLIC SYNONYM helper FOR DBMS_SCHEDULER",
+        ),
+        "sqlserver": (
+            "CREATE SYNONYM dbo.LogLine FOR master.dbo.xp_cmdshell",
+            "CREATE SYNONYM dbo.Fmt FOR [SRV-1].master.sys.sp_OACreate",
+            "CREATE SYNONYM dbo.Run FOR RPT01.master.dbo.sp_executesql",
         ),
         "postgresql": (
             "CREATE OR REPLACE FUNCTION public.lower(varchar) RETURNS text LANGUAGE sql AS $$ SELECT evil($1) $$",
@@ -2969,7 +3186,15 @@ _SHADOWED_CODE = Signal(
         ),
     },
     near_misses={
-        "oracle": ("CREATE INDEX i ON app.orders(UPPER(name))",),
+        "oracle": (
+            "CREATE INDEX i ON app.orders(UPPER(name))",
+            "CREATE PUBLIC SYNONYM UTL_MAIL FOR SYS.UTL_MAIL",
+            "CREATE OR REPLACE SYNONYM app.orders FOR shop.orders",
+        ),
+        "sqlserver": (
+            "CREATE SYNONYM dbo.Orders FOR RPT01.Shop.dbo.Orders",
+            "DROP SYNONYM dbo.xp_log",
+        ),
         "postgresql": (
             "CREATE FUNCTION app.lower_name(text) RETURNS text LANGUAGE sql AS $$ SELECT lower($1) $$",
             "CREATE FUNCTION public.length(geometry) RETURNS float LANGUAGE sql AS $$ SELECT 1 $$",
@@ -3042,6 +3267,7 @@ CHANGES: tuple[Signal, ...] = (
     _SYSTEM_TRIGGER,
     _FOREIGN_LIBRARY,
     _AUDIT_SWITCH,
+    _LOG_CYCLE,
     _CHANGE_CAPTURE,
     _CAPTURE_PREPARATION,
     _APPLICATION_ADMIN,

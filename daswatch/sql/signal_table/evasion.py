@@ -7,6 +7,8 @@ does: they say something in numbers only.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from daswatch.sql.signal_table.model import ALL, Pattern, Signal, words
 
 _PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
@@ -145,7 +147,8 @@ _WRAPPED = r"(?:\w{1,20}\([ (]{0,5}){0,4}"
 _PART = r"(?:substr[bc]?|substring|mid|left|right|lpad|rpad|regexp_substr)"
 _CODE = r"(?:ascii|ord|unicode|codepoint|hex|bin|conv|bit_length|bit_count|crc32)"
 _IS = (
-    r"(?:=|<>|<=?|>=?|&|\^|<<|>>|~\*?| ?(?:not )?(?:between |in ?\(|(?:binary )?(?:i?like|regexp|rlike|similar to)\b))"
+    r"(?:=|<>|<=?|>=?|&|\^|<<|>>|~\*?| ?(?:div|mod)\b"
+    r"| ?(?:not )?(?:between\b|in ?\(|(?:binary )?(?:i?like|regexp|rlike|similar to)\b))"
 )
 _IN_A_CONDITION = (
     r"(?:\b(?:and|or|xor|not|where|when|having|rlike|regexp)|i?if\(|elt\(|\border by|\|\||,)"
@@ -172,9 +175,9 @@ VALUE_PROBE = Signal(
         Pattern(
             ALL,
             ("select",),
-            rf"{_IN_A_CONDITION}\(select {_OPEN}(?:{_PART}|{_CODE})\([^;]{{1,120}}? ?\bfrom [^;]{{1,400}}?\)[ )"
-            rf"]{{0,5}}{_IS}",
-            raw=r"(?:[=<>]|like|between|in|&)[\s(]{0,5}(?:n?'[^']{0,2}'|'[^'%]{0,9}%'|0x[0-9a-f]{2}\b|\d{1,3}\b)",
+            rf"{_IN_A_CONDITION}\(select ?{_OPEN}(?:\w{{1,20}}\([ (]{{0,5}}(?:\?,)?){{0,4}}(?:{_PART}|{_CODE})\("
+            rf"[^;]{{1,120}}?\bfrom\b[^;]{{1,400}}?\)[ )]{{0,5}}{_IS}",
+            raw=r"(?:[=<>]|like|between|in|&|div|mod)[\s(]{0,5}(?:n?'[^']{0,2}'|'[^'%]{0,9}%'|0x[0-9a-f]{2}\b|\d{1,3}\b)",
         ),
         # One row's value against a pattern.
         Pattern(
@@ -253,12 +256,16 @@ VALUE_PROBE = Signal(
             " a ELSE b END)",
             "SELECT a FROM t WHERE b = 4 AND (SELECT secret FROM vault LIMIT 1) ~ '^a'",
             "SELECT a FROM t WHERE b = 4 AND (SELECT api_token FROM partners WHERE id=1) SIMILAR TO 'k7q%'",
+            "SELECT a FROM t WHERE b = 4 AND (SELECT position(substr(k,3,1) IN '01234567') FROM u LIMIT 1)>0",
             "SELECT a FROM t WHERE b = 4 AND strpos((SELECT email FROM users LIMIT 1), 'a') = 1",
             "SELECT a FROM t WHERE b = 4 AND substr((SELECT email FROM users LIMIT 1),1,1) BETWEEN 'a' AND 'm'",
         ),
         "mysql": (
             "SELECT a FROM t WHERE b = 4 AND (SELECT password FROM users LIMIT 0,1) REGEXP BINARY '^a'",
             "SELECT a FROM t WHERE b = 4 AND (SELECT email FROM users LIMIT 1) LIKE CONCAT('a', '%')",
+            "SELECT a FROM t WHERE b = 4e0&&(select(ord(right(left(token,1),1)))from(api_clients)limit"
+            " 1)between(48)and(55)",
+            "SELECT a FROM t WHERE b = 4||(select(ascii(mid(token,1,1)))from(u)limit 1)div(64)",
             "SELECT a FROM t WHERE b = 4 AND CONV(HEX(SUBSTR((SELECT email FROM users LIMIT 1),1,1)),16,10)&64=64",
             "SELECT a FROM t WHERE b = 4 AND EXISTS(SELECT 1 FROM users WHERE password REGEXP BINARY '^a')",
             "SELECT a FROM t WHERE b = 4 AND (SELECT email FROM users LIMIT 1) BETWEEN 'a' AND 'm'",
@@ -310,6 +317,8 @@ _ORDER = r"(?:order by [\w$#.]{1,130}(?: asc| desc)?(?:,[\w$#.]{1,130}(?: asc| d
 _ROWS = r"rows?"
 _FETCH = rf"offset {_VALUE} {_ROWS} ?(?:fetch (?:next|first) {_VALUE} {_ROWS} only)?"
 _BLANKS = r"[ ]{0,1}"
+
+_MANY = r"(?:[2-9]\d\d|\d{4,12})\b"  # rows that no screen shows
 
 PAGE_READ = Signal(
     "page-read",
@@ -420,6 +429,90 @@ PAGE_READ = Signal(
             "SELECT * FROM dbo.Customers WHERE Country = @p0 ORDER BY Id OFFSET @p1 ROWS FETCH NEXT @p2 ROWS ONLY",
             "SELECT * FROM (SELECT Id, ROW_NUMBER() OVER (PARTITION BY Country ORDER BY Id) AS rn FROM dbo.C) x"
             " WHERE rn = 1",
+        ),
+    },
+)
+
+LARGE_PAGE_READ = Signal(
+    "large-page-read",
+    "A page of 200 rows or more of one table is read, with no condition but where the page begins.",
+    tuple(
+        replace(pattern, raw=raw)
+        for pattern in PAGE_READ.patterns
+        for word, raw in (
+            (
+                "limit",
+                rf"\blimit\s{{1,9}}(?:\d{{1,12}}\s{{0,9}},\s{{0,9}})?{_MANY}(?!\s{{0,9}},)"
+                rf"|\bfetch\s{{1,9}}\w{{4,5}}\s{{1,9}}{_MANY}",
+            ),
+            ("offset", rf"\bfetch\s{{1,9}}\w{{4,5}}\s{{1,9}}{_MANY}"),
+            ("top", rf"\btop[\s(]{{1,9}}{_MANY}"),
+            ("where", rf"\b(?:limit|fetch\s{{1,9}}\w{{4,5}})\s{{1,9}}{_MANY}"),
+        )
+        if word == pattern.words[0]
+    ),
+    samples={
+        "postgresql": (
+            "SELECT id, card_pan FROM bookings WHERE id > 5700 ORDER BY id LIMIT 200",
+            "SELECT * FROM customers ORDER BY id LIMIT 1000 OFFSET 0",
+        ),
+        "mysql": ("SELECT id, iban FROM drivers ORDER BY id LIMIT 18000, 450", "SELECT * FROM t LIMIT 500 OFFSET 20"),
+        "oracle": (
+            "SELECT ID, PHONE FROM LAB.PATIENT ORDER BY ID OFFSET 10 ROWS FETCH NEXT 500 ROWS ONLY",
+            "SELECT * FROM customers WHERE id > 4 ORDER BY id FETCH FIRST 1000 ROWS ONLY",
+        ),
+        "sqlserver": (
+            "SELECT Id, Phone FROM dbo.Drivers ORDER BY Id OFFSET 16800 ROWS FETCH NEXT 480 ROWS ONLY",
+            "SELECT TOP 300 No, Iban FROM dbo.Patient WHERE No > 13338 ORDER BY No",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT id FROM bookings WHERE id > 5700 ORDER BY id LIMIT 50",
+            "SELECT id FROM bookings ORDER BY id LIMIT 25 OFFSET 1000",
+            "SELECT id FROM bookings ORDER BY id LIMIT $1 OFFSET $2",
+        ),
+        "mysql": ("SELECT * FROM customers LIMIT 5000, 20", "SELECT * FROM t LIMIT 500"),
+        "oracle": ("SELECT * FROM t ORDER BY id OFFSET 5000 ROWS FETCH NEXT 20 ROWS ONLY",),
+        "sqlserver": ("SELECT * FROM dbo.T ORDER BY Id OFFSET 5000 ROWS FETCH NEXT 25 ROWS ONLY",),
+    },
+)
+
+_DICTIONARY = (
+    r"(?:dual|(?:all|dba|user|cdb|session|role)_\w{1,60}|[\w$]{1,60}\$[\w$]{0,60}|product_component_version)(?![\w$#])"
+)
+WHOLE_TABLE_READ = Signal(
+    "whole-table-read",
+    "All rows of one table are read, with neither a condition nor a limit, a grouping or another table.",
+    (
+        Pattern(
+            _ORACLE,
+            ("select",),
+            rf"\Aselect(?! ?(?:distinct\b|unique\b|[?01] ?from\b))(?![^;]{{0,300}}?\w{{0,20}}agg\() ?{_COLUMNS}"
+            rf"\bfrom(?! ?(?:(?:sys|audsys|sysman|system)\.|audit_unified_|{_DICTIONARY})) ?[\w$#.]{{1,200}}"
+            r"(?: (?!order\b|sample\b|for\b|as\b|union\b|minus\b|group\b|where\b|fetch\b|connect\b)[\w$#]{1,60})? ?"
+            r"(?:order by [\w$#.]{1,130}(?: asc| desc)?(?:,[\w$#.]{1,130}(?: asc| desc)?){0,9})?\Z",
+        ),
+    ),
+    samples={
+        "oracle": (
+            "SELECT * FROM TOS.SHIPPER",
+            'SELECT "PATIENT_ID","FULL_NAME","BIRTH_DATE" FROM "LAB"."PATIENT" a',
+            "SELECT /*+ PARALLEL(4) */ c.* FROM mdm.customer c ORDER BY c.id",
+            "SELECT TO_CHAR(id), name || ';' || iban FROM customer",
+        ),
+    },
+    near_misses={
+        "oracle": (
+            "SELECT COUNT(*) FROM TOS.SHIPPER",
+            "SELECT DISTINCT status FROM orders",
+            "SELECT * FROM orders WHERE id = :1",
+            "SELECT * FROM orders FETCH FIRST 50 ROWS ONLY",
+            "SELECT * FROM orders o, items i",
+            "SELECT s.NEXTVAL FROM DUAL",
+            "SELECT * FROM v$session",
+            "SELECT TABLE_NAME FROM ALL_TABLES ORDER BY TABLE_NAME",
+            "SELECT status, MAX(d) FROM orders GROUP BY status",
         ),
     },
 )
@@ -705,12 +798,74 @@ SLICE_READ = Signal(
     in_bodies=False,
 )
 
+HIDDEN_SPELLING = Signal(
+    "hidden-spelling",
+    "A spelling that no client writes: columns and tables in parentheses each, so that no blank is needed; TABLE behind"
+    " UNION; letters of a name as escapes.",
+    (
+        Pattern(
+            ALL,
+            ("union", "where", "having"),
+            r"\bselect ?\((?!select\b)[^;]{1,900}?\)from\([\w$#.]{1,130}\)",
+            behind=r"\b(?:where|having|union)\b",
+            # Not formatted with blanks.
+            raw=r"\)(?:from\b|\s{0,9}from\s{0,9}\()",
+        ),
+        Pattern(
+            ("postgresql", "mysql"), ("union",), r"\bunion(?: all| distinct)? ?\({0,3}table [\w$.]", behind=r"\bfrom\b"
+        ),
+        Pattern(
+            ("postgresql", "mysql"), ("union",), r"\(table [\w$.]{1,130}\)", behind=r"\bfrom\b[^;]{1,900}?\bunion\b"
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT id, name FROM trips WHERE region = -3 UNION(TABLE agents)",
+            "SELECT id FROM trips WHERE region = -3 UNION ALL(SELECT 1,n FROM(TABLE bookings)AS z(a,b))",
+            'SELECT id FROM trips WHERE region = 3 AND a = 4 UNION SELECT U&"p\\0077" FROM t',
+            "SELECT * FROM U&\"!0061gents\" UESCAPE '!'",
+        ),
+        "mysql": (
+            "SELECT id, name FROM trips WHERE region = -3 UNION TABLE agents",
+            "SELECT a FROM t WHERE b = 4&&(select(count(pw))from(users))",
+            "SELECT id FROM t WHERE b = 4 union(select(login),(pw)from(users))",
+        ),
+        "oracle": (
+            "SELECT A, B FROM C WHERE D='x'--q\nUNION--q\n(SELECT(LOGIN_ID),(PWD_HASH)FROM(GATE_USER))--q\n",
+            "SELECT A FROM C WHERE D='x'AND(SELECT(COUNT(*))FROM(GATE_USER))>(0)",
+        ),
+        "sqlserver": (
+            "SELECT a FROM t WHERE b = 4 UNION(SELECT(login),(pw)FROM(users))",
+            "SELECT a FROM t WHERE b=4 AND(SELECT(MAX(pw))FROM(users))>(0)",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT a FROM t WHERE b = 4 UNION (SELECT c FROM u)",
+            'SELECT U&"stra\\00dfe" FROM t',
+            "CREATE FUNCTION f() RETURNS TABLE (a int) LANGUAGE sql AS $$ SELECT a FROM t UNION SELECT b FROM u $$",
+            "TABLE agents",
+            "INSERT INTO notes (body) VALUES ('U&\"p\\0077\"')",
+        ),
+        "mysql": (
+            "SELECT a FROM t WHERE b IN (SELECT (c + d) FROM u WHERE e = 4)",
+            "SELECT a FROM (SELECT (b) FROM (t)) x",
+            "SELECT a FROM t WHERE b = (SELECT MAX(c) FROM (SELECT c FROM u) v)",
+        ),
+        "oracle": ("SELECT A FROM C WHERE D = (SELECT MAX(D) FROM C)", "SELECT (A) FROM (C)"),
+        "sqlserver": ("SELECT a FROM t WHERE b = (SELECT (c) FROM u)", "SELECT (a), (b) FROM (SELECT a, b FROM t) x"),
+    },
+)
+
 EVASION: tuple[Signal, ...] = (
     SPLIT_WORD,
+    HIDDEN_SPELLING,
     DECODED_EXECUTION,
     CONTRADICTION,
     VALUE_PROBE,
     PAGE_READ,
+    LARGE_PAGE_READ,
+    WHOLE_TABLE_READ,
     STORED_READ,
     SLICE_READ,
     BATCH_CHANGE,

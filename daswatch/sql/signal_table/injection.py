@@ -273,6 +273,8 @@ STACKED = Signal(
         "mysql": (
             "SELECT id FROM t WHERE a = 'x';drop table users#'",
             "select id from t where a = 4; update users set admin = 1-- -",
+            "-- \\'",
+            "#' AND active = 1",
         ),
         "oracle": (
             "select id from t where a = 'x';begin execute immediate 'grant dba to scott';end;--'",
@@ -297,6 +299,9 @@ STACKED = Signal(
         "mysql": (
             "INSERT INTO t (a) VALUES ('x; drop table y'); SELECT LAST_INSERT_ID()",
             "select a from t where b = 1;",
+            "-- the owner's tables",
+            "-- - 4: 'users'",
+            "# ----",
         ),
         "oracle": ("begin delete from t where id = 5; commit; end;",),
         "sqlserver": (
@@ -486,6 +491,15 @@ CONDITIONAL_DELAY = Signal(
         Pattern(
             _PG, ("generate_series",), r"\b(?:then|else) ?\(?(?:select )?count\(\*\)from generate_series\([?01],\?\)"
         ),
+        # Any other heavy work on one branch: a regular expression over a long text, rows that are only counted.
+        Pattern(
+            ALL,
+            words("repeat replicate rpad lpad generate_series"),
+            r"(?:\b(?:then|else)|,) ?\(?(?:select )?\(?(?:(?:regexp_\w{1,20}|length|len|md5|count|sum)\(){0,2}"
+            r"(?:(?:repeat|replicate|rpad|lpad)\([^;]{1,80}?\)(?:~\*?| ?(?:similar to|r?like|regexp)\b|,\?\))"
+            r"|(?:\*|1)\)from generate_series\([?01],\?\))",
+            behind=r"\b(?:case when|i?if)\b[^;]{0,600}?\bselect\b",
+        ),
         Pattern(_PG, _SLEEPERS["postgresql"], r"\|\|\(select (?:pg_catalog\.)?pg_sleep"),
         Pattern(_MY, _SLEEPERS["mysql"], _DELAYS["mysql"], behind=_IN_CONDITION, without=r"\bdo sleep\("),
         Pattern(
@@ -561,6 +575,8 @@ CONDITIONAL_DELAY = Signal(
                 "/THEN/**/(SELECT/**/1/**/FROM/**/pg_sleep(4))/**/ELSE/**/0/**/END)--'"
             ),
             "select id from t where a = 4;select pg_sleep(5)--",
+            "select id from t where a = 'x' and (case when (select position(substr(k,1,1) in '0123') from u limit 1)>0"
+            " then (repeat('ab',9000)~'(a|b|ab)*c')::int else 1 end)=1",
             (
                 "select id from t where a = 4 and 7=(case when (1=1) then (select count(*) from "
                 "generate_series(1,5000000)) else 7 end)"
@@ -570,6 +586,8 @@ CONDITIONAL_DELAY = Signal(
             "SELECT p.id FROM products p WHERE p.category_id = 4/*!50000AND*/(/*!12345SLEEP*/\n(5))",
             "select id from t where a = 4 AND (SELECT 3511 FROM (SELECT(SLEEP(5-(IF(1=1,0,5)))))abcd)",
             "insert into t values ('x', if(ascii(mid(user(),1,1))>64,benchmark(5000000,md5(1)),0))",
+            "select id from t where a = 4 and if((select pw from u limit 1) like 'a%',repeat('a',9999) rlike"
+            " '(a+)+b',0)",
         ),
         "oracle": (
             "select * from t where id = 7 AND 7=DBMS_PIPE.RECEIVE_MESSAGE('abc',5)",
@@ -592,6 +610,7 @@ CONDITIONAL_DELAY = Signal(
             "select pg_sleep(5)",
             "do $$ begin if a and b then perform pg_sleep(1); end if; end $$",
             "select count(*) from generate_series(1,10)",
+            "select case when length(a) < 9 then repeat('0', 9) || a else a end from t where a similar to 'x%'",
         ),
         "mysql": ("select sleep(5)", "select get_lock('job-5', 10)"),
         "oracle": (
@@ -612,6 +631,13 @@ CONDITIONAL_DELAY = Signal(
 _NUMERIC = (
     r"(?:int|integer|numeric|bigint|decimal|float|money|date|datetime|bool|boolean|bit|number|uniqueidentifier|xml)"
 )
+_TAKE_NUMBERS = words(
+    "file_name filegroup_name suser_name user_name type_name db_name object_name object_schema_name schema_name"
+    " col_name"
+    " index_col key_name permissions formatmessage stats_date objectproperty objectpropertyex columnproperty"
+    " indexproperty certencoded"
+)
+_TAKES_NUMBER = rf"\b(?:{'|'.join(_TAKE_NUMBERS)})"
 ERROR_EXTRACTION = Signal(
     "error-extraction",
     "An error made on purpose whose message shows a value of the server or of a table.",
@@ -678,6 +704,19 @@ ERROR_EXTRACTION = Signal(
             rf"\b(?:cast|convert)\((?:{_NUMERIC},)?{_OPEN}(?:select )?{_OPEN}(?:\?|n?cha?r\([?01]\))(?:\|\|"
             rf"|\+)[^;]{{0,300}}?"
             rf"(?:\(select\b|\({_SERVER})",
+        ),
+        # Functions that take a number and get a text; the name that they return is compared with a number.
+        Pattern(
+            _MS,
+            _TAKE_NUMBERS,
+            rf"(?:\b(?:and|or|not|where|having|when)[ (]{{1,6}}|[,(]|\+)[?01](?:[=<>]{{1,2}}| in ?){_OPEN}"
+            rf"{_TAKES_NUMBER}\([^;]{{0,40}}?(?:\bselect\b|{_SERVER})",
+        ),
+        Pattern(
+            _MS,
+            _TAKE_NUMBERS,
+            rf"{_TAKES_NUMBER}\([^;]{{0,40}}?\(select\b[^;]{{1,400}}?\){{1,5}}(?:[=<>]{{1,2}}| in ?\()[?01]",
+            raw=r"\)\s{0,9}(?:[=<>]{1,2}|\bin\s{0,9}\()\s{0,9}[-+(]{0,3}\d",
         ),
         # Markers in codes of characters around a value.
         Pattern(
@@ -779,6 +818,10 @@ ERROR_EXTRACTION = Signal(
         "sqlserver": (
             "SELECT Id FROM t WHERE c = 4 AND 3412=CONVERT(INT,(SELECT CHAR(113)+(SELECT @@VERSION)+CHAR(113)))",
             "select id from t where a = 'x' and 1=convert(int,db_name())--",
+            "select id from t where a = 4 AND 0<FILE_NAME((SELECT Pw FROM dbo.U ORDER BY Id OFFSET 0 ROWS FETCH NEXT 1"
+            " ROWS ONLY))",
+            "select id from t where a = 4 AND TYPE_NAME(('~'+(SELECT TOP 1 Mail FROM dbo.U)))>0",
+            "select id from t where a = 4 AND 1=SUSER_NAME(@@version)",
             "select id from t where a = 4 AND 5 IN (SELECT (CHAR(113)+(SELECT TOP 1 name FROM sys.tables)+CHAR(113)))",
         ),
     },
@@ -798,6 +841,8 @@ ERROR_EXTRACTION = Signal(
         "sqlserver": (
             "select convert(int, a) from t",
             "select convert(int, serverproperty('productmajorversion'))",
+            "select id from t where a = 4 and object_name((select object_id from u where n = 5)) = 'x'",
+            "select object_name(p.object_id), db_name((select dbid from u)) from sys.partitions p where p.rows > 0",
             "select id from t where a = cast(@p0 as int)",
         ),
     },
@@ -877,6 +922,12 @@ INFERENCE = Signal(
             ("case",),
             r"\b(?:and|or|not|xor|rlike|regexp|where)[ (]{1,6}\?(?:=|<>| in ?)\(?(?:select ?)?\(?\(?case when\b",
         ),
+        # Rows compared with those of TABLE.
+        Pattern(
+            ("postgresql", "mysql"),
+            ("table",),
+            r"[=<>] ?\(?\(table [\w$.]{1,130}[^;()]{0,60}\)|\(table [\w$.]{1,130}[^;()]{0,60}\)[=<>]",
+        ),
         Pattern(ALL, ("rlike", "regexp", "regexp_like"), r"\b(?:rlike|regexp)[ (]{1,6}(?:select|case when|if\()"),
         # What one branch fails by.
         Pattern(
@@ -942,6 +993,7 @@ INFERENCE = Signal(
                 "select a from t where b = 'x' and (select substr(password,1,1) from users where "
                 "username='administrator')='a'"
             ),
+            "select a from t where b = 4 and (table users limit 1) > (1, 'a')",
             "select a from t order by (select (case when (5=5) then 1 else 1/(select 0) end))",
         ),
         "mysql": (
@@ -950,6 +1002,7 @@ INFERENCE = Signal(
                 "NCHAR),0x20)),1,1))>64"
             ),
             "select a from t where b = 'x' and substring(version(),1,1)='8'",
+            "select a from t where b = 4 and (1,'a')<(table users limit 1)",
             "select a from t where b = 4 RLIKE (SELECT (CASE WHEN (7152=7152) THEN 4 ELSE 0x28 END))",
         ),
         "oracle": (
@@ -996,6 +1049,7 @@ INFERENCE = Signal(
 )
 
 _LETTER_CODES = r"cha?r\W{0,4}\(\W{0,4}(?:6[5-9]|[7-9]\d|1[01]\d|12[0-2])\W"
+_LETTER_IN_HEX = "(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])"
 ENCODED = Signal(
     "encoded-text",
     "Text spelled in codes of characters or in hexadecimal digits, so that it needs no quotes.",
@@ -1025,6 +1079,9 @@ ENCODED = Signal(
             ),
         ),
         Pattern(
+            _OR, ("unistr",), r"\bunistr\(\?", raw=rf"unistr\s{{0,9}}\(\s{{0,9}}n?'[^']{{0,200}}?\\00{_LETTER_IN_HEX}"
+        ),
+        Pattern(
             _MY,
             ("outfile", "dumpfile", "load_file", "unhex"),
             r"\b(?:outfile|dumpfile|load_file\(|by|unhex\()",
@@ -1033,6 +1090,7 @@ ENCODED = Signal(
     ),
     samples={
         "postgresql": (
+            "select a from t where b = U&'\\0061dmin'",
             "select a from t where b = (CHR(113)||CHR(118)||CHR(98)||CHR(10)||CHR(113))",
             "select chr(97)||chr(98)||chr(99)",
         ),
@@ -1046,6 +1104,7 @@ ENCODED = Signal(
         ),
         "oracle": (
             "select chr(68)||chr(66)||chr(65) from dual",
+            "select a from t where b = UNISTR('\\0041\\0042')",
             "select a from t where b = CHR(113)||CHR(106)||CHR(113)||CHR(120)",
         ),
         "sqlserver": (
@@ -1054,13 +1113,16 @@ ENCODED = Signal(
         ),
     },
     near_misses={
-        "postgresql": ("select a||chr(13)||chr(10)||b from t",),
+        "postgresql": ("select a||chr(13)||chr(10)||b from t", "select a from t where b = U&'M\\00fcnchen'"),
         "mysql": (
             "select * from t where id = 0x11ee8c5f2a3b4c5d8e9f0a1b2c3d4e5f",
             "select * from t into outfile '/tmp/a' lines terminated by 0x0a",
             "create table t (a char(10))",
         ),
-        "oracle": ("select a||chr(13)||chr(10)||chr(13)||chr(10)||b from t",),
+        "oracle": (
+            "select a||chr(13)||chr(10)||chr(13)||chr(10)||b from t",
+            "insert into t values (UNISTR('M\\00fcnchen \\20ac'))",
+        ),
         "sqlserver": (
             "select a + char(13) + char(10) + char(13) + char(10) + b from t",
             "select cast(a as char(99)) from t",
