@@ -2741,7 +2741,8 @@ _LOG_PROCEDURES = words(
 )
 _LOG_CYCLE = Signal(
     "log-cycle",
-    "A log, a history or a statistic of what was executed begins anew. Maintenance does one or two at a time.",
+    "A log, a history or a statistic of what was executed is restarted or emptied. Maintenance does one or two at a"
+    " time.",
     (
         Pattern(
             _PG,
