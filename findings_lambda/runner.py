@@ -215,9 +215,9 @@ class DetectionRunner:
         archive_quiet: bool = False,
     ) -> set[str]:
         """Raise alerts of what was found, and note what was seen; return the detections for which that failed."""
-        candidates = found.answers.candidates
-        first_seen = [pair for pair in candidates if pair[0].kind is DetectionKind.FIRST_SEEN]
-        others = [pair for pair in candidates if pair[0].kind is not DetectionKind.FIRST_SEEN]
+        pairs = found.answers.candidates
+        first_seen = [pair for pair in pairs if pair[0].kind is DetectionKind.FIRST_SEEN]
+        others = [pair for pair in pairs if pair[0].kind is not DetectionKind.FIRST_SEEN]
         new, seen_now, known = self._new(first_seen, arrivals.until, run)
         fired = self._without_known([*others, *new], run)
         failed: set[str] = set()

@@ -43,6 +43,7 @@ _MOST_IN_A_ROUND = 10  # connections, the default size of most pools
 _SHORTEST_WAIT_SECONDS = 5.0
 _TOLERANCE = 0.4  # of the usual wait: many services add a quarter of it at random
 _EVEN_SHARE = 0.75  # of the waits, and of the clients that have made a second attempt
+_BACKED_OFF = 3.0  # times the first wait, where a service waits longer after each attempt
 _FEWEST_WAITS = 4  # of several clients together, which also agree with one another
 _FEWEST_WAITS_ALONE = 8  # of one: a patient guesser waits evenly, too, and makes few attempts
 
@@ -213,7 +214,13 @@ def is_steady(attempts: Iterable[Sequence[float]]) -> bool:
 
 def _is_even(waits: Sequence[float], usual: float) -> bool:
     near = sum(abs(wait - usual) <= _TOLERANCE * usual for wait in waits)
-    return usual >= _SHORTEST_WAIT_SECONDS and near >= _EVEN_SHARE * len(waits)
+    return usual >= _SHORTEST_WAIT_SECONDS and (near >= _EVEN_SHARE * len(waits) or _backs_off(waits))
+
+
+def _backs_off(waits: Sequence[float]) -> bool:
+    """Whether each wait is about as long as the one before, or longer, and the last a multiple of the first."""
+    longer = all(later >= (1 - _TOLERANCE) * earlier for earlier, later in pairwise(waits))
+    return longer and waits[-1] >= _BACKED_OFF * waits[0]
 
 
 def _rounds(attempts: Sequence[float]) -> list[tuple[float, int]]:

@@ -1560,8 +1560,7 @@ _RECOVERY_REMOVAL = Signal(
         Pattern(
             _ORACLE,
             words("purge purge_dba_recyclebin"),
-            r"(?:^|;)purge (?:table|tablespace) (?!\w{1,130} user \w{0,120}(?:stg|stage|staging|tmp|temp)(?:;|$))"
-            r"|\bpurge_dba_recyclebin\b",
+            r"(?:^|;)purge (?:table |tablespace (?!\w{1,130} user ))|\bpurge_dba_recyclebin\b",
         ),
         Pattern(
             _ORACLE,

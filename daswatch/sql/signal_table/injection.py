@@ -885,6 +885,13 @@ INFERENCE = Signal(
             f"|user,)[^;]{{0,400}}?"
             rf"(?:,[?01]|for 1|,\?)\){_CLOSE}(?:=|<>|<|>| like | in ?\(| between | regexp )",
         ),
+        # A binary collation distinguishes capital letters.
+        Pattern(
+            ("mysql", "sqlserver"),
+            ("collate",),
+            r"\b(?:and|or|not|xor)[ (]{0,6}\(select (?:top ?\(?[?01]\)? )?[\w.]{1,130} from [^;]{1,400}\) ?"
+            r"collate \w{1,60}(?: like |=|>|<)\(?n?\?",
+        ),
         Pattern(ALL, ("right", "reverse"), rf"\b(?:right|reverse)\(left\({_OPEN}(?:select\b|{_SERVER})"),
         Pattern(
             ALL,
