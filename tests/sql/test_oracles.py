@@ -26,11 +26,11 @@ _POSTGRESQL_LITERALS = frozenset({"SCONST", "USCONST", "BCONST", "XCONST", "ICON
 _SHORTEST = 5  # characters: a shorter literal may as well be a part of a name
 # A fingerprint leaves out what a hash keeps: the code of DO and of functions, the names of roles, of prepared
 # statements and of tables with an alias. It takes `= 1` for `in (1, 2)`, TABLE for SELECT, and any alias, any number of
-# NULLs and any number of values in a call for another.
+# NULLs and any number of values in a call for another, and a word of SQL in quotes for the word.
 _KEPT_BY_HASHES = re.compile(
     r"(?:do|create function|grant|(?:create|alter|drop|set) (?:role|user|group)|set session authorization"
     r"|(?:reassign|drop) owned|execute|explain|table|commit)\b"
-    r"| in \(| as note\b| from \w+ t\b|select null\b|\.invoke\(",
+    r"| in \(| as note\b| from \w+ t\b|select null\b|\.invoke\(|\"name\"",
     re.IGNORECASE,
 )
 # It keeps the file of COPY, the count of FETCH.
