@@ -479,7 +479,7 @@ class _Compiler:
             return None
         if unknown := section.keys() - {"days", "when", "pace", "few", "hosts", "statements", "any-statement-of"}:
             self._wrong(f"unknown in `known-clients`: {', '.join(sorted(unknown))}")
-        if source is not Source.EVENTS or kind is DetectionKind.SILENCE:
+        if source is not Source.EVENTS or kind in (DetectionKind.SILENCE, DetectionKind.FAILING):
             self._wrong("`known-clients` is for detections of events")
         pace = section.get("pace")
         if pace not in (None, "steady"):

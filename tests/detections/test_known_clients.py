@@ -92,6 +92,12 @@ def test_what_is_new_can_be_of_known_clients() -> None:
         of("{days: 7, pace: steady}", first_seen)
 
 
+@pytest.mark.parametrize("section", ["silence: {after: 5m}", "failing: true"])
+def test_what_no_event_fires_has_no_known_clients(section: str) -> None:
+    with pytest.raises(RuleError, match="is for detections of events"):
+        of("{days: 7}", RULE.rstrip() + f"\n  {section}\n")
+
+
 def test_known_clients_are_compiled_and_read() -> None:
     detection = compile_rule("table-drop", RULE.rstrip() + "\n  known-clients: {days: 3}\n")
 
