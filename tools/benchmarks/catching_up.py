@@ -25,7 +25,6 @@ from daswatch.times import iso_milliseconds
 from demo.indexed import documents_of, index_all
 from demo.traffic import produce
 from findings_lambda.run_report import RunReport
-from findings_lambda.runner import DetectionRunner
 from tools.benchmarks.figures import Figures
 from tools.benchmarks.workload import SEED, START
 from tools.runner import detection_runner
@@ -153,27 +152,18 @@ def _until_caught_up(step: Step, client: OpenSearch, moment: datetime) -> Iterat
 
 
 def _run(client: OpenSearch, now: datetime) -> RunReport:
-    return _whole(_runner(client), now)
-
-
-def _measured(client: OpenSearch, now: datetime) -> _Cost:
-    runner = _runner(client)
-    before, begun = cpu_seconds(client), time.perf_counter()
-    report = _whole(runner, now)
-    seconds = time.perf_counter() - begun
-    return _Cost(report, cpu_seconds(client) - before, seconds)
-
-
-def _runner(client: OpenSearch) -> DetectionRunner:
-    return detection_runner(client, compile_all(), _INDICES)
-
-
-def _whole(runner: DetectionRunner, now: datetime) -> RunReport:
-    """A run in which every saved query answered; anything else is no measurement."""
-    report = runner.run(now, Deadline.after(_SECONDS))
+    report = detection_runner(client, compile_all(), _INDICES).run(now, Deadline.after(_SECONDS))
     if report.failing:
         raise RuntimeError(f"saved queries failed: {report.failing}")
     return report
+
+
+def _measured(client: OpenSearch, now: datetime) -> _Cost:
+    """A run that is not the first: the detections are compiled once."""
+    before, begun = cpu_seconds(client), time.perf_counter()
+    report = _run(client, now)
+    seconds = time.perf_counter() - begun
+    return _Cost(report, cpu_seconds(client) - before, seconds)
 
 
 def cpu_seconds(client: OpenSearch) -> float:

@@ -754,6 +754,7 @@ DECODED_EXECUTION = Signal(
 )
 
 _SELECTED = r"\Aselect\b[^;()]{1,900}?\bfrom [\w$#.]{1,200}"
+_SIXTEEN = r"(?:1[6-9]|[2-9]\d|\d{3,5})"  # slices or more: workers share a table in fewer
 SLICE_READ = Signal(
     "slice-read",
     "One of many slices of a table is read, chosen by the remainder or the hash of a key.",
@@ -762,19 +763,19 @@ SLICE_READ = Signal(
             ("postgresql", "mysql", "sqlserver"),
             ("where",),
             rf"{_SELECTED} where ?\(?[\w$#.]{{1,130}}%{_VALUE}\)?={_VALUE}(?![\w.(])",
-            raw=r"%\s{0,9}(?:1[6-9]|[2-9]\d|\d{3,5})\b",
+            raw=rf"%\s{{0,9}}{_SIXTEEN}\b",
         ),
         Pattern(
             ("postgresql", "mysql", "oracle"),
             ("mod",),
             rf"{_SELECTED} where mod\([\w$#.]{{1,130}},{_VALUE}\)={_VALUE}(?![\w.(])",
-            raw=r"\bmod\s{0,9}\([^()]{1,200},\s{0,9}(?:1[6-9]|[2-9]\d|\d{3,5})\s{0,9}\)",
+            raw=rf"\bmod\s{{0,9}}\([^()]{{1,200}},\s{{0,9}}{_SIXTEEN}\s{{0,9}}\)",
         ),
         Pattern(
             _ORACLE,
             ("ora_hash",),
             rf"{_SELECTED} where ora_hash\([\w$#.]{{1,130}},{_VALUE}\)={_VALUE}(?![\w.(])",
-            raw=r"\bora_hash\s{0,9}\([^()]{1,200},\s{0,9}(?:1[6-9]|[2-9]\d|\d{3,5})\s{0,9}\)",
+            raw=rf"\bora_hash\s{{0,9}}\([^()]{{1,200}},\s{{0,9}}{_SIXTEEN}\s{{0,9}}\)",
         ),
     ),
     samples={
