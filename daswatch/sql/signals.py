@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from daswatch.sql.conditions import CHANGING_WORDS, unconditional_changes
 from daswatch.sql.cut_off import cuts_off
-from daswatch.sql.escaped_letters import escaped_letters
+from daswatch.sql.escaped_letters import escaped_letters, may_escape
 from daswatch.sql.executed_text import executed_texts, executes_text
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
@@ -65,7 +65,7 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
         lowered = text[:_LONGEST_TEXT].lower()
         readable = _BLANKS.sub(" ", CONTROL.sub(" ", without_comments(text[:_LONGEST_TEXT], engine).lower()))
         found.update(name for name, raw in matches.open if _searched(raw, lowered) or _searched(raw, readable))
-    if engine == "postgresql" and ("u&" in text or "U&" in text):
+    if engine == "postgresql" and may_escape(text):
         found.update(escaped_letters(text))
     if cuts_off(text, engine):
         found.add("comment-cut-off")

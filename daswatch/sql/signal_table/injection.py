@@ -1098,6 +1098,8 @@ ENCODED = Signal(
     samples={
         "postgresql": (
             "select a from t where b = U&'\\0061dmin'",
+            "select a from t where b = e'\\x61\\144min'",
+            "select a from t where b = E'\\\\\\u0061dmin'",
             "select a from t where b = (CHR(113)||CHR(118)||CHR(98)||CHR(10)||CHR(113))",
             "select chr(97)||chr(98)||chr(99)",
         ),
@@ -1120,7 +1122,12 @@ ENCODED = Signal(
         ),
     },
     near_misses={
-        "postgresql": ("select a||chr(13)||chr(10)||b from t", "select a from t where b = U&'M\\00fcnchen'"),
+        "postgresql": (
+            "select a||chr(13)||chr(10)||b from t",
+            "select a from t where b = U&'M\\00fcnchen'",
+            "select a from t where b = E'\\\\x61646d' and c = E'\\tM\\u00fcnchen\\n'",
+            "select a from t where name like'\\x61'",
+        ),
         "mysql": (
             "select * from t where id = 0x11ee8c5f2a3b4c5d8e9f0a1b2c3d4e5f",
             "select * from t into outfile '/tmp/a' lines terminated by 0x0a",
