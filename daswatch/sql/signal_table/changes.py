@@ -797,7 +797,7 @@ _OBJECT_DROP = Signal(
         Pattern(
             _PG,
             ("truncate",),
-            r"(?<!,)\btruncate (?:table )?(?:only )?(?!pg_temp(?:_\d{1,9})?\b|on\b|to\b|or\b|from\b)(?=[\w?$%])",
+            r"(?<!,)\btruncate (?:table )?+(?:only )?+(?!pg_temp(?:_\d{1,9})?\b|on\b|to\b|or\b|from\b)(?=[\w?$%])",
         ),
         Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
         Pattern(_MYSQL, words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
@@ -863,6 +863,7 @@ _OBJECT_DROP = Signal(
     },
     near_misses={
         "postgresql": (
+            "TRUNCATE TABLE pg_temp.loaded",
             "DROP TABLE IF EXISTS pg_temp_3.work, pg_temp.other",
             "DROP VIEW v",
             "CREATE TRIGGER t BEFORE TRUNCATE ON c FOR EACH STATEMENT EXECUTE FUNCTION f()",
