@@ -13,6 +13,7 @@ from daswatch.documents.activity import WITHOUT_STATEMENT, Activity, is_continua
 from daswatch.documents.noise import AWS_USERS, is_foreign_use
 from daswatch.records.monitoring_record import Event
 from daswatch.sql.account_names import gives_name
+from daswatch.sql.own_password import sets_own_password
 from daswatch.sql.signals import statement_signals
 from daswatch.sql.statements import contains_any
 
@@ -23,12 +24,15 @@ _MAKING = frozenset({Activity.DCL, Activity.EXEC, Activity.DDL, Activity.OTHER, 
 _RUNNING_TEXT = ("dblink", "cron.", "query_to_xml", "pg_authid", "run_command_on")
 _MAKING_OF_ENGINE = {"mysql": _MAKING | {Activity.DML}, "sqlserver": _MAKING | {Activity.DML}}
 
+_PASSWORD_CHANGE = "password-change"
+
 
 class Signal(StrEnum):
     """What is not in the table of signals of statements."""
 
     AWS_USER_NAME_USED = "aws-user-name-used"  # from elsewhere than AWS's own hosts
     EXCLUDED_USER_NAME_GIVEN = "excluded-user-name-given"  # to a user, role or login: made, or renamed
+    OWN_PASSWORD_SET = "own-password-set"
 
 
 def signals_of(
@@ -46,7 +50,11 @@ def signals_of(
         found.append(Signal.EXCLUDED_USER_NAME_GIVEN.value)
     text = event.get("commandText")
     if isinstance(text, str) and _has_statement(event, engine, activity):
-        found += statement_signals(text, engine)
+        of_statement = statement_signals(text, engine)
+        found += of_statement
+        user = event.get("dbUserName")
+        if _PASSWORD_CHANGE in of_statement and isinstance(user, str) and sets_own_password(text, engine, user):
+            found.append(Signal.OWN_PASSWORD_SET.value)
     return found
 
 

@@ -275,6 +275,45 @@ def test_signals_are_the_same_with_every_redaction(redaction: Redaction) -> None
     assert document.source["signals"] == ["comment-cut-off", "union-probe"]
 
 
+EVENTS = {"postgresql": postgresql_event, "mysql": mysql_event, "oracle": oracle_event, "sqlserver": sqlserver_event}
+OWN_PASSWORDS = [
+    ("postgresql", "ALTER USER shop WITH PASSWORD <REDACTED>"),
+    ("postgresql", """alter role "Shop" encrypted password 'x' valid until '2033-01-01';"""),
+    ("postgresql", "alter role current_user password 'x'"),
+    ("mysql", r"ALTER USER \'shop\'@\'10.%\' IDENTIFIED BY <secret>"),
+    ("mysql", "ALTER USER USER() IDENTIFIED WITH 'caching_sha2_password' BY 'x' RETAIN CURRENT PASSWORD"),
+    ("mysql", "SET PASSWORD = PASSWORD('x')"),
+    ("mysql", "set password for `shop`@`%` = 'x'"),
+    ("oracle", "ALTER USER SHOP IDENTIFIED BY *"),
+    ("oracle", 'alter user "SHOP" identified by "a b" replace "c"'),
+    ("sqlserver", "ALTER LOGIN [shop] WITH PASSWORD = N'x' OLD_PASSWORD = N'y'"),
+]
+OTHER_PASSWORDS = [
+    ("postgresql", "ALTER USER shop2 WITH PASSWORD 'x'"),
+    ("postgresql", "ALTER USER shop WITH PASSWORD 'x' SUPERUSER"),
+    ("postgresql", "ALTER USER shop WITH PASSWORD 'x'; GRANT a TO shop"),
+    ("mysql", "ALTER USER 'shop'@'%' IDENTIFIED BY 'x' ACCOUNT UNLOCK"),
+    ("mysql", "SET PASSWORD FOR 'root'@'%' = 'x'"),
+    ("oracle", "ALTER USER SYS IDENTIFIED BY x"),
+    ("oracle", "ALTER USER SHOP IDENTIFIED BY x ACCOUNT UNLOCK"),
+    ("sqlserver", "ALTER LOGIN [shop] WITH PASSWORD = 'x', CHECK_POLICY = OFF"),
+    ("sqlserver", "ALTER LOGIN sa WITH PASSWORD = 'x'"),
+]
+
+
+@pytest.mark.parametrize(("engine", "text"), OWN_PASSWORDS)
+def test_an_account_that_sets_its_own_password(engine: str, text: str) -> None:
+    assert Signal.OWN_PASSWORD_SET in all_signals(EVENTS[engine](commandText=text, dbUserName="shop"))
+
+
+@pytest.mark.parametrize(("engine", "text"), OTHER_PASSWORDS)
+def test_another_accounts_password_or_more_than_a_password(engine: str, text: str) -> None:
+    found = all_signals(EVENTS[engine](commandText=text, dbUserName="shop"))
+
+    assert "password-change" in found
+    assert Signal.OWN_PASSWORD_SET not in found
+
+
 def test_a_statement_that_is_too_long_has_the_signals_of_its_beginning() -> None:
     text = "/* x */" * 100 + INJECTED.replace("null, null", f"version(), '{'x' * 1_100_000}'")
 
