@@ -15,6 +15,7 @@ from daswatch.sql.conditions import CHANGING_WORDS, unconditional_changes
 from daswatch.sql.cut_off import cuts_off
 from daswatch.sql.escaped_letters import escaped_letters, may_escape
 from daswatch.sql.executed_text import executed_texts, executes_text
+from daswatch.sql.keyword_spelling import hides_keywords
 from daswatch.sql.shapes import CONTROL, bare, shape_of_bare, without_bodies
 from daswatch.sql.signal_table import SIGNALS
 from daswatch.sql.signal_table.model import LOOK_BEHIND, Pattern
@@ -76,6 +77,8 @@ def _collect(text: str, engine: str, found: set[str], depth: int) -> None:
             found.add("union-probe")
         if matches.is_stacked:
             found.add("stacked-statements")
+    if hides_keywords(text, without_literals, engine, is_union=matches.is_union):
+        found.add("hidden-spelling")
     if splits_word(text, engine):
         found.add("split-word")
     if matches.runs_text and depth:

@@ -801,8 +801,8 @@ SLICE_READ = Signal(
 
 HIDDEN_SPELLING = Signal(
     "hidden-spelling",
-    "A spelling that no client writes: columns and tables in parentheses each, so that no blank is needed; TABLE behind"
-    " UNION; letters of a name as escapes.",
+    "A spelling that no client writes: columns and tables in parentheses each, or comments, so that no blank is needed;"
+    " TABLE behind UNION; keywords in letters of both cases or in executable comments; letters of a name as escapes.",
     (
         Pattern(
             ALL,
@@ -825,14 +825,18 @@ HIDDEN_SPELLING = Signal(
             "SELECT id FROM trips WHERE region = -3 UNION ALL(SELECT 1,n FROM(TABLE bookings)AS z(a,b))",
             'SELECT id FROM trips WHERE region = 3 AND a = 4 UNION SELECT U&"p\\0077" FROM t',
             "SELECT * FROM U&\"!0061gents\" UESCAPE '!'",
+            "SELECT id FROM trips WHERE region = 3/**/UNION/**/ALL/**/SELECT/**/login FROM agents",
         ),
         "mysql": (
             "SELECT id, name FROM trips WHERE region = -3 UNION TABLE agents",
             "SELECT a FROM t WHERE b = 4&&(select(count(pw))from(users))",
+            "SELECT a FROM t WHERE b = 4/*!50000union*/ /*!50000select*/ 1,2",
+            "SELECT a FROM t WHERE b = 4 uNiOn sElEcT pw FROM users",
             "SELECT id FROM t WHERE b = 4 union(select(login),(pw)from(users))",
         ),
         "oracle": (
             "SELECT A, B FROM C WHERE D='x'--q\nUNION--q\n(SELECT(LOGIN_ID),(PWD_HASH)FROM(GATE_USER))--q\n",
+            "SELECT A, B FROM C WHERE ID=-1--q\nunIoN--x9\naLL--a\nsElEcT--b\nLOGIN,HASH--c\nfRoM--d\nGATE_USER",
             "SELECT A FROM C WHERE D='x'AND(SELECT(COUNT(*))FROM(GATE_USER))>(0)",
         ),
         "sqlserver": (
@@ -846,11 +850,16 @@ HIDDEN_SPELLING = Signal(
             'SELECT U&"stra\\00dfe" FROM t',
             "CREATE FUNCTION f() RETURNS TABLE (a int) LANGUAGE sql AS $$ SELECT a FROM t UNION SELECT b FROM u $$",
             "TABLE agents",
+            "SELECT a FROM t -- before\nUNION ALL -- since\nSELECT a FROM u",
+            "SELECT a FROM t /* x */ UNION /* y */ SELECT a FROM u",
+            "Select a From t Where b = 'uNiOn/**/sElEcT' Order By a",
             "INSERT INTO notes (body) VALUES ('U&\"p\\0077\"')",
         ),
         "mysql": (
             "SELECT a FROM t WHERE b IN (SELECT (c + d) FROM u WHERE e = 4)",
             "SELECT a FROM (SELECT (b) FROM (t)) x",
+            "SELECT /*!40001 SQL_NO_CACHE */ * FROM t UNION SELECT sElEct FROM u",
+            "/*!50001 CREATE VIEW v AS SELECT 1 AS a UNION SELECT 2 */",
             "SELECT a FROM t WHERE b = (SELECT MAX(c) FROM (SELECT c FROM u) v)",
         ),
         "oracle": ("SELECT A FROM C WHERE D = (SELECT MAX(D) FROM C)", "SELECT (A) FROM (C)"),
