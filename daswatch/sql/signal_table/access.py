@@ -661,6 +661,32 @@ _BOUND_LAMBDA_CALL = Signal(
     },
 )
 
+_BOUND_MAIL = Signal(
+    "bound-mail",
+    "A statement does nothing but send a mail whose recipients and text are parameters, as an application's does.",
+    (
+        Pattern(
+            _ORACLE,
+            words("utl_mail apex_mail"),
+            r"\A(?:begin |call )(?:sys\.)?(?:utl_mail|apex_mail)\.send\((?:(?:(?:sender|subject|mime_type|priority"
+            r"|replyto|p_from|p_subj|p_replyto)=>[?$]|(?:\w{1,30}=>)?\$),?){1,12}\);?(?: ?end)?;?\Z",
+        ),
+    ),
+    samples={
+        "oracle": (
+            "BEGIN UTL_MAIL.SEND(sender => 'shop@example.com', recipients => :1, subject => :2, message => :3); END;",
+            "CALL apex_mail.send(:1, :2, :3, :4)",
+        ),
+    },
+    near_misses={
+        "oracle": (
+            "BEGIN UTL_MAIL.SEND(sender => :1, recipients => 'a@example.com', message => :2); END;",
+            "BEGIN UTL_MAIL.SEND(:1, :2, (SELECT LISTAGG(PAN) FROM CARDS)); END;",
+            "BEGIN FOR R IN (SELECT PAN FROM CARDS) LOOP UTL_MAIL.SEND(:1, :2, R.PAN); END LOOP; END;",
+        ),
+    },
+)
+
 _ORACLE_EXPORTS = (
     # Imports use the same package.
     Pattern(
@@ -1780,6 +1806,7 @@ ACCESS: tuple[Signal, ...] = (
     _PROGRAM_EXECUTION,
     _LAMBDA_CALL,
     _BOUND_LAMBDA_CALL,
+    _BOUND_MAIL,
     _EXPORT,
     _WHOLE_TABLE_EXPORT,
     _IMPORT,
