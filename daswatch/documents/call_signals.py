@@ -286,7 +286,7 @@ def _is_outside(host: str) -> bool:
     return not inside
 
 
-def _starts_anew(call: Call) -> bool:
+def _starts_from_scratch(call: Call) -> bool:
     """Whether data is copied from the beginning, or for the first time: a task that is resumed was reported before."""
     kinds = ("startreplicationtasktype", "startreplicationtype", "starttype")
     return not any(_text(call.given(name)).lower() == "resume-processing" for name in kinds)
@@ -533,7 +533,7 @@ CALL_SIGNALS: tuple[CallSignal, ...] = (
         "replication-started",
         "AWS DMS copies data from one endpoint to another: a task, replication or migration was started, not resumed",
         _START,
-        _starts_anew,
+        _starts_from_scratch,
     ),
     CallSignal(
         "database-restored",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.detections.detection import Source
-from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.samples import base_events, documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.call_signals import CALL_SIGNALS, Call, call_signals, recipient
 from daswatch.documents.control_plane import document
+from daswatch.documents.document import Flattening
 
 OWN, OTHER = "123456789012", "210987654321"
 RESPONSE = {"backupRetentionPeriod": 14, "publiclyAccessible": True}
@@ -232,7 +234,7 @@ def test_changed_endpoint_is_known_by_the_answer(
         ("StartDataMigration", {"startType": "start-replication"}, True),
     ],
 )
-def test_replication_that_starts_anew(name: str, request_: dict[str, Any], started: bool) -> None:
+def test_replication_that_starts_from_scratch(name: str, request_: dict[str, Any], started: bool) -> None:
     assert bool(signals(name, request_)) is started
 
 
@@ -260,8 +262,19 @@ ANY_JSON = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    "items", "parameters", "parameterName", "ipPermissions", "ipRanges", "cidrIp", "valuesToAdd",
-                    "serverName", "s3Settings", "bucketName", "kafkaSettings", "broker", "instanceCreateTime",
+                    "items",
+                    "parameters",
+                    "parameterName",
+                    "ipPermissions",
+                    "ipRanges",
+                    "cidrIp",
+                    "valuesToAdd",
+                    "serverName",
+                    "s3Settings",
+                    "bucketName",
+                    "kafkaSettings",
+                    "broker",
+                    "instanceCreateTime",
                 ]
             ),
             inner,
@@ -290,15 +303,9 @@ def test_every_signal_is_shown_by_a_sample_and_named_by_a_rule() -> None:
         for detection in compiled
         for sample in samples_of(detection.name)
         if sample.expected == "match"
-        for step in sample.steps
-        for name in document(_event(step), "", "das-control-plane").source.get("signals", ())
+        for made in documents(sample, "", datetime(2031, 3, 4, 11, 22, 33, tzinfo=UTC), Flattening(""))
+        for name in made.source.get("signals", ())
     )
 
     assert {one.name for one in CALL_SIGNALS} == set(shown)
     assert all(one.name in rules for one in CALL_SIGNALS)
-
-
-def _event(step: Any) -> dict[str, Any]:
-    base, changed = base_events()["control-plane"], step.get("event", {})
-    detail = {**base["detail"], **changed.get("detail", {}), "eventTime": step.get("at", "2031-03-04T11:22:33Z")}
-    return {**base, **changed, "detail": detail}
