@@ -490,6 +490,31 @@ def _makes_tls_optional(call: Call) -> bool:
     )
 
 
+# The trail that delivers all of these calls.
+
+
+def _drops_calls(call: Call) -> bool:
+    """Whether no selector of a trail takes calls that change something; several selectors add up."""
+    basic = _listed(call.given("eventselectors"))
+    advanced = _listed(call.given("advancedeventselectors"))
+    return bool(basic or advanced) and not any((*map(_takes_changes, basic), *map(_takes_management, advanced)))
+
+
+def _takes_changes(selector: object) -> bool:
+    takes = _at(selector, ("includemanagementevents",))
+    return not _is(takes, False) and _text(_at(selector, ("readwritetype",))).lower() != "readonly"
+
+
+def _takes_management(selector: object) -> bool:
+    fields = _listed(_at(selector, ("fieldselectors",)))
+    named = {value for field in fields for value in _texts(_at(field, ("equals",)))}
+    reads_only = any(
+        _text(_at(field, ("field",))).lower() == "readonly" and "true" in _texts(_at(field, ("equals",)))
+        for field in fields
+    )
+    return "Management" in named and not reads_only
+
+
 CALL_SIGNALS: tuple[CallSignal, ...] = (
     CallSignal("snapshot-public", "a snapshot was made public: every AWS account can restore it", _SHARE, _is_public),
     CallSignal("snapshot-shared", "a snapshot was shared with other accounts", _SHARE, _is_shared),
@@ -648,5 +673,11 @@ CALL_SIGNALS: tuple[CallSignal, ...] = (
         lambda call: any(
             call.given(name) for name in ("dbclusterparametergroupname", "dbparametergroupname", "optiongroupname")
         ),
+    ),
+    CallSignal(
+        "trail-narrowed",
+        "a trail records no management events, or only reads: calls that change something are no longer delivered",
+        ("PutEventSelectors",),
+        _drops_calls,
     ),
 )

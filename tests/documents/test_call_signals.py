@@ -224,6 +224,32 @@ def test_changed_endpoint_is_known_by_the_answer(
     assert signals("ModifyEndpoint", request_, {"endpoint": {"endpointType": kind}}) == expected
 
 
+def basic(includes: bool, kind: str = "All") -> dict[str, Any]:
+    return {"includeManagementEvents": includes, "readWriteType": kind}
+
+
+def advanced(category: str, *more: dict[str, Any]) -> dict[str, Any]:
+    return {"fieldSelectors": [{"field": "eventCategory", "equals": [category]}, *more]}
+
+
+@pytest.mark.parametrize(
+    ("request_", "narrowed"),
+    [
+        ({"eventSelectors": [basic(False)]}, True),
+        ({"eventSelectors": [basic(True, "ReadOnly")]}, True),
+        ({"eventSelectors": [basic(True, "WriteOnly")]}, False),
+        ({"eventSelectors": [basic(False), basic(True)]}, False),
+        ({"advancedEventSelectors": [advanced("Data")]}, True),
+        ({"advancedEventSelectors": [advanced("Data"), advanced("Management")]}, False),
+        ({"advancedEventSelectors": [advanced("Management", {"field": "readOnly", "equals": ["true"]})]}, True),
+        ({"advancedEventSelectors": [advanced("Management", {"field": "readOnly", "equals": ["false"]})]}, False),
+        ({"trailName": "management"}, False),
+    ],
+)
+def test_trail_that_drops_calls(request_: dict[str, Any], narrowed: bool) -> None:
+    assert signals("PutEventSelectors", request_) == (("trail-narrowed",) if narrowed else ())
+
+
 @pytest.mark.parametrize(
     ("name", "request_", "started"),
     [
