@@ -36,9 +36,19 @@ def with_table(page: str) -> str:
 
 def _reported(signal: str, detections: list[Detection]) -> Iterator[str]:
     for detection in detections:
-        selected, _, _ = detection.query.partition("AND (NOT")  # what is left out is named behind it
-        if _names(selected, signal):
+        if _names(_selected(detection.query), signal):
             yield f"{detection.name}, {_level(signal, detection)}"
+
+
+def _selected(query: str) -> str:
+    """A query without what it leaves out."""
+    while (begin := query.find("(NOT ")) >= 0:
+        depth, end = 1, begin + 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(query[end], 0)
+            end += 1
+        query = query[:begin] + query[end:]
+    return query
 
 
 def _level(signal: str, detection: Detection) -> str:

@@ -120,5 +120,19 @@ def _at(engine: str, event: dict[str, Any], moment: datetime, number: int) -> di
     if engine == CONTROL_PLANE:
         time = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         event_id = f"{event['detail'].get('eventID', '')}-{number}"
-        return {**event, "time": time, "detail": {**event["detail"], "eventTime": time, "eventID": event_id}}
+        answer = _answered(event["detail"].get("responseElements"), moment)
+        detail = {**event["detail"], "eventTime": time, "eventID": event_id, "responseElements": answer}
+        return {**event, "time": time, "detail": detail}
     return {**event, "logTime": f"{moment:%Y-%m-%d %H:%M:%S.%f}+00"}
+
+
+def _answered(answer: Any, moment: datetime) -> Any:
+    """What RDS answered; when a database was made is given in hours before the call, and written as CloudTrail does."""
+    if not isinstance(answer, Mapping):
+        return answer
+    made = {
+        name: f"{moment - timedelta(hours=answer[name]):%b %d, %Y %I:%M:%S %p}"
+        for name in ("instanceCreateTime", "clusterCreateTime")
+        if name in answer
+    }
+    return {**answer, **made}

@@ -11,12 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any
+
+from daswatch.documents.noise import VPC_NETWORKS
 
 _ARN = re.compile(r"arn:[\w-]+:[\w-]+:(?P<region>[\w-]*):(?P<account>\d{0,12}):.*", re.ASCII)
 _DATABASE_PORTS = {1433, 1521, 2484, 3306, 5432}
 _WIDEST_PREFIX = 4  # bits: two halves of the internet, or all global IPv6 addresses, are the internet too
+_FIRST_DAY = timedelta(days=1)  # of a database
 _FEW_DAYS = 7  # Security Hub's control RDS.11 wants so many days of backups
 
 _MODIFY = ("ModifyDBCluster", "ModifyDBInstance")
@@ -31,6 +35,8 @@ _DELETE = ("DeleteDBCluster", "DeleteDBInstance")
 _SHARE = ("ModifyDBClusterSnapshotAttribute", "ModifyDBSnapshotAttribute")
 _COPY = ("CopyDBClusterSnapshot", "CopyDBSnapshot")
 _PARAMETERS = ("ModifyDBClusterParameterGroup", "ModifyDBParameterGroup")
+_ENDPOINT = ("CreateEndpoint", "ModifyEndpoint")  # of DMS
+_START = ("StartDataMigration", "StartReplication", "StartReplicationTask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Call:
     request: Mapping[str, Any]
     response: Mapping[str, Any]
     error: str = ""  # the error's code and message
+    at: str = ""  # when it was made, in ISO 8601
 
     def given(self, *path: str) -> Any:
         """What the request says there; names in lower case, whatever the service writes."""
@@ -80,7 +87,7 @@ def call_signals(call: Call) -> tuple[str, ...]:
 
 
 def recipient(call: Call) -> str:
-    """To whom data goes: accounts, a bucket, a vault, a warehouse, or a region; several are one text.
+    """To whom data goes: accounts, a bucket, a vault, a warehouse, hosts, or a region; several are one text.
 
     Data that is encrypted with another account's key goes to the key.
     """
@@ -97,6 +104,10 @@ def recipient(call: Call) -> str:
             return _text(call.given("targetarn"))
         case "StartDBInstanceAutomatedBackupsReplication":
             return call.region
+        case name if name in _ENDPOINT and _is_target(call):
+            return _written_to(call)
+        case name if name in _START:
+            return _target_endpoint(call)
         case name if name in (*_COPY, *_CREATE, *_RESTORE) and _goes_elsewhere(call):
             return call.region
         case _:
@@ -188,6 +199,104 @@ def _goes_elsewhere(call: Call) -> bool:
     return bool(joins) or any(call.is_elsewhere(call.given(name)) for name in _SOURCES)
 
 
+# Replication by AWS DMS. An endpoint is a place, and either the source or the target of data; a task names two by ARN.
+
+_BUCKET_ATTRIBUTE = re.compile(r"(?:^|;)\s*bucketName\s*=\s*([^;\s]+)", re.IGNORECASE)
+_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/]*@)?(\[[^\]]*\]|[^:/\\]*)", re.IGNORECASE)
+_PUBLIC_EC2 = re.compile(r"ec2-[\d-]+\.[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?", re.ASCII)
+# Hosts that anyone can have: databases, queues and machines of other providers, tunnels, dynamic names.
+_OF_OTHER_PROVIDERS = (
+    ".aivencloud.com", ".aliyuncs.com", ".appdomain.cloud", ".azure.cn", ".azure.com", ".chinacloudapi.cn",
+    ".cockroachlabs.cloud", ".confluent.cloud", ".ddns.net", ".duckdns.org", ".elastic-cloud.com", ".es.io",
+    ".googleusercontent.com", ".linodedb.net", ".mongodb.net", ".neon.tech", ".ngrok.app", ".ngrok.dev", ".ngrok.io",
+    ".no-ip.org", ".ondigitalocean.com", ".oraclecloud.com", ".psdb.cloud", ".redislabs.com", ".render.com",
+    ".rlwy.net", ".scw.cloud", ".supabase.co", ".supabase.com", ".tencentcdb.com", ".tidbcloud.com", ".upstash.io",
+    ".vultrdb.com", ".windows.net",
+)  # fmt: skip
+
+
+def _is_target(call: Call) -> bool:
+    given = call.given("endpointtype") or call.answered("endpoint", "endpointtype")
+    return _text(given).lower() != "source"
+
+
+def _has_a_target(call: Call) -> bool:
+    return _is_target(call) and bool(_written_to(call))
+
+
+def _has_a_target_outside(call: Call) -> bool:
+    if not _is_target(call):
+        return False
+    resources = (call.given("kinesissettings", "streamarn"), *_settings(call, "secretsmanagersecretid"))
+    return (
+        bool(_bucket(call))
+        or any(call.is_of_another_account(arn) for arn in resources)
+        or any(map(_is_outside, _hosts(call)))
+    )
+
+
+def _written_to(call: Call) -> str:
+    """The bucket, stream or hosts of an endpoint; else the secret that names them, or the engine of a new one."""
+    stream = _text(call.given("kinesissettings", "streamarn"))
+    secret = next(_settings(call, "secretsmanagersecretid"), "")
+    engine = _text(call.given("enginename")) if call.name == "CreateEndpoint" else ""
+    return _bucket(call) or stream or ",".join(sorted(set(_hosts(call)))) or secret or engine
+
+
+def _bucket(call: Call) -> str:
+    """The bucket to which data is written, not one that is only on the way to a warehouse."""
+    found = _BUCKET_ATTRIBUTE.search(_text(call.given("extraconnectionattributes")))
+    is_bucket = _text(call.given("enginename")).lower() == "s3"
+    return _text(call.given("s3settings", "bucketname")) or (found[1] if found and is_bucket else "")
+
+
+def _hosts(call: Call) -> Iterator[str]:
+    named = (
+        _text(call.given("servername")),
+        _text(call.given("kafkasettings", "broker")),
+        _text(call.given("elasticsearchsettings", "endpointuri")),
+        *_settings(call, "servername"),
+    )
+    yield from (host for text in named for part in text.split(",") if (host := _host(part.strip())))
+
+
+def _settings(call: Call, name: str) -> Iterator[str]:
+    """The texts of this name in the settings of any engine."""
+    for key, settings in call.request.items():
+        if str(key).lower().endswith("settings") and (value := _text(_at(settings, (name,)))):
+            yield value
+
+
+def _host(text: str) -> str:
+    """The host of an address or a URL, without its port or instance."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        found = _HOST.match(text)
+        return found[1].strip("[]. ").lower() if found else ""
+
+
+def _is_outside(host: str) -> bool:
+    """Whether a host is certainly not of a VPC: a public address, or a name that anyone can have."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return bool(_PUBLIC_EC2.fullmatch(host)) or host.endswith(_OF_OTHER_PROVIDERS)
+    inside = address.is_loopback or address.is_link_local or any(address in network for network in VPC_NETWORKS)
+    return not inside
+
+
+def _starts_from_scratch(call: Call) -> bool:
+    """Whether data is copied from the beginning, or for the first time: a task that is resumed was reported before."""
+    kinds = ("startreplicationtasktype", "startreplicationtype", "starttype")
+    return not any(_text(call.given(name)).lower() == "resume-processing" for name in kinds)
+
+
+def _target_endpoint(call: Call) -> str:
+    answers = (call.answered(name, "targetendpointarn") for name in ("replicationtask", "replication"))
+    return next(filter(None, map(_text, answers)), "")
+
+
 # Access.
 
 
@@ -265,7 +374,31 @@ def _is_whole(call: Call) -> bool:
 
 
 def _leaves_no_snapshot(call: Call) -> bool:
-    return _is_whole(call) and not call.given("finaldbsnapshotidentifier")
+    return _is_whole(call) and not call.given("finaldbsnapshotidentifier") and not _is_new(call)
+
+
+def _deletes_a_new_one(call: Call) -> bool:
+    return _is_whole(call) and not call.given("finaldbsnapshotidentifier") and _is_new(call)
+
+
+def _is_new(call: Call) -> bool:
+    """Whether the answer shows that the database was made on the day of the call: restored to try it, or for a test."""
+    made = _moment(call.answered("clustercreatetime") or call.answered("instancecreatetime"))
+    at = _moment(call.at)
+    return made is not None and at is not None and timedelta() <= at - made < _FIRST_DAY
+
+
+def _moment(value: object) -> datetime | None:
+    """A time in ISO 8601, or as CloudTrail writes those of RDS's answers: "Dec 8, 2023 2:55:17 PM", in UTC."""
+    text = " ".join(_text(value).split())  # there can be a narrow space
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = datetime.strptime(f"{text} +0000", "%b %d, %Y %I:%M:%S %p %z")
+        except ValueError:
+            return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _takes_backups_along(call: Call) -> bool:
@@ -357,6 +490,31 @@ def _makes_tls_optional(call: Call) -> bool:
     )
 
 
+# The trail that delivers all of these calls.
+
+
+def _drops_calls(call: Call) -> bool:
+    """Whether no selector of a trail takes calls that change something; several selectors add up."""
+    basic = _listed(call.given("eventselectors"))
+    advanced = _listed(call.given("advancedeventselectors"))
+    return bool(basic or advanced) and not any((*map(_takes_changes, basic), *map(_takes_management, advanced)))
+
+
+def _takes_changes(selector: object) -> bool:
+    takes = _at(selector, ("includemanagementevents",))
+    return not _is(takes, False) and _text(_at(selector, ("readwritetype",))).lower() != "readonly"
+
+
+def _takes_management(selector: object) -> bool:
+    fields = _listed(_at(selector, ("fieldselectors",)))
+    named = {value for field in fields for value in _texts(_at(field, ("equals",)))}
+    reads_only = any(
+        _text(_at(field, ("field",))).lower() == "readonly" and "true" in _texts(_at(field, ("equals",)))
+        for field in fields
+    )
+    return "Management" in named and not reads_only
+
+
 CALL_SIGNALS: tuple[CallSignal, ...] = (
     CallSignal("snapshot-public", "a snapshot was made public: every AWS account can restore it", _SHARE, _is_public),
     CallSignal("snapshot-shared", "a snapshot was shared with other accounts", _SHARE, _is_shared),
@@ -383,6 +541,24 @@ CALL_SIGNALS: tuple[CallSignal, ...] = (
         "replicated-elsewhere",
         "a database or its backups are replicated continuously to another region or to a warehouse",
         ("CreateIntegration", "StartDBInstanceAutomatedBackupsReplication"),
+    ),
+    CallSignal(
+        "replication-target",
+        "an endpoint was made or changed to which AWS DMS writes the data of databases",
+        _ENDPOINT,
+        _has_a_target,
+    ),
+    CallSignal(
+        "replication-target-outside",
+        "AWS DMS can write data to a bucket, a public address, another provider's host or another account",
+        _ENDPOINT,
+        _has_a_target_outside,
+    ),
+    CallSignal(
+        "replication-started",
+        "AWS DMS copies data from one endpoint to another: a task, replication or migration was started, not resumed",
+        _START,
+        _starts_from_scratch,
     ),
     CallSignal(
         "database-restored",
@@ -434,6 +610,12 @@ CALL_SIGNALS: tuple[CallSignal, ...] = (
         "a cluster or an instance with its own data was deleted without a final snapshot",
         _DELETE,
         _leaves_no_snapshot,
+    ),
+    CallSignal(
+        "new-database-deleted",
+        "the same of a database that was made less than a day before, such as a copy that was restored to try it",
+        _DELETE,
+        _deletes_a_new_one,
     ),
     CallSignal(
         "deleted-with-backups", "a database was deleted with its automated backups", _DELETE, _takes_backups_along
@@ -491,5 +673,11 @@ CALL_SIGNALS: tuple[CallSignal, ...] = (
         lambda call: any(
             call.given(name) for name in ("dbclusterparametergroupname", "dbparametergroupname", "optiongroupname")
         ),
+    ),
+    CallSignal(
+        "trail-narrowed",
+        "a trail records no management events, or only reads: calls that change something are no longer delivered",
+        ("PutEventSelectors",),
+        _drops_calls,
     ),
 )

@@ -38,7 +38,8 @@ _TARGET_NAMES = (
     "dbinstanceidentifier", "dbclusteridentifier", "dbparametergroupname", "dbclusterparametergroupname",
     "optiongroupname", "dbproxyname", "globalclusteridentifier", "groupid", "dbsecuritygroupname",
     "sourcedbinstancearn", "dbiresourceid", "dbclusterresourceid", "dbinstanceautomatedbackupsarn",
-    "deliverystreamname",
+    "deliverystreamname", "endpointarn", "endpointidentifier", "replicationtaskarn", "replicationconfigarn",
+    "datamigrationidentifier",
 )  # fmt: skip
 # How a call names the database that it is about. A copy is about its source.
 _SOURCE_NAMES = (
@@ -81,9 +82,10 @@ def document(event: Mapping[str, Any], ingested_at: str, index: str) -> Document
         request=_object(detail.get("requestParameters")),
         response=_object(detail.get("responseElements")),
         error=f"{_text(detail.get('errorCode'))} {_text(detail.get('errorMessage'))}",
+        at=_time(detail, event),
     )
     fields: dict[str, Any] = {
-        "@timestamp": _time(detail, event),
+        "@timestamp": call.at,
         "ingestedAt": ingested_at,
         "eventSource": _text(detail["eventSource"]),
         "eventName": _text(detail["eventName"]),

@@ -50,7 +50,7 @@ _OWN_HOST = frozenset(
     }
 )
 # Where an RDS Proxy can be: it has addresses of the VPC's subnets (ranges that are never routed on the internet).
-_VPC_NETWORKS = tuple(
+VPC_NETWORKS = tuple(
     map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.19.0.0/16", "fc00::/7"))
 )
 # Commands of MySQL's protocol that have no statement.
@@ -196,7 +196,7 @@ def _is_local_name(host: str) -> bool:
 @lru_cache(maxsize=4096)
 def _is_of_a_vpc(host: str) -> bool:
     address = _address(host)
-    return address is not None and any(address in network for network in _VPC_NETWORKS)
+    return address is not None and any(address in network for network in VPC_NETWORKS)
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daswatch.detections.detection import Source
-from daswatch.detections.samples import base_events, samples_of
+from daswatch.detections.samples import base_events, documents, samples_of
 from daswatch.detections.sigma import compile_all
 from daswatch.documents.call_signals import CALL_SIGNALS, Call, call_signals, recipient
 from daswatch.documents.control_plane import document
+from daswatch.documents.document import Flattening
 
 OWN, OTHER = "123456789012", "210987654321"
 RESPONSE = {"backupRetentionPeriod": 14, "publiclyAccessible": True}
@@ -133,6 +135,136 @@ def test_deletion_of_what_is_no_copy_of_its_own_is_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("made", "is_new"),
+    [
+        ("Mar 4, 2031 9:00:00 AM", True),
+        ("Mar 4, 2031 9:00:00\u202fAM", True),
+        ("2031-03-03T13:00:00.123Z", True),
+        ("Mar 3, 2031 11:59:59 AM", False),
+        ("Mar 4, 2031 1:00:00 PM", False),  # after the call: another clock's word
+        ("Feb 30, 2031 1:00:00 PM", False),
+        (None, False),
+    ],
+)
+def test_new_database_is_known_by_the_answer(made: str | None, is_new: bool) -> None:
+    at, request_ = "2031-03-04T12:00:00.000Z", {"skipFinalSnapshot": True}
+    instance = Call("DeleteDBInstance", OWN, "eu-west-1", request_, {"instanceCreateTime": made}, at=at)
+    cluster = Call("DeleteDBCluster", OWN, "eu-west-1", request_, {"clusterCreateTime": made}, at=at)
+
+    expected = ("new-database-deleted",) if is_new else ("deleted-without-snapshot",)
+    assert call_signals(instance) == call_signals(cluster) == expected
+
+
+TARGET, OUTSIDE = "replication-target", "replication-target-outside"
+
+
+def endpoint(**fields: Any) -> dict[str, Any]:
+    return {"endpointType": "target", "engineName": "postgres", **fields}
+
+
+@pytest.mark.parametrize(
+    ("request_", "to", "outside"),
+    [
+        (endpoint(serverName="198.51.100.23"), "198.51.100.23", True),
+        (endpoint(serverName="2001:db8::7"), "2001:db8::7", True),
+        (endpoint(serverName="10.1.2.3"), "10.1.2.3", False),
+        (endpoint(serverName="fd00::7"), "fd00::7", False),
+        (endpoint(serverName="ledger"), "ledger", False),
+        (endpoint(serverName="Db.Prod.example.com"), "db.prod.example.com", False),
+        (endpoint(serverName="x.c1a2.eu-west-1.rds.amazonaws.com"), "x.c1a2.eu-west-1.rds.amazonaws.com", False),
+        (
+            endpoint(serverName="ec2-198-51-100-23.eu-west-1.compute.amazonaws.com"),
+            "ec2-198-51-100-23.eu-west-1.compute.amazonaws.com",
+            True,
+        ),
+        (endpoint(microsoftSQLServerSettings={"serverName": "x.database.windows.net,1433"}), None, True),
+        (endpoint(serverName="198.51.100.23\\SQLEXPRESS"), "198.51.100.23", True),
+        (
+            endpoint(kafkaSettings={"broker": "b-2.k.kafka.eu-west-1.amazonaws.com:9092,b-1.k:9092"}),
+            "b-1.k,b-2.k.kafka.eu-west-1.amazonaws.com",
+            False,
+        ),
+        (endpoint(kafkaSettings={"broker": "10.0.0.1:9092,198.51.100.1:9092"}), "10.0.0.1,198.51.100.1", True),
+        (
+            endpoint(elasticsearchSettings={"endpointUri": "https://x.eu-west-1.es.amazonaws.com:443/"}),
+            "x.eu-west-1.es.amazonaws.com",
+            False,
+        ),
+        (endpoint(engineName="s3", s3Settings={"bucketName": "drop"}), "drop", True),
+        (endpoint(engineName="s3", extraConnectionAttributes="bucketFolder=x; bucketName=drop;"), "drop", True),
+        (endpoint(redshiftSettings={"bucketName": "way", "serverName": "w.redshift.amazonaws.com"}), None, False),
+        (endpoint(kinesisSettings={"streamArn": f"arn:aws:kinesis:eu-west-1:{OTHER}:stream/s"}), None, True),
+        (endpoint(kinesisSettings={"streamArn": f"arn:aws:kinesis:eu-west-1:{OWN}:stream/s"}), None, False),
+        (endpoint(oracleSettings={"secretsManagerSecretId": "target"}), "target", False),
+        (endpoint(engineName="dynamodb"), "dynamodb", False),
+    ],
+)
+def test_target_of_a_replication(request_: dict[str, Any], to: str | None, outside: bool) -> None:
+    call = Call("CreateEndpoint", OWN, "eu-west-1", request_, {})
+    source = Call("CreateEndpoint", OWN, "eu-west-1", {**request_, "endpointType": "SOURCE"}, {})
+
+    assert call_signals(call) == ((TARGET, OUTSIDE) if outside else (TARGET,))
+    assert to in (recipient(call), None)
+    assert not call_signals(source)
+    assert not recipient(source)
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "expected"),
+    [
+        ({"serverName": "198.51.100.23"}, "TARGET", (TARGET, OUTSIDE)),
+        ({"serverName": "198.51.100.23"}, "SOURCE", ()),
+        ({"serverName": "198.51.100.23"}, None, (TARGET, OUTSIDE)),  # a denied call that does not say it
+        ({"password": "****", "engineName": "postgres"}, "TARGET", ()),
+    ],
+)
+def test_changed_endpoint_is_known_by_the_answer(
+    request_: dict[str, Any], kind: str | None, expected: tuple[str, ...]
+) -> None:
+    assert signals("ModifyEndpoint", request_, {"endpoint": {"endpointType": kind}}) == expected
+
+
+def basic(includes: bool, kind: str = "All") -> dict[str, Any]:
+    return {"includeManagementEvents": includes, "readWriteType": kind}
+
+
+def advanced(category: str, *more: dict[str, Any]) -> dict[str, Any]:
+    return {"fieldSelectors": [{"field": "eventCategory", "equals": [category]}, *more]}
+
+
+@pytest.mark.parametrize(
+    ("request_", "narrowed"),
+    [
+        ({"eventSelectors": [basic(False)]}, True),
+        ({"eventSelectors": [basic(True, "ReadOnly")]}, True),
+        ({"eventSelectors": [basic(True, "WriteOnly")]}, False),
+        ({"eventSelectors": [basic(False), basic(True)]}, False),
+        ({"advancedEventSelectors": [advanced("Data")]}, True),
+        ({"advancedEventSelectors": [advanced("Data"), advanced("Management")]}, False),
+        ({"advancedEventSelectors": [advanced("Management", {"field": "readOnly", "equals": ["true"]})]}, True),
+        ({"advancedEventSelectors": [advanced("Management", {"field": "readOnly", "equals": ["false"]})]}, False),
+        ({"trailName": "management"}, False),
+    ],
+)
+def test_trail_that_drops_calls(request_: dict[str, Any], narrowed: bool) -> None:
+    assert signals("PutEventSelectors", request_) == (("trail-narrowed",) if narrowed else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "started"),
+    [
+        ("StartReplicationTask", {"startReplicationTaskType": "start-replication"}, True),
+        ("StartReplicationTask", {"startReplicationTaskType": "resume-processing"}, False),
+        ("StartReplication", {"startReplicationType": "reload-target"}, True),
+        ("StartReplication", {"startReplicationType": "resume-processing"}, False),
+        ("StartDataMigration", {"startType": "start-replication"}, True),
+    ],
+)
+def test_replication_that_starts_from_scratch(name: str, request_: dict[str, Any], started: bool) -> None:
+    assert bool(signals(name, request_)) is started
+
+
+@pytest.mark.parametrize(
     ("name", "request_", "expected"),
     [
         ("ModifyDBSnapshotAttribute", {"valuesToAdd": [OTHER, "all"]}, f"{OTHER},all"),
@@ -155,7 +287,21 @@ ANY_JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["items", "parameters", "parameterName", "ipPermissions", "ipRanges", "cidrIp", "valuesToAdd"]
+                [
+                    "items",
+                    "parameters",
+                    "parameterName",
+                    "ipPermissions",
+                    "ipRanges",
+                    "cidrIp",
+                    "valuesToAdd",
+                    "serverName",
+                    "s3Settings",
+                    "bucketName",
+                    "kafkaSettings",
+                    "broker",
+                    "instanceCreateTime",
+                ]
             ),
             inner,
             max_size=3,
@@ -183,15 +329,9 @@ def test_every_signal_is_shown_by_a_sample_and_named_by_a_rule() -> None:
         for detection in compiled
         for sample in samples_of(detection.name)
         if sample.expected == "match"
-        for step in sample.steps
-        for name in document(_event(step), "", "das-control-plane").source.get("signals", ())
+        for made in documents(sample, "", datetime(2031, 3, 4, 11, 22, 33, tzinfo=UTC), Flattening(""))
+        for name in made.source.get("signals", ())
     )
 
     assert {one.name for one in CALL_SIGNALS} == set(shown)
     assert all(one.name in rules for one in CALL_SIGNALS)
-
-
-def _event(step: Any) -> dict[str, Any]:
-    base, changed = base_events()["control-plane"], step.get("event", {})
-    detail = {**base["detail"], **changed.get("detail", {}), "eventTime": "2031-03-04T11:22:33Z"}
-    return {**base, **changed, "detail": detail}

@@ -212,6 +212,33 @@ def test_stopping_a_stream_is_reported_by_the_next_run(findings: FindingsFunctio
 
 
 @pytest.mark.parametrize(
+    ("agent", "call", "level"),
+    [
+        ("APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io)", "UpdateFunctionCode20150331v2", "medium"),
+        ("aws-cli/2.31.0", "UpdateFunctionCode20150331v2", "high"),
+        ("APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io)", "DeleteFunction20150331", "critical"),
+        ("aws-cli/2.31.0", "DeleteFunction20150331", "critical"),
+    ],
+)
+def test_update_is_less_severe_than_a_stop(findings: FindingsFunction, agent: str, call: str, level: str) -> None:
+    event = api_call(
+        eventSource="lambda.amazonaws.com",
+        eventName=call,
+        userAgent=agent,
+        requestParameters={"functionName": "daswatch-ingest"},
+        responseElements=None,
+        eventTime=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+    findings.notified(event)
+    findings.search.indices.refresh(index=findings.indices.control_plane)
+    findings.scheduled()
+
+    (alert,) = [one for one in findings.alerts().values() if one.detection == "das-tamper-control-plane"]
+    assert alert.level.value == level
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         {"dBClusterIdentifier": "Orders", "masterUserPassword": "****"},
