@@ -521,12 +521,14 @@ class _Compiler:
         section = self.section.get("explained-by")
         if not section:
             return None
-        if section.keys() != {"rule", "within", "below"} or section["rule"] not in self.queries:
+        rules = _listed(section.get("rule"))
+        if section.keys() != {"rule", "within", "below"} or not rules or not self.queries.keys() >= set(rules):
             self._wrong("`explained-by` names a `rule` of this file, `within` which time, and `below` which level")
         if source is not Source.EVENTS or kind is DetectionKind.FIRST_SEEN:
             self._wrong("`explained-by` is for detections of events, thresholds and sequences")
         seconds = _seconds(self._value(section["within"]))
-        return Explanation(self.queries[section["rule"]], seconds, Level(section["below"]))
+        query = " OR ".join(f"({self.queries[rule]})" for rule in rules)
+        return Explanation(query, seconds, Level(section["below"]))
 
     def _outside(self) -> dict[str, Any]:
         """A script query for events outside business hours."""

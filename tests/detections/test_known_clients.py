@@ -134,7 +134,27 @@ def test_a_rule_is_explained_by_a_shared_one() -> None:
     assert Explanation("x", 60, Level.LOW) != detection.explanation
 
 
-@pytest.mark.parametrize("section", ["{rule: elsewhere, within: 10m, below: high}", "{rule: from_within, within: 10m}"])
+def test_a_rule_is_explained_by_one_of_several() -> None:
+    section = "{rule: [refilled, schema_migration], within: 10m, below: high}"
+
+    detection = compile_rule(
+        "table-drop", RULE.rstrip() + f"\n  shared: [refilled, schema_migration]\n  explained-by: {section}\n"
+    )
+
+    assert detection.explanation
+    assert "alembic_version" in detection.explanation.query
+    assert "signals:import" in detection.explanation.query
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "{rule: elsewhere, within: 10m, below: high}",
+        "{rule: [from_within, elsewhere], within: 10m, below: high}",
+        "{rule: [], within: 10m, below: high}",
+        "{rule: from_within, within: 10m}",
+    ],
+)
 def test_an_explanation_that_says_too_little_is_refused(section: str) -> None:
     with pytest.raises(RuleError, match="`explained-by` names a `rule` of this file"):
         compile_rule("table-drop", RULE.rstrip() + f"\n  explained-by: {section}\n" + WHEN)

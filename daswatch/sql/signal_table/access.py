@@ -338,6 +338,7 @@ _LINKED_READ = Signal(
     },
 )
 
+_FROM_S3 = r"\bfrom\s{0,9}n?'d:\\s3\\(?![^']{0,300}\.\.)[^']{1,300}'"
 _SERVER_FILE = Signal(
     "server-file",
     "A file or a directory of the database server is read, listed or written.",
@@ -373,7 +374,13 @@ _SERVER_FILE = Signal(
         Pattern(_ORACLE, ("external",), r"\borganization external\b|\bfrom external ?\("),
         Pattern(_ORACLE, ("ctx_ddl",), r"\bctx_ddl\.\w", r"'(?:file|directory)_datastore'"),
         Pattern(_SQLSERVER, ("openrowset",), r"\bopenrowset\(bulk\b"),
-        Pattern(_SQLSERVER, ("bulk",), r"\bbulk insert\b[^;]{1,400}\bfrom ?[?@]"),
+        # RDS puts what it brings from S3 into D:\\S3.
+        Pattern(
+            _SQLSERVER,
+            ("bulk",),
+            r"\bbulk insert\b[^;]{1,400}\bfrom ?[?@]",
+            rf"bulk\s{{1,9}}insert\b(?![^;]{{1,400}}?{_FROM_S3})",
+        ),
         _procedures(
             *words("xp_dirtree xp_fileexist xp_subdirs xp_create_subdir xp_delete_file xp_getfiledetails"),
             *words("xp_copy_file xp_copy_files xp_delete_files"),
@@ -869,6 +876,7 @@ _IMPORT = Signal(
         Pattern(_ORACLE, ("dbms_datapump",), r"\bdbms_datapump\.open\(", r"'import'"),
         Pattern(_ORACLE, ("dbms_cloud",), r"\bdbms_cloud\.(?:get_object|copy_data|copy_collection)\b"),
         _procedures("rds_download_from_s3", "rds_restore_database", "rds_restore_log"),
+        Pattern(_SQLSERVER, ("bulk",), r"\bbulk insert\b[^;]{1,400}\bfrom ?\?", _FROM_S3),
     ),
     samples={
         "postgresql": (
