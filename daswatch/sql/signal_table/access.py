@@ -1389,7 +1389,7 @@ _TEXT_SECRET_SEARCH = Signal(
         "sqlserver": (
             "SELECT * FROM dbo.Tickets WHERE Body LIKE N'%password%' OR Body LIKE N'%token%'",
             "SELECT Id FROM dbo.Notes WHERE PATINDEX('%AKIA%', Txt) > 0 OR CHARINDEX('secret', Txt) > 0",
-            "SELECT Id FROM dbo.Notes WHERE CONTAINS(Txt, '\"password\" OR \"AKIA\"')",
+            'SELECT Id FROM dbo.Notes WHERE CONTAINS(Txt, \'"password" OR "AKIA"\')',
         ),
     },
     near_misses={
@@ -1468,7 +1468,7 @@ _CATALOG_AGGREGATION = Signal(
         "oracle": (
             "SELECT LISTAGG(owner || '.' || table_name, ',') WITHIN GROUP (ORDER BY 1) FROM all_tables WHERE owner NOT IN"
             " ('SYS', 'SYSTEM')",
-            "SELECT XMLSERIALIZE(CONTENT XMLAGG(XMLELEMENT(\"u\", username)) AS CLOB) FROM sys.all_users",
+            'SELECT XMLSERIALIZE(CONTENT XMLAGG(XMLELEMENT("u", username)) AS CLOB) FROM sys.all_users',
             "SELECT JSON_ARRAYAGG(username) FROM all_users",
         ),
         "sqlserver": (

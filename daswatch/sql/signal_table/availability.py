@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from daswatch.sql.signal_table.changes import TABLE_SWAP
 from daswatch.sql.signal_table.model import ALL, Pattern, Signal, words
 
 _PG, _MYSQL, _ORACLE, _SQLSERVER = ("postgresql",), ("mysql",), ("oracle",), ("sqlserver",)
 _NAME = r"[\w$#@.]++"
 _ASIDE = r"(?:new|next|tmp|temp|build|load|stg|staging|swap|shadow|copy|empty|clean|fresh|x|n)"
+
+# Has a signal of its own. One kind of change is one signal, as rules count them.
+_SWAPPED = "|".join(pattern.expression.replace(r"\1", rf"\{n}") for n, pattern in enumerate(TABLE_SWAP.patterns, 1))
 
 _TABLE_LOCK = Signal(
     "table-lock",
@@ -36,7 +40,10 @@ _TABLE_LOCK = Signal(
             "LOCK public.orders, public.items IN EXCLUSIVE MODE NOWAIT",
             "BEGIN; LOCK TABLE ONLY orders; SELECT 1",
         ),
-        "oracle": ("LOCK TABLE SHOP.ORDERS IN EXCLUSIVE MODE", "begin lock table orders in exclusive mode nowait; end;"),
+        "oracle": (
+            "LOCK TABLE SHOP.ORDERS IN EXCLUSIVE MODE",
+            "begin lock table orders in exclusive mode nowait; end;",
+        ),
         "sqlserver": (
             "BEGIN TRAN; SELECT TOP 1 * FROM dbo.Orders WITH (TABLOCKX, HOLDLOCK)",
             "SELECT COUNT(*) FROM Orders o (HOLDLOCK, TABLOCKX) WHERE 1 = 0",
@@ -124,19 +131,21 @@ _PROCESSOR_BURN = Signal(
 
 _TABLE_EXCHANGE = Signal(
     "table-exchange",
-    "Another table takes the name of one that is, or was, renamed away.",
+    "Another table takes the name of one that is, or was, renamed away; not one that was built aside (table-swap).",
     (
         Pattern(
             _MYSQL,
             ("rename",),
             r"\brename tables? (?:[^;]{0,400}?,)?([\w$#.]{1,130}) to [\w$#.]{1,130},(?:[^;]{0,400}?,)?[\w$#.]{1,130} to \1"
             r"(?=[;,]|\Z)",
+            without=_SWAPPED,
         ),
         Pattern(
             ("postgresql", "mysql", "oracle"),
             ("rename",),
             r"\balter table (?:if exists )?(?:[\w$#]{1,60}\.)?_{0,2}([a-z][\w$#]{0,60}?)_{0,2}"
             rf"{_ASIDE}\d{{0,4}} rename (?:to |as )?(?:[\w$#]{{1,60}}\.)?\1(?=[;,]|\Z)",
+            without=_SWAPPED,
         ),
         Pattern(
             _SQLSERVER,
@@ -147,21 +156,28 @@ _TABLE_EXCHANGE = Signal(
         ),
     ),
     samples={
-        "postgresql": ("ALTER TABLE orders_new RENAME TO orders", 'ALTER TABLE public."_orders_tmp" RENAME TO "orders"'),
+        "postgresql": (
+            "ALTER TABLE orders_empty RENAME TO orders",
+            'ALTER TABLE public."_orders_tmp" RENAME TO "orders"',
+        ),
         "mysql": (
             "RENAME TABLE `orders` TO `_orders_old`, `_orders_new` TO `orders`",
             "RENAME TABLE a TO a1, b TO b1, x TO a, y TO b",
             "ALTER TABLE orders_empty RENAME orders",
         ),
-        "oracle": ("ALTER TABLE SHOP.ORDERS_NEW RENAME TO ORDERS", "ALTER TABLE ORDERS_X RENAME TO ORDERS"),
+        "oracle": ("ALTER TABLE SHOP.ORDERS_COPY RENAME TO ORDERS", "ALTER TABLE ORDERS_X RENAME TO ORDERS"),
         "sqlserver": (
             "EXEC sp_rename 'dbo.Orders_New', 'Orders'",
             "exec sp_rename @objname = N'OrdersTmp', @newname = N'Orders'",
         ),
     },
     near_misses={
-        "postgresql": ("ALTER TABLE orders RENAME TO orders_old", "ALTER TABLE orders_new RENAME COLUMN a TO b"),
-        "mysql": ("RENAME TABLE orders TO orders_old, items TO items_old", "ALTER TABLE orders RENAME orders_old"),
+        "postgresql": ("ALTER TABLE orders RENAME TO orders_old", "ALTER TABLE orders_new RENAME TO orders"),
+        "mysql": (
+            "RENAME TABLE orders TO orders_old, orders_new TO orders",
+            "RENAME TABLE orders TO orders_old, items TO items_old",
+            "ALTER TABLE orders RENAME orders_old",
+        ),
         "oracle": ("ALTER TABLE ORDERS RENAME TO ORDERS_OLD",),
         "sqlserver": ("EXEC sp_rename 'dbo.Orders', 'Orders_Old'", "EXEC sp_rename 'dbo.T.a', 'b', 'COLUMN'"),
     },

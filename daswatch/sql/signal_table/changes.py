@@ -1242,7 +1242,7 @@ _OBJECT_RENAME = Signal(
 )
 
 _ASIDE = r"(?:new|next|tmp|temp|build|load|stg|staging|swap|shadow)"
-_TABLE_SWAP = Signal(
+TABLE_SWAP = Signal(
     "table-swap",
     "A table that was built aside is renamed to what it is a new version of: sales_new to sales.",
     (
@@ -3344,7 +3344,7 @@ CHANGES: tuple[Signal, ...] = (
     _COLUMN_DROP,
     _EMPTY_COPY,
     _OBJECT_RENAME,
-    _TABLE_SWAP,
+    TABLE_SWAP,
     _PARTITION_DROP,
     _UNCONDITIONAL_CHANGE,
     _SESSION_KILL,

@@ -802,8 +802,24 @@ SLICE_READ = Signal(
 HIDDEN_SPELLING = Signal(
     "hidden-spelling",
     "A spelling that no client writes: columns and tables in parentheses each, so that no blank is needed; TABLE behind"
-    " UNION; letters of a name as escapes.",
+    " UNION; letters of a name as escapes; a number that runs into UNION; UNION or SELECT behind it as an executable"
+    " comment.",
     (
+        Pattern(
+            ALL,
+            ("union",),
+            r"[?01] ?union (?:all |distinct )?\(?select\b",
+            behind=r"\b(?:where|from)\b",
+            raw=r"(?<![\w$#.'])(?:\d{1,9}|\d{0,9}\.\d{0,9}|\d{1,9}(?:\.\d{0,9})?e[-+]?\d{1,3})union[\s/(+`@\"#-]",
+        ),
+        Pattern(
+            ("mysql",),
+            ("union",),
+            r"\bunion ?(?:all |distinct )?\(?select\b",
+            behind=r"\b(?:where|from)\b",
+            raw=r"/\*m?!\d{0,6}\s{0,3}union\b|\bunion\s{0,3}(?:all|distinct)?\s{0,3}/\*m?!\d{0,6}\s{0,3}"
+            r"(?:all|distinct|select)\b",
+        ),
         Pattern(
             ALL,
             ("union", "where", "having"),
@@ -830,6 +846,8 @@ HIDDEN_SPELLING = Signal(
             "SELECT id, name FROM trips WHERE region = -3 UNION TABLE agents",
             "SELECT a FROM t WHERE b = 4&&(select(count(pw))from(users))",
             "SELECT id FROM t WHERE b = 4 union(select(login),(pw)from(users))",
+            "SELECT id, day FROM slots WHERE room = -.1union/*!50000select*/1e0,`pw`from`users`",
+            "SELECT id FROM t WHERE b = -1 /*!50000UNION*/ /*!50000ALL*/ SELECT pw FROM users",
         ),
         "oracle": (
             "SELECT A, B FROM C WHERE D='x'--q\nUNION--q\n(SELECT(LOGIN_ID),(PWD_HASH)FROM(GATE_USER))--q\n",
@@ -837,6 +855,7 @@ HIDDEN_SPELLING = Signal(
         ),
         "sqlserver": (
             "SELECT a FROM t WHERE b = 4 UNION(SELECT(login),(pw)FROM(users))",
+            "SELECT a FROM t WHERE b = 1e0union SELECT pw FROM users",
             "SELECT a FROM t WHERE b=4 AND(SELECT(MAX(pw))FROM(users))>(0)",
         ),
     },
@@ -851,6 +870,8 @@ HIDDEN_SPELLING = Signal(
         "mysql": (
             "SELECT a FROM t WHERE b IN (SELECT (c + d) FROM u WHERE e = 4)",
             "SELECT a FROM (SELECT (b) FROM (t)) x",
+            "SELECT a FROM t1 WHERE b = 4 UNION SELECT a FROM t2",
+            "SELECT /*!40001 SQL_NO_CACHE */ a FROM t WHERE b = 4 UNION SELECT a FROM u",
             "SELECT a FROM t WHERE b = (SELECT MAX(c) FROM (SELECT c FROM u) v)",
         ),
         "oracle": ("SELECT A FROM C WHERE D = (SELECT MAX(D) FROM C)", "SELECT (A) FROM (C)"),
