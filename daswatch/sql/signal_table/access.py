@@ -1410,8 +1410,9 @@ _TEXT_SECRET_SEARCH = Signal(
 )
 
 _WHOLE_CATALOG = {
-    "postgresql": rf"(?:pg_catalog\.)?(?:pg_class|pg_tables|pg_attribute|pg_roles|pg_user|pg_authid|pg_shadow|pg_namespace"
-    r"|pg_proc|pg_views|pg_foreign_server|pg_auth_members|pg_stat_user_tables|pg_user_mappings)\b|information_schema\.\w",
+    "postgresql": r"(?:pg_catalog\.)?(?:pg_class|pg_tables|pg_attribute|pg_roles|pg_user|pg_authid|pg_shadow"
+    r"|pg_namespace|pg_proc|pg_views|pg_foreign_server|pg_auth_members|pg_stat_user_tables|pg_user_mappings)\b"
+    r"|information_schema\.\w",
     "mysql": rf"information_schema\.\w|mysql\.{_any(*_MYSQL_TABLES)}\b",
     "oracle": r"(?:sys\.)?(?:all|dba|cdb|user)_(?:tables|tab_columns|tab_cols|users|objects|views|source|db_links"
     r"|role_privs|sys_privs|tab_privs|catalog|synonyms)\b|session_privs\b",
@@ -1441,7 +1442,8 @@ _CATALOG_AGGREGATION = Signal(
                 _AGGREGATES[engine],
                 rf"\Aselect ?(?:(?:coalesce|cast|nvl|isnull|convert|concat|to_json|substr|substring|left|mid|length|md5"
                 rf"|encode|convert_to|rawtohex|hex|to_base64|compress|xmlserialize)\(|\(select )"
-                rf"{{0,4}}(?:content |distinct |[\w, ]{{0,60}}\()?{aggregate}[^;]{{0,1200}}?\bfrom ?\(?(?:{_WHOLE_CATALOG[engine]})",
+                rf"{{0,4}}(?:content |distinct |[\w, ]{{0,60}}\()?{aggregate}"
+                rf"[^;]{{0,1200}}?\bfrom ?\(?(?:{_WHOLE_CATALOG[engine]})",
                 without=_OF_ONE,
             )
             for engine, aggregate in _ONE_ROW.items()
@@ -1461,13 +1463,13 @@ _CATALOG_AGGREGATION = Signal(
             "SELECT json_agg(t) FROM information_schema.tables t WHERE table_schema = 'public'",
         ),
         "mysql": (
-            "SELECT GROUP_CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_schema NOT IN"
-            " ('mysql', 'sys')",
+            "SELECT GROUP_CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_schema NOT"
+            " IN ('mysql', 'sys')",
             "SELECT JSON_ARRAYAGG(JSON_ARRAY(user, host)) FROM mysql.user",
         ),
         "oracle": (
-            "SELECT LISTAGG(owner || '.' || table_name, ',') WITHIN GROUP (ORDER BY 1) FROM all_tables WHERE owner NOT IN"
-            " ('SYS', 'SYSTEM')",
+            "SELECT LISTAGG(owner || '.' || table_name, ',') WITHIN GROUP (ORDER BY 1) FROM all_tables WHERE owner NOT"
+            " IN ('SYS', 'SYSTEM')",
             'SELECT XMLSERIALIZE(CONTENT XMLAGG(XMLELEMENT("u", username)) AS CLOB) FROM sys.all_users',
             "SELECT JSON_ARRAYAGG(username) FROM all_users",
         ),

@@ -19,7 +19,8 @@ _TABLE_LOCK = Signal(
         Pattern(
             _PG,
             ("lock",),
-            rf"(?:\A|;|\b(?:begin|then|else|loop) )lock (?:table )?(?:only )?{_NAME}\*?(?:,(?:only )?{_NAME}\*?){{0,99}} ?"
+            rf"(?:\A|;|\b(?:begin|then|else|loop) )lock (?:table )?(?:only )?{_NAME}\*?"
+            rf"(?:,(?:only )?{_NAME}\*?){{0,99}} ?"
             r"(?:in (?:access )?exclusive mode\b|nowait\b|(?=\Z|;))",
         ),
         Pattern(
@@ -30,8 +31,8 @@ _TABLE_LOCK = Signal(
         Pattern(
             _SQLSERVER,
             ("tablockx",),
-            rf"\bselect\b[^;]{{1,300}}?\bfrom {_NAME}(?: (?:as )?\w{{1,60}})? ?(?:with )?\((?=[\w, ]{{0,60}}\btablockx\b)"
-            r"(?=[\w, ]{0,60}\b(?:holdlock|serializable)\b)",
+            rf"\bselect\b[^;]{{1,300}}?\bfrom {_NAME}(?: (?:as )?\w{{1,60}})? ?(?:with )?\("
+            r"(?=[\w, ]{0,60}\btablockx\b)(?=[\w, ]{0,60}\b(?:holdlock|serializable)\b)",
         ),
     ),
     samples={
@@ -136,8 +137,8 @@ _TABLE_EXCHANGE = Signal(
         Pattern(
             _MYSQL,
             ("rename",),
-            r"\brename tables? (?:[^;]{0,400}?,)?([\w$#.]{1,130}) to [\w$#.]{1,130},(?:[^;]{0,400}?,)?[\w$#.]{1,130} to \1"
-            r"(?=[;,]|\Z)",
+            r"\brename tables? (?:[^;]{0,400}?,)?([\w$#.]{1,130}) to [\w$#.]{1,130},(?:[^;]{0,400}?,)?"
+            r"[\w$#.]{1,130} to \1(?=[;,]|\Z)",
             without=_SWAPPED,
         ),
         Pattern(

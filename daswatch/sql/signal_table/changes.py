@@ -1889,7 +1889,8 @@ _PASSWORD_COPY = Signal(
         ),
         "mysql": (
             "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO users_audit VALUES (NEW.id, NEW.passwd)",
-            "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO mail_sync VALUES (NEW.user_id, NEW.passwd)",
+            "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO mail_sync VALUES (NEW.user_id,"
+            " NEW.passwd)",
             "INSERT INTO users (login, passwd) VALUES ('x', 'y')",
         ),
         "oracle": (
@@ -2434,14 +2435,14 @@ _AUDIT_ROWS_CHANGE = Signal(
         Pattern(ALL, ("delete",), rf"{_DELETED}[^;]{{0,300}}?[ (]{_SHOWN}{_ABOUT}{_IS}", without=_OLDER),
         Pattern(ALL, ("update",), rf"{_UPDATED}[^;]{{0,300}}?[ ,]{_ABOUT}=", without=_OLDER),
     ),
-    samples={
-        engine: (
+    samples=dict.fromkeys(
+        ALL,
+        (
             "DELETE FROM audit.logged_actions WHERE session_user_name = 'x'",
             "DELETE FROM shop_audit_log WHERE action = 'export' AND id > 400",
             "UPDATE audit_trail SET user_name = 'system' WHERE user_name = 'x'",
-        )
-        for engine in ALL
-    },
+        ),
+    ),
     near_misses={
         "postgresql": (
             "DELETE FROM audit.logged_actions WHERE action_tstamp_tx < now() - interval '90 days'",
@@ -2463,20 +2464,20 @@ _AUDIT_LOGIN_ROWS_CHANGE = Signal(
         Pattern(ALL, ("delete",), rf"{_DELETED}[^;]{{0,300}}?[ (]{_SHOWN}{_LOGIN}{_IS}", without=_OLDER),
         Pattern(ALL, ("update",), rf"{_UPDATED}[^;]{{0,300}}?[ ,(]{_SHOWN}{_LOGIN}{_IS}", without=_OLDER),
     ),
-    samples={
-        engine: (
+    samples=dict.fromkeys(
+        ALL,
+        (
             "DELETE FROM audit.logged_actions WHERE session_user_name = 'x'",
             "UPDATE audit_log SET db_user = 'y' WHERE id > 400",
-        )
-        for engine in ALL
-    },
-    near_misses={
-        engine: (
+        ),
+    ),
+    near_misses=dict.fromkeys(
+        ALL,
+        (
             "DELETE FROM audit_log WHERE user_id = 4",
             "DELETE FROM audit_log WHERE session_user_name = 'x' AND created_at < '2030-01-01'",
-        )
-        for engine in ALL
-    },
+        ),
+    ),
     in_bodies=False,
 )
 
@@ -2574,7 +2575,8 @@ _AUDIT_SWITCH = Signal(
             _MYSQL,
             words("server_audit_logging general_log sql_log_bin sql_log_off"),
             rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin|sql_log_off):?="
-            r"(?:[(!~-]|not\b|[?01] ?(?:[-+*/%^&|=<>]|(?:div|mod|and|xor|is|in)\b)|(?:true|false) ?[-+*/%^&=<>]|\w{1,20}\()",
+            r"(?:[(!~-]|not\b|[?01] ?(?:[-+*/%^&|=<>]|(?:div|mod|and|xor|is|in)\b)|(?:true|false) ?[-+*/%^&=<>]"
+            r"|\w{1,20}\()",
         ),
         Pattern(
             _MYSQL,
