@@ -1580,6 +1580,8 @@ _CREDENTIAL_READ = Signal(
             r"\bbackup (?:certificate|master key|service master key|asymmetric key|symmetric key)\b",
         ),
         Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
+        # Traces and logs of the server.
+        Pattern(_ORACLE, ("read_text_file",), r"\brds_file_util\.read_text_file\(", _SECRET_SOUGHT),
         *(
             Pattern(
                 (engine,),
@@ -1694,6 +1696,8 @@ _CREDENTIAL_READ = Signal(
             "SELECT name, line, text FROM all_source WHERE LOWER(text) LIKE '%password%'",
             "SELECT name, value_string FROM v$sql_bind_capture WHERE LOWER(name) LIKE '%token%'",
             "SELECT payload FROM v$diag_trace_file_contents WHERE LOWER(payload) LIKE '%identified by%'",
+            "SELECT text FROM TABLE(rdsadmin.rds_file_util.read_text_file('BDUMP','ORCL_ora_4.trc')) WHERE LOWER(text)"
+            " LIKE '%password%'",
             "SELECT owner, db_link, password FROM dba_db_links",
             "SELECT * FROM shop.payment_tokens",
             "SELECT name, password, spare4 FROM sys.user$",

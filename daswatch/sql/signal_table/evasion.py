@@ -810,7 +810,7 @@ HIDDEN_SPELLING = Signal(
             ("union",),
             r"[?01] ?union (?:all |distinct )?\(?select\b",
             behind=r"\b(?:where|from)\b",
-            raw=r"(?<![\w$#.'])(?:\d{1,9}|\d{0,9}\.\d{0,9}|\d{1,9}(?:\.\d{0,9})?e[-+]?\d{1,3})union[\s/(+`@\"#-]",
+            raw=r"(?<![\w$#.'])(?:\d{1,9}|\d{0,9}\.\d{0,9}|\d{1,9}(?:\.\d{0,9})?e[-+]?\d{1,3})[df]?union[\s/(+`@\"#-]",
         ),
         Pattern(
             ("mysql",),
@@ -852,6 +852,7 @@ HIDDEN_SPELLING = Signal(
         "oracle": (
             "SELECT A, B FROM C WHERE D='x'--q\nUNION--q\n(SELECT(LOGIN_ID),(PWD_HASH)FROM(GATE_USER))--q\n",
             "SELECT A FROM C WHERE D='x'AND(SELECT(COUNT(*))FROM(GATE_USER))>(0)",
+            "SELECT A FROM C WHERE D = 1dunion SELECT PW FROM GATE_USER",
         ),
         "sqlserver": (
             "SELECT a FROM t WHERE b = 4 UNION(SELECT(login),(pw)FROM(users))",
