@@ -19,7 +19,7 @@ _MIXED = re.compile(
 _MIXED_WORDS = 2
 _BEFORE = re.compile(r"\b(?:union|all|distinct)\Z", re.IGNORECASE)
 _BEHIND = re.compile(r"\s?(?:all|distinct|select)\b", re.IGNORECASE)
-_EXECUTED = re.compile(r"/\*!\d{0,6}\s*(?:union|select|from|where|and|or|having)\b", re.IGNORECASE)
+_EXECUTED = re.compile(r"/\*m?!\d{0,6}\s*(?:union|all|distinct|select|from|where|and|or|having)\b", re.IGNORECASE)
 _MOST_COMMENTS = 50
 
 

@@ -54,6 +54,10 @@ _ESCAPED = re.compile(r"[^0-9A-Fa-f+'\"\s](?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4})
 
 # MySQL reads over a number without digits behind its `e`: `concat 1.e(`.
 _IGNORED_NUMBER = re.compile(r"(?<![\w.])\d++\.[eE](?=[\s(),.*])")
+# A number that begins with its point: the part behind it is read as one of its own.
+_FRACTION = re.compile(r"(?<![\w$#@.?\])])\.[?01](?![\d.])")
+# Oracle's mark of a number as BINARY_FLOAT or BINARY_DOUBLE, which a word may follow.
+_FLOAT = re.compile(r"(?:(?<=[?\d.])|(?<=[?01] ))[df](?=union\b)")
 _BINARY = re.compile(r"\bbinary\s++(?=[?\d])")
 # What some engines take for blanks, but no end of a line.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\ufeff]")
@@ -154,7 +158,11 @@ def shape_of_bare(text: str, engine: str) -> str:
     if "<redacted>" in text or "<secret>" in text:
         text = text.replace("<redacted>", "?").replace("<secret>", "?")
     text = _PREFIXED.sub("", text)
+    if ".?" in text or ".1" in text or ".0" in text:
+        text = _FRACTION.sub("?", text)
     text = _BEFORE_LETTER.sub(" ", text)
+    if engine == "oracle" and ("dunion" in text or "funion" in text):
+        text = _FLOAT.sub(" ", text)
     parameter = _PARAMETER.get(engine)
     if parameter:
         text = parameter.sub(" $ ", text)

@@ -48,7 +48,7 @@ CATALOGUE = {
     "bruteforce-distributed", "password-spray-slow", "password-spray-distributed", "network-egress", "server-files",
     "persistent-code", "impersonation", "data-sabotage", "host-discovery", "change-capture", "obfuscated-sql",
     "paged-read", "gradual-read", "gradual-change", "bruteforce-distributed-slow", "aggregated-read",
-    "tables-spooled",
+    "tables-exchanged", "tables-spooled",
 }  # fmt: skip
 NAMESPACES = {
     "Software and Configuration Checks", "TTPs", "Effects", "Unusual Behaviors", "Sensitive Data Identifications",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from daswatch.sql.signal_table.access import ACCESS
+from daswatch.sql.signal_table.availability import AVAILABILITY
 from daswatch.sql.signal_table.changes import CHANGES
 from daswatch.sql.signal_table.evasion import EVASION
 from daswatch.sql.signal_table.injection import INJECTION
 from daswatch.sql.signal_table.model import Signal
 
-SIGNALS: tuple[Signal, ...] = (*INJECTION, *EVASION, *ACCESS, *CHANGES)
+SIGNALS: tuple[Signal, ...] = (*INJECTION, *EVASION, *ACCESS, *CHANGES, *AVAILABILITY)

@@ -347,6 +347,8 @@ _SERVER_FILE = Signal(
             _PG,
             *words("pg_read_file pg_read_binary_file pg_ls_dir pg_ls_logdir pg_stat_file lo_import lo_export"),
             *words("pg_file_write pg_file_read pg_file_rename pg_file_unlink pg_logdir_ls sys_fileread"),
+            # The server's log, which holds statements with their values.
+            *words("list_postgres_log_files create_foreign_table_for_log_file"),
         ),
         Pattern(
             _PG,
@@ -396,6 +398,8 @@ _SERVER_FILE = Signal(
             "SELECT pg_read_file('/etc/passwd', 0, 4000)",
             "SELECT * FROM pg_catalog.pg_ls_dir('/rdsdbdata')",
             "SELECT lo_import('/etc/passwd', 9911)",
+            "SELECT create_foreign_table_for_log_file('l', 's', 'postgresql.log.2031-03-04-0900.csv')",
+            "SELECT * FROM public.list_postgres_log_files() ORDER BY 1 DESC",
             "SELECT lo_export(43213, '/tmp/a.so')",
             "COPY f FROM '/rdsdbdata/config/postgresql.conf'",
             "COPY (SELECT * FROM customers) TO '/tmp/c.csv' WITH (FORMAT csv)",
@@ -1279,7 +1283,8 @@ _SENT_STATEMENTS = {
     " events_statements_summary_by_digest general_log slow_log prepared_statements_instances",
     "oracle": "v$sql v$sqlarea v$sqltext v$sqltext_with_newlines v$sqlstats v$sql_bind_capture gv$sql gv$sqlarea"
     " gv$sqltext gv$sqlstats gv$sql_bind_capture v_$sql dba_hist_sqltext dba_hist_sqlbind unified_audit_trail"
-    " dba_audit_trail dba_common_audit_trail",
+    " dba_audit_trail dba_common_audit_trail v$diag_alert_ext v$diag_trace_file_contents x$dbgalertext"
+    " v$diag_sql_trace_records v$diag_opt_trace_records",
     "sqlserver": "dm_exec_sql_text dm_exec_query_plan dm_exec_input_buffer query_store_query_text sysprocesses",
 }
 _SOURCES = {
@@ -1357,6 +1362,176 @@ _SECRET_SEARCH = Signal(
         "mysql": ("SELECT column_name FROM information_schema.columns WHERE table_name LIKE '%password%'",),
         "oracle": ("SELECT COLUMN_NAME FROM ALL_TAB_COLUMNS WHERE TABLE_NAME LIKE 'TOKEN%'",),
         "sqlserver": ("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Tokens')",),
+    },
+    in_bodies=False,
+)
+
+_SECRET_WORD = (
+    r"(?:passw|pwd|secret|credential|bearer|token|akia|asia[%\[\d]|api[\W_]{0,6}key|private key|begin [rodep]|ssh-rsa)"
+)
+_PATTERN_BEFORE = r"(?<=['\"%|(.* \]\[])"
+_TEXT_OPERATOR = {
+    "postgresql": r"(?:\bi?like\b|~~?\*?(?=\?|\$)|\bsimilar to\b|\b(?:strpos|position|regexp_\w{4,9})\()",
+    "mysql": r"(?:\b(?:like|regexp|rlike)\b|\b(?:instr|locate|position|regexp_\w{4,6})\()",
+    "oracle": r"(?:\blike\b|\b(?:instr|regexp_\w{4,6}|contains)\()",
+    "sqlserver": r"(?:\blike\b|\b(?:charindex|patindex|contains|freetext)\()",
+}
+_TEXT_OPERATORS = {
+    "postgresql": words(
+        "like ilike similar select from strpos position regexp_matches regexp_match regexp_like regexp_replace"
+    ),
+    "mysql": words("like regexp rlike instr locate position regexp_like regexp_instr regexp_substr"),
+    "oracle": words("like instr regexp_like regexp_instr regexp_substr regexp_count contains"),
+    "sqlserver": words("like charindex patindex contains freetext"),
+}
+_TEXT_SECRET_SEARCH = Signal(
+    "text-secret-search",
+    "Texts of a table are searched for secrets: two or more different words such as password, AKIA or BEGIN RSA.",
+    tuple(
+        Pattern(
+            (engine,),
+            _TEXT_OPERATORS[engine],
+            rf"\Aselect\b[^;]{{0,1900}}?{operator}",
+            raw,
+        )
+        for engine, operator in _TEXT_OPERATOR.items()
+        for raw in (
+            # In patterns of which one is enough.
+            rf"{_PATTERN_BEFORE}({_SECRET_WORD})[^'\n]{{0,40}}'[^']{{0,80}}?\b(?:or|union)\b[^']{{0,80}}?"
+            rf"(?:like|~|regexp|instr|index|locate|position|strpos|contains)[^']{{0,60}}'[^'\w]{{0,6}}(?!\1){_SECRET_WORD}",
+            rf"[%*|(]({_SECRET_WORD})[^'\n]{{0,40}}%\\?'\s{{0,9}},\s{{0,9}}n?\\?'%(?!\1){_SECRET_WORD}",
+            # In one pattern.
+            rf"{_PATTERN_BEFORE}({_SECRET_WORD})[^'|]{{0,40}}?(?:\||['\"] or ['\"])[^'|\w]{{0,6}}(?!\1){_SECRET_WORD}",
+        )
+    ),
+    samples={
+        "postgresql": (
+            "SELECT * FROM tickets WHERE body ILIKE '%password%' OR body ILIKE '%AKIA%'",
+            "SELECT id, body FROM notes WHERE body ~* 'passw|secret|BEGIN RSA'",
+            "SELECT id FROM chat WHERE line LIKE ANY (ARRAY['%password%','%api_key%'])",
+        ),
+        "mysql": (
+            "SELECT * FROM tickets WHERE body LIKE '%password%' OR body LIKE '%AKIA%' OR body LIKE '%BEGIN RSA%'",
+            "SELECT id FROM messages WHERE body REGEXP 'pwd|api[_-]?key|bearer '",
+            "SELECT id FROM messages WHERE INSTR(body, 'passwd') > 0 OR INSTR(body, 'PRIVATE KEY') > 0",
+        ),
+        "oracle": (
+            "SELECT * FROM HELPDESK.TICKETS WHERE LOWER(BODY) LIKE '%password%' OR LOWER(BODY) LIKE '%api key%'",
+            "SELECT ID FROM NOTES WHERE DBMS_LOB.INSTR(TXT, 'AKIA') > 0 OR DBMS_LOB.INSTR(TXT, 'secret') > 0",
+            "SELECT ID FROM NOTES WHERE REGEXP_LIKE(TXT, '(passw|secret)', 'i')",
+        ),
+        "sqlserver": (
+            "SELECT * FROM dbo.Tickets WHERE Body LIKE N'%password%' OR Body LIKE N'%token%'",
+            "SELECT Id FROM dbo.Notes WHERE PATINDEX('%AKIA%', Txt) > 0 OR CHARINDEX('secret', Txt) > 0",
+            'SELECT Id FROM dbo.Notes WHERE CONTAINS(Txt, \'"password" OR "AKIA"\')',
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT id FROM articles WHERE title ILIKE '%password%' OR body ILIKE '%password%'",
+            "SELECT id FROM tickets WHERE body ILIKE '%password reset token%'",
+            "SELECT id FROM tickets WHERE kind IN ('password', 'token')",
+            "SELECT id FROM tickets WHERE (kind = 'password' OR kind = 'token') AND title LIKE 'a%'",
+        ),
+        "mysql": (
+            "SELECT id FROM tickets WHERE subject LIKE '%forgot%' OR subject LIKE '%password%'",
+            "SELECT id FROM faq WHERE body LIKE '%token%' AND body LIKE '%password%'",
+        ),
+        "oracle": ("SELECT ID FROM TICKETS WHERE LOWER(BODY) LIKE '%password%' AND STATUS = 'open'",),
+        "sqlserver": ("SELECT Id FROM dbo.Tickets WHERE Body LIKE '%password%' OR Title LIKE '%password%'",),
+    },
+    in_bodies=False,
+)
+
+_WHOLE_CATALOG = {
+    "postgresql": r"(?:pg_catalog\.)?(?:pg_class|pg_tables|pg_attribute|pg_roles|pg_user|pg_authid|pg_shadow"
+    r"|pg_namespace|pg_proc|pg_views|pg_foreign_server|pg_auth_members|pg_stat_user_tables|pg_user_mappings)\b"
+    r"|information_schema\.\w",
+    "mysql": rf"information_schema\.\w|mysql\.{_any(*_MYSQL_TABLES)}\b",
+    "oracle": r"(?:sys\.)?(?:all|dba|cdb|user)_(?:tables|tab_columns|tab_cols|users|objects|views|source|db_links"
+    r"|role_privs|sys_privs|tab_privs|catalog|synonyms)\b|session_privs\b",
+    "sqlserver": r"(?:[\w$#]{0,128}\.)?(?:sys\.(?:tables|columns|objects|schemas|views|server_principals|sql_logins"
+    r"|database_principals|servers|procedures|sysobjects|syscolumns)\b|information_schema\.\w|sysobjects\b|syscolumns\b)",
+}
+_ONE_ROW = {
+    "postgresql": r"(?:string_agg|array_agg|jsonb?_agg|jsonb?_object_agg|xmlagg|array_to_string|array_to_json)\(",
+    "mysql": r"(?:group_concat|json_arrayagg|json_objectagg)\(",
+    "oracle": r"(?:listagg|xmlagg|json_arrayagg|json_objectagg|wm_concat)\(",
+    "sqlserver": r"string_agg\(",
+}
+# A table, or a schema's name, that the client asks for.
+_OF_ONE = (
+    r"\b(?:relname|table_name|tablename|proname|rolname|usename|attrelid|indrelid|conrelid|oid|name|object_id|owner"
+    r"|table_schema|nspname|schemaname|grantee|user)(?:=|<=>| in ?\(| like )(?:[$@]|:|any\b|lower\()"
+    r"|\b(?:relname|table_name|tablename|proname|rolname|attrelid|indrelid|conrelid|oid|object_id)(?:=| in ?\()\(?\?"
+    r"|\bgroup by\b|\bobject_id\("
+)
+_CATALOG_AGGREGATION = Signal(
+    "catalog-aggregation",
+    "The catalog's tables, columns, routines or accounts are read as one value, and not those of one name.",
+    (
+        *(
+            Pattern(
+                (engine,),
+                _AGGREGATES[engine],
+                rf"\Aselect ?(?:(?:coalesce|cast|nvl|isnull|convert|concat|to_json|substr|substring|left|mid|length|md5"
+                rf"|encode|convert_to|rawtohex|hex|to_base64|compress|xmlserialize)\(|\(select )"
+                rf"{{0,4}}(?:content |distinct |[\w, ]{{0,60}}\()?{aggregate}"
+                rf"[^;]{{0,1200}}?\bfrom ?\(?(?:{_WHOLE_CATALOG[engine]})",
+                without=_OF_ONE,
+            )
+            for engine, aggregate in _ONE_ROW.items()
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("xml", "json"),
+            rf"\Aselect\b[^;]{{0,600}}?\bfrom ?\(?(?:{_WHOLE_CATALOG['sqlserver']})[^;]{{0,400}}?\bfor (?:xml|json)\b",
+            without=_OF_ONE,
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT string_agg(n.nspname||'.'||c.relname, E'\\n') FROM pg_class c JOIN pg_namespace n ON"
+            " n.oid=c.relnamespace WHERE c.relkind IN ('r','p','v') AND n.nspname NOT LIKE 'pg\\_%'",
+            "SELECT array_to_json(array_agg(r)) FROM pg_roles r",
+            "SELECT json_agg(t) FROM information_schema.tables t WHERE table_schema = 'public'",
+        ),
+        "mysql": (
+            "SELECT GROUP_CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_schema NOT"
+            " IN ('mysql', 'sys')",
+            "SELECT JSON_ARRAYAGG(JSON_ARRAY(user, host)) FROM mysql.user",
+        ),
+        "oracle": (
+            "SELECT LISTAGG(owner || '.' || table_name, ',') WITHIN GROUP (ORDER BY 1) FROM all_tables WHERE owner NOT"
+            " IN ('SYS', 'SYSTEM')",
+            'SELECT XMLSERIALIZE(CONTENT XMLAGG(XMLELEMENT("u", username)) AS CLOB) FROM sys.all_users',
+            "SELECT JSON_ARRAYAGG(username) FROM all_users",
+        ),
+        "sqlserver": (
+            "SELECT STRING_AGG(CAST(name AS nvarchar(max)), ',') FROM sys.tables",
+            "SELECT name, type_desc FROM sys.server_principals FOR JSON PATH",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT string_agg(attname, ',') FROM pg_attribute WHERE attrelid = 'orders'::regclass",
+            "SELECT array_agg(a.attname), i.relname FROM pg_class i JOIN pg_attribute a ON a.attrelid = i.oid GROUP BY"
+            " i.relname",
+            "SELECT json_agg(c) FROM information_schema.columns c WHERE table_name = $1",
+            "SELECT string_agg(name, ',') FROM roles",
+        ),
+        "mysql": (
+            "SELECT GROUP_CONCAT(column_name) FROM information_schema.columns WHERE table_name = 'orders'",
+            "SELECT table_name, GROUP_CONCAT(column_name) FROM information_schema.statistics GROUP BY table_name",
+        ),
+        "oracle": (
+            "SELECT LISTAGG(column_name, ',') WITHIN GROUP (ORDER BY column_id) FROM user_tab_columns WHERE table_name"
+            " = :1",
+        ),
+        "sqlserver": (
+            "SELECT STRING_AGG(name, ',') FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Orders')",
+            "SELECT Id FROM dbo.Orders FOR JSON PATH",
+        ),
     },
     in_bodies=False,
 )
@@ -1439,6 +1614,8 @@ _CREDENTIAL_READ = Signal(
             r"\bbackup (?:certificate|master key|service master key|asymmetric key|symmetric key)\b",
         ),
         Pattern(_SQLSERVER, ("certprivatekey",), r"\bcertprivatekey\("),
+        # Traces and logs of the server.
+        Pattern(_ORACLE, ("read_text_file",), r"\brds_file_util\.read_text_file\(", _SECRET_SOUGHT),
         *(
             Pattern(
                 (engine,),
@@ -1552,6 +1729,9 @@ _CREDENTIAL_READ = Signal(
             "SELECT sql_text FROM v$sql WHERE UPPER(sql_text) LIKE '%IDENTIFIED BY%'",
             "SELECT name, line, text FROM all_source WHERE LOWER(text) LIKE '%password%'",
             "SELECT name, value_string FROM v$sql_bind_capture WHERE LOWER(name) LIKE '%token%'",
+            "SELECT payload FROM v$diag_trace_file_contents WHERE LOWER(payload) LIKE '%identified by%'",
+            "SELECT text FROM TABLE(rdsadmin.rds_file_util.read_text_file('BDUMP','ORCL_ora_4.trc')) WHERE LOWER(text)"
+            " LIKE '%password%'",
             "SELECT owner, db_link, password FROM dba_db_links",
             "SELECT * FROM shop.payment_tokens",
             "SELECT name, password, spare4 FROM sys.user$",
@@ -1611,6 +1791,7 @@ _CREDENTIAL_READ = Signal(
         "oracle": (
             "SELECT sql_text FROM v$sql WHERE sql_id = :1",
             "SELECT text FROM all_source WHERE name = 'PKG_TOKEN' ORDER BY line",
+            "SELECT message_text FROM v$diag_alert_ext WHERE message_text LIKE '%ORA-00600%'",
             "SELECT owner, db_link, host FROM dba_db_links",
             "SELECT * FROM payment_tokens WHERE id = :1",
             "SELECT username, account_status, expiry_date FROM dba_users",
@@ -1825,6 +2006,8 @@ ACCESS: tuple[Signal, ...] = (
     _CATALOG_READ,
     _CREDENTIAL_READ,
     _SECRET_SEARCH,
+    _TEXT_SECRET_SEARCH,
+    _CATALOG_AGGREGATION,
     _HOST_ENUMERATION,
     _IMPERSONATION,
 )

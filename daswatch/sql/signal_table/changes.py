@@ -1242,7 +1242,7 @@ _OBJECT_RENAME = Signal(
 )
 
 _ASIDE = r"(?:new|next|tmp|temp|build|load|stg|staging|swap|shadow)"
-_TABLE_SWAP = Signal(
+TABLE_SWAP = Signal(
     "table-swap",
     "A table that was built aside is renamed to what it is a new version of: sales_new to sales.",
     (
@@ -1832,10 +1832,12 @@ _CARD_COPY = Signal(
     },
 )
 
-# A history of passwords keeps the old one; an audit has its name. What goes elsewhere is collected.
+# A history of passwords keeps the old one; an audit has its name, and a synchronization takes the row's key along.
+# What goes elsewhere, or to a temporary table, is collected.
 _COLLECTED = (
-    r"\binsert (?:into )?+(?![\w$.#]{0,120}?"
-    r"(?:hist|aud|log|passw|passwd|pwd|cred|vers|arch|_old|_h\b|sync|outbox|queue))"
+    r"\binsert (?:into )?+(?!(?![\w$.#]{0,120}?(?<![a-z])(?:tmp|temp)(?![a-z]))[\w$.#]{0,120}?"
+    r"(?:hist|aud|log|passw|passwd|pwd|cred|vers|arch|_old|_h\b|outbox|queue"
+    r"|sync[\w$#]{0,60}+(?=[^;]{0,600}?(?:\b|_|new\.)(?:id|uuid|guid|key)\b)))"
 )
 _PASSWORD = r"[\w$#]{0,30}?(?:passw|passwd|pass\b|pwd|pw_?hash)[\w$#]{0,30}"
 _PASSWORD_COPY = Signal(
@@ -1855,12 +1857,16 @@ _PASSWORD_COPY = Signal(
         "postgresql": (
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO t_bk VALUES (NEW.login,"
             " NEW.password_hash); RETURN NEW; END$$",
+            "CREATE FUNCTION f() RETURNS trigger AS $$BEGIN INSERT INTO app.tmp_sync (l, p) VALUES (NEW.email,"
+            " NEW.password); RETURN NEW; END$$ LANGUAGE plpgsql",
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO pg_stat_x VALUES"
             " (to_jsonb(NEW)); RETURN NEW; END $$",
         ),
         "mysql": (
             "CREATE DEFINER=`a`@`%` TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO options_bk VALUES"
             " (NEW.user_login, NEW.user_pass)",
+            "CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW INSERT INTO data_sync VALUES (NEW.email, NEW.passwd,"
+            " NOW())",
             "CREATE TRIGGER t AFTER INSERT ON users FOR EACH ROW BEGIN INSERT INTO x VALUES (NEW.id, NEW.passwd); END",
         ),
         "oracle": (
@@ -1883,6 +1889,8 @@ _PASSWORD_COPY = Signal(
         ),
         "mysql": (
             "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO users_audit VALUES (NEW.id, NEW.passwd)",
+            "CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW INSERT INTO mail_sync VALUES (NEW.user_id,"
+            " NEW.passwd)",
             "INSERT INTO users (login, passwd) VALUES ('x', 'y')",
         ),
         "oracle": (
@@ -2405,6 +2413,74 @@ _AUDIT_NAMES = (
     r"|(?:[a-z0-9$#]{1,30}_){0,6}?audit_?(?:trails?|logs?|events?|entries|entry|records?|history|journal)(?![\w$#])"
     r"|(?:[a-z0-9$#]{1,30}_){1,6}(?:audit|aud)(?![\w$#])|logged_actions\b)"
 )
+_ABOUT = (
+    r"(?:[\w$#]{1,60}\.)?[\w$#]{0,30}?(?:user|usr|login|actor|account|who|principal|owner|author|person|staff|employee"
+    r"|by|client|host|ip|addr|address|machine|terminal|program|application|app|query|statement|sql|action|event"
+    r"|operation|object|entity|table|name|type|session|txid|transaction)(?:_?(?:name|id|text|type|addr|ip|email))?"
+)
+_LOGIN = (
+    r"(?:[\w$#]{1,60}\.)?(?:session_user(?:_?name)?|current_user(?:_?name)?|db_?user(?:_?name)?|database_?user(?:_?name)?"
+    r"|db_?login|session_login|original_login(?:_?name)?|server_principal_name|system_user|os_?user(?:_?name)?"
+    r"|client_query|sql_?text|program_?name|client_addr|client_program|pg_user|mysql_user)"
+)
+_SHOWN = r"(?:\b(?:lower|upper|trim|coalesce|cast)\()?"
+_IS = r"\)?(?:=|<>| (?:not )?(?:i?like|in|between|regexp|rlike)\b|~| is (?:not )?null\b)"
+_OLDER = r"\bwhere\b[^;]{0,900}?[\w)]<=?(?!>)"  # retention
+_DELETED = rf"\bdelete(?: from)?(?: only)? {_AUDIT_NAMES}(?: (?:as )?\w{{1,60}})? where\b"
+_UPDATED = rf"\bupdate(?: only)? {_AUDIT_NAMES}(?: (?:as )?\w{{1,60}})? set\b"
+_AUDIT_ROWS_CHANGE = Signal(
+    "audit-rows-change",
+    "Rows of an application's audit trail are deleted, or changed, by who or what they are about and not by age.",
+    (
+        Pattern(ALL, ("delete",), rf"{_DELETED}[^;]{{0,300}}?[ (]{_SHOWN}{_ABOUT}{_IS}", without=_OLDER),
+        Pattern(ALL, ("update",), rf"{_UPDATED}[^;]{{0,300}}?[ ,]{_ABOUT}=", without=_OLDER),
+    ),
+    samples=dict.fromkeys(
+        ALL,
+        (
+            "DELETE FROM audit.logged_actions WHERE session_user_name = 'x'",
+            "DELETE FROM shop_audit_log WHERE action = 'export' AND id > 400",
+            "UPDATE audit_trail SET user_name = 'system' WHERE user_name = 'x'",
+        ),
+    ),
+    near_misses={
+        "postgresql": (
+            "DELETE FROM audit.logged_actions WHERE action_tstamp_tx < now() - interval '90 days'",
+            "DELETE FROM audit_log WHERE event_type = 'login' AND created_at < $1",
+            "DELETE FROM logins WHERE user_name = 'x'",
+        ),
+        "mysql": ("DELETE FROM audit_log WHERE created_at < NOW() - INTERVAL 1 YEAR LIMIT 1000",),
+        "oracle": ("DELETE FROM APP.AUDIT_LOG WHERE CREATED < SYSDATE - 90",),
+        "sqlserver": ("DELETE TOP (5000) FROM dbo.AuditLog WHERE LoggedAt < DATEADD(day, -90, GETDATE())",),
+    },
+    in_bodies=False,
+)
+
+_AUDIT_LOGIN_ROWS_CHANGE = Signal(
+    "audit-login-change",
+    "Rows of an application's audit trail are deleted, or changed, by the database user, the program or the statement"
+    " that they name.",
+    (
+        Pattern(ALL, ("delete",), rf"{_DELETED}[^;]{{0,300}}?[ (]{_SHOWN}{_LOGIN}{_IS}", without=_OLDER),
+        Pattern(ALL, ("update",), rf"{_UPDATED}[^;]{{0,300}}?[ ,(]{_SHOWN}{_LOGIN}{_IS}", without=_OLDER),
+    ),
+    samples=dict.fromkeys(
+        ALL,
+        (
+            "DELETE FROM audit.logged_actions WHERE session_user_name = 'x'",
+            "UPDATE audit_log SET db_user = 'y' WHERE id > 400",
+        ),
+    ),
+    near_misses=dict.fromkeys(
+        ALL,
+        (
+            "DELETE FROM audit_log WHERE user_id = 4",
+            "DELETE FROM audit_log WHERE session_user_name = 'x' AND created_at < '2030-01-01'",
+        ),
+    ),
+    in_bodies=False,
+)
+
 _AUDIT_SWITCH = Signal(
     "audit-switch",
     "A record of activity is switched off, narrowed, emptied or kept from being written: audit and log settings, audit"
@@ -2493,6 +2569,19 @@ _AUDIT_SWITCH = Signal(
             rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin):?=\?",
             r"(?:server_audit_logging|general_log|sql_log_bin)`?\s{0,9}:?=\s{0,9}[\\'\"]{1,4}(?:off"
             r"|0|false)",
+        ),
+        # An expression instead of a value; a variable restores what was set before.
+        Pattern(
+            _MYSQL,
+            words("server_audit_logging general_log sql_log_bin sql_log_off"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log|sql_log_bin|sql_log_off):?="
+            r"(?:[(!~-]|not\b|[?01] ?(?:[-+*/%^&|=<>]|(?:div|mod|and|xor|is|in)\b)|(?:true|false) ?[-+*/%^&=<>]"
+            r"|\w{1,20}\()",
+        ),
+        Pattern(
+            _MYSQL,
+            words("server_audit_logging general_log"),
+            rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}(?:server_audit_logging|general_log):?=default\b",
         ),
         Pattern(_MYSQL, ("sql_log_off",), rf"\bset {_UP_TO_SETTING}{_MYSQL_SET}sql_log_off:?=(?:1|on|true|\?)"),
         Pattern(
@@ -2660,6 +2749,9 @@ _AUDIT_SWITCH = Signal(
             "DELETE FROM shop.audit_events",
             "SET @@GLOBAL.server_audit_events='CONNECT'",
             "SET GLOBAL server_audit_logging = OFF",
+            "SET/*!50001 @@global.*//*! server_audit_logging */:= (1-1)",
+            "SET sql_log_bin = NOT 1",
+            "SET GLOBAL general_log = DEFAULT",
             "SET GLOBAL server_audit_excl_users = 'svc_x'",
             "SET sql_log_bin = 0",
             "SET PERSIST `general_log` = 'OFF'",
@@ -3254,7 +3346,7 @@ CHANGES: tuple[Signal, ...] = (
     _COLUMN_DROP,
     _EMPTY_COPY,
     _OBJECT_RENAME,
-    _TABLE_SWAP,
+    TABLE_SWAP,
     _PARTITION_DROP,
     _UNCONDITIONAL_CHANGE,
     _SESSION_KILL,
@@ -3268,6 +3360,8 @@ CHANGES: tuple[Signal, ...] = (
     _SYSTEM_TRIGGER,
     _FOREIGN_LIBRARY,
     _AUDIT_SWITCH,
+    _AUDIT_ROWS_CHANGE,
+    _AUDIT_LOGIN_ROWS_CHANGE,
     _LOG_CYCLE,
     _CHANGE_CAPTURE,
     _CAPTURE_PREPARATION,

@@ -802,8 +802,16 @@ SLICE_READ = Signal(
 HIDDEN_SPELLING = Signal(
     "hidden-spelling",
     "A spelling that no client writes: columns and tables in parentheses each, or comments, so that no blank is needed;"
-    " TABLE behind UNION; keywords in letters of both cases or in executable comments; letters of a name as escapes.",
+    " a number that runs into UNION; TABLE behind UNION; keywords in letters of both cases or in executable comments;"
+    " letters of a name as escapes.",
     (
+        Pattern(
+            ALL,
+            ("union",),
+            r"[?01] ?union (?:all |distinct )?\(?select\b",
+            behind=r"\b(?:where|from)\b",
+            raw=r"(?<![\w$#.'])(?:\d{1,9}|\d{0,9}\.\d{0,9}|\d{1,9}(?:\.\d{0,9})?e[-+]?\d{1,3})[df]?union[\s/(+`@\"#-]",
+        ),
         Pattern(
             ALL,
             ("union", "where", "having"),
@@ -833,14 +841,18 @@ HIDDEN_SPELLING = Signal(
             "SELECT a FROM t WHERE b = 4/*!50000union*/ /*!50000select*/ 1,2",
             "SELECT a FROM t WHERE b = 4 uNiOn sElEcT pw FROM users",
             "SELECT id FROM t WHERE b = 4 union(select(login),(pw)from(users))",
+            "SELECT id, day FROM slots WHERE room = -.1union/*!50000select*/1e0,`pw`from`users`",
+            "SELECT id FROM t WHERE b = -1 /*!50000UNION*/ /*!50000ALL*/ SELECT pw FROM users",
         ),
         "oracle": (
             "SELECT A, B FROM C WHERE D='x'--q\nUNION--q\n(SELECT(LOGIN_ID),(PWD_HASH)FROM(GATE_USER))--q\n",
             "SELECT A, B FROM C WHERE ID=-1--q\nunIoN--x9\naLL--a\nsElEcT--b\nLOGIN,HASH--c\nfRoM--d\nGATE_USER",
             "SELECT A FROM C WHERE D='x'AND(SELECT(COUNT(*))FROM(GATE_USER))>(0)",
+            "SELECT A FROM C WHERE D = 1dunion SELECT PW FROM GATE_USER",
         ),
         "sqlserver": (
             "SELECT a FROM t WHERE b = 4 UNION(SELECT(login),(pw)FROM(users))",
+            "SELECT a FROM t WHERE b = 1e0union SELECT pw FROM users",
             "SELECT a FROM t WHERE b=4 AND(SELECT(MAX(pw))FROM(users))>(0)",
         ),
     },
@@ -860,6 +872,8 @@ HIDDEN_SPELLING = Signal(
             "SELECT a FROM (SELECT (b) FROM (t)) x",
             "SELECT /*!40001 SQL_NO_CACHE */ * FROM t UNION SELECT sElEct FROM u",
             "/*!50001 CREATE VIEW v AS SELECT 1 AS a UNION SELECT 2 */",
+            "SELECT a FROM t1 WHERE b = 4 UNION SELECT a FROM t2",
+            "SELECT /*!40001 SQL_NO_CACHE */ a FROM t WHERE b = 4 UNION SELECT a FROM u",
             "SELECT a FROM t WHERE b = (SELECT MAX(c) FROM (SELECT c FROM u) v)",
         ),
         "oracle": ("SELECT A FROM C WHERE D = (SELECT MAX(D) FROM C)", "SELECT (A) FROM (C)"),
