@@ -352,11 +352,8 @@ def _has_other_password(call: Call) -> bool:
 
 
 def _has_other_secret(call: Call) -> bool:
-    return (
-        call.given("managemasteruserpassword") is not None
-        or call.given("masterusersecretkmskeyid") is not None
-        or _is(call.given("rotatemasteruserpassword"), True)
-    )
+    # That Secrets Manager rotates it gives no one access.
+    return call.given("managemasteruserpassword") is not None or call.given("masterusersecretkmskeyid") is not None
 
 
 def _has_other_network(call: Call) -> bool:
@@ -580,7 +577,7 @@ CALL_SIGNALS: tuple[CallSignal, ...] = (
     CallSignal("master-password", "the master user's password was set", _MODIFY, _has_other_password),
     CallSignal(
         "master-secret",
-        "the master user's secret in Secrets Manager was switched on or off, rotated, or given another key",
+        "the master user's secret in Secrets Manager was switched on or off, or given another key",
         _MODIFY,
         _has_other_secret,
     ),

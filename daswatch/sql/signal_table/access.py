@@ -672,6 +672,44 @@ _BOUND_LAMBDA_CALL = Signal(
     },
 )
 
+_INTERNAL_HOST = r"(?:[\w-]{1,63}\.){1,9}(?:corp|home|internal|intern|intra|intranet|lan|local|localdomain)\b"
+_INTERNAL_CALL = Signal(
+    "internal-call",
+    "The host that the database connects to is named within the company's own network: `.internal`, `.corp`, `.local`.",
+    (
+        Pattern(
+            _ORACLE,
+            words("utl_http utl_smtp utl_tcp httpuritype apex_web_service"),
+            r"\b(?:utl_(?:http|smtp|tcp)|httpuritype|apex_web_service)\b",
+            rf"\A(?![^']{{0,900}}'[^']{{0,900}}://(?!{_INTERNAL_HOST}))[^']{{0,900}}'(?:https?://)?{_INTERNAL_HOST}",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("sp_invoke_external_rest_endpoint",),
+            r"\bsp_invoke_external_rest_endpoint\b",
+            rf"@url\s{{0,9}}=\s{{0,9}}n?'https?://{_INTERNAL_HOST}",
+        ),
+    ),
+    samples={
+        "oracle": (
+            "BEGIN :r := APEX_WEB_SERVICE.MAKE_REST_REQUEST(p_url => 'https://days.hr.internal/api'); END;",
+            "DECLARE c UTL_SMTP.CONNECTION; BEGIN c := UTL_SMTP.OPEN_CONNECTION('smtp.example.corp', 25); END;",
+        ),
+        "sqlserver": (
+            "EXEC sp_invoke_external_rest_endpoint @url = N'https://days.hr.internal/api', @method = 'GET'",
+            "EXEC sp_invoke_external_rest_endpoint @url='https://api.example.lan/v1'",
+        ),
+    },
+    near_misses={
+        "oracle": (
+            "SELECT UTL_HTTP.REQUEST('http://203.0.113.9/internal.local') FROM DUAL",
+            "SELECT UTL_HTTP.REQUEST('http://a.example.com/?h=x.internal') FROM DUAL",
+            "SELECT UTL_HTTP.REQUEST('http://'||(SELECT USER FROM DUAL)||'.internal') FROM DUAL",
+        ),
+        "sqlserver": ("EXEC sp_invoke_external_rest_endpoint @url = 'https://example.com/api.internal'",),
+    },
+)
+
 _BOUND_MAIL = Signal(
     "bound-mail",
     "A statement does nothing but send a mail whose recipients and text are parameters, as an application's does.",
@@ -1996,6 +2034,7 @@ ACCESS: tuple[Signal, ...] = (
     _LAMBDA_CALL,
     _BOUND_LAMBDA_CALL,
     _BOUND_MAIL,
+    _INTERNAL_CALL,
     _EXPORT,
     _WHOLE_TABLE_EXPORT,
     _IMPORT,
