@@ -211,22 +211,32 @@ def test_stopping_a_stream_is_reported_by_the_next_run(findings: FindingsFunctio
     assert alert.level.value == "critical"
 
 
+TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io)"
+MAPPING = "UpdateEventSourceMapping20150331"
+
+
 @pytest.mark.parametrize(
-    ("agent", "call", "level"),
+    ("agent", "call", "given", "level"),
     [
-        ("APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io)", "UpdateFunctionCode20150331v2", "medium"),
-        ("aws-cli/2.31.0", "UpdateFunctionCode20150331v2", "high"),
-        ("APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io)", "DeleteFunction20150331", "critical"),
-        ("aws-cli/2.31.0", "DeleteFunction20150331", "critical"),
+        (TERRAFORM, "UpdateFunctionCode20150331v2", {}, "medium"),
+        ("aws-cli/2.31.0", "UpdateFunctionCode20150331v2", {}, "high"),
+        (TERRAFORM, "DeleteFunction20150331", {}, "critical"),
+        ("aws-cli/2.31.0", "DeleteFunction20150331", {}, "critical"),
+        (TERRAFORM, MAPPING, {"enabled": True, "batchSize": 200}, "medium"),
+        (TERRAFORM, MAPPING, {"enabled": False}, "critical"),
+        ("aws-cli/2.31.0", MAPPING, {"enabled": True}, "critical"),
     ],
 )
-def test_update_is_less_severe_than_a_stop(findings: FindingsFunction, agent: str, call: str, level: str) -> None:
+def test_update_is_less_severe_than_a_stop(
+    findings: FindingsFunction, agent: str, call: str, given: dict[str, Any], level: str
+) -> None:
+    stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/aws-rds-das-cluster-SHOP0000000000000000000001"
     event = api_call(
         eventSource="lambda.amazonaws.com",
         eventName=call,
         userAgent=agent,
-        requestParameters={"functionName": "daswatch-ingest"},
-        responseElements=None,
+        requestParameters={"functionName": "daswatch-ingest", **given},
+        responseElements={"eventSourceArn": stream} if call == MAPPING else None,
         eventTime=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
 
