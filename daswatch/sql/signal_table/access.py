@@ -1159,6 +1159,91 @@ _ROW_AGGREGATION = Signal(
     },
 )
 
+# Of a row as a whole, which no column is named of: by its table's or alias' name, `.*` or a derived table.
+_ROW_OF = (
+    r"(?:coalesce\(|jsonb?_agg\(|array_agg\(|to_jsonb?\(|row_to_json\(|distinct |concat\(|md5\()"
+    r"{0,3}\(?([a-z_][\w$]{0,62}+)(?:\.\*|::(?:text|varchar))?(?=[),: -])[^;]{0,200}?\bfrom (?:only )?"
+    r"(?:[\w$]{1,63}\.)?(?:\1\b|[\w$]{1,63} (?:as )?\1\b)"
+)
+_OF_ALL_COLUMNS = {
+    "postgresql": rf"(?:{_ROW_OF}|[^;]{{0,200}}?\bselect ?(?:[\w$]{{1,63}}\.)?\*)",
+    "oracle": r"[^;]{0,100}?\bjson_object\((?:[\w$#]{1,63}\.)?\*",
+}
+_WHOLE_ROW_AGGREGATION = Signal(
+    "whole-row-aggregation",
+    "All columns of all rows of a table are aggregated into one value, without naming any.",
+    (
+        *(
+            Pattern((engine,), _AGGREGATES[engine], rf"(?<![\w$#]){_AGGREGATE[engine]}(?={columns}){_ALL_ROWS}")
+            for engine, columns in _OF_ALL_COLUMNS.items()
+        ),
+        _calls(
+            _PG,
+            *words("query_to_xml query_to_xml_and_xmlschema"),
+            raw=r"query_to_xml\w{0,14}\s{0,9}\([^;]{0,20}?select\s{1,9}(?:\w{1,63}\.)?\*",
+        ),
+        _calls(
+            _PG,
+            *words("table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema"),
+            *words("database_to_xml database_to_xml_and_xmlschema"),
+        ),
+        Pattern(
+            _ORACLE,
+            ("dbms_xmlgen", "dbms_xmlquery"),
+            r"\b(?:dbms_xmlgen\.(?:getxml(?:type)?|newcontext)|dbms_xmlquery\.getxml)\(",
+            r"\(\s{0,9}(?:q'.)?'?\s{0,9}select\s{1,9}(?:[\w$#]{1,63}\.)?\*",
+        ),
+        Pattern(
+            _ORACLE,
+            ("cursor",),
+            r"(?<![\w$#])(?:xmltype|sys_xmlgen|xmlserialize)\((?:content )?cursor\(select ?(?:[\w$#]{1,63}\.)?\*",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("xml", "json"),
+            rf"(?:\A|;|\()select ?(?:[\w$#]{{1,63}}\.)?\*from {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}"
+            r"for (?:xml|json) (?:raw|auto|path|explicit)",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT json_agg(g) FROM guests g",
+            "SELECT json_agg(guests) FROM public.guests",
+            "SELECT coalesce(jsonb_agg(to_jsonb(g)), '[]') FROM guests AS g",
+            "SELECT json_agg(row_to_json(g.*)) FROM guests g WHERE true",
+            "SELECT array_to_json(array_agg(x)) FROM (SELECT * FROM guests) x",
+            "SELECT string_agg(g::text, E'\\n') FROM guests g",
+            "SELECT query_to_xml('select * from guests', true, false, '')",
+        ),
+        "oracle": (
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT(*) RETURNING CLOB) FROM HOTEL.GUEST",
+            "SELECT DBMS_XMLGEN.GETXML('SELECT * FROM guest') FROM DUAL",
+            "SELECT XMLTYPE(CURSOR(SELECT * FROM guest)) FROM DUAL",
+        ),
+        "sqlserver": (
+            "SELECT * FROM [dbo].[Guest] FOR JSON PATH",
+            "SELECT CAST((SELECT g.* FROM dbo.Guest g FOR XML RAW, BINARY BASE64) AS nvarchar(max))",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT json_agg(json_build_object('id', g.id, 'name', g.name)) FROM guests g",
+            "SELECT json_agg(i) FROM items i WHERE i.order_id = $1",
+            "SELECT string_agg(id::text, ',') FROM guests",
+            "SELECT json_agg(name) FROM guests g",
+        ),
+        "oracle": (
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT('id' VALUE id)) FROM guest",
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT(*)) FROM order_line WHERE order_id = :1",
+            "SELECT DBMS_XMLGEN.GETXML('SELECT id, name FROM guest') FROM DUAL",
+        ),
+        "sqlserver": (
+            "SELECT Id, Name FROM dbo.Guest FOR JSON PATH",
+            "SELECT * FROM dbo.OrderLine WHERE OrderId = @p0 FOR JSON PATH",
+        ),
+    },
+)
+
 _OF_SEVERAL_COLUMNS = {
     "postgresql": r"\b(?:string_agg|array_agg|jsonb?_agg|jsonb?_object_agg|xmlagg)\(",
     "mysql": r"\b(?:group_concat|json_arrayagg|json_objectagg)\(",
@@ -2043,6 +2128,7 @@ ACCESS: tuple[Signal, ...] = (
     _DUMP_QUERY,
     _HANDLER_READ,
     _ROW_AGGREGATION,
+    _WHOLE_ROW_AGGREGATION,
     _BUCKET_AGGREGATION,
     _CATALOG_READ,
     _CREDENTIAL_READ,

@@ -808,7 +808,7 @@ HIDDEN_SPELLING = Signal(
         Pattern(
             ALL,
             ("union",),
-            r"[?01] ?union (?:all |distinct )?\(?select\b",
+            r"[?01] ?union ?(?:all ?|distinct ?)?\(?select\b",
             behind=r"\b(?:where|from)\b",
             raw=r"(?<![\w$#.'])(?:\d{1,9}|\d{0,9}\.\d{0,9}|\d{1,9}(?:\.\d{0,9})?e[-+]?\d{1,3})[df]?union[\s/(+`@\"#-]",
         ),
@@ -819,6 +819,13 @@ HIDDEN_SPELLING = Signal(
             behind=r"\b(?:where|having|union)\b",
             # Not formatted with blanks.
             raw=r"\)(?:from\b|\s{0,9}from\s{0,9}\()",
+        ),
+        Pattern(
+            ALL,
+            ("union",),
+            r"\bunion ?(?:all ?|distinct ?)?\(?select\b[^;]{1,900}?\bfrom\([\w$#.]{1,130}\)",
+            behind=r"\b(?:where|having)\b",
+            raw=r"\)from\s{0,9}\(",
         ),
         Pattern(
             ("postgresql", "mysql"), ("union",), r"\bunion(?: all| distinct)? ?\({0,3}table [\w$.]", behind=r"\bfrom\b"
@@ -841,6 +848,8 @@ HIDDEN_SPELLING = Signal(
             "SELECT a FROM t WHERE b = 4/*!50000union*/ /*!50000select*/ 1,2",
             "SELECT a FROM t WHERE b = 4 uNiOn sElEcT pw FROM users",
             "SELECT id FROM t WHERE b = 4 union(select(login),(pw)from(users))",
+            "SELECT id FROM t WHERE b = -1e0UNION(SELECT(0x7176),(0x71))",
+            "SELECT id FROM t WHERE b = 4 UNION(SELECT(1),(login),(pw)FROM(users))",
             "SELECT id, day FROM slots WHERE room = -.1union/*!50000select*/1e0,`pw`from`users`",
             "SELECT id FROM t WHERE b = -1 /*!50000UNION*/ /*!50000ALL*/ SELECT pw FROM users",
         ),
@@ -849,6 +858,7 @@ HIDDEN_SPELLING = Signal(
             "SELECT A, B FROM C WHERE ID=-1--q\nunIoN--x9\naLL--a\nsElEcT--b\nLOGIN,HASH--c\nfRoM--d\nGATE_USER",
             "SELECT A FROM C WHERE D='x'AND(SELECT(COUNT(*))FROM(GATE_USER))>(0)",
             "SELECT A FROM C WHERE D = 1dunion SELECT PW FROM GATE_USER",
+            "SELECT A FROM C WHERE D = 1e0UNION(SELECT(PW),(1)FROM(GATE_USER))",
         ),
         "sqlserver": (
             "SELECT a FROM t WHERE b = 4 UNION(SELECT(login),(pw)FROM(users))",
