@@ -1661,6 +1661,74 @@ _CATALOG_AGGREGATION = Signal(
     in_bodies=False,
 )
 
+_PRIVILEGED_ACCOUNTS_READ = Signal(
+    "privileged-accounts-read",
+    "The accounts are asked for those with a privilege of administration, with any host, or without a password.",
+    (
+        Pattern(
+            _MYSQL,
+            ("user", "db", "user_privileges"),
+            rf"{_READ_FROM}(?:mysql\.(?:user|db|global_priv)|information_schema\.user_privileges)\b[^;]{{0,60}}?\bwhere"
+            r" ?\(?(?:\w{1,20}\()?(?:[\w$]{1,63}\.)?(?:\w{3,30}_priv|authentication_string|password|plugin|host"
+            r"|privilege_type|is_grantable|password_expired|ssl_type)(?:=|<>| in ?\(| like\b| is\b|\))"
+            r"(?![^;]{0,300}?\b(?:user|grantee)(?:=| in ?\())",
+        ),
+        Pattern(
+            _PG,
+            words("pg_user pg_roles pg_shadow pg_authid"),
+            rf"{_READ_FROM}(?:pg_catalog\.)?pg_(?:user|roles|shadow|authid)\b[^;]{{0,60}}?\bwhere ?\(?(?:not )?"
+            r"(?:[\w$]{1,63}\.)?(?:usesuper|usecreatedb|userepl|usebypassrls|passwd|rolsuper|rolcreaterole|rolcreatedb"
+            r"|rolreplication|rolbypassrls|rolpassword|rolvaliduntil)\b(?![^;]{0,300}?\b(?:use|rol)name(?:=| in ?\())",
+        ),
+        Pattern(
+            _ORACLE,
+            words("dba_role_privs dba_sys_privs dba_users dba_users_with_defpwd v$pwfile_users"),
+            rf"{_READ_FROM}(?:sys\.)?(?:dba_users_with_defpwd\b|v\$pwfile_users\b|dba_(?:role_privs|sys_privs|users)\b"
+            r"[^;]{0,60}?\bwhere ?\(?(?:[\w$#]{1,63}\.)?(?:granted_role|privilege|admin_option|account_status"
+            r"|password_versions|profile|authentication_type)(?:=|<>| in ?\(| like\b|\())"
+            r"(?![^;]{0,300}?\b(?:grantee|username)(?:=| in ?\())",
+        ),
+        Pattern(
+            _SQLSERVER,
+            words("syslogins server_principals server_role_members sql_logins"),
+            rf"{_READ_FROM}(?:[\w$#]{{0,128}}\.){{0,2}}(?:syslogins|server_principals|sql_logins)\b[^;]{{0,200}}?\bwhere"
+            r" ?\(?(?:[\w$#]{1,63}\.)?(?:(?:sys|security|server|setup|process|disk|bulk)admin|dbcreator|is_policy_checked"
+            r"|is_expiration_checked|is_srvrolemember\(|hasaccess)(?![^;]{0,300}?\b(?:login)?name(?:=| in ?\())",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT usename FROM pg_user WHERE usesuper",
+            "select rolname from pg_catalog.pg_roles r where r.rolcreaterole = true",
+        ),
+        "mysql": (
+            "SELECT user, host FROM mysql.user WHERE Super_priv = 'Y'",
+            "select user, host from mysql.user where authentication_string = ''",
+            "SELECT grantee FROM information_schema.user_privileges WHERE privilege_type = 'SUPER'",
+        ),
+        "oracle": (
+            "SELECT grantee FROM dba_role_privs WHERE granted_role = 'DBA'",
+            "SELECT username FROM SYS.DBA_USERS_WITH_DEFPWD",
+        ),
+        "sqlserver": (
+            "SELECT name FROM master..syslogins WHERE sysadmin = 1",
+            "SELECT name FROM sys.server_principals WHERE IS_SRVROLEMEMBER('sysadmin', name) = 1",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user",
+            "SELECT 1 FROM pg_roles WHERE rolsuper AND rolname = 'app'",
+        ),
+        "mysql": (
+            "SELECT Super_priv FROM mysql.user WHERE user = 'app' AND host = '%'",
+            "SELECT user, host FROM mysql.user",
+        ),
+        "oracle": ("SELECT granted_role FROM dba_role_privs WHERE grantee = 'APP'",),
+        "sqlserver": ("SELECT sysadmin FROM master..syslogins WHERE name = 'app'",),
+    },
+)
+
 _CREDENTIAL_READ = Signal(
     "credential-read",
     "Password hashes, stored passwords or keys of the engine are read, tested or exported.",
@@ -2132,6 +2200,7 @@ ACCESS: tuple[Signal, ...] = (
     _BUCKET_AGGREGATION,
     _CATALOG_READ,
     _CREDENTIAL_READ,
+    _PRIVILEGED_ACCOUNTS_READ,
     _SECRET_SEARCH,
     _TEXT_SECRET_SEARCH,
     _CATALOG_AGGREGATION,

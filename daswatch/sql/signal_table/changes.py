@@ -1786,6 +1786,8 @@ _DATA_ENCRYPTION = Signal(
     in_bodies=False,
 )
 
+_ENCRYPTION_WORDS = tuple(_ENCRYPTS.split("|"))
+_FUNCTION_WORDS = (*_ENCRYPTION_WORDS, *_HASHES.split("|"))
 _FUNCTIONS = rf"(?:{_ENCRYPTS}|{_HASHES})"
 _SCHEMA = r"(?:[\w$#]{1,130}\.)?"
 _COLUMN_BEHIND = r"\([^;=]{0,80}?(?<![\w$#])"
@@ -1796,7 +1798,7 @@ _TABLE_ENCRYPTION = Signal(
     (
         Pattern(
             ("postgresql", "oracle", "sqlserver"),
-            ("merge",),
+            _FUNCTION_WORDS,
             rf"\bmerge (?:into )?{_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,100}}?\busing ?\(?(?:select\b[^;]{{0,400}}?\bfrom )?"
             rf"{_SCHEMA}\1\b[^;]{{0,600}}?\bupdate set (?:[^;]{{0,600}}?[,.])?([a-z_][\w$#]{{0,127}}+)="
             rf"[^;=]{{0,60}}?\b{_FUNCTIONS}{_COLUMN_BEHIND}\2(?![\w$#])",
@@ -1804,23 +1806,24 @@ _TABLE_ENCRYPTION = Signal(
         ),
         Pattern(
             _MYSQL,
-            ("replace",),
+            _FUNCTION_WORDS,
             rf"\breplace (?:low_priority |delayed )?(?:into )?{_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,400}}?\bselect "
             rf"[^;]{{0,600}}?\b{_FUNCTIONS}\((?!\?)[^;]{{0,600}}?\bfrom {_SCHEMA}\1\b",
             without=_ONE_ROW,
         ),
         Pattern(
             ALL,
-            ("insert",),
+            _ENCRYPTION_WORDS,
             rf"\binsert (?:ignore )?into {_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,400}}?\bselect [^;]{{0,600}}?"
             rf"\b(?:{_ENCRYPTS})\((?!\?)[^;]{{0,600}}?\bfrom {_SCHEMA}\1\b",
             without=_ONE_ROW,
         ),
         Pattern(
             ("postgresql", "sqlserver"),
-            ("into",),
-            rf"(?:\A|;)select {_up_to('select', 'into', 'from')}into (?!temp(?:orary)? |pg_temp|[@#])[^;]{{1,200}}?\bfrom\b",
-            without=rf"{_ONE_ROW}|\A(?![^;]{{0,900}}?\b(?:{_ENCRYPTS})\((?!\?\))[^;]{{0,900}}?\binto\b)",
+            _ENCRYPTION_WORDS,
+            rf"\binto (?!temp(?:orary)? |pg_temp|[@#])[\w$#.]{{1,200}} ?from\b",
+            behind=rf"(?:\A|;)select\b[^;]{{0,900}}?\b(?:{_ENCRYPTS})\((?!\?\))",
+            without=_ONE_ROW,
         ),
     ),
     samples={

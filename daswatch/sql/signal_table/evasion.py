@@ -517,6 +517,44 @@ WHOLE_TABLE_READ = Signal(
     },
 )
 
+ALL_COLUMNS_READ = Signal(
+    "all-columns-read",
+    "All columns of a table are read, with no condition but where a page begins, nor a grouping.",
+    (
+        Pattern(
+            ALL,
+            ("select",),
+            rf"\Aselect ?(?:distinct )?(?:top ?\(?{_VALUE}\)? ?)?(?:[\w$#]{{1,60}}\.)?\*(?:,[^;()]{{1,200}}?\b)?from"
+            r" ?(?!dual\b|\(values|(?:sys|information_schema|pg_catalog|mysql|performance_schema)\.)[\w$#(]",
+            without=rf"\bwhere\b(?! ?\(?[\w$#.]{{1,130}}>=?{_VALUE}\)? ?order by| rownum<=?{_VALUE}| (?:\w{{1,20}}\.)?"
+            r"(?:rn|rnum|rno|r|row_num|row_number|rownum_)(?:>|<| between\b))|\bgroup by\b|\bcount\(",
+        ),
+    ),
+    samples={
+        "postgresql": ("SELECT * FROM guests", "SELECT g.* FROM hotel.guests g ORDER BY id LIMIT 1000 OFFSET 2000"),
+        "mysql": (
+            "SELECT * FROM `guests` LIMIT 2000, 1000",
+            "SELECT * FROM guests g JOIN bills b ON b.guest_id = g.id",
+        ),
+        "oracle": (
+            "SELECT * FROM guest ORDER BY id OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY",
+            "SELECT * FROM (SELECT a.*, ROWNUM rn FROM (SELECT * FROM guest) a WHERE ROWNUM <= 900) WHERE rn > 400",
+        ),
+        "sqlserver": ("SELECT * FROM [dbo].[Guest]", "SELECT TOP (1000) * FROM dbo.Guest WHERE Id > 5000 ORDER BY Id"),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT * FROM guests WHERE id = $1",
+            "SELECT id FROM guests",
+            "SELECT * FROM pg_catalog.pg_class",
+            "SELECT count(*) FROM guests",
+        ),
+        "mysql": ("SELECT * FROM guests WHERE hotel = 4 ORDER BY id LIMIT 20", "SELECT COUNT(*) FROM guests"),
+        "oracle": ("SELECT * FROM DUAL", "SELECT * FROM guest WHERE hotel = :1"),
+        "sqlserver": ("SELECT * FROM dbo.Guest WHERE Hotel = @p0", "SELECT * FROM sys.objects"),
+    },
+)
+
 _BY_PLACE = (
     r"\Aselect\b(?![^;]{0,1900}\bfor update\b)[^;]{1,900}?"
     r"\bwhere ?\(?(?:[\w$#]{1,60}\.)?(?:(?:rowid|ctid)\b|%%physloc%%) ?(?:between\b|>=?|<=?)"
@@ -899,6 +937,7 @@ EVASION: tuple[Signal, ...] = (
     VALUE_PROBE,
     PAGE_READ,
     LARGE_PAGE_READ,
+    ALL_COLUMNS_READ,
     WHOLE_TABLE_READ,
     STORED_READ,
     SLICE_READ,
