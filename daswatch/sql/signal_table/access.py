@@ -1161,9 +1161,9 @@ _ROW_AGGREGATION = Signal(
 
 # Of a row as a whole, which no column is named of: by its table's or alias' name, `.*` or a derived table.
 _ROW_OF = (
-    r"(?:coalesce\(|jsonb?_agg\(|array_agg\(|to_jsonb?\(|row_to_json\(|distinct |concat\(|md5\()"
-    r"{0,3}\(?([a-z_][\w$]{0,62}+)(?:\.\*|::(?:text|varchar))?(?=[),: -])[^;]{0,200}?\bfrom (?:only )?"
-    r"(?:[\w$]{1,63}\.)?(?:\1\b|[\w$]{1,63} (?:as )?\1\b)"
+    r"(?:coalesce\(|jsonb?_agg\(|array_agg\(|to_jsonb?\(|row_to_json\(|distinct |concat\("
+    r"|xmlelement\(name [\w$]{1,63},|xmlforest\(){0,3}"
+    r"\(?([a-z_][\w$]{0,62}+)(?:\.\*|::(?:text|varchar))?(?=[),: -])[^;]{0,200}?\bfrom (?:only )?(?:[\w$]{1,63}\.)?(?:\1\b|[\w$]{1,63} (?:as )?\1\b)"
 )
 _OF_ALL_COLUMNS = {
     "postgresql": rf"(?:{_ROW_OF}|[^;]{{0,200}}?\bselect ?(?:[\w$]{{1,63}}\.)?\*)",
@@ -1177,6 +1177,7 @@ _WHOLE_ROW_AGGREGATION = Signal(
             Pattern((engine,), _AGGREGATES[engine], rf"(?<![\w$#]){_AGGREGATE[engine]}(?={columns}){_ALL_ROWS}")
             for engine, columns in _OF_ALL_COLUMNS.items()
         ),
+        Pattern(_PG, ("array_agg",), rf"(?<![\w$#])array_agg\((?={_ROW_OF}){_ALL_ROWS}"),
         _calls(
             _PG,
             *words("query_to_xml query_to_xml_and_xmlschema"),
@@ -1204,10 +1205,19 @@ _WHOLE_ROW_AGGREGATION = Signal(
             rf"(?:\A|;|\()select ?(?:[\w$#]{{1,63}}\.)?\*from {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}"
             r"for (?:xml|json) (?:raw|auto|path|explicit)",
         ),
+        Pattern(
+            _SQLSERVER,
+            ("xml", "json"),
+            rf"(?:\A|;|\()select top ?\(?\?\)? ?(?:[\w$#]{{1,63}}\.)?\*from {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}"
+            r"for (?:xml|json) (?:raw|auto|path|explicit)",
+            raw=r"\btop[\s(]{1,9}\d{4}",
+        ),
     ),
     samples={
         "postgresql": (
             "SELECT json_agg(g) FROM guests g",
+            "SELECT array_agg(g) FROM guests g",
+            "SELECT xmlagg(xmlelement(name r, g)) FROM guests g",
             "SELECT json_agg(guests) FROM public.guests",
             "SELECT coalesce(jsonb_agg(to_jsonb(g)), '[]') FROM guests AS g",
             "SELECT json_agg(row_to_json(g.*)) FROM guests g WHERE true",
@@ -1222,6 +1232,7 @@ _WHOLE_ROW_AGGREGATION = Signal(
         ),
         "sqlserver": (
             "SELECT * FROM [dbo].[Guest] FOR JSON PATH",
+            "SELECT TOP (100000) * FROM dbo.Guest FOR XML AUTO",
             "SELECT CAST((SELECT g.* FROM dbo.Guest g FOR XML RAW, BINARY BASE64) AS nvarchar(max))",
         ),
     },
@@ -1230,6 +1241,7 @@ _WHOLE_ROW_AGGREGATION = Signal(
             "SELECT json_agg(json_build_object('id', g.id, 'name', g.name)) FROM guests g",
             "SELECT json_agg(i) FROM items i WHERE i.order_id = $1",
             "SELECT string_agg(id::text, ',') FROM guests",
+            "SELECT array_agg(g.id) FROM guests g",
             "SELECT json_agg(name) FROM guests g",
         ),
         "oracle": (
@@ -1239,6 +1251,7 @@ _WHOLE_ROW_AGGREGATION = Signal(
         ),
         "sqlserver": (
             "SELECT Id, Name FROM dbo.Guest FOR JSON PATH",
+            "SELECT TOP 20 * FROM dbo.Guest ORDER BY Id FOR JSON PATH",
             "SELECT * FROM dbo.OrderLine WHERE OrderId = @p0 FOR JSON PATH",
         ),
     },
@@ -1692,8 +1705,9 @@ _PRIVILEGED_ACCOUNTS_READ = Signal(
             _SQLSERVER,
             words("syslogins server_principals server_role_members sql_logins"),
             rf"{_READ_FROM}(?:[\w$#]{{0,128}}\.){{0,2}}(?:syslogins|server_principals|sql_logins)\b[^;]{{0,200}}?\bwhere"
-            r" ?\(?(?:[\w$#]{1,63}\.)?(?:(?:sys|security|server|setup|process|disk|bulk)admin|dbcreator|is_policy_checked"
-            r"|is_expiration_checked|is_srvrolemember\(|hasaccess)(?![^;]{0,300}?\b(?:login)?name(?:=| in ?\())",
+            r" ?\(?(?:[\w$#]{1,63}\.)?(?:(?:sys|security|server|setup|process|disk|bulk)admin|dbcreator"
+            r"|is_policy_checked|is_expiration_checked|is_srvrolemember\(|hasaccess)"
+            r"(?![^;]{0,300}?\b(?:login)?name(?:=| in ?\())",
         ),
     ),
     samples={

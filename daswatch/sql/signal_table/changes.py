@@ -807,11 +807,11 @@ _OBJECT_DROP = Signal(
             ("truncate",),
             r"(?<!,)\btruncate (?!on\b|to\b|partition\b)(?:table )?+(?!performance_schema\.)(?=[\w?$])",
         ),
-        # All partitions, or more than a job takes away whose rows are old.
+        # All partitions, or more than a job empties that reuses the oldest.
         Pattern(
             _MYSQL,
             ("partition",),
-            rf"\balter (?:online |ignore )?table [^;]{{1,400}}?\b(?:truncate|discard|drop) partition (?:all\b|{_MANY})",
+            rf"\balter (?:online |ignore )?table [^;]{{1,400}}?\b(?:truncate|discard) partition (?:all\b|{_MANY})",
         ),
         Pattern(
             _MYSQL,
@@ -829,7 +829,7 @@ _OBJECT_DROP = Signal(
         Pattern(
             _ORACLE,
             ("partitions", "subpartitions"),
-            rf"\balter table [^;]{{1,200}}?\b(?:truncate|drop) (?:sub)?partitions? {_MANY}",
+            rf"\balter table [^;]{{1,200}}?\btruncate (?:sub)?partitions? {_MANY}",
         ),
         Pattern(_ORACLE, ("offline",), r"\balter database [^;]{1,200}?\boffline (?:for )?drop\b"),
         Pattern(
@@ -901,14 +901,14 @@ _OBJECT_DROP = Signal(
             "SELECT TRUNCATE(price, 2) FROM t",
             "CREATE PROCEDURE p() DROP TABLE t",
             "ALTER TABLE t TRUNCATE PARTITION p0",
-            "ALTER TABLE t DROP PARTITION p0, p1",
+            "ALTER TABLE t DROP PARTITION p0, p1, p2, p3, p4, p5, p6, p7",
         ),
         "oracle": (
             "GRANT DROP ANY TABLE TO X",
             "CREATE AUDIT POLICY p ACTIONS CREATE TABLE, DROP TABLE",
             "CREATE OR REPLACE PROCEDURE p AS BEGIN EXECUTE IMMEDIATE 'DROP TABLE t'; END;",
             "DROP USER BEN_K",
-            "ALTER TABLE T DROP PARTITIONS P0, P1",
+            "ALTER TABLE T DROP PARTITIONS P0, P1, P2, P3, P4, P5, P6, P7",
         ),
         "sqlserver": (
             "DROP TABLE tempdb..#work",
@@ -1347,6 +1347,44 @@ _PARTITION_DROP = Signal(
         ),
         "oracle": ("ALTER TABLE E ADD PARTITION P9 VALUES LESS THAN (9)", "ALTER TABLE E SPLIT PARTITION P"),
         "sqlserver": ("ALTER PARTITION FUNCTION f() SPLIT RANGE (9)", "TRUNCATE TABLE dbo.Events"),
+    },
+    in_bodies=False,
+)
+
+_PARTITION_EMPTIED = Signal(
+    "partition-emptied",
+    "A partition of a table is emptied, and stays. Jobs drop the oldest instead.",
+    (
+        Pattern(
+            _MYSQL,
+            ("partition",),
+            r"\balter (?:online |ignore )?table [^;]{1,400}?\b(?:truncate|discard) partition\b",
+        ),
+        Pattern(
+            _ORACLE,
+            words("partition partitions subpartition subpartitions"),
+            r"\balter table [^;]{1,200}?\btruncate (?:sub)?partitions?\b",
+        ),
+        Pattern(_SQLSERVER, ("partitions",), rf"\btruncate table {_NAME} ?with ?\(partitions\b"),
+    ),
+    samples={
+        "mysql": (
+            "ALTER TABLE trips TRUNCATE PARTITION p4",
+            "ALTER TABLE `trips` DISCARD PARTITION p4 TABLESPACE",
+        ),
+        "oracle": (
+            "ALTER TABLE RAIL.TRIP TRUNCATE PARTITION P4 UPDATE GLOBAL INDEXES",
+            "alter table trip truncate subpartition p4_1",
+        ),
+        "sqlserver": (
+            "TRUNCATE TABLE dbo.Trip WITH (PARTITIONS (4))",
+            "TRUNCATE TABLE [dbo].[Trip] WITH (PARTITIONS (2, 4 TO 6))",
+        ),
+    },
+    near_misses={
+        "mysql": ("ALTER TABLE trips DROP PARTITION p4", "TRUNCATE TABLE trips"),
+        "oracle": ("ALTER TABLE TRIP DROP PARTITION P4", "TRUNCATE TABLE TRIP"),
+        "sqlserver": ("TRUNCATE TABLE dbo.Trip", "ALTER TABLE dbo.Trip SWITCH PARTITION 4 TO dbo.Old"),
     },
     in_bodies=False,
 )
@@ -1799,9 +1837,9 @@ _TABLE_ENCRYPTION = Signal(
         Pattern(
             ("postgresql", "oracle", "sqlserver"),
             _FUNCTION_WORDS,
-            rf"\bmerge (?:into )?{_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,100}}?\busing ?\(?(?:select\b[^;]{{0,400}}?\bfrom )?"
-            rf"{_SCHEMA}\1\b[^;]{{0,600}}?\bupdate set (?:[^;]{{0,600}}?[,.])?([a-z_][\w$#]{{0,127}}+)="
-            rf"[^;=]{{0,60}}?\b{_FUNCTIONS}{_COLUMN_BEHIND}\2(?![\w$#])",
+            rf"\bmerge (?:into )?{_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,100}}?\busing ?\(?"
+            rf"(?:select\b[^;]{{0,400}}?\bfrom )?{_SCHEMA}\1\b[^;]{{0,600}}?\bupdate set (?:[^;]{{0,600}}?[,.])?"
+            rf"([a-z_][\w$#]{{0,127}}+)=[^;=]{{0,60}}?\b{_FUNCTIONS}{_COLUMN_BEHIND}\2(?![\w$#])",
             without=_ONE_ROW,
         ),
         Pattern(
@@ -1821,7 +1859,7 @@ _TABLE_ENCRYPTION = Signal(
         Pattern(
             ("postgresql", "sqlserver"),
             _ENCRYPTION_WORDS,
-            rf"\binto (?!temp(?:orary)? |pg_temp|[@#])[\w$#.]{{1,200}} ?from\b",
+            r"\binto (?!temp(?:orary)? |pg_temp|[@#])[\w$#.]{1,200} ?from\b",
             behind=rf"(?:\A|;)select\b[^;]{{0,900}}?\b(?:{_ENCRYPTS})\((?!\?\))",
             without=_ONE_ROW,
         ),
@@ -3509,6 +3547,7 @@ CHANGES: tuple[Signal, ...] = (
     _OBJECT_RENAME,
     TABLE_SWAP,
     _PARTITION_DROP,
+    _PARTITION_EMPTIED,
     _UNCONDITIONAL_CHANGE,
     _SESSION_KILL,
     _MASS_SESSION_KILL,
