@@ -1163,7 +1163,8 @@ _ROW_AGGREGATION = Signal(
 _ROW_OF = (
     r"(?:coalesce\(|jsonb?_agg\(|array_agg\(|to_jsonb?\(|row_to_json\(|distinct |concat\("
     r"|xmlelement\(name [\w$]{1,63},|xmlforest\(){0,3}"
-    r"\(?([a-z_][\w$]{0,62}+)(?:\.\*|::(?:text|varchar))?(?=[),: -])[^;]{0,200}?\bfrom (?:only )?(?:[\w$]{1,63}\.)?(?:\1\b|[\w$]{1,63} (?:as )?\1\b)"
+    r"\(?([a-z_][\w$]{0,62}+)(?:\.\*|::(?:text|varchar))?(?=[),: -])[^;]{0,200}?"
+    r"\bfrom (?:only )?(?:[\w$]{1,63}\.)?(?:\1\b|[\w$]{1,63} (?:as )?\1\b)"
 )
 _OF_ALL_COLUMNS = {
     "postgresql": rf"(?:{_ROW_OF}|[^;]{{0,200}}?\bselect ?(?:[\w$]{{1,63}}\.)?\*)",
