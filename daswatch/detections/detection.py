@@ -67,6 +67,8 @@ class Condition:
     field: str = ""  # of distinct, sum and max
     query: str = ""  # Lucene; counts only the events of the group that match this too
     level: Level | None = None  # instead of the detection's own, for what is more severe
+    across: str = ""  # a field that these events must have at least `across_at_least` distinct values of, too
+    across_at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ def _metric_in_words(condition: Condition) -> str:
     }[condition.metric]
     if condition.query:
         words += " matching the narrower query"
+    if condition.across:
+        words += f" with {condition.across_at_least:,} or more distinct values of {condition.across}"
     return f"{words} ({condition.level.value})" if condition.level else words
 
 

@@ -450,6 +450,8 @@ class _Compiler:
                 field=entry.get("field", ""),
                 query=self.queries[entry["rule"]] if "rule" in entry else "",
                 level=Level(entry["level"]) if "level" in entry else None,
+                across=entry.get("across", ""),
+                across_at_least=int(self._value(entry["across-at-least"])) if "across" in entry else 0,
             )
 
     def _sequence(self) -> EventSequence | None:
@@ -549,6 +551,8 @@ class _Compiler:
 
 def _by_one_event(condition: Condition) -> Necessary:
     """What holds of an event that fulfills a condition on its own."""
+    if condition.across_at_least > 1:
+        return NOTHING
     match condition.metric:
         case "count":
             return EVERYTHING if condition.at_least <= 1 else NOTHING

@@ -525,12 +525,17 @@ def _metrics(detection: Detection) -> dict[str, Any]:
     aggregations = {}
     for number, condition in enumerate(detection.conditions):
         inner = metric_of(condition)
+        across = {"cardinality": {"field": condition.across}} if condition.across else {}
         if condition.query:
+            within = {name: metric for name, metric in (("value", inner), ("across", across)) if metric}
             aggregations[f"m{number}"] = {"filter": query_string(condition.query)} | (
-                {"aggs": {"value": inner}} if inner else {}
+                {"aggs": within} if within else {}
             )
-        elif inner:
+            continue
+        if inner:
             aggregations[f"m{number}"] = inner
+        if across:
+            aggregations[f"across{number}"] = across
     return aggregations
 
 
@@ -571,8 +576,12 @@ def _selector(detection: Detection) -> dict[str, Any]:
         return {}
     else:
         paths = {f"m{number}": _path(number, condition) for number, condition in enumerate(detection.conditions)}
-        script = " || ".join(f"params.m{number} >= params.limit{number}" for number in range(len(paths)))
+        script = " || ".join(_holds(number, condition) for number, condition in enumerate(detection.conditions))
         limits = {f"limit{number}": condition.at_least for number, condition in enumerate(detection.conditions)}
+        for number, condition in enumerate(detection.conditions):
+            if condition.across:
+                paths[f"across{number}"] = f"m{number}>across" if condition.query else f"across{number}"
+                limits[f"least{number}"] = condition.across_at_least
     return {
         "enough": {
             "bucket_selector": {
@@ -584,6 +593,11 @@ def _selector(detection: Detection) -> dict[str, Any]:
     }
 
 
+def _holds(number: int, condition: Condition) -> str:
+    enough = f"params.m{number} >= params.limit{number}"
+    return f"({enough} && params.across{number} >= params.least{number})" if condition.across else enough
+
+
 def _path(number: int, condition: Condition) -> str:
     if condition.query:
         return f"m{number}._count" if condition.metric == "count" else f"m{number}>value"
@@ -591,11 +605,14 @@ def _path(number: int, condition: Condition) -> str:
 
 
 def _values(detection: Detection, aggregations: Mapping[str, Any], count: int) -> list[int]:
-    """Each condition's value."""
+    """Each condition's value; 0 where its events are not spread as it asks for."""
     values = []
     for number, condition in enumerate(detection.conditions):
         found = aggregations.get(f"m{number}", {})
-        if condition.metric == "count":
+        across = (found.get("across") if condition.query else aggregations.get(f"across{number}")) or {"value": 0}
+        if condition.across and across["value"] < condition.across_at_least:
+            values.append(0)
+        elif condition.metric == "count":
             values.append(found["doc_count"] if condition.query else count)
         else:
             values.append(int((found["value"]["value"] if condition.query else found["value"]) or 0))

@@ -1,4 +1,4 @@
-"""Whether the keywords of a query are spelled as only somebody writes who hides them from a search.
+"""Whether the keywords of a query are spelled as only an attacker spells them, to hide them from a search.
 
 `uNiOn aLl sElEcT` in letters of both cases, `UNION/**/SELECT` and `union--x⏎select` with a comment for a blank, and
 MySQL's `/*!50000union*/`, whose content is executed. Clients and people write keywords in one case, with a blank around

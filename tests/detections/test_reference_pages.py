@@ -92,6 +92,11 @@ def test_duration_uses_largest_whole_unit(seconds: int, words: str) -> None:
             "an event matching the narrower query (high) within 10 minutes, per database",
         ),
         (
+            {"conditions": (Condition("count", 40, across="remoteHost", across_at_least=3),), "group": ("dbUserName",)},
+            "40 or more events with 3 or more distinct values of remoteHost within 10 minutes, per database and"
+            " dbUserName",
+        ),
+        (
             {"kind": DetectionKind.EVENT, "window_seconds": 0, "group": ("dbUserName",)},
             "each event, per database and dbUserName",
         ),

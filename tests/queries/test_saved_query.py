@@ -22,6 +22,7 @@ from daswatch.queries.saved_query import (
     level_of,
     overlap,
     quiet_parts,
+    read_candidate,
     saved_query,
     windows_between,
     windows_with,
@@ -174,6 +175,30 @@ def test_level_is_of_the_most_severe_condition() -> None:
 
     assert level_of(detection, [3, 4]) is Level.MEDIUM
     assert level_of(detection, [9, 5]) is Level.HIGH
+
+
+@pytest.mark.parametrize("query", ["", "remoteIp:*"])
+def test_events_of_a_condition_are_spread_across_a_field(query: str) -> None:
+    """Where they are not, its value is 0, so that it gives no level."""
+    spread = Condition("count", 40, query=query, across="remoteHost", across_at_least=3)
+    detection = a_detection(conditions=(Condition("distinct", 20, "remoteHost"), spread))
+    group = saved_query(detection, Window("ingestedAt", iso(-1), iso()))["aggs"]["groups"]["aggs"]
+    selector = group["enough"]["bucket_selector"]
+
+    assert selector["script"]["source"] == (
+        "params.m0 >= params.limit0 || (params.m1 >= params.limit1 && params.across1 >= params.least1)"
+    )
+    assert selector["script"]["params"] == {"limit0": 20, "limit1": 40, "least1": 3}
+    assert selector["buckets_path"]["across1"] == ("m1>across" if query else "across1")
+
+    def value(hosts: int) -> int:
+        spread_over = {"value": hosts}
+        found = {"m1": {"doc_count": 45, "across": spread_over}} if query else {"across1": spread_over}
+        bucket = {"key": {"resourceId": "cluster-A"}, "doc_count": 45, "m0": {"value": hosts}} | found
+        moments = {"first": {"value": 0}, "last": {"value": 0}}
+        return read_candidate(detection, bucket | moments).values[1]
+
+    assert (value(2), value(3)) == (0, 45)
 
 
 def test_a_detection_of_single_events_needs_no_selector() -> None:

@@ -1159,6 +1159,105 @@ _ROW_AGGREGATION = Signal(
     },
 )
 
+# Of a row as a whole, which no column is named of: by its table's or alias' name, `.*` or a derived table.
+_ROW_OF = (
+    r"(?:coalesce\(|jsonb?_agg\(|array_agg\(|to_jsonb?\(|row_to_json\(|distinct |concat\("
+    r"|xmlelement\(name [\w$]{1,63},|xmlforest\(){0,3}"
+    r"\(?([a-z_][\w$]{0,62}+)(?:\.\*|::(?:text|varchar))?(?=[),: -])[^;]{0,200}?"
+    r"\bfrom (?:only )?(?:[\w$]{1,63}\.)?(?:\1\b|[\w$]{1,63} (?:as )?\1\b)"
+)
+_OF_ALL_COLUMNS = {
+    "postgresql": rf"(?:{_ROW_OF}|[^;]{{0,200}}?\bselect ?(?:[\w$]{{1,63}}\.)?\*)",
+    "oracle": r"[^;]{0,100}?\bjson_object\((?:[\w$#]{1,63}\.)?\*",
+}
+_WHOLE_ROW_AGGREGATION = Signal(
+    "whole-row-aggregation",
+    "All columns of all rows of a table are aggregated into one value, without naming any.",
+    (
+        *(
+            Pattern((engine,), _AGGREGATES[engine], rf"(?<![\w$#]){_AGGREGATE[engine]}(?={columns}){_ALL_ROWS}")
+            for engine, columns in _OF_ALL_COLUMNS.items()
+        ),
+        Pattern(_PG, ("array_agg",), rf"(?<![\w$#])array_agg\((?={_ROW_OF}){_ALL_ROWS}"),
+        _calls(
+            _PG,
+            *words("query_to_xml query_to_xml_and_xmlschema"),
+            raw=r"query_to_xml\w{0,14}\s{0,9}\([^;]{0,20}?select\s{1,9}(?:\w{1,63}\.)?\*",
+        ),
+        _calls(
+            _PG,
+            *words("table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema"),
+            *words("database_to_xml database_to_xml_and_xmlschema"),
+        ),
+        Pattern(
+            _ORACLE,
+            ("dbms_xmlgen", "dbms_xmlquery"),
+            r"\b(?:dbms_xmlgen\.(?:getxml(?:type)?|newcontext)|dbms_xmlquery\.getxml)\(",
+            r"\(\s{0,9}(?:q'.)?'?\s{0,9}select\s{1,9}(?:[\w$#]{1,63}\.)?\*",
+        ),
+        Pattern(
+            _ORACLE,
+            ("cursor",),
+            r"(?<![\w$#])(?:xmltype|sys_xmlgen|xmlserialize)\((?:content )?cursor\(select ?(?:[\w$#]{1,63}\.)?\*",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("xml", "json"),
+            rf"(?:\A|;|\()select ?(?:[\w$#]{{1,63}}\.)?\*from {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}"
+            r"for (?:xml|json) (?:raw|auto|path|explicit)",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("xml", "json"),
+            rf"(?:\A|;|\()select top ?\(?\?\)? ?(?:[\w$#]{{1,63}}\.)?\*from {_NO_CHOICE}{_ALWAYS_TRUE}{_REST}"
+            r"for (?:xml|json) (?:raw|auto|path|explicit)",
+            raw=r"\btop[\s(]{1,9}\d{4}",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT json_agg(g) FROM guests g",
+            "SELECT array_agg(g) FROM guests g",
+            "SELECT xmlagg(xmlelement(name r, g)) FROM guests g",
+            "SELECT json_agg(guests) FROM public.guests",
+            "SELECT coalesce(jsonb_agg(to_jsonb(g)), '[]') FROM guests AS g",
+            "SELECT json_agg(row_to_json(g.*)) FROM guests g WHERE true",
+            "SELECT array_to_json(array_agg(x)) FROM (SELECT * FROM guests) x",
+            "SELECT string_agg(g::text, E'\\n') FROM guests g",
+            "SELECT query_to_xml('select * from guests', true, false, '')",
+        ),
+        "oracle": (
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT(*) RETURNING CLOB) FROM HOTEL.GUEST",
+            "SELECT DBMS_XMLGEN.GETXML('SELECT * FROM guest') FROM DUAL",
+            "SELECT XMLTYPE(CURSOR(SELECT * FROM guest)) FROM DUAL",
+        ),
+        "sqlserver": (
+            "SELECT * FROM [dbo].[Guest] FOR JSON PATH",
+            "SELECT TOP (100000) * FROM dbo.Guest FOR XML AUTO",
+            "SELECT CAST((SELECT g.* FROM dbo.Guest g FOR XML RAW, BINARY BASE64) AS nvarchar(max))",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT json_agg(json_build_object('id', g.id, 'name', g.name)) FROM guests g",
+            "SELECT json_agg(i) FROM items i WHERE i.order_id = $1",
+            "SELECT string_agg(id::text, ',') FROM guests",
+            "SELECT array_agg(g.id) FROM guests g",
+            "SELECT json_agg(name) FROM guests g",
+        ),
+        "oracle": (
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT('id' VALUE id)) FROM guest",
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT(*)) FROM order_line WHERE order_id = :1",
+            "SELECT DBMS_XMLGEN.GETXML('SELECT id, name FROM guest') FROM DUAL",
+        ),
+        "sqlserver": (
+            "SELECT Id, Name FROM dbo.Guest FOR JSON PATH",
+            "SELECT TOP 20 * FROM dbo.Guest ORDER BY Id FOR JSON PATH",
+            "SELECT * FROM dbo.OrderLine WHERE OrderId = @p0 FOR JSON PATH",
+        ),
+    },
+)
+
 _OF_SEVERAL_COLUMNS = {
     "postgresql": r"\b(?:string_agg|array_agg|jsonb?_agg|jsonb?_object_agg|xmlagg)\(",
     "mysql": r"\b(?:group_concat|json_arrayagg|json_objectagg)\(",
@@ -1574,6 +1673,75 @@ _CATALOG_AGGREGATION = Signal(
         ),
     },
     in_bodies=False,
+)
+
+_PRIVILEGED_ACCOUNTS_READ = Signal(
+    "privileged-accounts-read",
+    "The accounts are asked for those with a privilege of administration, with any host, or without a password.",
+    (
+        Pattern(
+            _MYSQL,
+            ("user", "db", "user_privileges"),
+            rf"{_READ_FROM}(?:mysql\.(?:user|db|global_priv)|information_schema\.user_privileges)\b[^;]{{0,60}}?\bwhere"
+            r" ?\(?(?:\w{1,20}\()?(?:[\w$]{1,63}\.)?(?:\w{3,30}_priv|authentication_string|password|plugin|host"
+            r"|privilege_type|is_grantable|password_expired|ssl_type)(?:=|<>| in ?\(| like\b| is\b|\))"
+            r"(?![^;]{0,300}?\b(?:user|grantee)(?:=| in ?\())",
+        ),
+        Pattern(
+            _PG,
+            words("pg_user pg_roles pg_shadow pg_authid"),
+            rf"{_READ_FROM}(?:pg_catalog\.)?pg_(?:user|roles|shadow|authid)\b[^;]{{0,60}}?\bwhere ?\(?(?:not )?"
+            r"(?:[\w$]{1,63}\.)?(?:usesuper|usecreatedb|userepl|usebypassrls|passwd|rolsuper|rolcreaterole|rolcreatedb"
+            r"|rolreplication|rolbypassrls|rolpassword|rolvaliduntil)\b(?![^;]{0,300}?\b(?:use|rol)name(?:=| in ?\())",
+        ),
+        Pattern(
+            _ORACLE,
+            words("dba_role_privs dba_sys_privs dba_users dba_users_with_defpwd v$pwfile_users"),
+            rf"{_READ_FROM}(?:sys\.)?(?:dba_users_with_defpwd\b|v\$pwfile_users\b|dba_(?:role_privs|sys_privs|users)\b"
+            r"[^;]{0,60}?\bwhere ?\(?(?:[\w$#]{1,63}\.)?(?:granted_role|privilege|admin_option|account_status"
+            r"|password_versions|profile|authentication_type)(?:=|<>| in ?\(| like\b|\())"
+            r"(?![^;]{0,300}?\b(?:grantee|username)(?:=| in ?\())",
+        ),
+        Pattern(
+            _SQLSERVER,
+            words("syslogins server_principals server_role_members sql_logins"),
+            rf"{_READ_FROM}(?:[\w$#]{{0,128}}\.){{0,2}}(?:syslogins|server_principals|sql_logins)\b[^;]{{0,200}}?\bwhere"
+            r" ?\(?(?:[\w$#]{1,63}\.)?(?:(?:sys|security|server|setup|process|disk|bulk)admin|dbcreator"
+            r"|is_policy_checked|is_expiration_checked|is_srvrolemember\(|hasaccess)"
+            r"(?![^;]{0,300}?\b(?:login)?name(?:=| in ?\())",
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "SELECT usename FROM pg_user WHERE usesuper",
+            "select rolname from pg_catalog.pg_roles r where r.rolcreaterole = true",
+        ),
+        "mysql": (
+            "SELECT user, host FROM mysql.user WHERE Super_priv = 'Y'",
+            "select user, host from mysql.user where authentication_string = ''",
+            "SELECT grantee FROM information_schema.user_privileges WHERE privilege_type = 'SUPER'",
+        ),
+        "oracle": (
+            "SELECT grantee FROM dba_role_privs WHERE granted_role = 'DBA'",
+            "SELECT username FROM SYS.DBA_USERS_WITH_DEFPWD",
+        ),
+        "sqlserver": (
+            "SELECT name FROM master..syslogins WHERE sysadmin = 1",
+            "SELECT name FROM sys.server_principals WHERE IS_SRVROLEMEMBER('sysadmin', name) = 1",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user",
+            "SELECT 1 FROM pg_roles WHERE rolsuper AND rolname = 'app'",
+        ),
+        "mysql": (
+            "SELECT Super_priv FROM mysql.user WHERE user = 'app' AND host = '%'",
+            "SELECT user, host FROM mysql.user",
+        ),
+        "oracle": ("SELECT granted_role FROM dba_role_privs WHERE grantee = 'APP'",),
+        "sqlserver": ("SELECT sysadmin FROM master..syslogins WHERE name = 'app'",),
+    },
 )
 
 _CREDENTIAL_READ = Signal(
@@ -2043,9 +2211,11 @@ ACCESS: tuple[Signal, ...] = (
     _DUMP_QUERY,
     _HANDLER_READ,
     _ROW_AGGREGATION,
+    _WHOLE_ROW_AGGREGATION,
     _BUCKET_AGGREGATION,
     _CATALOG_READ,
     _CREDENTIAL_READ,
+    _PRIVILEGED_ACCOUNTS_READ,
     _SECRET_SEARCH,
     _TEXT_SECRET_SEARCH,
     _CATALOG_AGGREGATION,

@@ -784,6 +784,7 @@ _OWNERSHIP_CHANGE = Signal(
 
 # --- objects ----------------------------------------------------------------------------------------------------------
 
+_MANY = r"(?:[\w$#]{1,130},){5}"  # names
 _OBJECT_DROP = Signal(
     "object-drop",
     "Tables or whole schemas are dropped, emptied by TRUNCATE or made to lose their data.",
@@ -806,6 +807,12 @@ _OBJECT_DROP = Signal(
             ("truncate",),
             r"(?<!,)\btruncate (?!on\b|to\b|partition\b)(?:table )?+(?!performance_schema\.)(?=[\w?$])",
         ),
+        # All partitions, or more than a job empties that reuses the oldest.
+        Pattern(
+            _MYSQL,
+            ("partition",),
+            rf"\balter (?:online |ignore )?table [^;]{{1,400}}?\b(?:truncate|discard) partition (?:all\b|{_MANY})",
+        ),
         Pattern(
             _MYSQL,
             words("discard blackhole"),
@@ -819,6 +826,11 @@ _OBJECT_DROP = Signal(
         ),
         Pattern(_ORACLE, ("user",), rf"\bdrop user {_IF}{_NAME} cascade\b"),
         Pattern(_ORACLE, ("truncate",), r"\btruncate (?:table|cluster)(?: (?!by\b|to\b)(?=[\w?$])|$)"),
+        Pattern(
+            _ORACLE,
+            ("partitions", "subpartitions"),
+            rf"\balter table [^;]{{1,200}}?\btruncate (?:sub)?partitions? {_MANY}",
+        ),
         Pattern(_ORACLE, ("offline",), r"\balter database [^;]{1,200}?\boffline (?:for )?drop\b"),
         Pattern(
             _SQLSERVER,
@@ -830,6 +842,13 @@ _OBJECT_DROP = Signal(
             _SQLSERVER,
             ("truncate",),
             r"\btruncate table (?![#@]|tempdb\.)(?=[\w?])(?![^;]{1,200}?with ?\(partitions)|\btruncate table ?$",
+        ),
+        Pattern(
+            _SQLSERVER,
+            ("partitions",),
+            rf"\btruncate table {_NAME} ?with ?\(partitions ?\(",
+            raw=r"\bpartitions\s{0,9}\((?:\s{0,9}\d{1,5}\s{0,9},){5}"
+            r"|\bpartitions\s{0,9}\(\s{0,9}1\s{1,9}to\s{1,9}(?:[6-9]|\d{2,5})\b",
         ),
     ),
     samples={
@@ -847,18 +866,22 @@ _OBJECT_DROP = Signal(
             "/*!50000 DROP*/ TABLE customers",
             "CREATE EVENT e ON SCHEDULE AT '2031-06-01' DO DROP TABLE customers",
             "ALTER TABLE customers ENGINE=BLACKHOLE",
+            "ALTER TABLE `bookings` TRUNCATE /* reorganize */ PARTITION ALL",
+            "ALTER TABLE bookings TRUNCATE PARTITION p0, p1, p2, p3, p4, p5",
         ),
         "oracle": (
             "TRUNCATE TABLE STORE.ORDERS DROP ALL STORAGE",
             "DROP TABLESPACE USERS INCLUDING CONTENTS AND DATAFILES",
             "DROP USER STORE CASCADE",
             'drop table "Customers" cascade constraints purge',
+            "ALTER TABLE BOOKINGS TRUNCATE PARTITIONS P0, P1, P2, P3, P4, P5 UPDATE INDEXES",
         ),
         "sqlserver": (
             "DROP TABLE IF EXISTS [dbo].[Customers]",
             "TRUNCATE TABLE dbo.ReportCache",
             "SELECT 1 DROP TABLE #work, dbo.Customers",
             "DROP SCHEMA sales",
+            "TRUNCATE TABLE dbo.Bookings WITH (PARTITIONS (1 TO 36))",
         ),
     },
     near_misses={
@@ -878,15 +901,18 @@ _OBJECT_DROP = Signal(
             "SELECT TRUNCATE(price, 2) FROM t",
             "CREATE PROCEDURE p() DROP TABLE t",
             "ALTER TABLE t TRUNCATE PARTITION p0",
+            "ALTER TABLE t DROP PARTITION p0, p1, p2, p3, p4, p5, p6, p7",
         ),
         "oracle": (
             "GRANT DROP ANY TABLE TO X",
             "CREATE AUDIT POLICY p ACTIONS CREATE TABLE, DROP TABLE",
             "CREATE OR REPLACE PROCEDURE p AS BEGIN EXECUTE IMMEDIATE 'DROP TABLE t'; END;",
             "DROP USER BEN_K",
+            "ALTER TABLE T DROP PARTITIONS P0, P1, P2, P3, P4, P5, P6, P7",
         ),
         "sqlserver": (
             "DROP TABLE tempdb..#work",
+            "TRUNCATE TABLE dbo.Events WITH (PARTITIONS (1, 2))",
             "DROP TABLE [#a], ##b",
             "DROP TABLE IF EXISTS #work",
             "CREATE PROCEDURE p AS BEGIN DROP TABLE dbo.t END",
@@ -1325,6 +1351,44 @@ _PARTITION_DROP = Signal(
     in_bodies=False,
 )
 
+_PARTITION_EMPTIED = Signal(
+    "partition-emptied",
+    "A partition of a table is emptied, and stays. Jobs drop the oldest instead.",
+    (
+        Pattern(
+            _MYSQL,
+            ("partition",),
+            r"\balter (?:online |ignore )?table [^;]{1,400}?\b(?:truncate|discard) partition\b",
+        ),
+        Pattern(
+            _ORACLE,
+            words("partition partitions subpartition subpartitions"),
+            r"\balter table [^;]{1,200}?\btruncate (?:sub)?partitions?\b",
+        ),
+        Pattern(_SQLSERVER, ("partitions",), rf"\btruncate table {_NAME} ?with ?\(partitions\b"),
+    ),
+    samples={
+        "mysql": (
+            "ALTER TABLE trips TRUNCATE PARTITION p4",
+            "ALTER TABLE `trips` DISCARD PARTITION p4 TABLESPACE",
+        ),
+        "oracle": (
+            "ALTER TABLE RAIL.TRIP TRUNCATE PARTITION P4 UPDATE GLOBAL INDEXES",
+            "alter table trip truncate subpartition p4_1",
+        ),
+        "sqlserver": (
+            "TRUNCATE TABLE dbo.Trip WITH (PARTITIONS (4))",
+            "TRUNCATE TABLE [dbo].[Trip] WITH (PARTITIONS (2, 4 TO 6))",
+        ),
+    },
+    near_misses={
+        "mysql": ("ALTER TABLE trips DROP PARTITION p4", "TRUNCATE TABLE trips"),
+        "oracle": ("ALTER TABLE TRIP DROP PARTITION P4", "TRUNCATE TABLE TRIP"),
+        "sqlserver": ("TRUNCATE TABLE dbo.Trip", "ALTER TABLE dbo.Trip SWITCH PARTITION 4 TO dbo.Old"),
+    },
+    in_bodies=False,
+)
+
 _UNCONDITIONAL_CHANGE = Signal(
     "unconditional-change",
     "An UPDATE or DELETE has no condition, or one that is always true. Found by code (`daswatch.sql.conditions`).",
@@ -1756,6 +1820,98 @@ _DATA_ENCRYPTION = Signal(
         ),
         "oracle": ("SELECT STANDARD_HASH(EMAIL) FROM CUSTOMERS", "UPDATE U SET H = STANDARD_HASH(:1) WHERE ID = :2"),
         "sqlserver": ("UPDATE u SET HashCode = HASHBYTES('SHA2_256', Email)", "BACKUP DATABASE s TO DISK = 'x'"),
+    },
+    in_bodies=False,
+)
+
+_ENCRYPTION_WORDS = tuple(_ENCRYPTS.split("|"))
+_FUNCTION_WORDS = (*_ENCRYPTION_WORDS, *_HASHES.split("|"))
+_FUNCTIONS = rf"(?:{_ENCRYPTS}|{_HASHES})"
+_SCHEMA = r"(?:[\w$#]{1,130}\.)?"
+_COLUMN_BEHIND = r"\([^;=]{0,80}?(?<![\w$#])"
+_TABLE_ENCRYPTION = Signal(
+    "table-encryption",
+    "A table is filled with the encryption of its own values by a statement other than UPDATE, or encrypted into"
+    " another.",
+    (
+        Pattern(
+            ("postgresql", "oracle", "sqlserver"),
+            _FUNCTION_WORDS,
+            rf"\bmerge (?:into )?{_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,100}}?\busing ?\(?"
+            rf"(?:select\b[^;]{{0,400}}?\bfrom )?{_SCHEMA}\1\b[^;]{{0,600}}?\bupdate set (?:[^;]{{0,600}}?[,.])?"
+            rf"([a-z_][\w$#]{{0,127}}+)=[^;=]{{0,60}}?\b{_FUNCTIONS}{_COLUMN_BEHIND}\2(?![\w$#])",
+            without=_ONE_ROW,
+        ),
+        Pattern(
+            _MYSQL,
+            _FUNCTION_WORDS,
+            rf"\breplace (?:low_priority |delayed )?(?:into )?{_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,400}}?\bselect "
+            rf"[^;]{{0,600}}?\b{_FUNCTIONS}\((?!\?)[^;]{{0,600}}?\bfrom {_SCHEMA}\1\b",
+            without=_ONE_ROW,
+        ),
+        Pattern(
+            ALL,
+            _ENCRYPTION_WORDS,
+            rf"\binsert (?:ignore )?into {_SCHEMA}([\w$#]{{1,130}}+)[^;]{{0,400}}?\bselect [^;]{{0,600}}?"
+            rf"\b(?:{_ENCRYPTS})\((?!\?)[^;]{{0,600}}?\bfrom {_SCHEMA}\1\b",
+            without=_ONE_ROW,
+        ),
+        Pattern(
+            ("postgresql", "sqlserver"),
+            _ENCRYPTION_WORDS,
+            r"\binto (?!temp(?:orary)? |pg_temp|[@#])[\w$#.]{1,200} ?from\b",
+            behind=rf"(?:\A|;)select\b[^;]{{0,900}}?\b(?:{_ENCRYPTS})\((?!\?\))",
+            without=_ONE_ROW,
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "MERGE INTO guests g USING guests s ON g.id = s.id WHEN MATCHED THEN UPDATE SET mail ="
+            " encode(pgp_sym_encrypt(g.mail, 'k'), 'hex')",
+            "INSERT INTO guests SELECT id, pgp_sym_encrypt(mail, 'k') FROM public.guests ON CONFLICT (id) DO UPDATE SET"
+            " mail = excluded.mail",
+            "SELECT id, pgp_sym_encrypt(mail, 'k') AS mail INTO guests_x FROM guests",
+        ),
+        "mysql": (
+            "REPLACE INTO guests SELECT id, TO_BASE64(AES_ENCRYPT(mail, @k)) FROM guests WHERE id <=> id",
+            "REPLACE hotel.guests (id, mail) SELECT id, SHA2(mail, 256) FROM hotel.guests",
+            "INSERT INTO guests SELECT id, HEX(AES_ENCRYPT(mail, 'k')) FROM guests AS g ON DUPLICATE KEY UPDATE mail ="
+            " VALUES(mail)",
+        ),
+        "oracle": (
+            "MERGE INTO HOTEL.GUEST g USING (SELECT ROWID r FROM HOTEL.GUEST) s ON (g.ROWID = s.r) WHEN MATCHED THEN"
+            " UPDATE SET mail = RAWTOHEX(DBMS_CRYPTO.ENCRYPT(UTL_RAW.CAST_TO_RAW(mail), 4358, HEXTORAW('00')))",
+            "MERGE INTO guest g USING guest s ON (g.id = s.id) WHEN MATCHED THEN UPDATE SET g.phone = NULL, g.mail ="
+            " RAWTOHEX(STANDARD_HASH(s.mail))",
+        ),
+        "sqlserver": (
+            "MERGE dbo.Guest AS g USING dbo.Guest AS s ON g.Id = s.Id WHEN MATCHED THEN UPDATE SET Mail ="
+            " ENCRYPTBYKEY(KEY_GUID('k'), s.Mail);",
+            "SELECT Id, ENCRYPTBYPASSPHRASE('k', Mail) AS Mail INTO dbo.Guest2 FROM dbo.Guest",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "INSERT INTO guests_enc SELECT id, pgp_sym_encrypt(mail, 'k') FROM guests",
+            "INSERT INTO guests (mail) VALUES (pgp_sym_encrypt($1, $2)) ON CONFLICT (id) DO UPDATE SET mail ="
+            " excluded.mail",
+            "SELECT id, name INTO guests_x FROM guests",
+        ),
+        "mysql": (
+            "REPLACE INTO guests (id, mail) VALUES (4, AES_ENCRYPT('a', 'k'))",
+            "REPLACE INTO guests SELECT id, AES_ENCRYPT(mail, 'k') FROM guests WHERE id = 4",
+            "INSERT INTO sums SELECT day, MD5(GROUP_CONCAT(mail)) FROM guests GROUP BY day",
+        ),
+        "oracle": (
+            "MERGE INTO dwh.guest g USING stage.visitor s ON (g.id = s.id) WHEN MATCHED THEN UPDATE SET g.mail ="
+            " STANDARD_HASH(s.mail)",
+            "MERGE INTO guest g USING guest s ON (g.id = s.id) WHEN MATCHED THEN UPDATE SET g.mail = s.mail",
+        ),
+        "sqlserver": (
+            "SELECT Id, ENCRYPTBYKEY(KEY_GUID('k'), Mail) AS Mail INTO #g FROM dbo.Guest",
+            "MERGE dbo.Guest AS g USING stg.Visitor AS s ON g.Id = s.Id WHEN MATCHED THEN UPDATE SET Mail ="
+            " ENCRYPTBYKEY(KEY_GUID('k'), s.Mail);",
+        ),
     },
     in_bodies=False,
 )
@@ -3391,11 +3547,13 @@ CHANGES: tuple[Signal, ...] = (
     _OBJECT_RENAME,
     TABLE_SWAP,
     _PARTITION_DROP,
+    _PARTITION_EMPTIED,
     _UNCONDITIONAL_CHANGE,
     _SESSION_KILL,
     _MASS_SESSION_KILL,
     _RECOVERY_REMOVAL,
     _DATA_ENCRYPTION,
+    _TABLE_ENCRYPTION,
     _PERSISTENT_CODE,
     _CARD_COPY,
     _PASSWORD_COPY,

@@ -517,6 +517,44 @@ WHOLE_TABLE_READ = Signal(
     },
 )
 
+ALL_COLUMNS_READ = Signal(
+    "all-columns-read",
+    "All columns of a table are read, with no condition but where a page begins, nor a grouping.",
+    (
+        Pattern(
+            ALL,
+            ("select",),
+            rf"\Aselect ?(?:distinct )?(?:top ?\(?{_VALUE}\)? ?)?(?:[\w$#]{{1,60}}\.)?\*(?:,[^;()]{{1,200}}?\b)?from"
+            r" ?(?!dual\b|\(values|(?:sys|information_schema|pg_catalog|mysql|performance_schema)\.)[\w$#(]",
+            without=rf"\bwhere\b(?! ?\(?[\w$#.]{{1,130}}>=?{_VALUE}\)? ?order by| rownum<=?{_VALUE}| (?:\w{{1,20}}\.)?"
+            r"(?:rn|rnum|rno|r|row_num|row_number|rownum_)(?:>|<| between\b))|\bgroup by\b|\bcount\(",
+        ),
+    ),
+    samples={
+        "postgresql": ("SELECT * FROM guests", "SELECT g.* FROM hotel.guests g ORDER BY id LIMIT 1000 OFFSET 2000"),
+        "mysql": (
+            "SELECT * FROM `guests` LIMIT 2000, 1000",
+            "SELECT * FROM guests g JOIN bills b ON b.guest_id = g.id",
+        ),
+        "oracle": (
+            "SELECT * FROM guest ORDER BY id OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY",
+            "SELECT * FROM (SELECT a.*, ROWNUM rn FROM (SELECT * FROM guest) a WHERE ROWNUM <= 900) WHERE rn > 400",
+        ),
+        "sqlserver": ("SELECT * FROM [dbo].[Guest]", "SELECT TOP (1000) * FROM dbo.Guest WHERE Id > 5000 ORDER BY Id"),
+    },
+    near_misses={
+        "postgresql": (
+            "SELECT * FROM guests WHERE id = $1",
+            "SELECT id FROM guests",
+            "SELECT * FROM pg_catalog.pg_class",
+            "SELECT count(*) FROM guests",
+        ),
+        "mysql": ("SELECT * FROM guests WHERE hotel = 4 ORDER BY id LIMIT 20", "SELECT COUNT(*) FROM guests"),
+        "oracle": ("SELECT * FROM DUAL", "SELECT * FROM guest WHERE hotel = :1"),
+        "sqlserver": ("SELECT * FROM dbo.Guest WHERE Hotel = @p0", "SELECT * FROM sys.objects"),
+    },
+)
+
 _BY_PLACE = (
     r"\Aselect\b(?![^;]{0,1900}\bfor update\b)[^;]{1,900}?"
     r"\bwhere ?\(?(?:[\w$#]{1,60}\.)?(?:(?:rowid|ctid)\b|%%physloc%%) ?(?:between\b|>=?|<=?)"
@@ -808,7 +846,7 @@ HIDDEN_SPELLING = Signal(
         Pattern(
             ALL,
             ("union",),
-            r"[?01] ?union (?:all |distinct )?\(?select\b",
+            r"[?01] ?union ?(?:all ?|distinct ?)?\(?select\b",
             behind=r"\b(?:where|from)\b",
             raw=r"(?<![\w$#.'])(?:\d{1,9}|\d{0,9}\.\d{0,9}|\d{1,9}(?:\.\d{0,9})?e[-+]?\d{1,3})[df]?union[\s/(+`@\"#-]",
         ),
@@ -819,6 +857,13 @@ HIDDEN_SPELLING = Signal(
             behind=r"\b(?:where|having|union)\b",
             # Not formatted with blanks.
             raw=r"\)(?:from\b|\s{0,9}from\s{0,9}\()",
+        ),
+        Pattern(
+            ALL,
+            ("union",),
+            r"\bunion ?(?:all ?|distinct ?)?\(?select\b[^;]{1,900}?\bfrom\([\w$#.]{1,130}\)",
+            behind=r"\b(?:where|having)\b",
+            raw=r"\)from\s{0,9}\(",
         ),
         Pattern(
             ("postgresql", "mysql"), ("union",), r"\bunion(?: all| distinct)? ?\({0,3}table [\w$.]", behind=r"\bfrom\b"
@@ -841,6 +886,8 @@ HIDDEN_SPELLING = Signal(
             "SELECT a FROM t WHERE b = 4/*!50000union*/ /*!50000select*/ 1,2",
             "SELECT a FROM t WHERE b = 4 uNiOn sElEcT pw FROM users",
             "SELECT id FROM t WHERE b = 4 union(select(login),(pw)from(users))",
+            "SELECT id FROM t WHERE b = -1e0UNION(SELECT(0x7176),(0x71))",
+            "SELECT id FROM t WHERE b = 4 UNION(SELECT(1),(login),(pw)FROM(users))",
             "SELECT id, day FROM slots WHERE room = -.1union/*!50000select*/1e0,`pw`from`users`",
             "SELECT id FROM t WHERE b = -1 /*!50000UNION*/ /*!50000ALL*/ SELECT pw FROM users",
         ),
@@ -849,6 +896,7 @@ HIDDEN_SPELLING = Signal(
             "SELECT A, B FROM C WHERE ID=-1--q\nunIoN--x9\naLL--a\nsElEcT--b\nLOGIN,HASH--c\nfRoM--d\nGATE_USER",
             "SELECT A FROM C WHERE D='x'AND(SELECT(COUNT(*))FROM(GATE_USER))>(0)",
             "SELECT A FROM C WHERE D = 1dunion SELECT PW FROM GATE_USER",
+            "SELECT A FROM C WHERE D = 1e0UNION(SELECT(PW),(1)FROM(GATE_USER))",
         ),
         "sqlserver": (
             "SELECT a FROM t WHERE b = 4 UNION(SELECT(login),(pw)FROM(users))",
@@ -889,6 +937,7 @@ EVASION: tuple[Signal, ...] = (
     VALUE_PROBE,
     PAGE_READ,
     LARGE_PAGE_READ,
+    ALL_COLUMNS_READ,
     WHOLE_TABLE_READ,
     STORED_READ,
     SLICE_READ,
