@@ -42,6 +42,7 @@ _ROUND_SECONDS = 1.0  # a pool opens its connections together
 _MOST_IN_A_ROUND = 10  # connections, the default size of most pools
 _SHORTEST_WAIT_SECONDS = 5.0
 _TOLERANCE = 0.4  # of the usual wait: many services add a quarter of it at random
+_TOLERANCE_OF_TWO = 0.25  # of the usual wait, around twice its length: an attempt was left out
 _EVEN_SHARE = 0.75  # of the waits, and of the clients that have made a second attempt
 _BACKED_OFF = 3.0  # times the first wait, where a service waits longer after each attempt
 _FEWEST_WAITS = 4  # of several clients together, which also agree with one another
@@ -213,7 +214,9 @@ def is_steady(attempts: Iterable[Sequence[float]]) -> bool:
 
 
 def _is_even(waits: Sequence[float], usual: float) -> bool:
-    near = sum(abs(wait - usual) <= _TOLERANCE * usual for wait in waits)
+    near = sum(
+        abs(wait - usual) <= _TOLERANCE * usual or abs(wait - 2 * usual) <= _TOLERANCE_OF_TWO * usual for wait in waits
+    )
     return usual >= _SHORTEST_WAIT_SECONDS and (near >= _EVEN_SHARE * len(waits) or _backs_off(waits))
 
 

@@ -210,6 +210,7 @@ def test_the_pace_is_that_of_each_client_at_its_host() -> None:
         pytest.param([[0, 1.5, 4, 9, 19, *every(10, 20, 29)]], id="waiting longer until it waits evenly"),
         pytest.param([[0, 2, 6, 14, 30, 62, 120, 250, 500, 1000, 1490]], id="waiting twice as long each time"),
         pytest.param([every(60, 12)[:4] + every(60, 12)[5:]], id="one attempt is missing"),
+        pytest.param([[0, 16, 24, 33, 41, 50, 66, 74, 86, 102]], id="every third attempt is missing"),
         pytest.param([[25.0 * n, 25.0 * n + 8] for n in range(6)], id="six services, two attempts each"),
         pytest.param([every(8, 3), every(30, 3), every(60, 3, 5)], id="services at intervals of their own"),
         pytest.param([every(10, 9), every(10, 9, 3), every(10, 9, 5), [4.0]], id="one has just begun"),

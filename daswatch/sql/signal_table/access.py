@@ -493,7 +493,8 @@ _PROGRAM_EXECUTION = Signal(
             _ORACLE,
             ("dbms_scheduler",),
             r"\bdbms_scheduler\.(?:create_job|create_program|set_attribute)",
-            r"'(?:executable|external_script|backup_script|sql_script)'",
+            r"'(?:executable|external_script|backup_script|sql_script)'"
+            r"|'external'\s{0,9}\|\||'external_'\s{0,9}\|\||\|\|\s{0,9}'_?script'",
         ),
         Pattern(_ORACLE, ("job_type", "program_type"), r"\b(?:job|program)_type=>\?\|\|\?"),
         # A word that a character's code cuts.
@@ -555,6 +556,8 @@ _PROGRAM_EXECUTION = Signal(
             "SELECT 0x7f454c46 INTO DUMPFILE '/rdsdbbin/plugin/a.so'",
         ),
         "oracle": (
+            "DECLARE t VARCHAR2(30) := 'EXTERNAL'||'_'||'SCRIPT'; BEGIN DBMS_SCHEDULER.CREATE_JOB(job_name => 'J',"
+            " job_type => t, job_action => 'id'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM(program_name=>'P', program_type=>'EXECUTABLE',"
             " program_action=>'/bin/sh'); END;",
             "BEGIN DBMS_SCHEDULER.CREATE_PROGRAM('P', program_type => 'EXEC' || 'UTABLE', program_action => 'i'); END;",
@@ -1269,10 +1272,31 @@ _BUCKET = (
     r"(?:[\w$#]{1,60}\.)?[\w$#]{1,60}(?: ?(?:/|%|&|>>)| div | mod |,)\(?[?$]"
     r"|(?:width_bucket|ora_hash|crc32|hashtext|md5|checksum)\()"
 )
+# Larger than what an interface asks for as one value.
+_LARGE_PAGE = (
+    r"(?:\blimit\s{1,9}(?:\d{1,9}\s{0,9},\s{0,9})?|\bfetch\s{1,9}(?:first|next)\s{1,9})(?:[4-9]\d\d|\d{4,9})\b"
+)
+_PAGES = (
+    Pattern(
+        ("postgresql", "mysql", "oracle"),
+        words("json_agg jsonb_agg array_agg string_agg xmlagg json_arrayagg group_concat listagg"),
+        r"\b(?:jsonb?_agg|array_agg|string_agg|xmlagg|json_arrayagg|group_concat|listagg)\([^;]{1,400}?"
+        r"\bfrom ?\(select\b[^;()]{1,400}?\b(?:limit|offset|fetch)\b[^;()]{1,60}\)",
+        _LARGE_PAGE,
+    ),
+    Pattern(
+        _SQLSERVER,
+        words("json xml"),
+        r"\(select [^;()]{1,600}?\boffset [^;()]{1,60}?\bfetch (?:next|first) [^;()]{1,30}? only for (?:json|xml)\b",
+        _LARGE_PAGE,
+    ),
+)
 _BUCKET_AGGREGATION = Signal(
     "bucket-aggregation",
-    "All rows of a table are gathered into few values, each of a range, a remainder or a hash of a key.",
-    tuple(
+    "All rows of a table are gathered into few values, each of a range, a remainder or a hash of a key, or of a large"
+    " page.",
+    _PAGES
+    + tuple(
         Pattern(
             (engine,),
             _AGGREGATES[engine],
@@ -1285,10 +1309,13 @@ _BUCKET_AGGREGATION = Signal(
     ),
     samples={
         "postgresql": (
+            "SELECT encode(convert_to(json_agg(m)::text, 'UTF8'), 'base64') FROM (SELECT * FROM guests ORDER BY id"
+            " LIMIT 25000 OFFSET 0) m",
             "SELECT id / 1000, string_agg(concat_ws('|', id, name, mail), E'\\n') FROM guests GROUP BY id / 1000",
             "SELECT json_agg(row_to_json(g)) FROM guests g GROUP BY mod(g.id, 50)",
         ),
         "mysql": (
+            "SELECT GROUP_CONCAT(CONCAT_WS('|', id, mail) SEPARATOR ' ') FROM (SELECT * FROM guests LIMIT 0,20000) d",
             "SELECT id DIV 1000, GROUP_CONCAT(CONCAT_WS('|', id, name) SEPARATOR 0x0a) FROM guests GROUP BY id DIV"
             " 1000",
             "SELECT GROUP_CONCAT(id, name, mail) FROM guests GROUP BY FLOOR(id / 500)",
@@ -1299,6 +1326,7 @@ _BUCKET_AGGREGATION = Signal(
             "SELECT JSON_ARRAYAGG(JSON_OBJECT(*)) FROM guests GROUP BY ORA_HASH(id, 99)",
         ),
         "sqlserver": (
+            "SELECT (SELECT Id, Mail FROM dbo.Guest ORDER BY Id OFFSET 9 ROWS FETCH NEXT 450 ROWS ONLY FOR JSON AUTO)",
             "SELECT Id/1000, STRING_AGG(CAST(CONCAT_WS('|', Id, Name) AS nvarchar(max)), CHAR(10)) FROM dbo.Guest GROUP"
             " BY Id/1000",
             "SELECT STRING_AGG(Name + ':' + Mail, ';') FROM dbo.Guest GROUP BY Id % 100",
@@ -1309,6 +1337,7 @@ _BUCKET_AGGREGATION = Signal(
     },
     near_misses={
         "postgresql": (
+            "SELECT json_agg(t) FROM (SELECT id, name FROM guests WHERE id > 4 LIMIT 20) t",
             "SELECT team, string_agg(first || ' ' || last, ', ') FROM people GROUP BY team",
             "SELECT date_trunc('day', d), json_agg(name) FROM visits GROUP BY date_trunc('day', d)",
             "SELECT id / 1000, count(*), sum(total + fee) FROM orders GROUP BY id / 1000",

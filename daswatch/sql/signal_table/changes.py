@@ -924,13 +924,15 @@ _OBJECT_DROP = Signal(
 )
 
 _SCRATCH = (
-    r"(?:[\w$]{1,60}\.)?(?:stg|[\w$]{0,60}(?:tmp|temp_|_temp\b|_stg\b|temporary|staging|scratch|cache))[\w$]{0,60}"
+    r"(?:[\w$]{1,60}\.)?(?:(?:stg|[\w$]{0,60}(?:tmp|temp_|_temp\b|_stg\b|temporary|staging|scratch|cache))[\w$]{0,60}"
+    r"|[\w$]{1,60}_[py]?20\d\d(?:_?\d\d){1,2})"
 )
 # Schemas for the time of some work; copies of lost rows among them.
 _SCRATCH_SCHEMA = r"(?:pg_temp\w{0,60}|te?mp|scratch|stg|staging|rescue|restored?|recovered|lost_rows|side)(?: |$)"
 _SCRATCH_DROP = Signal(
     "scratch-drop",
-    "All tables that a statement drops or empties have names of temporary tables, stages or caches.",
+    "All tables that a statement drops or empties have names of temporary tables, stages, caches or partitions of a"
+    " time.",
     (
         Pattern(
             _PG,
@@ -945,6 +947,7 @@ _SCRATCH_DROP = Signal(
             "TRUNCATE TABLE report_stock_tmp RESTART IDENTITY",
             'DROP TABLE IF EXISTS "stg_orders", public.price_cache',
             "DROP SCHEMA rescue CASCADE",
+            "DROP TABLE events_2030_03_01",
         ),
     },
     near_misses={
@@ -955,6 +958,7 @@ _SCRATCH_DROP = Signal(
             "DROP TABLE report_tmp; DROP TABLE customers",
             "DROP SCHEMA rescue, sales CASCADE",
             "TRUNCATE templates",
+            "DROP TABLE orders_20",
         ),
     },
     in_bodies=False,
@@ -2286,6 +2290,15 @@ _RIGHTS_IN_CODE = Signal(
             r"|[^']{0,200}?with\s{1,9}admin)",
             without=r"\bauthid current_user\b",
         ),
+        # What a caller gives, with the rights of the definer.
+        Pattern(
+            _MYSQL,
+            ("prepare",),
+            rf"\bcreate {_DEFINER}procedure [\w$.]{{1,130}} ?\((?:in )?([\w$]{{1,60}}) (?:\w{{0,8}}text|varchar)\b"
+            r".{1,900}?"
+            r"\bset (@\w{1,60}):?=\1\b.{0,300}?\bprepare \w{1,60} from \2\b",
+            without=r"\bsql security invoker\b",
+        ),
         # The text of a new row, or of one that is read.
         Pattern(_PG, ("new",), rf"\bexecute ?{_TEXT_OF}new\.\w"),
         Pattern(_ORACLE, ("trigger",), rf"\bexecute immediate ?{_TEXT_OF}\$\.\w"),
@@ -2339,6 +2352,8 @@ _RIGHTS_IN_CODE = Signal(
             " msgs LIMIT 1); END $$",
         ),
         "mysql": (
+            "CREATE DEFINER=`admin`@`%` PROCEDURE p(IN q TEXT) SQL SECURITY DEFINER BEGIN SET @s = q; PREPARE st FROM"
+            " @s; EXECUTE st; END",
             "CREATE DEFINER=`admin`@`%` PROCEDURE shop.tidy() SQL SECURITY DEFINER BEGIN GRANT SELECT ON *.* TO 'a'@'%'"
             " WITH GRANT OPTION; END",
             "CREATE PROCEDURE p() CREATE USER 'x'@'%' IDENTIFIED BY 'y'",

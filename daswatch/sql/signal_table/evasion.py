@@ -517,6 +517,43 @@ WHOLE_TABLE_READ = Signal(
     },
 )
 
+_OF_A_TABLE = r"select(?: [\w$]{1,60}\.)? ?\* ?from ?[\w$#.]{1,200}(?: (?!where\b|limit\b|order\b|join\b)[\w$#]{1,60})?"
+WHOLE_TABLE_COPY = Signal(
+    "whole-table-copy",
+    "A table is made of all rows and columns of another one.",
+    (
+        Pattern(
+            ("postgresql", "mysql", "oracle"),
+            ("create",),
+            rf"\Acreate (?:unlogged )?table (?:if not exists )?[\w$#.]{{1,200}} ?(?:as ?)?\(?"
+            rf"(?:{_OF_A_TABLE}|table [\w$#.]{{1,200}})\)?;?\Z",
+        ),
+        Pattern(
+            ("sqlserver",),
+            ("into",),
+            r"\Aselect ?\* ?into (?!#)[\w$#.]{1,200} from ?[\w$#.]{1,200};?\Z",
+        ),
+    ),
+    samples={
+        "postgresql": ("CREATE TABLE cache_m AS SELECT * FROM members", "create unlogged table x as table members"),
+        "mysql": (
+            "CREATE TABLE cache_m SELECT * FROM members",
+            "CREATE TABLE IF NOT EXISTS `x` AS SELECT * FROM `m` t",
+        ),
+        "oracle": ("CREATE TABLE CACHE_M AS SELECT * FROM MEMBERS", "create table x as (select m.* from members m)"),
+        "sqlserver": ("SELECT * INTO dbo.Cache_M FROM dbo.Members", "select*into x from Members;"),
+    },
+    near_misses={
+        "postgresql": (
+            "CREATE TABLE x AS SELECT * FROM members WHERE id = 4",
+            "CREATE TEMP TABLE x AS SELECT * FROM m",
+        ),
+        "mysql": ("CREATE TABLE x AS SELECT * FROM members LIMIT 0", "CREATE TABLE x LIKE members"),
+        "oracle": ("CREATE TABLE X AS SELECT * FROM MEMBERS WHERE 1=0",),
+        "sqlserver": ("SELECT * INTO #x FROM dbo.Members", "SELECT * INTO x FROM dbo.Members WHERE 1 = 0"),
+    },
+    in_bodies=False,
+)
 ALL_COLUMNS_READ = Signal(
     "all-columns-read",
     "All columns of a table are read, with no condition but where a page begins, nor a grouping.",
@@ -938,6 +975,7 @@ EVASION: tuple[Signal, ...] = (
     PAGE_READ,
     LARGE_PAGE_READ,
     ALL_COLUMNS_READ,
+    WHOLE_TABLE_COPY,
     WHOLE_TABLE_READ,
     STORED_READ,
     SLICE_READ,

@@ -38,7 +38,8 @@ _OPTIONAL_FILTER = (
     rf"|{LITERAL}(?:=|<>| is ){LITERAL} or )"
 )
 _TRUE_AT_END = r"\b(?:or|xor)[ (!]{1,9}(?:not[ (]{1,5})?(?:1=1|0=0)\)"
-_BUILDERS_GROUP = r"\([\w$]{1,64}\.[\w$]{1,64}(?:=|<>)[?$01] or (?:1=1|0=0)\)"
+_BUILDERS_GROUP = r"\((?:[\w$]{1,64}\.[\w$]{1,64}(?:=|<>)|[\w$.]{1,130} i?like )[?$01] or (?:1=1|0=0)\)"
+_SEARCH_OF_ALL = r"\([\w$.]{1,130} i?like [?$] or \?=\?\)"  # `(name like '%x%' or 'all' = 'all')`
 _READS_OR_WRITES = r"\A(?:select|insert|update|delete|with|replace|exec|execute)\b"
 _BEHIND_VALUE = rf"{_READS_OR_WRITES}[^;]{{0,1500}}(?:\bwhere\b|\bvalues\b|\bin\(|\blike\b)[^;]{{0,600}}"
 
@@ -89,6 +90,7 @@ TAUTOLOGY = Signal(
             ("or", "and", "xor"),
             rf"\b(?:or|and|xor)[ (!]{{1,9}}\?{_COMPARED}\?",
             raw=r"['\"]([^'\"]{1,40})['\"]\W{0,9}(?:=|like)\W{0,9}['\"]\1['\"]?",
+            without=_SEARCH_OF_ALL,
         ),
         Pattern(
             ALL,
@@ -154,6 +156,8 @@ TAUTOLOGY = Signal(
             "select id from t where 1=1 and a = 5",
             "select id from t where a = 5 and 1=0",
             'SELECT "id" FROM "task" AS "r" WHERE ("r"."ownerId" = 14 OR 1 = 1) ORDER BY "r"."id" LIMIT 20',
+            """SELECT "id" FROM "a" AS "T" WHERE ("T"."name" ILIKE '%o''neil%' OR 1=1) LIMIT 25""",
+            "SELECT * FROM a WHERE (name ILIKE '%x%' OR 'all' = 'all') AND (0 = 0 OR b = 0) LIMIT 40",
             "select id from t where ('' = '' or region = '') and ($1 = 'x' or b = $1)",
             "select id from t where a = 'x or 1=1' -- or 2=2",
         ),
