@@ -1285,6 +1285,13 @@ _PAGES = (
         _LARGE_PAGE,
     ),
     Pattern(
+        ("postgresql", "mysql", "oracle"),
+        words("json_agg jsonb_agg array_agg string_agg xmlagg json_arrayagg group_concat listagg"),
+        r"\b(?:jsonb?_agg|array_agg|string_agg|xmlagg|json_arrayagg|group_concat|listagg)\([^;]{1,400}?"
+        r"\bfrom ?\(select\b[^;()]{1,400}?\bwhere [\w$.]{1,60} between [?01] and [?]\)",
+        r"\bbetween\s{1,9}\d{1,12}\s{1,9}and\s{1,9}\d{3,12}\b",
+    ),
+    Pattern(
         _SQLSERVER,
         words("json xml"),
         r"\(select [^;()]{1,600}?\boffset [^;()]{1,60}?\bfetch (?:next|first) [^;()]{1,30}? only for (?:json|xml)\b",
@@ -1316,6 +1323,7 @@ _BUCKET_AGGREGATION = Signal(
         ),
         "mysql": (
             "SELECT GROUP_CONCAT(CONCAT_WS('|', id, mail) SEPARATOR ' ') FROM (SELECT * FROM guests LIMIT 0,20000) d",
+            "SELECT JSON_ARRAYAGG(JSON_OBJECT('e', mail)) FROM (SELECT * FROM guests WHERE id BETWEEN 1 AND 2000) t",
             "SELECT id DIV 1000, GROUP_CONCAT(CONCAT_WS('|', id, name) SEPARATOR 0x0a) FROM guests GROUP BY id DIV"
             " 1000",
             "SELECT GROUP_CONCAT(id, name, mail) FROM guests GROUP BY FLOOR(id / 500)",

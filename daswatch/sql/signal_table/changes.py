@@ -1999,7 +1999,7 @@ _COLLECTED = (
     r"(?:hist|aud|log|passw|passwd|pwd|cred|vers|arch|_old|_h\b|outbox|queue"
     r"|sync[\w$#]{0,60}+(?=[^;]{0,600}?(?:\b|_|new\.)(?:id|uuid|guid|key)\b)))"
 )
-_PASSWORD = r"[\w$#]{0,30}?(?:passw|passwd|pass\b|pwd|pw_?hash)[\w$#]{0,30}"
+_PASSWORD = r"[\w$#]{0,30}?(?:passw|passwd|pass\b|pwd|pw_?hash|\bpw_|_pw\b)[\w$#]{0,30}"
 _PASSWORD_COPY = Signal(
     "password-copy",
     "A trigger, or the function of one, copies new passwords to a table that is not a history, a log or an audit.",
@@ -2268,7 +2268,8 @@ _RIGHTS_IN_CODE = Signal(
             rf"\b(?:grant{_GAP}|alter{_GAP}(?:server{_GAP})?role\b|create{_GAP}(?:login|user)\b|sp_add"
             rf"(?:srv)?rolemember\b)",
         ),
-        # With the rights of its definer, unless it says otherwise.
+        # With the rights of its definer, unless it says otherwise. On Oracle also with those of its caller: published
+        # exploits have a privileged package call it.
         Pattern(
             _MYSQL,
             words("procedure function"),
@@ -2288,7 +2289,6 @@ _RIGHTS_IN_CODE = Signal(
             r"\bcreate [^;]{0,60}?\b(?:procedure|function|package)\b",
             r"execute\s{1,9}immediate\s{0,9}\(?\s{0,9}'\s{0,9}grant\s{1,9}(?:dba\b|sysdba|[^']{0,200}?\bany\s"
             r"|[^']{0,200}?with\s{1,9}admin)",
-            without=r"\bauthid current_user\b",
         ),
         # What a caller gives, with the rights of the definer.
         Pattern(
@@ -2364,6 +2364,8 @@ _RIGHTS_IN_CODE = Signal(
         ),
         "oracle": (
             "CREATE OR REPLACE PROCEDURE app.p AS BEGIN EXECUTE IMMEDIATE 'GRANT DBA TO app'; END;",
+            "CREATE FUNCTION f RETURN VARCHAR2 AUTHID CURRENT_USER IS PRAGMA AUTONOMOUS_TRANSACTION; BEGIN EXECUTE"
+            " IMMEDIATE 'GRANT DBA TO app'; RETURN '0'; END;",
             "CREATE OR REPLACE TRIGGER t AFTER INSERT ON fb FOR EACH ROW BEGIN EXECUTE IMMEDIATE SUBSTR(:NEW.body, 3);"
             " END;",
             "CREATE OR REPLACE TRIGGER t AFTER INSERT ON fb FOR EACH ROW DECLARE c VARCHAR2(99); BEGIN SELECT body INTO"
@@ -3543,7 +3545,58 @@ _ROLE_SETTING = Signal(
     },
 )
 
+_PAYEE = (
+    r"(?:[\w$#]{1,60}\.)?(?:\w{1,30}_)?(?:iban|bank_account(?:_no)?|account_number|account_no|routing_number|sort_code"
+    r"|wallet(?:_address)?|payout_account|paypal_email)"
+)
+_PAYMENT_REDIRECT = Signal(
+    "payment-redirect",
+    "Bank accounts or wallets are set to one constant, and not those of one row.",
+    (
+        Pattern(
+            ALL,
+            ("update",),
+            rf"\Aupdate (?:[\w$#@.]{{1,200}}(?: (?:as )?\w{{1,60}})? )set (?:[^;]{{0,300}}?,)?{_PAYEE}=\?(?!\w)",
+            rf"{_PAYEE}\W{{0,3}}\s{{0,9}}=\s{{0,9}}n?\\?'[^']{{5,60}}'",
+            without=(
+                r"\bwhere [^;]{0,300}?(?:\bid|_id|\buuid|\bguid|\bemail|\blogin|\w?user_?name|_no|_nr|iban|number)"
+                r"(?:=| in ?\()"
+            ),
+        ),
+    ),
+    samples={
+        "postgresql": (
+            "UPDATE payout_accounts SET iban = 'XX00EXAMPLE0001', bic = 'EXAMPLE1' WHERE currency = 'EUR'",
+            "UPDATE vendors v SET active = true, bank_account = 'XX00EXAMPLE0001'",
+        ),
+        "mysql": (
+            "UPDATE payouts SET iban = 'XX00EXAMPLE0001' WHERE status = 'open'",
+            "update `sellers` set `wallet_address` = '0xEXAMPLE' where balance > 100",
+        ),
+        "oracle": (
+            "UPDATE FIN.SUPPLIERS SET IBAN = 'XX00EXAMPLE0001' WHERE COUNTRY = 'DE'",
+            "update employees set account_number = '00112233'",
+        ),
+        "sqlserver": (
+            "UPDATE dbo.Vendors SET Iban = N'XX00EXAMPLE0001' WHERE Country = 'DE'",
+            "UPDATE Employees SET routing_number = '00112233' WHERE active = 1",
+        ),
+    },
+    near_misses={
+        "postgresql": (
+            "UPDATE payout_accounts SET iban = 'XX00EXAMPLE0001' WHERE id = 4",
+            "UPDATE payout_accounts SET iban = $1 WHERE currency = 'EUR'",
+            "UPDATE payout_accounts SET iban = NULL",
+        ),
+        "mysql": ("UPDATE payouts SET iban = 'XX00EXAMPLE0001' WHERE user_id = 4",),
+        "oracle": ("UPDATE FIN.SUPPLIERS SET IBAN = UPPER(IBAN)",),
+        "sqlserver": ("UPDATE dbo.Vendors SET Iban = @p0 WHERE VendorId = @p1",),
+    },
+    in_bodies=False,
+)
+
 CHANGES: tuple[Signal, ...] = (
+    _PAYMENT_REDIRECT,
     _ACCOUNT_CREATION,
     _ACCOUNT_CHANGE,
     _ACCOUNT_OPENED,

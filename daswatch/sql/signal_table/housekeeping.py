@@ -16,7 +16,8 @@ _RETENTION_DELETE = Signal(
         Pattern(
             ALL,
             ("delete",),
-            rf"\Adelete (?:top ?\([?$@]\w{{0,60}}\) ?)?{_TABLE} where \(?{_COLUMN_OF_AGE}<=?"
+            rf"\Adelete (?:top ?\([?$@]\w{{0,60}}\) ?)?{_TABLE} where \(?"
+            rf"(?:[\w$#.]{{1,120}}(?:=| in ?\()[?$01][^;()]{{0,60}}?\)? and ){{0,3}}{_COLUMN_OF_AGE}<=?"
             r"(?![^;]{0,400}\bor\b)[^;]{1,400};?\Z",
         ),
     ),
@@ -28,6 +29,7 @@ _RETENTION_DELETE = Signal(
         "mysql": (
             "delete from `telescope_entries` where `created_at` < '2031-03-02 00:10:00' limit 1000",
             "DELETE FROM sessions WHERE last_activity <= 1930520000",
+            "DELETE FROM actions WHERE status = 'complete' AND scheduled_date_gmt <= '2031-02-01 00:00:00' LIMIT 1000",
         ),
         "oracle": (
             "DELETE FROM APP.LOGS WHERE CREATED < SYSDATE - 30 AND ROWNUM <= 5000",

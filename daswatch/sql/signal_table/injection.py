@@ -493,6 +493,11 @@ CONDITIONAL_DELAY = Signal(
             without=r"\bperform (?:pg_catalog\.)?pg_sleep",
         ),
         Pattern(
+            _PG,
+            ("generate_series",),
+            r"\b(?:and|or) \(?[?01](?:=|<>|<|>)\(select count\(\*\)from generate_series\([?01],\?\)",
+        ),
+        Pattern(
             _PG, ("generate_series",), r"\b(?:then|else) ?\(?(?:select )?count\(\*\)from generate_series\([?01],\?\)"
         ),
         # Any other heavy work on one branch: a regular expression over a long text, rows that are only counted.
