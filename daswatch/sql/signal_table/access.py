@@ -1739,6 +1739,13 @@ _PRIVILEGED_ACCOUNTS_READ = Signal(
             r"|password_versions|profile|authentication_type)(?:=|<>| in ?\(| like\b|\())"
             r"(?![^;]{0,300}?\b(?:grantee|username)(?:=| in ?\())",
         ),
+        # All rows of them.
+        Pattern(
+            _ORACLE,
+            words("dba_role_privs dba_sys_privs dba_tab_privs dba_users user_role_privs user_sys_privs all_tab_privs"),
+            r"\Aselect ?\* ?from (?:sys\.)?(?:dba_(?:(?:role|sys|tab)_privs|users)|user_(?:role|sys)_privs"
+            r"|all_tab_privs)\Z",
+        ),
         Pattern(
             _SQLSERVER,
             words("syslogins server_principals server_role_members sql_logins"),
@@ -1761,6 +1768,7 @@ _PRIVILEGED_ACCOUNTS_READ = Signal(
         "oracle": (
             "SELECT grantee FROM dba_role_privs WHERE granted_role = 'DBA'",
             "SELECT username FROM SYS.DBA_USERS_WITH_DEFPWD",
+            "SELECT * FROM USER_ROLE_PRIVS",
         ),
         "sqlserver": (
             "SELECT name FROM master..syslogins WHERE sysadmin = 1",

@@ -802,6 +802,7 @@ _OBJECT_DROP = Signal(
         ),
         Pattern(_PG, ("lo_unlink",), r"\blo_unlink\([^;]{0,200}?\bfrom (?:pg_catalog\.)?pg_largeobject"),
         Pattern(_MYSQL, words("table tables"), rf"(?<!,)\bdrop tables? {_IF}(?=[\w?$`]|$)"),
+        Pattern(_MYSQL, ("replace",), r"\bcreate or replace table [\w$`]"),
         Pattern(
             _MYSQL,
             ("truncate",),
@@ -861,6 +862,7 @@ _OBJECT_DROP = Signal(
             "DROP OWNED BY app",
         ),
         "mysql": (
+            "CREATE OR REPLACE TABLE `customer` (id INT) COMMENT='rebuild'",
             "DROP/* create table */TABLE/**/IF EXISTS `customers`",
             "TRUNCATE `cache_bootstrap`",
             "/*!50000 DROP*/ TABLE customers",

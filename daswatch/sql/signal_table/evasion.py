@@ -179,6 +179,14 @@ VALUE_PROBE = Signal(
             rf"[^;]{{1,120}}?\bfrom\b[^;]{{1,400}}?\)[ )]{{0,5}}{_IS}",
             raw=r"(?:[=<>]|like|between|in|&|div|mod)[\s(]{0,5}(?:n?'[^']{0,2}'|'[^'%]{0,9}%'|0x[0-9a-f]{2}\b|\d{1,3}\b)",
         ),
+        # Behind a value, in place of a comparison: `= 12 - DECODE(…)`, `= 8 - (SELECT CASE …)`.
+        Pattern(
+            ("oracle", "sqlserver", "mysql"),
+            words("decode case if iif"),
+            r"=[?01] ?[-+*/^] ?(?:decode|if|iif)\([^;]{0,300}?\((?:select|user|sys_context)\b"
+            r"|=[?01] ?[-+*/^] ?\(select case when\b[^;]{0,300}?\b(?:substring|substr|left|right|mid|ascii|unicode)\(",
+            behind=r"\bwhere\b",
+        ),
         # One row's value against a pattern.
         Pattern(
             ("postgresql", "mysql"),
@@ -274,11 +282,15 @@ VALUE_PROBE = Signal(
             "SELECT a FROM t WHERE b = 4 AND JSON_CONTAINS((SELECT doc FROM users LIMIT 1), '\"a\"')",
         ),
         "oracle": (
+            "SELECT ID FROM P WHERE C = 12 -DECODE(SIGN(INSTR(RAWTOHEX(SUBSTR((SELECT PW FROM U WHERE ID=1),1,1)),"
+            "'5')-2),1,0,1)",
             "SELECT a FROM t WHERE b = 4 AND INSTR((SELECT pw FROM users WHERE ROWNUM=1),'a')=1",
             "SELECT a FROM t ORDER BY CASE WHEN ASCII(SUBSTR((SELECT pw FROM users WHERE ROWNUM=1),1,1))>64 THEN 1"
             " ELSE 2 END",
         ),
         "sqlserver": (
+            "SELECT a FROM t WHERE c = 8-(SELECT CASE WHEN PATINDEX(CHAR(102), SUBSTRING(USER_NAME(),1,9)) BETWEEN 1"
+            " AND 9 THEN 0 ELSE 8 END)",
             "SELECT a FROM t WHERE b = 4 AND (SELECT TOP 1 pw FROM users) LIKE 'a%'",
             "SELECT a FROM t WHERE b = 4 AND SUBSTRING((SELECT TOP 1 pw FROM users),1,1) IN ('a','b')",
             "SELECT a FROM t WHERE b = 4 AND ASCII(SUBSTRING(password_hash,1,1)) > 64",
