@@ -216,9 +216,9 @@ def administration(stage: Stage) -> None:
 
 _Step = tuple[Statement, tuple[str, ...]]
 _OS: tuple[str, ...] = ("os-exec",)
-_GRANT: tuple[str, ...] = ("privilege-grant",)
-_SUPER: tuple[str, ...] = ("privilege-grant", "superuser-grant")
-_LOGIN: tuple[str, ...] = ("privilege-grant", "new-login-user")
+_GRANT: tuple[str, ...] = ()  # with the account that is made: one finding
+_SUPER: tuple[str, ...] = ("superuser-grant",)
+_LOGIN: tuple[str, ...] = ("new-login-user",)
 _TOOL: tuple[str, ...] = ("dump-tool",)
 _BULK: tuple[str, ...] = ("dump-tool", "mass-read")
 _PROBE: tuple[str, ...] = ("sqli-pattern",)
@@ -573,11 +573,11 @@ def _of_engine(engine: Engine) -> tuple[Scenario, ...]:
     """Every scenario that the engine can show, with all that it is meant to raise there."""
     ledger = engine == "oracle"  # Oracle reports no row counts and no messages
     plays: list[tuple[Callable[[Stage], None], tuple[str, ...]]] = [
-        (administration, ("new-login-user", "privilege-grant")),
+        (administration, ("new-login-user",)),
         (password_brute_force, ("bruteforce-success", "bruteforce-user")),
         (password_spray, ("password-spray",)),
         (os_command, ("os-exec",)),
-        (privilege_escalation, ("new-login-user", "privilege-grant", "superuser-grant")),
+        (privilege_escalation, ("new-login-user", "superuser-grant")),
         (mass_dump, ("dump-tool",) if ledger else ("dump-tool", "mass-read")),
         (drop_burst, ("schema-drop",)),
         (audit_tampering, ("audit-tamper-db",)),

@@ -1186,7 +1186,40 @@ DYNAMIC_CODE = Signal(
     },
 )
 
+APOSTROPHE = Signal(
+    "apostrophe",
+    "An apostrophe within a name ends a literal too early: `'O'Brien'`. The application does not escape it.",
+    (
+        Pattern(
+            ALL,
+            words("select insert update delete"),
+            r"\A(?:select|insert|update|delete)\b",
+            raw=r"'%?[^'%=();#-]{0,40}[a-z\u00e0-\u00ff]\\?'[a-z\u00e0-\u00ff][^'\\=();#-]{0,40}%?\\?'\s{0,9}"
+            r"(?:,|\)|;|\Z|limit\b|order\b|and\b|fetch\b|where\b)",
+        ),
+    ),
+    samples=dict.fromkeys(
+        ALL,
+        (
+            "SELECT id FROM guests WHERE name = 'O'Brien' LIMIT 10",
+            "INSERT INTO guests (name, party) VALUES ('D'Angelo', 2)",
+            "SELECT id FROM guests WHERE name LIKE '%O'Neill%' ORDER BY name",
+        ),
+    ),
+    near_misses=dict.fromkeys(
+        ALL,
+        (
+            "SELECT id FROM guests WHERE name = 'x'or'1'='1'",
+            "SELECT id FROM guests WHERE name = 'x' or 'y' = 'y'",
+            "SELECT id FROM guests WHERE name = 'O''Brien' LIMIT 10",
+            "SELECT id FROM guests WHERE name = 'kTfQ<'\">uYtR'",
+        ),
+    ),
+    in_bodies=False,
+)
+
 INJECTION: tuple[Signal, ...] = (
+    APOSTROPHE,
     TAUTOLOGY,
     COMMENT_CUT_OFF,
     STACKED,
