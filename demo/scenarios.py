@@ -100,7 +100,7 @@ def _client(stage: Stage, user: str, host: str, application: str | None = "") ->
 def password_brute_force(stage: Stage) -> None:
     """An outsider tries passwords of one account until one works, looks around and leaves."""
     intruder = _client(stage, "svc_invoicing", "203.0.113.47")
-    for _ in range(stage.between(14, 22)):
+    for _ in range(stage.between(12, 17)):
         stage.refused(intruder, "bruteforce-user", "bruteforce-success")
         stage.wait(1.5, 9.0)
     session = stage.login(intruder, "bruteforce-success")
