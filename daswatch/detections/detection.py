@@ -101,6 +101,7 @@ class KnownClients:
     any_statement_of: str = ""  # Lucene: where every event of the group matches it, the shapes do not matter
     few: int = 0  # with fewer events in a window, their pace does not matter
     each_host: bool = False  # nor where each host was active itself, not only its network
+    several_hosts: bool = False  # nor where the same account has such events from several hosts, each of which was
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ def _known_clients(detection: Detection) -> Iterator[str]:
         return
     few = f", or fewer than {rule.few}" if rule.few else ""
     each = ", or each host was active itself" if rule.each_host else ""
+    each += ", or the account's events are from several hosts that were each active" if rule.several_hosts else ""
     pace = f", and their events are evenly spread{few}{each}" if rule.steady else ""
     did = "all sent statements of the same shapes to" if rule.same_statements else "were all active at"
     days = duration(rule.days * 86_400)

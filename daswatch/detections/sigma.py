@@ -491,8 +491,11 @@ class _Compiler:
         for key in ("few", "hosts"):
             if key in section and not pace:
                 self._wrong(f"`{key}` of `known-clients` needs a `pace`")
-        if section.get("hosts") not in (None, "each"):
-            self._wrong("the `hosts` of `known-clients` are each, or left out")
+        hosts = section.get("hosts")
+        if hosts not in (None, "each", "several"):
+            self._wrong("the `hosts` of `known-clients` are each, several, or left out")
+        if hosts == "several" and "remoteHost" not in self._group():
+            self._wrong("`hosts: several` of `known-clients` is for groups of one host")
         for key in ("when", "any-statement-of"):
             if key in section and section[key] not in self.queries:
                 self._wrong(f"the rule {section[key]!r} of `known-clients` is not in this file")
@@ -503,7 +506,9 @@ class _Compiler:
         days = int(self._value(section["days"]))
         when, any_of = (self.queries[section[key]] if key in section else "" for key in ("when", "any-statement-of"))
         few = int(self._value(section.get("few", 0)))
-        known = KnownClients(days, when, bool(pace), "statements" in section, any_of, few, "hosts" in section)
+        known = KnownClients(
+            days, when, bool(pace), "statements" in section, any_of, few, hosts == "each", hosts == "several"
+        )
         return known if days else None
 
     def _own_past(self, kind: DetectionKind, source: Source) -> OwnPast | None:

@@ -156,12 +156,12 @@ class KnownClientLookup:
         ]
         judged.searches += len(searches)
         clients = []
-        for (detection, _), answer in zip(asked, self._queries.answers(searches, deadline), strict=True):
+        for (detection, group), answer in zip(asked, self._queries.answers(searches, deadline), strict=True):
             if isinstance(answer, SearchFailure):
                 judged.failures[detection.name] = answer.cause
                 clients.append(frozenset[Client]())
             else:
-                clients.append(read_clients(detection, answer))
+                clients.append(read_clients(detection, answer, group))
         return clients
 
     def _past(

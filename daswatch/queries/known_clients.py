@@ -31,6 +31,8 @@ from daswatch.times import iso_milliseconds, moment_of
 
 MAX_CLIENTS = 20  # of one group; more are not known
 _MOST_HOSTS = 200  # users, applications and addresses of one group, before they are put together by network
+_SEVERAL_HOSTS = 2
+_HOST_FIELDS = ("remoteIp", "remoteHost")
 _MOST_EVENTS = 5_000  # of one group whose times are compared
 _PREFIXES = {4: 24, 6: 64}  # a client's network, by the version of its address
 CLIENT_FIELDS = ("dbUserName", "clientApplication", "remoteIp", "remoteHost")
@@ -115,7 +117,7 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
                 "filter": [
                     *filters_of(detection),
                     {"range": {"@timestamp": {"gte": begin, "lt": until}}},
-                    *group_filters(group.resource_id, group.group),
+                    *group_filters(group.resource_id, _looked_at(rule, group.group)),
                 ]
             }
         },
@@ -134,7 +136,12 @@ def clients_query(detection: Detection, group: Candidate) -> dict[str, Any]:
     return body
 
 
-def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[Client]:
+def _looked_at(rule: KnownClients, group: Mapping[str, str]) -> dict[str, str]:
+    """The group, or all hosts of its account."""
+    return {name: value for name, value in group.items() if not rule.several_hosts or name != "remoteHost"}
+
+
+def read_clients(detection: Detection, answer: Mapping[str, Any], group: Candidate) -> frozenset[Client]:
     """The clients of which a group can be left out; none where it fires in any case."""
     rule = known_clients_of(detection)
     aggregations = answer.get("aggregations")
@@ -143,8 +150,14 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
     any_statement = bool(rule.any_statement_of) and not aggregations["compared"]["doc_count"]
     compared = rule.same_statements and not any_statement
     buckets = aggregations["senders" if any_statement else "clients"]["buckets"]
-    evenly = not rule.steady or _has_few_events(answer["hits"], rule.few) or _has_steady_events(answer["hits"])
-    if not evenly and not rule.each_host:
+    host = group.group["remoteHost"] if rule.several_hosts else ""
+    evenly = not rule.steady or _is_unhurried(_of_host(answer["hits"], host), rule.few)
+    if evenly:
+        buckets = [bucket for bucket in buckets if not host or host in _hosts_of(bucket["key"])]
+    elif rule.several_hosts:
+        if len({_hosts_of(bucket["key"]) for bucket in buckets}) < _SEVERAL_HOSTS:
+            return frozenset()
+    elif not rule.each_host:
         return frozenset()
     clients = {client_of(bucket["key"], host=not evenly) for bucket in buckets}
     if len(buckets) > _most(compared) or len({replace(client, statement="") for client in clients}) > MAX_CLIENTS:
@@ -156,6 +169,17 @@ def read_clients(detection: Detection, answer: Mapping[str, Any]) -> frozenset[C
     if rule.when and aggregations["others"]["doc_count"]:
         return frozenset()
     return frozenset(clients)
+
+
+def _hosts_of(key: Mapping[str, Any]) -> tuple[str, str]:
+    return key["remoteIp"] or "", key["remoteHost"] or ""
+
+
+def _of_host(hits: Mapping[str, Any], host: str) -> Mapping[str, Any]:
+    """The events of one host, or all; of those that were not returned, none is known to be another's."""
+    own = [hit for hit in hits["hits"] if not host or [host] in (hit["fields"].get(name) for name in _HOST_FIELDS)]
+    missing = hits["total"]["value"] - len(hits["hits"])
+    return {"total": {"value": len(own) + missing}, "hits": own}
 
 
 def earlier_query(detection: Detection, group: Candidate, client: Client) -> dict[str, Any]:
@@ -237,6 +261,11 @@ def _rounds(attempts: Sequence[float]) -> list[tuple[float, int]]:
             rounds.append((at, 1))
         last = at
     return rounds
+
+
+def _is_unhurried(hits: Mapping[str, Any], few: int) -> bool:
+    """Whether events are few, or evenly spread."""
+    return _has_few_events(hits, few) or _has_steady_events(hits)
 
 
 def _has_few_events(hits: Mapping[str, Any], few: int) -> bool:

@@ -63,6 +63,8 @@ def test_steady_needs_a_window() -> None:
     assert of("{days: 7, pace: steady}", CORRELATED) == KnownClients(7, steady=True)
     assert of("{days: 7, pace: steady, few: 9}", CORRELATED) == KnownClients(7, steady=True, few=9)
     assert of("{days: 7, pace: steady, hosts: each}", CORRELATED) == KnownClients(7, steady=True, each_host=True)
+    with pytest.raises(RuleError, match="`hosts: several` of `known-clients` is for groups of one host"):
+        of("{days: 7, pace: steady, hosts: several}", CORRELATED)
     with pytest.raises(RuleError, match="needs a window"):
         of("{days: 7, pace: steady}")
 

@@ -32,6 +32,7 @@ GROUP = Candidate(
     Level.HIGH,
 )
 SERVICE = Client("svc", "", "10.1.2.0/24")
+HOSTS = ("10.1.2.3", "10.1.2.4")
 
 
 def a_rule(**changes: Any) -> Detection:
@@ -87,10 +88,10 @@ def test_a_pace_is_looked_for_in_a_whole_window() -> None:
 def test_few_events_need_no_pace() -> None:
     answer = an_answer(a_bucket(), hits=[a_hit(at) for at in (0, 1, 7)])
 
-    assert read_clients(a_rule(steady=True, few=4), answer)
-    assert not read_clients(a_rule(steady=True, few=3), answer)
+    assert read_clients(a_rule(steady=True, few=4), answer, GROUP)
+    assert not read_clients(a_rule(steady=True, few=3), answer, GROUP)
     answer["hits"]["total"]["value"] = 9  # more than were looked at
-    assert not read_clients(a_rule(steady=True, few=4), answer)
+    assert not read_clients(a_rule(steady=True, few=4), answer, GROUP)
 
 
 def test_the_pace_of_a_sequence_is_that_of_its_first_step() -> None:
@@ -130,7 +131,7 @@ def test_addresses_are_put_together_by_network() -> None:
         a_bucket(ip=None, host="[local]"),
     ]
 
-    assert read_clients(a_rule(), an_answer(*buckets)) == {
+    assert read_clients(a_rule(), an_answer(*buckets), GROUP) == {
         SERVICE,
         Client("svc", "", "2001:db8::/64"),
         Client("svc", "", "[local]"),
@@ -150,7 +151,7 @@ def test_addresses_are_put_together_by_network() -> None:
     ],
 )
 def test_where_anything_is_unclear_a_group_fires(answer: dict[str, Any]) -> None:
-    assert not read_clients(a_rule(when="actor:backup"), answer)
+    assert not read_clients(a_rule(when="actor:backup"), answer, GROUP)
 
 
 def test_statements_do_not_matter_where_all_events_are_of_a_rule() -> None:
@@ -159,9 +160,9 @@ def test_statements_do_not_matter_where_all_events_are_of_a_rule() -> None:
     answer = an_answer(sent)
 
     answer["aggregations"] |= {"senders": {"buckets": [a_bucket()]}, "compared": {"doc_count": 0}}
-    assert read_clients(rule, answer) == {SERVICE}
+    assert read_clients(rule, answer, GROUP) == {SERVICE}
     answer["aggregations"]["compared"]["doc_count"] = 1
-    assert read_clients(rule, answer) == {replace(SERVICE, statement="5")}
+    assert read_clients(rule, answer, GROUP) == {replace(SERVICE, statement="5")}
     aggregations = clients_query(rule, GROUP)["aggs"]
     assert aggregations["compared"]["filter"]["bool"]["must_not"][0]["query_string"]["query"] == "actor:restore"
     assert "senders" not in clients_query(a_rule(same_statements=True), GROUP)["aggs"]
@@ -173,15 +174,15 @@ def test_many_restored_tables_are_of_one_client() -> None:
     answer = an_answer(*sent)
     answer["aggregations"] |= {"senders": {"buckets": [a_bucket()]}, "compared": {"doc_count": 0}}
 
-    assert read_clients(rule, answer) == {SERVICE}
+    assert read_clients(rule, answer, GROUP) == {SERVICE}
     answer["aggregations"]["compared"]["doc_count"] = 1
-    assert not read_clients(rule, answer)
+    assert not read_clients(rule, answer, GROUP)
 
 
 def test_many_clients_are_known_up_to_a_number() -> None:
     buckets = [a_bucket(user=f"svc{number}") for number in range(MAX_CLIENTS)]
 
-    assert len(read_clients(a_rule(), an_answer(*buckets))) == MAX_CLIENTS
+    assert len(read_clients(a_rule(), an_answer(*buckets), GROUP)) == MAX_CLIENTS
 
 
 def test_the_pace_is_that_of_each_client_at_its_host() -> None:
@@ -194,12 +195,37 @@ def test_the_pace_is_that_of_each_client_at_its_host() -> None:
     buckets = [a_bucket("a"), a_bucket("b", ip="10.1.2.4")]
     answer = an_answer(*buckets, hits=hits)
 
-    assert len(read_clients(a_rule(steady=True), answer)) == 2
-    assert not read_clients(
-        a_rule(steady=True), an_answer(*buckets, hits=[*hits, *(a_hit(200 + at) for at in range(9))])
-    )
+    assert len(read_clients(a_rule(steady=True), answer, GROUP)) == 2
+    uneven = an_answer(*buckets, hits=[*hits, *(a_hit(200 + at) for at in range(9))])
+    assert not read_clients(a_rule(steady=True), uneven, GROUP)
     answer["hits"]["total"]["value"] += 1  # more than were looked at
-    assert not read_clients(a_rule(steady=True), answer)
+    assert not read_clients(a_rule(steady=True), answer, GROUP)
+
+
+UNEVEN = (0, 3, 9, 40, 44, 61, 90)
+
+
+def test_an_account_that_fails_on_several_hosts_needs_no_pace() -> None:
+    rule = a_rule(steady=True, several_hosts=True)
+    of_all = an_answer(
+        a_bucket(), a_bucket(ip="10.1.2.4", host="i"), hits=[a_hit(at, ip=ip) for at in UNEVEN for ip in HOSTS]
+    )
+
+    assert {"term": {"remoteHost": "10.1.2.3"}} not in clients_query(rule, GROUP)["query"]["bool"]["filter"]
+    assert read_clients(rule, of_all, GROUP) == {
+        Client("svc", "", "10.1.2.3/32"),
+        Client("svc", "", "10.1.2.4/32"),
+    }
+    assert not read_clients(rule, an_answer(a_bucket(), hits=[a_hit(at) for at in UNEVEN]), GROUP)
+
+
+def test_a_steady_host_is_left_out_whatever_the_others_do() -> None:
+    rule = a_rule(steady=True, several_hosts=True)
+    hits = [*(a_hit(at) for at in every(10, 12)), *(a_hit(at, ip="10.1.2.4") for at in UNEVEN)]
+
+    answer = an_answer(a_bucket(), a_bucket(ip="10.1.2.4", host="i"), hits=hits)
+
+    assert read_clients(rule, answer, GROUP) == {SERVICE}
 
 
 @pytest.mark.parametrize(
@@ -273,7 +299,7 @@ def test_statements_are_asked_for_only_where_they_have_to_be_the_same() -> None:
 def test_each_client_has_to_be_known_with_each_of_its_statements() -> None:
     rule = a_rule(same_statements=True)
 
-    clients = read_clients(rule, an_answer(a_bucket_of("a1"), a_bucket_of("b2")))
+    clients = read_clients(rule, an_answer(a_bucket_of("a1"), a_bucket_of("b2")), GROUP)
 
     assert clients == {replace(SERVICE, statement="a1"), replace(SERVICE, statement="b2")}
     assert {"term": {"statementHash": "a1"}} in earlier_query(rule, GROUP, replace(SERVICE, statement="a1"))["query"][
@@ -284,15 +310,17 @@ def test_each_client_has_to_be_known_with_each_of_its_statements() -> None:
 def test_an_event_without_a_statement_is_not_known_by_its_statement() -> None:
     rule = a_rule(same_statements=True)
 
-    assert read_clients(rule, an_answer(a_bucket_of("a1"), a_bucket_of(None))) == frozenset()
+    assert read_clients(rule, an_answer(a_bucket_of("a1"), a_bucket_of(None)), GROUP) == frozenset()
 
 
 def test_many_statements_of_few_clients_can_be_known() -> None:
     rule = a_rule(same_statements=True)
     many = [a_bucket_of(f"s{number}") for number in range(MAX_CLIENTS * 5)]
 
-    assert len(read_clients(rule, an_answer(*many))) == MAX_CLIENTS * 5
-    assert read_clients(rule, an_answer(*(a_bucket_of("a1", f"u{number}") for number in range(21)))) == frozenset()
+    assert len(read_clients(rule, an_answer(*many), GROUP)) == MAX_CLIENTS * 5
+    assert (
+        read_clients(rule, an_answer(*(a_bucket_of("a1", f"u{number}") for number in range(21))), GROUP) == frozenset()
+    )
 
 
 # Explanations.
