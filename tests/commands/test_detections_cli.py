@@ -671,7 +671,7 @@ def test_failing_detection_is_named_and_others_run(history: History) -> None:
 
     assert result.exit_code == 1
     assert "mass-read could not be run: illegal_argument_exception" in result.stdout
-    assert re.search(r"mass-read +│ high +│ failed │", result.stdout)
+    assert re.search(r"mass-read +│ medium +│ failed │", result.stdout)
     assert re.search(r"bruteforce-user +│ medium +│ +1 │", result.stdout)
 
 
