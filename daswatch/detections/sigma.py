@@ -507,7 +507,14 @@ class _Compiler:
         when, any_of = (self.queries[section[key]] if key in section else "" for key in ("when", "any-statement-of"))
         few = int(self._value(section.get("few", 0)))
         known = KnownClients(
-            days, when, bool(pace), "statements" in section, any_of, few, hosts == "each", hosts == "several"
+            days=days,
+            when=when,
+            steady=bool(pace),
+            same_statements="statements" in section,
+            any_statement_of=any_of,
+            few=few,
+            each_host=hosts == "each",
+            several_hosts=hosts == "several",
         )
         return known if days else None
 

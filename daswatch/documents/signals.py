@@ -32,7 +32,7 @@ class Signal(StrEnum):
 
     AWS_USER_NAME_USED = "aws-user-name-used"  # from elsewhere than AWS's own hosts
     EXCLUDED_USER_NAME_GIVEN = "excluded-user-name-given"  # to a user, role or login: made, or renamed
-    OWN_PASSWORD_SET = "own-password-set"
+    OWN_PASSWORD_SET = "own-password-set"  # by the account itself, and nothing else
 
 
 def signals_of(
